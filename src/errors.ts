@@ -1,0 +1,82 @@
+// Every error that the library throws on purpose, apart from TypeError and RangeError for wrong arguments.
+// Codes are stable, messages are not.
+
+/** Names what went wrong; programs branch on it. Messages may change, codes may not. */
+export type ZgqErrorCode =
+  /** Nothing exists at the path. */
+  | 'ZGQ_NOT_FOUND'
+  /** Something exists at the path, but it is not a ZGQ index. */
+  | 'ZGQ_NOT_AN_INDEX'
+  /** The output path exists and replacing it was not asked for. */
+  | 'ZGQ_EXISTS'
+  /** The index, the option or the platform needs something that this version does not have. */
+  | 'ZGQ_UNSUPPORTED'
+  /** Bytes of the index are damaged. */
+  | 'ZGQ_CORRUPT'
+  /** A file or a read is shorter than it must be. */
+  | 'ZGQ_TRUNCATED'
+  /** Parts of different builds stand in one folder. */
+  | 'ZGQ_MISMATCH'
+  /** A vector has another number of dimensions than it must have. */
+  | 'ZGQ_DIMENSION'
+  /** A vector holds NaN or an infinity. */
+  | 'ZGQ_NON_FINITE'
+  /** A vector of length zero, which has no direction, with the cosine metric. */
+  | 'ZGQ_ZERO_VECTOR'
+  /** The recall asked for cannot be reached. */
+  | 'ZGQ_RECALL'
+  /** An id stands twice in the input. */
+  | 'ZGQ_ID_EXISTS'
+  /** The place cannot be written. */
+  | 'ZGQ_READ_ONLY'
+  /** Another process is building into the same output. */
+  | 'ZGQ_LOCKED'
+  /** The index was closed. */
+  | 'ZGQ_CLOSED'
+  /** The operating system failed a read or a write: the disk is full, a sector is bad. */
+  | 'ZGQ_IO'
+  /** The input of a build is not what its format says. */
+  | 'ZGQ_BUILD_INPUT'
+
+/** Where an error was seen. */
+export interface ZgqErrorPlace {
+  readonly path?: string | undefined
+  /** Byte offset in `path`. */
+  readonly offset?: number | undefined
+  readonly cause?: unknown
+}
+
+/** An error with a stable `code`, and the `path` and byte `offset` where that is known. */
+export class ZgqError extends Error {
+  override readonly name = 'ZgqError'
+  readonly code: ZgqErrorCode
+  readonly path?: string
+  readonly offset?: number
+
+  constructor(code: ZgqErrorCode, message: string, place: ZgqErrorPlace = {}) {
+    const where = place.path === undefined ? '' : ` (${place.path}${place.offset === undefined ? '' : ` at byte ${place.offset}`})`
+    super(message + where, place.cause === undefined ? undefined : { cause: place.cause })
+    this.code = code
+    if (place.path !== undefined) this.path = place.path
+    if (place.offset !== undefined) this.offset = place.offset
+  }
+}
+
+/** Returns the `code` of a Node.js system error, or undefined for anything else. */
+export function systemCode(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return undefined
+  return error instanceof ZgqError ? undefined : error.code
+}
+
+/** Wraps a failure of the file system once; a ZgqError passes through unchanged. */
+export function wrapIoError(error: unknown, path: string, doing: string): ZgqError {
+  if (error instanceof ZgqError) return error
+  const code = systemCode(error)
+  const reason = error instanceof Error ? error.message : String(error)
+  if (code === 'ENOENT') return new ZgqError('ZGQ_NOT_FOUND', `cannot ${doing}: nothing is there`, { path, cause: error })
+  if (code === 'EROFS' || code === 'EACCES' || code === 'EPERM') {
+    return new ZgqError('ZGQ_READ_ONLY', `cannot ${doing}: permission denied (${code})`, { path, cause: error })
+  }
+  if (code === 'ENOSPC') return new ZgqError('ZGQ_IO', `cannot ${doing}: the disk is full (ENOSPC); free some space and repeat`, { path, cause: error })
+  return new ZgqError('ZGQ_IO', `cannot ${doing}: ${reason}`, { path, cause: error })
+}
