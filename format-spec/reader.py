@@ -1,0 +1,453 @@
+"""A second reader of the ZGQ vector index, written from README.md beside it alone.
+
+    python3 reader.py INDEX QUERIES.fbin [--k 10] [--nprobe N | --exact]
+    python3 reader.py --check INDEX
+
+It needs Python 3.9 and the standard library. The answer is one JSON object on standard output;
+a rejected index is exit 1 and one line on standard error, wrong usage is exit 2.
+"""
+import argparse
+import hashlib
+import heapq
+import io
+import json
+import math
+import os
+import pathlib
+import sqlite3
+import struct
+import sys
+import zlib
+from array import array
+from collections import namedtuple
+from operator import lt, mul, sub
+
+PAGE = 4096
+MAX_INTEGER = 2**53 - 1
+MAGIC = b"ZGQ\r\n\x1a\nV"
+APPLICATION_ID = b"ZGQ1"
+METRICS = {"l2": 1, "cosine": 2, "ip": 3}
+IDS, INVERSE_NORMS, PAGE_CRCS = 1, 2, 3
+HEADER = struct.Struct("<8sIIQQ16sQQQIIQQQQ")
+COLUMNS_HEADER = struct.Struct("<4sIQQ")
+COLUMN_ENTRY = struct.Struct("<IIQQII")
+DIRECTORY_ENTRY = struct.Struct("<QQQQQQdddII")
+FOOTER = struct.Struct("<QQQ16sII8sII")
+TABLES = {  # section 7: the columns of each table and their types, in the order of its definition
+    "meta": {"key": str, "value": bytes, "crc": int},
+    "files": {"file": int, "kind": str, "name": str, "byte_length": int, "header_crc": int, "crc": int},
+    "zones": {"zone": int, "segment": int, "file": int, "row_count": int, "segment_offset": int,
+              "columns_offset": int, "columns_byte_length": int, "columns_crc": int, "min_norm": float,
+              "max_norm": float, "radius": float, "centroid": bytes, "crc": int},
+}
+
+
+class ZgqError(Exception):
+    def __init__(self, code, message):
+        super().__init__(message)
+        self.code = code
+
+
+def need(condition, message, code="ZGQ_CORRUPT"):
+    if not condition:
+        raise ZgqError(code, message)
+
+
+def pages(byte_length):
+    return -(-byte_length // PAGE)
+
+
+def decode(type_code, data):
+    """Little-endian values: "f" float32, "I" u32, "Q" u64."""
+    values = array(type_code, bytes(data))
+    if sys.byteorder == "big":
+        values.byteswap()
+    return values
+
+
+def dot(a, b):
+    return sum(map(mul, a, b))
+
+
+def squared_distance(a, b):
+    difference = list(map(sub, a, b))
+    return dot(difference, difference)
+
+
+def read_at(file, offset, length):
+    file.seek(offset)
+    data = file.read(length)
+    need(len(data) == length, f"{file.name!r} ends within {length} bytes at {offset}", "ZGQ_TRUNCATED")
+    return data
+
+
+CONSTANTS = {0xC0: None, 0xC2: False, 0xC3: True}
+NUMBERS = {0xCA: ">f", 0xCB: ">d", 0xCC: ">B", 0xCD: ">H", 0xCE: ">I", 0xCF: ">Q",
+           0xD0: ">b", 0xD1: ">h", 0xD2: ">i", 0xD3: ">q"}
+SIZED = {0xC4: (bytes, ">B"), 0xC5: (bytes, ">H"), 0xC6: (bytes, ">I"),
+         0xD9: (str, ">B"), 0xDA: (str, ">H"), 0xDB: (str, ">I"),
+         0xDC: (list, ">H"), 0xDD: (list, ">I"), 0xDE: (dict, ">H"), 0xDF: (dict, ">I")}
+
+
+def unpack(stream, depth=0):
+    """The next MessagePack value, of the subset of section 7; ValueError or struct.error if there is none."""
+    def number(form):
+        return struct.unpack(form, stream.read(struct.calcsize(form)))[0]
+    tag = number(">B")
+    if tag < 0x80 or tag >= 0xE0:
+        return tag if tag < 0x80 else tag - 0x100
+    if tag in CONSTANTS:
+        return CONSTANTS[tag]
+    if tag in NUMBERS:
+        return number(NUMBERS[tag])
+    if tag < 0xC0:
+        kind, size = (dict, tag & 15) if tag < 0x90 else (list, tag & 15) if tag < 0xA0 else (str, tag & 31)
+    else:
+        if tag not in SIZED:
+            raise ValueError(f"type {tag:#x} is not allowed")
+        kind, size = SIZED[tag][0], number(SIZED[tag][1])
+    if depth == 32:
+        raise ValueError("nested too deeply")
+    if kind in (bytes, str):
+        data = stream.read(size)
+        if len(data) < size:
+            raise ValueError("a string ends early")
+        return data if kind is bytes else data.decode("utf-8")
+    if kind is list:
+        return [unpack(stream, depth + 1) for _ in range(size)]
+    pairs = [(unpack(stream, depth + 1), unpack(stream, depth + 1)) for _ in range(size)]
+    if not all(type(key) is str for key, _ in pairs) or len(dict(pairs)) < size:
+        raise ValueError("a key is repeated or not a string")
+    return dict(pairs)
+
+
+def unpack_map(name, data):
+    stream = io.BytesIO(data)
+    try:
+        value = unpack(stream)
+    except (ValueError, struct.error) as error:
+        raise ZgqError("ZGQ_CORRUPT", f"meta {name!r} is not MessagePack: {error}") from None
+    need(type(value) is dict and stream.tell() == len(data), f"meta {name!r} is not one map")
+    return value
+
+
+def field(values, key, kind, low=0, high=MAX_INTEGER):
+    """values[key], of the type given; an integer may be written as a float64."""
+    value = values.get(key)
+    if kind is int and type(value) is float and value.is_integer():
+        value = int(value)
+    need(type(value) is kind, f"meta index: {key} is missing or of a wrong type")
+    need(kind is not int or low <= value <= high, f"meta index: {key} is out of range")
+    return value
+
+
+def row_crc(values):
+    crc = 0
+    for value in values:
+        if type(value) in (int, float):
+            data = struct.pack("<q" if type(value) is int else "<d", value)
+        else:
+            data = value.encode("utf-8") if type(value) is str else value
+            data = struct.pack("<I", len(data)) + data
+        crc = zlib.crc32(data, crc)
+    return crc
+
+
+def read_table(connection, table):
+    columns, rows = TABLES[table], []
+    row_type = namedtuple(table, columns)
+    for number, values in enumerate(connection.execute(f"SELECT {','.join(columns)} FROM {table} ORDER BY 1")):
+        for (name, kind), value in zip(columns.items(), values):
+            need(type(value) is kind and (kind is not int or 0 <= value <= MAX_INTEGER),
+                 f"{table}, row {number}: {name} is of a wrong type or out of range")
+        need(row_crc(values[:-1]) == values[-1], f"{table}, row {number}: the row CRC does not fit")
+        need(table == "meta" or values[0] == number, f"{table} has no row {number}")
+        rows.append(row_type(*values))
+    return rows
+
+
+class Index:
+    """An open index: the catalogue is read and verified, every data file is open and its header verified."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        path = os.path.join(folder, "catalogue.sqlite")
+        need(os.path.isfile(path), f"{folder!r} has no catalogue.sqlite", "ZGQ_NOT_AN_INDEX")
+        with open(path, "rb") as file:  # before SQLite opens it: it would write beside a file in WAL mode
+            head = file.read(100)
+        need(len(head) == 100 and head[:16] == b"SQLite format 3\0" and head[68:72] == APPLICATION_ID,
+             f"{path!r} is not a SQLite database with our application_id", "ZGQ_NOT_AN_INDEX")
+        need(head[60:64] == bytes(4), "the format version in user_version is not known", "ZGQ_UNSUPPORTED")
+        need(head[18:20] == b"\1\1", f"{path!r} is not in DELETE journal mode")
+        try:
+            connection = sqlite3.connect(pathlib.Path(os.path.abspath(path)).as_uri() + "?mode=ro", uri=True)
+            try:
+                self.meta = {row.key: row.value for row in read_table(connection, "meta")}
+                self.read_index()
+                self.files, self.zones = read_table(connection, "files"), read_table(connection, "zones")
+            finally:
+                connection.close()
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # the message of SQLite may quote damaged text
+            code = "ZGQ_NOT_AN_INDEX" if "not a database" in str(error) else "ZGQ_CORRUPT"
+            raise ZgqError(code, f"{path!r}: {error}") from None
+        self.verify_rows()
+        self.handles = [self.open_file(file) for file in self.files]
+
+    def read_index(self):
+        need("index" in self.meta, "meta has no key index")
+        values = unpack_map("index", self.meta["index"])
+        for key in ("version", "readerFeatures", "bits"):
+            number = field(values, key, int, 0, 2**64 - 1)
+            need(number == 0, f"{key} {number} is not known", "ZGQ_UNSUPPORTED")
+        element = field(values, "elementType", str)
+        need(element == "float32", f"elementType {element!r} is not known", "ZGQ_UNSUPPORTED")
+        field(values, "writerFeatures", int, 0, 2**64 - 1)
+        self.generation, self.count, self.zone_count, self.file_count = (
+            field(values, key, int) for key in ("generation", "count", "zoneCount", "fileCount"))
+        self.dim = field(values, "dim", int, 1, 65536)
+        self.metric = field(values, "metric", str)
+        self.id, self.digest = field(values, "indexId", bytes), field(values, "digest", bytes)
+        need(self.metric in METRICS, f"metric {self.metric!r} is not known")
+        need(len(self.id) == 16 and len(self.digest) == 32, "indexId or digest is of a wrong length")
+
+    def verify_rows(self):
+        need((len(self.files), len(self.zones), sum(row.row_count for row in self.zones))
+             == (self.file_count, self.zone_count, self.count), "fileCount, zoneCount or count is wrong")
+        crcs = [row.crc for row in self.files + self.zones]
+        digest = hashlib.sha256(struct.pack(f"<{len(crcs)}I", *crcs)).digest()
+        need(digest == self.digest, "the digest does not fit the rows of the catalogue")
+        for row in self.files:
+            name = f"vectors-{self.generation:06d}-{row.file:05d}.zgq"
+            need((row.kind, row.name) == ("vectors", name), f"file {row.file} is not vectors file {name}")
+            need(row.byte_length % PAGE == 0 < row.byte_length, f"{name}: byte_length is out of range")
+        for row in self.zones:
+            where = f"zone {row.zone}"
+            need(row.file < self.file_count and row.row_count >= 1, f"{where}: file or row_count is out of range")
+            end = self.files[row.file].byte_length - FOOTER.size
+            for offset, length in ((row.segment_offset, pages(row.row_count * self.dim * 4) * PAGE),
+                                   (row.columns_offset, row.columns_byte_length)):
+                need(offset % PAGE == 0 and PAGE <= offset <= end - length, f"{where}: an extent is out of range")
+            need(0 <= row.min_norm <= row.max_norm < math.inf and 0 <= row.radius < math.inf,
+                 f"{where}: a norm or the radius is out of range")
+            need(len(row.centroid) == 4 * self.dim and all(map(math.isfinite, decode("f", row.centroid))),
+                 f"{where}: the centroid is of a wrong length or not finite")
+        need(len({row.segment for row in self.zones}) == self.zone_count, "a segment number is repeated")
+
+    def open_file(self, row):
+        path = os.path.join(self.folder, row.name)
+        need(os.path.isfile(path), f"{path!r} is missing")
+        file = open(path, "rb")
+        page = read_at(file, 0, PAGE)
+        crc = int.from_bytes(page[-4:], "little")
+        need(zlib.crc32(page[:-4]) == crc, f"{row.name}: the header CRC does not fit")
+        (magic, version, header_length, features, _, index_id, generation, shard, dim, element, metric,
+         alignment, byte_length, zone_count, row_count) = HEADER.unpack_from(page)
+        need((magic, header_length, alignment) == (MAGIC, PAGE, PAGE), f"{row.name} is not a vectors file")
+        need((version, features, element) == (0, 0, 1),
+             f"{row.name}: version, readerFeatures or elementType is not known", "ZGQ_UNSUPPORTED")
+        need((index_id, generation, shard, dim, metric)
+             == (self.id, self.generation, row.file, self.dim, METRICS[self.metric]),
+             f"{row.name} belongs to another index or place", "ZGQ_MISMATCH")
+        rows = [zone.row_count for zone in self.zones if zone.file == row.file]
+        need((crc, byte_length, zone_count, row_count) == (row.header_crc, row.byte_length, len(rows), sum(rows)),
+             f"{row.name}: the header does not agree with the catalogue")
+        size = os.fstat(file.fileno()).st_size
+        need(size >= row.byte_length, f"{row.name} has {size} bytes of {row.byte_length}", "ZGQ_TRUNCATED")
+        need(size == row.byte_length, f"{row.name} has {size} bytes, {row.byte_length} are said")
+        return file
+
+    def columns(self, zone, everything):
+        """The columns of a zone by kind, as bytes (section 4)."""
+        where, file = f"zone {zone.zone}: columns", self.handles[zone.file]
+        need(zone.columns_byte_length >= COLUMNS_HEADER.size, f"{where}: the extent is too short")
+        head = read_at(file, zone.columns_offset, COLUMNS_HEADER.size)
+        magic, column_count, segment, row_count = COLUMNS_HEADER.unpack(head)
+        length = COLUMNS_HEADER.size + COLUMN_ENTRY.size * column_count
+        need(length <= zone.columns_byte_length, f"{where}: the header is longer than the extent")
+        head = read_at(file, zone.columns_offset, length)
+        need(zlib.crc32(head) == zone.columns_crc, f"{where}: the CRC of the header does not fit")
+        need((magic, segment, row_count) == (b"ZCOL", zone.segment, zone.row_count), f"{where}: not of this segment")
+        expected = {IDS: 8 * zone.row_count, PAGE_CRCS: 4 * pages(zone.row_count * self.dim * 4)}
+        if self.metric == "cosine":
+            expected[INVERSE_NORMS] = 4 * zone.row_count
+        columns, last = {}, -1
+        for kind, flags, offset, size, crc, reserved in COLUMN_ENTRY.iter_unpack(head[COLUMNS_HEADER.size:]):
+            need(kind > last, f"{where}: kinds are not in ascending order")
+            need(offset % 64 == 0 and length <= offset <= zone.columns_byte_length - size and reserved == 0,
+                 f"{where}: kind {kind} is out of range")
+            need(kind in expected or not flags & 1, f"{where}: required kind {kind} is not known", "ZGQ_UNSUPPORTED")
+            if kind in expected or everything:
+                columns[kind] = read_at(file, zone.columns_offset + offset, size)
+                need(zlib.crc32(columns[kind]) == crc, f"{where}: the CRC of kind {kind} does not fit")
+            last = kind
+        for kind, size in expected.items():
+            need(len(columns.get(kind, b"")) == size, f"{where}: kind {kind} is missing or of a wrong length")
+        return columns
+
+    def load(self, zone, everything=False):
+        """The ids of a zone, an iterator over its rows, and its columns; every page is verified."""
+        columns = self.columns(zone, everything)
+        ids = decode("Q", columns[IDS])
+        need(all(map(lt, ids, ids[1:])) and ids[-1] <= MAX_INTEGER, f"zone {zone.zone}: ids are out of order or range")
+        length = zone.row_count * self.dim * 4
+        data = memoryview(read_at(self.handles[zone.file], zone.segment_offset, pages(length) * PAGE))
+        for page, crc in enumerate(decode("I", columns[PAGE_CRCS])):
+            need(zlib.crc32(data[page * PAGE:(page + 1) * PAGE]) == crc,
+                 f"zone {zone.zone}: the CRC of page {page} does not fit")
+        values = decode("f", data[:length])
+        need(all(map(math.isfinite, values)), f"zone {zone.zone}: a value is not finite")
+        return ids, (values[at:at + self.dim].tolist() for at in range(0, len(values), self.dim)), columns
+
+
+def open_index(path):
+    """Section 10: OUTPUT, else OUTPUT.replaced, else OUTPUT once more."""
+    path = path.rstrip("/") or path
+    if not os.path.exists(path):
+        try:
+            if os.path.exists(path + ".replaced"):
+                return Index(path + ".replaced")
+        except (ZgqError, OSError):
+            if not os.path.exists(path):
+                raise
+        need(os.path.exists(path), f"there is no {path!r}", "ZGQ_NOT_FOUND")
+    return Index(path)
+
+
+def probe_order(index, query):
+    if index.metric == "cosine":
+        norm = math.sqrt(dot(query, query))
+        query = [value / norm for value in query]
+    score = (lambda a, b: -dot(a, b)) if index.metric == "ip" else squared_distance
+    scores = [score(query, decode("f", zone.centroid)) for zone in index.zones]
+    return sorted(range(len(scores)), key=scores.__getitem__)  # stable: lower zone first
+
+
+def search(index, queries, k, nprobe):
+    """For each query the k nearest (distance, id); nprobe None reads every zone."""
+    metric, best = index.metric, [[] for _ in queries]
+    wanted = [range(len(queries)) if nprobe is None else [] for _ in index.zones]
+    if nprobe is not None:
+        for number, query in enumerate(queries):
+            for zone in probe_order(index, query)[:nprobe]:
+                wanted[zone].append(number)
+    squares = [dot(query, query) for query in queries]
+    for zone, numbers in zip(index.zones, wanted):
+        if not numbers:
+            continue
+        ids, rows, _ = index.load(zone)
+        found = {number: [] for number in numbers}
+        for row, x in zip(ids, rows):
+            square = dot(x, x) if metric == "cosine" else 1
+            need(square > 0, f"zone {zone.zone}: the row with id {row} has no direction")
+            for number, hits in found.items():
+                if metric == "l2":
+                    distance = squared_distance(queries[number], x)
+                elif metric == "ip":
+                    distance = 0.0 - dot(queries[number], x)  # never -0.0
+                else:
+                    distance = max(0.0, 1 - dot(queries[number], x) / math.sqrt(squares[number] * square))
+                hits.append((distance, row))
+        for number, hits in found.items():
+            best[number] = heapq.nsmallest(k, best[number] + hits)
+    return best
+
+
+def read_queries(path, index):
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except OSError as error:
+        raise ZgqError("USAGE", f"{path!r}: {error.strerror}") from None
+    count, dim = struct.unpack_from("<II", data.ljust(8, b"\0"))
+    need(len(data) == 8 + count * dim * 4, f"{path!r} is not an .fbin file", "USAGE")
+    need(dim == index.dim, f"{path!r} has dim {dim}, the index has {index.dim}", "USAGE")
+    values = decode("f", data[8:])
+    need(all(map(math.isfinite, values)), f"{path!r} has values that are not finite", "USAGE")
+    queries = [values[at:at + dim].tolist() for at in range(0, len(values), dim)]
+    need(index.metric != "cosine" or all(map(any, queries)), f"{path!r} has a query without direction", "USAGE")
+    return queries
+
+
+def check(index):
+    for name, data in index.meta.items():
+        unpack_map(name, data)
+    seen = set()
+    for zone in index.zones:
+        ids, rows, columns = index.load(zone, everything=True)
+        need(seen.isdisjoint(ids), f"zone {zone.zone}: an id is repeated")
+        seen.update(ids)
+        norms = [math.sqrt(dot(x, x)) for x in rows]
+        fits = [math.isclose(min(norms), zone.min_norm, rel_tol=1e-6),
+                math.isclose(max(norms), zone.max_norm, rel_tol=1e-6)]
+        if index.metric == "cosine":
+            inverses = decode("f", columns[INVERSE_NORMS])
+            fits += [norm > 0 and math.isclose(inverse, 1 / norm, rel_tol=1e-6, abs_tol=1e-44)
+                     for norm, inverse in zip(norms, inverses)]
+        need(all(fits), f"zone {zone.zone}: norms or inverse norms do not fit the rows")
+    for row, file in zip(index.files, index.handles):
+        check_directory(index, row, file)
+    return {"ok": True, "count": len(seen), "zones": index.zone_count, "files": index.file_count}
+
+
+def check_directory(index, row, file):
+    """Section 5, and the order of the extents of section 1."""
+    page = read_at(file, row.byte_length - FOOTER.size, FOOTER.size)
+    start, length, zone_count, index_id, directory_crc, reserved, magic, version, crc = FOOTER.unpack(page)
+    need(zlib.crc32(page[:-4]) == crc, f"{row.name}: the footer CRC does not fit")
+    need(version == 0, f"{row.name}: footer version {version} is not known", "ZGQ_UNSUPPORTED")
+    need(index_id == index.id, f"{row.name}: the footer is of another index", "ZGQ_MISMATCH")
+    zones = sorted((zone for zone in index.zones if zone.file == row.file), key=lambda zone: zone.segment_offset)
+    expected = b""
+    for zone in zones:
+        expected += DIRECTORY_ENTRY.pack(
+            zone.zone, zone.segment, zone.row_count, zone.segment_offset, zone.columns_offset,
+            zone.columns_byte_length, zone.min_norm, zone.max_norm, zone.radius, zone.columns_crc, 0)
+        expected += zone.centroid + bytes(-len(zone.centroid) % 8)
+    need((magic, reserved, start % PAGE) == (MAGIC, 0, 0)
+         and pages(start + length + FOOTER.size) * PAGE == row.byte_length,
+         f"{row.name}: a field of the footer is out of range")
+    directory = read_at(file, start, length)
+    need(zlib.crc32(directory) == directory_crc, f"{row.name}: the directory CRC does not fit")
+    need(zone_count == len(zones) and directory == expected, f"{row.name}: the directory is not the catalogue's")
+    extents = [(zone.segment_offset, zone.row_count * index.dim * 4) for zone in zones]
+    extents += [(zone.columns_offset, zone.columns_byte_length) for zone in zones]
+    at = PAGE
+    for offset, size in extents + [(start, length)]:
+        need(offset >= at, f"{row.name}: extents overlap or are out of order")
+        at = offset + size
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(prog="reader.py", description="Search or check a ZGQ index.")
+    parser.add_argument("index", metavar="INDEX")
+    parser.add_argument("queries", metavar="QUERIES.fbin", nargs="?")
+    parser.add_argument("--k", type=int, default=10)
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--nprobe", type=int)
+    how.add_argument("--exact", action="store_true")
+    how.add_argument("--check", action="store_true")
+    options = parser.parse_args(arguments)
+    if options.check != (options.queries is None):
+        parser.error("give QUERIES.fbin or --check")
+    if options.k < 0 or (options.nprobe is not None and options.nprobe < 1):
+        parser.error("--k is at least 0 and --nprobe at least 1")
+    try:
+        index = open_index(options.index)
+        if options.check:
+            result = check(index)
+        else:
+            found = search(index, read_queries(options.queries, index), options.k, options.nprobe)
+            queries = [{"hits": [{"id": row, "distance": distance} for distance, row in hits]} for hits in found]
+            result = {"k": options.k, "nprobe": options.nprobe, "exact": options.nprobe is None, "queries": queries}
+    except (ZgqError, OSError) as error:
+        code = getattr(error, "code", "ZGQ_CORRUPT")
+        if code == "USAGE":
+            parser.error(str(error))
+        print(f"reader: {code}: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    print(json.dumps(result))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

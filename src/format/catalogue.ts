@@ -1,0 +1,262 @@
+// Schema and rows of the catalogue (spec, section 7): SQL values <-> objects, row checksums, the digest. No SQLite here.
+
+import { createHash } from 'node:crypto'
+import { Packr } from 'msgpackr'
+
+import { ZgqError } from '../errors.ts'
+import type { Metric } from '../types.ts'
+import type { ZoneRecord } from './directory.ts'
+import { checksum, ELEMENT_BYTES, FORMAT_VERSION, KNOWN_READER_FEATURES, MAX_DIM, METRIC_CODES } from './layout.ts'
+
+/** "ZGQ1" */
+export const APPLICATION_ID = 0x5a475131
+
+export const CATALOGUE_DDL = `CREATE TABLE meta (
+  key TEXT PRIMARY KEY,
+  value BLOB NOT NULL,
+  crc INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE files (
+  file INTEGER PRIMARY KEY,
+  kind TEXT NOT NULL,
+  name TEXT NOT NULL,
+  byte_length INTEGER NOT NULL,
+  header_crc INTEGER NOT NULL,
+  crc INTEGER NOT NULL
+);
+CREATE TABLE zones (
+  zone INTEGER PRIMARY KEY,
+  segment INTEGER NOT NULL UNIQUE,
+  file INTEGER NOT NULL,
+  row_count INTEGER NOT NULL,
+  segment_offset INTEGER NOT NULL,
+  columns_offset INTEGER NOT NULL,
+  columns_byte_length INTEGER NOT NULL,
+  columns_crc INTEGER NOT NULL,
+  min_norm REAL NOT NULL,
+  max_norm REAL NOT NULL,
+  radius REAL NOT NULL,
+  centroid BLOB NOT NULL,
+  crc INTEGER NOT NULL
+);
+`
+
+export interface FileRecord {
+  readonly file: number
+  readonly kind: string
+  readonly name: string
+  readonly byteLength: number
+  readonly headerCrc: number
+}
+
+/** A zone as the catalogue has it: the directory's record and the file it is in. */
+export interface CatalogueZone extends ZoneRecord {
+  readonly file: number
+}
+
+/** The value under `meta` key `index`. */
+export interface IndexMeta {
+  readonly version: number
+  readonly indexId: Uint8Array
+  readonly generation: number
+  readonly dim: number
+  readonly metric: Metric
+  readonly elementType: 'float32'
+  readonly bits: number
+  readonly count: number
+  readonly zoneCount: number
+  readonly fileCount: number
+  readonly readerFeatures: number
+  readonly writerFeatures: number
+  readonly digest: Uint8Array
+}
+
+/** Names of the keys of `meta` value `index`, as the spec lists them. */
+export const INDEX_META_KEYS = [
+  'version', 'indexId', 'generation', 'dim', 'metric', 'elementType', 'bits', 'count',
+  'zoneCount', 'fileCount', 'readerFeatures', 'writerFeatures', 'digest'
+] as const satisfies readonly (keyof IndexMeta)[]
+
+/** A value of a row, with the SQL type that its column declares. */
+export type TypedValue =
+  | { readonly type: 'INTEGER' | 'REAL'; readonly value: number }
+  | { readonly type: 'TEXT'; readonly value: string }
+  | { readonly type: 'BLOB'; readonly value: Uint8Array }
+
+const messagePack = new Packr({ useRecords: false, variableMapSize: true, encodeUndefinedAsNil: true })
+
+/** Encodes a structured value as plain MessagePack. */
+export function encodeMessagePack(value: unknown): Uint8Array {
+  return Uint8Array.from(messagePack.pack(value))
+}
+
+/** Decodes plain MessagePack; throws ZGQ_CORRUPT. */
+export function decodeMessagePack(bytes: Uint8Array, path: string): unknown {
+  try {
+    return messagePack.unpack(bytes)
+  } catch (cause) {
+    throw new ZgqError('ZGQ_CORRUPT', 'a value of table meta is not MessagePack', { path, cause })
+  }
+}
+
+/** Computes the checksum of a row from its typed values (spec, section 7, "Row CRC"). */
+export function rowChecksum(values: readonly TypedValue[]): number {
+  const parts = values.map((item) => {
+    if (item.type === 'TEXT') return withLength(Buffer.from(item.value, 'utf8'))
+    if (item.type === 'BLOB') return withLength(item.value)
+    const bytes = Buffer.allocUnsafe(8)
+    if (item.type === 'REAL') bytes.writeDoubleLE(item.value)
+    else bytes.writeBigInt64LE(BigInt(item.value))
+    return bytes
+  })
+  return checksum(Buffer.concat(parts))
+}
+
+function withLength(bytes: Uint8Array): Uint8Array {
+  const joined = new Uint8Array(4 + bytes.byteLength)
+  new DataView(joined.buffer).setUint32(0, bytes.byteLength, true)
+  joined.set(bytes, 4)
+  return joined
+}
+
+export function fileChecksum(file: FileRecord): number {
+  return rowChecksum([integer(file.file), text(file.kind), text(file.name), integer(file.byteLength), integer(file.headerCrc)])
+}
+
+export function metaChecksum(key: string, value: Uint8Array): number {
+  return rowChecksum([text(key), { type: 'BLOB', value }])
+}
+
+/** The zone's columns before the centroid, in the order of the table. */
+export function zoneNumbers(zone: CatalogueZone): number[] {
+  return [
+    zone.zone, zone.segment, zone.file, zone.rowCount, zone.segmentOffset, zone.columnsOffset,
+    zone.columnsByteLength, zone.columnsCrc, zone.minNorm, zone.maxNorm, zone.radius
+  ]
+}
+
+const ZONE_INTEGERS = 8
+const ZONE_REALS = 3
+const ZONE_FIXED_BYTES = (ZONE_INTEGERS + ZONE_REALS) * 8 + 4
+
+/** Computes the checksum of a zone row; the same rule as `rowChecksum`, without allocating per value: open does this for every zone. */
+export function zoneChecksum(numbers: readonly number[], centroid: Uint8Array): number {
+  const bytes = new Uint8Array(ZONE_FIXED_BYTES + centroid.byteLength)
+  const view = new DataView(bytes.buffer)
+  for (let i = 0; i < ZONE_INTEGERS; i++) {
+    view.setUint32(i * 8, numbers[i] >>> 0, true)
+    view.setInt32(i * 8 + 4, Math.floor(numbers[i] / 2 ** 32), true)
+  }
+  for (let i = ZONE_INTEGERS; i < ZONE_INTEGERS + ZONE_REALS; i++) view.setFloat64(i * 8, numbers[i], true)
+  view.setUint32(ZONE_FIXED_BYTES - 4, centroid.byteLength, true)
+  bytes.set(centroid, ZONE_FIXED_BYTES)
+  return checksum(bytes)
+}
+
+/** Computes the digest over row checksums: files by number, then zones by number. */
+export function rowsDigest(rowChecksums: readonly number[]): Uint8Array {
+  const bytes = Buffer.allocUnsafe(rowChecksums.length * 4)
+  rowChecksums.forEach((crc, i) => bytes.writeUInt32LE(crc, i * 4))
+  return createHash('sha256').update(bytes).digest()
+}
+
+/** Decodes a row of `files` as SQLite returned it; throws ZGQ_CORRUPT. */
+export function decodeFileRow(row: readonly unknown[], path: string): { file: FileRecord; crc: number } {
+  const [file, kind, name, byteLength, headerCrc, crc] = row
+  if (!isCount(file) || typeof kind !== 'string' || typeof name !== 'string' || !isCount(byteLength) || !isCount(headerCrc) || !isCount(crc)) {
+    throw new ZgqError('ZGQ_CORRUPT', 'a row of table files has values of wrong types', { path })
+  }
+  const record = { file, kind, name, byteLength, headerCrc }
+  if (fileChecksum(record) !== crc) throw new ZgqError('ZGQ_CORRUPT', `row ${file} of table files does not fit its CRC`, { path })
+  if (kind !== 'vectors') throw new ZgqError('ZGQ_UNSUPPORTED', `this index needs a newer version of zgq: files of kind ${JSON.stringify(kind)}`, { path })
+  if (!/^[\w.-]+$/.test(name)) throw new ZgqError('ZGQ_CORRUPT', `table files names ${JSON.stringify(name)}, which is not a file of this folder`, { path })
+  return { file: record, crc }
+}
+
+/** Decodes a row of `zones` as SQLite returned it; throws ZGQ_CORRUPT. */
+export function decodeZoneRow(row: readonly unknown[], dim: number, path: string): { zone: CatalogueZone; crc: number } {
+  const blob = row[11]
+  const crc = row[12]
+  const numbers = row.slice(0, 11)
+  if (!numbers.every((value) => typeof value === 'number') || !(blob instanceof Uint8Array) || !isCount(crc)) {
+    throw new ZgqError('ZGQ_CORRUPT', 'a row of table zones has values of wrong types', { path })
+  }
+  const values = numbers as number[]
+  if (!values.slice(0, ZONE_INTEGERS).every(isCount) || zoneChecksum(values, blob) !== crc) {
+    throw new ZgqError('ZGQ_CORRUPT', `row ${values[0]} of table zones does not fit its CRC`, { path })
+  }
+  if (blob.byteLength !== dim * ELEMENT_BYTES) {
+    throw new ZgqError('ZGQ_CORRUPT', `the centroid of zone ${values[0]} has ${blob.byteLength} bytes, expected ${dim * ELEMENT_BYTES}`, { path })
+  }
+  const [zone, segment, file, rowCount, segmentOffset, columnsOffset, columnsByteLength, columnsCrc, minNorm, maxNorm, radius] = values
+  const centroid = new Float32Array(Uint8Array.from(blob).buffer)
+  const record = { zone, segment, file, rowCount, segmentOffset, columnsOffset, columnsByteLength, columnsCrc, minNorm, maxNorm, radius, centroid }
+  return { zone: record, crc }
+}
+
+/** Decodes a row of `meta`; throws ZGQ_CORRUPT. */
+export function decodeMetaRow(row: readonly unknown[], path: string): { key: string; value: unknown } {
+  const [key, value, crc] = row
+  if (typeof key !== 'string' || !(value instanceof Uint8Array) || metaChecksum(key, value) !== crc) {
+    throw new ZgqError('ZGQ_CORRUPT', 'a row of table meta does not fit its CRC', { path })
+  }
+  return { key, value: decodeMessagePack(value, path) }
+}
+
+/** Checks the decoded value under `meta` key `index`; throws ZGQ_CORRUPT, or ZGQ_UNSUPPORTED for a newer format. */
+export function decodeIndexMeta(value: unknown, path: string): IndexMeta {
+  const damage = (what: string): ZgqError => new ZgqError('ZGQ_CORRUPT', `meta value "index": ${what}`, { path })
+  if (typeof value !== 'object' || value === null) throw damage('not a map')
+  const map = new Map<string, unknown>(Object.entries(value))
+  const count = (key: string): number => {
+    const found = map.get(key)
+    if (!isCount(found)) throw damage(`${key} is ${String(found)}, expected a count`)
+    return found
+  }
+  const bytes = (key: string, length: number): Uint8Array => {
+    const found = map.get(key)
+    if (!(found instanceof Uint8Array) || found.byteLength !== length) throw damage(`${key} is not ${length} bytes`)
+    return Uint8Array.from(found)
+  }
+  const metric = map.get('metric')
+  if (!isMetric(metric)) throw damage(`metric is ${JSON.stringify(metric)}`)
+  const refuse = (what: string): never => {
+    throw new ZgqError('ZGQ_UNSUPPORTED', `this index needs a newer version of zgq: ${what}`, { path })
+  }
+  const version = count('version')
+  if (version > FORMAT_VERSION) refuse(`format version ${version}, known up to ${FORMAT_VERSION}`)
+  if (count('readerFeatures') !== KNOWN_READER_FEATURES) refuse(`reader features ${count('readerFeatures')}`)
+  if (map.get('elementType') !== 'float32') refuse(`element type ${String(map.get('elementType'))}`)
+  if (count('bits') !== 0) refuse(`codes of ${count('bits')} bits`)
+  const dim = count('dim')
+  if (dim < 1 || dim > MAX_DIM) throw damage(`dim is ${dim}, expected 1 to ${MAX_DIM}`)
+  return {
+    version, metric, dim,
+    indexId: bytes('indexId', 16),
+    generation: count('generation'),
+    elementType: 'float32',
+    bits: 0,
+    count: count('count'),
+    zoneCount: count('zoneCount'),
+    fileCount: count('fileCount'),
+    readerFeatures: 0,
+    writerFeatures: count('writerFeatures'),
+    digest: bytes('digest', 32)
+  }
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
+}
+
+export function isMetric(value: unknown): value is Metric {
+  return typeof value === 'string' && Object.hasOwn(METRIC_CODES, value)
+}
+
+function integer(value: number): TypedValue {
+  return { type: 'INTEGER', value }
+}
+
+function text(value: string): TypedValue {
+  return { type: 'TEXT', value }
+}

@@ -1,0 +1,140 @@
+// The columns extent of a segment (spec, section 4): what belongs to its rows besides the vectors. No I/O.
+
+import { ZgqError } from '../errors.ts'
+import { alignUp, bytesEqual, checksum, pageCount, ELEMENT_BYTES, type Extent } from './layout.ts'
+import { struct } from './struct.ts'
+
+export const COLUMNS_HEADER = struct(24, {
+  magic: { offset: 0, type: 'bytes4' },
+  columnCount: { offset: 4, type: 'u32' },
+  segment: { offset: 8, type: 'u64' },
+  rowCount: { offset: 16, type: 'u64' }
+})
+
+export const COLUMN_ENTRY = struct(32, {
+  kind: { offset: 0, type: 'u32' },
+  flags: { offset: 4, type: 'u32' },
+  offset: { offset: 8, type: 'u64' },
+  byteLength: { offset: 16, type: 'u64' },
+  crc: { offset: 24, type: 'u32' },
+  reserved: { offset: 28, type: 'u32' }
+})
+
+export const COLUMNS_MAGIC = Uint8Array.of(0x5a, 0x43, 0x4f, 0x4c)
+export const COLUMN_ALIGNMENT = 64
+const REQUIRED = 1
+
+/** Column kinds of this version and the kinds that are reserved. */
+export const COLUMN_KINDS = {
+  ids: 1,
+  inverseNorms: 2,
+  pageCrcs: 3,
+  codes: 16,
+  factors: 17,
+  rowReferences: 18,
+  liveMask: 19,
+  payload: 20
+} as const
+
+/** A column to be written. */
+export interface Column {
+  readonly kind: number
+  readonly bytes: Uint8Array
+}
+
+/** Where a column lies in its extent, and its checksum. */
+export interface ColumnPlace extends Extent {
+  readonly crc: number
+}
+
+/** The columns of a segment as a reader finds them; offsets count from the start of the extent. */
+export interface ColumnsLayout {
+  readonly ids: ColumnPlace
+  readonly inverseNorms: ColumnPlace | undefined
+  readonly pageCrcs: ColumnPlace
+}
+
+/** What the catalogue says of a columns extent, to be held against its bytes. */
+export interface ColumnsExpectation {
+  readonly path: string
+  /** Offset of the extent in its file. */
+  readonly offset: number
+  readonly segment: number
+  readonly rowCount: number
+  readonly dim: number
+  readonly hasInverseNorms: boolean
+  readonly headerCrc: number
+}
+
+/** Encodes a columns extent; returns its bytes and the CRC of header and entries. */
+export function encodeColumns(segment: number, rowCount: number, columns: readonly Column[]): { bytes: Uint8Array; headerCrc: number } {
+  const tableBytes = COLUMNS_HEADER.byteLength + COLUMN_ENTRY.byteLength * columns.length
+  let end = tableBytes
+  const offsets = columns.map((column) => {
+    const offset = alignUp(end, COLUMN_ALIGNMENT)
+    end = offset + column.bytes.byteLength
+    return offset
+  })
+  const bytes = new Uint8Array(end)
+  COLUMNS_HEADER.encode({ magic: COLUMNS_MAGIC, columnCount: columns.length, segment, rowCount }, bytes)
+  columns.forEach((column, i) => {
+    const entry = { kind: column.kind, flags: REQUIRED, offset: offsets[i], byteLength: column.bytes.byteLength, crc: checksum(column.bytes), reserved: 0 }
+    COLUMN_ENTRY.encode(entry, bytes, COLUMNS_HEADER.byteLength + COLUMN_ENTRY.byteLength * i)
+    bytes.set(column.bytes, offsets[i])
+  })
+  return { bytes, headerCrc: checksum(bytes.subarray(0, tableBytes)) }
+}
+
+/**
+ * Decodes and verifies header and entries of a columns extent. `bytes` is the whole extent.
+ * Throws ZGQ_CORRUPT where they do not fit the catalogue, ZGQ_UNSUPPORTED for an unknown required column.
+ */
+export function decodeColumns(bytes: Uint8Array, expected: ColumnsExpectation): ColumnsLayout {
+  const places = decodeEntries(bytes, expected)
+  const segmentPages = pageCount(expected.rowCount * expected.dim * ELEMENT_BYTES)
+  const place = (kind: number, byteLength: number): ColumnPlace => {
+    const found = places.get(kind)
+    if (found === undefined) throw damage(expected, 0, `column of kind ${kind} is missing`)
+    if (found.byteLength !== byteLength) throw damage(expected, found.offset, `column of kind ${kind} has ${found.byteLength} bytes, expected ${byteLength}`)
+    return found
+  }
+  return {
+    ids: place(COLUMN_KINDS.ids, expected.rowCount * 8),
+    inverseNorms: expected.hasInverseNorms ? place(COLUMN_KINDS.inverseNorms, expected.rowCount * 4) : undefined,
+    pageCrcs: place(COLUMN_KINDS.pageCrcs, segmentPages * 4)
+  }
+}
+
+function decodeEntries(bytes: Uint8Array, expected: ColumnsExpectation): Map<number, ColumnPlace> {
+  if (bytes.byteLength < COLUMNS_HEADER.byteLength) throw damage(expected, 0, `columns extent has only ${bytes.byteLength} bytes`)
+  const columnCount = new DataView(bytes.buffer, bytes.byteOffset).getUint32(COLUMNS_HEADER.fields.columnCount.offset, true)
+  const tableBytes = COLUMNS_HEADER.byteLength + COLUMN_ENTRY.byteLength * columnCount
+  if (tableBytes > bytes.byteLength) throw damage(expected, 4, `columns extent names ${columnCount} columns, more than fit`)
+  const computed = checksum(bytes.subarray(0, tableBytes))
+  if (computed !== expected.headerCrc) throw damage(expected, 0, `columns header has CRC ${computed}, the catalogue says ${expected.headerCrc}`)
+  const header = COLUMNS_HEADER.decode(bytes)
+  if (!bytesEqual(header.magic, COLUMNS_MAGIC)) throw damage(expected, 0, 'columns header has a wrong magic')
+  if (header.segment !== expected.segment) throw damage(expected, 8, `columns of segment ${header.segment}, expected ${expected.segment}`)
+  if (header.rowCount !== expected.rowCount) throw damage(expected, 16, `columns for ${header.rowCount} rows, expected ${expected.rowCount}`)
+  const places = new Map<number, ColumnPlace>()
+  for (let i = 0; i < columnCount; i++) {
+    const entry = COLUMN_ENTRY.decode(bytes, COLUMNS_HEADER.byteLength + COLUMN_ENTRY.byteLength * i)
+    if (entry.offset < tableBytes || entry.offset + entry.byteLength > bytes.byteLength) throw damage(expected, entry.offset, `column of kind ${entry.kind} leaves its extent`)
+    const isKnown = entry.kind >= COLUMN_KINDS.ids && entry.kind <= COLUMN_KINDS.pageCrcs
+    if (!isKnown && (entry.flags & REQUIRED) !== 0) {
+      throw new ZgqError('ZGQ_UNSUPPORTED', `segment ${expected.segment} needs a column of kind ${entry.kind}, which this version does not know`, { path: expected.path })
+    }
+    places.set(entry.kind, { offset: entry.offset, byteLength: entry.byteLength, crc: entry.crc })
+  }
+  return places
+}
+
+/** Verifies one column's bytes against its checksum; throws ZGQ_CORRUPT. */
+export function verifyColumn(extent: Uint8Array, place: ColumnPlace, expected: ColumnsExpectation): void {
+  const computed = checksum(extent.subarray(place.offset, place.offset + place.byteLength))
+  if (computed !== place.crc) throw damage(expected, place.offset, `a column of segment ${expected.segment} has CRC ${computed}, expected ${place.crc}`)
+}
+
+function damage(expected: ColumnsExpectation, offset: number, message: string): ZgqError {
+  return new ZgqError('ZGQ_CORRUPT', message, { path: expected.path, offset: expected.offset + offset })
+}

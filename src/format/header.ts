@@ -1,0 +1,89 @@
+// The header page of a .zgq file (spec, section 2): encode, decode, and what makes one unacceptable. No I/O.
+
+import { ZgqError } from '../errors.ts'
+import type { Metric } from '../types.ts'
+import { checksum, bytesEqual, ELEMENT_BYTES, FORMAT_VERSION, KNOWN_READER_FEATURES, METRIC_CODES, PAGE_BYTES } from './layout.ts'
+import { struct, type RecordOf } from './struct.ts'
+
+export const HEADER = struct(PAGE_BYTES, {
+  magic: { offset: 0, type: 'bytes8' },
+  version: { offset: 8, type: 'u32' },
+  headerByteLength: { offset: 12, type: 'u32' },
+  readerFeatures: { offset: 16, type: 'u64' },
+  writerFeatures: { offset: 24, type: 'u64' },
+  indexId: { offset: 32, type: 'bytes16' },
+  generation: { offset: 48, type: 'u64' },
+  shard: { offset: 56, type: 'u64' },
+  dim: { offset: 64, type: 'u64' },
+  elementType: { offset: 72, type: 'u32' },
+  metric: { offset: 76, type: 'u32' },
+  alignment: { offset: 80, type: 'u64' },
+  fileByteLength: { offset: 88, type: 'u64' },
+  zoneCount: { offset: 96, type: 'u64' },
+  rowCount: { offset: 104, type: 'u64' },
+  crc: { offset: 4092, type: 'u32' }
+})
+
+export type Header = RecordOf<typeof HEADER.fields>
+
+/** "ZGQ", CR LF, 1A, LF, "V": a transfer that changes line ends or stops at end-of-file characters breaks it. */
+export const VECTORS_MAGIC = Uint8Array.of(0x5a, 0x47, 0x51, 0x0d, 0x0a, 0x1a, 0x0a, 0x56)
+
+export const ELEMENT_TYPE_FLOAT32 = 1
+
+/** What a header says that differs from file to file. */
+export interface HeaderFacts {
+  readonly indexId: Uint8Array
+  readonly generation: number
+  readonly shard: number
+  readonly dim: number
+  readonly metric: Metric
+  readonly fileByteLength: number
+  readonly zoneCount: number
+  readonly rowCount: number
+}
+
+/** Encodes the header page of a vectors file. */
+export function encodeHeader(facts: HeaderFacts): Uint8Array {
+  const page = new Uint8Array(PAGE_BYTES)
+  const record: Header = {
+    ...facts,
+    magic: VECTORS_MAGIC,
+    version: FORMAT_VERSION,
+    headerByteLength: PAGE_BYTES,
+    readerFeatures: 0,
+    writerFeatures: 0,
+    elementType: ELEMENT_TYPE_FLOAT32,
+    metric: METRIC_CODES[facts.metric],
+    alignment: PAGE_BYTES,
+    crc: 0
+  }
+  HEADER.encode(record, page)
+  HEADER.encode({ ...record, crc: checksum(page.subarray(0, HEADER.fields.crc.offset)) }, page)
+  return page
+}
+
+/** Decodes and verifies a header page: ZGQ_CORRUPT for damage, ZGQ_UNSUPPORTED for what this version does not know. */
+export function decodeHeader(page: Uint8Array, path: string): Header {
+  if (!bytesEqual(page.subarray(0, 8), VECTORS_MAGIC)) {
+    throw new ZgqError('ZGQ_CORRUPT', `not a vectors file: found magic ${hex(page.subarray(0, 8))}, expected ${hex(VECTORS_MAGIC)}`, { path, offset: 0 })
+  }
+  const crcOffset = HEADER.fields.crc.offset
+  const computed = checksum(page.subarray(0, crcOffset))
+  const stored = new DataView(page.buffer, page.byteOffset).getUint32(crcOffset, true)
+  if (computed !== stored) throw new ZgqError('ZGQ_CORRUPT', `header CRC is ${stored}, its bytes give ${computed}`, { path, offset: crcOffset })
+  const header = HEADER.decode(page)
+  const refuse = (what: string): never => {
+    throw new ZgqError('ZGQ_UNSUPPORTED', `this file needs a newer version of zgq: ${what}`, { path })
+  }
+  if (header.version > FORMAT_VERSION) refuse(`format version ${header.version}, known up to ${FORMAT_VERSION}`)
+  if (header.readerFeatures !== KNOWN_READER_FEATURES) refuse(`reader features ${header.readerFeatures}`)
+  if (header.elementType !== ELEMENT_TYPE_FLOAT32) refuse(`element type ${header.elementType}, known is 1 (float32, ${ELEMENT_BYTES} bytes)`)
+  if (header.alignment !== PAGE_BYTES) refuse(`alignment ${header.alignment}, known is ${PAGE_BYTES}`)
+  return header
+}
+
+/** Prints bytes as hex pairs. */
+export function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex')
+}

@@ -1,0 +1,49 @@
+// Sizes and small rules that every file of an index shares (spec, sections 1 to 3). No I/O.
+
+import { crc32 } from 'node:zlib'
+
+import type { Metric } from '../types.ts'
+
+export const FORMAT_VERSION = 0
+export const PAGE_BYTES = 4096
+export const ELEMENT_BYTES = 4
+export const MAX_DIM = 65_536
+/** Bytes of segments after which a shard takes no further one. */
+export const SHARD_BYTES = 2 ** 30
+export const KNOWN_READER_FEATURES = 0
+
+export const CATALOGUE_NAME = 'catalogue.sqlite'
+
+/** Codes of the metrics in headers (spec, section 2). */
+export const METRIC_CODES: Readonly<Record<Metric, number>> = { l2: 1, cosine: 2, ip: 3 }
+
+/** Where bytes lie in a file. */
+export interface Extent {
+  readonly offset: number
+  readonly byteLength: number
+}
+
+/** Rounds up to a multiple of `step`. */
+export function alignUp(value: number, step: number): number {
+  return Math.ceil(value / step) * step
+}
+
+/** Counts the pages that `byteLength` bytes fill from the start of a page. */
+export function pageCount(byteLength: number): number {
+  return Math.ceil(byteLength / PAGE_BYTES)
+}
+
+/** Names a vectors file: generation and shard in decimal (spec, section 1). */
+export function vectorsFileName(generation: number, shard: number): string {
+  return `vectors-${String(generation).padStart(6, '0')}-${String(shard).padStart(5, '0')}.zgq`
+}
+
+/** Computes CRC-32 (IEEE) of the bytes. */
+export function checksum(bytes: Uint8Array): number {
+  return crc32(bytes)
+}
+
+/** Compares two byte strings. */
+export function bytesEqual(left: Uint8Array, right: Uint8Array): boolean {
+  return Buffer.compare(left, right) === 0
+}

@@ -1,0 +1,8 @@
+// Entry of the WebAssembly module: exports only. Pointers are byte offsets in the module's memory, which JavaScript lays out.
+// Every function has a twin in ../scalar-kernel.ts with the same arithmetic in the same order: results are equal to the bit.
+
+export { l2Distances, innerProducts, squaredNorms } from './distances'
+export { scan } from './scan'
+export { heapInit, heapSort, selectNearest } from './select'
+export { assign } from './assign'
+export { normalizeRows, subtractRow } from './rows'

@@ -1,0 +1,194 @@
+// The scalar kernel: the oracle of the WebAssembly one and the fallback where that does not load.
+// It repeats the order of summation of assembly/*.ts, so that results are equal to the bit. Selection is in scalar-heap.ts.
+
+import { growBy } from './kernel-memory.ts'
+import type { AssignRun, Kernel, ScanQuery, ScanRun } from './kernel.ts'
+import { KERNEL_METRICS } from './kernel.ts'
+import { heapInit, heapLimit, heapOffer, heapSort, readId, selectNearest } from './scalar-heap.ts'
+
+const round = Math.fround
+const FLOAT32_MAX = 3.4028234663852886e38
+
+type Sum = (f: Float32Array, a: number, b: number, dim: number) => number
+
+/** Float32 sum over 8 lanes; a and b are indices into f. */
+const l2Single: Sum = (f, a, b, dim) => {
+  const bulk = dim & ~7
+  const lanes = [0, 0, 0, 0, 0, 0, 0, 0]
+  let i = 0
+  for (; i < bulk; i += 8) {
+    for (let lane = 0; lane < 8; lane++) {
+      const d = round(f[a + i + lane] - f[b + i + lane])
+      lanes[lane] = round(lanes[lane] + round(d * d))
+    }
+  }
+  if (dim & 4) {
+    for (let lane = 0; lane < 4; lane++) {
+      const d = round(f[a + i + lane] - f[b + i + lane])
+      lanes[lane] = round(lanes[lane] + round(d * d))
+    }
+    i += 4
+  }
+  let sum = sumEight(lanes)
+  for (; i < dim; i++) {
+    const d = round(f[a + i] - f[b + i])
+    sum = round(sum + round(d * d))
+  }
+  return sum
+}
+
+const productSingle: Sum = (f, a, b, dim) => {
+  const bulk = dim & ~7
+  const lanes = [0, 0, 0, 0, 0, 0, 0, 0]
+  let i = 0
+  for (; i < bulk; i += 8) {
+    for (let lane = 0; lane < 8; lane++) lanes[lane] = round(lanes[lane] + round(f[a + i + lane] * f[b + i + lane]))
+  }
+  if (dim & 4) {
+    for (let lane = 0; lane < 4; lane++) lanes[lane] = round(lanes[lane] + round(f[a + i + lane] * f[b + i + lane]))
+    i += 4
+  }
+  let sum = sumEight(lanes)
+  for (; i < dim; i++) sum = round(sum + round(f[a + i] * f[b + i]))
+  return sum
+}
+
+function sumEight(v: readonly number[]): number {
+  return round(round(round(v[0] + v[4]) + round(v[1] + v[5])) + round(round(v[2] + v[6]) + round(v[3] + v[7])))
+}
+
+/** Float32 product over 4 lanes, as `assign` sums. */
+const productAssign: Sum = (f, a, b, dim) => {
+  const bulk = dim & ~3
+  let s0 = 0, s1 = 0, s2 = 0, s3 = 0
+  for (let i = 0; i < bulk; i += 4) {
+    s0 = round(s0 + round(f[a + i] * f[b + i]))
+    s1 = round(s1 + round(f[a + i + 1] * f[b + i + 1]))
+    s2 = round(s2 + round(f[a + i + 2] * f[b + i + 2]))
+    s3 = round(s3 + round(f[a + i + 3] * f[b + i + 3]))
+  }
+  let sum = round(round(s0 + s1) + round(s2 + s3))
+  for (let i = bulk; i < dim; i++) sum = round(sum + round(f[a + i] * f[b + i]))
+  return sum
+}
+
+const l2Double: Sum = (f, a, b, dim) => {
+  const bulk = dim & ~3
+  let s0 = 0, s1 = 0, s2 = 0, s3 = 0
+  for (let i = 0; i < bulk; i += 4) {
+    s0 += (f[a + i] - f[b + i]) ** 2
+    s1 += (f[a + i + 1] - f[b + i + 1]) ** 2
+    s2 += (f[a + i + 2] - f[b + i + 2]) ** 2
+    s3 += (f[a + i + 3] - f[b + i + 3]) ** 2
+  }
+  let sum = s0 + s1 + (s2 + s3)
+  for (let i = bulk; i < dim; i++) sum += (f[a + i] - f[b + i]) ** 2
+  return sum
+}
+
+const productDouble: Sum = (f, a, b, dim) => {
+  const bulk = dim & ~3
+  let s0 = 0, s1 = 0, s2 = 0, s3 = 0
+  for (let i = 0; i < bulk; i += 4) {
+    s0 += f[a + i] * f[b + i]
+    s1 += f[a + i + 1] * f[b + i + 1]
+    s2 += f[a + i + 2] * f[b + i + 2]
+    s3 += f[a + i + 3] * f[b + i + 3]
+  }
+  let sum = s0 + s1 + (s2 + s3)
+  for (let i = bulk; i < dim; i++) sum += f[a + i] * f[b + i]
+  return sum
+}
+
+/** Creates a scalar kernel with its own memory. */
+export function createScalarKernel(): Kernel {
+  let buffer = new ArrayBuffer(65_536)
+  let floats = new Float32Array(buffer)
+  let view = new DataView(buffer)
+
+  const eachRow = (sum: Sum, rows: number, count: number, dim: number, query: number, out: number): void => {
+    for (let i = 0; i < count; i++) floats[out / 4 + i] = sum(floats, rows / 4 + i * dim, query / 4, dim)
+  }
+
+  const exactDistance = (q: ScanQuery, row: number): number => {
+    if (q.metric === KERNEL_METRICS.l2) return l2Double(floats, row, q.query / 4, q.dim)
+    const product = productDouble(floats, row, q.query / 4, q.dim)
+    if (q.metric !== KERNEL_METRICS.cosine) return 0 - product
+    const distance = 1 - product / Math.sqrt(q.queryNorm2 * productDouble(floats, row, row, q.dim))
+    return distance > 0 ? distance : 0
+  }
+
+  const approximate = (q: ScanQuery, run: ScanRun, i: number): number => {
+    const row = run.rows / 4 + i * q.dim
+    if (q.metric === KERNEL_METRICS.l2) return l2Single(floats, row, q.query / 4, q.dim)
+    const product = productSingle(floats, row, q.query / 4, q.dim)
+    if (q.metric !== KERNEL_METRICS.cosine) return -product
+    return round(1 - round(round(product * floats[run.inverseNorms / 4 + i]) * round(1 / Math.sqrt(q.queryNorm2))))
+  }
+
+  const isLive = (mask: number, i: number): boolean => mask === 0 || (view.getUint32(mask + (i >>> 5) * 4, true) & (1 << (i & 31))) !== 0
+
+  return {
+    kind: 'scalar',
+    get buffer() {
+      return buffer
+    },
+    grow(byteLength) {
+      const pages = growBy(buffer.byteLength, byteLength)
+      if (pages === 0) return
+      const grown = new ArrayBuffer(buffer.byteLength + pages * 65_536)
+      new Uint8Array(grown).set(new Uint8Array(buffer))
+      buffer = grown
+      floats = new Float32Array(buffer)
+      view = new DataView(buffer)
+    },
+    l2Distances: (rows, count, dim, query, out) => { eachRow(l2Single, rows, count, dim, query, out) },
+    innerProducts: (rows, count, dim, query, out) => { eachRow(productSingle, rows, count, dim, query, out) },
+    squaredNorms(rows, count, dim, out) {
+      for (let i = 0; i < count; i++) view.setFloat64(out + i * 8, productDouble(floats, rows / 4 + i * dim, rows / 4 + i * dim, dim), true)
+    },
+    heapInit: (heap, capacity) => { heapInit(view, heap, capacity) },
+    heapSort: (heap) => heapSort(view, heap),
+    selectNearest: (values, count, wanted, heap) => selectNearest(view, values, { count, wanted, heap }),
+    scan(q, run) {
+      let confirmed = 0
+      let limit = heapLimit(view, q.heap) * (1 + q.relative) + q.absolute
+      for (let i = 0; i < run.count; i++) {
+        const value = approximate(q, run, i)
+        if ((value > limit && value < FLOAT32_MAX) || !isLive(run.mask, i)) continue
+        confirmed++
+        heapOffer(view, q.heap, { distance: exactDistance(q, run.rows / 4 + i * q.dim), id: readId(view, run.ids + i * 8) })
+        limit = heapLimit(view, q.heap) * (1 + q.relative) + q.absolute
+      }
+      return confirmed
+    },
+    assign(run: AssignRun) {
+      for (let i = 0; i < run.count; i++) {
+        let best = -Infinity
+        let zone = 0
+        for (let z = 0; z < run.zoneCount; z++) {
+          const product = productAssign(floats, run.rows / 4 + i * run.dim, run.centroids / 4 + z * run.dim, run.dim)
+          const score = round(product - floats[run.halfNorms / 4 + z])
+          if (score > best) {
+            best = score
+            zone = z
+          }
+        }
+        floats[run.scores / 4 + i] = best
+        view.setUint32(run.zones + i * 4, zone, true)
+      }
+    },
+    normalizeRows(rows, count, dim) {
+      for (let i = 0; i < count; i++) {
+        const row = rows / 4 + i * dim
+        const scale = 1 / Math.sqrt(productDouble(floats, row, row, dim))
+        for (let j = row; j < row + dim; j++) floats[j] *= scale
+      }
+    },
+    subtractRow(rows, count, dim, row) {
+      for (let i = 0; i < count; i++) {
+        for (let j = 0; j < dim; j++) floats[rows / 4 + i * dim + j] -= floats[row / 4 + j]
+      }
+    }
+  }
+}

@@ -1,0 +1,65 @@
+// Loads the WebAssembly SIMD kernels. Compiling takes well under a millisecond; each open index has its own instance and memory.
+
+import { growBy } from './kernel-memory.ts'
+import type { Kernel } from './kernel.ts'
+import { WASM_BASE64 } from './wasm-bytes.ts'
+
+interface WasmExports {
+  readonly memory: { readonly buffer: ArrayBuffer; grow(pages: number): number }
+  l2Distances: Kernel['l2Distances']
+  innerProducts: Kernel['innerProducts']
+  squaredNorms: Kernel['squaredNorms']
+  heapInit: Kernel['heapInit']
+  heapSort: Kernel['heapSort']
+  selectNearest: Kernel['selectNearest']
+  normalizeRows: Kernel['normalizeRows']
+  subtractRow: Kernel['subtractRow']
+  scan(...numbers: number[]): number
+  assign(...numbers: number[]): void
+}
+
+// Typed here because the library compiles without DOM types, where TypeScript keeps WebAssembly.
+interface WebAssemblyLike {
+  readonly Module: new (bytes: Uint8Array) => object
+  readonly Instance: new (module: object, imports: object) => { readonly exports: object }
+}
+
+/** Creates a kernel, or returns undefined where WebAssembly SIMD does not load. */
+export function createWasmKernel(): Kernel | undefined {
+  const webAssembly = (globalThis as { WebAssembly?: WebAssemblyLike }).WebAssembly
+  if (webAssembly === undefined) return undefined
+  let wasm: WasmExports
+  try {
+    const module = new webAssembly.Module(Buffer.from(WASM_BASE64, 'base64'))
+    wasm = new webAssembly.Instance(module, {}).exports as WasmExports
+  } catch {
+    return undefined // no SIMD on this processor or engine: the scalar kernel takes over, and info() says so
+  }
+  return {
+    kind: 'wasm',
+    get buffer() {
+      return wasm.memory.buffer
+    },
+    grow(byteLength) {
+      const missing = growBy(wasm.memory.buffer.byteLength, byteLength)
+      if (missing > 0) wasm.memory.grow(missing)
+    },
+    l2Distances: wasm.l2Distances,
+    innerProducts: wasm.innerProducts,
+    squaredNorms: wasm.squaredNorms,
+    heapInit: wasm.heapInit,
+    heapSort: wasm.heapSort,
+    selectNearest: wasm.selectNearest,
+    normalizeRows: wasm.normalizeRows,
+    subtractRow: wasm.subtractRow,
+    scan(q, run) {
+      return wasm.scan(
+        q.metric, run.rows, run.ids, run.inverseNorms, run.mask, run.count, q.dim,
+        q.query, q.queryNorm2, q.relative, q.absolute, q.heap, q.scratch
+      )
+    },
+    assign(run) {
+      wasm.assign(run.rows, run.count, run.dim, run.centroids, run.halfNorms, run.zoneCount, run.zones, run.scores)
+    }
+  }
+}

@@ -1,0 +1,50 @@
+// Stage 2, pure: from rows in kernel memory to hits in the heap. Without codes the scan is exact and there is nothing to rerank.
+
+import type { CatalogueZone } from '../format/catalogue.ts'
+import type { Hit, Metric } from '../types.ts'
+import type { Workspace } from './workspace.ts'
+
+/** Half a unit in the last place of float32. */
+const ROUNDING = 2 ** -24
+/** Smallest positive float32: what a sum can lose at each term by underflow. */
+const UNDERFLOW = 2 ** -149
+/** Norms between which products of float32 neither overflow nor lose digits on the way to a cosine. */
+const SAFE_NORM = 1e15
+
+/**
+ * Sets by how much a float32 distance may be above the worst hit and still be looked at in double precision.
+ * Bounds of summation after Higham, Accuracy and Stability of Numerical Algorithms, section 4.2: |error| <= n u / (1 - n u) * sum of |terms|,
+ * with n the longest chain of roundings: dim / 8 additions in a lane, the joining of lanes, the tail, the terms themselves.
+ */
+export function setTolerance(workspace: Workspace, zone: CatalogueZone): void {
+  const { metric, dim, scanQuery } = workspace
+  const chain = (dim / 8 + 32) * ROUNDING
+  const bound = chain / (1 - chain)
+  scanQuery.relative = metric === 'l2' ? 2 * bound : 0
+  scanQuery.absolute = 2 * (dim * UNDERFLOW + absoluteError(metric, bound, { zone, queryNorm: Math.sqrt(scanQuery.queryNorm2) }))
+}
+
+function absoluteError(metric: Metric, bound: number, of: { zone: CatalogueZone; queryNorm: number }): number {
+  const { zone, queryNorm } = of
+  switch (metric) {
+    case 'l2':
+      return 0
+    case 'ip':
+      return bound * queryNorm * zone.maxNorm // sum of |q_i x_i| <= |q| |x|
+    case 'cosine': {
+      const isSafe = (norm: number): boolean => norm > 1 / SAFE_NORM && norm < SAFE_NORM
+      return isSafe(queryNorm) && isSafe(zone.minNorm) && isSafe(zone.maxNorm) ? bound + 4 * ROUNDING : Infinity
+    }
+  }
+}
+
+/** Takes the hits out of the heap, nearest first. */
+export function takeHits(workspace: Workspace, k: number): Hit[] {
+  const { memory, scanQuery } = workspace
+  const size = memory.kernel.heapSort(scanQuery.heap)
+  const distances = memory.float64At(scanQuery.heap + 8, size)
+  const ids = memory.uint32At(scanQuery.heap + 8 + k * 8, size * 2)
+  const hits: Hit[] = []
+  for (let i = 0; i < size; i++) hits.push({ id: ids[i * 2] + ids[i * 2 + 1] * 2 ** 32, distance: distances[i] })
+  return hits
+}

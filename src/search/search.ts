@@ -1,0 +1,57 @@
+// The pipeline of a search on one page: probe -> prefetch -> scan. The stages are pure; only this driver does I/O,
+// so that an asynchronous driver can run the same stages. Codes will add a rerank after the scan.
+
+import { nowMicros } from '../clock.ts'
+import type { ZoneCache } from '../storage/zone-cache.ts'
+import type { ZoneFiles } from '../storage/zone-files.ts'
+import type { ExplainedHits } from '../types.ts'
+import { probe } from './probe.ts'
+import type { SearchRequest } from './request.ts'
+import { setTolerance, takeHits } from './scan.ts'
+import type { Workspace } from './workspace.ts'
+
+/** Where the zones of an open index come from. */
+export interface SearchContext {
+  readonly workspace: Workspace
+  readonly cache: ZoneCache
+  readonly files: ZoneFiles
+}
+
+/** Searches with a checked query and request. */
+export function search(context: SearchContext, query: Float32Array, request: SearchRequest): ExplainedHits {
+  const { workspace, cache, files } = context
+  const { kernel } = workspace.memory
+  const startedAt = nowMicros()
+  files.resetCounters()
+  workspace.setQuery(query)
+  workspace.startHits(request.k)
+  const zones = request.k === 0 ? [] : probe(workspace, request.nprobe)
+  const probedAt = nowMicros()
+
+  const missing = zones.filter((zone) => !cache.holds(zone))
+  if (missing.length > 0) files.prefetch(missing)
+  let vectorsScanned = 0
+  let rowsConfirmed = 0
+  for (const zone of zones) {
+    setTolerance(workspace, zone)
+    for (let part = 0; part < cache.partCount(zone); part++) {
+      rowsConfirmed += kernel.scan(workspace.scanQuery, cache.load(zone, part))
+    }
+    vectorsScanned += zone.rowCount
+  }
+  const hits = request.k === 0 ? [] : takeHits(workspace, request.k)
+  return {
+    hits,
+    explain: {
+      zones: zones.map((zone) => zone.zone),
+      vectorsScanned,
+      rowsReranked: 0,
+      rowsConfirmed,
+      ...files.counters,
+      ioRounds: missing.length > 0 ? 1 : 0,
+      probeMicros: probedAt - startedAt,
+      scanMicros: nowMicros() - probedAt,
+      rerankMicros: 0
+    }
+  }
+}

@@ -1,0 +1,63 @@
+// What one open index keeps in kernel memory besides the cache of zones: the query, the centroids, the heaps.
+
+import type { CatalogueZone } from '../format/catalogue.ts'
+import { ELEMENT_BYTES } from '../format/layout.ts'
+import type { KernelMemory } from '../kernels/kernel-memory.ts'
+import { heapByteLength, KERNEL_METRICS, type ScanQuery } from '../kernels/kernel.ts'
+import type { Snapshot } from '../storage/catalogue-reader.ts'
+
+export class Workspace {
+  readonly memory: KernelMemory
+  readonly zones: readonly CatalogueZone[]
+  readonly metric: Snapshot['meta']['metric']
+  readonly dim: number
+  /** float32, zones * dim */
+  readonly centroids: number
+  /** The query as the probe sees it: unit length for cosine, negated for ip. float32, dim */
+  readonly probeQuery: number
+  /** float32, zones */
+  readonly zoneDistances: number
+  /** Heap for as many zones as there are. */
+  readonly zoneHeap: number
+  readonly scanQuery: ScanQuery
+  #heapCapacity = 0
+
+  constructor(snapshot: Snapshot, memory: KernelMemory) {
+    const { dim, metric } = snapshot.meta
+    const zoneCount = snapshot.zones.length
+    this.memory = memory
+    this.zones = snapshot.zones
+    this.metric = metric
+    this.dim = dim
+    this.centroids = memory.allocate(zoneCount * dim * ELEMENT_BYTES)
+    this.probeQuery = memory.allocate(dim * ELEMENT_BYTES)
+    this.zoneDistances = memory.allocate(zoneCount * ELEMENT_BYTES)
+    this.zoneHeap = memory.allocate(heapByteLength(zoneCount))
+    const query = memory.allocate(dim * ELEMENT_BYTES)
+    const scratch = memory.allocate(16)
+    this.scanQuery = { metric: KERNEL_METRICS[metric], dim, query, queryNorm2: 0, relative: 0, absolute: 0, heap: 0, scratch }
+    const centroids = memory.float32At(this.centroids, zoneCount * dim)
+    for (const zone of snapshot.zones) centroids.set(zone.centroid, zone.zone * dim)
+  }
+
+  /** Copies the query into kernel memory, once for the scan and once for the probe. */
+  setQuery(query: Float32Array): void {
+    let norm2 = 0
+    for (let i = 0; i < query.length; i++) norm2 += query[i] * query[i]
+    this.scanQuery.queryNorm2 = norm2
+    this.memory.float32At(this.scanQuery.query, this.dim).set(query)
+    const probe = this.memory.float32At(this.probeQuery, this.dim)
+    const scale = this.metric === 'cosine' ? 1 / Math.sqrt(norm2) : this.metric === 'ip' ? -1 : 1
+    for (let i = 0; i < query.length; i++) probe[i] = query[i] * scale
+  }
+
+  /** Empties the heap of hits and makes room for `k` in it. */
+  startHits(k: number): void {
+    if (k > this.#heapCapacity) {
+      // Regions are never given back: doubling keeps what is lost below what is used.
+      this.#heapCapacity = Math.max(k, this.#heapCapacity * 2, 64)
+      this.scanQuery.heap = this.memory.allocate(heapByteLength(this.#heapCapacity))
+    }
+    this.memory.kernel.heapInit(this.scanQuery.heap, k)
+  }
+}

@@ -1,0 +1,155 @@
+// Reads the catalogue once into a frozen snapshot and closes it. Search never asks SQLite.
+
+import { statSync } from 'node:fs'
+import { basename, join } from 'node:path'
+
+import type BetterSqlite3 from 'better-sqlite3'
+
+import { systemCode, wrapIoError, ZgqError } from '../errors.ts'
+import {
+  APPLICATION_ID, decodeFileRow, decodeIndexMeta, decodeMetaRow, decodeZoneRow, rowsDigest,
+  type CatalogueZone, type FileRecord, type IndexMeta
+} from '../format/catalogue.ts'
+import { bytesEqual, CATALOGUE_NAME, ELEMENT_BYTES, FORMAT_VERSION, PAGE_BYTES, type Extent } from '../format/layout.ts'
+import { loadSqlite } from './native-modules.ts'
+
+/** All that a search needs to know of an index; nothing in it changes after open. */
+export interface Snapshot {
+  /** The folder that was opened. */
+  readonly folder: string
+  readonly meta: IndexMeta
+  /** Facts of the build, for people. */
+  readonly build: unknown
+  readonly files: readonly FileRecord[]
+  readonly zones: readonly CatalogueZone[]
+  readonly catalogueBytes: number
+}
+
+/**
+ * Reads the catalogue of the index at `path`. Throws ZGQ_NOT_FOUND, ZGQ_NOT_AN_INDEX, ZGQ_UNSUPPORTED, ZGQ_CORRUPT, ZGQ_LOCKED or ZGQ_IO.
+ * While an index is being replaced its folder may be away for a moment: the old one then stands beside it (spec, section 10).
+ */
+export function readCatalogue(path: string): Snapshot {
+  const candidates = [path, `${path.replace(/[/\\]+$/, '')}.replaced`, path]
+  for (const [attempt, folder] of candidates.entries()) {
+    try {
+      return readFolder(folder)
+    } catch (error) {
+      const isLast = attempt === candidates.length - 1
+      if (isLast || !(error instanceof ZgqError) || error.code !== 'ZGQ_NOT_FOUND') throw error
+    }
+  }
+  throw new ZgqError('ZGQ_NOT_FOUND', 'there is no index', { path })
+}
+
+function readFolder(folder: string): Snapshot {
+  const path = join(folder, CATALOGUE_NAME)
+  const catalogueBytes = findCatalogue(folder, path)
+  const database = openDatabase(path)
+  try {
+    return { folder, catalogueBytes, ...readTables(database, path) }
+  } catch (error) {
+    throw wrapSqliteError(error, path)
+  } finally {
+    database.close()
+  }
+}
+
+function findCatalogue(folder: string, path: string): number {
+  const notAnIndex = (what: string): ZgqError => new ZgqError('ZGQ_NOT_AN_INDEX', `${what}; an index is a folder with ${CATALOGUE_NAME}`, { path: folder })
+  if (process.versions.electron !== undefined && folder.split(/[/\\]/).includes('app.asar')) {
+    throw new ZgqError('ZGQ_UNSUPPORTED', 'an index cannot be read from inside app.asar: list it under asarUnpack and open it from app.asar.unpacked', { path: folder })
+  }
+  try {
+    if (!statSync(folder).isDirectory()) throw notAnIndex(`${basename(folder)} is not a folder`)
+  } catch (error) {
+    throw systemCode(error) === 'ENOENT' ? new ZgqError('ZGQ_NOT_FOUND', 'there is no index', { path: folder, cause: error }) : wrapIoError(error, folder, 'open the index')
+  }
+  try {
+    const found = statSync(path)
+    if (!found.isFile()) throw notAnIndex(`${CATALOGUE_NAME} is not a file`)
+    return found.size
+  } catch (error) {
+    throw systemCode(error) === 'ENOENT' ? notAnIndex(`this folder has no ${CATALOGUE_NAME}`) : wrapIoError(error, path, 'open the catalogue')
+  }
+}
+
+function openDatabase(path: string): BetterSqlite3.Database {
+  const Sqlite = loadSqlite()
+  try {
+    return new Sqlite(path, { readonly: true, fileMustExist: true })
+  } catch (error) {
+    throw wrapSqliteError(error, path)
+  }
+}
+
+function readTables(database: BetterSqlite3.Database, path: string): Omit<Snapshot, 'folder' | 'catalogueBytes'> {
+  const applicationId = database.pragma('application_id', { simple: true })
+  if (applicationId !== APPLICATION_ID) {
+    throw new ZgqError('ZGQ_NOT_AN_INDEX', `this SQLite database is not a catalogue: its application_id is ${String(applicationId)}, expected ${APPLICATION_ID}`, { path })
+  }
+  const version = database.pragma('user_version', { simple: true })
+  if (typeof version !== 'number' || version > FORMAT_VERSION) {
+    throw new ZgqError('ZGQ_UNSUPPORTED', `this index needs a newer version of zgq: format version ${String(version)}, known up to ${FORMAT_VERSION}`, { path })
+  }
+  const values = new Map<string, unknown>()
+  for (const row of rowsOf(database, 'SELECT key, value, crc FROM meta', 1000)) {
+    const { key, value } = decodeMetaRow(row, path)
+    values.set(key, value)
+  }
+  const meta = decodeIndexMeta(values.get('index'), path)
+  const fileRows = rowsOf(database, 'SELECT file, kind, name, byte_length, header_crc, crc FROM files ORDER BY file', meta.fileCount + 1)
+  const files = fileRows.map((row) => decodeFileRow(row, path))
+  const zoneRows = rowsOf(
+    database,
+    'SELECT zone, segment, file, row_count, segment_offset, columns_offset, columns_byte_length, columns_crc, min_norm, max_norm, radius, centroid, crc FROM zones ORDER BY zone',
+    meta.zoneCount + 1
+  )
+  const zones = zoneRows.map((row) => decodeZoneRow(row, meta.dim, path))
+  const digest = rowsDigest([...files.map((row) => row.crc), ...zones.map((row) => row.crc)])
+  if (!bytesEqual(digest, meta.digest)) throw new ZgqError('ZGQ_CORRUPT', 'the rows of the catalogue do not fit its digest: rows are missing or changed', { path })
+  const snapshot = { meta, build: values.get('build'), files: files.map((row) => row.file), zones: zones.map((row) => row.zone) }
+  checkPlaces(snapshot, path)
+  return snapshot
+}
+
+function rowsOf(database: BetterSqlite3.Database, sql: string, most: number): unknown[][] {
+  const rows: unknown[][] = []
+  // A damaged tree can repeat rows: never read more than the digest can match.
+  for (const row of database.prepare(sql).raw().iterate()) {
+    if (!Array.isArray(row) || rows.push(row) > most) break
+  }
+  return rows
+}
+
+/** Holds every extent against its file and every count against the others, so that the rest of the code may trust them. */
+function checkPlaces(snapshot: Pick<Snapshot, 'meta' | 'files' | 'zones'>, path: string): void {
+  const { meta, files, zones } = snapshot
+  const damage = (what: string): ZgqError => new ZgqError('ZGQ_CORRUPT', `the catalogue contradicts itself: ${what}`, { path })
+  if (files.length !== meta.fileCount || files.some((file, i) => file.file !== i)) throw damage(`${files.length} files, expected ${meta.fileCount}`)
+  if (zones.length !== meta.zoneCount || zones.some((zone, i) => zone.zone !== i)) throw damage(`${zones.length} zones, expected ${meta.zoneCount}`)
+  let count = 0
+  for (const zone of zones) {
+    const file = files.at(zone.file)
+    if (file === undefined) throw damage(`zone ${zone.zone} is in file ${zone.file}, which is not listed`)
+    const segment = { offset: zone.segmentOffset, byteLength: zone.rowCount * meta.dim * ELEMENT_BYTES }
+    const columns = { offset: zone.columnsOffset, byteLength: zone.columnsByteLength }
+    if (zone.rowCount < 1 || !isInside(segment, file.byteLength) || !isInside(columns, file.byteLength)) throw damage(`zone ${zone.zone} leaves its file`)
+    count += zone.rowCount
+  }
+  if (count !== meta.count) throw damage(`the zones have ${count} rows, expected ${meta.count}`)
+}
+
+function isInside(extent: Extent, byteLength: number): boolean {
+  return extent.offset >= PAGE_BYTES && extent.offset % PAGE_BYTES === 0 && extent.offset + extent.byteLength <= byteLength
+}
+
+function wrapSqliteError(error: unknown, path: string): ZgqError {
+  if (error instanceof ZgqError) return error
+  const code = systemCode(error) ?? ''
+  const reason = error instanceof Error ? error.message : String(error)
+  if (code.startsWith('SQLITE_NOTADB')) return new ZgqError('ZGQ_NOT_AN_INDEX', `the catalogue is not a SQLite database: ${reason}`, { path, cause: error })
+  if (code.startsWith('SQLITE_BUSY')) return new ZgqError('ZGQ_LOCKED', `another process is changing the catalogue: ${reason}`, { path, cause: error })
+  if (code.startsWith('SQLITE_IOERR') || code.startsWith('SQLITE_CANTOPEN')) return new ZgqError('ZGQ_IO', `the catalogue cannot be read: ${reason} (${code})`, { path, cause: error })
+  return new ZgqError('ZGQ_CORRUPT', `the catalogue is damaged: ${reason} (${code})`, { path, cause: error })
+}

@@ -1,0 +1,80 @@
+// Writes the catalogue of a new index in one transaction. The only code that changes a catalogue.
+
+import {
+  APPLICATION_ID, CATALOGUE_DDL, encodeMessagePack, fileChecksum, metaChecksum, rowsDigest, zoneChecksum, zoneNumbers,
+  type CatalogueZone, type FileRecord, type IndexMeta
+} from '../format/catalogue.ts'
+import { wrapIoError } from '../errors.ts'
+import { FORMAT_VERSION } from '../format/layout.ts'
+import { loadSqlite } from './native-modules.ts'
+
+/** What a new catalogue holds; counts, digest and format fields of `meta` are filled in here. */
+export interface CatalogueContent {
+  readonly meta: Pick<IndexMeta, 'indexId' | 'generation' | 'dim' | 'metric' | 'count'>
+  readonly build: Readonly<Record<string, unknown>>
+  readonly files: readonly FileRecord[]
+  readonly zones: readonly CatalogueZone[]
+}
+
+/** Writes a catalogue to a path where nothing is, synced, with no journal left beside it. */
+export function writeCatalogue(path: string, content: CatalogueContent): void {
+  const Sqlite = loadSqlite()
+  try {
+    const database = new Sqlite(path)
+    try {
+      database.pragma('journal_mode = DELETE')
+      database.pragma('synchronous = FULL')
+      database.pragma(`application_id = ${APPLICATION_ID}`)
+      database.pragma(`user_version = ${FORMAT_VERSION}`)
+      database.transaction(() => {
+        database.exec(CATALOGUE_DDL)
+        const fileCrcs = insertFiles((sql) => database.prepare(sql), content.files)
+        const zoneCrcs = insertZones((sql) => database.prepare(sql), content.zones)
+        const meta: IndexMeta = {
+          ...content.meta,
+          version: FORMAT_VERSION,
+          elementType: 'float32',
+          bits: 0,
+          zoneCount: content.zones.length,
+          fileCount: content.files.length,
+          readerFeatures: 0,
+          writerFeatures: 0,
+          digest: rowsDigest([...fileCrcs, ...zoneCrcs])
+        }
+        const insertMeta = database.prepare('INSERT INTO meta (key, value, crc) VALUES (?, ?, ?)')
+        for (const [key, value] of Object.entries({ index: meta, build: content.build })) {
+          const bytes = encodeMessagePack(value)
+          insertMeta.run(key, bytes, metaChecksum(key, bytes))
+        }
+      })()
+    } finally {
+      database.close()
+    }
+  } catch (error) {
+    throw wrapIoError(error, path, 'write the catalogue')
+  }
+}
+
+type Prepare = (sql: string) => { run(...values: unknown[]): unknown }
+
+function insertFiles(prepare: Prepare, files: readonly FileRecord[]): number[] {
+  const insert = prepare('INSERT INTO files (file, kind, name, byte_length, header_crc, crc) VALUES (?, ?, ?, ?, ?, ?)')
+  return files.map((file) => {
+    const crc = fileChecksum(file)
+    insert.run(file.file, file.kind, file.name, file.byteLength, file.headerCrc, crc)
+    return crc
+  })
+}
+
+function insertZones(prepare: Prepare, zones: readonly CatalogueZone[]): number[] {
+  const insert = prepare(
+    'INSERT INTO zones (zone, segment, file, row_count, segment_offset, columns_offset, columns_byte_length, columns_crc, min_norm, max_norm, radius, centroid, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'
+  )
+  return zones.map((zone) => {
+    const numbers = zoneNumbers(zone)
+    const centroid = Buffer.from(zone.centroid.buffer, zone.centroid.byteOffset, zone.centroid.byteLength)
+    const crc = zoneChecksum(numbers, centroid)
+    insert.run(...numbers, centroid, crc)
+    return crc
+  })
+}

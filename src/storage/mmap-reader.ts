@@ -1,0 +1,62 @@
+// Reads by copying from memory-mapped files: one call a copy, no system call once a page is in memory.
+
+import { closeSync, openSync } from 'node:fs'
+
+import { wrapIoError, ZgqError } from '../errors.ts'
+import type { Libc } from './libc.ts'
+import type { DataFile, FileRange, Reader } from './reader.ts'
+
+/** What MADV_WILLNEED reads in one call at most: the usual readahead limit of a block device. */
+const ADVICE_BYTES = 128 * 1024
+
+/** Maps every file whole. Lengths must have been checked: touching a page past the end of a file kills the process. */
+export function openMmapReader(files: readonly DataFile[], libc: Libc): Reader {
+  const addresses: number[] = []
+  let isClosed = false
+  const close = (): void => {
+    if (isClosed) return
+    isClosed = true
+    addresses.forEach((address, file) => { libc.unmap(address, files[file].byteLength) })
+  }
+  try {
+    for (const file of files) addresses.push(mapFile(file, libc))
+  } catch (error) {
+    close()
+    throw error
+  }
+  return {
+    kind: 'mmap',
+    read(file, offset, target) {
+      if (offset + target.byteLength > files[file].byteLength) {
+        throw new ZgqError('ZGQ_TRUNCATED', `${target.byteLength} bytes are past the end of the file`, { path: files[file].path, offset })
+      }
+      libc.copy(target, addresses[file] + offset)
+    },
+    prefetch(ranges) {
+      for (const range of ranges) advise(libc, addresses[range.file], range)
+    },
+    close
+  }
+}
+
+function mapFile(file: DataFile, libc: Libc): number {
+  let descriptor: number
+  try {
+    descriptor = openSync(file.path, 'r')
+  } catch (cause) {
+    throw wrapIoError(cause, file.path, 'open a file of the index')
+  }
+  try {
+    const address = libc.map(descriptor, file.byteLength)
+    if (address === undefined) throw new ZgqError('ZGQ_IO', `mapping ${file.byteLength} bytes failed; open with mapping: 'pread'`, { path: file.path })
+    return address
+  } finally {
+    closeSync(descriptor) // a mapping outlives its descriptor
+  }
+}
+
+function advise(libc: Libc, address: number, range: FileRange): void {
+  const start = Math.floor(range.offset / libc.pageBytes) * libc.pageBytes
+  const end = range.offset + range.byteLength
+  for (let at = start; at < end; at += ADVICE_BYTES) libc.willNeed(address + at, Math.min(ADVICE_BYTES, end - at))
+}

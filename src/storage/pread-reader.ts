@@ -1,0 +1,83 @@
+// Reads with positioned system reads. Works everywhere; keeps at most 64 files open, the least recently used is closed for a new one.
+
+import { closeSync, openSync, readSync } from 'node:fs'
+
+import { wrapIoError, ZgqError } from '../errors.ts'
+import type { Libc } from './libc.ts'
+import type { DataFile, Reader } from './reader.ts'
+
+const MAX_DESCRIPTORS = 64
+
+/** Opens a reader over `files`. With `libc`, readahead is turned off: a zone's end must not pull in its neighbour. */
+export function openPreadReader(files: readonly DataFile[], libc?: Libc): Reader {
+  // A Map keeps the order of insertion: the first key is the least recently used.
+  const descriptors = new Map<number, number>()
+
+  const descriptorOf = (file: number): number => {
+    const open = descriptors.get(file)
+    if (open !== undefined) {
+      if (files.length > MAX_DESCRIPTORS) {
+        descriptors.delete(file)
+        descriptors.set(file, open)
+      }
+      return open
+    }
+    for (const [oldest, descriptor] of descriptors) {
+      if (descriptors.size < MAX_DESCRIPTORS) break
+      closeSync(descriptor)
+      descriptors.delete(oldest)
+    }
+    const descriptor = openFile(files[file])
+    libc?.adviseRandom(descriptor)
+    descriptors.set(file, descriptor)
+    return descriptor
+  }
+
+  const reader: Reader = {
+    kind: 'pread',
+    read(file, offset, target) {
+      readFully({ descriptor: descriptorOf(file), path: files[file].path }, offset, target)
+    },
+    prefetch() {
+      // Nothing to ask: Node has no call for it. The system's own readahead serves sequential reads.
+    },
+    close() {
+      for (const descriptor of descriptors.values()) closeSync(descriptor)
+      descriptors.clear()
+    }
+  }
+  try {
+    // Opened ahead, files stay readable if the index is replaced meanwhile.
+    for (let file = 0; file < Math.min(files.length, MAX_DESCRIPTORS); file++) descriptorOf(file)
+  } catch (error) {
+    reader.close()
+    throw error
+  }
+  return reader
+}
+
+function openFile(file: DataFile): number {
+  try {
+    return openSync(file.path, 'r')
+  } catch (cause) {
+    const error = wrapIoError(cause, file.path, 'open a file of the index')
+    throw error.code === 'ZGQ_NOT_FOUND' ? new ZgqError('ZGQ_CORRUPT', 'a file of the index is missing', { path: file.path, cause }) : error
+  }
+}
+
+/** Reads until `target` is full; throws ZGQ_TRUNCATED where the file ends before. */
+export function readFully(from: { descriptor: number; path: string }, offset: number, target: Uint8Array): void {
+  let done = 0
+  while (done < target.byteLength) {
+    let read: number
+    try {
+      read = readSync(from.descriptor, target, done, target.byteLength - done, offset + done)
+    } catch (cause) {
+      throw new ZgqError('ZGQ_IO', `reading ${target.byteLength} bytes failed: ${cause instanceof Error ? cause.message : String(cause)}`, { path: from.path, offset: offset + done, cause })
+    }
+    if (read === 0) {
+      throw new ZgqError('ZGQ_TRUNCATED', `the file ends ${target.byteLength - done} bytes early: expected ${target.byteLength} bytes here`, { path: from.path, offset })
+    }
+    done += read
+  }
+}

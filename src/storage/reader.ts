@@ -1,0 +1,25 @@
+// The seam between an index and the bytes of its files. Readers copy; none hands out mapped memory
+// (Electron forbids ArrayBuffers over foreign memory, and WebAssembly sees only its own).
+
+import type { Extent } from '../format/layout.ts'
+
+/** A data file of an index. */
+export interface DataFile {
+  readonly path: string
+  readonly byteLength: number
+}
+
+/** A range of bytes of the file with number `file`. */
+export interface FileRange extends Extent {
+  readonly file: number
+}
+
+export interface Reader {
+  readonly kind: 'mmap' | 'pread'
+  /** Copies `target.byteLength` bytes at `offset` of a file into `target`; throws ZGQ_TRUNCATED or ZGQ_IO. */
+  read(file: number, offset: number, target: Uint8Array): void
+  /** Asks the system to read these ranges at once, before the first of them is needed. Never fails. */
+  prefetch(ranges: readonly FileRange[]): void
+  /** Idempotent. */
+  close(): void
+}

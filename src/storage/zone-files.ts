@@ -1,0 +1,199 @@
+// Verified reads of zones: the one place where bytes of data files are held against their checksums before they are used.
+// The chain is catalogue -> columns header -> columns -> pages (spec, section 9).
+
+import { ZgqError } from '../errors.ts'
+import type { CatalogueZone } from '../format/catalogue.ts'
+import { decodeColumns, verifyColumn, type ColumnsExpectation } from '../format/columns.ts'
+import { checksum, ELEMENT_BYTES, PAGE_BYTES, pageCount } from '../format/layout.ts'
+import type { Verify } from '../types.ts'
+import type { Snapshot } from './catalogue-reader.ts'
+import type { Readers } from './open-readers.ts'
+import type { FileRange } from './reader.ts'
+
+/** What has been read since the last `resetCounters`. */
+export interface ReadCounters {
+  bytesRead: number
+  pagesRead: number
+  pagesVerified: number
+}
+
+/** Rows of a zone, and where their parts are to be copied. */
+export interface RowsTarget {
+  readonly zone: CatalogueZone
+  readonly firstRow: number
+  /** rows * dim * 4 bytes */
+  readonly rows: Uint8Array
+  /** rows * 8 bytes */
+  readonly ids: Uint8Array
+  /** rows * 4 bytes, cosine only */
+  readonly inverseNorms: Uint8Array | undefined
+}
+
+// Offsets of the columns of a verified zone, so that its columns need no second decoding.
+const IDS = 0
+const NORMS = 1
+const PAGE_CRCS = 2
+const PLACES = 3
+
+/** How much `verifyZone` reads at a time: whole pages. */
+const VERIFY_BYTES = 256 * PAGE_BYTES
+
+export class ZoneFiles {
+  readonly counters: ReadCounters = { bytesRead: 0, pagesRead: 0, pagesVerified: 0 }
+  readonly #snapshot: Snapshot
+  readonly #readers: Readers
+  readonly #paths: readonly string[]
+  readonly #verifiesPages: boolean
+  /** One bit a page of all segments, set once the page has passed. */
+  readonly #verifiedPages: Uint32Array
+  /** First page of each zone in that numbering. */
+  readonly #firstPage: Float64Array
+  /** PLACES offsets a zone; 0 = the columns have not been verified. */
+  readonly #columnPlaces: Uint32Array
+  readonly #page = new Uint8Array(PAGE_BYTES)
+
+  constructor(snapshot: Snapshot, readers: Readers, options: { verify: Verify; paths: readonly string[] }) {
+    this.#snapshot = snapshot
+    this.#readers = readers
+    this.#paths = options.paths
+    this.#verifiesPages = options.verify !== 'none'
+    this.#firstPage = new Float64Array(snapshot.zones.length)
+    let pages = 0
+    for (const zone of snapshot.zones) {
+      this.#firstPage[zone.zone] = pages
+      pages += pageCount(this.segmentBytes(zone))
+    }
+    this.#verifiedPages = new Uint32Array(Math.ceil(pages / 32))
+    this.#columnPlaces = new Uint32Array(snapshot.zones.length * PLACES)
+  }
+
+  segmentBytes(zone: CatalogueZone): number {
+    return zone.rowCount * this.#snapshot.meta.dim * ELEMENT_BYTES
+  }
+
+  resetCounters(): void {
+    this.counters.bytesRead = 0
+    this.counters.pagesRead = 0
+    this.counters.pagesVerified = 0
+  }
+
+  /** Asks the system for all of these zones at once. */
+  prefetch(zones: readonly CatalogueZone[]): void {
+    const ranges: FileRange[] = []
+    for (const zone of zones) {
+      ranges.push({ file: zone.file, offset: zone.columnsOffset, byteLength: zone.columnsByteLength })
+      ranges.push({ file: zone.file, offset: zone.segmentOffset, byteLength: this.segmentBytes(zone) })
+    }
+    this.#readers.settled.prefetch(ranges)
+  }
+
+  /** Copies verified rows with their ids and norms; throws ZGQ_CORRUPT, ZGQ_TRUNCATED or ZGQ_IO. */
+  readRows(target: RowsTarget): void {
+    const { zone, firstRow } = target
+    const at = zone.zone * PLACES
+    if (this.#columnPlaces[at + IDS] === 0) this.#verifyColumns(zone)
+    this.#readSettled(zone, zone.columnsOffset + this.#columnPlaces[at + IDS] + firstRow * 8, target.ids)
+    if (target.inverseNorms !== undefined) {
+      this.#readSettled(zone, zone.columnsOffset + this.#columnPlaces[at + NORMS] + firstRow * 4, target.inverseNorms)
+    }
+    this.#readSegment(zone, firstRow * this.#snapshot.meta.dim * ELEMENT_BYTES, target.rows)
+  }
+
+  /** Verifies all of a zone without keeping anything. */
+  verifyZone(zone: CatalogueZone): void {
+    if (this.#columnPlaces[zone.zone * PLACES] === 0) this.#verifyColumns(zone)
+    const piece = new Uint8Array(Math.min(VERIFY_BYTES, this.segmentBytes(zone)))
+    for (let offset = 0; offset < this.segmentBytes(zone); offset += piece.byteLength) {
+      this.#readSegment(zone, offset, piece.subarray(0, Math.min(piece.byteLength, this.segmentBytes(zone) - offset)))
+    }
+  }
+
+  /** Reads the whole columns extent and checks header and columns. */
+  #verifyColumns(zone: CatalogueZone): void {
+    const extent = new Uint8Array(zone.columnsByteLength)
+    this.#readers.fresh.read(zone.file, zone.columnsOffset, extent)
+    this.#count(zone.columnsOffset, extent.byteLength)
+    const expected: ColumnsExpectation = {
+      path: this.#paths[zone.file],
+      offset: zone.columnsOffset,
+      segment: zone.segment,
+      rowCount: zone.rowCount,
+      dim: this.#snapshot.meta.dim,
+      hasInverseNorms: this.#snapshot.meta.metric === 'cosine',
+      headerCrc: zone.columnsCrc
+    }
+    const layout = decodeColumns(extent, expected)
+    if (this.#verifiesPages) {
+      verifyColumn(extent, layout.ids, expected)
+      verifyColumn(extent, layout.pageCrcs, expected)
+      if (layout.inverseNorms !== undefined) verifyColumn(extent, layout.inverseNorms, expected)
+    }
+    const at = zone.zone * PLACES
+    this.#columnPlaces[at + IDS] = layout.ids.offset
+    this.#columnPlaces[at + NORMS] = layout.inverseNorms?.offset ?? 0
+    this.#columnPlaces[at + PAGE_CRCS] = layout.pageCrcs.offset
+  }
+
+  /** Copies bytes of a segment, verifying every page of it that was not touched before. */
+  #readSegment(zone: CatalogueZone, offset: number, target: Uint8Array): void {
+    const firstPage = Math.floor(offset / PAGE_BYTES)
+    const endPage = Math.ceil((offset + target.byteLength) / PAGE_BYTES)
+    if (!this.#verifiesPages || this.#areVerified(zone, firstPage, endPage)) {
+      this.#readSettled(zone, zone.segmentOffset + offset, target)
+      return
+    }
+    this.#readers.fresh.read(zone.file, zone.segmentOffset + offset, target)
+    this.#count(zone.segmentOffset + offset, target.byteLength)
+    const crcs = new Uint8Array((endPage - firstPage) * 4)
+    this.#readers.settled.read(zone.file, zone.columnsOffset + this.#columnPlaces[zone.zone * PLACES + PAGE_CRCS] + firstPage * 4, crcs)
+    const expected = new DataView(crcs.buffer)
+    for (let page = firstPage; page < endPage; page++) {
+      if (this.#isVerified(zone, page)) continue
+      this.#verifyPage({ zone, page, crc: expected.getUint32((page - firstPage) * 4, true) }, offset, target)
+    }
+  }
+
+  /** Checks one page in `target`, which holds bytes of the segment from `offset` on; a page that is only partly there is read whole. */
+  #verifyPage(check: { zone: CatalogueZone; page: number; crc: number }, offset: number, target: Uint8Array): void {
+    const { zone, page, crc } = check
+    const start = page * PAGE_BYTES - offset
+    let bytes = target.subarray(Math.max(0, start), start + PAGE_BYTES)
+    if (bytes.byteLength < PAGE_BYTES) {
+      this.#readers.fresh.read(zone.file, zone.segmentOffset + page * PAGE_BYTES, this.#page)
+      bytes.set(this.#page.subarray(Math.max(0, -start), Math.max(0, -start) + bytes.byteLength))
+      bytes = this.#page
+    }
+    const computed = checksum(bytes)
+    if (computed !== crc) {
+      throw new ZgqError('ZGQ_CORRUPT', `a page of zone ${zone.zone} is damaged: its CRC is ${computed}, expected ${crc}`, {
+        path: this.#paths[zone.file],
+        offset: zone.segmentOffset + page * PAGE_BYTES
+      })
+    }
+    this.counters.pagesVerified++
+    const bit = this.#firstPage[zone.zone] + page
+    this.#verifiedPages[Math.floor(bit / 32)] |= 1 << (bit % 32)
+  }
+
+  #isVerified(zone: CatalogueZone, page: number): boolean {
+    const bit = this.#firstPage[zone.zone] + page
+    return (this.#verifiedPages[Math.floor(bit / 32)] & (1 << (bit % 32))) !== 0
+  }
+
+  #areVerified(zone: CatalogueZone, firstPage: number, endPage: number): boolean {
+    for (let page = firstPage; page < endPage; page++) {
+      if (!this.#isVerified(zone, page)) return false
+    }
+    return true
+  }
+
+  #readSettled(zone: CatalogueZone, offset: number, target: Uint8Array): void {
+    this.#readers.settled.read(zone.file, offset, target)
+    this.#count(offset, target.byteLength)
+  }
+
+  #count(offset: number, byteLength: number): void {
+    this.counters.bytesRead += byteLength
+    this.counters.pagesRead += Math.ceil((offset + byteLength) / PAGE_BYTES) - Math.floor(offset / PAGE_BYTES)
+  }
+}

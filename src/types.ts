@@ -1,0 +1,98 @@
+// The public types that open, search and info share. Types of a build live with the build.
+
+/** How far two vectors are; smaller is nearer. `l2`: squared Euclidean; `cosine`: 1 - cos; `ip`: minus the inner product. */
+export type Metric = 'l2' | 'cosine' | 'ip'
+
+/** How bytes of an index reach the kernels; `auto` picks `mmap` where it is safe, else `pread`. */
+export type Mapping = 'auto' | 'mmap' | 'pread'
+
+/** When pages are checked against their checksums: at their first use, all at open, or never. */
+export type Verify = 'touch' | 'open' | 'none'
+
+/** A found vector. */
+export interface Hit {
+  /** The caller's id, or the row number of the input. */
+  readonly id: number
+  /** Distance to the query under the metric of the index. */
+  readonly distance: number
+}
+
+/** Options of `ZgqIndex.open`. */
+export interface OpenOptions {
+  /** Default `auto`. */
+  readonly mapping?: Mapping | undefined
+  /** Memory for the parts of zones that stay in kernel memory, in bytes. Default 256 MB; at least one part is always kept. */
+  readonly cacheBytes?: number | undefined
+  /** Default `touch`. */
+  readonly verify?: Verify | undefined
+}
+
+/** Options of `search`. Give at most one of `nprobe`, `exact` and `recall`. */
+export interface SearchOptions {
+  /** Hits wanted. Default 10; above the count of the index, all. */
+  readonly k?: number | undefined
+  /** Zones to probe; above the zone count, all. Default: `info().defaultNprobe`. */
+  readonly nprobe?: number | undefined
+  /** Scan every zone: equal to brute force, ties included. */
+  readonly exact?: boolean | undefined
+  /** Recall wanted. Not in this version: throws ZGQ_UNSUPPORTED. */
+  readonly recall?: number | undefined
+  /** Return `{ hits, explain }` instead of the hits. */
+  readonly explain?: boolean | undefined
+}
+
+/** What one search did. */
+export interface Explain {
+  /** Zones probed, nearest first. */
+  readonly zones: readonly number[]
+  /** Rows whose distance to the query was computed. */
+  readonly vectorsScanned: number
+  /** Candidates that were reranked; 0 without codes. */
+  readonly rowsReranked: number
+  /** Rows whose distance was computed once more in double precision. */
+  readonly rowsConfirmed: number
+  /** Bytes copied from files or mappings; 0 where all was in the cache. */
+  readonly bytesRead: number
+  /** Pages of 4,096 bytes that these bytes lie in. */
+  readonly pagesRead: number
+  /** Pages that were checked against their checksums for the first time. */
+  readonly pagesVerified: number
+  /** Dependent rounds of input: 0 where all was in the cache. */
+  readonly ioRounds: number
+  readonly probeMicros: number
+  readonly scanMicros: number
+  readonly rerankMicros: number
+}
+
+/** Result of a search with `explain: true`. */
+export interface ExplainedHits {
+  readonly hits: Hit[]
+  readonly explain: Explain
+}
+
+/** What is in an open index. */
+export interface IndexInfo {
+  readonly path: string
+  readonly formatVersion: number
+  /** 32 hex digits. */
+  readonly indexId: string
+  readonly count: number
+  readonly dim: number
+  readonly metric: Metric
+  readonly zones: number
+  /** Length of all files of the index. */
+  readonly bytes: number
+  readonly generation: number
+  /** Bits a dimension of the codes; 0 = no codes. */
+  readonly bits: number
+  /** null until an index carries one. */
+  readonly calibration: null
+  /** Zones that `search` probes when told nothing. */
+  readonly defaultNprobe: number
+  readonly reader: { readonly kind: 'mmap' | 'pread'; readonly reason: string }
+  /** `wasm`, or `scalar` where WebAssembly SIMD does not load. */
+  readonly kernel: 'wasm' | 'scalar'
+  readonly cacheBytes: number
+  readonly verify: Verify
+  readonly files: readonly { readonly name: string; readonly kind: string; readonly bytes: number }[]
+}

@@ -1,0 +1,144 @@
+// An open index: open, search, info, close. What a search does is in search/search.ts.
+
+import { ZgqError } from './errors.ts'
+import { hex } from './format/header.ts'
+import { KernelMemory } from './kernels/kernel-memory.ts'
+import { loadKernel } from './kernels/load-kernel.ts'
+import { checkOptionNames, expectOneOf, expectWholeNumber } from './options.ts'
+import { defaultNprobe } from './search/default-nprobe.ts'
+import { checkQuery, checkRequest } from './search/request.ts'
+import { search, type SearchContext } from './search/search.ts'
+import { Workspace } from './search/workspace.ts'
+import { readCatalogue, type Snapshot } from './storage/catalogue-reader.ts'
+import { checkHeaders, findDataFiles } from './storage/data-files.ts'
+import { openReaders, type Readers } from './storage/open-readers.ts'
+import { ZoneCache } from './storage/zone-cache.ts'
+import { ZoneFiles } from './storage/zone-files.ts'
+import type { ExplainedHits, Hit, IndexInfo, Mapping, OpenOptions, SearchOptions, Verify } from './types.ts'
+
+const MIB = 2 ** 20
+const DEFAULT_CACHE_BYTES = 256 * MIB
+/** Leaves room for centroids and heaps below the 4 GiB of wasm32. */
+const MAX_CACHE_BYTES = 3072 * MIB
+
+interface CheckedOptions {
+  readonly mapping: Mapping
+  readonly cacheBytes: number
+  readonly verify: Verify
+}
+
+interface OpenParts {
+  readonly snapshot: Snapshot
+  readonly readers: Readers
+  readonly context: SearchContext
+  readonly options: CheckedOptions
+}
+
+/** A vector index on disk, open for searching. Instances come from `ZgqIndex.open`. */
+export class ZgqIndex {
+  readonly #parts: OpenParts
+  #isClosed = false
+
+  private constructor(parts: OpenParts) {
+    this.#parts = parts
+  }
+
+  /**
+   * Opens the index in folder `path`. Reads the catalogue and the header pages, no vectors; creates no file.
+   * Throws ZGQ_NOT_FOUND, ZGQ_NOT_AN_INDEX, ZGQ_UNSUPPORTED, ZGQ_CORRUPT, ZGQ_TRUNCATED, ZGQ_MISMATCH or ZGQ_IO; TypeError or RangeError for bad options.
+   */
+  static open(path: string, options: OpenOptions = {}): ZgqIndex {
+    if (typeof path !== 'string' || path === '') throw new TypeError(`path must be a non-empty string, found ${String(path)}`)
+    const checked = checkOpenOptions(options)
+    const snapshot = readCatalogue(path)
+    const files = findDataFiles(snapshot)
+    const readers = openReaders(snapshot.folder, files, checked.mapping)
+    try {
+      checkHeaders(snapshot, files, readers.fresh)
+      const zoneFiles = new ZoneFiles(snapshot, readers, { verify: checked.verify, paths: files.map((file) => file.path) })
+      if (checked.verify === 'open') for (const zone of snapshot.zones) zoneFiles.verifyZone(zone)
+      const memory = new KernelMemory(loadKernel())
+      const workspace = new Workspace(snapshot, memory)
+      const cache = new ZoneCache(snapshot, zoneFiles, { memory, cacheBytes: checked.cacheBytes })
+      return new ZgqIndex({ snapshot, readers, context: { workspace, cache, files: zoneFiles }, options: checked })
+    } catch (error) {
+      readers.close()
+      throw error
+    }
+  }
+
+  /**
+   * Finds the vectors nearest to `query` (`dim` values), nearest first; equal distances: lower id first.
+   * Throws ZGQ_DIMENSION, ZGQ_NON_FINITE, ZGQ_ZERO_VECTOR for the query; ZGQ_CORRUPT, ZGQ_TRUNCATED, ZGQ_IO for the files; ZGQ_CLOSED.
+   */
+  search(query: Float32Array | readonly number[], options: SearchOptions & { readonly explain: true }): ExplainedHits
+  search(query: Float32Array | readonly number[], options?: SearchOptions & { readonly explain?: false | undefined }): Hit[]
+  search(query: Float32Array | readonly number[], options?: SearchOptions): Hit[] | ExplainedHits
+  search(query: Float32Array | readonly number[], options: SearchOptions = {}): Hit[] | ExplainedHits {
+    this.#expectOpen()
+    const { meta, zones } = this.#parts.snapshot
+    const request = checkRequest(options, { count: meta.count, zoneCount: zones.length, defaultNprobe: defaultNprobe(zones.length) })
+    const result = search(this.#parts.context, checkQuery(query, meta.dim, meta.metric), request)
+    return request.explain ? result : result.hits
+  }
+
+  /** Searches many queries without blocking. Not in this version: rejects with ZGQ_UNSUPPORTED. */
+  searchBatch(_queries: Float32Array, _options: SearchOptions = {}): Promise<Hit[][]> {
+    return Promise.reject(new ZgqError('ZGQ_UNSUPPORTED', 'searchBatch is not in this version; call search for each query'))
+  }
+
+  /** Searches one query without blocking. Not in this version: rejects with ZGQ_UNSUPPORTED. */
+  searchAsync(_query: Float32Array | readonly number[], _options: SearchOptions = {}): Promise<Hit[]> {
+    return Promise.reject(new ZgqError('ZGQ_UNSUPPORTED', 'searchAsync is not in this version; call search'))
+  }
+
+  /** Describes the index and how it was opened. Throws ZGQ_CLOSED. */
+  info(): IndexInfo {
+    this.#expectOpen()
+    const { snapshot, readers, context, options } = this.#parts
+    const { meta, files, zones } = snapshot
+    return {
+      path: snapshot.folder,
+      formatVersion: meta.version,
+      indexId: hex(meta.indexId),
+      count: meta.count,
+      dim: meta.dim,
+      metric: meta.metric,
+      zones: zones.length,
+      bytes: files.reduce((sum, file) => sum + file.byteLength, snapshot.catalogueBytes),
+      generation: meta.generation,
+      bits: meta.bits,
+      calibration: null,
+      defaultNprobe: defaultNprobe(zones.length),
+      reader: { kind: readers.settled.kind, reason: readers.reason },
+      kernel: context.workspace.memory.kernel.kind,
+      cacheBytes: options.cacheBytes,
+      verify: options.verify,
+      files: files.map((file) => ({ name: file.name, kind: file.kind, bytes: file.byteLength }))
+    }
+  }
+
+  /** Closes files and mappings. Calling it again does nothing. */
+  close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#parts.readers.close()
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  #expectOpen(): void {
+    if (this.#isClosed) throw new ZgqError('ZGQ_CLOSED', 'the index was closed', { path: this.#parts.snapshot.folder })
+  }
+}
+
+function checkOpenOptions(options: OpenOptions): CheckedOptions {
+  checkOptionNames('open', options, ['mapping', 'cacheBytes', 'verify'])
+  const { mapping = 'auto', cacheBytes = DEFAULT_CACHE_BYTES, verify = 'touch' } = options
+  expectOneOf('mapping', mapping, ['auto', 'mmap', 'pread'])
+  expectOneOf('verify', verify, ['touch', 'open', 'none'])
+  expectWholeNumber('cacheBytes', cacheBytes, { least: 0, most: MAX_CACHE_BYTES })
+  return { mapping, cacheBytes, verify }
+}
