@@ -1,0 +1,67 @@
+// Sources over arrays already in memory, and the two checks that sources over files share with them.
+// Whether values are finite is checked by the build, not here.
+
+import { ZgqError, type ZgqErrorPlace } from '../../errors.ts'
+import { MAX_DIM } from '../../format/layout.ts'
+import type { IdSource, RowSource } from './row-source.ts'
+
+/**
+ * Wraps vectors in memory (float32, count * dim, row-major) as a source; they are not copied.
+ * Throws ZGQ_DIMENSION if `dim` is not 1 to 65,536 or the length is no multiple of it, ZGQ_BUILD_INPUT if there are no vectors.
+ */
+export function float32ArraySource(values: Float32Array, dim: number): RowSource {
+  checkDim(dim)
+  if (values.length === 0) throw new ZgqError('ZGQ_BUILD_INPUT', 'the input has no vectors: the array is empty')
+  if (values.length % dim !== 0) throw new ZgqError('ZGQ_DIMENSION', `the array has ${values.length} values, expected a multiple of dim ${dim}`)
+  const source = {
+    dim,
+    count: values.length / dim,
+    label: 'Float32Array',
+    readRows(firstRow: number, target: Float32Array): void {
+      checkRange(source, firstRow, target.length / dim)
+      target.set(values.subarray(firstRow * dim, firstRow * dim + target.length))
+    },
+    close(): void {
+      // nothing to release
+    }
+  }
+  return source
+}
+
+/**
+ * Wraps ids in memory, in the order of the rows, as a source; they are not copied. `label` names them in messages.
+ * Throws ZGQ_BUILD_INPUT if there are none; reading throws it, with the row, where one is not a safe integer >= 0.
+ */
+export function arrayIdSource(ids: ArrayLike<number>, label = 'ids'): IdSource {
+  if (ids.length === 0) throw new ZgqError('ZGQ_BUILD_INPUT', `${label}: the input has no ids`)
+  const source = {
+    count: ids.length,
+    label,
+    readIds(firstRow: number, target: Float64Array): void {
+      checkRange(source, firstRow, target.length)
+      for (let at = 0; at < target.length; at++) {
+        const id = ids[firstRow + at]
+        if (!Number.isSafeInteger(id) || id < 0) {
+          throw new ZgqError('ZGQ_BUILD_INPUT', `${label}: the id of row ${firstRow + at} is ${String(id)}, expected a safe integer >= 0`)
+        }
+        target[at] = id
+      }
+    },
+    close(): void {
+      // nothing to release
+    }
+  }
+  return source
+}
+
+/** Throws ZGQ_DIMENSION if `dim` is not an integer from 1 to 65,536. */
+export function checkDim(dim: number, place: ZgqErrorPlace = {}): void {
+  if (Number.isInteger(dim) && dim >= 1 && dim <= MAX_DIM) return
+  throw new ZgqError('ZGQ_DIMENSION', `the vectors have ${dim} dimensions, expected 1 to ${MAX_DIM}`, place)
+}
+
+/** Throws RangeError if `firstRow` to `firstRow + rowCount` are not whole rows of the source: a mistake of the caller, never of the input. */
+export function checkRange(source: { readonly count: number; readonly label: string }, firstRow: number, rowCount: number): void {
+  if (Number.isInteger(firstRow) && Number.isInteger(rowCount) && firstRow >= 0 && firstRow + rowCount <= source.count) return
+  throw new RangeError(`${source.label}: cannot read ${rowCount} rows from row ${firstRow}, there are ${source.count}`)
+}
