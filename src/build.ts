@@ -1,0 +1,8 @@
+// The entry `zgq/build`: making indexes, and reading the vector files that builds, queries and ground truth come in.
+
+export { buildIndex, type BuildReport } from './build/build-index.ts'
+export type { BuildOptions, BuildProgress, BuildStage, VectorBatch } from './build/build-options.ts'
+export { readIvecs } from './build/sources/ivecs-file.ts'
+export type { RowSource } from './build/sources/row-source.ts'
+export { openVectorFile } from './build/sources/vector-file.ts'
+export { ZgqError, type ZgqErrorCode } from './errors.ts'

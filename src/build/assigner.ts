@@ -1,0 +1,88 @@
+// Nearest centroids by kernel: the arithmetic that training and assignment share.
+// Rows are scaled to unit length (cosine) and centred before they meet the centroids, which live in that same space.
+
+import { ELEMENT_BYTES } from '../format/layout.ts'
+import type { KernelMemory } from '../kernels/kernel-memory.ts'
+import type { Metric } from '../types.ts'
+
+/** What an assigner is made for. */
+export interface AssignerShape {
+  readonly dim: number
+  readonly metric: Metric
+  /** Rows that one call takes at most. */
+  readonly rowsPerCall: number
+  /** Centroids at most. */
+  readonly zones: number
+}
+
+export class Assigner {
+  readonly shape: AssignerShape
+  readonly #memory: KernelMemory
+  readonly #rows: number
+  readonly #centre: number
+  readonly #centroids: number
+  readonly #halfNorms: number
+  readonly #zones: number
+  readonly #scores: number
+  readonly #norms: number
+  #zoneCount = 0
+
+  constructor(memory: KernelMemory, shape: AssignerShape) {
+    const { dim, rowsPerCall, zones } = shape
+    this.shape = shape
+    this.#memory = memory
+    this.#rows = memory.allocate(rowsPerCall * dim * ELEMENT_BYTES)
+    this.#centre = memory.allocate(dim * ELEMENT_BYTES)
+    this.#centroids = memory.allocate(zones * dim * ELEMENT_BYTES)
+    this.#halfNorms = memory.allocate(zones * ELEMENT_BYTES)
+    this.#zones = memory.allocate(rowsPerCall * ELEMENT_BYTES)
+    this.#scores = memory.allocate(rowsPerCall * ELEMENT_BYTES)
+    this.#norms = memory.allocate(Math.max(zones, rowsPerCall) * 8)
+  }
+
+  /** Sets the point that becomes the origin: float32, dim. */
+  setCentre(centre: Float32Array): void {
+    this.#memory.float32At(this.#centre, this.shape.dim).set(centre)
+  }
+
+  /** Sets the centroids, in the centred space: float32, zones * dim. */
+  setCentroids(centroids: Float32Array): void {
+    const { dim } = this.shape
+    this.#zoneCount = centroids.length / dim
+    this.#memory.float32At(this.#centroids, centroids.length).set(centroids)
+    this.#memory.kernel.squaredNorms(this.#centroids, this.#zoneCount, dim, this.#norms)
+    const norms = this.#memory.float64At(this.#norms, this.#zoneCount)
+    const halves = this.#memory.float32At(this.#halfNorms, this.#zoneCount)
+    for (let i = 0; i < this.#zoneCount; i++) halves[i] = norms[i] / 2
+  }
+
+  /** Returns where to put up to `rowsPerCall` rows: a view over kernel memory, float32, count * dim. */
+  rowsView(count: number): Float32Array {
+    return this.#memory.float32At(this.#rows, count * this.shape.dim)
+  }
+
+  /** Scales the first `count` rows to unit length, for cosine. */
+  scale(count: number): void {
+    if (this.shape.metric === 'cosine') this.#memory.kernel.normalizeRows(this.#rows, count, this.shape.dim)
+  }
+
+  /** Moves the first `count` rows into the centred space. */
+  centre(count: number): void {
+    this.#memory.kernel.subtractRow(this.#rows, count, this.shape.dim, this.#centre)
+  }
+
+  /** Finds the nearest centroid of the first `count` rows, which must be scaled and centred: u32, count, a view until the next call. */
+  nearest(count: number): Uint32Array {
+    this.#memory.kernel.assign({
+      rows: this.#rows,
+      count,
+      dim: this.shape.dim,
+      centroids: this.#centroids,
+      halfNorms: this.#halfNorms,
+      zoneCount: this.#zoneCount,
+      zones: this.#zones,
+      scores: this.#scores
+    })
+    return this.#memory.uint32At(this.#zones, count)
+  }
+}

@@ -1,0 +1,172 @@
+// A build on one page: read -> sample -> train -> assign -> write -> publish. Each stage leaves its results in files of the working
+// folder and keeps little in memory, so that memory follows `memoryBytes` and not the data.
+
+import { createHash } from 'node:crypto'
+import { readdirSync, rmSync, statSync } from 'node:fs'
+import { setImmediate } from 'node:timers/promises'
+
+import { wrapIoError } from '../errors.ts'
+import { CATALOGUE_NAME } from '../format/layout.ts'
+import { hex } from '../format/header.ts'
+import { KernelMemory } from '../kernels/kernel-memory.ts'
+import { loadKernel } from '../kernels/load-kernel.ts'
+import { writeCatalogue } from '../storage/catalogue-writer.ts'
+import { VectorsWriter } from '../storage/vectors-writer.ts'
+import type { Metric } from '../types.ts'
+import { assignRows } from './assign.ts'
+import { Assigner } from './assigner.ts'
+import { checkBuildOptions, type BuildOptions, type BuildPlan, type BuildStage } from './build-options.ts'
+import { checkUniqueIds } from './check-ids.ts'
+import { defaultZones } from './default-zones.ts'
+import { checkFreeSpace, checkMemory, memoryShares } from './resources.ts'
+import { openInput, type BuildInput } from './input.ts'
+import { seededRandom } from './random.ts'
+import { planRuns, RunWriter, type RunPlan } from './runs.ts'
+import { takeSample } from './sample.ts'
+import { train } from './train.ts'
+import { WorkingFolder } from './working-folder.ts'
+import { writeZones } from './write-zones.ts'
+
+/** Rows of the input pass through the kernel in calls of about so many bytes; a constant, since results must not depend on memory. */
+const CALL_BYTES = 1024 * 1024
+const GENERATION = 1
+
+/** What was built. */
+export interface BuildReport {
+  readonly path: string
+  readonly count: number
+  readonly dim: number
+  readonly metric: Metric
+  readonly zones: number
+  readonly bits: number
+  /** Length of all files of the index. */
+  readonly bytes: number
+  /** 32 hex digits. */
+  readonly indexId: string
+}
+
+/**
+ * Builds an index from vectors and publishes it by one rename; nothing is visible at `output` before.
+ * Rejects with ZGQ_EXISTS, ZGQ_NOT_AN_INDEX, ZGQ_LOCKED, ZGQ_NOT_FOUND, ZGQ_READ_ONLY or ZGQ_IO for the output; ZGQ_BUILD_INPUT, ZGQ_TRUNCATED, ZGQ_DIMENSION,
+ * ZGQ_NON_FINITE, ZGQ_ZERO_VECTOR or ZGQ_ID_EXISTS for the input; TypeError or RangeError for bad options; the signal's reason when aborted.
+ */
+export async function buildIndex(options: BuildOptions): Promise<BuildReport> {
+  const plan = checkBuildOptions(options)
+  plan.signal?.throwIfAborted()
+  const folder = WorkingFolder.take(plan.output, plan.force)
+  try {
+    const input = await openInput(plan, (name) => folder.file(name))
+    try {
+      return await build({ plan, folder, input, tell: progressTeller(plan) })
+    } finally {
+      input.close()
+    }
+  } finally {
+    folder.discard()
+  }
+}
+
+interface BuildContext {
+  readonly plan: BuildPlan
+  readonly folder: WorkingFolder
+  readonly input: BuildInput
+  /** Reports progress, lets the event loop turn, and throws if the build was aborted. */
+  readonly tell: (stage: BuildStage, done: number, total: number) => Promise<void>
+}
+
+async function build(context: BuildContext): Promise<BuildReport> {
+  const { plan, folder, input, tell } = context
+  const { count, dim } = input.rows
+  const zones = Math.min(count, plan.zones ?? defaultZones(count, dim))
+  checkMemory({ count, dim, zones, memoryBytes: plan.memoryBytes })
+  checkFreeSpace(folder.path, { count, dim })
+  const shares = memoryShares(plan.memoryBytes)
+  checkUniqueIds(input.ids, Math.floor(shares.run / 16))
+
+  const memory = new KernelMemory(loadKernel())
+  const rowsPerCall = Math.max(1, Math.floor(CALL_BYTES / (dim * 4)))
+  const assigner = new Assigner(memory, { dim, metric: plan.metric, rowsPerCall, zones })
+  const sizes = await trainCentroids(context, assigner, zones)
+
+  const runPlan: RunPlan = { dim, ...planRuns(sizes, { count, dim, memoryBytes: shares.run }), bufferBytes: shares.buffers, file: (name) => folder.file(name) }
+  const { inputDigest, runCounts } = await assignAll(context, assigner, runPlan)
+  const indexId = identify(inputDigest, plan)
+  const writer = new VectorsWriter({ folder: folder.path, indexId, generation: GENERATION, dim, metric: plan.metric })
+  try {
+    await writeZones(memory, {
+      runs: runPlan, runCounts, metric: plan.metric, meanRows: count / zones, memoryBytes: shares.run, writer,
+      onRows: (rows) => tell('write', rows, count)
+    })
+    writer.finish()
+  } finally {
+    writer.close()
+  }
+  await tell('publish', 0, 1)
+  writeCatalogue(folder.file(CATALOGUE_NAME), {
+    meta: { indexId, generation: GENERATION, dim, metric: plan.metric, count },
+    build: { seed: plan.seed, zones: plan.zones ?? null, inputDigest, sampleCount: sizes.reduce((sum, size) => sum + size, 0) },
+    files: writer.files,
+    zones: writer.zones
+  })
+  const kept = [...writer.files.map((file) => file.name), CATALOGUE_NAME]
+  removeTemporaries(folder, kept)
+  const bytes = kept.reduce((sum, name) => sum + statSync(folder.file(name)).size, 0)
+  folder.publish()
+  plan.onProgress({ stage: 'publish', done: 1, total: 1 })
+  return { path: plan.output, count, dim, metric: plan.metric, zones: writer.zones.length, bits: 0, bytes, indexId: hex(indexId) }
+}
+
+/** Trains and leaves the centroids in the assigner; returns how many rows of the sample each has. */
+async function trainCentroids(context: BuildContext, assigner: Assigner, zones: number): Promise<Float64Array> {
+  const { plan, folder, input, tell } = context
+  const random = seededRandom(plan.seed)
+  const file = (name: string): string => folder.file(name)
+  const samples = await takeSample(input.rows, assigner, { zones, metric: plan.metric, random, file, onRows: (done, total) => tell('sample', done, total) })
+  try {
+    const { centroids, sizes } = await train(assigner, {
+      sample: samples.sample, earlySample: samples.earlySample, zones, random,
+      onRound: (round, rounds) => tell('train', round, rounds)
+    })
+    assigner.setCentroids(centroids)
+    return sizes
+  } finally {
+    samples.close()
+  }
+}
+
+async function assignAll(context: BuildContext, assigner: Assigner, runPlan: RunPlan): Promise<{ inputDigest: Uint8Array; runCounts: number[] }> {
+  const { plan, input, tell } = context
+  const runs = new RunWriter(runPlan)
+  try {
+    const inputDigest = await assignRows(input, assigner, { metric: plan.metric, runs, onRows: (rows) => tell('assign', rows, input.rows.count) })
+    return { inputDigest, runCounts: runs.finish() }
+  } finally {
+    runs.close()
+  }
+}
+
+/** Names the index by what it is made of (spec, section 7). */
+function identify(inputDigest: Uint8Array, plan: BuildPlan): Uint8Array {
+  const options = JSON.stringify({ metric: plan.metric, zones: plan.zones ?? null, bits: 0, seed: plan.seed })
+  const hash = createHash('sha256').update('zgq index\0').update(inputDigest).update(options).digest()
+  return Uint8Array.from(hash.subarray(0, 16))
+}
+
+function removeTemporaries(folder: WorkingFolder, kept: readonly string[]): void {
+  try {
+    for (const name of readdirSync(folder.path)) {
+      if (!kept.includes(name) && !folder.isLock(name)) rmSync(folder.file(name), { force: true })
+    }
+  } catch (error) {
+    throw wrapIoError(error, folder.path, 'remove temporary files')
+  }
+}
+
+function progressTeller(plan: BuildPlan): BuildContext['tell'] {
+  return async (stage, done, total) => {
+    plan.onProgress({ stage, done, total })
+    await setImmediate()
+    plan.signal?.throwIfAborted()
+  }
+}
+

@@ -1,0 +1,99 @@
+// What a build is told: the options, their defaults and their checks.
+
+import { ZgqError } from '../errors.ts'
+import { MAX_DIM, METRIC_CODES } from '../format/layout.ts'
+import { checkOptionNames, expectOneOf, expectWholeNumber } from '../options.ts'
+import type { Metric } from '../types.ts'
+
+const MIB = 2 ** 20
+const DEFAULT_MEMORY_BYTES = 512 * MIB
+const MIN_MEMORY_BYTES = 64 * MIB
+
+/** Vectors that arrive together: `vectors` is float32, rows * dim, row-major; `ids` has one id a row, in every batch or in none. */
+export interface VectorBatch {
+  readonly vectors: Float32Array
+  readonly ids?: ArrayLike<number> | undefined
+}
+
+export type BuildStage = 'read' | 'sample' | 'train' | 'assign' | 'write' | 'publish'
+
+/** How far a stage is. `total` is 0 where it is not known before. Units: rows, for `train` rounds. */
+export interface BuildProgress {
+  readonly stage: BuildStage
+  readonly done: number
+  readonly total: number
+}
+
+/** Options of `buildIndex`. */
+export interface BuildOptions {
+  /** A file (.fvecs .bvecs .fbin .u8bin .f16bin .npy), all vectors at once (with `dim`), or batches (with `dim`). */
+  readonly input: string | Float32Array | AsyncIterable<VectorBatch>
+  /** Folder to make. */
+  readonly output: string
+  /** Values in a vector; for arrays and batches. */
+  readonly dim?: number | undefined
+  /** Default `l2`. */
+  readonly metric?: Metric | undefined
+  /** A file of ids (.npy of integers, or one decimal a line), or the ids. Default: row numbers. */
+  readonly ids?: string | ArrayLike<number> | undefined
+  /** Zones to aim at; the index may have fewer, or up to twice as many where zones had to be split. Default: from count and dim. */
+  readonly zones?: number | undefined
+  /** Bits a dimension of the codes. Only 0 (no codes) in this version. */
+  readonly bits?: number | undefined
+  /** Memory that the build may use on top of the process, in bytes. Default 512 MB, at least 64 MB. */
+  readonly memoryBytes?: number | undefined
+  /** Default 1. The same input, options and seed give the same data files. */
+  readonly seed?: number | undefined
+  /** Replace an index that exists at `output`. */
+  readonly force?: boolean | undefined
+  readonly onProgress?: ((progress: BuildProgress) => void) | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Options with defaults filled in. */
+export interface BuildPlan {
+  readonly input: BuildOptions['input']
+  readonly output: string
+  readonly dim: number | undefined
+  readonly metric: Metric
+  readonly ids: string | ArrayLike<number> | undefined
+  readonly zones: number | undefined
+  readonly memoryBytes: number
+  readonly seed: number
+  readonly force: boolean
+  readonly onProgress: (progress: BuildProgress) => void
+  readonly signal: AbortSignal | undefined
+}
+
+const OPTION_NAMES = ['input', 'output', 'dim', 'metric', 'ids', 'zones', 'bits', 'memoryBytes', 'seed', 'force', 'onProgress', 'signal']
+
+/** Checks the options of a build; throws TypeError, RangeError or ZGQ_UNSUPPORTED. */
+export function checkBuildOptions(options: BuildOptions): BuildPlan {
+  checkOptionNames('buildIndex', options, OPTION_NAMES)
+  const { input, output, dim, metric = 'l2', ids, zones, bits = 0, memoryBytes = DEFAULT_MEMORY_BYTES, seed = 1, force = false, onProgress, signal } = options
+  if (typeof output !== 'string' || output === '') throw new TypeError(`output must be a non-empty string, found ${String(output)}`)
+  const isIterable = typeof input === 'object' && input !== null && Symbol.asyncIterator in input
+  if (typeof input !== 'string' && !(input instanceof Float32Array) && !isIterable) {
+    throw new TypeError('input must be a path, a Float32Array or an async iterable of { vectors, ids? }')
+  }
+  if (typeof input === 'string' && dim !== undefined) throw new TypeError('dim is for arrays and batches: a file says its own')
+  if (typeof input !== 'string') expectWholeNumber('dim', dim, { least: 1, most: MAX_DIM })
+  if (isIterable && ids !== undefined) throw new TypeError('ids of batches come with the batches: { vectors, ids }')
+  if (ids !== undefined && typeof ids !== 'string' && typeof ids.length !== 'number') throw new TypeError('ids must be a path or an array of integers')
+  expectOneOf('metric', metric, Object.keys(METRIC_CODES))
+  if (zones !== undefined) expectWholeNumber('zones', zones, { least: 1, most: 2 ** 24 })
+  expectWholeNumber('memoryBytes', memoryBytes, { least: MIN_MEMORY_BYTES })
+  expectWholeNumber('seed', seed, { least: 0 })
+  if (typeof force !== 'boolean') throw new TypeError(`force must be a boolean, found ${String(force)}`)
+  checkBits(bits)
+  if (onProgress !== undefined && typeof onProgress !== 'function') throw new TypeError('onProgress must be a function')
+  if (signal !== undefined && !(signal instanceof AbortSignal)) throw new TypeError('signal must be an AbortSignal')
+  return { input, output, dim, metric, ids, zones, memoryBytes, seed, force, onProgress: onProgress ?? (() => undefined), signal }
+}
+
+function checkBits(bits: unknown): void {
+  if (bits === 0) return
+  if (bits === 1 || bits === 2 || bits === 4) throw new ZgqError('ZGQ_UNSUPPORTED', `bits: ${bits} needs codes, which this version does not build; use bits: 0`)
+  expectWholeNumber('bits', bits, { least: 0, most: 4 })
+  throw new RangeError(`bits must be 0, 1, 2 or 4, found ${String(bits)}`)
+}

@@ -1,0 +1,24 @@
+// The seeded generator of a build: the only randomness there is.
+
+/** Returns a function that yields uniform numbers in [0, 1): splitmix32, after Steele, Lea, Flood, "Fast splittable pseudorandom number generators" (2014). */
+export function seededRandom(seed: number): () => number {
+  let state = (seed ^ Math.floor(seed / 2 ** 32)) >>> 0
+  return () => {
+    state = (state + 0x9e3779b9) >>> 0
+    let z = state
+    z = Math.imul(z ^ (z >>> 16), 0x21f0aaad)
+    z = Math.imul(z ^ (z >>> 15), 0x735a2d97)
+    return ((z ^ (z >>> 15)) >>> 0) / 2 ** 32
+  }
+}
+
+/** Picks `wanted` of `count` row numbers, ascending and distinct: one at random from each of `wanted` equal strata. */
+export function sampleRows(count: number, wanted: number, random: () => number): number[] {
+  const rows: number[] = []
+  for (let i = 0; i < wanted; i++) {
+    const start = Math.floor((i * count) / wanted)
+    const end = Math.floor(((i + 1) * count) / wanted)
+    rows.push(start + Math.floor(random() * (end - start)))
+  }
+  return rows
+}

@@ -1,0 +1,104 @@
+// The sample that training sees: random rows of the input, scaled and centred, in files of the working folder.
+
+import { FileWriter } from '../storage/file-writer.ts'
+import type { Metric } from '../types.ts'
+import type { Assigner } from './assigner.ts'
+import { checkRows } from './input.ts'
+import { sampleRows } from './random.ts'
+import type { RowSource } from './sources/row-source.ts'
+import { openRawRows } from './sources/spool.ts'
+
+/** Rows of the sample for each zone: k-means gains little from more (faiss warns below 39 a centroid). */
+const ROWS_PER_ZONE = 64
+/** One row in so many of the sample is in the early sample. */
+const EARLY_STEP = 4
+/** Below this many rows a zone, the early sample is the whole sample. */
+const EARLY_ROWS_PER_ZONE = 16
+
+export interface Samples {
+  readonly sample: RowSource
+  readonly earlySample: RowSource
+  close(): void
+}
+
+/** How to sample. */
+export interface SamplePlan {
+  readonly zones: number
+  readonly metric: Metric
+  readonly random: () => number
+  readonly file: (name: string) => string
+  /** Called as rows are read; may throw to stop. */
+  readonly onRows: (done: number, total: number) => Promise<void>
+}
+
+/** Takes the sample and sets the assigner's centre to its mean; throws ZGQ_NON_FINITE or ZGQ_ZERO_VECTOR for a bad row in it. */
+export async function takeSample(rows: RowSource, assigner: Assigner, plan: SamplePlan): Promise<Samples> {
+  const { dim } = rows
+  const wanted = sampleRows(rows.count, Math.min(rows.count, plan.zones * ROWS_PER_ZONE), plan.random)
+  const scaledPath = plan.file('sample.scaled')
+  const centre = await writeScaled({ rows, assigner, plan, path: scaledPath }, wanted)
+  assigner.setCentre(centre)
+  const scaled = openRawRows(scaledPath, { dim, count: wanted.length, label: 'sample' })
+  try {
+    writeCentred(scaled, assigner, { path: plan.file('sample.rows'), step: 1 })
+    writeCentred(scaled, assigner, { path: plan.file('sample.early'), step: EARLY_STEP })
+  } finally {
+    scaled.close()
+  }
+  const sample = openRawRows(plan.file('sample.rows'), { dim, count: wanted.length, label: 'sample' })
+  const earlyCount = Math.ceil(wanted.length / EARLY_STEP)
+  if (earlyCount < plan.zones * EARLY_ROWS_PER_ZONE) return { sample, earlySample: sample, close: () => { sample.close() } }
+  const earlySample = openRawRows(plan.file('sample.early'), { dim, count: earlyCount, label: 'sample' })
+  const close = (): void => {
+    sample.close()
+    earlySample.close()
+  }
+  return { sample, earlySample, close }
+}
+
+/** Copies the wanted rows, scaled, to a file and returns their mean. */
+async function writeScaled(from: { rows: RowSource; assigner: Assigner; plan: SamplePlan; path: string }, wanted: readonly number[]): Promise<Float32Array> {
+  const { rows, assigner, plan } = from
+  const { dim } = rows
+  const writer = new FileWriter(from.path)
+  const sums = new Float64Array(dim)
+  const row = new Float32Array(dim)
+  try {
+    for (let first = 0; first < wanted.length; first += assigner.shape.rowsPerCall) {
+      await plan.onRows(first, wanted.length)
+      const some = wanted.slice(first, first + assigner.shape.rowsPerCall)
+      const view = assigner.rowsView(some.length)
+      for (const [i, number] of some.entries()) {
+        rows.readRows(number, row)
+        checkRows(row, number, { dim, metric: plan.metric, label: rows.label })
+        view.set(row, i * dim)
+      }
+      assigner.scale(some.length)
+      for (let i = 0; i < view.length; i++) sums[i % dim] += view[i]
+      writer.write(new Uint8Array(view.buffer, view.byteOffset, view.byteLength))
+    }
+    writer.flush()
+  } finally {
+    writer.close()
+  }
+  return Float32Array.from(sums, (sum) => sum / wanted.length)
+}
+
+function writeCentred(scaled: RowSource, assigner: Assigner, to: { path: string; step: number }): void {
+  const writer = new FileWriter(to.path)
+  const { dim } = scaled
+  const { rowsPerCall } = assigner.shape
+  try {
+    for (let first = 0; first < scaled.count; first += rowsPerCall * to.step) {
+      const end = Math.min(scaled.count, first + rowsPerCall * to.step)
+      const count = Math.ceil((end - first) / to.step)
+      const view = assigner.rowsView(count)
+      for (let i = 0; i < count; i++) scaled.readRows(first + i * to.step, view.subarray(i * dim, (i + 1) * dim))
+      assigner.centre(count)
+      writer.write(new Uint8Array(view.buffer, view.byteOffset, view.byteLength))
+    }
+    writer.flush()
+  } finally {
+    writer.close()
+  }
+}

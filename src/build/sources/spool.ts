@@ -1,0 +1,94 @@
+// Spools what can be read only once: batches of vectors become raw files in the working folder, which can be read in any order.
+
+import { closeSync, openSync } from 'node:fs'
+
+import { wrapIoError, ZgqError } from '../../errors.ts'
+import { readFully } from '../../storage/pread-reader.ts'
+import { FileWriter } from '../../storage/file-writer.ts'
+import type { VectorBatch } from '../build-options.ts'
+import type { IdSource, RowSource } from './row-source.ts'
+
+/** Where and as what batches are spooled. */
+export interface SpoolTarget {
+  readonly dim: number
+  readonly rowsPath: string
+  readonly idsPath: string
+  /** Called after each batch with the rows so far; may throw to stop. */
+  readonly onRows: (rows: number) => void
+}
+
+/** Reads all batches; throws ZGQ_DIMENSION for a batch that is not whole rows, ZGQ_BUILD_INPUT for a batch of another shape, and what the iterable throws. */
+export async function spoolBatches(batches: AsyncIterable<VectorBatch>, target: SpoolTarget): Promise<{ rows: RowSource; ids: IdSource | undefined }> {
+  const rowsFile = new FileWriter(target.rowsPath)
+  const idsFile = new FileWriter(target.idsPath)
+  let count = 0
+  let haveIds: boolean | undefined
+  try {
+    for await (const batch of batches) {
+      const rows = checkBatch(batch, target.dim, count)
+      if (haveIds !== undefined && haveIds !== (batch.ids !== undefined)) {
+        throw new ZgqError('ZGQ_BUILD_INPUT', `the batch at row ${count} ${haveIds ? 'has no ids' : 'has ids'}, unlike the batches before it`)
+      }
+      haveIds = batch.ids !== undefined
+      rowsFile.write(new Uint8Array(batch.vectors.buffer, batch.vectors.byteOffset, batch.vectors.byteLength))
+      if (batch.ids !== undefined) idsFile.write(new Uint8Array(Float64Array.from(batch.ids).buffer))
+      count += rows
+      target.onRows(count)
+    }
+    rowsFile.flush()
+    idsFile.flush()
+  } finally {
+    rowsFile.close()
+    idsFile.close()
+  }
+  if (count === 0) throw new ZgqError('ZGQ_BUILD_INPUT', 'the input has no vectors')
+  const rows = openRawRows(target.rowsPath, { dim: target.dim, count, label: 'batches' })
+  return { rows, ids: haveIds === true ? openRawIds(target.idsPath, count) : undefined }
+}
+
+function checkBatch(batch: unknown, dim: number, firstRow: number): number {
+  if (typeof batch !== 'object' || batch === null || !('vectors' in batch) || !(batch.vectors instanceof Float32Array)) {
+    throw new ZgqError('ZGQ_BUILD_INPUT', `the batch at row ${firstRow} is not { vectors: Float32Array, ids? }`)
+  }
+  const { length } = batch.vectors
+  if (length % dim !== 0) throw new ZgqError('ZGQ_DIMENSION', `the batch at row ${firstRow} has ${length} values, which is not a multiple of dim ${dim}`)
+  const ids = 'ids' in batch ? batch.ids : undefined
+  if (ids === undefined) return length / dim
+  if (typeof ids !== 'object' || ids === null || !('length' in ids) || ids.length !== length / dim) {
+    throw new ZgqError('ZGQ_BUILD_INPUT', `the batch at row ${firstRow} has ${length / dim} vectors and not as many ids`)
+  }
+  return length / dim
+}
+
+/** Opens raw float32 rows that this process wrote. */
+export function openRawRows(path: string, shape: { dim: number; count: number; label: string }): RowSource {
+  const descriptor = openRaw(path)
+  return {
+    ...shape,
+    readRows(firstRow, target) {
+      readFully({ descriptor, path }, firstRow * shape.dim * 4, new Uint8Array(target.buffer, target.byteOffset, target.byteLength))
+    },
+    close: () => { closeSync(descriptor) }
+  }
+}
+
+/** Opens raw float64 ids that this process wrote. */
+function openRawIds(path: string, count: number): IdSource {
+  const descriptor = openRaw(path)
+  return {
+    count,
+    label: 'batches',
+    readIds(firstRow, target) {
+      readFully({ descriptor, path }, firstRow * 8, new Uint8Array(target.buffer, target.byteOffset, target.byteLength))
+    },
+    close: () => { closeSync(descriptor) }
+  }
+}
+
+function openRaw(path: string): number {
+  try {
+    return openSync(path, 'r')
+  } catch (error) {
+    throw wrapIoError(error, path, 'open a temporary file')
+  }
+}

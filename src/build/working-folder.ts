@@ -1,0 +1,147 @@
+// The folder in which a build works, its lock, and the rename that publishes it (spec, section 10).
+
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { basename, dirname, join, resolve } from 'node:path'
+
+import { systemCode, wrapIoError, ZgqError } from '../errors.ts'
+import { CATALOGUE_NAME } from '../format/layout.ts'
+import { syncFolder } from '../storage/file-writer.ts'
+
+const LOCK_NAME = 'lock.json'
+
+export class WorkingFolder {
+  readonly path: string
+  readonly #output: string
+  readonly #force: boolean
+  #isDone = false
+
+  private constructor(output: string, force: boolean) {
+    this.#output = output
+    this.#force = force
+    this.path = `${output}.building`
+  }
+
+  /**
+   * Takes the place beside `output`. Throws ZGQ_EXISTS, ZGQ_NOT_AN_INDEX (something else stands there), ZGQ_LOCKED, ZGQ_NOT_FOUND (no parent folder) or ZGQ_READ_ONLY;
+   * nothing is left behind then.
+   */
+  static take(output: string, force: boolean): WorkingFolder {
+    const folder = new WorkingFolder(resolve(output), force)
+    try {
+      folder.#lock()
+    } catch (error) {
+      throw wrapIoError(error, dirname(folder.#output), 'make a folder for the build')
+    }
+    try {
+      folder.#restoreReplaced()
+      folder.#expectFree()
+    } catch (error) {
+      folder.discard()
+      throw error
+    }
+    return folder
+  }
+
+  /** A path in the folder. */
+  file(name: string): string {
+    return join(this.path, name)
+  }
+
+  /** Tells the lock from the files of the build. */
+  isLock(name: string): boolean {
+    return name === LOCK_NAME
+  }
+
+  /** Puts the finished index in its place; what stood there is removed afterwards. */
+  publish(): void {
+    const replaced = `${this.#output}.replaced`
+    try {
+      syncFolder(this.path)
+      this.#expectFree() // once more: somebody may have put something there meanwhile
+      if (existsSync(this.#output)) renameSync(this.#output, replaced)
+      renameSync(this.path, this.#output)
+      this.#isDone = true
+      syncFolder(dirname(this.#output))
+      // The lock goes last: until here a second build must not take the place.
+      unlinkSync(join(this.#output, LOCK_NAME))
+      rmSync(replaced, { recursive: true, force: true })
+    } catch (error) {
+      throw wrapIoError(error, this.#output, 'publish the index')
+    }
+  }
+
+  /** Removes all that the build wrote, unless it was published. */
+  discard(): void {
+    if (!this.#isDone) rmSync(this.path, { recursive: true, force: true })
+  }
+
+  /** A folder that already holds its lock is renamed into place: taking it is one step, whoever else tries. */
+  #lock(): void {
+    const parent = dirname(this.#output)
+    if (!existsSync(parent)) throw new ZgqError('ZGQ_NOT_FOUND', 'the folder for the output does not exist; make it first', { path: parent })
+    const mine = mkdtempSync(`${this.path}-`)
+    try {
+      writeFileSync(join(mine, LOCK_NAME), JSON.stringify({ pid: process.pid, host: hostname() }))
+      for (let attempt = 0; ; attempt++) {
+        try {
+          renameSync(mine, this.path)
+          return
+        } catch (error) {
+          const isTaken = ['ENOTEMPTY', 'EEXIST', 'EPERM', 'ENOTDIR'].includes(systemCode(error) ?? '')
+          if (!isTaken || attempt > 2) throw error
+          this.#clearDeadBuild()
+        }
+      }
+    } catch (error) {
+      rmSync(mine, { recursive: true, force: true })
+      throw error
+    }
+  }
+
+  /** Removes the folder of a build that died; throws ZGQ_LOCKED if its process lives. */
+  #clearDeadBuild(): void {
+    const owner = readLock(join(this.path, LOCK_NAME))
+    if (owner !== undefined && (owner.host !== hostname() || isAlive(owner.pid))) {
+      throw new ZgqError('ZGQ_LOCKED', `process ${owner.pid} on ${owner.host} is building this index; wait for it, or remove the folder if that process is not a build`, { path: this.path })
+    }
+    const dead = `${this.path}-dead-${process.pid}`
+    renameSync(this.path, dead)
+    rmSync(dead, { recursive: true, force: true })
+  }
+
+  /** A crash between the renames left only the old index, under its temporary name: put it back. A crash after them left it behind: remove it. */
+  #restoreReplaced(): void {
+    const replaced = `${this.#output}.replaced`
+    if (!existsSync(replaced)) return
+    if (existsSync(this.#output)) rmSync(replaced, { recursive: true, force: true })
+    else renameSync(replaced, this.#output)
+  }
+
+  #expectFree(): void {
+    if (!existsSync(this.#output)) return
+    if (!this.#force) throw new ZgqError('ZGQ_EXISTS', `${basename(this.#output)} exists; choose another output, or replace it with force (--force)`, { path: this.#output })
+    if (!statSync(this.#output).isDirectory() || !existsSync(join(this.#output, CATALOGUE_NAME))) {
+      throw new ZgqError('ZGQ_NOT_AN_INDEX', `${basename(this.#output)} exists and is not an index: it is not replaced`, { path: this.#output })
+    }
+  }
+}
+
+function readLock(path: string): { pid: number; host: string } | undefined {
+  try {
+    const lock: unknown = JSON.parse(readFileSync(path, 'utf8'))
+    if (typeof lock !== 'object' || lock === null || !('pid' in lock) || !('host' in lock)) return undefined
+    return typeof lock.pid === 'number' && typeof lock.host === 'string' ? { pid: lock.pid, host: lock.host } : undefined
+  } catch {
+    return undefined // a folder without a readable lock belongs to nobody
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return systemCode(error) === 'EPERM' // there, but another user's
+  }
+}

@@ -1,0 +1,201 @@
+// Every kernel function as numbers in, numbers out: how to call it, and what plain arithmetic says it must give.
+
+import type { KernelMemory } from '../../src/kernels/kernel-memory.ts'
+import { heapByteLength } from '../../src/kernels/kernel.ts'
+import type { Metric } from '../../src/types.ts'
+import { bruteForce, product, rowOf, squaredDistance, type Problem } from './brute-force.ts'
+import { heapEntries, put, type Found } from './kernels.ts'
+import { randomVectors, type MakeValue } from './random.ts'
+import { scanAll } from './scan-all.ts'
+
+/** 35 zones of 4,096 values take three tiles of `assign`. */
+const ZONE_COUNTS = [1, 2, 5, 35]
+const MOST_ZONES = 35
+const K = 4
+/** One word a block of 32 rows: of 33 rows, rows 0, 2 and 31 are live. */
+const MASK = Uint32Array.of(0x8000_0005, 0xffff_fffe)
+
+export interface Input {
+  readonly count: number
+  readonly dim: number
+  readonly rows: Float32Array
+  readonly query: Float32Array
+  readonly centroids: Float32Array
+}
+
+export interface Operation {
+  readonly name: string
+  readonly run: (memory: KernelMemory, input: Input) => ArrayLike<number>
+  readonly formula: (input: Input) => ArrayLike<number>
+}
+
+export function makeInput(shape: { count: number; dim: number }, random: () => number, value: MakeValue): Input {
+  const rows = randomVectors(shape, random, value)
+  const query = randomVectors({ count: 1, dim: shape.dim }, random, value)
+  const centroids = randomVectors({ count: MOST_ZONES, dim: shape.dim }, random, value)
+  return { ...shape, rows, query, centroids }
+}
+
+/** Ids that are neither in order nor below 2^32. */
+function idsOf(count: number): number[] {
+  return Array.from({ length: count }, (_, row) => ((row * 7) % 64) * 2 ** 31 + row)
+}
+
+export function problemOf(metric: Metric, input: Input): Problem {
+  return { metric, rows: input.rows, ids: idsOf(input.count), query: input.query }
+}
+
+function eachRow(input: Input, of: (row: Float32Array) => number): number[] {
+  return Array.from({ length: input.count }, (_, row) => of(rowOf(input.rows, input.dim, row)))
+}
+
+function flat(entries: readonly Found[]): number[] {
+  return entries.flatMap(({ distance, id }) => [distance, id])
+}
+
+type Distances = 'l2Distances' | 'innerProducts'
+
+function distances(name: Distances, formula: typeof product): Operation {
+  return {
+    name,
+    run(memory, { rows, query, count, dim }) {
+      const [at, against, out] = [put(memory, rows), put(memory, query), memory.allocate(count * 4)]
+      memory.kernel[name](at, count, dim, against, out)
+      return memory.float32At(out, count)
+    },
+    formula: (input) => eachRow(input, (row) => formula(row, input.query))
+  }
+}
+
+const squaredNorms: Operation = {
+  name: 'squaredNorms',
+  run(memory, { rows, count, dim }) {
+    const [at, out] = [put(memory, rows), memory.allocate(count * 8)]
+    memory.kernel.squaredNorms(at, count, dim, out)
+    return memory.float64At(out, count)
+  },
+  formula: (input) => eachRow(input, (row) => product(row, row))
+}
+
+function scan(metric: Metric, mask?: Uint32Array): Operation {
+  const isLive = (row: number): boolean => mask === undefined || ((mask[row >>> 5] >>> (row & 31)) & 1) === 1
+  return {
+    name: `scan under ${metric}${mask === undefined ? '' : ' with a mask'}`,
+    run: (memory, input) => flat(scanAll(memory, problemOf(metric, input), { k: K, mask }).found),
+    formula: (input) => flat(bruteForce(problemOf(metric, input), product(input.query, input.query), isLive).slice(0, K))
+  }
+}
+
+/** Sorts a heap of the input's rows: worst first is a valid heap, and its room is larger than what it holds. */
+const heapSort: Operation = {
+  name: 'heapSort',
+  run(memory, input) {
+    const entries = heapOf(input).reverse()
+    const capacity = input.count + 3
+    const heap = memory.allocate(heapByteLength(capacity))
+    memory.kernel.heapInit(heap, capacity)
+    memory.uint32At(heap, 1)[0] = entries.length
+    memory.float64At(heap + 8, capacity).set(entries.map((entry) => entry.distance))
+    memory.uint32At(heap + 8 + capacity * 8, capacity * 2).set(entries.flatMap(({ id }) => [id % 2 ** 32, Math.floor(id / 2 ** 32)]))
+    const size = memory.kernel.heapSort(heap)
+    return flat(heapEntries(memory, { pointer: heap, capacity, size }))
+  },
+  formula: (input) => flat(heapOf(input))
+}
+
+function heapOf(input: Input): Found[] {
+  return bruteForce(problemOf('ip', input))
+}
+
+/** Chooses among the values of the first column, with ties where these are small integers. */
+const selectNearest: Operation = {
+  name: 'selectNearest',
+  run(memory, input) {
+    const { values, wanted } = choiceOf(input)
+    const [at, heap] = [put(memory, values), memory.allocate(heapByteLength(wanted))]
+    const size = memory.kernel.selectNearest(at, values.length, wanted, heap)
+    return flat(heapEntries(memory, { pointer: heap, capacity: wanted, size }))
+  },
+  formula(input) {
+    const { values, wanted } = choiceOf(input)
+    const all = Array.from(values, (distance, id) => ({ distance, id }))
+    return flat(all.sort((a, b) => a.distance - b.distance || a.id - b.id).slice(0, wanted))
+  }
+}
+
+function choiceOf(input: Input): { values: Float32Array; wanted: number } {
+  return { values: Float32Array.from(eachRow(input, (row) => row[0])), wanted: Math.max(1, Math.ceil(input.count / 2)) }
+}
+
+/** Zones of all rows, then their scores, for each count of zones. */
+const assign: Operation = {
+  name: 'assign',
+  run(memory, { rows, centroids, count, dim }) {
+    const halfNorms = Float32Array.from({ length: MOST_ZONES }, (_, zone) => halfNorm(rowOf(centroids, dim, zone)))
+    const run = {
+      rows: put(memory, rows), count, dim, centroids: put(memory, centroids), halfNorms: put(memory, halfNorms),
+      zones: memory.allocate(count * 4), scores: memory.allocate(count * 4)
+    }
+    return ZONE_COUNTS.flatMap((zoneCount) => {
+      memory.kernel.assign({ ...run, zoneCount })
+      return [...memory.uint32At(run.zones, count), ...memory.float32At(run.scores, count)]
+    })
+  },
+  formula(input) {
+    return ZONE_COUNTS.flatMap((zoneCount) => {
+      const best = eachRow(input, (row) => nearestZone(row, input.centroids, zoneCount))
+      const scores = best.map((zone, row) => score(rowOf(input.rows, input.dim, row), rowOf(input.centroids, input.dim, zone)))
+      return [...best, ...scores]
+    })
+  }
+}
+
+function halfNorm(centroid: Float32Array): number {
+  return product(centroid, centroid) / 2
+}
+
+function score(row: Float32Array, centroid: Float32Array): number {
+  return product(row, centroid) - halfNorm(centroid)
+}
+
+function nearestZone(row: Float32Array, centroids: Float32Array, zoneCount: number): number {
+  let nearest = 0
+  for (let zone = 1; zone < zoneCount; zone++) {
+    if (squaredDistance(row, rowOf(centroids, row.length, zone)) < squaredDistance(row, rowOf(centroids, row.length, nearest))) nearest = zone
+  }
+  return nearest
+}
+
+const normalizeRows: Operation = {
+  name: 'normalizeRows',
+  run(memory, { rows, count, dim }) {
+    const at = put(memory, rows)
+    memory.kernel.normalizeRows(at, count, dim)
+    return memory.float32At(at, count * dim)
+  },
+  formula: ({ rows, dim }) => rows.map((value, i) => value * (1 / Math.sqrt(norm2At(rows, dim, i))))
+}
+
+function norm2At(rows: Float32Array, dim: number, i: number): number {
+  const row = rowOf(rows, dim, Math.floor(i / dim))
+  return product(row, row)
+}
+
+const subtractRow: Operation = {
+  name: 'subtractRow',
+  run(memory, { rows, query, count, dim }) {
+    const [at, row] = [put(memory, rows), put(memory, query)]
+    memory.kernel.subtractRow(at, count, dim, row)
+    return memory.float32At(at, count * dim)
+  },
+  formula: ({ rows, query, dim }) => rows.map((value, i) => value - query[i % dim])
+}
+
+export const OPERATIONS: readonly Operation[] = [
+  distances('l2Distances', squaredDistance),
+  distances('innerProducts', product),
+  squaredNorms,
+  scan('l2'), scan('cosine'), scan('ip'),
+  scan('l2', MASK), scan('cosine', MASK), scan('ip', MASK),
+  heapSort, selectNearest, assign, normalizeRows, subtractRow
+]

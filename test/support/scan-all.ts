@@ -1,0 +1,41 @@
+// One whole scan of a small problem, kernel calls and memory included.
+
+import type { KernelMemory } from '../../src/kernels/kernel-memory.ts'
+import { heapByteLength, KERNEL_METRICS } from '../../src/kernels/kernel.ts'
+import { norms, product, type Problem } from './brute-force.ts'
+import { heapEntries, put, putIds, type Found } from './kernels.ts'
+
+export interface ScanOptions {
+  readonly k: number
+  /** u32 for each block of 32 rows; none: all rows are live. */
+  readonly mask?: Uint32Array | undefined
+  readonly relative?: number
+  readonly absolute?: number
+}
+
+/** The norms column of a file: 1 / norm, rounded to float32. */
+export function inverseNorms(rows: Float32Array, dim: number): Float32Array {
+  return Float32Array.from(norms(rows, dim), (norm) => 1 / norm)
+}
+
+/** Scans all rows of a problem in one run; returns the hits, nearest first, and how many rows needed double precision. */
+export function scanAll(memory: KernelMemory, problem: Problem, options: ScanOptions): { found: Found[]; confirmed: number } {
+  const { metric, rows, ids, query } = problem
+  const { k, mask, relative = 0.01, absolute = 0.01 } = options
+  const heap = memory.allocate(heapByteLength(k))
+  const run = {
+    rows: put(memory, rows),
+    ids: putIds(memory, ids),
+    inverseNorms: metric === 'cosine' ? put(memory, inverseNorms(rows, query.length)) : 0,
+    mask: mask === undefined ? 0 : put(memory, mask),
+    count: ids.length
+  }
+  const scanQuery = {
+    metric: KERNEL_METRICS[metric], dim: query.length, query: put(memory, query), queryNorm2: product(query, query),
+    relative, absolute, heap, scratch: memory.allocate(16)
+  }
+  memory.kernel.heapInit(heap, k)
+  const confirmed = memory.kernel.scan(scanQuery, run)
+  const size = memory.kernel.heapSort(heap)
+  return { confirmed, found: heapEntries(memory, { pointer: heap, capacity: k, size }) }
+}
