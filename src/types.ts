@@ -51,10 +51,12 @@ export interface Explain {
   readonly rowsReranked: number
   /** Rows whose distance was computed once more in double precision. */
   readonly rowsConfirmed: number
-  /** Bytes copied from files or mappings; 0 where all was in the cache. */
+  /** Bytes of the segments and columns of the zones probed, cached or not. */
+  readonly bytes: number
+  /** Pages of 4,096 bytes that they lie in. */
+  readonly pages: number
+  /** Bytes copied from files or mappings by this search; 0 where all was in the cache. */
   readonly bytesRead: number
-  /** Pages of 4,096 bytes that these bytes lie in. */
-  readonly pagesRead: number
   /** Pages that were checked against their checksums for the first time. */
   readonly pagesVerified: number
   /** Dependent rounds of input: 0 where all was in the cache. */
@@ -95,4 +97,16 @@ export interface IndexInfo {
   readonly cacheBytes: number
   readonly verify: Verify
   readonly files: readonly { readonly name: string; readonly kind: string; readonly bytes: number }[]
+  readonly zoneRows: ZoneRows
+  /** Facts of the build: seed, zones asked for, input digest, rows trained on. */
+  readonly build: Readonly<Record<string, unknown>>
+}
+
+/** How many rows the zones have. */
+export interface ZoneRows {
+  readonly min: number
+  readonly mean: number
+  readonly max: number
+  /** Zones by size: `from` (included) to `to` (excluded) rows. */
+  readonly histogram: readonly { readonly from: number; readonly to: number; readonly zones: number }[]
 }

@@ -9,6 +9,7 @@ import { defaultNprobe } from './search/default-nprobe.ts'
 import { checkQuery, checkRequest } from './search/request.ts'
 import { search, type SearchContext } from './search/search.ts'
 import { Workspace } from './search/workspace.ts'
+import { summarizeZones } from './zone-rows.ts'
 import { readCatalogue, type Snapshot } from './storage/catalogue-reader.ts'
 import { checkHeaders, findDataFiles } from './storage/data-files.ts'
 import { openReaders, type Readers } from './storage/open-readers.ts'
@@ -114,7 +115,9 @@ export class ZgqIndex {
       kernel: context.workspace.memory.kernel.kind,
       cacheBytes: options.cacheBytes,
       verify: options.verify,
-      files: files.map((file) => ({ name: file.name, kind: file.kind, bytes: file.byteLength }))
+      files: files.map((file) => ({ name: file.name, kind: file.kind, bytes: file.byteLength })),
+      zoneRows: summarizeZones(zones),
+      build: snapshot.build
     }
   }
 

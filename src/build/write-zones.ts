@@ -1,5 +1,6 @@
 // The last stage: zones, one after the other, from runs to segments. Sizes are evened out here, where all rows of a zone are known.
 
+import { encodeIds } from '../format/columns.ts'
 import type { KernelMemory } from '../kernels/kernel-memory.ts'
 import type { VectorsWriter } from '../storage/vectors-writer.ts'
 import type { Metric } from '../types.ts'
@@ -96,15 +97,6 @@ function writeZone(from: { stats: ZoneStatistics; plan: WritePlan; rows: RowSour
   const { stats, plan, rows } = from
   const facts = stats.measure(rows, piece.positions)
   plan.writer.writeZone({ zone, rowCount: piece.positions.length, rowRuns: stats.eachChunk(rows, piece.positions), ids: encodeIds(piece.ids), ...facts })
-}
-
-function encodeIds(ids: Float64Array): Uint8Array {
-  const words = new Uint32Array(ids.length * 2)
-  for (let i = 0; i < ids.length; i++) {
-    words[i * 2] = ids[i] >>> 0
-    words[i * 2 + 1] = Math.floor(ids[i] / 2 ** 32)
-  }
-  return new Uint8Array(words.buffer)
 }
 
 interface ZoneFacts {

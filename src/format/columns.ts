@@ -135,6 +135,22 @@ export function verifyColumn(extent: Uint8Array, place: ColumnPlace, expected: C
   if (computed !== place.crc) throw damage(expected, place.offset, `a column of segment ${expected.segment} has CRC ${computed}, expected ${place.crc}`)
 }
 
+/** Encodes ids (safe integers >= 0) as u64. */
+export function encodeIds(ids: Float64Array): Uint8Array {
+  const words = new Uint32Array(ids.length * 2)
+  for (let i = 0; i < ids.length; i++) {
+    words[i * 2] = ids[i] >>> 0
+    words[i * 2 + 1] = Math.floor(ids[i] / 2 ** 32)
+  }
+  return new Uint8Array(words.buffer)
+}
+
+/** Decodes u64 ids; one above 2^53 - 1 comes out as no safe integer. */
+export function decodeIds(bytes: Uint8Array): Float64Array {
+  const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4)
+  return Float64Array.from({ length: words.length / 2 }, (_, i) => words[i * 2] + words[i * 2 + 1] * 2 ** 32)
+}
+
 function damage(expected: ColumnsExpectation, offset: number, message: string): ZgqError {
   return new ZgqError('ZGQ_CORRUPT', message, { path: expected.path, offset: expected.offset + offset })
 }

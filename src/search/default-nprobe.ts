@@ -1,6 +1,6 @@
 // How many zones a search probes when it is told nothing.
 
-/** A quarter of the zones up to 64 of them, growing as the square root from there: 16 of 64, 64 of 1,024, 89 of 2,000. */
+/** 8 + 2 sqrt(zones), at most all: 26 of 78, 51 of 448, 98 of 2,019. bench/README.md shows what recall that gave on which data. */
 export function defaultNprobe(zoneCount: number): number {
-  return Math.max(1, Math.ceil(zoneCount <= 64 ? zoneCount / 4 : 2 * Math.sqrt(zoneCount)))
+  return Math.min(zoneCount, 8 + Math.round(2 * Math.sqrt(zoneCount)))
 }

@@ -2,6 +2,7 @@
 // so that an asynchronous driver can run the same stages. Codes will add a rerank after the scan.
 
 import { nowMicros } from '../clock.ts'
+import { pageCount } from '../format/layout.ts'
 import type { ZoneCache } from '../storage/zone-cache.ts'
 import type { ZoneFiles } from '../storage/zone-files.ts'
 import type { ExplainedHits } from '../types.ts'
@@ -31,13 +32,18 @@ export function search(context: SearchContext, query: Float32Array, request: Sea
   const missing = zones.filter((zone) => !cache.holds(zone))
   if (missing.length > 0) files.prefetch(missing)
   let vectorsScanned = 0
+  let bytes = 0
+  let pages = 0
   let rowsConfirmed = 0
   for (const zone of zones) {
     setTolerance(workspace, zone)
     for (let part = 0; part < cache.partCount(zone); part++) {
       rowsConfirmed += kernel.scan(workspace.scanQuery, cache.load(zone, part))
     }
+    const segmentBytes = files.segmentBytes(zone)
     vectorsScanned += zone.rowCount
+    bytes += segmentBytes + zone.columnsByteLength
+    pages += pageCount(segmentBytes) + pageCount(zone.columnsByteLength)
   }
   const hits = request.k === 0 ? [] : takeHits(workspace, request.k)
   return {
@@ -47,6 +53,8 @@ export function search(context: SearchContext, query: Float32Array, request: Sea
       vectorsScanned,
       rowsReranked: 0,
       rowsConfirmed,
+      bytes,
+      pages,
       ...files.counters,
       ioRounds: missing.length > 0 ? 1 : 0,
       probeMicros: probedAt - startedAt,

@@ -19,7 +19,7 @@ export interface Snapshot {
   readonly folder: string
   readonly meta: IndexMeta
   /** Facts of the build, for people. */
-  readonly build: unknown
+  readonly build: Readonly<Record<string, unknown>>
   readonly files: readonly FileRecord[]
   readonly zones: readonly CatalogueZone[]
   readonly catalogueBytes: number
@@ -108,7 +108,7 @@ function readTables(database: BetterSqlite3.Database, path: string): Omit<Snapsh
   const zones = zoneRows.map((row) => decodeZoneRow(row, meta.dim, path))
   const digest = rowsDigest([...files.map((row) => row.crc), ...zones.map((row) => row.crc)])
   if (!bytesEqual(digest, meta.digest)) throw new ZgqError('ZGQ_CORRUPT', 'the rows of the catalogue do not fit its digest: rows are missing or changed', { path })
-  const snapshot = { meta, build: values.get('build'), files: files.map((row) => row.file), zones: zones.map((row) => row.zone) }
+  const snapshot = { meta, build: Object.fromEntries(Object.entries(values.get('build') ?? {})), files: files.map((row) => row.file), zones: zones.map((row) => row.zone) }
   checkPlaces(snapshot, path)
   return snapshot
 }

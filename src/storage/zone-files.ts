@@ -3,7 +3,7 @@
 
 import { ZgqError } from '../errors.ts'
 import type { CatalogueZone } from '../format/catalogue.ts'
-import { decodeColumns, verifyColumn, type ColumnsExpectation } from '../format/columns.ts'
+import { decodeColumns, decodeIds, verifyColumn, type ColumnsExpectation } from '../format/columns.ts'
 import { checksum, ELEMENT_BYTES, PAGE_BYTES, pageCount } from '../format/layout.ts'
 import type { Verify } from '../types.ts'
 import type { Snapshot } from './catalogue-reader.ts'
@@ -13,7 +13,6 @@ import type { FileRange } from './reader.ts'
 /** What has been read since the last `resetCounters`. */
 export interface ReadCounters {
   bytesRead: number
-  pagesRead: number
   pagesVerified: number
 }
 
@@ -39,7 +38,7 @@ const PLACES = 3
 const VERIFY_BYTES = 256 * PAGE_BYTES
 
 export class ZoneFiles {
-  readonly counters: ReadCounters = { bytesRead: 0, pagesRead: 0, pagesVerified: 0 }
+  readonly counters: ReadCounters = { bytesRead: 0, pagesVerified: 0 }
   readonly #snapshot: Snapshot
   readonly #readers: Readers
   readonly #paths: readonly string[]
@@ -73,7 +72,6 @@ export class ZoneFiles {
 
   resetCounters(): void {
     this.counters.bytesRead = 0
-    this.counters.pagesRead = 0
     this.counters.pagesVerified = 0
   }
 
@@ -108,11 +106,19 @@ export class ZoneFiles {
     }
   }
 
+  /** Reads the verified ids of a zone. */
+  readIds(zone: CatalogueZone): Float64Array {
+    if (this.#columnPlaces[zone.zone * PLACES] === 0) this.#verifyColumns(zone)
+    const bytes = new Uint8Array(zone.rowCount * 8)
+    this.#readSettled(zone, zone.columnsOffset + this.#columnPlaces[zone.zone * PLACES + IDS], bytes)
+    return decodeIds(bytes)
+  }
+
   /** Reads the whole columns extent and checks header and columns. */
   #verifyColumns(zone: CatalogueZone): void {
     const extent = new Uint8Array(zone.columnsByteLength)
     this.#readers.fresh.read(zone.file, zone.columnsOffset, extent)
-    this.#count(zone.columnsOffset, extent.byteLength)
+    this.counters.bytesRead += extent.byteLength
     const expected: ColumnsExpectation = {
       path: this.#paths[zone.file],
       offset: zone.columnsOffset,
@@ -143,7 +149,7 @@ export class ZoneFiles {
       return
     }
     this.#readers.fresh.read(zone.file, zone.segmentOffset + offset, target)
-    this.#count(zone.segmentOffset + offset, target.byteLength)
+    this.counters.bytesRead += target.byteLength
     const crcs = new Uint8Array((endPage - firstPage) * 4)
     this.#readers.settled.read(zone.file, zone.columnsOffset + this.#columnPlaces[zone.zone * PLACES + PAGE_CRCS] + firstPage * 4, crcs)
     const expected = new DataView(crcs.buffer)
@@ -189,11 +195,6 @@ export class ZoneFiles {
 
   #readSettled(zone: CatalogueZone, offset: number, target: Uint8Array): void {
     this.#readers.settled.read(zone.file, offset, target)
-    this.#count(offset, target.byteLength)
-  }
-
-  #count(offset: number, byteLength: number): void {
-    this.counters.bytesRead += byteLength
-    this.counters.pagesRead += Math.ceil((offset + byteLength) / PAGE_BYTES) - Math.floor(offset / PAGE_BYTES)
+    this.counters.bytesRead += target.byteLength
   }
 }

@@ -173,12 +173,10 @@ const normalizeRows: Operation = {
     memory.kernel.normalizeRows(at, count, dim)
     return memory.float32At(at, count * dim)
   },
-  formula: ({ rows, dim }) => rows.map((value, i) => value * (1 / Math.sqrt(norm2At(rows, dim, i))))
-}
-
-function norm2At(rows: Float32Array, dim: number, i: number): number {
-  const row = rowOf(rows, dim, Math.floor(i / dim))
-  return product(row, row)
+  formula(input) {
+    const scales = eachRow(input, (row) => 1 / Math.sqrt(product(row, row)))
+    return input.rows.map((value, i) => value * scales[Math.floor(i / input.dim)])
+  }
 }
 
 const subtractRow: Operation = {

@@ -21,7 +21,8 @@ export function inverseNorms(rows: Float32Array, dim: number): Float32Array {
 /** Scans all rows of a problem in one run; returns the hits, nearest first, and how many rows needed double precision. */
 export function scanAll(memory: KernelMemory, problem: Problem, options: ScanOptions): { found: Found[]; confirmed: number } {
   const { metric, rows, ids, query } = problem
-  const { k, mask, relative = 0.01, absolute = 0.01 } = options
+  // Distances under ip may be negative: there a relative tolerance would be a stricter limit.
+  const { k, mask, relative = metric === 'l2' ? 0.01 : 0, absolute = 0.01 } = options
   const heap = memory.allocate(heapByteLength(k))
   const run = {
     rows: put(memory, rows),

@@ -1,0 +1,46 @@
+// zgq build VECTORS INDEX
+
+import { buildIndex, type BuildOptions } from '../src/build.ts'
+import { byteSize, oneOf, readArguments, text, wholeNumber } from './arguments.ts'
+import { formatBytes, formatCount, print, printJson, ProgressLine } from './output.ts'
+
+export const BUILD_USAGE = 'zgq build VECTORS INDEX [--metric l2|cosine|ip] [--zones N] [--bits 0] [--ids FILE] [--memory 512MB] [--seed N] [--force] [--json]'
+
+export async function runBuild(args: readonly string[]): Promise<void> {
+  const { positionals: [input, output], given } = readArguments(args, ['VECTORS', 'INDEX'], {
+    metric: { type: 'string' }, zones: { type: 'string' }, bits: { type: 'string' }, ids: { type: 'string' }, memory: { type: 'string' },
+    seed: { type: 'string' }, force: { type: 'boolean' }, json: { type: 'boolean' }
+  })
+  const progress = new ProgressLine()
+  const interrupt = new AbortController()
+  const stop = (): void => { interrupt.abort(new Error('interrupted; nothing was left behind')) }
+  process.once('SIGINT', stop).once('SIGTERM', stop)
+  const options: BuildOptions = {
+    input, output,
+    metric: oneOf(given, 'metric', ['l2', 'cosine', 'ip']),
+    zones: wholeNumber(given, 'zones'),
+    bits: wholeNumber(given, 'bits'),
+    ids: text(given, 'ids'),
+    memoryBytes: byteSize(given, 'memory'),
+    seed: wholeNumber(given, 'seed'),
+    force: given['force'] === true,
+    signal: interrupt.signal,
+    onProgress: (state) => { progress.show(state) }
+  }
+  const startedAt = performance.now()
+  try {
+    const report = await buildIndex(options)
+    progress.end()
+    const elapsedMs = Math.round(performance.now() - startedAt)
+    const peakRssBytes = process.resourceUsage().maxRSS * 1024
+    if (given['json'] === true) {
+      printJson({ ...report, elapsedMs, peakRssBytes })
+    } else {
+      print(`${output}: ${formatCount(report.count)} vectors of ${report.dim} dimensions (${report.metric}) in ${formatCount(report.zones)} zones, ${formatBytes(report.bytes)}`)
+      print(`built in ${(elapsedMs / 1000).toFixed(1)} s, peak memory ${formatBytes(peakRssBytes)}`)
+    }
+  } finally {
+    progress.end()
+    process.off('SIGINT', stop).off('SIGTERM', stop)
+  }
+}

@@ -1,0 +1,93 @@
+// zgq eval INDEX QUERIES TRUTH.ivecs: recall and latency, one query at a time, one thread.
+
+import { readIvecs } from '../src/build.ts'
+import { ZgqError, ZgqIndex } from '../src/index.ts'
+import { numberList, readArguments, UsageError, wholeNumber } from './arguments.ts'
+import { formatBytes, formatTable, print, printJson } from './output.ts'
+import { openQueries } from './queries.ts'
+
+export const EVAL_USAGE = 'zgq eval INDEX QUERIES TRUTH.ivecs [--k 10] [--nprobe N,N,... | --recall R,...] [--json]'
+
+interface EvalRow {
+  readonly nprobe: number
+  readonly recall: number
+  readonly p50Us: number
+  readonly p99Us: number
+  readonly meanUs: number
+  readonly qps: number
+  readonly bytesPerQuery: number
+}
+
+export function runEval(args: readonly string[]): void {
+  const { positionals: [path, queriesPath, truthPath], given } = readArguments(args, ['INDEX', 'QUERIES', 'TRUTH.ivecs'], {
+    k: { type: 'string' }, nprobe: { type: 'string' }, recall: { type: 'string' }, json: { type: 'boolean' }
+  })
+  const k = wholeNumber(given, 'k') ?? 10
+  if (k < 1) throw new UsageError('--k must be at least 1: recall of nothing is not defined')
+  const recalls = numberList(given, 'recall')
+  if (recalls !== undefined) throw new ZgqError('ZGQ_UNSUPPORTED', 'search by recall needs an index with a calibration, which this version does not build; use --nprobe')
+  const index = ZgqIndex.open(path)
+  try {
+    const { dim, defaultNprobe, zones } = index.info()
+    const queries = openQueries(queriesPath, dim)
+    try {
+      const truth = readTruth(truthPath, { k, count: queries.count })
+      const rows = (numberList(given, 'nprobe') ?? [defaultNprobe]).map((nprobe) => measure({ index, queries, truth }, k, Math.min(nprobe, zones)))
+      if (given['json'] === true) printJson({ k, queries: queries.count, rows })
+      else printRows(rows, k)
+    } finally {
+      queries.close()
+    }
+  } finally {
+    index.close()
+  }
+}
+
+interface Truth {
+  readonly dim: number
+  readonly values: Int32Array
+}
+
+function readTruth(path: string, want: { k: number; count: number }): Truth {
+  const truth = readIvecs(path)
+  if (truth.count !== want.count) throw new ZgqError('ZGQ_MISMATCH', `the truth has ${truth.count} rows for ${want.count} queries`, { path })
+  if (truth.dim < want.k) throw new ZgqError('ZGQ_MISMATCH', `the truth has ${truth.dim} neighbours a query, --k asks for ${want.k}`, { path })
+  return truth
+}
+
+function measure(on: { index: ZgqIndex; queries: ReturnType<typeof openQueries>; truth: Truth }, k: number, nprobe: number): EvalRow {
+  const { index, queries, truth } = on
+  const micros = new Float64Array(queries.count)
+  let found = 0
+  let bytes = 0
+  // One round unmeasured: caches and compiled code are then as warm for the first row as for the last.
+  for (let row = 0; row < queries.count; row++) bytes += index.search(queries.read(row), { k, nprobe, explain: true }).explain.bytes
+  for (let row = 0; row < queries.count; row++) {
+    const query = queries.read(row)
+    const startedAt = performance.now()
+    const hits = index.search(query, { k, nprobe })
+    micros[row] = (performance.now() - startedAt) * 1000
+    const nearest = new Set(truth.values.subarray(row * truth.dim, row * truth.dim + k))
+    for (const hit of hits) if (nearest.has(hit.id)) found++
+  }
+  const meanUs = micros.reduce((sum, value) => sum + value, 0) / queries.count
+  micros.sort()
+  const at = (share: number): number => Math.round(micros[Math.min(queries.count - 1, Math.floor(queries.count * share))] * 10) / 10
+  return {
+    nprobe,
+    recall: found / (queries.count * k),
+    p50Us: at(0.5),
+    p99Us: at(0.99),
+    meanUs: Math.round(meanUs * 10) / 10,
+    qps: Math.round(1e6 / meanUs),
+    bytesPerQuery: Math.round(bytes / queries.count)
+  }
+}
+
+function printRows(rows: readonly EvalRow[], k: number): void {
+  const head = ['nprobe', `recall@${k}`, 'p50 us', 'p99 us', 'mean us', 'queries/s', 'read a query']
+  const cells = rows.map((row) => [
+    String(row.nprobe), row.recall.toFixed(4), row.p50Us.toFixed(1), row.p99Us.toFixed(1), row.meanUs.toFixed(1), String(row.qps), formatBytes(row.bytesPerQuery)
+  ])
+  print(formatTable([head, ...cells]))
+}

@@ -1,0 +1,49 @@
+// zgq inspect INDEX: what is in an index.
+
+import { ZgqIndex, type IndexInfo } from '../src/index.ts'
+import { readArguments } from './arguments.ts'
+import { formatBytes, formatCount, print, printJson } from './output.ts'
+
+export const INSPECT_USAGE = 'zgq inspect INDEX [--json]'
+
+export function runInspect(args: readonly string[]): void {
+  const { positionals: [path], given } = readArguments(args, ['INDEX'], { json: { type: 'boolean' } })
+  const index = ZgqIndex.open(path)
+  try {
+    const info = index.info()
+    if (given['json'] === true) printJson(toJson(info))
+    else print(describe(info))
+  } finally {
+    index.close()
+  }
+}
+
+function toJson(info: IndexInfo): object {
+  const { path, formatVersion, indexId, generation, count, dim, metric, bits, zones, bytes, zoneRows, files, reader, kernel, calibration, defaultNprobe } = info
+  return { path, formatVersion, indexId, generation, count, dim, metric, bits, zones, bytes, zoneRows, files, build: plain(info.build), reader, kernel, calibration, defaultNprobe }
+}
+
+function describe(info: IndexInfo): string {
+  const { zoneRows } = info
+  const facts = [
+    ['vectors', `${formatCount(info.count)} of ${info.dim} dimensions, ${info.metric}`],
+    ['zones', `${formatCount(info.zones)} of ${zoneRows.min} to ${zoneRows.max} rows, mean ${zoneRows.mean.toFixed(1)}; a search probes ${info.defaultNprobe}`],
+    ['size', `${formatBytes(info.bytes)} in ${info.files.length + 1} files`],
+    ['codes', info.bits === 0 ? 'none (exact scan)' : `${info.bits} bits a dimension`],
+    ['recall', info.calibration === null ? 'not calibrated' : 'calibrated'],
+    ['index id', `${info.indexId}, generation ${info.generation}, format ${info.formatVersion}`],
+    ['reader', `${info.reader.kind} (${info.reader.reason}), ${info.kernel} kernel`],
+    ['build', Object.entries(plain(info.build)).map(([key, value]) => `${key} ${String(value)}`).join(', ')]
+  ].map(([name, value]) => `  ${name.padEnd(8)}  ${value}`).join('\n')
+  const most = Math.max(...zoneRows.histogram.map((bin) => bin.zones))
+  const bars = zoneRows.histogram.map((bin) => [`${bin.from}-${bin.to - 1}`, '#'.repeat(Math.ceil((bin.zones / most) * 40)), formatCount(bin.zones)])
+  const width = Math.max(...bars.map(([label]) => label.length))
+  const histogram = bars.map(([label, bar, zones]) => `  ${label.padStart(width)} rows  ${bar} ${zones}`).join('\n')
+  const files = info.files.map((file) => `  ${file.name}  ${formatBytes(file.bytes)}`).join('\n')
+  return `${info.path}\n${facts}\n\nzones by size\n${histogram}\n\nfiles\n  catalogue.sqlite\n${files}`
+}
+
+/** Bytes as hex, for people and for JSON. */
+function plain(build: IndexInfo['build']): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(build).map(([key, value]) => [key, value instanceof Uint8Array ? Buffer.from(value).toString('hex') : value]))
+}

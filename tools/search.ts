@@ -1,0 +1,46 @@
+// zgq search INDEX QUERIES
+
+import { writeFileSync } from 'node:fs'
+
+import { ZgqError, ZgqIndex, type Hit, type SearchOptions } from '../src/index.ts'
+import { numberList, readArguments, text, wholeNumber } from './arguments.ts'
+import { print, printJson } from './output.ts'
+import { openQueries } from './queries.ts'
+
+export const SEARCH_USAGE = 'zgq search INDEX QUERIES [--k 10] [--nprobe N | --recall R | --exact] [--out HITS.ivecs] [--json]'
+
+export function runSearch(args: readonly string[]): void {
+  const { positionals: [path, queriesPath], given } = readArguments(args, ['INDEX', 'QUERIES'], {
+    k: { type: 'string' }, nprobe: { type: 'string' }, recall: { type: 'string' }, exact: { type: 'boolean' }, out: { type: 'string' }, json: { type: 'boolean' }
+  })
+  const k = wholeNumber(given, 'k') ?? 10
+  const exact = given['exact'] === true
+  const options: Omit<SearchOptions, 'explain'> = { k, nprobe: wholeNumber(given, 'nprobe'), recall: numberList(given, 'recall')?.[0], exact }
+  const out = text(given, 'out')
+  const index = ZgqIndex.open(path)
+  try {
+    const queries = openQueries(queriesPath, index.info().dim)
+    try {
+      const found: Hit[][] = []
+      for (let row = 0; row < queries.count; row++) found.push(index.search(queries.read(row), options))
+      if (out !== undefined) writeIvecs(out, found)
+      const nprobe = exact ? null : (options.nprobe ?? index.info().defaultNprobe)
+      if (given['json'] === true) printJson({ k, nprobe, exact, queries: found.map((hits) => ({ hits })) })
+      else if (out === undefined) found.forEach((hits, row) => { print(`${row}: ${hits.map((hit) => `${hit.id} (${hit.distance.toPrecision(6)})`).join(', ')}`) })
+    } finally {
+      queries.close()
+    }
+  } finally {
+    index.close()
+  }
+}
+
+/** Writes the ids of each query's hits: int32 length, then int32 ids. */
+function writeIvecs(path: string, found: readonly (readonly Hit[])[]): void {
+  const rows = found.map((hits) => {
+    const tooLarge = hits.find((hit) => hit.id > 0x7fffffff)
+    if (tooLarge !== undefined) throw new ZgqError('ZGQ_UNSUPPORTED', `id ${tooLarge.id} does not fit an .ivecs file, which has 32-bit integers; use --json`, { path })
+    return Int32Array.of(hits.length, ...hits.map((hit) => hit.id))
+  })
+  writeFileSync(path, Buffer.concat(rows.map((row) => Buffer.from(row.buffer))))
+}

@@ -1,0 +1,10 @@
+import { defineConfig, type UserConfig } from 'tsdown'
+
+const entry = { index: 'src/index.ts', build: 'src/build.ts', check: 'src/check.ts' }
+const shared = { platform: 'node', target: 'node20.19', dts: true, external: ['better-sqlite3', 'koffi', 'msgpackr'] } satisfies UserConfig
+
+export default defineConfig([
+  { ...shared, entry: { ...entry, zgq: 'tools/zgq.ts' }, format: 'esm', outExtensions: () => ({ js: '.js', dts: '.d.ts' }) },
+  // `shims` gives import.meta.url to CommonJS.
+  { ...shared, entry, format: 'cjs', shims: true, clean: false, outExtensions: () => ({ js: '.cjs', dts: '.d.cts' }) }
+])
