@@ -3,6 +3,7 @@
 import { crc32 } from 'node:zlib'
 
 import type { CatalogueZone, FileRecord, IndexMeta } from '../../src/format/catalogue.ts'
+import type { ZoneRecord } from '../../src/format/directory.ts'
 import type { HeaderFacts } from '../../src/format/header.ts'
 import type { Field } from '../../src/format/struct.ts'
 
@@ -14,16 +15,19 @@ export const HEADER_FACTS: HeaderFacts = {
   indexId: INDEX_ID, generation: 3, shard: 2, dim: 3, metric: 'cosine', fileByteLength: LARGEST, zoneCount: 5, rowCount: 2 ** 33
 }
 
-export const ZONES: readonly CatalogueZone[] = [
+/** Zones as a directory holds them, with values at the ends of their ranges. */
+export const ZONE_RECORDS: readonly ZoneRecord[] = [
   {
-    zone: 0, segment: 7, file: 0, rowCount: 2, segmentOffset: 4096, columnsOffset: 12288, columnsByteLength: 200, columnsCrc: 0xfedc_ba98,
+    zone: 0, segment: 7, rowCount: 2, segmentOffset: 4096, columnsOffset: 12288, columnsByteLength: 200, columnsCrc: 0xfedc_ba98,
     minNorm: 0.1, maxNorm: 1e300, radius: 5e-324, centroid: Float32Array.of(1.5, -0, 3e38)
   },
   {
-    zone: 1, segment: LARGEST, file: 0, rowCount: 2 ** 40, segmentOffset: 8192, columnsOffset: LARGEST - 4095, columnsByteLength: 2 ** 33, columnsCrc: 0,
+    zone: 1, segment: LARGEST, rowCount: 2 ** 40, segmentOffset: 8192, columnsOffset: LARGEST - 4095, columnsByteLength: 2 ** 33, columnsCrc: 0,
     minNorm: 0, maxNorm: 0, radius: 0, centroid: Float32Array.of(0, 1e-45, -1)
   }
 ]
+
+export const ZONES: readonly CatalogueZone[] = ZONE_RECORDS.map((record) => ({ ...record, file: 0 }))
 
 export const FILE: FileRecord = { file: 0, kind: 'vectors', name: 'vectors-000001-00000.zgq', byteLength: 2 ** 34, headerCrc: 0xffff_ffff }
 
