@@ -4,7 +4,7 @@ const entry = { index: 'src/index.ts', build: 'src/build.ts', check: 'src/check.
 const shared = { platform: 'node', target: 'node20.19', dts: true, external: ['better-sqlite3', 'koffi', 'msgpackr'] } satisfies UserConfig
 
 export default defineConfig([
-  { ...shared, entry: { ...entry, zgq: 'tools/zgq.ts' }, format: 'esm', outExtensions: () => ({ js: '.js', dts: '.d.ts' }) },
+  { ...shared, entry: { ...entry, zgq: 'tools/zgq.ts', demo: 'tools/demo.ts' }, format: 'esm', outExtensions: () => ({ js: '.js', dts: '.d.ts' }) },
   // `shims` gives import.meta.url to CommonJS.
   { ...shared, entry, format: 'cjs', shims: true, clean: false, outExtensions: () => ({ js: '.cjs', dts: '.d.cts' }) }
 ])
