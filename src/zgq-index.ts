@@ -10,7 +10,7 @@ import { checkQuery, checkRequest } from './search/request.ts'
 import { search, type SearchContext } from './search/search.ts'
 import { Workspace } from './search/workspace.ts'
 import { summarizeZones } from './zone-rows.ts'
-import { readCatalogue, type Snapshot } from './storage/catalogue-reader.ts'
+import { readCatalogue, wasReplaced, type Snapshot } from './storage/catalogue-reader.ts'
 import { checkHeaders, findDataFiles } from './storage/data-files.ts'
 import { openReaders, type Readers } from './storage/open-readers.ts'
 import { ZoneCache } from './storage/zone-cache.ts'
@@ -21,6 +21,9 @@ const MIB = 2 ** 20
 const DEFAULT_CACHE_BYTES = 256 * MIB
 /** Leaves room for centroids and heaps below the 4 GiB of wasm32. */
 const MAX_CACHE_BYTES = 3072 * MIB
+
+/** How often an index may be replaced while it is being opened before that is an error. */
+const MAX_REPLACEMENTS = 3
 
 interface CheckedOptions {
   readonly mapping: Mapping
@@ -51,20 +54,14 @@ export class ZgqIndex {
   static open(path: string, options: OpenOptions = {}): ZgqIndex {
     if (typeof path !== 'string' || path === '') throw new TypeError(`path must be a non-empty string, found ${String(path)}`)
     const checked = checkOpenOptions(options)
-    const snapshot = readCatalogue(path)
-    const files = findDataFiles(snapshot)
-    const readers = openReaders(snapshot.folder, files, checked.mapping)
-    try {
-      checkHeaders(snapshot, files, readers.fresh)
-      const zoneFiles = new ZoneFiles(snapshot, readers, { verify: checked.verify, paths: files.map((file) => file.path) })
-      if (checked.verify === 'open') for (const zone of snapshot.zones) zoneFiles.verifyZone(zone)
-      const memory = new KernelMemory(loadKernel())
-      const workspace = new Workspace(snapshot, memory)
-      const cache = new ZoneCache(snapshot, zoneFiles, { memory, cacheBytes: checked.cacheBytes })
-      return new ZgqIndex({ snapshot, readers, context: { workspace, cache, files: zoneFiles }, options: checked })
-    } catch (error) {
-      readers.close()
-      throw error
+    for (let attempt = 0; ; attempt++) {
+      const snapshot = readCatalogue(path)
+      try {
+        return new ZgqIndex(openParts(snapshot, checked))
+      } catch (error) {
+        // An index that was replaced between its catalogue and its files is sound: take it from the start.
+        if (attempt === MAX_REPLACEMENTS || !wasReplaced(snapshot, path)) throw error
+      }
     }
   }
 
@@ -134,6 +131,23 @@ export class ZgqIndex {
 
   #expectOpen(): void {
     if (this.#isClosed) throw new ZgqError('ZGQ_CLOSED', 'the index was closed', { path: this.#parts.snapshot.folder })
+  }
+}
+
+function openParts(snapshot: Snapshot, options: CheckedOptions): OpenParts {
+  const files = findDataFiles(snapshot)
+  const readers = openReaders(snapshot.folder, files, options.mapping)
+  try {
+    checkHeaders(snapshot, files, readers.fresh)
+    const zoneFiles = new ZoneFiles(snapshot, readers, { verify: options.verify, paths: files.map((file) => file.path) })
+    if (options.verify === 'open') for (const zone of snapshot.zones) zoneFiles.verifyZone(zone)
+    const memory = new KernelMemory(loadKernel())
+    const workspace = new Workspace(snapshot, memory)
+    const cache = new ZoneCache(snapshot, zoneFiles, { memory, cacheBytes: options.cacheBytes })
+    return { snapshot, readers, context: { workspace, cache, files: zoneFiles }, options }
+  } catch (error) {
+    readers.close()
+    throw error
   }
 }
 

@@ -23,6 +23,18 @@ export interface Snapshot {
   readonly files: readonly FileRecord[]
   readonly zones: readonly CatalogueZone[]
   readonly catalogueBytes: number
+  /** Tells this catalogue from another one under the same name. */
+  readonly catalogueFile: string
+}
+
+/** Tells whether the folder's catalogue is another file by now: the index was replaced since the snapshot was taken. */
+export function wasReplaced(snapshot: Snapshot, path: string): boolean {
+  try {
+    const now = readCatalogue(path)
+    return now.catalogueFile !== snapshot.catalogueFile || now.folder !== snapshot.folder
+  } catch {
+    return false // no sound index there: the first error says more
+  }
 }
 
 /**
@@ -44,10 +56,10 @@ export function readCatalogue(path: string): Snapshot {
 
 function readFolder(folder: string): Snapshot {
   const path = join(folder, CATALOGUE_NAME)
-  const catalogueBytes = findCatalogue(folder, path)
+  const found = findCatalogue(folder, path)
   const database = openDatabase(path)
   try {
-    return { folder, catalogueBytes, ...readTables(database, path) }
+    return { folder, ...found, ...readTables(database, path) }
   } catch (error) {
     throw wrapSqliteError(error, path)
   } finally {
@@ -55,7 +67,7 @@ function readFolder(folder: string): Snapshot {
   }
 }
 
-function findCatalogue(folder: string, path: string): number {
+function findCatalogue(folder: string, path: string): Pick<Snapshot, 'catalogueBytes' | 'catalogueFile'> {
   const notAnIndex = (what: string): ZgqError => new ZgqError('ZGQ_NOT_AN_INDEX', `${what}; an index is a folder with ${CATALOGUE_NAME}`, { path: folder })
   if (process.versions.electron !== undefined && folder.split(/[/\\]/).includes('app.asar')) {
     throw new ZgqError('ZGQ_UNSUPPORTED', 'an index cannot be read from inside app.asar: list it under asarUnpack and open it from app.asar.unpacked', { path: folder })
@@ -68,7 +80,7 @@ function findCatalogue(folder: string, path: string): number {
   try {
     const found = statSync(path)
     if (!found.isFile()) throw notAnIndex(`${CATALOGUE_NAME} is not a file`)
-    return found.size
+    return { catalogueBytes: found.size, catalogueFile: `${found.dev}:${found.ino}:${found.ctimeMs}` }
   } catch (error) {
     throw systemCode(error) === 'ENOENT' ? notAnIndex(`this folder has no ${CATALOGUE_NAME}`) : wrapIoError(error, path, 'open the catalogue')
   }
@@ -83,7 +95,7 @@ function openDatabase(path: string): BetterSqlite3.Database {
   }
 }
 
-function readTables(database: BetterSqlite3.Database, path: string): Omit<Snapshot, 'folder' | 'catalogueBytes'> {
+function readTables(database: BetterSqlite3.Database, path: string): Omit<Snapshot, 'folder' | 'catalogueBytes' | 'catalogueFile'> {
   const applicationId = database.pragma('application_id', { simple: true })
   if (applicationId !== APPLICATION_ID) {
     throw new ZgqError('ZGQ_NOT_AN_INDEX', `this SQLite database is not a catalogue: its application_id is ${String(applicationId)}, expected ${APPLICATION_ID}`, { path })

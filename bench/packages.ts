@@ -1,0 +1,57 @@
+// The packages under measurement, loaded by name at run time and typed here: the root's type check then needs neither dist/ nor
+// bench/node_modules. Timings are of the published entries (dist/), never of src/.
+
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+
+import type * as BuildEntryModule from '../src/build.ts'
+import type * as Entry from '../src/index.ts'
+import type koffi from 'koffi'
+
+export type BuildEntry = typeof BuildEntryModule
+export type ZgqIndex = Entry.ZgqIndex
+
+const requireHere = createRequire(import.meta.url)
+
+export const ZGQ_FOLDER = dirname(requireHere.resolve('zgq/package.json'))
+/** The `zgq` command, to be run by `process.execPath`. */
+export const ZGQ_COMMAND = join(ZGQ_FOLDER, 'dist', 'zgq.js')
+
+const requireFromZgq = createRequire(join(ZGQ_FOLDER, 'package.json'))
+
+export async function loadZgq(): Promise<typeof Entry> {
+  const name: string = 'zgq'
+  return await import(name)
+}
+
+export async function loadZgqBuild(): Promise<BuildEntry> {
+  const name: string = 'zgq/build'
+  return await import(name)
+}
+
+/** Loads the koffi that zgq itself uses. */
+export function loadKoffi(): typeof koffi {
+  return requireFromZgq('koffi')
+}
+
+/** Loads what `ZgqIndex.open` would load on first use, better-sqlite3's native part (loaded by its first database) included. */
+export function loadLazyModules(): void {
+  const Database: new (path: string) => { close(): void } = requireFromZgq('better-sqlite3')
+  new Database(':memory:').close()
+  loadKoffi()
+}
+
+/** As much of hnswlib-node as is used here. Queries must be plain arrays. */
+export interface HnswIndex {
+  initIndex(options: { maxElements: number; m: number; efConstruction: number; randomSeed: number }): void
+  addPoint(point: number[], label: number): void
+  setEf(ef: number): void
+  searchKnn(query: number[], k: number): { distances: number[]; neighbors: number[] }
+  writeIndexSync(path: string): void
+  readIndexSync(path: string): void
+}
+
+export function createHnsw(space: 'l2', dim: number): HnswIndex {
+  const { HierarchicalNSW }: { HierarchicalNSW: new (space: string, dim: number) => HnswIndex } = requireHere('hnswlib-node')
+  return new HierarchicalNSW(space, dim)
+}
