@@ -68,15 +68,23 @@ export function systemCode(error: unknown): string | undefined {
   return error instanceof ZgqError ? undefined : error.code
 }
 
-/** Wraps a failure of the file system once; a ZgqError passes through unchanged. */
-export function wrapIoError(error: unknown, path: string, doing: string): ZgqError {
+/** Wraps a failure to read once; a ZgqError passes through unchanged. */
+export function wrapReadError(error: unknown, path: string, doing: string): ZgqError {
   if (error instanceof ZgqError) return error
   const code = systemCode(error)
   const reason = error instanceof Error ? error.message : String(error)
   if (code === 'ENOENT') return new ZgqError('ZGQ_NOT_FOUND', `cannot ${doing}: nothing is there`, { path, cause: error })
+  return new ZgqError('ZGQ_IO', `cannot ${doing}: ${reason}`, { path, cause: error })
+}
+
+/** Wraps a failure to write once; a ZgqError passes through unchanged. */
+export function wrapWriteError(error: unknown, path: string, doing: string): ZgqError {
+  const code = systemCode(error)
   if (code === 'EROFS' || code === 'EACCES' || code === 'EPERM') {
     return new ZgqError('ZGQ_READ_ONLY', `cannot ${doing}: permission denied (${code})`, { path, cause: error })
   }
-  if (code === 'ENOSPC') return new ZgqError('ZGQ_IO', `cannot ${doing}: the disk is full (ENOSPC); free some space and repeat`, { path, cause: error })
-  return new ZgqError('ZGQ_IO', `cannot ${doing}: ${reason}`, { path, cause: error })
+  if (code === 'ENOSPC' || code === 'SQLITE_FULL') {
+    return new ZgqError('ZGQ_IO', `cannot ${doing}: the disk is full (${code}); free some space and repeat`, { path, cause: error })
+  }
+  return wrapReadError(error, path, doing)
 }

@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto'
 import { readdirSync, rmSync, statSync } from 'node:fs'
 import { setImmediate } from 'node:timers/promises'
 
-import { wrapIoError } from '../errors.ts'
+import { wrapWriteError } from '../errors.ts'
 import { CATALOGUE_NAME } from '../format/layout.ts'
 import { hex } from '../format/header.ts'
 import { KernelMemory } from '../kernels/kernel-memory.ts'
@@ -158,7 +158,7 @@ function removeTemporaries(folder: WorkingFolder, kept: readonly string[]): void
       if (!kept.includes(name) && !folder.isLock(name)) rmSync(folder.file(name), { force: true })
     }
   } catch (error) {
-    throw wrapIoError(error, folder.path, 'remove temporary files')
+    throw wrapWriteError(error, folder.path, 'remove temporary files')
   }
 }
 

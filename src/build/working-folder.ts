@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, un
 import { hostname } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
 
-import { systemCode, wrapIoError, ZgqError } from '../errors.ts'
+import { systemCode, wrapWriteError, ZgqError } from '../errors.ts'
 import { CATALOGUE_NAME } from '../format/layout.ts'
 import { syncFolder } from '../storage/file-writer.ts'
 
@@ -31,7 +31,7 @@ export class WorkingFolder {
     try {
       folder.#lock()
     } catch (error) {
-      throw wrapIoError(error, dirname(folder.#output), 'make a folder for the build')
+      throw wrapWriteError(error, dirname(folder.#output), 'make a folder for the build')
     }
     try {
       folder.#restoreReplaced()
@@ -67,7 +67,7 @@ export class WorkingFolder {
       unlinkSync(join(this.#output, LOCK_NAME))
       rmSync(replaced, { recursive: true, force: true })
     } catch (error) {
-      throw wrapIoError(error, this.#output, 'publish the index')
+      throw wrapWriteError(error, this.#output, 'publish the index')
     }
   }
 

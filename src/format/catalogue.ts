@@ -87,7 +87,7 @@ const messagePack = new Packr({ useRecords: false, variableMapSize: true, encode
 
 /** Encodes a structured value as plain MessagePack. */
 export function encodeMessagePack(value: unknown): Uint8Array {
-  return Uint8Array.from(messagePack.pack(value))
+  return new Uint8Array(messagePack.pack(value))
 }
 
 /** Decodes plain MessagePack; throws ZGQ_CORRUPT. */
@@ -189,7 +189,7 @@ export function decodeZoneRow(row: readonly unknown[], dim: number, path: string
     throw new ZgqError('ZGQ_CORRUPT', `the centroid of zone ${values[0]} has ${blob.byteLength} bytes, expected ${dim * ELEMENT_BYTES}`, { path })
   }
   const [zone, segment, file, rowCount, segmentOffset, columnsOffset, columnsByteLength, columnsCrc, minNorm, maxNorm, radius] = values
-  const centroid = new Float32Array(Uint8Array.from(blob).buffer)
+  const centroid = new Float32Array(new Uint8Array(blob).buffer) // a copy: a blob may be misaligned
   const record = { zone, segment, file, rowCount, segmentOffset, columnsOffset, columnsByteLength, columnsCrc, minNorm, maxNorm, radius, centroid }
   return { zone: record, crc }
 }

@@ -5,7 +5,7 @@ import { basename, join } from 'node:path'
 
 import type BetterSqlite3 from 'better-sqlite3'
 
-import { systemCode, wrapIoError, ZgqError } from '../errors.ts'
+import { systemCode, wrapReadError, ZgqError } from '../errors.ts'
 import {
   APPLICATION_ID, decodeFileRow, decodeIndexMeta, decodeMetaRow, decodeZoneRow, rowsDigest,
   type CatalogueZone, type FileRecord, type IndexMeta
@@ -75,14 +75,14 @@ function findCatalogue(folder: string, path: string): Pick<Snapshot, 'catalogueB
   try {
     if (!statSync(folder).isDirectory()) throw notAnIndex(`${basename(folder)} is not a folder`)
   } catch (error) {
-    throw systemCode(error) === 'ENOENT' ? new ZgqError('ZGQ_NOT_FOUND', 'there is no index', { path: folder, cause: error }) : wrapIoError(error, folder, 'open the index')
+    throw systemCode(error) === 'ENOENT' ? new ZgqError('ZGQ_NOT_FOUND', 'there is no index', { path: folder, cause: error }) : wrapReadError(error, folder, 'open the index')
   }
   try {
     const found = statSync(path)
     if (!found.isFile()) throw notAnIndex(`${CATALOGUE_NAME} is not a file`)
     return { catalogueBytes: found.size, catalogueFile: `${found.dev}:${found.ino}:${found.ctimeMs}` }
   } catch (error) {
-    throw systemCode(error) === 'ENOENT' ? notAnIndex(`this folder has no ${CATALOGUE_NAME}`) : wrapIoError(error, path, 'open the catalogue')
+    throw systemCode(error) === 'ENOENT' ? notAnIndex(`this folder has no ${CATALOGUE_NAME}`) : wrapReadError(error, path, 'open the catalogue')
   }
 }
 
@@ -126,12 +126,9 @@ function readTables(database: BetterSqlite3.Database, path: string): Omit<Snapsh
 }
 
 function rowsOf(database: BetterSqlite3.Database, sql: string, most: number): unknown[][] {
-  const rows: unknown[][] = []
   // A damaged tree can repeat rows: never read more than the digest can match.
-  for (const row of database.prepare(sql).raw().iterate()) {
-    if (!Array.isArray(row) || rows.push(row) > most) break
-  }
-  return rows
+  const rows = database.prepare(`${sql} LIMIT ?`).raw().all(most)
+  return rows.filter((row): row is unknown[] => Array.isArray(row))
 }
 
 /** Holds every extent against its file and every count against the others, so that the rest of the code may trust them. */

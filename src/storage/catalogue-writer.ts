@@ -4,7 +4,7 @@ import {
   APPLICATION_ID, CATALOGUE_DDL, encodeMessagePack, fileChecksum, metaChecksum, rowsDigest, zoneChecksum, zoneNumbers,
   type CatalogueZone, type FileRecord, type IndexMeta
 } from '../format/catalogue.ts'
-import { wrapIoError } from '../errors.ts'
+import { wrapWriteError } from '../errors.ts'
 import { FORMAT_VERSION } from '../format/layout.ts'
 import { loadSqlite } from './native-modules.ts'
 
@@ -51,7 +51,7 @@ export function writeCatalogue(path: string, content: CatalogueContent): void {
       database.close()
     }
   } catch (error) {
-    throw wrapIoError(error, path, 'write the catalogue')
+    throw wrapWriteError(error, path, 'write the catalogue')
   }
 }
 

@@ -3,7 +3,7 @@
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { systemCode, wrapIoError, ZgqError } from '../errors.ts'
+import { systemCode, wrapReadError, ZgqError } from '../errors.ts'
 import { decodeHeader, hex, type Header } from '../format/header.ts'
 import { bytesEqual, METRIC_CODES, PAGE_BYTES } from '../format/layout.ts'
 import type { Snapshot } from './catalogue-reader.ts'
@@ -25,7 +25,7 @@ function fileByteLength(path: string): number {
     return statSync(path).size
   } catch (cause) {
     if (systemCode(cause) === 'ENOENT') throw new ZgqError('ZGQ_CORRUPT', 'a file of the index is missing', { path, cause })
-    throw wrapIoError(cause, path, 'open a file of the index')
+    throw wrapReadError(cause, path, 'open a file of the index')
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs'
 
-import { wrapIoError } from '../errors.ts'
+import { wrapWriteError } from '../errors.ts'
 
 const BUFFER_BYTES = 256 * 1024
 
@@ -21,7 +21,7 @@ export class FileWriter {
     try {
       this.#descriptor = openSync(path, 'wx')
     } catch (error) {
-      throw wrapIoError(error, path, 'create a file')
+      throw wrapWriteError(error, path, 'create a file')
     }
   }
 
@@ -67,7 +67,7 @@ export class FileWriter {
     try {
       fsyncSync(this.#descriptor)
     } catch (error) {
-      throw wrapIoError(error, this.path, 'sync a file')
+      throw wrapWriteError(error, this.path, 'sync a file')
     }
   }
 
@@ -82,7 +82,7 @@ export class FileWriter {
     try {
       for (let done = 0; done < bytes.byteLength; ) done += writeSync(this.#descriptor, bytes, done, bytes.byteLength - done, offset + done)
     } catch (error) {
-      throw wrapIoError(error, this.path, `write ${bytes.byteLength} bytes at ${offset}`)
+      throw wrapWriteError(error, this.path, `write ${bytes.byteLength} bytes at ${offset}`)
     }
   }
 }
@@ -98,6 +98,6 @@ export function syncFolder(path: string): void {
       closeSync(descriptor)
     }
   } catch (error) {
-    throw wrapIoError(error, path, 'sync a folder')
+    throw wrapWriteError(error, path, 'sync a folder')
   }
 }

@@ -2,7 +2,7 @@
 
 import { closeSync, openSync } from 'node:fs'
 
-import { wrapIoError, ZgqError } from '../errors.ts'
+import { wrapReadError, ZgqError } from '../errors.ts'
 import type { Libc } from './libc.ts'
 import type { DataFile, FileRange, Reader } from './reader.ts'
 
@@ -44,7 +44,7 @@ function mapFile(file: DataFile, libc: Libc): number {
   try {
     descriptor = openSync(file.path, 'r')
   } catch (cause) {
-    throw wrapIoError(cause, file.path, 'open a file of the index')
+    throw wrapReadError(cause, file.path, 'open a file of the index')
   }
   try {
     const address = libc.map(descriptor, file.byteLength)

@@ -2,7 +2,7 @@
 
 import { closeSync, openSync, readSync } from 'node:fs'
 
-import { wrapIoError, ZgqError } from '../errors.ts'
+import { wrapReadError, ZgqError } from '../errors.ts'
 import type { Libc } from './libc.ts'
 import type { DataFile, Reader } from './reader.ts'
 
@@ -60,7 +60,7 @@ function openFile(file: DataFile): number {
   try {
     return openSync(file.path, 'r')
   } catch (cause) {
-    const error = wrapIoError(cause, file.path, 'open a file of the index')
+    const error = wrapReadError(cause, file.path, 'open a file of the index')
     throw error.code === 'ZGQ_NOT_FOUND' ? new ZgqError('ZGQ_CORRUPT', 'a file of the index is missing', { path: file.path, cause }) : error
   }
 }

@@ -4,7 +4,7 @@
 import { closeSync, openSync, readSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { wrapIoError } from '../errors.ts'
+import { wrapReadError } from '../errors.ts'
 import type { CatalogueZone, FileRecord } from '../format/catalogue.ts'
 import { COLUMN_KINDS, encodeColumns, type Column } from '../format/columns.ts'
 import { encodeDirectory, encodeFooter, FOOTER } from '../format/directory.ts'
@@ -164,7 +164,7 @@ function moveInto(from: FileWriter, to: FileWriter): void {
     }
     unlinkSync(from.path)
   } catch (error) {
-    throw wrapIoError(error, from.path, 'read a temporary file')
+    throw wrapReadError(error, from.path, 'read a temporary file')
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { closeSync, openSync } from 'node:fs'
 
-import { wrapIoError, ZgqError } from '../../errors.ts'
+import { wrapReadError, ZgqError } from '../../errors.ts'
 import { readFully } from '../../storage/pread-reader.ts'
 import { FileWriter } from '../../storage/file-writer.ts'
 import type { VectorBatch } from '../build-options.ts'
@@ -89,6 +89,6 @@ function openRaw(path: string): number {
   try {
     return openSync(path, 'r')
   } catch (error) {
-    throw wrapIoError(error, path, 'open a temporary file')
+    throw wrapReadError(error, path, 'open a temporary file')
   }
 }

@@ -4,7 +4,7 @@
 import { closeSync, openSync, readSync, statSync, type Stats } from 'node:fs'
 import { extname } from 'node:path'
 
-import { wrapIoError, ZgqError } from '../../errors.ts'
+import { wrapReadError, ZgqError } from '../../errors.ts'
 import { checkDim, checkRange } from './float32-array.ts'
 import { float16Table } from './float16.ts'
 import { NPY_HEADER_LIMIT, parseNpyHeader, type NpyHeader } from './npy.ts'
@@ -255,7 +255,7 @@ export class InputFile {
       checkRegular(stats, path)
       return new InputFile(path, stats.size)
     } catch (error) {
-      throw wrapIoError(error, path, 'open the input')
+      throw wrapReadError(error, path, 'open the input')
     }
   }
 
@@ -301,7 +301,7 @@ export class InputFile {
     try {
       return readSync(this.#descriptor, target, { position })
     } catch (error) {
-      throw wrapIoError(error, this.path, 'read the input')
+      throw wrapReadError(error, this.path, 'read the input')
     }
   }
 }

@@ -1,0 +1,118 @@
+// The rules that keep the source in order: which way imports go, who may load what, how files open.
+
+import { describe, expect, it } from 'vitest'
+
+import { consoleUses, filesBelow, findCycle, importsOf, readSource } from './support/sources.ts'
+
+/** Folders and files of src, each named by what follows `src/`; imports go from right to left, or stay on one level. */
+const LEVELS = [['errors', 'types', 'clock', 'options', 'zone-rows'], ['format', 'kernels'], ['storage', 'quantizer'], ['search', 'build', 'check'], ['zgq-index'], ['index']]
+
+const SOURCES = filesBelow('src', ['.ts'])
+const IMPORTS = SOURCES.flatMap((file) => importsOf(file).map((found) => ({ file, ...found })))
+const INTERNAL = IMPORTS.filter(({ target }) => target.startsWith('src/'))
+
+/** `src/format/header.ts` is of unit `format`, `src/errors.ts` of unit `errors`. */
+function unitOf(file: string): string {
+  return file.split('/')[1].replace(/\.ts$/, '')
+}
+
+function levelOf(file: string): number {
+  return LEVELS.findIndex((units) => units.includes(unitOf(file)))
+}
+
+/** One line for each import: what fails is then readable. */
+function lines(imports: readonly { file: string; target: string }[]): string[] {
+  return imports.map(({ file, target }) => `${file} -> ${target}`)
+}
+
+function graphOf(imports: readonly { file: string; target: string }[], name: (file: string) => string): Map<string, string[]> {
+  const graph = new Map<string, string[]>()
+  for (const { file, target } of imports) {
+    const [from, to] = [name(file), name(target)]
+    if (from !== to || name === sameName) graph.set(from, [...(graph.get(from) ?? []), to])
+  }
+  return graph
+}
+
+const sameName = (file: string): string => file
+
+describe('imports in src', () => {
+  it('are found', () => {
+    expect(lines(INTERNAL)).toContain('src/index.ts -> src/zgq-index.ts')
+  })
+
+  it('come from files that have a place in the order', () => {
+    expect(SOURCES.filter((file) => levelOf(file) === -1)).toEqual([])
+  })
+
+  it('name files that exist, inside src', () => {
+    const relative = IMPORTS.filter(({ target }) => target.endsWith('.ts'))
+    expect(lines(relative.filter(({ target }) => !SOURCES.includes(target)))).toEqual([])
+  })
+
+  it('go one way', () => {
+    expect(lines(INTERNAL.filter(({ file, target }) => levelOf(target) > levelOf(file)))).toEqual([])
+  })
+
+  it('form no cycle of files', () => {
+    expect(findCycle(graphOf(INTERNAL, sameName))).toBeUndefined()
+  })
+
+  it('form no cycle of folders', () => {
+    expect(findCycle(graphOf(INTERNAL, unitOf))).toBeUndefined()
+  })
+
+  it('of search do not reach the build, at any distance', () => {
+    const reached = new Set(SOURCES.filter((file) => unitOf(file) === 'search'))
+    for (const file of reached) for (const { target } of INTERNAL.filter((found) => found.file === file)) reached.add(target)
+    expect([...reached].filter((file) => unitOf(file) === 'build')).toEqual([])
+  })
+
+  it('of the main entry do not load build or check at run time', () => {
+    const reached = new Set(['src/index.ts'])
+    for (const file of reached) for (const { target } of INTERNAL.filter((found) => found.file === file && !found.isTypeOnly)) reached.add(target)
+    expect([...reached].filter((file) => ['build', 'check'].includes(unitOf(file)))).toEqual([])
+  })
+
+  it('of kernels load nothing but kernels at run time', () => {
+    expect(lines(IMPORTS.filter(({ file, target, isTypeOnly }) => unitOf(file) === 'kernels' && !isTypeOnly && !target.startsWith('src/kernels/')))).toEqual([])
+  })
+
+  it('of kernels take types from src/types.ts only', () => {
+    const outside = INTERNAL.filter(({ file, target }) => unitOf(file) === 'kernels' && unitOf(target) !== 'kernels')
+    expect(lines(outside.filter(({ target }) => target !== 'src/types.ts'))).toEqual([])
+  })
+
+  it('load better-sqlite3 at run time from src/storage only, and there', () => {
+    const loading = IMPORTS.filter(({ target, isTypeOnly }) => /^better-sqlite3(\/|$)/.test(target) && !isTypeOnly)
+    expect(new Set(loading.map(({ file }) => unitOf(file)))).toEqual(new Set(['storage']))
+  })
+})
+
+describe('source files', () => {
+  it.each(SOURCES)('%s opens with a comment that says what lives there', (file) => {
+    expect(readSource(file)).toMatch(/^\/\/ \S/)
+  })
+
+  it('in src do not write to the console', () => {
+    expect(SOURCES.filter((file) => consoleUses(file).length > 0)).toEqual([])
+  })
+
+  it('in src, tools, test and format-spec are ASCII', () => {
+    const files = ['src', 'tools', 'test', 'format-spec'].flatMap((folder) => filesBelow(folder, ['.ts', '.mjs', '.js', '.json', '.md', '.py', '.sql']))
+    const foreign = files.flatMap((file) => readSource(file).split('\n').flatMap((line, i) => (/^[\t\x20-\x7e\r]*$/.test(line) ? [] : [`${file}:${i + 1}`])))
+    expect(foreign).toEqual([])
+  })
+})
+
+describe('the search for cycles', () => {
+  it.each([
+    [{ a: ['b'], b: ['c'], c: [] }, undefined],
+    [{ a: ['b', 'c'], b: ['c'], c: [] }, undefined],
+    [{ a: ['b'], b: ['a'] }, ['a', 'b', 'a']],
+    [{ a: ['a'] }, ['a', 'a']],
+    [{ a: ['b'], b: ['c'], c: ['d'], d: ['b'] }, ['b', 'c', 'd', 'b']]
+  ])('finds in %j: %j', (graph, cycle) => {
+    expect(findCycle(new Map<string, string[]>(Object.entries(graph)))).toEqual(cycle)
+  })
+})
