@@ -90,7 +90,7 @@ describe('numbers in the spec', () => {
   })
 
   it('give the length of a shard', () => {
-    expect(/\(2\^(\d+) bytes of segments\)/.exec(section('3. Segments'))?.[1]).toBe(String(Math.log2(SHARD_BYTES)))
+    expect(/\(2\^(\d+) bytes of segments/.exec(section('3. Segments'))?.[1]).toBe(String(Math.log2(SHARD_BYTES)))
   })
 
   it('give the most values that a vector may have', () => {

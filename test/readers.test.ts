@@ -240,8 +240,8 @@ describe('the choice of readers', () => {
 })
 
 // Fails today and will pass once the bug is fixed: then `.fails` goes.
-describe('known bugs of the readers', () => {
-  it.fails('a missing file is corrupt for the mmap reader, as the spec says and as pread has it', () => {
+describe('regressions of the readers', () => {
+  it('a missing file is corrupt for the mmap reader, as the spec says and as pread has it', () => {
     expect(codeOf(() => openMmapReader([{ path: join(folder, 'missing.zgq'), byteLength: PAGE }], libc()))).toBe('ZGQ_CORRUPT')
   })
 })

@@ -450,7 +450,7 @@ describe('openVectorFile', () => {
     expect(errorOf(() => openVectorFile('/dev/null')).code).toBe('ZGQ_BUILD_INPUT')
   })
 
-  it.skipIf(!existsSync('/proc/self/fd'))('leaves no file open where it fails, nor after close', () => {
+  it('leaves no file open where it fails, nor after close', () => {
     const paths = [fileOf('.fvecs', ''), fileOf('.fvecs', 'abc'), fileOf('.npy', 'PK'), fileOf('.x', 'a'), fileOf('.fbin', Buffer.alloc(8)), fileOf('.ivecs', vecs(i4, [[1], [2, 3]]))]
     for (const path of paths) {
       expect(() => openVectorFile(path)).toThrow(ZgqError)

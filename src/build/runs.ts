@@ -96,18 +96,52 @@ export interface RunZone {
   readonly ids: Float64Array
 }
 
-/** Opens run `run` of `count` rows; close its rows when done. */
-export function openRun(plan: RunPlan, run: number, count: number): Run {
-  const keys = new Float64Array(count * 2)
-  if (count > 0) readKeys(keysPath(plan, run), keys)
-  const rows = openRawRows(rowsPath(plan, run), { dim: plan.dim, count, label: 'run' })
-  return { rows, zones: groupByZone(keys, count) }
+/** Reads runs back, one at a time, into buffers that all of them share: buffers of their own would pile up before they are collected. */
+export class RunReader {
+  readonly #plan: RunPlan
+  readonly #counts: readonly number[]
+  readonly #keys: Float64Array
+  /** Rows of a run, if they fit into the memory given. */
+  readonly #values: Float32Array
+
+  constructor(plan: RunPlan, counts: readonly number[], memoryBytes: number) {
+    const most = Math.floor(memoryBytes / (plan.dim * 4))
+    const largest = counts.reduce((size, count) => Math.max(size, count), 0)
+    const largestHeld = counts.reduce((size, count) => (count <= most ? Math.max(size, count) : size), 0)
+    this.#plan = plan
+    this.#counts = counts
+    this.#keys = new Float64Array(largest * 2)
+    this.#values = new Float32Array(largestHeld * plan.dim)
+  }
+
+  /** Opens run `run`; close its rows before the next is opened. */
+  open(run: number): Run {
+    const count = this.#counts[run]
+    const keys = this.#keys.subarray(0, count * 2)
+    if (count > 0) readKeys(keysPath(this.#plan, run), keys)
+    const inFile = openRawRows(rowsPath(this.#plan, run), { dim: this.#plan.dim, count, label: 'run' })
+    const rows = count * this.#plan.dim <= this.#values.length ? this.#hold(inFile) : inFile
+    return { rows, zones: groupByZone(keys, count) }
+  }
+
+  /** Reads all rows into memory; a run that the sample underestimated stays in its file. */
+  #hold(inFile: RowSource): RowSource {
+    const { dim, count } = inFile
+    const values = this.#values.subarray(0, count * dim)
+    if (count > 0) inFile.readRows(0, values)
+    return {
+      ...inFile,
+      readRows(firstRow, target) {
+        target.set(values.subarray(firstRow * dim, firstRow * dim + target.length))
+      }
+    }
+  }
 }
 
 function readKeys(path: string, keys: Float64Array): void {
   const source = openRawRows(path, { dim: KEY_BYTES / 4, count: keys.length / 2, label: 'keys' })
   try {
-    source.readRows(0, new Float32Array(keys.buffer))
+    source.readRows(0, new Float32Array(keys.buffer, keys.byteOffset, keys.length * 2))
   } finally {
     source.close()
   }

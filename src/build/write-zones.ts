@@ -4,7 +4,7 @@ import { encodeIds } from '../format/columns.ts'
 import type { KernelMemory } from '../kernels/kernel-memory.ts'
 import type { VectorsWriter } from '../storage/vectors-writer.ts'
 import type { Metric } from '../types.ts'
-import { openRun, type Run, type RunPlan, type RunZone } from './runs.ts'
+import { RunReader, type RunPlan, type RunZone } from './runs.ts'
 import type { RowSource } from './sources/row-source.ts'
 import { splitZone } from './split-zone.ts'
 
@@ -29,10 +29,11 @@ export interface WritePlan {
 /** Writes all zones. */
 export async function writeZones(memory: KernelMemory, plan: WritePlan): Promise<void> {
   const stats = new ZoneStatistics(memory, plan)
+  const reader = new RunReader(plan.runs, plan.runCounts, plan.memoryBytes)
   let zone = 0
   let rows = 0
-  for (const [number, count] of plan.runCounts.entries()) {
-    const run = holdInMemory(openRun(plan.runs, number, count), plan.memoryBytes)
+  for (const number of plan.runCounts.keys()) {
+    const run = reader.open(number)
     try {
       for (const found of run.zones) {
         for (const piece of evenPieces(run.rows, found, plan)) {
@@ -45,21 +46,6 @@ export async function writeZones(memory: KernelMemory, plan: WritePlan): Promise
       run.rows.close()
     }
   }
-}
-
-/** Reads the rows of a run into memory if they fit; a run that the sample underestimated stays in its file. */
-function holdInMemory(run: Run, memoryBytes: number): Run {
-  const { rows } = run
-  if (rows.count * rows.dim * 4 > memoryBytes) return run
-  const values = new Float32Array(rows.count * rows.dim)
-  if (rows.count > 0) rows.readRows(0, values)
-  const held: RowSource = {
-    ...rows,
-    readRows(firstRow, target) {
-      target.set(values.subarray(firstRow * rows.dim, firstRow * rows.dim + target.length))
-    }
-  }
-  return { ...run, rows: held }
 }
 
 /**

@@ -99,7 +99,7 @@ function checkDirectory(found: { file: DataFile; number: number }, snapshot: Sna
   const directory = new Uint8Array(length)
   readers.fresh.read(number, footer.directoryOffset, directory)
   if (checksum(directory) !== footer.directoryCrc) throw damage(`the directory has CRC ${checksum(directory)}, expected ${footer.directoryCrc}`, footer.directoryOffset)
-  decodeDirectory(directory, meta.dim).forEach((record, i) => {
+  decodeDirectory(directory, meta.dim, file.path).forEach((record, i) => {
     const { file: _file, centroid, ...expected } = zones[i]
     const { centroid: found, ...entry } = record
     const isSame = JSON.stringify(sorted(entry)) === JSON.stringify(sorted(expected)) && found.every((value, j) => value === centroid[j])

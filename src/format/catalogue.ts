@@ -83,7 +83,7 @@ export type TypedValue =
   | { readonly type: 'TEXT'; readonly value: string }
   | { readonly type: 'BLOB'; readonly value: Uint8Array }
 
-const messagePack = new Packr({ useRecords: false, variableMapSize: true, encodeUndefinedAsNil: true })
+const messagePack = new Packr({ useRecords: false, variableMapSize: true, int64AsType: 'number' })
 
 /** Encodes a structured value as plain MessagePack. */
 export function encodeMessagePack(value: unknown): Uint8Array {
@@ -169,7 +169,7 @@ export function decodeFileRow(row: readonly unknown[], path: string): { file: Fi
   const record = { file, kind, name, byteLength, headerCrc }
   if (fileChecksum(record) !== crc) throw new ZgqError('ZGQ_CORRUPT', `row ${file} of table files does not fit its CRC`, { path })
   if (kind !== 'vectors') throw new ZgqError('ZGQ_UNSUPPORTED', `this index needs a newer version of zgq: files of kind ${JSON.stringify(kind)}`, { path })
-  if (!/^[\w.-]+$/.test(name)) throw new ZgqError('ZGQ_CORRUPT', `table files names ${JSON.stringify(name)}, which is not a file of this folder`, { path })
+  if (!/^\w[\w.-]*$/.test(name)) throw new ZgqError('ZGQ_CORRUPT', `table files names ${JSON.stringify(name)}, which is not a file of this folder`, { path })
   return { file: record, crc }
 }
 

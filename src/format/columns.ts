@@ -112,14 +112,17 @@ function decodeEntries(bytes: Uint8Array, expected: ColumnsExpectation): Map<num
   if (tableBytes > bytes.byteLength) throw damage(expected, 4, `columns extent names ${columnCount} columns, more than fit`)
   const computed = checksum(bytes.subarray(0, tableBytes))
   if (computed !== expected.headerCrc) throw damage(expected, 0, `columns header has CRC ${computed}, the catalogue says ${expected.headerCrc}`)
-  const header = COLUMNS_HEADER.decode(bytes)
+  const header = COLUMNS_HEADER.decode(bytes, 0, expected.path)
   if (!bytesEqual(header.magic, COLUMNS_MAGIC)) throw damage(expected, 0, 'columns header has a wrong magic')
   if (header.segment !== expected.segment) throw damage(expected, 8, `columns of segment ${header.segment}, expected ${expected.segment}`)
   if (header.rowCount !== expected.rowCount) throw damage(expected, 16, `columns for ${header.rowCount} rows, expected ${expected.rowCount}`)
   const places = new Map<number, ColumnPlace>()
+  let lastKind = 0
   for (let i = 0; i < columnCount; i++) {
-    const entry = COLUMN_ENTRY.decode(bytes, COLUMNS_HEADER.byteLength + COLUMN_ENTRY.byteLength * i)
+    const entry = COLUMN_ENTRY.decode(bytes, COLUMNS_HEADER.byteLength + COLUMN_ENTRY.byteLength * i, expected.path)
     if (entry.offset < tableBytes || entry.offset + entry.byteLength > bytes.byteLength) throw damage(expected, entry.offset, `column of kind ${entry.kind} leaves its extent`)
+    if (entry.kind <= lastKind) throw damage(expected, entry.offset, `column of kind ${entry.kind} stands after kind ${lastKind}`)
+    lastKind = entry.kind
     const isKnown = entry.kind >= COLUMN_KINDS.ids && entry.kind <= COLUMN_KINDS.pageCrcs
     if (!isKnown && (entry.flags & REQUIRED) !== 0) {
       throw new ZgqError('ZGQ_UNSUPPORTED', `segment ${expected.segment} needs a column of kind ${entry.kind}, which this version does not know`, { path: expected.path })

@@ -56,12 +56,12 @@ export function encodeDirectory(zones: readonly ZoneRecord[], dim: number): Uint
   return bytes
 }
 
-/** Decodes a directory whose CRC was verified. */
-export function decodeDirectory(bytes: Uint8Array, dim: number): ZoneRecord[] {
+/** Decodes a directory whose CRC and length were verified. */
+export function decodeDirectory(bytes: Uint8Array, dim: number, path: string): ZoneRecord[] {
   const recordBytes = directoryRecordBytes(dim)
   const zones: ZoneRecord[] = []
   for (let offset = 0; offset + recordBytes <= bytes.byteLength; offset += recordBytes) {
-    const { reserved: _, ...entry } = DIRECTORY_ENTRY.decode(bytes, offset)
+    const { reserved: _, ...entry } = DIRECTORY_ENTRY.decode(bytes, offset, path)
     const start = offset + DIRECTORY_ENTRY.byteLength
     const centroid = new Float32Array(bytes.slice(start, start + dim * ELEMENT_BYTES).buffer)
     zones.push({ ...entry, centroid })
@@ -80,10 +80,17 @@ export function encodeFooter(facts: Pick<Footer, 'directoryOffset' | 'directoryB
 
 /** Decodes and verifies a footer; `offset` is where it stands in `path`. Throws ZGQ_CORRUPT. */
 export function decodeFooter(bytes: Uint8Array, path: string, offset: number): Footer {
-  const footer = FOOTER.decode(bytes)
-  const computed = checksum(bytes.subarray(0, FOOTER.fields.crc.offset))
-  if (computed !== footer.crc || !bytesEqual(footer.magic, VECTORS_MAGIC)) {
-    throw new ZgqError('ZGQ_CORRUPT', `the footer is damaged: CRC ${footer.crc}, its bytes give ${computed}`, { path, offset })
+  const { fields } = FOOTER
+  const computed = checksum(bytes.subarray(0, fields.crc.offset))
+  const view = new DataView(bytes.buffer, bytes.byteOffset)
+  const stored = view.getUint32(fields.crc.offset, true)
+  if (computed !== stored || !bytesEqual(bytes.subarray(fields.magic.offset, fields.version.offset), VECTORS_MAGIC)) {
+    throw new ZgqError('ZGQ_CORRUPT', `the footer is damaged: CRC ${stored}, its bytes give ${computed}`, { path, offset })
   }
+  const version = view.getUint32(fields.version.offset, true)
+  if (version > FORMAT_VERSION) {
+    throw new ZgqError('ZGQ_UNSUPPORTED', `this file needs a newer version of zgq: format version ${version}, known up to ${FORMAT_VERSION}`, { path, offset })
+  }
+  const footer = FOOTER.decode(bytes, 0, path)
   return footer
 }

@@ -9,8 +9,8 @@ export const HEADER = struct(PAGE_BYTES, {
   magic: { offset: 0, type: 'bytes8' },
   version: { offset: 8, type: 'u32' },
   headerByteLength: { offset: 12, type: 'u32' },
-  readerFeatures: { offset: 16, type: 'u64' },
-  writerFeatures: { offset: 24, type: 'u64' },
+  readerFeatures: { offset: 16, type: 'flags64' },
+  writerFeatures: { offset: 24, type: 'flags64' },
   indexId: { offset: 32, type: 'bytes16' },
   generation: { offset: 48, type: 'u64' },
   shard: { offset: 56, type: 'u64' },
@@ -72,11 +72,13 @@ export function decodeHeader(page: Uint8Array, path: string): Header {
   const computed = checksum(page.subarray(0, crcOffset))
   const stored = new DataView(page.buffer, page.byteOffset).getUint32(crcOffset, true)
   if (computed !== stored) throw new ZgqError('ZGQ_CORRUPT', `header CRC is ${stored}, its bytes give ${computed}`, { path, offset: crcOffset })
-  const header = HEADER.decode(page)
   const refuse = (what: string): never => {
     throw new ZgqError('ZGQ_UNSUPPORTED', `this file needs a newer version of zgq: ${what}`, { path })
   }
-  if (header.version > FORMAT_VERSION) refuse(`format version ${header.version}, known up to ${FORMAT_VERSION}`)
+  // Before anything else is decoded: a newer version may give the other fields another meaning.
+  const version = new DataView(page.buffer, page.byteOffset).getUint32(HEADER.fields.version.offset, true)
+  if (version > FORMAT_VERSION) refuse(`format version ${version}, known up to ${FORMAT_VERSION}`)
+  const header = HEADER.decode(page, 0, path)
   if (header.readerFeatures !== KNOWN_READER_FEATURES) refuse(`reader features ${header.readerFeatures}`)
   if (header.elementType !== ELEMENT_TYPE_FLOAT32) refuse(`element type ${header.elementType}, known is 1 (float32, ${ELEMENT_BYTES} bytes)`)
   if (header.alignment !== PAGE_BYTES) refuse(`alignment ${header.alignment}, known is ${PAGE_BYTES}`)

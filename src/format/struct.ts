@@ -3,7 +3,8 @@
 
 import { ZgqError } from '../errors.ts'
 
-export type FieldType = 'u32' | 'u64' | 'f64' | `bytes${number}`
+/** `flags64`: a u64 that is a set of bits; as a number it may lose low bits, which matters to nobody who only asks for zero. */
+export type FieldType = 'u32' | 'u64' | 'flags64' | 'f64' | `bytes${number}`
 
 export interface Field {
   readonly offset: number
@@ -20,8 +21,8 @@ export interface Struct<F extends Record<string, Field>> {
   readonly fields: F
   /** Writes `record` at `offset` of `target`; bytes that no field names are left as they are. */
   encode(record: RecordOf<F>, target: Uint8Array, offset?: number): void
-  /** Reads a record; throws ZGQ_CORRUPT for a u64 above 2^53 - 1. */
-  decode(source: Uint8Array, offset?: number): RecordOf<F>
+  /** Reads a record at `offset` of `source`; throws ZGQ_CORRUPT, naming `path`, for a u64 above 2^53 - 1. */
+  decode(source: Uint8Array, offset: number, path: string): RecordOf<F>
 }
 
 /** Declares a record of `byteLength` bytes. */
@@ -34,10 +35,10 @@ export function struct<const F extends Record<string, Field>>(byteLength: number
       const view = new DataView(target.buffer, target.byteOffset + offset, byteLength)
       for (const name of names) encodeField(view, fields[name], record[name] as number | Uint8Array)
     },
-    decode(source, offset = 0) {
+    decode(source, offset, path) {
       const view = new DataView(source.buffer, source.byteOffset + offset, byteLength)
       const record: Record<string, number | Uint8Array> = {}
-      for (const name of names) record[name] = decodeField(view, fields[name], name)
+      for (const name of names) record[name] = decodeField(view, fields[name], { name, path })
       return record as RecordOf<F>
     }
   }
@@ -55,17 +56,17 @@ function encodeField(view: DataView, field: Field, value: number | Uint8Array): 
   }
 }
 
-function decodeField(view: DataView, field: Field, name: string): number | Uint8Array {
+function decodeField(view: DataView, field: Field, of: { name: string; path: string }): number | Uint8Array {
   if (field.type === 'u32') return view.getUint32(field.offset, true)
   if (field.type === 'f64') return view.getFloat64(field.offset, true)
-  if (field.type === 'u64') return readU64(view, field.offset, name)
+  if (field.type === 'u64') return readU64(view, field.offset, of)
+  if (field.type === 'flags64') return Number(view.getBigUint64(field.offset, true))
   const byteLength = Number(field.type.slice('bytes'.length))
   return new Uint8Array(view.buffer, view.byteOffset + field.offset, byteLength).slice()
 }
 
-/** Reads a u64 as a number; throws ZGQ_CORRUPT above 2^53 - 1. */
-export function readU64(view: DataView, offset: number, name: string): number {
+function readU64(view: DataView, offset: number, of: { name: string; path: string }): number {
   const value = view.getBigUint64(offset, true)
-  if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw new ZgqError('ZGQ_CORRUPT', `field ${name} holds ${value}, above 2^53 - 1`)
+  if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw new ZgqError('ZGQ_CORRUPT', `field ${of.name} holds ${value}, above 2^53 - 1`, { path: of.path })
   return Number(value)
 }

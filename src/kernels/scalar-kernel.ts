@@ -76,13 +76,18 @@ const l2Double: Sum = (f, a, b, dim) => {
   const bulk = dim & ~3
   let s0 = 0, s1 = 0, s2 = 0, s3 = 0
   for (let i = 0; i < bulk; i += 4) {
-    s0 += (f[a + i] - f[b + i]) ** 2
-    s1 += (f[a + i + 1] - f[b + i + 1]) ** 2
-    s2 += (f[a + i + 2] - f[b + i + 2]) ** 2
-    s3 += (f[a + i + 3] - f[b + i + 3]) ** 2
+    const d0 = f[a + i] - f[b + i], d1 = f[a + i + 1] - f[b + i + 1]
+    const d2 = f[a + i + 2] - f[b + i + 2], d3 = f[a + i + 3] - f[b + i + 3]
+    s0 += d0 * d0
+    s1 += d1 * d1
+    s2 += d2 * d2
+    s3 += d3 * d3
   }
   let sum = s0 + s1 + (s2 + s3)
-  for (let i = bulk; i < dim; i++) sum += (f[a + i] - f[b + i]) ** 2
+  for (let i = bulk; i < dim; i++) {
+    const d = f[a + i] - f[b + i]
+    sum += d * d
+  }
   return sum
 }
 

@@ -1,9 +1,10 @@
 // Reads by copying from memory-mapped files: one call a copy, no system call once a page is in memory.
 
-import { closeSync, openSync } from 'node:fs'
+import { closeSync } from 'node:fs'
 
-import { wrapReadError, ZgqError } from '../errors.ts'
+import { ZgqError } from '../errors.ts'
 import type { Libc } from './libc.ts'
+import { openFile } from './pread-reader.ts'
 import type { DataFile, FileRange, Reader } from './reader.ts'
 
 /** What MADV_WILLNEED reads in one call at most: the usual readahead limit of a block device. */
@@ -27,6 +28,7 @@ export function openMmapReader(files: readonly DataFile[], libc: Libc): Reader {
   return {
     kind: 'mmap',
     read(file, offset, target) {
+      if (isClosed) throw new ZgqError('ZGQ_CLOSED', 'the reader was closed', { path: files[file].path })
       if (offset + target.byteLength > files[file].byteLength) {
         throw new ZgqError('ZGQ_TRUNCATED', `${target.byteLength} bytes are past the end of the file`, { path: files[file].path, offset })
       }
@@ -40,12 +42,7 @@ export function openMmapReader(files: readonly DataFile[], libc: Libc): Reader {
 }
 
 function mapFile(file: DataFile, libc: Libc): number {
-  let descriptor: number
-  try {
-    descriptor = openSync(file.path, 'r')
-  } catch (cause) {
-    throw wrapReadError(cause, file.path, 'open a file of the index')
-  }
+  const descriptor = openFile(file)
   try {
     const address = libc.map(descriptor, file.byteLength)
     if (address === undefined) throw new ZgqError('ZGQ_IO', `mapping ${file.byteLength} bytes failed; open with mapping: 'pread'`, { path: file.path })

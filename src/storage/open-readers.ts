@@ -31,17 +31,19 @@ export interface Readers {
 
 /** Opens the readers. `mmap` throws ZGQ_UNSUPPORTED where mapping cannot be had; `auto` then takes `pread`. */
 export function openReaders(folder: string, files: readonly DataFile[], mapping: Mapping): Readers {
-  const choice = choose(folder, mapping)
-  const fresh = openPreadReader(files, choice.libc)
-  if (choice.libc === undefined || mapping === 'pread') return { fresh, settled: fresh, reason: choice.reason, close: () => { fresh.close() } }
+  const { libc, reason } = choose(folder, mapping)
+  const fresh = openPreadReader(files, libc)
+  const plain = (why: string): Readers => ({ fresh, settled: fresh, reason: why, close: () => { fresh.close() } })
+  if (libc === undefined) return plain(reason)
   try {
-    const settled = openMmapReader(files, choice.libc)
+    const settled = openMmapReader(files, libc)
     const close = (): void => {
       fresh.close()
       settled.close()
     }
-    return { fresh, settled, reason: choice.reason, close }
+    return { fresh, settled, reason, close }
   } catch (error) {
+    if (mapping === 'auto' && error instanceof ZgqError) return plain(error.message)
     fresh.close()
     throw error
   }

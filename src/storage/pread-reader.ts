@@ -13,7 +13,10 @@ export function openPreadReader(files: readonly DataFile[], libc?: Libc): Reader
   // A Map keeps the order of insertion: the first key is the least recently used.
   const descriptors = new Map<number, number>()
 
+  let isClosed = false
+
   const descriptorOf = (file: number): number => {
+    if (isClosed) throw new ZgqError('ZGQ_CLOSED', 'the reader was closed', { path: files[file].path })
     const open = descriptors.get(file)
     if (open !== undefined) {
       if (files.length > MAX_DESCRIPTORS) {
@@ -42,6 +45,7 @@ export function openPreadReader(files: readonly DataFile[], libc?: Libc): Reader
       // Nothing to ask: Node has no call for it. The system's own readahead serves sequential reads.
     },
     close() {
+      isClosed = true
       for (const descriptor of descriptors.values()) closeSync(descriptor)
       descriptors.clear()
     }
@@ -56,7 +60,8 @@ export function openPreadReader(files: readonly DataFile[], libc?: Libc): Reader
   return reader
 }
 
-function openFile(file: DataFile): number {
+/** Opens a file that the catalogue names: a missing one is damage. */
+export function openFile(file: DataFile): number {
   try {
     return openSync(file.path, 'r')
   } catch (cause) {

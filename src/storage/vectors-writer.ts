@@ -114,7 +114,7 @@ export class VectorsWriter {
     file.writeAt(0, header)
     file.sync()
     file.close()
-    const headerCrc = HEADER.decode(header).crc
+    const headerCrc = HEADER.decode(header, 0, file.path).crc
     this.files.push({ file: shard, kind: 'vectors', name: vectorsFileName(this.#facts.generation, shard), byteLength: file.byteLength, headerCrc })
     this.zones.push(...zones)
     this.#open = []

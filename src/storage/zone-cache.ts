@@ -21,6 +21,8 @@ export class ZoneCache {
   readonly #files: ZoneFiles
   readonly #dim: number
   readonly #hasNorms: boolean
+  /** Where ids start in a frame; inverse norms follow them. */
+  readonly #idsOffset: number
   readonly #frameBytes: number
   readonly #capacity: number
   /** First part of each zone. */
@@ -38,7 +40,8 @@ export class ZoneCache {
     this.#dim = snapshot.meta.dim
     this.#hasNorms = snapshot.meta.metric === 'cosine'
     this.rowsPerPart = rowsPerPart(snapshot)
-    this.#frameBytes = alignUp(this.rowsPerPart * (this.#dim * ELEMENT_BYTES + 8 + (this.#hasNorms ? 4 : 0)), 64)
+    this.#idsOffset = alignUp(this.rowsPerPart * this.#dim * ELEMENT_BYTES, 8)
+    this.#frameBytes = alignUp(this.#idsOffset + this.rowsPerPart * (8 + (this.#hasNorms ? 4 : 0)), 64)
     this.#firstPart = new Float64Array(snapshot.zones.length)
     let parts = 0
     for (const zone of snapshot.zones) {
@@ -101,7 +104,7 @@ export class ZoneCache {
   #locate(frame: number, count: number): void {
     const rows = this.#pointers[frame]
     this.#run.rows = rows
-    this.#run.ids = alignUp(rows + this.rowsPerPart * this.#dim * ELEMENT_BYTES, 8)
+    this.#run.ids = rows + this.#idsOffset
     this.#run.inverseNorms = this.#run.ids + this.rowsPerPart * 8
     this.#run.count = count
   }

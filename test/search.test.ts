@@ -1,0 +1,428 @@
+// Searches of whole indexes on disk: equal to brute force, whatever the options, and strict about them.
+
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+
+import { buildIndex } from '../src/build.ts'
+import { createScalarKernel } from '../src/kernels/scalar-kernel.ts'
+import { readCatalogue } from '../src/storage/catalogue-reader.ts'
+import type { Hit, Metric } from '../src/types.ts'
+import { ZgqIndex } from '../src/zgq-index.ts'
+import { bruteForce, rowOf, squaredDistance } from './support/brute-force.ts'
+import { makeIds, makeVectors, shuffled, type DataSetName } from './support/datasets.ts'
+import { codeOf } from './support/errors.ts'
+import { expectNearest, expectSameHits } from './support/hits.ts'
+import { randomFrom } from './support/random.ts'
+import { useTempFolder } from './support/temp-folder.ts'
+
+const kernels = vi.hoisted(() => ({ isScalar: false }))
+vi.mock(import('../src/kernels/load-kernel.ts'), async (importOriginal) => {
+  const original = await importOriginal()
+  return { loadKernel: () => (kernels.isScalar ? createScalarKernel() : original.loadKernel()) }
+})
+
+const temp = useTempFolder('search')
+const METRICS: readonly Metric[] = ['l2', 'cosine', 'ip']
+
+/** Runs `work` on an open index and closes it. */
+function withIndex<T>(path: string, work: (index: ZgqIndex) => T, options: Parameters<typeof ZgqIndex.open>[1] = {}): T {
+  const index = ZgqIndex.open(path, options)
+  try {
+    return work(index)
+  } finally {
+    index.close()
+  }
+}
+
+describe('an exact search equals brute force, ties included', () => {
+  const kinds: readonly DataSetName[] = ['uniform', 'clustered', 'small integers', 'few distinct vectors']
+  const cases = METRICS.flatMap((metric) => kinds.flatMap((kind) => [1, 2, 3, 7, 16, 33, 128, 4096].map((dim, i) => ({ metric, kind, dim, seed: 100 + i }))))
+
+  it.each(cases)('$metric, $kind, $dim dimensions (seed $seed)', async ({ metric, kind, dim, seed }) => {
+    const count = dim > 1000 ? 60 : 300
+    const rows = makeVectors(kind, { count, dim }, seed)
+    const ids = makeIds(count, seed)
+    const output = temp.fresh('exact')
+    await buildIndex({ input: rows, dim, ids, metric, output, zones: 9, seed })
+    const queries = makeVectors(kind, { count: 4, dim }, seed + 1)
+    withIndex(output, (index) => {
+      for (const query of [rowOf(queries, dim, 0), rowOf(queries, dim, 1), rowOf(queries, dim, 2), rowOf(rows, dim, 5)]) {
+        for (const k of [1, 10, count]) expectNearest(index.search(query, { k, exact: true }), { metric, rows, ids, query }, k)
+      }
+    })
+  })
+})
+
+const SEED = 7
+const DIM = 16
+const COUNT = 3000
+const ZONES = 64
+const rows = makeVectors('clustered', { count: COUNT, dim: DIM }, SEED)
+const ids = makeIds(COUNT, SEED)
+const queries = Array.from({ length: 12 }, (_, i) => makeVectors('clustered', { count: 1, dim: DIM }, SEED + 1 + i))
+const [query] = queries
+const paths = { l2: temp.fresh('l2'), cosine: temp.fresh('cosine'), ip: temp.fresh('ip') }
+
+beforeAll(async () => {
+  for (const metric of METRICS) await buildIndex({ input: rows, dim: DIM, ids, metric, output: paths[metric], zones: ZONES })
+})
+
+describe(`a search of 3,000 clustered vectors (seed ${SEED})`, () => {
+  let index: ZgqIndex
+  beforeAll(() => { index = ZgqIndex.open(paths.l2) })
+  afterAll(() => { index.close() })
+
+  it('with as many probes as zones equals an exact one', () => {
+    const { zones } = index.info()
+    expect(index.search(query, { nprobe: zones })).toEqual(index.search(query, { exact: true }))
+  })
+
+  it('with more probes than zones equals an exact one', () => {
+    expect(index.search(query, { nprobe: 1_000_000 })).toEqual(index.search(query, { exact: true }))
+  })
+
+  it('without an option probes the number of zones that info names', () => {
+    const { defaultNprobe, zones } = index.info()
+    expect(defaultNprobe).toBeLessThan(zones)
+    expect(index.search(query, { explain: true }).explain.zones).toHaveLength(defaultNprobe)
+  })
+
+  it('finds ten hits when told nothing', () => {
+    expect(index.search(query)).toHaveLength(10)
+  })
+
+  it('with k 0 finds nothing and reads nothing', () => {
+    const { hits, explain } = index.search(query, { k: 0, explain: true })
+    expect({ hits, zones: explain.zones, bytes: explain.bytes }).toEqual({ hits: [], zones: [], bytes: 0 })
+  })
+
+  it('with k above the count finds all vectors', () => {
+    const hits = index.search(query, { k: COUNT + 1000, exact: true })
+    expect(hits.map((hit) => hit.id).sort((a, b) => a - b)).toEqual([...ids].sort((a, b) => a - b))
+  })
+
+  it('takes an array of numbers as it takes a Float32Array', () => {
+    expect(index.search([...query])).toEqual(index.search(query))
+  })
+
+  it('takes a query that is a part of a larger array', () => {
+    const larger = new Float32Array(DIM + 3)
+    larger.set(query, 3)
+    expect(index.search(larger.subarray(3))).toEqual(index.search(query))
+  })
+
+  it('leaves the query as it was', () => {
+    const copy = query.slice()
+    index.search(copy)
+    expect(copy).toEqual(query)
+  })
+
+  it('takes options that are undefined as not given', () => {
+    expect(index.search(query, { k: undefined, nprobe: undefined, exact: undefined, recall: undefined, explain: undefined })).toEqual(index.search(query))
+  })
+
+  it('finds the same hits with explain', () => {
+    expect(index.search(query, { explain: true }).hits).toEqual(index.search(query))
+  })
+
+  it('has a recall@10 above .9 at the default number of probes', () => {
+    const shares = queries.map((some) => {
+      const nearest = new Set(bruteForce({ metric: 'l2', rows, ids, query: some }).slice(0, 10).map((hit) => hit.id))
+      return index.search(some).filter((hit) => nearest.has(hit.id)).length / 10
+    })
+    expect(shares.reduce((sum, share) => sum + share, 0) / shares.length).toBeGreaterThan(0.9)
+  })
+})
+
+describe('hits do not depend on', () => {
+  type Searches = Record<string, Hit[]>
+
+  const searchAll = (index: ZgqIndex, order: readonly number[]): Searches => Object.fromEntries(order.flatMap((i) => [
+    [`${i} nprobe 3`, index.search(queries[i], { nprobe: 3, k: 7 })],
+    [`${i} default`, index.search(queries[i], { k: 25 })],
+    [`${i} exact`, index.search(queries[i], { exact: true, k: 100 })]
+  ]))
+  const inOrder = queries.map((_, i) => i)
+  const references = new Map<Metric, Searches>()
+  beforeAll(() => {
+    for (const metric of METRICS) references.set(metric, withIndex(paths[metric], (index) => searchAll(index, inOrder)))
+  })
+
+  const options = METRICS.flatMap((metric) =>
+    (['mmap', 'pread'] as const).flatMap((mapping) =>
+      (['touch', 'open', 'none'] as const).flatMap((verify) => [0, 100_000, undefined].map((cacheBytes) => ({ metric, mapping, verify, cacheBytes })))))
+
+  it.each(options)('how the index is opened: $metric, $mapping, verify $verify, cacheBytes $cacheBytes, searches in another order', ({ metric, ...open }) => {
+    const seed = options.findIndex((other) => other.metric === metric && other.verify === open.verify)
+    const found = withIndex(paths[metric], (index) => searchAll(index, shuffled(inOrder, randomFrom(seed))), open)
+    expect(found).toEqual(references.get(metric))
+  })
+
+  it.each(METRICS)('whether the kernel is WebAssembly or scalar (%s)', (metric) => {
+    kernels.isScalar = true
+    try {
+      const { kind, found } = withIndex(paths[metric], (index) => ({ kind: index.info().kernel, found: searchAll(index, inOrder) }))
+      expect(kind).toBe('scalar')
+      expect(found).toEqual(references.get(metric))
+    } finally {
+      kernels.isScalar = false
+    }
+  })
+
+  it('another index that is open and searched in between', () => {
+    withIndex(paths.ip, (other) => {
+      const found = withIndex(paths.l2, (index) => {
+        other.search(query)
+        const first = index.search(query, { nprobe: 3, k: 7 })
+        other.search(query, { exact: true })
+        return [first, index.search(query, { nprobe: 3, k: 7 })]
+      })
+      expect(found).toEqual([references.get('l2')?.['0 nprobe 3'], references.get('l2')?.['0 nprobe 3']])
+    })
+  })
+})
+
+describe('explain', () => {
+  const explainOn = (path: string, open: Parameters<typeof ZgqIndex.open>[1] = {}) => withIndex(path, (index) => {
+    const once = (): ReturnType<typeof search> => search()
+    const search = () => index.search(query, { nprobe: 3, explain: true }).explain
+    return { first: once(), second: once() }
+  }, open)
+  const zonesOf = (numbers: readonly number[], metric: Metric = 'l2') => {
+    const { zones } = readCatalogue(paths[metric])
+    return numbers.map((number) => zones[number])
+  }
+  const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0)
+
+  it('names as many different zones as were probed', () => {
+    expect(new Set(explainOn(paths.l2).first.zones).size).toBe(3)
+  })
+
+  it('names the zones nearest first', () => {
+    const distances = zonesOf(explainOn(paths.l2).first.zones).map((zone) => squaredDistance(query, zone.centroid))
+    expect(distances).toEqual([...distances].sort((a, b) => a - b))
+  })
+
+  it('names the zones whose centroids are nearest', () => {
+    const { zones } = readCatalogue(paths.l2)
+    const nearest = zones.map((zone) => ({ zone: zone.zone, distance: squaredDistance(query, zone.centroid) })).sort((a, b) => a.distance - b.distance)
+    expect(explainOn(paths.l2).first.zones).toEqual(nearest.slice(0, 3).map(({ zone }) => zone))
+  })
+
+  it('names only zones that the hits lie in', () => {
+    withIndex(paths.l2, (index) => {
+      const { hits, explain } = index.search(query, { nprobe: 2, k: COUNT, explain: true })
+      expect(hits).toHaveLength(sum(zonesOf(explain.zones).map((zone) => zone.rowCount)))
+    })
+  })
+
+  it('counts as scanned the rows of the zones', () => {
+    const { first } = explainOn(paths.l2)
+    expect(first.vectorsScanned).toBe(sum(zonesOf(first.zones).map((zone) => zone.rowCount)))
+  })
+
+  it.each(METRICS)('counts the bytes of the segments and columns of the zones (%s)', (metric) => {
+    const { first } = explainOn(paths[metric])
+    expect(first.bytes).toBe(sum(zonesOf(first.zones, metric).map((zone) => zone.rowCount * DIM * 4 + zone.columnsByteLength)))
+  })
+
+  it('counts the pages of the segments and columns of the zones', () => {
+    const { first } = explainOn(paths.l2)
+    const pages = zonesOf(first.zones).map((zone) => Math.ceil((zone.rowCount * DIM * 4) / 4096) + Math.ceil(zone.columnsByteLength / 4096))
+    expect(first.pages).toBe(sum(pages))
+  })
+
+  it('reports one round of input for a search of zones not seen before', () => {
+    const { first } = explainOn(paths.l2)
+    expect(first.ioRounds).toBe(1)
+    expect(first.bytesRead).toBeGreaterThanOrEqual(first.bytes - first.pages * 4096)
+  })
+
+  it('reports no input for a search that is repeated', () => {
+    const { second } = explainOn(paths.l2)
+    expect({ bytesRead: second.bytesRead, ioRounds: second.ioRounds, pagesVerified: second.pagesVerified }).toEqual({ bytesRead: 0, ioRounds: 0, pagesVerified: 0 })
+  })
+
+  it('reports input for a search that is repeated without a cache', () => {
+    const { second } = explainOn(paths.l2, { cacheBytes: 0 })
+    expect(second.bytesRead).toBeGreaterThan(0)
+    expect(second.ioRounds).toBe(1)
+  })
+
+  it('counts every page of the segments as verified, once', () => {
+    const { first, second } = explainOn(paths.l2, { cacheBytes: 0 })
+    const pages = sum(zonesOf(first.zones).map((zone) => Math.ceil((zone.rowCount * DIM * 4) / 4096)))
+    expect([first.pagesVerified, second.pagesVerified]).toEqual([pages, 0])
+  })
+
+  it.each(['open', 'none'] as const)('counts no page as verified by a search with verify: %s', (verify) => {
+    expect(explainOn(paths.l2, { verify }).first.pagesVerified).toBe(0)
+  })
+
+  it('counts rows confirmed in double precision: at least the hits, at most all scanned', () => {
+    const { first } = explainOn(paths.l2)
+    expect(first.rowsConfirmed).toBeGreaterThanOrEqual(10)
+    expect(first.rowsConfirmed).toBeLessThanOrEqual(first.vectorsScanned)
+  })
+
+  it('counts no reranked rows in an index without codes', () => {
+    expect(explainOn(paths.l2).first.rowsReranked).toBe(0)
+  })
+
+  it('times every stage with a number that is not negative', () => {
+    const { probeMicros, scanMicros, rerankMicros } = explainOn(paths.l2).first
+    for (const micros of [probeMicros, scanMicros, rerankMicros]) expect(micros).toBeGreaterThanOrEqual(0)
+  })
+})
+
+describe('info', () => {
+  it('describes the index and how it was opened', () => {
+    const info = withIndex(paths.cosine, (index) => index.info(), { mapping: 'pread', cacheBytes: 1000, verify: 'open' })
+    expect(info).toMatchObject({
+      path: paths.cosine, formatVersion: 0, count: COUNT, dim: DIM, metric: 'cosine', generation: 1, bits: 0, calibration: null,
+      reader: { kind: 'pread' }, kernel: 'wasm', cacheBytes: 1000, verify: 'open', build: { seed: 1, zones: ZONES }
+    })
+  })
+
+  it('counts every zone in the histogram once', () => {
+    const { zones, zoneRows } = withIndex(paths.l2, (index) => index.info())
+    expect(zoneRows.histogram.reduce((sum, bin) => sum + bin.zones, 0)).toBe(zones)
+  })
+})
+
+describe('an argument that is wrong', () => {
+  let index: ZgqIndex
+  beforeAll(() => { index = ZgqIndex.open(paths.l2) })
+  afterAll(() => { index.close() })
+
+  const bad = (options: object): (() => unknown) => () => index.search(query, { ...options })
+
+  it.each([
+    ['an unknown option', { nprobes: 3 }],
+    ['k as text', { k: '5' }],
+    ['k null', { k: null }],
+    ['nprobe as text', { nprobe: '5' }],
+    ['exact as a number', { exact: 1 }],
+    ['explain as text', { explain: 'yes' }],
+    ['nprobe with exact', { nprobe: 3, exact: true }],
+    ['nprobe with recall', { nprobe: 3, recall: 0.9 }],
+    ['exact with recall', { exact: true, recall: 0.9 }]
+  ])('throws TypeError: %s', (_, options) => {
+    expect(bad(options)).toThrow(TypeError)
+  })
+
+  it.each([
+    ['k -1', { k: -1 }], ['k 1.5', { k: 1.5 }], ['k NaN', { k: NaN }], ['k Infinity', { k: Infinity }],
+    ['nprobe 0', { nprobe: 0 }], ['nprobe -1', { nprobe: -1 }], ['nprobe 2.5', { nprobe: 2.5 }]
+  ])('throws RangeError: %s', (_, options) => {
+    expect(bad(options)).toThrow(RangeError)
+  })
+
+  it('throws ZGQ_UNSUPPORTED: recall, which this version does not have', () => {
+    expect(codeOf(bad({ recall: 0.9 }))).toBe('ZGQ_UNSUPPORTED')
+  })
+
+  it.each([['null', null], ['text', 'k'], ['a number', 5]])('throws TypeError: options that are %s', (_, options) => {
+    expect(() => Reflect.apply(index.search.bind(index), undefined, [query, options])).toThrow(TypeError)
+  })
+
+  const withValue = (value: number): Float32Array => query.map((other, i) => (i === 3 ? value : other))
+
+  it.each([['too short', query.subarray(1)], ['too long', new Float32Array(DIM + 1)], ['empty', []]])('throws ZGQ_DIMENSION: a query that is %s', (_, some) => {
+    expect(codeOf(() => index.search(some))).toBe('ZGQ_DIMENSION')
+  })
+
+  it.each([NaN, Infinity, -Infinity])('throws ZGQ_NON_FINITE: a query with %d', (value) => {
+    expect(codeOf(() => index.search(withValue(value)))).toBe('ZGQ_NON_FINITE')
+  })
+
+  it('throws ZGQ_NON_FINITE: a number that float32 does not hold', () => {
+    expect(codeOf(() => index.search([...query].fill(1e39, 0, 1)))).toBe('ZGQ_NON_FINITE')
+  })
+
+  it.each([
+    ['undefined', undefined], ['null', null], ['text', '1,2,3'], ['a number', 5], ['a Float64Array', new Float64Array(DIM)],
+    ['an object', { length: DIM }], ['an array of text', new Array(DIM).fill('1')], ['an array of null', new Array(DIM).fill(null)], ['an ArrayBuffer', new ArrayBuffer(DIM * 4)]
+  ])('throws TypeError: a query that is %s', (_, some) => {
+    expect(() => Reflect.apply(index.search.bind(index), undefined, [some])).toThrow(TypeError)
+  })
+
+  it('throws ZGQ_ZERO_VECTOR: a query without direction under cosine', () => {
+    expect(withIndex(paths.cosine, (cosine) => codeOf(() => cosine.search(new Float32Array(DIM))))).toBe('ZGQ_ZERO_VECTOR')
+  })
+
+  it.each(['l2', 'ip'] as const)('is not a query of zeros under %s', (metric) => {
+    const zeros = new Float32Array(DIM)
+    expectNearest(withIndex(paths[metric], (some) => some.search(zeros, { exact: true })), { metric, rows, ids, query: zeros }, 10)
+  })
+
+  it('leaves the index as good as it was', () => {
+    const before = index.search(query)
+    for (const some of [query.subarray(1), withValue(NaN)]) codeOf(() => index.search(some))
+    expectSameHits(index.search(query), before)
+  })
+})
+
+describe('open', () => {
+  const open = (options: object) => () => { ZgqIndex.open(paths.l2, { ...options }).close() }
+
+  it.each([
+    ['an unknown option', { cacheByte: 5 }], ['mapping', { mapping: 'mmap-io' }], ['verify', { verify: true }], ['cacheBytes', { cacheBytes: '5' }]
+  ])('throws TypeError: %s', (_, options) => {
+    expect(open(options)).toThrow(TypeError)
+  })
+
+  it.each([-1, 1.5, 2 ** 33, NaN])('throws RangeError: cacheBytes %d', (cacheBytes) => {
+    expect(open({ cacheBytes })).toThrow(RangeError)
+  })
+
+  it.each([['nothing', undefined], ['an empty path', ''], ['a number', 5], ['null', null]])('throws TypeError: %s as the path', (_, path) => {
+    expect(() => Reflect.apply(ZgqIndex.open.bind(ZgqIndex), undefined, [path])).toThrow(TypeError)
+  })
+
+  it('takes a path that ends in a slash', () => {
+    expect(withIndex(`${paths.l2}/`, (index) => index.search(query))).toHaveLength(10)
+  })
+})
+
+describe('a closed index', () => {
+  const closed = (): ZgqIndex => {
+    const index = ZgqIndex.open(paths.l2)
+    index.search(query)
+    index.close()
+    return index
+  }
+
+  it('may be closed again', () => {
+    expect(() => { closed().close() }).not.toThrow()
+  })
+
+  it('throws ZGQ_CLOSED from search', () => {
+    expect(codeOf(() => closed().search(query))).toBe('ZGQ_CLOSED')
+  })
+
+  it('throws ZGQ_CLOSED from info', () => {
+    expect(codeOf(() => closed().info())).toBe('ZGQ_CLOSED')
+  })
+
+  it('is what Symbol.dispose leaves', () => {
+    const index = ZgqIndex.open(paths.l2)
+    index[Symbol.dispose]()
+    expect(codeOf(() => index.search(query))).toBe('ZGQ_CLOSED')
+  })
+
+  it('leaves another index over the same folder open', () => {
+    withIndex(paths.l2, (index) => {
+      closed()
+      expect(index.search(query)).toHaveLength(10)
+    })
+  })
+})
+
+describe('what this version does not have', () => {
+  it.each([
+    ['searchBatch', (index: ZgqIndex) => index.searchBatch(query)],
+    ['searchAsync', (index: ZgqIndex) => index.searchAsync(query)]
+  ])('%s rejects with ZGQ_UNSUPPORTED', async (_, call) => {
+    await expect(withIndex(paths.l2, call)).rejects.toMatchObject({ code: 'ZGQ_UNSUPPORTED' })
+  })
+})
