@@ -6,6 +6,7 @@ import { KernelMemory } from './kernels/kernel-memory.ts'
 import { loadKernel } from './kernels/load-kernel.ts'
 import { checkOptionNames, expectOneOf, expectWholeNumber } from './options.ts'
 import { defaultNprobe } from './search/default-nprobe.ts'
+import { findRow, type RowPlace } from './search/lookup.ts'
 import { checkQuery, checkRequest } from './search/request.ts'
 import { search, type SearchContext } from './search/search.ts'
 import { Workspace } from './search/workspace.ts'
@@ -78,6 +79,23 @@ export class ZgqIndex {
     const request = checkRequest(options, { count: meta.count, zoneCount: zones.length, defaultNprobe: defaultNprobe(zones.length) })
     const result = search(this.#parts.context, checkQuery(query, meta.dim, meta.metric), request)
     return request.explain ? result : result.hits
+  }
+
+  /** Tells whether the index has a vector with this id. Asks zone after zone: some milliseconds for a million vectors. Throws as `search` does for the files. */
+  has(id: number): boolean {
+    return this.#find(id) !== undefined
+  }
+
+  /** Returns a copy of the vector with this id (`dim` values, as the caller gave them), or undefined. Throws as `search` does for the files. */
+  get(id: number): Float32Array | undefined {
+    const place = this.#find(id)
+    return place === undefined ? undefined : this.#parts.context.files.readRow(place.zone, place.row)
+  }
+
+  #find(id: number): RowPlace | undefined {
+    this.#expectOpen()
+    expectWholeNumber('id', id, { least: 0 })
+    return findRow(this.#parts.snapshot.zones, this.#parts.context.files, id)
   }
 
   /** Searches many queries without blocking. Not in this version: rejects with ZGQ_UNSUPPORTED. */

@@ -6,6 +6,7 @@ import { setImmediate } from 'node:timers/promises'
 
 import { ZgqError } from '../errors.ts'
 import type { CatalogueZone } from '../format/catalogue.ts'
+import { decodeIds } from '../format/columns.ts'
 import { decodeDirectory, decodeFooter, directoryRecordBytes, FOOTER } from '../format/directory.ts'
 import { bytesEqual, CATALOGUE_NAME, checksum } from '../format/layout.ts'
 import { readCatalogue, type Snapshot } from '../storage/catalogue-reader.ts'
@@ -60,7 +61,7 @@ async function checkZones(snapshot: Snapshot, zoneFiles: ZoneFiles, options: Che
   let rows = 0
   for (const zone of zones) {
     zoneFiles.verifyZone(zone)
-    const ofZone = zoneFiles.readIds(zone)
+    const ofZone = decodeIds(zoneFiles.readIdWords(zone))
     expectAscending(ofZone, zone, snapshot)
     ids.set(ofZone, rows)
     rows += zone.rowCount

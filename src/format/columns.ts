@@ -148,9 +148,8 @@ export function encodeIds(ids: Float64Array): Uint8Array {
   return new Uint8Array(words.buffer)
 }
 
-/** Decodes u64 ids; one above 2^53 - 1 comes out as no safe integer. */
-export function decodeIds(bytes: Uint8Array): Float64Array {
-  const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4)
+/** Decodes u64 ids, two words each, low first; one above 2^53 - 1 comes out as no safe integer. */
+export function decodeIds(words: Uint32Array): Float64Array {
   return Float64Array.from({ length: words.length / 2 }, (_, i) => words[i * 2] + words[i * 2 + 1] * 2 ** 32)
 }
 

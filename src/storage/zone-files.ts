@@ -3,7 +3,7 @@
 
 import { ZgqError } from '../errors.ts'
 import type { CatalogueZone } from '../format/catalogue.ts'
-import { decodeColumns, decodeIds, verifyColumn, type ColumnsExpectation } from '../format/columns.ts'
+import { decodeColumns, verifyColumn, type ColumnsExpectation } from '../format/columns.ts'
 import { checksum, ELEMENT_BYTES, PAGE_BYTES, pageCount } from '../format/layout.ts'
 import type { Verify } from '../types.ts'
 import type { Snapshot } from './catalogue-reader.ts'
@@ -89,7 +89,7 @@ export class ZoneFiles {
   readRows(target: RowsTarget): void {
     const { zone, firstRow } = target
     const at = zone.zone * PLACES
-    if (this.#columnPlaces[at + IDS] === 0) this.#verifyColumns(zone)
+    this.#expectColumns(zone)
     this.#readSettled(zone, zone.columnsOffset + this.#columnPlaces[at + IDS] + firstRow * 8, target.ids)
     if (target.inverseNorms !== undefined) {
       this.#readSettled(zone, zone.columnsOffset + this.#columnPlaces[at + NORMS] + firstRow * 4, target.inverseNorms)
@@ -99,19 +99,32 @@ export class ZoneFiles {
 
   /** Verifies all of a zone without keeping anything. */
   verifyZone(zone: CatalogueZone): void {
-    if (this.#columnPlaces[zone.zone * PLACES] === 0) this.#verifyColumns(zone)
+    this.#expectColumns(zone)
     const piece = new Uint8Array(Math.min(VERIFY_BYTES, this.segmentBytes(zone)))
     for (let offset = 0; offset < this.segmentBytes(zone); offset += piece.byteLength) {
       this.#readSegment(zone, offset, piece.subarray(0, Math.min(piece.byteLength, this.segmentBytes(zone) - offset)))
     }
   }
 
-  /** Reads the verified ids of a zone. */
-  readIds(zone: CatalogueZone): Float64Array {
-    if (this.#columnPlaces[zone.zone * PLACES] === 0) this.#verifyColumns(zone)
-    const bytes = new Uint8Array(zone.rowCount * 8)
-    this.#readSettled(zone, zone.columnsOffset + this.#columnPlaces[zone.zone * PLACES + IDS], bytes)
-    return decodeIds(bytes)
+  /** Reads the verified ids of a zone as u64, two words each, low first. */
+  readIdWords(zone: CatalogueZone): Uint32Array {
+    this.#expectColumns(zone)
+    const words = new Uint32Array(zone.rowCount * 2)
+    this.#readSettled(zone, zone.columnsOffset + this.#columnPlaces[zone.zone * PLACES + IDS], new Uint8Array(words.buffer))
+    return words
+  }
+
+  /** Copies one verified row. */
+  readRow(zone: CatalogueZone, row: number): Float32Array {
+    this.#expectColumns(zone)
+    const values = new Float32Array(this.#snapshot.meta.dim)
+    this.#readSegment(zone, row * values.byteLength, new Uint8Array(values.buffer))
+    return values
+  }
+
+  /** Verifies the columns of a zone at their first use. */
+  #expectColumns(zone: CatalogueZone): void {
+    if (this.#columnPlaces[zone.zone * PLACES + IDS] === 0) this.#verifyColumns(zone)
   }
 
   /** Reads the whole columns extent and checks header and columns. */

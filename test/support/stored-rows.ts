@@ -26,7 +26,7 @@ export function readStored(folder: string): StoredZone[] {
       path: folder, offset: zone.columnsOffset, segment: zone.segment, rowCount: zone.rowCount, dim: meta.dim,
       hasInverseNorms: meta.metric === 'cosine', headerCrc: zone.columnsCrc
     })
-    const ids = decodeIds(columns.slice(layout.ids.offset, layout.ids.offset + layout.ids.byteLength))
+    const ids = decodeIds(new Uint32Array(columns.slice(layout.ids.offset, layout.ids.offset + layout.ids.byteLength).buffer))
     const rows = new Float32Array(Uint8Array.from(file.subarray(zone.segmentOffset, zone.segmentOffset + zone.rowCount * meta.dim * 4)).buffer)
     return { zone, ids: Array.from(ids), rows }
   })

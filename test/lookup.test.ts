@@ -1,0 +1,52 @@
+// Looking vectors up by id: get and has.
+
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+
+import { buildIndex } from '../src/build.ts'
+import { ZgqIndex } from '../src/index.ts'
+
+const DIM = 5
+const folder = mkdtempSync(join(tmpdir(), 'zgq-lookup-'))
+const ids = Array.from({ length: 200 }, (_, row) => (row % 2 === 0 ? row : row * 2 ** 34))
+const values = Float32Array.from({ length: ids.length * DIM }, (_, i) => Math.sin(i))
+let index: ZgqIndex
+
+beforeAll(async () => {
+  await buildIndex({ input: values, dim: DIM, ids, metric: 'cosine', zones: 8, output: join(folder, 'a.zgq') })
+  index = ZgqIndex.open(join(folder, 'a.zgq'))
+})
+afterAll(() => {
+  index.close()
+  rmSync(folder, { recursive: true })
+})
+
+describe('get', () => {
+  it('returns every vector as the caller gave it, also with ids above 2^32', () => {
+    ids.forEach((id, row) => { expect(index.get(id)).toEqual(values.slice(row * DIM, (row + 1) * DIM)) })
+  })
+
+  it('returns undefined for an id that is not there', () => {
+    expect(index.get(1)).toBeUndefined()
+    expect(index.get(Number.MAX_SAFE_INTEGER)).toBeUndefined()
+  })
+
+  it('returns a copy', () => {
+    index.get(0)?.fill(7)
+    expect(index.get(0)).toEqual(values.slice(0, DIM))
+  })
+})
+
+describe('has', () => {
+  it('tells the ids that are there from those that are not', () => {
+    expect(ids.every((id) => index.has(id))).toBe(true)
+    expect([1, 3, 201, 2 ** 34 + 1].some((id) => index.has(id))).toBe(false)
+  })
+
+  it.each([-1, 1.5, Number.NaN, 2 ** 53])('refuses %s as an id', (id) => {
+    expect(() => index.has(id)).toThrow(RangeError)
+  })
+})
