@@ -35,7 +35,8 @@ export function checkMemory(build: { count: number; dim: number; zones: number; 
 
 /** Throws ZGQ_IO if the disk cannot hold the index and the temporary files beside it. */
 export function checkFreeSpace(folder: string, data: { count: number; dim: number }): void {
-  const needed = data.count * (data.dim * 4 + 16) * 2
+  // The index, and as much again in runs that are removed as zones are written: a tenth more than once the data covers both.
+  const needed = Math.ceil(data.count * (data.dim * 4 + 32) * 1.1)
   const { bavail, bsize } = statfsSync(folder)
   if (bavail * bsize < needed) {
     throw new ZgqError('ZGQ_IO', `the build needs about ${Math.ceil(needed / MIB)} MB of free disk, found ${Math.floor((bavail * bsize) / MIB)} MB`, { path: folder })

@@ -1,6 +1,8 @@
 // Runs: the rows of a range of zones, together in a file, so that zones can be written one after the other from a part of the data at a time.
 // A run has two files: float32 rows, and keys of two float64 a row (zone, id), in the order of the input.
 
+import { rmSync } from 'node:fs'
+
 import { FileWriter } from '../storage/file-writer.ts'
 import { openRawRows } from './sources/spool.ts'
 import type { RowSource } from './sources/row-source.ts'
@@ -112,6 +114,11 @@ export class RunReader {
     this.#counts = counts
     this.#keys = new Float64Array(largest * 2)
     this.#values = new Float32Array(largestHeld * plan.dim)
+  }
+
+  /** Removes the files of a run that was written: the disk then holds the data little more than once. */
+  discard(run: number): void {
+    for (const path of [rowsPath(this.#plan, run), keysPath(this.#plan, run)]) rmSync(path, { force: true })
   }
 
   /** Opens run `run`; close its rows before the next is opened. */

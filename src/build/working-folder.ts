@@ -38,7 +38,7 @@ export class WorkingFolder {
       folder.#expectFree()
     } catch (error) {
       folder.discard()
-      throw error
+      throw wrapWriteError(error, folder.#output, 'prepare the output')
     }
     return folder
   }

@@ -45,6 +45,7 @@ export async function writeZones(memory: KernelMemory, plan: WritePlan): Promise
     } finally {
       run.rows.close()
     }
+    reader.discard(number)
   }
 }
 

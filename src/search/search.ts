@@ -24,9 +24,11 @@ export function search(context: SearchContext, query: Float32Array, request: Sea
   const { kernel } = workspace.memory
   const startedAt = nowMicros()
   files.resetCounters()
+  // Nobody asked for hits: there is nothing to probe, and a heap holds at least one.
+  const wantsHits = request.k > 0
   workspace.setQuery(query)
-  workspace.startHits(request.k)
-  const zones = request.k === 0 ? [] : probe(workspace, request.nprobe)
+  if (wantsHits) workspace.startHits(request.k)
+  const zones = wantsHits ? probe(workspace, request.nprobe) : []
   const probedAt = nowMicros()
 
   const missing = zones.filter((zone) => !cache.holds(zone))
@@ -45,7 +47,7 @@ export function search(context: SearchContext, query: Float32Array, request: Sea
     bytes += segmentBytes + zone.columnsByteLength
     pages += pageCount(segmentBytes) + pageCount(zone.columnsByteLength)
   }
-  const hits = request.k === 0 ? [] : takeHits(workspace, request.k)
+  const hits = wantsHits ? takeHits(workspace, request.k) : []
   return {
     hits,
     explain: {
