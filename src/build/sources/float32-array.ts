@@ -1,9 +1,8 @@
-// Sources over arrays already in memory, and the two checks that sources over files share with them.
+// Sources over arrays already in memory.
 // Whether values are finite is checked by the build, not here.
 
-import { ZgqError, type ZgqErrorPlace } from '../../errors.ts'
-import { MAX_DIM } from '../../format/layout.ts'
-import type { IdSource, RowSource } from './row-source.ts'
+import { ZgqError } from '../../errors.ts'
+import { checkDim, checkRange, type IdSource, type RowSource } from './row-source.ts'
 
 /**
  * Wraps vectors in memory (float32, count * dim, row-major) as a source; they are not copied.
@@ -52,16 +51,4 @@ export function arrayIdSource(ids: ArrayLike<number>, label = 'ids'): IdSource {
     }
   }
   return source
-}
-
-/** Throws ZGQ_DIMENSION if `dim` is not an integer from 1 to 65,536. */
-export function checkDim(dim: number, place: ZgqErrorPlace = {}): void {
-  if (Number.isInteger(dim) && dim >= 1 && dim <= MAX_DIM) return
-  throw new ZgqError('ZGQ_DIMENSION', `the vectors have ${dim} dimensions, expected 1 to ${MAX_DIM}`, place)
-}
-
-/** Throws RangeError if `firstRow` to `firstRow + rowCount` are not whole rows of the source: a mistake of the caller, never of the input. */
-export function checkRange(source: { readonly count: number; readonly label: string }, firstRow: number, rowCount: number): void {
-  if (Number.isInteger(firstRow) && Number.isInteger(rowCount) && firstRow >= 0 && firstRow + rowCount <= source.count) return
-  throw new RangeError(`${source.label}: cannot read ${rowCount} rows from row ${firstRow}, there are ${source.count}`)
 }

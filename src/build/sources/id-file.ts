@@ -4,9 +4,9 @@
 import { extname } from 'node:path'
 
 import { ZgqError } from '../../errors.ts'
-import { arrayIdSource, checkRange } from './float32-array.ts'
-import type { IdSource } from './row-source.ts'
-import { CHUNK_BYTES, InputFile, readNpyHeader } from './vector-file.ts'
+import { arrayIdSource } from './float32-array.ts'
+import { CHUNK_BYTES, InputFile, readNpyHeader } from './input-file.ts'
+import { checkRange, type IdSource } from './row-source.ts'
 
 interface IdType {
   readonly byteLength: number

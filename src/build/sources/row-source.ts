@@ -1,6 +1,9 @@
 // The seam between a build and where its vectors and ids come from: random access by row number.
 // What can only be read once (an async iterable) is spooled to a file first and then read through this seam.
 
+import { ZgqError, type ZgqErrorPlace } from '../../errors.ts'
+import { MAX_DIM } from '../../format/layout.ts'
+
 /** Vectors of one dimension, readable in any order, as often as wanted. */
 export interface RowSource {
   readonly dim: number
@@ -19,4 +22,16 @@ export interface IdSource {
   /** Reads the ids of rows `firstRow` up to `firstRow + target.length`, each a safe integer >= 0. */
   readIds(firstRow: number, target: Float64Array): void
   close(): void
+}
+
+/** Throws ZGQ_DIMENSION if `dim` is not an integer from 1 to 65,536. */
+export function checkDim(dim: number, place: ZgqErrorPlace = {}): void {
+  if (Number.isInteger(dim) && dim >= 1 && dim <= MAX_DIM) return
+  throw new ZgqError('ZGQ_DIMENSION', `the vectors have ${dim} dimensions, expected 1 to ${MAX_DIM}`, place)
+}
+
+/** Throws RangeError if `firstRow` to `firstRow + rowCount` are not whole rows of the source: a mistake of the caller, never of the input. */
+export function checkRange(source: { readonly count: number; readonly label: string }, firstRow: number, rowCount: number): void {
+  if (Number.isInteger(firstRow) && Number.isInteger(rowCount) && firstRow >= 0 && firstRow + rowCount <= source.count) return
+  throw new RangeError(`${source.label}: cannot read ${rowCount} rows from row ${firstRow}, there are ${source.count}`)
 }

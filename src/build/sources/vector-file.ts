@@ -1,17 +1,12 @@
 // Files of vectors as a RowSource: .fvecs .bvecs .ivecs, .fbin .u8bin .f16bin, .npy. Rows have a fixed stride, so any row is one positioned read.
-// Also the checked reads of an input file, which id-file.ts and ivecs-file.ts share. Hosts are little-endian, like the files.
+// Hosts are little-endian, like the files.
 
-import { closeSync, openSync, readSync, statSync, type Stats } from 'node:fs'
 import { extname } from 'node:path'
 
-import { wrapReadError, ZgqError } from '../../errors.ts'
-import { checkDim, checkRange } from './float32-array.ts'
+import { ZgqError } from '../../errors.ts'
 import { float16Table } from './float16.ts'
-import { NPY_HEADER_LIMIT, parseNpyHeader, type NpyHeader } from './npy.ts'
-import type { RowSource } from './row-source.ts'
-
-/** The largest single read, and the size of a source's buffer. */
-export const CHUNK_BYTES = 4 * 2 ** 20
+import { CHUNK_BYTES, InputFile, readNpyHeader, truncated } from './input-file.ts'
+import { checkDim, checkRange, type RowSource } from './row-source.ts'
 
 type ElementType = 'f4' | 'f2' | 'u1' | 'i4'
 
@@ -223,90 +218,4 @@ function npyLayout(file: InputFile): RowLayout {
   const layout: RowLayout = { dim, count, element, dataOffset, prefixBytes: 0, stride: dim * VALUE_BYTES[element] }
   file.checkByteLength(dataOffset + count * layout.stride)
   return layout
-}
-
-/** Reads and parses the header of a .npy file; throws ZGQ_BUILD_INPUT and ZGQ_TRUNCATED. */
-export function readNpyHeader(file: InputFile): NpyHeader {
-  const bytes = new Uint8Array(Math.min(NPY_HEADER_LIMIT, file.byteLength))
-  file.read(bytes, 0)
-  return parseNpyHeader(bytes, file.path)
-}
-
-function truncated(file: InputFile, expected: number): ZgqError {
-  return new ZgqError('ZGQ_TRUNCATED', `the file is too short: found ${file.byteLength} bytes, expected ${expected}`, { path: file.path, offset: file.byteLength })
-}
-
-/** A regular file open for positioned reads; every byte count is checked. */
-export class InputFile {
-  readonly path: string
-  readonly byteLength: number
-  #descriptor: number | undefined
-
-  private constructor(path: string, byteLength: number) {
-    this.path = path
-    this.byteLength = byteLength
-    this.#descriptor = openSync(path, 'r')
-  }
-
-  /** Opens a file for reading; throws ZGQ_NOT_FOUND, ZGQ_READ_ONLY and ZGQ_IO, and ZGQ_BUILD_INPUT for a directory or a device. */
-  static open(path: string): InputFile {
-    try {
-      const stats = statSync(path)
-      checkRegular(stats, path)
-      return new InputFile(path, stats.size)
-    } catch (error) {
-      throw wrapReadError(error, path, 'open the input')
-    }
-  }
-
-  /** Reads until `target` is full; throws ZGQ_TRUNCATED where the file ends first, ZGQ_IO, and ZGQ_CLOSED after `close`. */
-  read(target: Uint8Array, offset: number): void {
-    if (this.#descriptor === undefined) throw new ZgqError('ZGQ_CLOSED', 'the input was closed', { path: this.path })
-    for (let done = 0; done < target.byteLength; ) {
-      const length = Math.min(target.byteLength - done, CHUNK_BYTES)
-      const found = this.#readOnce(target.subarray(done, done + length), offset + done)
-      if (found === 0) {
-        const message = `the file ended during a read: found ${done} bytes, expected ${target.byteLength}`
-        throw new ZgqError('ZGQ_TRUNCATED', message, { path: this.path, offset: offset + done })
-      }
-      done += found
-    }
-  }
-
-  /** Reads the first bytes of the file; throws ZGQ_TRUNCATED if it has fewer. */
-  readHeader(byteLength: number): DataView {
-    if (this.byteLength < byteLength) throw truncated(this, byteLength)
-    const bytes = new Uint8Array(byteLength)
-    this.read(bytes, 0)
-    return new DataView(bytes.buffer)
-  }
-
-  /** Throws ZGQ_TRUNCATED if the file is shorter than its header says, ZGQ_BUILD_INPUT if it is longer. */
-  checkByteLength(expected: number): void {
-    if (this.byteLength < expected) throw truncated(this, expected)
-    if (this.byteLength === expected) return
-    const message = `the file is longer than its header says: found ${this.byteLength} bytes, expected ${expected}`
-    throw new ZgqError('ZGQ_BUILD_INPUT', message, { path: this.path, offset: expected })
-  }
-
-  /** Closes the file; a second call does nothing. */
-  close(): void {
-    const descriptor = this.#descriptor
-    this.#descriptor = undefined
-    if (descriptor !== undefined) closeSync(descriptor)
-  }
-
-  #readOnce(target: Uint8Array, position: number): number {
-    if (this.#descriptor === undefined) return 0
-    try {
-      return readSync(this.#descriptor, target, { position })
-    } catch (error) {
-      throw wrapReadError(error, this.path, 'read the input')
-    }
-  }
-}
-
-function checkRegular(stats: Stats, path: string): void {
-  if (stats.isDirectory()) throw new ZgqError('ZGQ_BUILD_INPUT', 'the input is a directory, expected a file', { path })
-  if (!stats.isFile()) throw new ZgqError('ZGQ_BUILD_INPUT', 'the input is not a regular file, and rows are read in any order', { path })
 }
