@@ -36,8 +36,6 @@ export interface ScanQuery {
   relative: number
   absolute: number
   heap: number
-  /** 16 bytes */
-  scratch: number
 }
 
 /** Rows against centroids, for `assign`. */

@@ -11,51 +11,28 @@ const FLOAT32_MAX = 3.4028234663852886e38
 
 type Sum = (f: Float32Array, a: number, b: number, dim: number) => number
 
-/** Float32 sum over 8 lanes; a and b are indices into f. */
-const l2Single: Sum = (f, a, b, dim) => {
-  const bulk = dim & ~7
-  const lanes = [0, 0, 0, 0, 0, 0, 0, 0]
+/** Adds `term` of each value to 16 lanes, as the WebAssembly kernels do with four accumulators, and returns their sum; float32 throughout. */
+function sumInLanes(dim: number, term: (i: number) => number): number {
+  const lanes = new Float32Array(16)
+  const steps = dim & ~15
+  const bulk = dim & ~3
   let i = 0
-  for (; i < bulk; i += 8) {
-    for (let lane = 0; lane < 8; lane++) {
-      const d = round(f[a + i + lane] - f[b + i + lane])
-      lanes[lane] = round(lanes[lane] + round(d * d))
-    }
-  }
-  if (dim & 4) {
-    for (let lane = 0; lane < 4; lane++) {
-      const d = round(f[a + i + lane] - f[b + i + lane])
-      lanes[lane] = round(lanes[lane] + round(d * d))
-    }
-    i += 4
-  }
-  let sum = sumEight(lanes)
-  for (; i < dim; i++) {
+  for (; i < steps; i++) lanes[i & 15] += term(i)
+  for (; i < bulk; i++) lanes[i & 3] += term(i)
+  const joined = [0, 1, 2, 3].map((lane) => round(round(lanes[lane] + lanes[lane + 4]) + round(lanes[lane + 8] + lanes[lane + 12])))
+  let sum = round(round(joined[0] + joined[1]) + round(joined[2] + joined[3]))
+  for (; i < dim; i++) sum = round(sum + term(i))
+  return sum
+}
+
+/** a and b are indices into f. */
+const l2Single: Sum = (f, a, b, dim) =>
+  sumInLanes(dim, (i) => {
     const d = round(f[a + i] - f[b + i])
-    sum = round(sum + round(d * d))
-  }
-  return sum
-}
+    return round(d * d)
+  })
 
-const productSingle: Sum = (f, a, b, dim) => {
-  const bulk = dim & ~7
-  const lanes = [0, 0, 0, 0, 0, 0, 0, 0]
-  let i = 0
-  for (; i < bulk; i += 8) {
-    for (let lane = 0; lane < 8; lane++) lanes[lane] = round(lanes[lane] + round(f[a + i + lane] * f[b + i + lane]))
-  }
-  if (dim & 4) {
-    for (let lane = 0; lane < 4; lane++) lanes[lane] = round(lanes[lane] + round(f[a + i + lane] * f[b + i + lane]))
-    i += 4
-  }
-  let sum = sumEight(lanes)
-  for (; i < dim; i++) sum = round(sum + round(f[a + i] * f[b + i]))
-  return sum
-}
-
-function sumEight(v: readonly number[]): number {
-  return round(round(round(v[0] + v[4]) + round(v[1] + v[5])) + round(round(v[2] + v[6]) + round(v[3] + v[7])))
-}
+const productSingle: Sum = (f, a, b, dim) => sumInLanes(dim, (i) => round(f[a + i] * f[b + i]))
 
 /** Float32 product over 4 lanes, as `assign` sums. */
 const productAssign: Sum = (f, a, b, dim) => {

@@ -55,7 +55,7 @@ export function createWasmKernel(): Kernel | undefined {
     scan(q, run) {
       return wasm.scan(
         q.metric, run.rows, run.ids, run.inverseNorms, run.mask, run.count, q.dim,
-        q.query, q.queryNorm2, q.relative, q.absolute, q.heap, q.scratch
+        q.query, q.queryNorm2, q.relative, q.absolute, q.heap
       )
     },
     assign(run) {

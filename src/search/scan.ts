@@ -14,11 +14,11 @@ const SAFE_NORM = 1e15
 /**
  * Sets by how much a float32 distance may be above the worst hit and still be looked at in double precision.
  * Bounds of summation after Higham, Accuracy and Stability of Numerical Algorithms, section 4.2: |error| <= n u / (1 - n u) * sum of |terms|,
- * with n the longest chain of roundings: dim / 8 additions in a lane, the joining of lanes, the tail, the terms themselves.
+ * with n the longest chain of roundings: dim / 16 additions in a lane, at most 3 more, the joining of lanes, the tail, the terms themselves: below 32.
  */
 export function setTolerance(workspace: Workspace, zone: CatalogueZone): void {
   const { metric, dim, scanQuery } = workspace
-  const chain = (dim / 8 + 32) * ROUNDING
+  const chain = (dim / 16 + 32) * ROUNDING
   const bound = chain / (1 - chain)
   scanQuery.relative = metric === 'l2' ? 2 * bound : 0
   scanQuery.absolute = 2 * (dim * UNDERFLOW + absoluteError(metric, bound, { zone, queryNorm: Math.sqrt(scanQuery.queryNorm2) }))

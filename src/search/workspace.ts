@@ -34,8 +34,7 @@ export class Workspace {
     this.zoneDistances = memory.allocate(zoneCount * ELEMENT_BYTES)
     this.zoneHeap = memory.allocate(heapByteLength(zoneCount))
     const query = memory.allocate(dim * ELEMENT_BYTES)
-    const scratch = memory.allocate(16)
-    this.scanQuery = { metric: KERNEL_METRICS[metric], dim, query, queryNorm2: 0, relative: 0, absolute: 0, heap: 0, scratch }
+    this.scanQuery = { metric: KERNEL_METRICS[metric], dim, query, queryNorm2: 0, relative: 0, absolute: 0, heap: 0 }
     const centroids = memory.float32At(this.centroids, zoneCount * dim)
     for (const zone of snapshot.zones) centroids.set(zone.centroid, zone.zone * dim)
   }

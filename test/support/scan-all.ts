@@ -33,7 +33,7 @@ export function scanAll(memory: KernelMemory, problem: Problem, options: ScanOpt
   }
   const scanQuery = {
     metric: KERNEL_METRICS[metric], dim: query.length, query: put(memory, query), queryNorm2: product(query, query),
-    relative, absolute, heap, scratch: memory.allocate(16)
+    relative, absolute, heap
   }
   memory.kernel.heapInit(heap, k)
   const confirmed = memory.kernel.scan(scanQuery, run)
