@@ -3,9 +3,10 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 
 import { buildIndex } from '../src/build.ts'
+import type { CatalogueZone } from '../src/format/catalogue.ts'
 import { createScalarKernel } from '../src/kernels/scalar-kernel.ts'
 import { readCatalogue } from '../src/storage/catalogue-reader.ts'
-import type { Hit, Metric } from '../src/types.ts'
+import type { Explain, Hit, Metric } from '../src/types.ts'
 import { ZgqIndex } from '../src/zgq-index.ts'
 import { bruteForce, rowOf, squaredDistance } from './support/brute-force.ts'
 import { makeIds, makeVectors, shuffled, type DataSetName } from './support/datasets.ts'
@@ -182,12 +183,12 @@ describe('hits do not depend on', () => {
 })
 
 describe('explain', () => {
-  const explainOn = (path: string, open: Parameters<typeof ZgqIndex.open>[1] = {}) => withIndex(path, (index) => {
-    const once = (): ReturnType<typeof search> => search()
-    const search = () => index.search(query, { nprobe: 3, explain: true }).explain
-    return { first: once(), second: once() }
+  /** Explains a search in an index just opened, and the same once more. */
+  const explainOn = (path: string, open: Parameters<typeof ZgqIndex.open>[1] = {}): { first: Explain; second: Explain } => withIndex(path, (index) => {
+    const search = (): Explain => index.search(query, { nprobe: 3, explain: true }).explain
+    return { first: search(), second: search() }
   }, open)
-  const zonesOf = (numbers: readonly number[], metric: Metric = 'l2') => {
+  const zonesOf = (numbers: readonly number[], metric: Metric = 'l2'): CatalogueZone[] => {
     const { zones } = readCatalogue(paths[metric])
     return numbers.map((number) => zones[number])
   }
@@ -208,7 +209,7 @@ describe('explain', () => {
     expect(explainOn(paths.l2).first.zones).toEqual(nearest.slice(0, 3).map(({ zone }) => zone))
   })
 
-  it('names only zones that the hits lie in', () => {
+  it('names the zones that all hits lie in', () => {
     withIndex(paths.l2, (index) => {
       const { hits, explain } = index.search(query, { nprobe: 2, k: COUNT, explain: true })
       expect(hits).toHaveLength(sum(zonesOf(explain.zones).map((zone) => zone.rowCount)))
@@ -271,6 +272,38 @@ describe('explain', () => {
   it('times every stage with a number that is not negative', () => {
     const { probeMicros, scanMicros, rerankMicros } = explainOn(paths.l2).first
     for (const micros of [probeMicros, scanMicros, rerankMicros]) expect(micros).toBeGreaterThanOrEqual(0)
+  })
+})
+
+describe('a vector is looked up by its id', () => {
+  it.each(METRICS)('with get: as it was given (%s)', (metric) => {
+    withIndex(paths[metric], (index) => {
+      const wrong = ids.filter((id, i) => index.get(id)?.join() !== rowOf(rows, DIM, i).join())
+      expect(wrong).toEqual([])
+    })
+  })
+
+  it('with has: there or not', () => {
+    const missing = [1, 2, 2 ** 40].filter((id) => !ids.includes(id))
+    expect(withIndex(paths.l2, (index) => [...ids.slice(0, 50), ...missing].map((id) => index.has(id)))).toEqual([...Array(50).fill(true), ...missing.map(() => false)])
+  })
+
+  it('with get: undefined where there is none', () => {
+    expect(withIndex(paths.l2, (index) => index.get(2 ** 50 + 1))).toBeUndefined()
+  })
+
+  it('with get: a copy that may be changed', () => {
+    withIndex(paths.l2, (index) => {
+      index.get(ids[5])?.fill(0)
+      expect(index.get(ids[5])).toEqual(rowOf(rows, DIM, 5))
+    })
+  })
+
+  it.each([['RangeError', -1, RangeError], ['RangeError', 1.5, RangeError], ['RangeError', 2 ** 53, RangeError], ['TypeError', '5', TypeError], ['TypeError', undefined, TypeError]])('throws %s for %s', (_, id, type) => {
+    withIndex(paths.l2, (index) => {
+      expect(() => Reflect.apply(index.get.bind(index), undefined, [id])).toThrow(type)
+      expect(() => Reflect.apply(index.has.bind(index), undefined, [id])).toThrow(type)
+    })
   })
 })
 
@@ -400,8 +433,10 @@ describe('a closed index', () => {
     expect(codeOf(() => closed().search(query))).toBe('ZGQ_CLOSED')
   })
 
-  it('throws ZGQ_CLOSED from info', () => {
-    expect(codeOf(() => closed().info())).toBe('ZGQ_CLOSED')
+  it.each([
+    ['info', (index: ZgqIndex) => index.info()], ['get', (index: ZgqIndex) => index.get(5)], ['has', (index: ZgqIndex) => index.has(5)]
+  ])('throws ZGQ_CLOSED from %s', (_, call) => {
+    expect(codeOf(() => call(closed()))).toBe('ZGQ_CLOSED')
   })
 
   it('is what Symbol.dispose leaves', () => {
@@ -419,9 +454,9 @@ describe('a closed index', () => {
 })
 
 describe('what this version does not have', () => {
-  it.each([
-    ['searchBatch', (index: ZgqIndex) => index.searchBatch(query)],
-    ['searchAsync', (index: ZgqIndex) => index.searchAsync(query)]
+  it.each<readonly [string, (index: ZgqIndex) => Promise<unknown>]>([
+    ['searchBatch', (index) => index.searchBatch(query)],
+    ['searchAsync', (index) => index.searchAsync(query)]
   ])('%s rejects with ZGQ_UNSUPPORTED', async (_, call) => {
     await expect(withIndex(paths.l2, call)).rejects.toMatchObject({ code: 'ZGQ_UNSUPPORTED' })
   })

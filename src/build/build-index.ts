@@ -108,9 +108,7 @@ async function build(context: BuildContext): Promise<BuildReport> {
     files: writer.files,
     zones: writer.zones
   })
-  const kept = [...writer.files.map((file) => file.name), CATALOGUE_NAME]
-  removeTemporaries(folder, kept)
-  const bytes = kept.reduce((sum, name) => sum + statSync(folder.file(name)).size, 0)
+  const bytes = removeTemporaries(folder, [...writer.files.map((file) => file.name), CATALOGUE_NAME])
   folder.publish()
   plan.onProgress({ stage: 'publish', done: 1, total: 1 })
   return { path: plan.output, count, dim, metric: plan.metric, zones: writer.zones.length, bits: 0, bytes, indexId: hex(indexId) }
@@ -152,11 +150,13 @@ function identify(inputDigest: Uint8Array, plan: BuildPlan): Uint8Array {
   return Uint8Array.from(hash.subarray(0, 16))
 }
 
-function removeTemporaries(folder: WorkingFolder, kept: readonly string[]): void {
+/** Leaves only the files of the index and the lock; returns the bytes of the former. */
+function removeTemporaries(folder: WorkingFolder, kept: readonly string[]): number {
   try {
     for (const name of readdirSync(folder.path)) {
       if (!kept.includes(name) && !folder.isLock(name)) rmSync(folder.file(name), { force: true })
     }
+    return kept.reduce((sum, name) => sum + statSync(folder.file(name)).size, 0)
   } catch (error) {
     throw wrapWriteError(error, folder.path, 'remove temporary files')
   }

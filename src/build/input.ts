@@ -43,10 +43,8 @@ async function openSources(plan: BuildPlan, file: (name: string) => string): Pro
     dim,
     rowsPath: file('input.rows'),
     idsPath: file('input.ids'),
-    onRows(rows) {
-      plan.signal?.throwIfAborted()
-      plan.onProgress({ stage: 'read', done: rows, total: 0 })
-    }
+    signal: plan.signal,
+    onRows: (rows) => { plan.onProgress({ stage: 'read', done: rows, total: 0 }) }
   })
 }
 

@@ -3,6 +3,7 @@
 
 import { rmSync } from 'node:fs'
 
+import { wrapWriteError } from '../errors.ts'
 import { FileWriter } from '../storage/file-writer.ts'
 import { openRawRows } from './sources/spool.ts'
 import type { RowSource } from './sources/row-source.ts'
@@ -118,7 +119,13 @@ export class RunReader {
 
   /** Removes the files of a run that was written: the disk then holds the data little more than once. */
   discard(run: number): void {
-    for (const path of [rowsPath(this.#plan, run), keysPath(this.#plan, run)]) rmSync(path, { force: true })
+    for (const path of [rowsPath(this.#plan, run), keysPath(this.#plan, run)]) {
+      try {
+        rmSync(path, { force: true })
+      } catch (error) {
+        throw wrapWriteError(error, path, 'remove a temporary file')
+      }
+    }
   }
 
   /** Opens run `run`; close its rows before the next is opened. */

@@ -1,14 +1,17 @@
 // The folder in which a build works, its lock, and the rename that publishes it (spec, section 10).
 
-import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
+import { threadId } from 'node:worker_threads'
 
 import { systemCode, wrapWriteError, ZgqError } from '../errors.ts'
-import { CATALOGUE_NAME } from '../format/layout.ts'
+import { readCatalogue } from '../storage/catalogue-reader.ts'
 import { syncFolder } from '../storage/file-writer.ts'
 
 const LOCK_NAME = 'lock.json'
+/** Between OUTPUT.building and the number of a process that is about to take or clear that place. */
+const FALSE_START = `-${hostname()}-`
 
 export class WorkingFolder {
   readonly path: string
@@ -80,7 +83,9 @@ export class WorkingFolder {
   #lock(): void {
     const parent = dirname(this.#output)
     if (!existsSync(parent)) throw new ZgqError('ZGQ_NOT_FOUND', 'the folder for the output does not exist; make it first', { path: parent })
-    const mine = mkdtempSync(`${this.path}-`)
+    this.#clearFalseStarts(parent)
+    const mine = `${this.path}${FALSE_START}${process.pid}-${threadId}`
+    mkdirSync(mine)
     try {
       writeFileSync(join(mine, LOCK_NAME), JSON.stringify({ pid: process.pid, host: hostname() }))
       for (let attempt = 0; ; attempt++) {
@@ -101,19 +106,33 @@ export class WorkingFolder {
 
   /** Removes the folder of a build that died; throws ZGQ_LOCKED if its process lives. */
   #clearDeadBuild(): void {
+    if (!existsSync(join(this.path, LOCK_NAME))) {
+      throw new ZgqError('ZGQ_EXISTS', `${basename(this.path)} exists and no build made it: move it away, or choose another output`, { path: this.path })
+    }
     const owner = readLock(join(this.path, LOCK_NAME))
     if (owner !== undefined && (owner.host !== hostname() || isAlive(owner.pid))) {
       throw new ZgqError('ZGQ_LOCKED', `process ${owner.pid} on ${owner.host} is building this index; wait for it, or remove the folder if that process is not a build`, { path: this.path })
     }
-    const dead = `${this.path}-dead-${process.pid}`
+    // Renamed first: of several builds that find it dead, one removes it.
+    const dead = `${this.path}${FALSE_START}${process.pid}-${threadId}-dead`
     renameSync(this.path, dead)
     rmSync(dead, { recursive: true, force: true })
+  }
+
+  /** Removes what builds of this host left that died while they took or cleared the place. */
+  #clearFalseStarts(parent: string): void {
+    const prefix = `${basename(this.path)}${FALSE_START}`
+    for (const name of readdirSync(parent)) {
+      const pid = name.startsWith(prefix) ? Number.parseInt(name.slice(prefix.length), 10) : Number.NaN
+      if (!Number.isNaN(pid) && pid !== process.pid && !isAlive(pid)) rmSync(join(parent, name), { recursive: true, force: true })
+    }
   }
 
   /** A crash between the renames left only the old index, under its temporary name: put it back. A crash after them left it behind: remove it. */
   #restoreReplaced(): void {
     const replaced = `${this.#output}.replaced`
     if (!existsSync(replaced)) return
+    expectIndex(replaced)
     if (existsSync(this.#output)) rmSync(replaced, { recursive: true, force: true })
     else renameSync(replaced, this.#output)
   }
@@ -121,9 +140,17 @@ export class WorkingFolder {
   #expectFree(): void {
     if (!existsSync(this.#output)) return
     if (!this.#force) throw new ZgqError('ZGQ_EXISTS', `${basename(this.#output)} exists; choose another output, or replace it with force (--force)`, { path: this.#output })
-    if (!statSync(this.#output).isDirectory() || !existsSync(join(this.#output, CATALOGUE_NAME))) {
-      throw new ZgqError('ZGQ_NOT_AN_INDEX', `${basename(this.#output)} exists and is not an index: it is not replaced`, { path: this.#output })
-    }
+    expectIndex(this.#output)
+  }
+}
+
+/** Throws ZGQ_NOT_AN_INDEX for what no build made; a damaged index passes. */
+function expectIndex(path: string): void {
+  try {
+    readCatalogue(path)
+  } catch (cause) {
+    if (!(cause instanceof ZgqError) || cause.code !== 'ZGQ_NOT_AN_INDEX') return
+    throw new ZgqError('ZGQ_NOT_AN_INDEX', `${basename(path)} exists and is not an index: it is not replaced; move it away, or choose another output`, { path, cause })
   }
 }
 
@@ -133,7 +160,7 @@ function readLock(path: string): { pid: number; host: string } | undefined {
     if (typeof lock !== 'object' || lock === null || !('pid' in lock) || !('host' in lock)) return undefined
     return typeof lock.pid === 'number' && typeof lock.host === 'string' ? { pid: lock.pid, host: lock.host } : undefined
   } catch {
-    return undefined // a folder without a readable lock belongs to nobody
+    return undefined // cut short by a crash: its process is gone
   }
 }
 

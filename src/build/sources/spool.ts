@@ -13,8 +13,10 @@ export interface SpoolTarget {
   readonly dim: number
   readonly rowsPath: string
   readonly idsPath: string
-  /** Called after each batch with the rows so far; may throw to stop. */
+  /** Called after each batch with the rows so far. */
   readonly onRows: (rows: number) => void
+  /** Ends the wait for the next batch, however long that takes. */
+  readonly signal: AbortSignal | undefined
 }
 
 /** Reads all batches; throws ZGQ_DIMENSION for a batch that is not whole rows, ZGQ_BUILD_INPUT for a batch of another shape, and what the iterable throws. */
@@ -24,14 +26,14 @@ export async function spoolBatches(batches: AsyncIterable<VectorBatch>, target: 
   let count = 0
   let haveIds: boolean | undefined
   try {
-    for await (const batch of batches) {
+    for await (const batch of untilAborted(batches, target.signal)) {
       const rows = checkBatch(batch, target.dim, count)
       if (haveIds !== undefined && haveIds !== (batch.ids !== undefined)) {
         throw new ZgqError('ZGQ_BUILD_INPUT', `the batch at row ${count} ${haveIds ? 'has no ids' : 'has ids'}, unlike the batches before it`)
       }
       haveIds = batch.ids !== undefined
       rowsFile.write(new Uint8Array(batch.vectors.buffer, batch.vectors.byteOffset, batch.vectors.byteLength))
-      if (batch.ids !== undefined) idsFile.write(new Uint8Array(Float64Array.from(batch.ids).buffer))
+      if (batch.ids !== undefined) idsFile.write(new Uint8Array(checkIds(batch.ids, count).buffer))
       count += rows
       target.onRows(count)
     }
@@ -44,6 +46,43 @@ export async function spoolBatches(batches: AsyncIterable<VectorBatch>, target: 
   if (count === 0) throw new ZgqError('ZGQ_BUILD_INPUT', 'the input has no vectors')
   const rows = openRawRows(target.rowsPath, { dim: target.dim, count, label: 'batches' })
   return { rows, ids: haveIds === true ? openRawIds(target.idsPath, count) : undefined }
+}
+
+/** Passes batches on; rejects with the signal's reason as soon as it is aborted, even in the middle of a wait. */
+async function* untilAborted<T>(batches: AsyncIterable<T>, signal: AbortSignal | undefined): AsyncGenerator<T> {
+  const iterator = batches[Symbol.asyncIterator]()
+  let isDone = false
+  let stop: (() => void) | undefined
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => { reject(signal?.reason) }
+    signal?.addEventListener('abort', stop, { once: true })
+  })
+  aborted.catch(() => undefined) // it may be rejected when nobody waits for it
+  try {
+    for (;;) {
+      signal?.throwIfAborted()
+      const next = await Promise.race([iterator.next(), aborted])
+      isDone = next.done === true
+      if (next.done === true) return
+      yield next.value
+    }
+  } finally {
+    if (stop !== undefined) signal?.removeEventListener('abort', stop)
+    // Not awaited: an iterable that never answers must not hold the build.
+    if (!isDone) iterator.return?.().catch(() => undefined)
+  }
+}
+
+function checkIds(ids: ArrayLike<number>, firstRow: number): Float64Array {
+  const checked = new Float64Array(ids.length)
+  for (let i = 0; i < ids.length; i++) {
+    const id: unknown = ids[i]
+    if (typeof id !== 'number' || !Number.isSafeInteger(id) || id < 0) {
+      throw new ZgqError('ZGQ_BUILD_INPUT', `the id of row ${firstRow + i} is ${String(id)}, expected a safe integer >= 0`)
+    }
+    checked[i] = id
+  }
+  return checked
 }
 
 function checkBatch(batch: unknown, dim: number, firstRow: number): number {

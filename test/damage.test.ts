@@ -1,0 +1,551 @@
+// A damaged index gives the right answer or a ZgqError: never another exception, a crash, a hang or a wrong answer.
+
+import { execFileSync } from 'node:child_process'
+import { chmodSync, copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { crc32 } from 'node:zlib'
+import Sqlite from 'better-sqlite3'
+import { afterEach, beforeAll, describe, expect, it } from 'vitest'
+
+import { buildIndex } from '../src/build.ts'
+import { checkIndex } from '../src/check.ts'
+import { HEADER } from '../src/format/header.ts'
+import { CATALOGUE_NAME, PAGE_BYTES } from '../src/format/layout.ts'
+import { ZgqIndex } from '../src/zgq-index.ts'
+import { makeVectors } from './support/datasets.ts'
+import { codeOf } from './support/errors.ts'
+import { forged } from './support/format-samples.ts'
+import {
+  bytesOf, changeCatalogue, dataFileOf, describeError, forgeCatalogue, isSafe, outcomeOf, regionsOf, replaceFile, restoreAll, specimenOf, withBytes, type Region, type Specimen
+} from './support/index-damage.ts'
+import { randomFrom } from './support/random.ts'
+import { ROOT } from './support/sources.ts'
+import { fileDigests } from './support/stored-rows.ts'
+import { useTempFolder } from './support/temp-folder.ts'
+
+const temp = useTempFolder('damage')
+const SEED = 31
+const DIM = 8
+const COUNT = 300
+const MAPPINGS = ['mmap', 'pread'] as const
+const METRICS = ['l2', 'cosine'] as const
+
+async function build(metric: (typeof METRICS)[number], seed: number): Promise<Specimen> {
+  const folder = temp.fresh(metric)
+  await buildIndex({ input: makeVectors('clustered', { count: COUNT, dim: DIM }, SEED), dim: DIM, metric, zones: 6, seed, output: folder })
+  return specimenOf(folder, [0, 1, 2].map((i) => makeVectors('clustered', { count: 1, dim: DIM }, SEED + 1 + i)))
+}
+
+/** Builds with other seeds until the data file has the same length: only then is it for its header to tell them apart. */
+async function buildOfOneLength(metric: (typeof METRICS)[number], byteLength: number): Promise<Specimen> {
+  for (let seed = 2; seed < 30; seed++) {
+    const other = await build(metric, seed)
+    if (bytesOf(other, dataFileOf(other)).byteLength === byteLength) return other
+  }
+  throw new Error('no seed gives a data file of the same length')
+}
+
+const specimens = new Map<string, Specimen>()
+beforeAll(async () => {
+  for (const metric of METRICS) specimens.set(metric, await build(metric, 1))
+})
+afterEach(() => {
+  for (const specimen of specimens.values()) restoreAll(specimen)
+})
+
+function specimenWith(metric: string): Specimen {
+  const specimen = specimens.get(metric)
+  if (specimen === undefined) throw new Error(`nothing was built for ${metric}`)
+  return specimen
+}
+
+async function outcomeOfCheck(folder: string): Promise<string> {
+  return checkIndex(folder).then(() => 'right', describeError)
+}
+
+/** A bit turned over in most cases, several in others; never the byte as it was. */
+function damagedByte(byte: number, random: () => number): Uint8Array {
+  const mask = random() < 0.7 ? 1 << Math.floor(random() * 8) : 1 + Math.floor(random() * 255)
+  return Uint8Array.of(byte ^ mask)
+}
+
+/** How many bytes lie between two that are damaged, by region; headers and columns change answers in more ways than rows. */
+const STRIDES: Record<(typeof METRICS)[number], Record<Region, number> & { catalogue: number }> = {
+  l2: { header: 1, columns: 1, directory: 1, footer: 1, segment: 23, padding: 101, catalogue: 1 },
+  cosine: { header: 7, columns: 3, directory: 5, footer: 3, segment: 41, padding: 307, catalogue: 11 }
+}
+/** Bytes of the header page that hold fields; the zeros behind them are damaged at a wider stride. */
+const HEADER_FIELD_BYTES = 112
+
+function chosenOffsets(regions: readonly Region[], strides: Record<Region, number>): number[] {
+  const seen: Partial<Record<Region, number>> = {}
+  return Array.from(regions.keys()).filter((offset) => {
+    const region = regions[offset]
+    const number = seen[region] ?? 0
+    seen[region] = number + 1
+    const isZeros = region === 'header' && offset >= HEADER_FIELD_BYTES && offset < PAGE_BYTES - 4
+    return number % (isZeros ? 29 : strides[region]) === 0
+  })
+}
+
+describe.each(METRICS)(`bits turned over in an index (%s, seed ${SEED})`, (metric) => {
+  it('in the data file: an error where a search reads them, else the right answer', () => {
+    const specimen = specimenWith(metric)
+    const name = dataFileOf(specimen)
+    const regions = regionsOf(specimen)
+    const random = randomFrom(SEED)
+    const wrong: unknown[] = []
+    for (const offset of chosenOffsets(regions, STRIDES[metric])) {
+      const bytes = damagedByte(bytesOf(specimen, name)[offset], random)
+      const mapping = MAPPINGS[Math.floor(random() * 2)]
+      const outcome = withBytes(specimen, { name, offset, bytes }, () => outcomeOf(specimen, { mapping }))
+      const isRead = regions[offset] === 'header' || regions[offset] === 'segment' || regions[offset] === 'columns'
+      if (!isSafe(outcome) || (outcome === 'right') === isRead) wrong.push({ offset, region: regions[offset], byte: bytes[0], mapping, outcome })
+    }
+    expect(wrong).toEqual([])
+  })
+
+  it('in the data file: rejected by a check, unless they are padding', async () => {
+    const specimen = specimenWith(metric)
+    const name = dataFileOf(specimen)
+    const regions = regionsOf(specimen)
+    const random = randomFrom(SEED + 1)
+    const wrong: unknown[] = []
+    for (const offset of chosenOffsets(regions, STRIDES[metric])) {
+      const bytes = damagedByte(bytesOf(specimen, name)[offset], random)
+      const outcome = await withBytes(specimen, { name, offset, bytes }, () => outcomeOfCheck(specimen.folder))
+      if (!isSafe(outcome) || (outcome === 'right') !== (regions[offset] === 'padding')) wrong.push({ offset, region: regions[offset], byte: bytes[0], outcome })
+    }
+    expect(wrong).toEqual([])
+  })
+
+  it('in the data file, not verified: nothing but a ZgqError is thrown', () => {
+    const specimen = specimenWith(metric)
+    const name = dataFileOf(specimen)
+    const regions = regionsOf(specimen)
+    const random = randomFrom(SEED + 2)
+    const wrong: unknown[] = []
+    for (const offset of chosenOffsets(regions, { ...STRIDES.cosine, columns: 5, segment: 101 })) {
+      const bytes = damagedByte(bytesOf(specimen, name)[offset], random)
+      const mapping = MAPPINGS[Math.floor(random() * 2)]
+      const outcome = withBytes(specimen, { name, offset, bytes }, () => outcomeOf(specimen, { mapping, verify: 'none' }))
+      if (!isSafe(outcome) && outcome !== 'wrong') wrong.push({ offset, region: regions[offset], byte: bytes[0], mapping, outcome })
+    }
+    expect(wrong).toEqual([])
+  })
+
+  it('in the catalogue: the right answer or an error', () => {
+    const specimen = specimenWith(metric)
+    const bytes = bytesOf(specimen, CATALOGUE_NAME)
+    const random = randomFrom(SEED + 3)
+    const wrong: unknown[] = []
+    for (let offset = 0; offset < bytes.byteLength; offset += STRIDES[metric].catalogue) {
+      const damaged = damagedByte(bytes[offset], random)
+      const mapping = MAPPINGS[Math.floor(random() * 2)]
+      const outcome = withBytes(specimen, { name: CATALOGUE_NAME, offset, bytes: damaged }, () => outcomeOf(specimen, { mapping }))
+      if (!isSafe(outcome)) wrong.push({ offset, byte: damaged[0], mapping, outcome })
+    }
+    expect(wrong).toEqual([])
+    expect(readdirSync(specimen.folder)).toEqual(Array.from(specimen.files.keys()))
+  })
+})
+
+describe.each(METRICS)('a file of an index (%s)', (metric) => {
+  const lengthsBelow = (byteLength: number): number[] =>
+    Array.from({ length: Math.ceil(byteLength / 512) }, (_, i) => i * 512).flatMap((length) => (length % PAGE_BYTES === 0 ? [length, length + 1, length - 1] : [length]))
+      .concat(byteLength - 1).filter((length) => length >= 0 && length < byteLength)
+
+  it.each(MAPPINGS)('that is cut short gives ZGQ_TRUNCATED: the data file, at any length (%s)', (mapping) => {
+    const specimen = specimenWith(metric)
+    const name = dataFileOf(specimen)
+    const whole = bytesOf(specimen, name)
+    const outcomes = lengthsBelow(whole.byteLength).map((length) => {
+      replaceFile(specimen, name, whole.subarray(0, length))
+      return { length, outcome: outcomeOf(specimen, { mapping }) }
+    })
+    expect(outcomes.filter(({ outcome }) => outcome !== 'ZGQ_TRUNCATED')).toEqual([])
+  })
+
+  it('that is cut short gives the right answer or an error: the catalogue, at any length', () => {
+    const specimen = specimenWith(metric)
+    const whole = bytesOf(specimen, CATALOGUE_NAME)
+    const outcomes = lengthsBelow(whole.byteLength).map((length) => {
+      replaceFile(specimen, CATALOGUE_NAME, whole.subarray(0, length))
+      return { length, outcome: outcomeOf(specimen, {}) }
+    })
+    expect(outcomes.filter(({ outcome }) => !isSafe(outcome))).toEqual([])
+  })
+
+  it.each([1, 100, PAGE_BYTES, 10 * PAGE_BYTES])('that has grown by %d bytes gives ZGQ_CORRUPT: the data file', (more) => {
+    const specimen = specimenWith(metric)
+    const name = dataFileOf(specimen)
+    replaceFile(specimen, name, Buffer.concat([bytesOf(specimen, name), Buffer.alloc(more)]))
+    expect(MAPPINGS.map((mapping) => outcomeOf(specimen, { mapping }))).toEqual(['ZGQ_CORRUPT', 'ZGQ_CORRUPT'])
+  })
+
+  it.each([1, 100, PAGE_BYTES])('that has grown by %d bytes gives the right answer or an error: the catalogue', (more) => {
+    const specimen = specimenWith(metric)
+    replaceFile(specimen, CATALOGUE_NAME, Buffer.concat([bytesOf(specimen, CATALOGUE_NAME), Buffer.alloc(more, 7)]))
+    expect(outcomeOf(specimen, {})).toSatisfy(isSafe)
+  })
+
+  it('with a page of zeros gives the right answer or an error', () => {
+    const specimen = specimenWith(metric)
+    const outcomes = Array.from(specimen.files).flatMap(([name, { byteLength }]) =>
+      Array.from({ length: byteLength / PAGE_BYTES }, (_, page) =>
+        MAPPINGS.map((mapping) => ({
+          name, page, mapping,
+          outcome: withBytes(specimen, { name, offset: page * PAGE_BYTES, bytes: new Uint8Array(PAGE_BYTES) }, () => outcomeOf(specimen, { mapping }))
+        })))).flat()
+    expect(outcomes.filter(({ outcome }) => !isSafe(outcome))).toEqual([])
+  })
+
+  it('with two pages exchanged gives the right answer or an error', () => {
+    const specimen = specimenWith(metric)
+    const outcomes = Array.from(specimen.files).flatMap(([name, bytes]) => {
+      const page = (number: number): Buffer => bytes.subarray(number * PAGE_BYTES, (number + 1) * PAGE_BYTES)
+      const numbers = Array.from({ length: bytes.byteLength / PAGE_BYTES }, (_, i) => i)
+      return numbers.flatMap((a) => numbers.filter((b) => b > a).map((b) => {
+        const mapping = MAPPINGS[(a + b) % 2]
+        const outcome = withBytes(specimen, { name, offset: a * PAGE_BYTES, bytes: page(b) }, () =>
+          withBytes(specimen, { name, offset: b * PAGE_BYTES, bytes: page(a) }, () => outcomeOf(specimen, { mapping })))
+        return { name, a, b, mapping, outcome }
+      }))
+    })
+    expect(outcomes.filter(({ outcome }) => !isSafe(outcome))).toEqual([])
+  })
+
+  it(`with a stretch of random bytes gives the right answer or an error (seed ${SEED})`, () => {
+    const specimen = specimenWith(metric)
+    const names = Array.from(specimen.files.keys())
+    const random = randomFrom(SEED)
+    const outcomes = Array.from({ length: 400 }, (_, i) => {
+      const name = names[i % 2]
+      const offset = Math.floor(random() * bytesOf(specimen, name).byteLength)
+      const length = Math.min(1 + Math.floor(random() ** 3 * 2000), bytesOf(specimen, name).byteLength - offset)
+      const bytes = Uint8Array.from({ length }, () => random() * 256)
+      return { name, offset, length, outcome: withBytes(specimen, { name, offset, bytes }, () => outcomeOf(specimen, { mapping: MAPPINGS[(i >> 1) % 2] })) }
+    })
+    expect(outcomes.filter(({ outcome }) => !isSafe(outcome))).toEqual([])
+  })
+
+  it('of random bytes gives an error', () => {
+    const specimen = specimenWith(metric)
+    const random = randomFrom(SEED)
+    const outcomes = Array.from(specimen.files).map(([name, bytes]) => {
+      replaceFile(specimen, name, Uint8Array.from(bytes, () => random() * 256))
+      const outcome = outcomeOf(specimen, {})
+      restoreAll(specimen)
+      return outcome
+    })
+    expect(outcomes).toEqual(['ZGQ_NOT_AN_INDEX', 'ZGQ_CORRUPT'])
+  })
+
+  it.each([[CATALOGUE_NAME, 'ZGQ_NOT_AN_INDEX'], ['the data file', 'ZGQ_CORRUPT']])('that is missing gives an error: %s (%s)', async (name, code) => {
+    const specimen = specimenWith(metric)
+    unlinkSync(join(specimen.folder, name === CATALOGUE_NAME ? name : dataFileOf(specimen)))
+    expect([...MAPPINGS.map((mapping) => outcomeOf(specimen, { mapping })), await outcomeOfCheck(specimen.folder)]).toEqual([code, code, code])
+  })
+
+  it.each([CATALOGUE_NAME, 'the data file'])('of another build of the same vectors gives ZGQ_MISMATCH: %s', async (name) => {
+    const specimen = specimenWith(metric)
+    const other = await buildOfOneLength(metric, bytesOf(specimen, dataFileOf(specimen)).byteLength)
+    const file = name === CATALOGUE_NAME ? name : dataFileOf(specimen)
+    copyFileSync(join(other.folder, file), join(specimen.folder, file))
+    expect([...MAPPINGS.map((mapping) => outcomeOf(specimen, { mapping })), await outcomeOfCheck(specimen.folder)]).toEqual(Array(3).fill('ZGQ_MISMATCH'))
+  })
+
+  it.each([CATALOGUE_NAME, 'the data file'])('of another build under another metric gives an error: %s', async (name) => {
+    const specimen = specimenWith(metric)
+    const other = await build(metric === 'l2' ? 'cosine' : 'l2', 1)
+    const file = name === CATALOGUE_NAME ? name : dataFileOf(specimen)
+    copyFileSync(join(other.folder, file), join(specimen.folder, file))
+    expect(outcomeOf(specimen, {})).toMatch(/^ZGQ_(MISMATCH|TRUNCATED|CORRUPT)$/)
+  })
+})
+
+describe('verify: open', () => {
+  it('finds a damaged row before the first search', () => {
+    const specimen = specimenWith('l2')
+    const change = { name: dataFileOf(specimen), offset: PAGE_BYTES + 100, bytes: Uint8Array.of(77) }
+    expect(withBytes(specimen, change, () => codeOf(() => ZgqIndex.open(specimen.folder, { verify: 'open' })))).toBe('ZGQ_CORRUPT')
+  })
+})
+
+describe('a search that meets damage', () => {
+  const damageZone = (specimen: Specimen): { name: string; offset: number; bytes: Uint8Array } => ({ name: dataFileOf(specimen), offset: PAGE_BYTES + 100, bytes: Uint8Array.of(77) })
+
+  it('says in which file and where', () => {
+    const specimen = specimenWith('l2')
+    const name = dataFileOf(specimen)
+    const index = ZgqIndex.open(specimen.folder)
+    const work = (): unknown => {
+      try {
+        return index.search(specimen.queries[0], { exact: true })
+      } catch (error) {
+        return error
+      } finally {
+        index.close()
+      }
+    }
+    expect(withBytes(specimen, damageZone(specimen), work)).toMatchObject({ code: 'ZGQ_CORRUPT', path: join(specimen.folder, name), offset: PAGE_BYTES })
+  })
+
+  it.each(MAPPINGS)('fails again when it is repeated, and answers when the damage is mended (%s)', (mapping) => {
+    const specimen = specimenWith('l2')
+    const index = ZgqIndex.open(specimen.folder, { mapping })
+    const search = (): unknown => index.search(specimen.queries[0], { exact: true, k: 20 })
+    try {
+      withBytes(specimen, damageZone(specimen), () => { expect([codeOf(search), codeOf(search)]).toEqual(['ZGQ_CORRUPT', 'ZGQ_CORRUPT']) })
+      expect(JSON.stringify(search())).toBe(JSON.stringify(JSON.parse(specimen.answers)[0]))
+    } finally {
+      index.close()
+    }
+  })
+
+  it.each(MAPPINGS)('leaves zones without damage searchable (%s)', (mapping) => {
+    const specimen = specimenWith('l2')
+    const index = ZgqIndex.open(specimen.folder, { mapping })
+    try {
+      const outcomes = withBytes(specimen, damageZone(specimen), () => Array.from({ length: 30 }, (_, i) => {
+        try {
+          return index.search(makeVectors('clustered', { count: 1, dim: DIM }, i), { nprobe: 1 }).length
+        } catch (error) {
+          return describeError(error)
+        }
+      }))
+      expect(new Set(outcomes)).toEqual(new Set([10, 'ZGQ_CORRUPT']))
+    } finally {
+      index.close()
+    }
+  })
+})
+
+describe('rows of the catalogue that were changed without their checksums', () => {
+  it.each([
+    'DELETE FROM zones WHERE zone = 3', 'DELETE FROM zones WHERE zone = 5', 'DELETE FROM zones', 'UPDATE zones SET row_count = row_count - 1 WHERE zone = 2', 'UPDATE zones SET radius = radius + 1',
+    'UPDATE zones SET centroid = zeroblob(32) WHERE zone = 0', 'UPDATE zones SET centroid = x\'00\' WHERE zone = 0', 'UPDATE zones SET zone = 77 WHERE zone = 0', 'UPDATE zones SET segment = \'seven\' WHERE zone = 0',
+    'UPDATE zones SET segment_offset = -4096 WHERE zone = 1', 'UPDATE zones SET segment_offset = 9223372036854775807 WHERE zone = 1', 'UPDATE zones SET centroid = \'text\' WHERE zone = 0', 'UPDATE zones SET crc = 0',
+    'UPDATE files SET name = \'../elsewhere.zgq\'', 'UPDATE files SET byte_length = byte_length + 1', 'UPDATE files SET kind = \'codes\'', 'DELETE FROM files', 'UPDATE files SET file = 1',
+    'DELETE FROM meta', 'DELETE FROM meta WHERE key = \'index\'', 'UPDATE meta SET value = x\'c0\' WHERE key = \'index\'', 'UPDATE meta SET value = \'text\'', 'UPDATE meta SET key = \'other\' WHERE key = \'index\'',
+    'DROP TABLE zones', 'DROP TABLE meta', 'DROP TABLE files', 'ALTER TABLE zones RENAME COLUMN radius TO reach', 'DROP TABLE files; CREATE VIEW files AS SELECT 1 AS file'
+  ])('give ZGQ_CORRUPT: %s', async (statement) => {
+    const specimen = specimenWith('l2')
+    changeCatalogue(specimen.folder, statement)
+    expect([outcomeOf(specimen, {}), await outcomeOfCheck(specimen.folder)]).toEqual(['ZGQ_CORRUPT', 'ZGQ_CORRUPT'])
+  })
+
+  it('that a reader needs not may be there: a key of meta that it does not know', () => {
+    const specimen = specimenWith('l2')
+    changeCatalogue(specimen.folder, `INSERT INTO meta VALUES ('newer', x'c0', ${metaCrc('newer', Uint8Array.of(0xc0))})`)
+    expect(outcomeOf(specimen, {})).toBe('right')
+  })
+})
+
+/** Section 7 of the spec, "Row CRC", by hand. */
+function metaCrc(key: string, value: Uint8Array): number {
+  const text = Buffer.from(key)
+  const length = (byteLength: number): Buffer => Buffer.from(Uint32Array.of(byteLength).buffer)
+  return crc32(Buffer.concat([length(text.byteLength), text, length(value.byteLength), value]))
+}
+
+describe('a catalogue whose checksums fit, but not what it says', () => {
+  it('gives the right answer if nothing was changed but the checksums made again', () => {
+    const specimen = specimenWith('l2')
+    forgeCatalogue(specimen.folder, {})
+    expect(outcomeOf(specimen, {})).toBe('right')
+  })
+
+  it.each([
+    ['a segment beyond the file', {}, 'UPDATE zones SET segment_offset = 1048576 WHERE zone = 1'],
+    ['a segment off its page', {}, 'UPDATE zones SET segment_offset = segment_offset + 4 WHERE zone = 1'],
+    ['a segment over the header', {}, 'UPDATE zones SET segment_offset = 0 WHERE zone = 1'],
+    ['a zone of no rows', {}, 'UPDATE zones SET row_count = 0 WHERE zone = 1'],
+    ['a zone of very many rows', {}, 'UPDATE zones SET row_count = 1099511627776 WHERE zone = 1'],
+    ['columns beyond the file', {}, 'UPDATE zones SET columns_byte_length = 1048576 WHERE zone = 1'],
+    ['columns of no length', {}, 'UPDATE zones SET columns_byte_length = 0 WHERE zone = 1'],
+    ['columns cut short', {}, 'UPDATE zones SET columns_byte_length = 100 WHERE zone = 1'],
+    ['columns of another zone', {}, 'UPDATE zones SET columns_offset = (SELECT columns_offset FROM zones WHERE zone = 2) WHERE zone = 1'],
+    ['a zone in a file that is not listed', {}, 'UPDATE zones SET file = 3 WHERE zone = 1'],
+    ['a row moved from zone to zone', {}, 'UPDATE zones SET row_count = row_count + iif(zone = 1, 1, -1) WHERE zone IN (1, 2)'],
+    ['zones that leave out a number', {}, 'UPDATE zones SET zone = 17 WHERE zone = 5'],
+    ['a longer file', {}, 'UPDATE files SET byte_length = byte_length - 4096'],
+    ['another count', { count: COUNT + 1 }, ''],
+    ['another count of zones', { zoneCount: 5 }, ''],
+    ['another count of files', { fileCount: 2 }, ''],
+    ['no dimensions', { dim: 0 }, ''],
+    ['a metric that is not known', { metric: 'hamming' }, ''],
+    ['an index id of 15 bytes', { indexId: new Uint8Array(15) }, ''],
+    ['a count that is text', { count: '300' }, '']
+  ])('gives ZGQ_CORRUPT: %s', (_, meta, statement) => {
+    const specimen = specimenWith('l2')
+    forgeCatalogue(specimen.folder, meta, statement)
+    expect(MAPPINGS.map((mapping) => outcomeOf(specimen, { mapping }))).toEqual(['ZGQ_CORRUPT', 'ZGQ_CORRUPT'])
+  })
+
+  it.each([
+    ['another index id', { indexId: new Uint8Array(16) }], ['another generation', { generation: 2 }], ['another metric', { metric: 'ip' }]
+  ])('gives ZGQ_MISMATCH: %s', (_, meta) => {
+    const specimen = specimenWith('l2')
+    forgeCatalogue(specimen.folder, meta)
+    expect(outcomeOf(specimen, {})).toBe('ZGQ_MISMATCH')
+  })
+})
+
+describe('an index of a newer format gives ZGQ_UNSUPPORTED', () => {
+  it.each([
+    ['version', { version: 1 }], ['reader features', { readerFeatures: 1 }], ['element type', { elementType: 'float16' }], ['bits', { bits: 2 }]
+  ])('by the %s of its catalogue', (_, meta) => {
+    const specimen = specimenWith('l2')
+    forgeCatalogue(specimen.folder, meta)
+    expect(outcomeOf(specimen, {})).toBe('ZGQ_UNSUPPORTED')
+  })
+
+  it('by the user_version of its catalogue', async () => {
+    const specimen = specimenWith('l2')
+    changeCatalogue(specimen.folder, 'PRAGMA user_version = 1')
+    expect([outcomeOf(specimen, {}), await outcomeOfCheck(specimen.folder)]).toEqual(['ZGQ_UNSUPPORTED', 'ZGQ_UNSUPPORTED'])
+  })
+
+  it('by the user_version of its catalogue, whatever else that holds', () => {
+    const specimen = specimenWith('l2')
+    changeCatalogue(specimen.folder, 'PRAGMA user_version = 7', 'DROP TABLE zones', 'DROP TABLE meta')
+    expect(outcomeOf(specimen, {})).toBe('ZGQ_UNSUPPORTED')
+  })
+
+  it.each([['version', 1n], ['readerFeatures', 1n], ['elementType', 2n], ['alignment', 16_384n]] as const)('by the %s of a header', (field, value) => {
+    const specimen = specimenWith('l2')
+    const name = dataFileOf(specimen)
+    const header = forged(Uint8Array.from(bytesOf(specimen, name).subarray(0, PAGE_BYTES)), HEADER.fields[field], value, PAGE_BYTES - 4)
+    expect(withBytes(specimen, { name, offset: 0, bytes: header }, () => outcomeOf(specimen, {}))).toBe('ZGQ_UNSUPPORTED')
+  })
+
+  it('is not one that only writers must know', () => {
+    const specimen = specimenWith('l2')
+    forgeCatalogue(specimen.folder, { writerFeatures: 5 })
+    expect(outcomeOf(specimen, {})).toBe('right')
+  })
+})
+
+describe('what is not an index', () => {
+  const open = (path: string): string => codeOf(() => ZgqIndex.open(path))
+  const made = (make: (path: string) => void): string => {
+    const path = temp.fresh('other')
+    make(path)
+    return path
+  }
+  const withCatalogue = (fill: (path: string) => void) => (path: string): void => {
+    mkdirSync(path)
+    fill(join(path, CATALOGUE_NAME))
+  }
+  const database = (...statements: readonly string[]) => (path: string): void => {
+    const sqlite = new Sqlite(path)
+    for (const statement of statements) sqlite.exec(statement)
+    sqlite.close()
+  }
+
+  it('gives ZGQ_NOT_FOUND: a path where nothing is', async () => {
+    const path = temp.fresh('nothing')
+    expect([open(path), await outcomeOfCheck(path)]).toEqual(['ZGQ_NOT_FOUND', 'ZGQ_NOT_FOUND'])
+  })
+
+  it('gives ZGQ_NOT_FOUND: a path below a file', () => {
+    expect(open(join(made((path) => { writeFileSync(path, 'text') }), 'below'))).toBe('ZGQ_NOT_FOUND')
+  })
+
+  it.each<readonly [string, (path: string) => void]>([
+    ['an empty folder', (path) => { mkdirSync(path) }],
+    ['a plain file', (path) => { writeFileSync(path, 'text') }],
+    ['an empty file', (path) => { writeFileSync(path, '') }],
+    ['a folder with an empty catalogue', withCatalogue((path) => { writeFileSync(path, '') })],
+    ['a folder with a catalogue of text', withCatalogue((path) => { writeFileSync(path, 'text '.repeat(1000)) })],
+    ['a folder with a folder for a catalogue', withCatalogue((path) => { mkdirSync(path) })],
+    ['a folder with another SQLite database', withCatalogue(database('CREATE TABLE notes (text)'))],
+    ['the catalogue of an index, for its folder', (path) => { copyFileSync(join(specimenWith('l2').folder, CATALOGUE_NAME), path) }]
+  ])('gives ZGQ_NOT_AN_INDEX: %s', async (_, make) => {
+    const path = made(make)
+    expect([open(path), await outcomeOfCheck(path)]).toEqual(['ZGQ_NOT_AN_INDEX', 'ZGQ_NOT_AN_INDEX'])
+  })
+
+  it('gives ZGQ_CORRUPT: a database with our application_id and no tables', () => {
+    expect(open(made(withCatalogue(database('PRAGMA application_id = 1514623281'))))).toBe('ZGQ_CORRUPT')
+  })
+})
+
+describe('an index is only read', () => {
+  const namesAndTimes = (folder: string): unknown => [statSync(folder).mtimeMs, ...readdirSync(folder).map((name) => [name, statSync(join(folder, name)).mtimeMs])]
+
+  it.each(MAPPINGS)('by open, search and check: no file is made or changed (%s)', async (mapping) => {
+    const { folder, queries } = specimenWith('cosine')
+    const before = [namesAndTimes(folder), fileDigests(folder)]
+    const index = ZgqIndex.open(folder, { mapping })
+    index.search(queries[0])
+    const during = namesAndTimes(folder)
+    index.close()
+    await checkIndex(folder)
+    expect([namesAndTimes(folder), fileDigests(folder)]).toEqual(before)
+    expect(during).toEqual(before[0])
+  })
+
+  it('even if its catalogue says that it is in WAL mode', () => {
+    const specimen = specimenWith('l2')
+    const folder = temp.fresh('wal')
+    cpSync(specimen.folder, folder, { recursive: true })
+    const catalogue = readFileSync(join(folder, CATALOGUE_NAME))
+    catalogue.fill(2, 18, 20)
+    writeFileSync(join(folder, CATALOGUE_NAME), catalogue)
+    expect(outcomeOf({ ...specimen, folder }, {})).toSatisfy(isSafe)
+    expect(readdirSync(folder)).toEqual(Array.from(specimen.files.keys()))
+  })
+
+  it('by another user, in a folder that nobody may write', () => {
+    const { folder, queries, answers } = specimenWith('l2')
+    const copy = temp.fresh('read-only')
+    cpSync(folder, copy, { recursive: true })
+    for (const name of readdirSync(copy)) chmodSync(join(copy, name), 0o444)
+    chmodSync(copy, 0o555)
+    chmodSync(temp.path, 0o755)
+    // The other user may not reach the repository: code and native modules are loaded before the change.
+    const script = `
+      import { ZgqIndex } from ${JSON.stringify(join(ROOT, 'dist/index.js'))}
+      import { checkIndex } from ${JSON.stringify(join(ROOT, 'dist/check.js'))}
+      import { accessSync, constants } from 'node:fs'
+      const queries = ${JSON.stringify(queries.map((query) => Array.from(query)))}
+      ZgqIndex.open(${JSON.stringify(folder)}).close()
+      if (process.getuid() === 0) {
+        process.setgid(65534)
+        process.setuid(65534)
+      }
+      const isWritable = (() => { try { accessSync(${JSON.stringify(copy)}, constants.W_OK); return true } catch { return false } })()
+      const answers = ['mmap', 'pread'].map((mapping) => {
+        const index = ZgqIndex.open(${JSON.stringify(copy)}, { mapping })
+        const hits = queries.map((query) => index.search(query, { exact: true, k: 20 }))
+        index.close()
+        return hits
+      })
+      const { ok } = await checkIndex(${JSON.stringify(copy)})
+      console.log(JSON.stringify({ isWritable, answers, ok }))`
+    try {
+      const printed: unknown = JSON.parse(execFileSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' }))
+      expect(printed).toEqual({ isWritable: false, answers: [JSON.parse(answers), JSON.parse(answers)], ok: true })
+      expect(readdirSync(copy)).toEqual(readdirSync(folder))
+    } finally {
+      chmodSync(copy, 0o755)
+      rmSync(copy, { recursive: true })
+    }
+  })
+
+  it.each(MAPPINGS)('and let go of when it was damaged: no file stays open or mapped (%s)', (mapping) => {
+    if (process.platform !== 'linux') return
+    const specimen = specimenWith('l2')
+    const name = dataFileOf(specimen)
+    const held = (): string[] => [
+      ...readFileSync('/proc/self/maps', 'utf8').split('\n').filter((line) => line.includes(specimen.folder)),
+      ...Array(readdirSync('/proc/self/fd').length).fill('descriptor')
+    ]
+    outcomeOf(specimen, { mapping })
+    const before = held()
+    for (const offset of [0, PAGE_BYTES, 8 * PAGE_BYTES]) withBytes(specimen, { name, offset, bytes: Uint8Array.of(1, 2, 3) }, () => outcomeOf(specimen, { mapping, verify: 'open' }))
+    expect(held()).toEqual(before)
+  })
+})

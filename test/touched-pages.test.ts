@@ -1,0 +1,122 @@
+// Evidence that a search reads the pages of the zones that it selects, and no others: the files are dropped from memory,
+// a search runs, and the system is asked which pages are there.
+
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, it } from 'vitest'
+
+import { buildIndex } from '../src/build.ts'
+import type { CatalogueZone } from '../src/format/catalogue.ts'
+import { PAGE_BYTES } from '../src/format/layout.ts'
+import { readCatalogue, type Snapshot } from '../src/storage/catalogue-reader.ts'
+import type { Explain, OpenOptions } from '../src/types.ts'
+import { ZgqIndex } from '../src/zgq-index.ts'
+import { makeVectors } from './support/datasets.ts'
+import { evict, residentPages } from './support/page-cache.ts'
+import { ROOT } from './support/sources.ts'
+import { useTempFolder } from './support/temp-folder.ts'
+
+const SEED = 41
+const DIM = 64
+const COUNT = 20_000
+const NPROBE = 3
+
+// The system's temporary folder may be in memory; the repository is on a disk.
+const onDisk = join(ROOT, 'build')
+mkdirSync(onDisk, { recursive: true })
+const temp = useTempFolder('touched-pages', onDisk)
+
+const queries = [0, 1, 2, 3, 4].map((i) => makeVectors('clustered', { count: 1, dim: DIM }, SEED + i))
+
+interface Built {
+  readonly path: string
+  readonly snapshot: Snapshot
+  readonly dataFile: string
+}
+
+async function build(metric: 'l2' | 'cosine'): Promise<Built> {
+  const path = temp.fresh(metric)
+  await buildIndex({ input: makeVectors('clustered', { count: COUNT, dim: DIM }, SEED), dim: DIM, metric, zones: 100, output: path })
+  const snapshot = readCatalogue(path)
+  return { path, snapshot, dataFile: join(path, snapshot.files[0].name) }
+}
+
+const built = new Map<string, Built>()
+beforeAll(async () => {
+  for (const metric of ['l2', 'cosine'] as const) built.set(metric, await build(metric))
+})
+
+function indexWith(metric: string): Built {
+  const index = built.get(metric)
+  if (index === undefined) throw new Error(`nothing was built for ${metric}`)
+  return index
+}
+
+/** Pages of the segment and the columns of zones. */
+function pagesOf(zones: readonly CatalogueZone[]): number[] {
+  const extents = zones.flatMap((zone) => [
+    { offset: zone.segmentOffset, byteLength: zone.rowCount * DIM * 4 },
+    { offset: zone.columnsOffset, byteLength: zone.columnsByteLength }
+  ])
+  return extents.flatMap(({ offset, byteLength }) => Array.from({ length: Math.ceil(byteLength / PAGE_BYTES) }, (_, i) => offset / PAGE_BYTES + i)).sort((a, b) => a - b)
+}
+
+/** Searches an index just opened; returns what explain says. */
+function explainIn(path: string, options: OpenOptions, searches: readonly Float32Array[]): Explain[] {
+  const index = ZgqIndex.open(path, options)
+  try {
+    return searches.map((query) => index.search(query, { nprobe: NPROBE, explain: true }).explain)
+  } finally {
+    index.close()
+  }
+}
+
+describe.runIf(process.platform === 'linux').each([['l2', 'touch'], ['cosine', 'touch'], ['l2', 'none']] as const)(`a search of files that are not in memory (%s, verify: %s, seed ${SEED})`, (metric, verify) => {
+  const HEADER_PAGE = 0
+
+  it('reads the header page and nothing else when the index is opened', () => {
+    const { path, dataFile } = indexWith(metric)
+    evict(dataFile)
+    explainIn(path, { verify }, [])
+    expect(residentPages(dataFile)).toEqual([HEADER_PAGE])
+  })
+
+  it('reads the pages of the zones that it selects, and no others', () => {
+    const { path, snapshot, dataFile } = indexWith(metric)
+    evict(dataFile)
+    const [{ zones }] = explainIn(path, { verify }, [queries[0]])
+    expect(zones).toHaveLength(NPROBE)
+    expect(residentPages(dataFile)).toEqual([HEADER_PAGE, ...pagesOf(zones.map((zone) => snapshot.zones[zone]))])
+  })
+
+  it('of several queries reads the pages of the zones that these select, and no others', () => {
+    const { path, snapshot, dataFile } = indexWith(metric)
+    evict(dataFile)
+    const zones = new Set(explainIn(path, { verify, cacheBytes: 0 }, queries).flatMap((explain) => explain.zones))
+    expect(residentPages(dataFile)).toEqual([HEADER_PAGE, ...pagesOf(Array.from(zones, (zone) => snapshot.zones[zone]))])
+  })
+
+  it('reads a small part of the file', () => {
+    const { path, dataFile, snapshot } = indexWith(metric)
+    evict(dataFile)
+    explainIn(path, { verify }, [queries[0]])
+    expect(residentPages(dataFile).length * PAGE_BYTES).toBeLessThan(snapshot.files[0].byteLength / 10)
+  })
+})
+
+describe('what explain says that a search read', () => {
+  it.each([['mmap', 'l2'], ['mmap', 'cosine'], ['pread', 'l2'], ['pread', 'cosine']] as const)('is the extents of its zones, within a page for each (%s, %s)', (mapping, metric) => {
+    const { path, snapshot } = indexWith(metric)
+    const [explain] = explainIn(path, { mapping }, [queries[0]])
+    const zones = explain.zones.map((zone) => snapshot.zones[zone])
+    const bytes = zones.reduce((sum, zone) => sum + zone.rowCount * DIM * 4 + zone.columnsByteLength, 0)
+    const pieces = zones.length * 2
+    expect(Math.abs(explain.bytesRead - bytes)).toBeLessThanOrEqual(pieces * PAGE_BYTES)
+  })
+
+  it('counts as many pages as the extents of its zones have', () => {
+    const { path, snapshot } = indexWith('l2')
+    const [explain] = explainIn(path, {}, [queries[0]])
+    expect(explain.pages).toBe(pagesOf(explain.zones.map((zone) => snapshot.zones[zone])).length)
+  })
+})
