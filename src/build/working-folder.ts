@@ -124,7 +124,9 @@ export class WorkingFolder {
     const prefix = `${basename(this.path)}${FALSE_START}`
     for (const name of readdirSync(parent)) {
       const pid = name.startsWith(prefix) ? Number.parseInt(name.slice(prefix.length), 10) : Number.NaN
-      if (!Number.isNaN(pid) && pid !== process.pid && !isAlive(pid)) rmSync(join(parent, name), { recursive: true, force: true })
+      // Taking the place is one step of a thread: what carries this thread's own number is of an earlier process with that number.
+      const isMine = name.startsWith(`${prefix}${process.pid}-${threadId}`)
+      if (!Number.isNaN(pid) && (isMine || !isAlive(pid))) rmSync(join(parent, name), { recursive: true, force: true })
     }
   }
 
