@@ -2,16 +2,19 @@
 
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 
 import { buildIndex, type BuildOptions, type BuildProgress, type BuildStage, type VectorBatch } from '../src/build.ts'
 import { checkIndex } from '../src/check.ts'
 import { ZgqError } from '../src/errors.ts'
 import { createScalarKernel } from '../src/kernels/scalar-kernel.ts'
+import type { OpenOptions } from '../src/types.ts'
 import { ZgqIndex } from '../src/zgq-index.ts'
 import { rowOf } from './support/brute-force.ts'
 import { DATASETS, makeIds, makeVectors, type DataSetName } from './support/datasets.ts'
@@ -431,6 +434,23 @@ describe('another build into the same output', () => {
     expect((await errorFrom(buildSmall(output))).code).toBe('ZGQ_LOCKED')
   })
 
+  it('is refused with ZGQ_LOCKED where a third one cleared away a dead build and took the place meanwhile', async () => {
+    const { folder, output } = place()
+    leaveBuilding(folder, DEAD)
+    const alive = { pid: process.ppid, host: hostname() }
+    resetFaults()
+    faults.afterCall = (call) => {
+      if (faults.calls[call] !== 'readFileSync' || faults.calls.indexOf('readFileSync') !== call) return
+      rmSync(join(folder, 'index.building'), { recursive: true })
+      leaveBuilding(folder, alive)
+    }
+    const error = await errorFrom(buildSmall(output))
+    resetFaults()
+    expect(error.code).toBe('ZGQ_LOCKED')
+    expect(readdirSync(folder)).toEqual(['index.building'])
+    expect(JSON.parse(readFileSync(join(folder, 'index.building/lock.json'), 'utf8'))).toEqual(alive)
+  })
+
   it.each([
     ['a folder that no build made', (path: string) => {
       mkdirSync(path)
@@ -663,6 +683,25 @@ describe('bad input is refused, and nothing is left', () => {
     expect(readdirSync(folder)).toEqual([])
   })
 
+  it('batches that were read are not held in memory', async () => {
+    setFlagsFromString('--expose-gc')
+    const collect: () => void = runInNewContext('gc')
+    const given: WeakRef<Float32Array>[] = []
+    let held = 0
+    async function* input(): AsyncGenerator<VectorBatch> {
+      for (let i = 0; i < 40; i++) {
+        const vectors = makeVectors('uniform', { count: 1000, dim: DIM }, i)
+        given.push(new WeakRef(vectors))
+        yield { vectors }
+        await setImmediate()
+      }
+      collect()
+      held = given.filter((vectors) => vectors.deref() !== undefined).length
+    }
+    await buildSmall(place().output, { input: input(), signal: new AbortController().signal })
+    expect(held).toBeLessThan(5)
+  })
+
   it('an iterable is told when its batch was refused', async () => {
     let isReturned = false
     async function* input(): AsyncGenerator<VectorBatch> {
@@ -796,7 +835,8 @@ describe('a build with force, where the file system fails it', () => {
       await checkIndex(output)
       const isKept = seed === 2 || (seed === 1 && error !== undefined)
       const others = readdirSync(folder).filter((name) => name !== 'index' && name !== 'index.replaced')
-      if (!isKept || others.length > 0) wrong.push({ failingCall, failed: calls[failingCall], error: String(error), seed, others })
+      // What cannot be removed stays, for the next build to clear away.
+      if (!isKept || (others.length > 0 && calls[failingCall] !== 'rmSync')) wrong.push({ failingCall, failed: calls[failingCall], error: String(error), seed, others })
     }
     expect(wrong).toEqual([])
   })
@@ -808,6 +848,20 @@ describe('a build with force, where the file system fails it', () => {
       if (error !== undefined && !(error instanceof ZgqError)) wrong.push({ failingCall, failed: calls[failingCall], error: String(error) })
     }
     expect(wrong).toEqual([])
+  })
+
+  it('is not in the way of the next one if its process dies while it removes what it made of bad input', async () => {
+    const bad = (output: string): Promise<unknown> => buildSmall(output, { input: SMALL.slice().fill(NaN, 3999), force: true }).catch(() => undefined)
+    const { folder, output } = placeOld()
+    await bad(output)
+    const dyingCall = faults.calls.lastIndexOf('rmSync')
+    resetFaults()
+    faults.dyingCall = dyingCall
+    await bad(output)
+    resetFaults()
+    for (const lock of readdirSync(folder).map((name) => join(folder, name, 'lock.json')).filter(existsSync)) writeFileSync(lock, JSON.stringify(DEAD))
+    await replace(output)
+    expect(readdirSync(folder)).toEqual(['index'])
   })
 
   it('leaves an index that opens, and nothing that the next build does not clear away, wherever the process dies', async () => {
@@ -823,5 +877,63 @@ describe('a build with force, where the file system fails it', () => {
       if (after.length > 0 || strange.length > 0 || (seed !== 1 && seed !== 2)) wrong.push({ dyingCall, died: calls[dyingCall], left, seed, after, strange })
     }
     expect(wrong).toEqual([])
+  })
+})
+
+describe('a reader that opens an index while it is replaced', () => {
+  // Vectors mirrored at the origin: other bytes in files of one length, which then cannot tell a mixture of both.
+  const [old, next] = [temp.fresh('old'), temp.fresh('next')]
+  const answers = new Map<string, string>()
+
+  const answerOf = (path: string, options: OpenOptions): string => {
+    const index = ZgqIndex.open(path, options)
+    try {
+      return JSON.stringify(index.search(rowOf(SMALL, DIM, 0), { exact: true }))
+    } finally {
+      index.close()
+    }
+  }
+
+  beforeAll(async () => {
+    await buildSmall(old)
+    await buildSmall(next, { input: SMALL.map((value) => -value) })
+    answers.set(answerOf(old, {}), 'old').set(answerOf(next, {}), 'new')
+    const byteLength = (path: string): number => readFileSync(join(path, 'vectors-000001-00000.zgq')).byteLength
+    if (byteLength(old) !== byteLength(next)) throw new Error('the two indexes have files of different lengths')
+  })
+
+  /** Opens and searches an index; it is renamed away after one of the reader's calls, the next one put there after a later one. */
+  const foundWhile = (when: { away: number; back: number }, options: OpenOptions): string => {
+    const { folder, output } = place()
+    cpSync(old, output, { recursive: true })
+    cpSync(next, join(folder, 'index.building'), { recursive: true })
+    resetFaults()
+    faults.afterCall = (call) => {
+      if (call === when.away) renameSync(output, `${output}.replaced`)
+      if (call !== when.back) return
+      renameSync(`${output}.building`, output)
+      rmSync(`${output}.replaced`, { recursive: true })
+    }
+    try {
+      return answers.get(answerOf(output, options)) ?? 'a wrong answer'
+    } catch (error) {
+      return `${String(Object(error).code)}: ${String(error)}`
+    } finally {
+      resetFaults()
+    }
+  }
+
+  const CALLS = 14
+  const ways = (['mmap', 'pread'] as const).flatMap((mapping) => (['touch', 'none'] as const).map((verify) => ({ mapping, verify })))
+
+  it.each(ways)('finds the old one, wherever the builder dies between its renames ($mapping, verify $verify)', (options) => {
+    const found = Array.from({ length: CALLS }, (_, away) => ({ away, found: foundWhile({ away, back: Infinity }, options) }))
+    expect(found.filter((one) => one.found !== 'old')).toEqual([])
+  })
+
+  it.each(ways)('finds the old or the new one, whenever the builder renames them ($mapping, verify $verify)', (options) => {
+    const moments = Array.from({ length: CALLS * 4 }, (_, i) => ({ away: Math.floor(i / 4), back: Math.floor(i / 4) + (i % 4) }))
+    const found = moments.map((when) => ({ ...when, found: foundWhile(when, options) }))
+    expect(found.filter((one) => one.found !== 'old' && one.found !== 'new')).toEqual([])
   })
 })

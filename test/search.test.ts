@@ -12,7 +12,8 @@ import { bruteForce, rowOf, squaredDistance } from './support/brute-force.ts'
 import { makeIds, makeVectors, shuffled, type DataSetName } from './support/datasets.ts'
 import { codeOf } from './support/errors.ts'
 import { expectNearest, expectSameHits } from './support/hits.ts'
-import { randomFrom } from './support/random.ts'
+import { VALUE_KINDS } from './support/one-zone.ts'
+import { randomFrom, randomVectors } from './support/random.ts'
 import { useTempFolder } from './support/temp-folder.ts'
 
 const kernels = vi.hoisted(() => ({ isScalar: false }))
@@ -50,6 +51,28 @@ describe('an exact search equals brute force, ties included', () => {
         for (const k of [1, 10, count]) expectNearest(index.search(query, { k, exact: true }), { metric, rows, ids, query }, k)
       }
     })
+  })
+})
+
+describe('an exact search of values at the ends of float32 equals brute force', () => {
+  const seeds = Array.from({ length: 64 }, (_, i) => 500 + i)
+
+  it.each(seeds)('random case with seed %d', async (seed) => {
+    const random = randomFrom(seed)
+    const upTo = (most: number): number => 1 + Math.floor(random() * most)
+    const [, value] = VALUE_KINDS[seed % VALUE_KINDS.length]
+    const [dim, count, zones, metric] = [upTo(random() < 0.2 ? 300 : 20), upTo(400), upTo(20), METRICS[upTo(3) - 1]]
+    const vectors = randomVectors({ count, dim }, random, value)
+    const numbers = makeIds(count, seed)
+    const output = temp.fresh('extreme')
+    await buildIndex({ input: vectors, dim, ids: numbers, metric, zones, output })
+    const others = randomVectors({ count: 3, dim }, random, value)
+    withIndex(output, (index) => {
+      for (const some of [rowOf(vectors, dim, 0), rowOf(others, dim, 0), rowOf(others, dim, 1), rowOf(others, dim, 2)]) {
+        const k = upTo(count)
+        expectNearest(index.search(some, { k, exact: true }), { metric, rows: vectors, ids: numbers, query: some }, k)
+      }
+    }, { cacheBytes: random() < 0.5 ? 0 : 100_000, mapping: random() < 0.5 ? 'mmap' : 'pread' })
   })
 })
 

@@ -28,11 +28,11 @@ export function runEval(args: readonly string[]): void {
   if (recalls !== undefined) throw new ZgqError('ZGQ_UNSUPPORTED', 'search by recall needs an index with a calibration, which this version does not build; use --nprobe')
   const index = ZgqIndex.open(path)
   try {
-    const { dim, defaultNprobe, zones } = index.info()
+    const { dim, defaultNprobe } = index.info()
     const queries = openQueries(queriesPath, dim)
     try {
       const truth = readTruth(truthPath, { k, count: queries.count })
-      const rows = (numberList(given, 'nprobe') ?? [defaultNprobe]).map((nprobe) => measure({ index, queries, truth }, k, Math.min(nprobe, zones)))
+      const rows = (numberList(given, 'nprobe') ?? [defaultNprobe]).map((nprobe) => measure({ index, queries, truth }, k, nprobe))
       if (given['json'] === true) printJson({ k, queries: queries.count, rows })
       else printRows(rows, k)
     } finally {

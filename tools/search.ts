@@ -42,5 +42,10 @@ function writeIvecs(path: string, found: readonly (readonly Hit[])[]): void {
     if (tooLarge !== undefined) throw new ZgqError('ZGQ_UNSUPPORTED', `id ${tooLarge.id} does not fit an .ivecs file, which has 32-bit integers; use --json`, { path })
     return Int32Array.of(hits.length, ...hits.map((hit) => hit.id))
   })
-  writeFileSync(path, Buffer.concat(rows.map((row) => Buffer.from(row.buffer))))
+  try {
+    writeFileSync(path, Buffer.concat(rows.map((row) => Buffer.from(row.buffer))))
+  } catch (cause) {
+    const isMissing = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT'
+    throw new ZgqError(isMissing ? 'ZGQ_NOT_FOUND' : 'ZGQ_IO', `cannot write the hits: ${cause instanceof Error ? cause.message : String(cause)}`, { path, cause })
+  }
 }

@@ -56,4 +56,6 @@ function report(error: unknown, usage: string | undefined): number {
   return 1
 }
 
+// Nobody reads on, as under `| head`: that is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => { process.exit(error.code === 'EPIPE' ? 0 : 1) })
 process.exitCode = await main(process.argv.slice(2))

@@ -68,7 +68,7 @@ export class WorkingFolder {
       syncFolder(dirname(this.#output))
       // The lock goes last: until here a second build must not take the place.
       unlinkSync(join(this.#output, LOCK_NAME))
-      rmSync(replaced, { recursive: true, force: true })
+      this.#remove(replaced)
     } catch (error) {
       throw wrapWriteError(error, this.#output, 'publish the index')
     }
@@ -76,7 +76,19 @@ export class WorkingFolder {
 
   /** Removes all that the build wrote, unless it was published. */
   discard(): void {
-    if (!this.#isDone) rmSync(this.path, { recursive: true, force: true })
+    if (!this.#isDone) this.#remove(this.path)
+  }
+
+  /** Removes a folder under a name that the next build clears away: one that was removed half would look like what no build made. */
+  #remove(path: string): void {
+    if (!existsSync(path)) return
+    const dead = this.#deadName()
+    renameSync(path, dead)
+    rmSync(dead, { recursive: true, force: true })
+  }
+
+  #deadName(): string {
+    return `${this.path}${FALSE_START}${process.pid}-${threadId}-dead`
   }
 
   /** A folder that already holds its lock is renamed into place: taking it is one step, whoever else tries. */
@@ -114,8 +126,13 @@ export class WorkingFolder {
       throw new ZgqError('ZGQ_LOCKED', `process ${owner.pid} on ${owner.host} is building this index; wait for it, or remove the folder if that process is not a build`, { path: this.path })
     }
     // Renamed first: of several builds that find it dead, one removes it.
-    const dead = `${this.path}${FALSE_START}${process.pid}-${threadId}-dead`
+    const dead = this.#deadName()
     renameSync(this.path, dead)
+    const found = readLock(join(dead, LOCK_NAME))
+    if (found !== undefined && (found.host !== hostname() || isAlive(found.pid))) {
+      renameSync(dead, this.path) // another build cleared it and took the place since the lock was read
+      throw new ZgqError('ZGQ_LOCKED', `process ${found.pid} on ${found.host} is building this index; wait for it`, { path: this.path })
+    }
     rmSync(dead, { recursive: true, force: true })
   }
 
@@ -135,7 +152,7 @@ export class WorkingFolder {
     const replaced = `${this.#output}.replaced`
     if (!existsSync(replaced)) return
     expectIndex(replaced)
-    if (existsSync(this.#output)) rmSync(replaced, { recursive: true, force: true })
+    if (existsSync(this.#output)) this.#remove(replaced)
     else renameSync(replaced, this.#output)
   }
 

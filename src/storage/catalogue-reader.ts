@@ -42,7 +42,8 @@ export function wasReplaced(snapshot: Snapshot, path: string): boolean {
  * While an index is being replaced its folder may be away for a moment: the old one then stands beside it (spec, section 10).
  */
 export function readCatalogue(path: string): Snapshot {
-  const candidates = [path, `${path.replace(/[/\\]+$/, '')}.replaced`, path]
+  const replaced = `${path.replace(/[/\\]+$/, '')}.replaced`
+  const candidates = [path, replaced, path, replaced, path]
   for (const [attempt, folder] of candidates.entries()) {
     try {
       return readFolder(folder)
@@ -54,7 +55,27 @@ export function readCatalogue(path: string): Snapshot {
   throw new ZgqError('ZGQ_NOT_FOUND', 'there is no index', { path })
 }
 
+/** Tells one folder from another under the same name; undefined if there is none. */
+function identityOf(folder: string): string | undefined {
+  try {
+    const { dev, ino } = statSync(folder)
+    return `${dev}:${ino}`
+  } catch {
+    return undefined
+  }
+}
+
 function readFolder(folder: string): Snapshot {
+  const before = identityOf(folder)
+  try {
+    return readFound(folder)
+  } catch (error) {
+    if (identityOf(folder) === before) throw error
+    throw new ZgqError('ZGQ_NOT_FOUND', 'the index was replaced while it was opened', { path: folder, cause: error })
+  }
+}
+
+function readFound(folder: string): Snapshot {
   const path = join(folder, CATALOGUE_NAME)
   const found = findCatalogue(folder, path)
   const database = openDatabase(path)
@@ -75,7 +96,7 @@ function findCatalogue(folder: string, path: string): Pick<Snapshot, 'catalogueB
   try {
     if (!statSync(folder).isDirectory()) throw notAnIndex(`${basename(folder)} is not a folder`)
   } catch (error) {
-    throw systemCode(error) === 'ENOENT' ? new ZgqError('ZGQ_NOT_FOUND', 'there is no index', { path: folder, cause: error }) : wrapReadError(error, folder, 'open the index')
+    throw ['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '') ? new ZgqError('ZGQ_NOT_FOUND', 'there is no index', { path: folder, cause: error }) : wrapReadError(error, folder, 'open the index')
   }
   try {
     const found = statSync(path)
@@ -104,6 +125,8 @@ function readTables(database: BetterSqlite3.Database, path: string): Omit<Snapsh
   if (typeof version !== 'number' || version > FORMAT_VERSION) {
     throw new ZgqError('ZGQ_UNSUPPORTED', `this index needs a newer version of zgq: format version ${String(version)}, known up to ${FORMAT_VERSION}`, { path })
   }
+  const journalMode = database.pragma('journal_mode', { simple: true })
+  if (journalMode !== 'delete') throw new ZgqError('ZGQ_CORRUPT', `the catalogue is in journal mode ${String(journalMode)}, expected delete`, { path })
   const values = new Map<string, unknown>()
   for (const row of rowsOf(database, 'SELECT key, value, crc FROM meta', 1000)) {
     const { key, value } = decodeMetaRow(row, path)

@@ -1,6 +1,6 @@
 // Holds the data files of an index against its catalogue before anything maps or reads them: lengths first, then headers.
 
-import { statSync } from 'node:fs'
+import { statSync, type Stats } from 'node:fs'
 import { join } from 'node:path'
 
 import { systemCode, wrapReadError, ZgqError } from '../errors.ts'
@@ -13,16 +13,16 @@ import type { DataFile, Reader } from './reader.ts'
 export function findDataFiles(snapshot: Snapshot): DataFile[] {
   return snapshot.files.map((file) => {
     const path = join(snapshot.folder, file.name)
-    const found = fileByteLength(path)
+    const { size: found, dev, ino } = fileStats(path)
     if (found < file.byteLength) throw new ZgqError('ZGQ_TRUNCATED', `the file has ${found} bytes, the catalogue says ${file.byteLength}`, { path })
     if (found > file.byteLength) throw new ZgqError('ZGQ_CORRUPT', `the file has ${found} bytes, the catalogue says ${file.byteLength}`, { path })
-    return { path, byteLength: file.byteLength }
+    return { path, byteLength: file.byteLength, identity: `${dev}:${ino}` }
   })
 }
 
-function fileByteLength(path: string): number {
+function fileStats(path: string): Stats {
   try {
-    return statSync(path).size
+    return statSync(path)
   } catch (cause) {
     if (systemCode(cause) === 'ENOENT') throw new ZgqError('ZGQ_CORRUPT', 'a file of the index is missing', { path, cause })
     throw wrapReadError(cause, path, 'open a file of the index')

@@ -1,6 +1,6 @@
 // Reads with positioned system reads. Works everywhere; keeps at most 64 files open, the least recently used is closed for a new one.
 
-import { closeSync, openSync, readSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 
 import { wrapReadError, ZgqError } from '../errors.ts'
 import type { Libc } from './libc.ts'
@@ -62,12 +62,17 @@ export function openPreadReader(files: readonly DataFile[], libc?: Libc): Reader
 
 /** Opens a file that the catalogue names: a missing one is damage. */
 export function openFile(file: DataFile): number {
+  let descriptor: number
   try {
-    return openSync(file.path, 'r')
+    descriptor = openSync(file.path, 'r')
   } catch (cause) {
     const error = wrapReadError(cause, file.path, 'open a file of the index')
     throw error.code === 'ZGQ_NOT_FOUND' ? new ZgqError('ZGQ_CORRUPT', 'a file of the index is missing', { path: file.path, cause }) : error
   }
+  const { dev, ino, size } = fstatSync(descriptor)
+  if (size === file.byteLength && (file.identity === undefined || file.identity === `${dev}:${ino}`)) return descriptor
+  closeSync(descriptor)
+  throw new ZgqError('ZGQ_MISMATCH', 'the file was replaced since the catalogue was read', { path: file.path })
 }
 
 /** Reads until `target` is full; throws ZGQ_TRUNCATED where the file ends before. */

@@ -7,6 +7,8 @@ import type { Extent } from '../format/layout.ts'
 export interface DataFile {
   readonly path: string
   readonly byteLength: number
+  /** Tells the file from another one under its name; undefined: not known. */
+  readonly identity?: string
 }
 
 /** A range of bytes of the file with number `file`. */

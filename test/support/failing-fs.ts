@@ -1,7 +1,11 @@
-// `node:fs` that can be told to fail: a disk that is full after so many bytes, a call that fails, a process that dies at a call.
+// `node:fs` that can be told to fail: a disk that is full after so many bytes, a call that fails, a process that dies at a call (in a removal: half-way).
 // Use: vi.mock('node:fs', async (importOriginal) => (await import('./support/failing-fs.ts')).failingFs(await importOriginal()))
 
 import type * as FileSystem from 'node:fs'
+
+function noHook(): ((call: number) => void) | undefined {
+  return undefined
+}
 
 /** What is to go wrong, and what happened so far. */
 export const faults = {
@@ -13,15 +17,18 @@ export const faults = {
   /** Number of the call that fails with EIO. */
   failingCall: -1,
   /** From this call on, every call fails: nothing more happens on disk, as if the process had died. */
-  dyingCall: Infinity
+  dyingCall: Infinity,
+  /** Called with the number of each call that is done: what another process does meanwhile. */
+  afterCall: noHook()
 }
 
 export function resetFaults(): void {
-  Object.assign(faults, { bytesLeft: Infinity, bytesWritten: 0, calls: [], failingCall: -1, dyingCall: Infinity })
+  Object.assign(faults, { bytesLeft: Infinity, bytesWritten: 0, calls: [], failingCall: -1, dyingCall: Infinity, afterCall: undefined })
 }
 
 const COUNTED = [
-  'openSync', 'closeSync', 'readSync', 'writeSync', 'fsyncSync', 'renameSync', 'unlinkSync', 'rmSync', 'mkdtempSync', 'writeFileSync', 'readdirSync', 'statSync', 'statfsSync'
+  'openSync', 'closeSync', 'readSync', 'writeSync', 'fsyncSync', 'renameSync', 'unlinkSync', 'rmSync', 'mkdirSync', 'mkdtempSync', 'readFileSync', 'writeFileSync', 'readdirSync', 'statSync',
+  'statfsSync'
 ] as const
 
 function systemError(code: string, name: string): Error {
@@ -34,8 +41,16 @@ export function failingFs(original: typeof FileSystem): Record<string, unknown> 
   for (const name of COUNTED) {
     replaced[name] = (...args: unknown[]): unknown => {
       const number = faults.calls.push(name) - 1
+      if (name === 'rmSync' && number === faults.dyingCall) removeFirstFiles(original, args)
       if (number === faults.failingCall || number >= faults.dyingCall) throw systemError('EIO', name)
-      return name === 'writeSync' ? writeSome(original, args) : Reflect.apply(original[name], original, args)
+      try {
+        return name === 'writeSync' ? writeSome(original, args) : Reflect.apply(original[name], original, args)
+      } finally {
+        const { afterCall } = faults
+        faults.afterCall = undefined // its own calls are not among those of the code under test
+        afterCall?.(number)
+        faults.afterCall = afterCall
+      }
     }
   }
   return { ...replaced, default: replaced }
@@ -50,4 +65,13 @@ function writeSome(original: typeof FileSystem, args: unknown[]): unknown {
   faults.bytesLeft -= some
   faults.bytesWritten += some
   return Reflect.apply(original.writeSync, original, [descriptor, bytes, offset, some, position])
+}
+
+/** Files by which a folder is known, in the order in which a removal that dies half-way may have come to them. */
+const TELLING_FILES = ['lock.json', 'catalogue.sqlite']
+
+/** Removes of a folder what its removal could have removed before the process died. */
+function removeFirstFiles(original: typeof FileSystem, args: unknown[]): void {
+  const [path] = args
+  for (const name of TELLING_FILES) original.rmSync(`${String(path)}/${name}`, { force: true })
 }

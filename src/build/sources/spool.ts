@@ -52,25 +52,28 @@ export async function spoolBatches(batches: AsyncIterable<VectorBatch>, target: 
 async function* untilAborted<T>(batches: AsyncIterable<T>, signal: AbortSignal | undefined): AsyncGenerator<T> {
   const iterator = batches[Symbol.asyncIterator]()
   let isDone = false
-  let stop: (() => void) | undefined
-  const aborted = new Promise<never>((_, reject) => {
-    stop = () => { reject(signal?.reason) }
-    signal?.addEventListener('abort', stop, { once: true })
-  })
-  aborted.catch(() => undefined) // it may be rejected when nobody waits for it
   try {
     for (;;) {
       signal?.throwIfAborted()
-      const next = await Promise.race([iterator.next(), aborted])
+      const next = await orAborted(iterator.next(), signal)
       isDone = next.done === true
       if (next.done === true) return
       yield next.value
     }
   } finally {
-    if (stop !== undefined) signal?.removeEventListener('abort', stop)
     // Not awaited: an iterable that never answers must not hold the build.
-    if (!isDone) iterator.return?.().catch(() => undefined)
+    if (!isDone) Promise.resolve(iterator.return?.()).catch(() => undefined)
   }
+}
+
+/** A promise for each wait: a race against one that lives as long as the build would hold every batch until its end. */
+function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return work
+  return new Promise((resolve, reject) => {
+    const stop = (): void => { reject(signal.reason) }
+    signal.addEventListener('abort', stop, { once: true })
+    work.then(resolve, reject).finally(() => { signal.removeEventListener('abort', stop) })
+  })
 }
 
 function checkIds(ids: ArrayLike<number>, firstRow: number): Float64Array {
