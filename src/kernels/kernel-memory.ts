@@ -28,7 +28,8 @@ export class KernelMemory {
     const start = this.#end
     const end = start + Math.ceil(byteLength / 64) * 64
     if (end > KERNEL_MEMORY_LIMIT) throw new RangeError(`kernel memory is limited to 4 GiB; ${end} bytes were asked for. Lower cacheBytes`)
-    this.kernel.grow(end)
+    // A quarter more than asked for: growing has a price of its own, and pages that nobody touches cost nothing.
+    if (end > this.kernel.buffer.byteLength) this.kernel.grow(Math.min(KERNEL_MEMORY_LIMIT, Math.ceil(end * 1.25)))
     this.#end = end
     return start
   }
