@@ -38,7 +38,8 @@ TABLES = {  # section 7: the columns of each table and their types, in the order
     "files": {"file": int, "kind": str, "name": str, "byte_length": int, "header_crc": int, "crc": int},
     "zones": {"zone": int, "segment": int, "file": int, "row_count": int, "segment_offset": int,
               "columns_offset": int, "columns_byte_length": int, "columns_crc": int, "min_norm": float,
-              "max_norm": float, "radius": float, "centroid": bytes, "crc": int},
+              "max_norm": float, "radius": float, "crc": int},
+    "centroids": {"first_zone": int, "zone_count": int, "vectors": bytes, "crc": int},
 }
 
 
@@ -184,7 +185,8 @@ class Index:
             try:
                 self.meta = {row.key: row.value for row in read_table(connection, "meta")}
                 self.read_index()
-                self.files, self.zones = read_table(connection, "files"), read_table(connection, "zones")
+                self.files, self.zones, self.centroid_rows = (
+                    read_table(connection, table) for table in ("files", "zones", "centroids"))
             finally:
                 connection.close()
         except (sqlite3.Error, UnicodeDecodeError) as error:  # the message of SQLite may quote damaged text
@@ -213,7 +215,7 @@ class Index:
     def verify_rows(self):
         need((len(self.files), len(self.zones), sum(row.row_count for row in self.zones))
              == (self.file_count, self.zone_count, self.count), "fileCount, zoneCount or count is wrong")
-        crcs = [row.crc for row in self.files + self.zones]
+        crcs = [row.crc for row in self.files + self.zones + self.centroid_rows]
         digest = hashlib.sha256(struct.pack(f"<{len(crcs)}I", *crcs)).digest()
         need(digest == self.digest, "the digest does not fit the rows of the catalogue")
         for row in self.files:
@@ -229,9 +231,15 @@ class Index:
                 need(offset % PAGE == 0 and PAGE <= offset <= end - length, f"{where}: an extent is out of range")
             need(0 <= row.min_norm <= row.max_norm < math.inf and 0 <= row.radius < math.inf,
                  f"{where}: a norm or the radius is out of range")
-            need(len(row.centroid) == 4 * self.dim and all(map(math.isfinite, decode("f", row.centroid))),
-                 f"{where}: the centroid is of a wrong length or not finite")
         need(len({row.segment for row in self.zones}) == self.zone_count, "a segment number is repeated")
+        self.centroids = []
+        for row in self.centroid_rows:
+            need(row.first_zone == len(self.centroids) and len(row.vectors) == row.zone_count * self.dim * 4 > 0,
+                 f"centroids from zone {row.first_zone}: a gap, or a wrong length")
+            size = 4 * self.dim
+            self.centroids += [row.vectors[i:i + size] for i in range(0, len(row.vectors), size)]
+        need(len(self.centroids) == self.zone_count, "centroids are missing")
+        need(all(map(math.isfinite, decode("f", b"".join(self.centroids)))), "a centroid is not finite")
 
     def open_file(self, row):
         path = os.path.join(self.folder, row.name)
@@ -318,7 +326,7 @@ def probe_order(index, query):
         norm = math.sqrt(dot(query, query))
         query = [value / norm for value in query]
     score = (lambda a, b: -dot(a, b)) if index.metric == "ip" else squared_distance
-    scores = [score(query, decode("f", zone.centroid)) for zone in index.zones]
+    scores = [score(query, decode("f", centroid)) for centroid in index.centroids]
     return sorted(range(len(scores)), key=scores.__getitem__)  # stable: lower zone first
 
 
@@ -402,7 +410,7 @@ def check_directory(index, row, file):
         expected += DIRECTORY_ENTRY.pack(
             zone.zone, zone.segment, zone.row_count, zone.segment_offset, zone.columns_offset,
             zone.columns_byte_length, zone.min_norm, zone.max_norm, zone.radius, zone.columns_crc, 0)
-        expected += zone.centroid + bytes(-len(zone.centroid) % 8)
+        expected += index.centroids[zone.zone] + bytes(-4 * index.dim % 8)
     need((magic, reserved, start % PAGE) == (MAGIC, 0, 0)
          and pages(start + length + FOOTER.size) * PAGE == row.byte_length,
          f"{row.name}: a field of the footer is out of range")

@@ -324,8 +324,8 @@ describe('a search that meets damage', () => {
 describe('rows of the catalogue that were changed without their checksums', () => {
   it.each([
     'DELETE FROM zones WHERE zone = 3', 'DELETE FROM zones WHERE zone = 5', 'DELETE FROM zones', 'UPDATE zones SET row_count = row_count - 1 WHERE zone = 2', 'UPDATE zones SET radius = radius + 1',
-    'UPDATE zones SET centroid = zeroblob(32) WHERE zone = 0', 'UPDATE zones SET centroid = x\'00\' WHERE zone = 0', 'UPDATE zones SET zone = 77 WHERE zone = 0', 'UPDATE zones SET segment = \'seven\' WHERE zone = 0',
-    'UPDATE zones SET segment_offset = -4096 WHERE zone = 1', 'UPDATE zones SET segment_offset = 9223372036854775807 WHERE zone = 1', 'UPDATE zones SET centroid = \'text\' WHERE zone = 0', 'UPDATE zones SET crc = 0',
+    'UPDATE centroids SET vectors = zeroblob(192)', 'UPDATE centroids SET vectors = x\'00\'', 'DELETE FROM centroids', 'DROP TABLE centroids', 'UPDATE centroids SET zone_count = 5', 'UPDATE zones SET zone = 77 WHERE zone = 0', 'UPDATE zones SET segment = \'seven\' WHERE zone = 0',
+    'UPDATE zones SET segment_offset = -4096 WHERE zone = 1', 'UPDATE zones SET segment_offset = 9223372036854775807 WHERE zone = 1', 'UPDATE centroids SET vectors = \'text\'', 'UPDATE centroids SET first_zone = 1', 'UPDATE zones SET crc = 0',
     'UPDATE files SET name = \'../elsewhere.zgq\'', 'UPDATE files SET byte_length = byte_length + 1', 'UPDATE files SET kind = \'codes\'', 'DELETE FROM files', 'UPDATE files SET file = 1',
     'DELETE FROM meta', 'DELETE FROM meta WHERE key = \'index\'', 'UPDATE meta SET value = x\'c0\' WHERE key = \'index\'', 'UPDATE meta SET value = \'text\'', 'UPDATE meta SET key = \'other\' WHERE key = \'index\'',
     'DROP TABLE zones', 'DROP TABLE meta', 'DROP TABLE files', 'ALTER TABLE zones RENAME COLUMN radius TO reach', 'DROP TABLE files; CREATE VIEW files AS SELECT 1 AS file'

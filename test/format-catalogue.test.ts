@@ -5,8 +5,8 @@ import { crc32 } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 
 import {
-  decodeFileRow, decodeIndexMeta, decodeMessagePack, decodeMetaRow, decodeZoneRow, encodeMessagePack, fileChecksum, INDEX_META_KEYS,
-  metaChecksum, rowChecksum, rowsDigest, zoneChecksum, zoneNumbers, type CatalogueZone, type FileRecord
+  centroidsChecksum, decodeCentroidsRow, decodeFileRow, decodeIndexMeta, decodeMessagePack, decodeMetaRow, encodeMessagePack, fileChecksum, INDEX_META_KEYS,
+  metaChecksum, rowChecksum, rowsDigest, zoneNumbers, ZoneRows, type CatalogueZone, type FileRecord
 } from '../src/format/catalogue.ts'
 import { codeOf } from './support/errors.ts'
 import { FILE, flipped, INDEX_META, ZONES } from './support/format-samples.ts'
@@ -14,50 +14,59 @@ import { FILE, flipped, INDEX_META, ZONES } from './support/format-samples.ts'
 const PATH = 'catalogue.sqlite'
 const DIM = 3
 
-const centroidBytes = (zone: CatalogueZone): Buffer => Buffer.from(zone.centroid.buffer)
-const zoneRow = (zone: CatalogueZone, centroid = centroidBytes(zone)): unknown[] => [...zoneNumbers(zone), centroid, zoneChecksum(zoneNumbers(zone), centroid)]
+const codec = new ZoneRows()
+const zoneRow = (zone: CatalogueZone): number[] => [...zoneNumbers(zone), codec.checksum(zoneNumbers(zone))]
+const decodeZone = (row: readonly unknown[], zone = ZONES[0]): CatalogueZone => codec.decode(row, zone.centroid, PATH).zone
+const centroidRow = (firstZone: number, zoneCount: number, vectors: Uint8Array): unknown[] => [firstZone, zoneCount, vectors, centroidsChecksum({ firstZone, zoneCount, vectors })]
 const fileRow = (file: FileRecord): unknown[] => [file.file, file.kind, file.name, file.byteLength, file.headerCrc, fileChecksum(file)]
 const replaced = (row: readonly unknown[], at: number, value: unknown): unknown[] => row.map((old, i) => (i === at ? value : old))
 
 describe('a row of table zones', () => {
   it.each(ZONES)('is read back as it was written (zone $zone)', (zone) => {
-    expect(decodeZoneRow(zoneRow(zone), DIM, PATH).zone).toEqual(zone)
-  })
-
-  it('is read from a blob at an odd address', () => {
-    const buffer = Buffer.alloc(DIM * 4 + 1)
-    buffer.set(centroidBytes(ZONES[0]), 1)
-    expect(decodeZoneRow(replaced(zoneRow(ZONES[0]), 11, buffer.subarray(1)), DIM, PATH).zone).toEqual(ZONES[0])
+    expect(decodeZone(zoneRow(zone), zone)).toEqual(zone)
   })
 
   it('has the CRC that the spec defines for rows', () => {
-    const [zone] = ZONES
-    const numbers = zoneNumbers(zone)
-    const typed = numbers.map((value, i) => ({ type: i < 8 ? 'INTEGER' as const : 'REAL' as const, value }))
-    expect(zoneChecksum(numbers, centroidBytes(zone))).toBe(rowChecksum([...typed, { type: 'BLOB', value: centroidBytes(zone) }]))
+    const numbers = zoneNumbers(ZONES[0])
+    expect(codec.checksum(numbers)).toBe(rowChecksum(numbers.map((value, i) => ({ type: i < 8 ? 'INTEGER' as const : 'REAL' as const, value }))))
   })
 
   it.each(zoneRow(ZONES[0]).map((_, i) => i))('is corrupt with another value in column %d', (at) => {
     const row = zoneRow(ZONES[0])
-    const old = row[at]
-    const other = old instanceof Buffer ? flipped(old, 5, 3) : Number.isSafeInteger(old) ? Number(old) + 1 : Number(old) / 2 + 1
-    expect(codeOf(() => decodeZoneRow(replaced(row, at, other), DIM, PATH))).toBe('ZGQ_CORRUPT')
+    const other = Number.isSafeInteger(row[at]) ? row[at] + 1 : row[at] / 2 + 1
+    expect(codeOf(() => decodeZone(replaced(row, at, other)))).toBe('ZGQ_CORRUPT')
   })
 
   it.each(zoneRow(ZONES[0]).map((_, i) => i))('is corrupt with a value of a wrong type in column %d', (at) => {
-    for (const value of ['1', null, undefined, 1n]) expect(codeOf(() => decodeZoneRow(replaced(zoneRow(ZONES[0]), at, value), DIM, PATH))).toBe('ZGQ_CORRUPT')
+    for (const value of ['1', null, undefined, 1n]) expect(codeOf(() => decodeZone(replaced(zoneRow(ZONES[0]), at, value)))).toBe('ZGQ_CORRUPT')
   })
 
   it.each([0, 1, 2, 3, 4, 5, 6, 7])('is corrupt with a number that is no count in column %d, though its CRC fits', (at) => {
     for (const value of [-1, 0.5, 2 ** 53, NaN]) {
       const numbers = zoneNumbers(ZONES[0]).map((old, i) => (i === at ? value : old))
-      const centroid = centroidBytes(ZONES[0])
-      expect(codeOf(() => decodeZoneRow([...numbers, centroid, zoneChecksum(numbers, centroid)], DIM, PATH))).toBe('ZGQ_CORRUPT')
+      expect(codeOf(() => decodeZone([...numbers, codec.checksum(numbers)]))).toBe('ZGQ_CORRUPT')
     }
   })
+})
 
-  it.each([0, 8, 16])('is corrupt with a centroid of %d bytes, though its CRC fits', (byteLength) => {
-    expect(codeOf(() => decodeZoneRow(zoneRow(ZONES[0], Buffer.alloc(byteLength)), DIM, PATH))).toBe('ZGQ_CORRUPT')
+describe('a row of table centroids', () => {
+  const vectors = Uint8Array.from({ length: 2 * DIM * 4 }, (_, i) => i)
+  const expected = { firstZone: 5, dim: DIM }
+
+  it('is read back as it was written', () => {
+    expect(decodeCentroidsRow(centroidRow(5, 2, vectors), expected, PATH).centroids).toEqual({ firstZone: 5, zoneCount: 2, vectors })
+  })
+
+  it('is corrupt with a bit of a vector turned over', () => {
+    expect(codeOf(() => decodeCentroidsRow(replaced(centroidRow(5, 2, vectors), 2, flipped(vectors, 7, 3)), expected, PATH))).toBe('ZGQ_CORRUPT')
+  })
+
+  it.each([0, 1, 2, 3])('is corrupt with a value of a wrong type in column %d', (at) => {
+    for (const value of ['1', null, -1, 0.5]) expect(codeOf(() => decodeCentroidsRow(replaced(centroidRow(5, 2, vectors), at, value), expected, PATH))).toBe('ZGQ_CORRUPT')
+  })
+
+  it.each([[4, 2, 24], [6, 2, 24], [5, 1, 24], [5, 3, 24], [5, 0, 0], [5, 2, 23]])('is corrupt with first zone %d, %d zones and %d bytes where zone 5 comes next', (firstZone, zoneCount, byteLength) => {
+    expect(codeOf(() => decodeCentroidsRow(centroidRow(firstZone, zoneCount, new Uint8Array(byteLength)), expected, PATH))).toBe('ZGQ_CORRUPT')
   })
 })
 

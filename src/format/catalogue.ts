@@ -36,7 +36,12 @@ CREATE TABLE zones (
   min_norm REAL NOT NULL,
   max_norm REAL NOT NULL,
   radius REAL NOT NULL,
-  centroid BLOB NOT NULL,
+  crc INTEGER NOT NULL
+);
+CREATE TABLE centroids (
+  first_zone INTEGER PRIMARY KEY,
+  zone_count INTEGER NOT NULL,
+  vectors BLOB NOT NULL,
   crc INTEGER NOT NULL
 );
 `
@@ -127,7 +132,7 @@ export function metaChecksum(key: string, value: Uint8Array): number {
   return rowChecksum([text(key), { type: 'BLOB', value }])
 }
 
-/** The zone's columns before the centroid, in the order of the table. */
+/** The zone's values, in the order of the table, without its CRC. */
 export function zoneNumbers(zone: CatalogueZone): number[] {
   return [
     zone.zone, zone.segment, zone.file, zone.rowCount, zone.segmentOffset, zone.columnsOffset,
@@ -137,23 +142,72 @@ export function zoneNumbers(zone: CatalogueZone): number[] {
 
 const ZONE_INTEGERS = 8
 const ZONE_REALS = 3
-const ZONE_FIXED_BYTES = (ZONE_INTEGERS + ZONE_REALS) * 8 + 4
+const ZONE_VALUES = ZONE_INTEGERS + ZONE_REALS
 
-/** Computes the checksum of a zone row; the same rule as `rowChecksum`, without allocating per value: open does this for every zone. */
-export function zoneChecksum(numbers: readonly number[], centroid: Uint8Array): number {
-  const bytes = new Uint8Array(ZONE_FIXED_BYTES + centroid.byteLength)
-  const view = new DataView(bytes.buffer)
-  for (let i = 0; i < ZONE_INTEGERS; i++) {
-    view.setUint32(i * 8, numbers[i] >>> 0, true)
-    view.setInt32(i * 8 + 4, Math.floor(numbers[i] / 2 ** 32), true)
+/** Rows of table `zones`. Keeps the buffer in which their checksums are computed: open does that for every zone. */
+export class ZoneRows {
+  readonly #bytes = new Uint8Array(ZONE_VALUES * 8)
+  readonly #view = new DataView(this.#bytes.buffer)
+
+  /** Computes the checksum of a row by the rule of `rowChecksum`; `values` may have more than the row's. */
+  checksum(values: readonly number[]): number {
+    for (let i = 0; i < ZONE_INTEGERS; i++) {
+      this.#view.setUint32(i * 8, values[i] >>> 0, true)
+      this.#view.setInt32(i * 8 + 4, Math.floor(values[i] / 2 ** 32), true)
+    }
+    for (let i = ZONE_INTEGERS; i < ZONE_VALUES; i++) this.#view.setFloat64(i * 8, values[i], true)
+    return checksum(this.#bytes)
   }
-  for (let i = ZONE_INTEGERS; i < ZONE_INTEGERS + ZONE_REALS; i++) view.setFloat64(i * 8, numbers[i], true)
-  view.setUint32(ZONE_FIXED_BYTES - 4, centroid.byteLength, true)
-  bytes.set(centroid, ZONE_FIXED_BYTES)
-  return checksum(bytes)
+
+  /** Decodes a row as SQLite returned it and joins it with its centroid; throws ZGQ_CORRUPT. */
+  decode(row: readonly unknown[], centroid: Float32Array, path: string): { zone: CatalogueZone; crc: number } {
+    if (!areNumbers(row)) throw new ZgqError('ZGQ_CORRUPT', 'a row of table zones has values of wrong types', { path })
+    const [zone, segment, file, rowCount, segmentOffset, columnsOffset, columnsByteLength, columnsCrc, minNorm, maxNorm, radius, crc] = row
+    for (let i = 0; i < ZONE_INTEGERS; i++) {
+      if (!isCount(row[i])) throw new ZgqError('ZGQ_CORRUPT', `row ${zone} of table zones holds ${row[i]}, expected a count`, { path })
+    }
+    if (this.checksum(row) !== crc) throw new ZgqError('ZGQ_CORRUPT', `row ${zone} of table zones does not fit its CRC`, { path })
+    return { zone: { zone, segment, file, rowCount, segmentOffset, columnsOffset, columnsByteLength, columnsCrc, minNorm, maxNorm, radius, centroid }, crc }
+  }
 }
 
-/** Computes the digest over row checksums: files by number, then zones by number. */
+function areNumbers(row: readonly unknown[]): row is readonly number[] {
+  for (let i = 0; i <= ZONE_VALUES; i++) {
+    if (typeof row[i] !== 'number') return false
+  }
+  return true
+}
+
+/** Bytes of centroids that a row of table `centroids` holds at most, unless one zone has more. */
+export const CENTROIDS_ROW_BYTES = 2 ** 20
+
+/** Centroids of consecutive zones. */
+export interface CentroidsRecord {
+  readonly firstZone: number
+  readonly zoneCount: number
+  /** float32, zoneCount * dim */
+  readonly vectors: Uint8Array
+}
+
+export function centroidsChecksum(record: CentroidsRecord): number {
+  return rowChecksum([integer(record.firstZone), integer(record.zoneCount), { type: 'BLOB', value: record.vectors }])
+}
+
+/** Decodes a row of `centroids` as SQLite returned it, which must start at zone `firstZone`; throws ZGQ_CORRUPT. */
+export function decodeCentroidsRow(row: readonly unknown[], expected: { firstZone: number; dim: number }, path: string): { centroids: CentroidsRecord; crc: number } {
+  const [firstZone, zoneCount, vectors, crc] = row
+  if (!isCount(firstZone) || !isCount(zoneCount) || !(vectors instanceof Uint8Array) || !isCount(crc)) {
+    throw new ZgqError('ZGQ_CORRUPT', 'a row of table centroids has values of wrong types', { path })
+  }
+  const centroids = { firstZone, zoneCount, vectors }
+  if (centroidsChecksum(centroids) !== crc) throw new ZgqError('ZGQ_CORRUPT', `row ${firstZone} of table centroids does not fit its CRC`, { path })
+  if (firstZone !== expected.firstZone || zoneCount === 0 || vectors.byteLength !== zoneCount * expected.dim * ELEMENT_BYTES) {
+    throw new ZgqError('ZGQ_CORRUPT', `row ${firstZone} of table centroids has ${vectors.byteLength} bytes for ${zoneCount} zones; expected zone ${expected.firstZone} and ${ELEMENT_BYTES * expected.dim} bytes each`, { path })
+  }
+  return { centroids, crc }
+}
+
+/** Computes the digest over row checksums: files by number, zones by number, centroids by first zone. */
 export function rowsDigest(rowChecksums: readonly number[]): Uint8Array {
   const bytes = Buffer.allocUnsafe(rowChecksums.length * 4)
   rowChecksums.forEach((crc, i) => bytes.writeUInt32LE(crc, i * 4))
@@ -171,27 +225,6 @@ export function decodeFileRow(row: readonly unknown[], path: string): { file: Fi
   if (kind !== 'vectors') throw new ZgqError('ZGQ_UNSUPPORTED', `this index needs a newer version of zgq: files of kind ${JSON.stringify(kind)}`, { path })
   if (!/^\w[\w.-]*$/.test(name)) throw new ZgqError('ZGQ_CORRUPT', `table files names ${JSON.stringify(name)}, which is not a file of this folder`, { path })
   return { file: record, crc }
-}
-
-/** Decodes a row of `zones` as SQLite returned it; throws ZGQ_CORRUPT. */
-export function decodeZoneRow(row: readonly unknown[], dim: number, path: string): { zone: CatalogueZone; crc: number } {
-  const blob = row[11]
-  const crc = row[12]
-  const numbers = row.slice(0, 11)
-  if (!numbers.every((value) => typeof value === 'number') || !(blob instanceof Uint8Array) || !isCount(crc)) {
-    throw new ZgqError('ZGQ_CORRUPT', 'a row of table zones has values of wrong types', { path })
-  }
-  const values = numbers as number[]
-  if (!values.slice(0, ZONE_INTEGERS).every(isCount) || zoneChecksum(values, blob) !== crc) {
-    throw new ZgqError('ZGQ_CORRUPT', `row ${values[0]} of table zones does not fit its CRC`, { path })
-  }
-  if (blob.byteLength !== dim * ELEMENT_BYTES) {
-    throw new ZgqError('ZGQ_CORRUPT', `the centroid of zone ${values[0]} has ${blob.byteLength} bytes, expected ${dim * ELEMENT_BYTES}`, { path })
-  }
-  const [zone, segment, file, rowCount, segmentOffset, columnsOffset, columnsByteLength, columnsCrc, minNorm, maxNorm, radius] = values
-  const centroid = new Float32Array(new Uint8Array(blob).buffer) // a copy: a blob may be misaligned
-  const record = { zone, segment, file, rowCount, segmentOffset, columnsOffset, columnsByteLength, columnsCrc, minNorm, maxNorm, radius, centroid }
-  return { zone: record, crc }
 }
 
 /** Decodes a row of `meta`; throws ZGQ_CORRUPT. */

@@ -7,7 +7,7 @@ import type BetterSqlite3 from 'better-sqlite3'
 
 import { systemCode, wrapReadError, ZgqError } from '../errors.ts'
 import {
-  APPLICATION_ID, decodeFileRow, decodeIndexMeta, decodeMetaRow, decodeZoneRow, rowsDigest,
+  APPLICATION_ID, decodeCentroidsRow, decodeFileRow, decodeIndexMeta, decodeMetaRow, rowsDigest, ZoneRows,
   type CatalogueZone, type FileRecord, type IndexMeta
 } from '../format/catalogue.ts'
 import { bytesEqual, CATALOGUE_NAME, ELEMENT_BYTES, FORMAT_VERSION, PAGE_BYTES, type Extent } from '../format/layout.ts'
@@ -137,15 +137,34 @@ function readTables(database: BetterSqlite3.Database, path: string): Omit<Snapsh
   const files = fileRows.map((row) => decodeFileRow(row, path))
   const zoneRows = rowsOf(
     database,
-    'SELECT zone, segment, file, row_count, segment_offset, columns_offset, columns_byte_length, columns_crc, min_norm, max_norm, radius, centroid, crc FROM zones ORDER BY zone',
+    'SELECT zone, segment, file, row_count, segment_offset, columns_offset, columns_byte_length, columns_crc, min_norm, max_norm, radius, crc FROM zones ORDER BY zone',
     meta.zoneCount + 1
   )
-  const zones = zoneRows.map((row) => decodeZoneRow(row, meta.dim, path))
-  const digest = rowsDigest([...files.map((row) => row.crc), ...zones.map((row) => row.crc)])
+  const centroids = readCentroids(database, meta, path)
+  const codec = new ZoneRows()
+  const zones = zoneRows.map((row, i) => codec.decode(row, centroids.vectors.subarray(i * meta.dim, (i + 1) * meta.dim), path))
+  const digest = rowsDigest([...files.map((row) => row.crc), ...zones.map((row) => row.crc), ...centroids.crcs])
   if (!bytesEqual(digest, meta.digest)) throw new ZgqError('ZGQ_CORRUPT', 'the rows of the catalogue do not fit its digest: rows are missing or changed', { path })
   const snapshot = { meta, build: Object.fromEntries(Object.entries(values.get('build') ?? {})), files: files.map((row) => row.file), zones: zones.map((row) => row.zone) }
   checkPlaces(snapshot, path)
   return snapshot
+}
+
+/** Reads all centroids: float32, zoneCount * dim. */
+function readCentroids(database: BetterSqlite3.Database, meta: IndexMeta, path: string): { vectors: Float32Array; crcs: number[] } {
+  const rows = rowsOf(database, 'SELECT first_zone, zone_count, vectors, crc FROM centroids ORDER BY first_zone', meta.zoneCount + 1)
+  const bytes = new Uint8Array(meta.zoneCount * meta.dim * ELEMENT_BYTES)
+  const crcs: number[] = []
+  let firstZone = 0
+  for (const row of rows) {
+    const { centroids, crc } = decodeCentroidsRow(row, { firstZone, dim: meta.dim }, path)
+    const isInside = firstZone + centroids.zoneCount <= meta.zoneCount
+    if (isInside) bytes.set(centroids.vectors, firstZone * meta.dim * ELEMENT_BYTES)
+    firstZone += centroids.zoneCount
+    crcs.push(crc)
+  }
+  if (firstZone !== meta.zoneCount) throw new ZgqError('ZGQ_CORRUPT', `the catalogue has centroids for ${firstZone} zones, expected ${meta.zoneCount}`, { path })
+  return { vectors: new Float32Array(bytes.buffer), crcs }
 }
 
 function rowsOf(database: BetterSqlite3.Database, sql: string, most: number): unknown[][] {

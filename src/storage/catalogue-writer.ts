@@ -1,11 +1,11 @@
 // Writes the catalogue of a new index in one transaction. The only code that changes a catalogue.
 
 import {
-  APPLICATION_ID, CATALOGUE_DDL, encodeMessagePack, fileChecksum, metaChecksum, rowsDigest, zoneChecksum, zoneNumbers,
+  APPLICATION_ID, CATALOGUE_DDL, CENTROIDS_ROW_BYTES, centroidsChecksum, encodeMessagePack, fileChecksum, metaChecksum, rowsDigest, zoneNumbers, ZoneRows,
   type CatalogueZone, type FileRecord, type IndexMeta
 } from '../format/catalogue.ts'
 import { wrapWriteError } from '../errors.ts'
-import { FORMAT_VERSION } from '../format/layout.ts'
+import { ELEMENT_BYTES, FORMAT_VERSION } from '../format/layout.ts'
 import { loadSqlite } from './native-modules.ts'
 
 /** What a new catalogue holds; counts, digest and format fields of `meta` are filled in here. */
@@ -30,6 +30,7 @@ export function writeCatalogue(path: string, content: CatalogueContent): void {
         database.exec(CATALOGUE_DDL)
         const fileCrcs = insertFiles((sql) => database.prepare(sql), content.files)
         const zoneCrcs = insertZones((sql) => database.prepare(sql), content.zones)
+        const centroidCrcs = insertCentroids((sql) => database.prepare(sql), content)
         const meta: IndexMeta = {
           ...content.meta,
           version: FORMAT_VERSION,
@@ -39,7 +40,7 @@ export function writeCatalogue(path: string, content: CatalogueContent): void {
           fileCount: content.files.length,
           readerFeatures: 0,
           writerFeatures: 0,
-          digest: rowsDigest([...fileCrcs, ...zoneCrcs])
+          digest: rowsDigest([...fileCrcs, ...zoneCrcs, ...centroidCrcs])
         }
         const insertMeta = database.prepare('INSERT INTO meta (key, value, crc) VALUES (?, ?, ?)')
         for (const [key, value] of Object.entries({ index: meta, build: content.build })) {
@@ -68,13 +69,28 @@ function insertFiles(prepare: Prepare, files: readonly FileRecord[]): number[] {
 
 function insertZones(prepare: Prepare, zones: readonly CatalogueZone[]): number[] {
   const insert = prepare(
-    'INSERT INTO zones (zone, segment, file, row_count, segment_offset, columns_offset, columns_byte_length, columns_crc, min_norm, max_norm, radius, centroid, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'
+    'INSERT INTO zones (zone, segment, file, row_count, segment_offset, columns_offset, columns_byte_length, columns_crc, min_norm, max_norm, radius, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'
   )
+  const codec = new ZoneRows()
   return zones.map((zone) => {
     const numbers = zoneNumbers(zone)
-    const centroid = Buffer.from(zone.centroid.buffer, zone.centroid.byteOffset, zone.centroid.byteLength)
-    const crc = zoneChecksum(numbers, centroid)
-    insert.run(...numbers, centroid, crc)
+    const crc = codec.checksum(numbers)
+    insert.run(...numbers, crc)
     return crc
   })
+}
+
+function insertCentroids(prepare: Prepare, content: CatalogueContent): number[] {
+  const insert = prepare('INSERT INTO centroids (first_zone, zone_count, vectors, crc) VALUES (?, ?, ?, ?)')
+  const { zones, meta } = content
+  const zonesPerRow = Math.max(1, Math.floor(CENTROIDS_ROW_BYTES / (meta.dim * ELEMENT_BYTES)))
+  const crcs: number[] = []
+  for (let firstZone = 0; firstZone < zones.length; firstZone += zonesPerRow) {
+    const some = zones.slice(firstZone, firstZone + zonesPerRow)
+    const vectors = Buffer.concat(some.map(({ centroid }) => new Uint8Array(centroid.buffer, centroid.byteOffset, centroid.byteLength)))
+    const crc = centroidsChecksum({ firstZone, zoneCount: some.length, vectors })
+    insert.run(firstZone, some.length, vectors, crc)
+    crcs.push(crc)
+  }
+  return crcs
 }

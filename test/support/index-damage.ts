@@ -143,8 +143,12 @@ export function changeCatalogue(folder: string, ...statements: readonly string[]
 
 const COLUMN_TYPES: Record<string, readonly TypedValue['type'][]> = {
   files: ['INTEGER', 'TEXT', 'TEXT', 'INTEGER', 'INTEGER'],
-  zones: ['INTEGER', 'INTEGER', 'INTEGER', 'INTEGER', 'INTEGER', 'INTEGER', 'INTEGER', 'INTEGER', 'REAL', 'REAL', 'REAL', 'BLOB']
+  zones: ['INTEGER', 'INTEGER', 'INTEGER', 'INTEGER', 'INTEGER', 'INTEGER', 'INTEGER', 'INTEGER', 'REAL', 'REAL', 'REAL'],
+  centroids: ['INTEGER', 'INTEGER', 'BLOB']
 }
+
+/** Primary key of each table. */
+const KEY_COLUMNS: Record<string, string> = { files: 'file', zones: 'zone', centroids: 'first_zone' }
 
 /** Runs statements on the catalogue and overwrites keys of `meta` value `index`, then makes all row CRCs and the digest fit again. */
 export function forgeCatalogue(folder: string, meta: object, ...statements: readonly string[]): void {
@@ -155,7 +159,7 @@ export function forgeCatalogue(folder: string, meta: object, ...statements: read
     const crcs = Object.entries(COLUMN_TYPES).flatMap(([table, types]) =>
       database.prepare<[], unknown[]>(`SELECT * FROM ${table} ORDER BY 1`).raw().all().map((row) => {
         const crc = rowChecksum(types.map((type, i) => typedValue(type, row[i])))
-        database.prepare(`UPDATE ${table} SET crc = ? WHERE ${table.slice(0, -1)} = ?`).run(crc, row[0])
+        database.prepare(`UPDATE ${table} SET crc = ? WHERE ${KEY_COLUMNS[table]} = ?`).run(crc, row[0])
         return crc
       }))
     const value = encodeMessagePack({ ...old, digest: rowsDigest(crcs), ...meta })
