@@ -29,9 +29,9 @@ const spec = {
   title: 'Median time of one query on one thread, plain scan of float32 zones (squares: all zones, exact)',
   data: { values },
   encoding: {
-    x: { field: 'recall', type: 'quantitative', title: 'recall@10', scale: { domain: [0.5, 1] } },
-    y: { field: 'millis', type: 'quantitative', title: 'milliseconds (lower is better)', scale: { type: 'log' } },
-    color: { field: 'set', type: 'nominal', title: null, scale: { scheme: 'tableau10' } }
+    x: { field: 'recall', type: 'quantitative', title: 'recall@10', scale: { domain: [0.5, 1] }, axis: { values: [0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1], format: '.2f' } },
+    y: { field: 'millis', type: 'quantitative', title: 'milliseconds (lower is better)', scale: { type: 'log', nice: false }, axis: { values: [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30] } },
+    color: { field: 'set', type: 'nominal', title: null, scale: { scheme: 'tableau10' }, legend: { labelLimit: 0 } }
   },
   layer: [
     { mark: { type: 'line', strokeWidth: 2 } },

@@ -62,8 +62,14 @@ export class WorkingFolder {
     try {
       syncFolder(this.path)
       this.#expectFree() // once more: somebody may have put something there meanwhile
-      if (existsSync(this.#output)) renameSync(this.#output, replaced)
-      renameSync(this.path, this.#output)
+      const isReplacing = existsSync(this.#output)
+      if (isReplacing) renameSync(this.#output, replaced)
+      try {
+        renameSync(this.path, this.#output)
+      } catch (error) {
+        if (isReplacing) renameSync(replaced, this.#output)
+        throw error
+      }
       this.#isDone = true
       syncFolder(dirname(this.#output))
       // The lock goes last: until here a second build must not take the place.
@@ -118,6 +124,7 @@ export class WorkingFolder {
 
   /** Removes the folder of a build that died; throws ZGQ_LOCKED if its process lives. */
   #clearDeadBuild(): void {
+    if (!existsSync(this.path)) return // published or discarded meanwhile: the place is free
     if (!existsSync(join(this.path, LOCK_NAME))) {
       throw new ZgqError('ZGQ_EXISTS', `${basename(this.path)} exists and no build made it: move it away, or choose another output`, { path: this.path })
     }
@@ -140,10 +147,12 @@ export class WorkingFolder {
   #clearFalseStarts(parent: string): void {
     const prefix = `${basename(this.path)}${FALSE_START}`
     for (const name of readdirSync(parent)) {
-      const pid = name.startsWith(prefix) ? Number.parseInt(name.slice(prefix.length), 10) : Number.NaN
+      const owner = name.startsWith(prefix) ? /^(\d+)-(\d+)(-dead)?$/.exec(name.slice(prefix.length)) : null
+      if (owner === null) continue
+      const pid = Number(owner[1])
       // Taking the place is one step of a thread: what carries this thread's own number is of an earlier process with that number.
-      const isMine = name.startsWith(`${prefix}${process.pid}-${threadId}`)
-      if (!Number.isNaN(pid) && (isMine || !isAlive(pid))) rmSync(join(parent, name), { recursive: true, force: true })
+      const isMine = pid === process.pid && Number(owner[2]) === threadId
+      if (isMine || !isAlive(pid)) rmSync(join(parent, name), { recursive: true, force: true })
     }
   }
 

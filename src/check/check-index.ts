@@ -9,7 +9,7 @@ import type { CatalogueZone } from '../format/catalogue.ts'
 import { decodeIds } from '../format/columns.ts'
 import { decodeDirectory, decodeFooter, directoryRecordBytes, FOOTER } from '../format/directory.ts'
 import { bytesEqual, CATALOGUE_NAME, checksum } from '../format/layout.ts'
-import { readCatalogue, type Snapshot } from '../storage/catalogue-reader.ts'
+import { checkDatabase, readCatalogue, type Snapshot } from '../storage/catalogue-reader.ts'
 import { checkHeaders, findDataFiles } from '../storage/data-files.ts'
 import { openReaders, type Readers } from '../storage/open-readers.ts'
 import type { DataFile } from '../storage/reader.ts'
@@ -40,6 +40,7 @@ export interface CheckOptions {
 export async function checkIndex(path: string, options: CheckOptions = {}): Promise<CheckReport> {
   checkOptionNames('checkIndex', options, ['onProgress', 'signal'])
   const snapshot = readCatalogue(path)
+  checkDatabase(snapshot)
   const files = findDataFiles(snapshot)
   const readers = openReaders(snapshot.folder, files, 'pread')
   try {

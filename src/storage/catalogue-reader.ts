@@ -65,6 +65,20 @@ function identityOf(folder: string): string | undefined {
   }
 }
 
+/** Has SQLite check the whole database, beyond the rows that a snapshot is made of; throws ZGQ_CORRUPT. */
+export function checkDatabase(snapshot: Snapshot): void {
+  const path = join(snapshot.folder, CATALOGUE_NAME)
+  const database = openDatabase(path)
+  try {
+    const found = database.pragma('integrity_check(1)', { simple: true })
+    if (found !== 'ok') throw new ZgqError('ZGQ_CORRUPT', `the catalogue is damaged where no row is: ${String(found)}`, { path })
+  } catch (error) {
+    throw wrapSqliteError(error, path)
+  } finally {
+    database.close()
+  }
+}
+
 function readFolder(folder: string): Snapshot {
   const before = identityOf(folder)
   try {
