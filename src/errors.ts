@@ -50,8 +50,9 @@ export interface ZgqErrorPlace {
 export class ZgqError extends Error {
   override readonly name = 'ZgqError'
   readonly code: ZgqErrorCode
-  readonly path?: string
-  readonly offset?: number
+  // Declared, not defined: an error without a place has no such properties.
+  declare readonly path?: string
+  declare readonly offset?: number
 
   constructor(code: ZgqErrorCode, message: string, place: ZgqErrorPlace = {}) {
     const where = place.path === undefined ? '' : ` (${place.path}${place.offset === undefined ? '' : ` at byte ${place.offset}`})`

@@ -10,6 +10,7 @@ import { CATALOGUE_NAME } from '../format/layout.ts'
 import { hex } from '../format/header.ts'
 import { KernelMemory } from '../kernels/kernel-memory.ts'
 import { loadKernel } from '../kernels/load-kernel.ts'
+import { loadSqlite } from '../storage/native-modules.ts'
 import { writeCatalogue } from '../storage/catalogue-writer.ts'
 import { VectorsWriter } from '../storage/vectors-writer.ts'
 import type { Metric } from '../types.ts'
@@ -53,6 +54,7 @@ export interface BuildReport {
 export async function buildIndex(options: BuildOptions): Promise<BuildReport> {
   const plan = checkBuildOptions(options)
   plan.signal?.throwIfAborted()
+  loadSqlite() // now, not after the work is done
   const folder = WorkingFolder.take(plan.output, plan.force)
   try {
     const input = await openInput(plan, (name) => folder.file(name))

@@ -8,20 +8,17 @@ import { sumLanes } from './distances'
 /** Bytes of centroids that are held against all rows before the next ones are: a part of the L2 cache. */
 const TILE_BYTES: usize = 256 * 1024
 
-// @ts-ignore: decorator
 @inline
 function step(sum: v128, x: v128, c: v128): v128 {
   return f32x4.add(sum, f32x4.mul(x, c))
 }
 
-// @ts-ignore: decorator
 @inline
 function tail(sum: f32, row: usize, centroid: usize, bulk: usize, rowBytes: usize): f32 {
   for (let i = bulk; i < rowBytes; i += 4) sum += load<f32>(row + i) * load<f32>(centroid + i)
   return sum
 }
 
-// @ts-ignore: decorator
 @inline
 function keep(row: u32, score: f32, zone: u32, zones: usize, scores: usize): void {
   const at = <usize>row << 2

@@ -4,27 +4,23 @@
 // Order of summation (the scalar twin repeats it): float32 in accumulators a, b, c, d of four lanes over steps of 16 values, steps of 4 into a,
 // (a + b) + (c + d), lanes as (0 + 1) + (2 + 3), then the last 0 to 3 values one by one. Double: the same with one accumulator of four lanes.
 
-// @ts-ignore: decorator
 @inline
 export function sumLanes(v: v128): f32 {
   return (f32x4.extract_lane(v, 0) + f32x4.extract_lane(v, 1)) + (f32x4.extract_lane(v, 2) + f32x4.extract_lane(v, 3))
 }
 
-// @ts-ignore: decorator
 @inline
 function squaredStep(sum: v128, row: usize, query: usize): v128 {
   const d = f32x4.sub(v128.load(row), v128.load(query))
   return f32x4.add(sum, f32x4.mul(d, d))
 }
 
-// @ts-ignore: decorator
 @inline
 function productStep(sum: v128, row: usize, query: usize): v128 {
   return f32x4.add(sum, f32x4.mul(v128.load(row), v128.load(query)))
 }
 
 /** Squared Euclidean distance of one row in float32. */
-// @ts-ignore: decorator
 @inline
 export function l2One(row: usize, rowBytes: usize, query: usize): f32 {
   const steps = rowBytes & ~63
@@ -47,7 +43,6 @@ export function l2One(row: usize, rowBytes: usize, query: usize): f32 {
 }
 
 /** Inner product of one row in float32. */
-// @ts-ignore: decorator
 @inline
 export function productOne(row: usize, rowBytes: usize, query: usize): f32 {
   const steps = rowBytes & ~63
@@ -66,19 +61,16 @@ export function productOne(row: usize, rowBytes: usize, query: usize): f32 {
   return sum
 }
 
-// @ts-ignore: decorator
 @inline
 function widenLow(v: v128): v128 {
   return f64x2.promote_low_f32x4(v)
 }
 
-// @ts-ignore: decorator
 @inline
 function widenHigh(v: v128): v128 {
   return f64x2.promote_low_f32x4(i8x16.shuffle(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15))
 }
 
-// @ts-ignore: decorator
 @inline
 function sumDoubleLanes(low: v128, high: v128): f64 {
   return (f64x2.extract_lane(low, 0) + f64x2.extract_lane(low, 1)) + (f64x2.extract_lane(high, 0) + f64x2.extract_lane(high, 1))

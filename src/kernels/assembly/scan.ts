@@ -16,7 +16,6 @@ function exactDistance(metric: u32, row: usize, rowBytes: usize, query: usize, q
 }
 
 /** Distance in float32 under `metric`, for row i of a run. */
-// @ts-ignore: decorator
 @inline
 function approximate(metric: u32, row: usize, rowBytes: usize, query: usize, inverseNorm: usize, inverseQueryNorm: f32): f32 {
   if (metric == L2) return l2One(row, rowBytes, query)

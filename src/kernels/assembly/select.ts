@@ -8,19 +8,16 @@ export function heapInit(heap: usize, capacity: u32): void {
   store<u32>(heap, capacity, 4)
 }
 
-// @ts-ignore: decorator
 @inline
 function isWorse(distanceA: f64, idA: u64, distanceB: f64, idB: u64): bool {
   return distanceA > distanceB || (distanceA == distanceB && idA > idB)
 }
 
-// @ts-ignore: decorator
 @inline
 function distances(heap: usize): usize {
   return heap + 8
 }
 
-// @ts-ignore: decorator
 @inline
 function ids(heap: usize): usize {
   return heap + 8 + (<usize>load<u32>(heap, 4) << 3)
