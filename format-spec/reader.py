@@ -312,7 +312,7 @@ def open_index(path):
     path = path.rstrip("/") or path
     if not os.path.exists(path):
         try:
-            if os.path.exists(path + ".replaced"):
+            if os.path.exists(path + ".replaced") and os.path.exists(path + ".building/lock.json"):
                 return Index(path + ".replaced")
         except (ZgqError, OSError):
             if not os.path.exists(path):

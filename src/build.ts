@@ -2,7 +2,7 @@
 
 export { buildIndex, type BuildReport } from './build/build-index.ts'
 export type { BuildOptions, BuildProgress, BuildStage, VectorBatch } from './build/build-options.ts'
-export { readIvecs } from './build/sources/ivecs-file.ts'
+export { readIvecs, type IntegerRows } from './build/sources/ivecs-file.ts'
 export type { RowSource } from './build/sources/row-source.ts'
 export { openVectorFile } from './build/sources/vector-file.ts'
 export { ZgqError, type ZgqErrorCode } from './errors.ts'

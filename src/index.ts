@@ -1,5 +1,5 @@
 // The entry `zgq`: opening and searching. Building and checking are entries of their own, so that an app loads only what it uses.
 
 export { ZgqError, type ZgqErrorCode } from './errors.ts'
-export type { ExplainedHits, Explain, Hit, IndexInfo, Mapping, Metric, OpenOptions, SearchOptions, Verify } from './types.ts'
+export type { ExplainedHits, Explain, Hit, IndexInfo, Mapping, Metric, OpenOptions, SearchOptions, Verify, ZoneSizes } from './types.ts'
 export { ZgqIndex } from './zgq-index.ts'

@@ -59,7 +59,7 @@ export interface Explain {
   readonly bytesRead: number
   /** Pages that were checked against their checksums for the first time. */
   readonly pagesVerified: number
-  /** Dependent rounds of input: 0 where all was in the cache. */
+  /** Dependent rounds of input: 0 where all was in the cache; 1 where all was asked for at once; with `pread`, one for each zone that was read. */
   readonly ioRounds: number
   readonly probeMicros: number
   readonly scanMicros: number
@@ -97,13 +97,13 @@ export interface IndexInfo {
   readonly cacheBytes: number
   readonly verify: Verify
   readonly files: readonly { readonly name: string; readonly kind: string; readonly bytes: number }[]
-  readonly zoneRows: ZoneRows
+  readonly zoneRows: ZoneSizes
   /** Facts of the build: seed, zones asked for, input digest, rows trained on. */
   readonly build: Readonly<Record<string, unknown>>
 }
 
 /** How many rows the zones have. */
-export interface ZoneRows {
+export interface ZoneSizes {
   readonly min: number
   readonly mean: number
   readonly max: number

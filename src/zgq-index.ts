@@ -10,7 +10,7 @@ import { findRow, type RowPlace } from './search/lookup.ts'
 import { checkQuery, checkRequest } from './search/request.ts'
 import { search, type SearchContext } from './search/search.ts'
 import { Workspace } from './search/workspace.ts'
-import { summarizeZones } from './zone-rows.ts'
+import { summarizeZones } from './zone-sizes.ts'
 import { readCatalogue, wasReplaced, type Snapshot } from './storage/catalogue-reader.ts'
 import { checkHeaders, findDataFiles } from './storage/data-files.ts'
 import { openReaders, type Readers } from './storage/open-readers.ts'
@@ -41,11 +41,13 @@ interface OpenParts {
 
 /** A vector index on disk, open for searching. Instances come from `ZgqIndex.open`. */
 export class ZgqIndex {
-  readonly #parts: OpenParts
-  #isClosed = false
+  readonly #path: string
+  /** Undefined once closed, so that memory is given back while the object lives on. */
+  #parts: OpenParts | undefined
 
   private constructor(parts: OpenParts) {
     this.#parts = parts
+    this.#path = parts.snapshot.folder
   }
 
   /**
@@ -74,10 +76,10 @@ export class ZgqIndex {
   search(query: Float32Array | readonly number[], options?: SearchOptions & { readonly explain?: false | undefined }): Hit[]
   search(query: Float32Array | readonly number[], options?: SearchOptions): Hit[] | ExplainedHits
   search(query: Float32Array | readonly number[], options: SearchOptions = {}): Hit[] | ExplainedHits {
-    this.#expectOpen()
-    const { meta, zones } = this.#parts.snapshot
+    const { snapshot, context } = this.#expectOpen()
+    const { meta, zones } = snapshot
     const request = checkRequest(options, { count: meta.count, zoneCount: zones.length, defaultNprobe: defaultNprobe(zones.length) })
-    const result = search(this.#parts.context, checkQuery(query, meta.dim, meta.metric), request)
+    const result = search(context, checkQuery(query, meta.dim, meta.metric), request)
     return request.explain ? result : result.hits
   }
 
@@ -89,29 +91,30 @@ export class ZgqIndex {
   /** Returns a copy of the vector with this id (`dim` values, as the caller gave them), or undefined. Throws as `search` does for the files. */
   get(id: number): Float32Array | undefined {
     const place = this.#find(id)
-    return place === undefined ? undefined : this.#parts.context.files.readRow(place.zone, place.row)
+    return place === undefined ? undefined : this.#expectOpen().context.files.readRow(place.zone, place.row)
   }
 
   #find(id: number): RowPlace | undefined {
-    this.#expectOpen()
+    const { snapshot, context } = this.#expectOpen()
     expectWholeNumber('id', id, { least: 0 })
-    return findRow(this.#parts.snapshot.zones, this.#parts.context.files, id)
+    return findRow(snapshot.zones, context.files, id)
   }
 
   /** Searches many queries without blocking. Not in this version: rejects with ZGQ_UNSUPPORTED. */
-  searchBatch(_queries: Float32Array, _options: SearchOptions = {}): Promise<Hit[][]> {
+  async searchBatch(_queries: Float32Array, _options: SearchOptions = {}): Promise<Hit[][]> {
+    this.#expectOpen()
     return Promise.reject(new ZgqError('ZGQ_UNSUPPORTED', 'searchBatch is not in this version; call search for each query'))
   }
 
   /** Searches one query without blocking. Not in this version: rejects with ZGQ_UNSUPPORTED. */
-  searchAsync(_query: Float32Array | readonly number[], _options: SearchOptions = {}): Promise<Hit[]> {
+  async searchAsync(_query: Float32Array | readonly number[], _options: SearchOptions = {}): Promise<Hit[]> {
+    this.#expectOpen()
     return Promise.reject(new ZgqError('ZGQ_UNSUPPORTED', 'searchAsync is not in this version; call search'))
   }
 
   /** Describes the index and how it was opened. Throws ZGQ_CLOSED. */
   info(): IndexInfo {
-    this.#expectOpen()
-    const { snapshot, readers, context, options } = this.#parts
+    const { snapshot, readers, context, options } = this.#expectOpen()
     const { meta, files, zones } = snapshot
     return {
       path: snapshot.folder,
@@ -138,17 +141,17 @@ export class ZgqIndex {
 
   /** Closes files and mappings. Calling it again does nothing. */
   close(): void {
-    if (this.#isClosed) return
-    this.#isClosed = true
-    this.#parts.readers.close()
+    this.#parts?.readers.close()
+    this.#parts = undefined
   }
 
   [Symbol.dispose](): void {
     this.close()
   }
 
-  #expectOpen(): void {
-    if (this.#isClosed) throw new ZgqError('ZGQ_CLOSED', 'the index was closed', { path: this.#parts.snapshot.folder })
+  #expectOpen(): OpenParts {
+    if (this.#parts === undefined) throw new ZgqError('ZGQ_CLOSED', 'the index was closed', { path: this.#path })
+    return this.#parts
   }
 }
 

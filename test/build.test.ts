@@ -402,3 +402,15 @@ describe('a wrong option', () => {
     expect(await rejection(call)).toBeInstanceOf(TypeError)
   })
 })
+
+describe('a batch with a misspelled key', () => {
+  it('is a TypeError, and nothing is left', async () => {
+    const { folder, output } = place()
+    const batches = async function* (): AsyncGenerator<VectorBatch> {
+      await setImmediate()
+      yield { vectors: SMALL.slice(0, DIM), ...{ id: [1] } }
+    }
+    expect(await rejection(buildIndex({ input: batches(), dim: DIM, output }))).toBeInstanceOf(TypeError)
+    expect(readdirSync(folder)).toEqual([])
+  })
+})

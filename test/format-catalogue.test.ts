@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest'
 
 import {
   centroidsChecksum, decodeCentroidsRow, decodeFileRow, decodeIndexMeta, decodeMessagePack, decodeMetaRow, encodeMessagePack, fileChecksum, INDEX_META_KEYS,
-  metaChecksum, rowChecksum, rowsDigest, zoneNumbers, ZoneRows, type CatalogueZone, type FileRecord
+  metaChecksum, rowChecksum, rowsDigest, zoneNumbers, ZoneRowCodec, type CatalogueZone, type FileRecord
 } from '../src/format/catalogue.ts'
 import { codeOf } from './support/errors.ts'
 import { FILE, flipped, INDEX_META, ZONES } from './support/format-samples.ts'
@@ -14,7 +14,7 @@ import { FILE, flipped, INDEX_META, ZONES } from './support/format-samples.ts'
 const PATH = 'catalogue.sqlite'
 const DIM = 3
 
-const codec = new ZoneRows()
+const codec = new ZoneRowCodec()
 const zoneRow = (zone: CatalogueZone): number[] => [...zoneNumbers(zone), codec.checksum(zoneNumbers(zone))]
 const decodeZone = (row: readonly unknown[], zone = ZONES[0]): CatalogueZone => codec.decode(row, zone.centroid, PATH).zone
 const centroidRow = (firstZone: number, zoneCount: number, vectors: Uint8Array): unknown[] => [firstZone, zoneCount, vectors, centroidsChecksum({ firstZone, zoneCount, vectors })]

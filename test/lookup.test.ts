@@ -1,4 +1,4 @@
-// Looking vectors up by id: get and has.
+// Looking vectors up by id (get and has), odd paths, and the end of an index.
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -48,5 +48,30 @@ describe('has', () => {
 
   it.each([-1, 1.5, Number.NaN, 2 ** 53])('refuses %s as an id', (id) => {
     expect(() => index.has(id)).toThrow(RangeError)
+  })
+})
+
+describe('a path', () => {
+  it('may begin with white space, which is part of the name', async () => {
+    const before = process.cwd()
+    process.chdir(folder)
+    try {
+      await buildIndex({ input: values.subarray(0, DIM), dim: DIM, output: ' a.zgq' })
+      const spaced = ZgqIndex.open(' a.zgq')
+      expect([spaced.info().count, index.info().count]).toEqual([1, ids.length])
+      spaced.close()
+    } finally {
+      process.chdir(before)
+    }
+  })
+})
+
+describe('close', () => {
+  it('gives up the index, so that every call after it is ZGQ_CLOSED', () => {
+    const closed = ZgqIndex.open(join(folder, 'a.zgq'))
+    closed.close()
+    for (const call of [() => closed.get(0), () => closed.has(0), () => closed.info()]) {
+      expect(call).toThrow(expect.objectContaining({ code: 'ZGQ_CLOSED' }))
+    }
   })
 })

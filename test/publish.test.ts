@@ -2,7 +2,7 @@
 
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
@@ -214,8 +214,9 @@ describe('another build into the same output', () => {
 
 const DEAD = { pid: 2 ** 22 + 1, host: hostname() } // above the largest pid of Linux
 const ALIVE = { pid: process.pid, host: hostname() }
+const DEAD_REPLACING = { ...DEAD, isReplacing: true }
 
-function leaveBuilding(folder: string, lock: { pid: number; host: string }): void {
+function leaveBuilding(folder: string, lock: { pid: number; host: string; start?: string }): void {
   mkdirSync(join(folder, 'index.building'))
   writeFileSync(join(folder, 'index.building', 'lock.json'), JSON.stringify(lock))
   writeFileSync(join(folder, 'index.building', 'run-0.rows'), 'half of something')
@@ -289,19 +290,19 @@ describe('what a crash leaves (spec, section 10)', () => {
 
   it('OUTPUT.replaced and OUTPUT.building: a reader opens OUTPUT.replaced', async () => {
     const { folder, output } = await placeWith('index.replaced')
-    leaveBuilding(folder, DEAD)
+    leaveBuilding(folder, DEAD_REPLACING)
     expect(openSeed(output)).toBe(1)
   })
 
   it('OUTPUT.replaced and OUTPUT.building: a reader of a path that ends in a slash opens OUTPUT.replaced', async () => {
     const { folder, output } = await placeWith('index.replaced')
-    leaveBuilding(folder, DEAD)
+    leaveBuilding(folder, DEAD_REPLACING)
     expect(openSeed(`${output}/`)).toBe(1)
   })
 
   it('OUTPUT.replaced and OUTPUT.building: the next build without force renames OUTPUT.replaced back', async () => {
     const { folder, output } = await placeWith('index.replaced')
-    leaveBuilding(folder, DEAD)
+    leaveBuilding(folder, DEAD_REPLACING)
     expect((await errorFrom(buildSmall(output))).code).toBe('ZGQ_EXISTS')
     expect(readdirSync(folder)).toEqual(['index'])
     expect(openSeed(output)).toBe(1)
@@ -309,7 +310,7 @@ describe('what a crash leaves (spec, section 10)', () => {
 
   it('OUTPUT.replaced and OUTPUT.building: the next build that fails has renamed OUTPUT.replaced back', async () => {
     const { folder, output } = await placeWith('index.replaced')
-    leaveBuilding(folder, DEAD)
+    leaveBuilding(folder, DEAD_REPLACING)
     expect((await errorFrom(buildSmall(output, { input: new Float32Array(DIM).fill(NaN), force: true }))).code).toBe('ZGQ_NON_FINITE')
     expect(readdirSync(folder)).toEqual(['index'])
     expect(openSeed(output)).toBe(1)
@@ -317,7 +318,7 @@ describe('what a crash leaves (spec, section 10)', () => {
 
   it('OUTPUT.replaced and OUTPUT.building: the next build with force puts the new index there', async () => {
     const { folder, output } = await placeWith('index.replaced')
-    leaveBuilding(folder, DEAD)
+    leaveBuilding(folder, DEAD_REPLACING)
     await buildSmall(output, { seed: 9, force: true })
     expect(readdirSync(folder)).toEqual(['index'])
     expect(openSeed(output)).toBe(9)
@@ -328,11 +329,47 @@ describe('what a crash leaves (spec, section 10)', () => {
     expect(openSeed(output)).toBe(2)
   })
 
-  it('OUTPUT and OUTPUT.replaced: the next build removes OUTPUT.replaced', async () => {
+  it('OUTPUT whose lock says so and OUTPUT.replaced: the next build removes OUTPUT.replaced', async () => {
     const { folder, output } = await placeWith('index.replaced', 'index')
+    writeFileSync(join(output, 'lock.json'), JSON.stringify(DEAD_REPLACING))
     await buildSmall(output, { seed: 9, force: true })
     expect(readdirSync(folder)).toEqual(['index'])
     expect(openSeed(output)).toBe(9)
+  })
+
+  it('OUTPUT.replaced that no build left there: neither a reader nor a build touches it', async () => {
+    const { folder, output } = await placeWith('index.replaced')
+    const before = fileDigests(join(folder, 'index.replaced'))
+    expect(codeOf(() => ZgqIndex.open(output))).toBe('ZGQ_NOT_FOUND')
+    await buildSmall(output, { seed: 9 })
+    expect((await errorFrom(buildSmall(output))).code).toBe('ZGQ_EXISTS')
+    expect((await errorFrom(buildSmall(output, { force: true }))).code).toBe('ZGQ_EXISTS')
+    expect(fileDigests(join(folder, 'index.replaced'))).toEqual(before)
+    expect([openSeed(output), readdirSync(folder)]).toEqual([9, ['index', 'index.replaced']])
+  })
+
+  it('OUTPUT with a file of the user in it: force refuses to replace it', async () => {
+    const { output } = await placeWith('index')
+    writeFileSync(join(output, 'notes.txt'), 'mine')
+    expect((await errorFrom(buildSmall(output, { force: true }))).code).toBe('ZGQ_EXISTS')
+    expect([openSeed(output), readFileSync(join(output, 'notes.txt'), 'utf8')]).toEqual([1, 'mine'])
+  })
+
+  it('OUTPUT that is a symbolic link: force refuses to replace it, also where it points to nothing', async () => {
+    const { folder, output } = await placeWith('elsewhere')
+    for (const target of ['elsewhere', 'nowhere']) {
+      symlinkSync(join(folder, target), output)
+      expect((await errorFrom(buildSmall(output, { force: true }))).code).toBe('ZGQ_EXISTS')
+      rmSync(output)
+    }
+    expect(openSeed(join(folder, 'elsewhere'))).toBe(1)
+  })
+
+  it('OUTPUT.building of a process whose number was given again: the next build removes it', async () => {
+    const { folder, output } = place()
+    leaveBuilding(folder, { ...ALIVE, start: '1' })
+    await buildSmall(output)
+    expect(readdirSync(folder)).toEqual(['index'])
   })
 
   it('is noted by a check, which passes', async () => {
@@ -445,7 +482,7 @@ describe('a build with force, where the file system fails it', () => {
     faults.dyingCall = dyingCall
     await bad(output)
     resetFaults()
-    for (const lock of readdirSync(folder).map((name) => join(folder, name, 'lock.json')).filter(existsSync)) writeFileSync(lock, JSON.stringify(DEAD))
+    for (const lock of readdirSync(folder).map((name) => join(folder, name, 'lock.json')).filter(existsSync)) writeFileSync(lock, JSON.stringify({ ...JSON.parse(readFileSync(lock, 'utf8')), ...DEAD }))
     await replace(output)
     expect(readdirSync(folder)).toEqual(['index'])
   })
@@ -456,7 +493,7 @@ describe('a build with force, where the file system fails it', () => {
       const { folder, output } = await interrupted({ dyingCall })
       const left = readdirSync(folder)
       const seed = seedOf(output)
-      for (const lock of left.map((name) => join(folder, name, 'lock.json')).filter(existsSync)) writeFileSync(lock, JSON.stringify(DEAD))
+      for (const lock of left.map((name) => join(folder, name, 'lock.json')).filter(existsSync)) writeFileSync(lock, JSON.stringify({ ...JSON.parse(readFileSync(lock, 'utf8')), ...DEAD }))
       await replace(output)
       const after = readdirSync(folder).filter((name) => name !== 'index')
       const strange = readdirSync(output).filter((name) => !/^(catalogue\.sqlite|vectors-.*\.zgq)$/.test(name))
@@ -493,6 +530,7 @@ describe('a reader that opens an index while it is replaced', () => {
     const { folder, output } = place()
     cpSync(old, output, { recursive: true })
     cpSync(next, join(folder, 'index.building'), { recursive: true })
+    writeFileSync(join(folder, 'index.building', 'lock.json'), JSON.stringify(DEAD_REPLACING))
     resetFaults()
     faults.afterCall = (call) => {
       if (call === when.away) renameSync(output, `${output}.replaced`)

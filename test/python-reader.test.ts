@@ -1,7 +1,7 @@
 // The second reader, format-spec/reader.py, was written from the spec alone. What it finds proves that the spec says what the code does.
 
 import { spawnSync } from 'node:child_process'
-import { readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 
@@ -135,6 +135,8 @@ describe('what one reader refuses, the other refuses with the same code', () => 
   it('but an index that is found beside its place, both open', async () => {
     const index = await build('clustered', 'l2', true)
     renameSync(index, `${index}.replaced`)
+    mkdirSync(`${index}.building`)
+    writeFileSync(`${index}.building/lock.json`, '{"pid":1,"host":"elsewhere","start":"","isReplacing":true}')
     expectAgreement(index, 'clustered', { k: 10, nprobe: undefined })
   })
 })

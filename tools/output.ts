@@ -26,7 +26,7 @@ export function printJson(value: unknown): void {
   print(JSON.stringify(value))
 }
 
-/** Shows progress on standard error: one line that is rewritten on a terminal, a line for each new stage elsewhere. */
+/** Shows progress on standard error: one line that is rewritten on a terminal; elsewhere a line for each new stage, and one every five seconds. */
 export class ProgressLine {
   readonly #isTerminal = process.stderr.isTTY
   #stage = ''
@@ -39,8 +39,10 @@ export class ProgressLine {
       this.#stage = progress.stage
       this.#startedAt = now
       if (!this.#isTerminal) process.stderr.write(`${progress.stage}\n`)
-    } else if (now - this.#shownAt < 100) {
+    } else if (now - this.#shownAt < (this.#isTerminal ? 100 : 5000)) {
       return
+    } else if (!this.#isTerminal) {
+      process.stderr.write(`${describe(progress, (now - this.#startedAt) / 1000)}\n`)
     }
     this.#shownAt = now
     if (this.#isTerminal) process.stderr.write(`\r\x1b[2K${describe(progress, (now - this.#startedAt) / 1000)}`)

@@ -40,7 +40,10 @@ function writeIvecs(path: string, found: readonly (readonly Hit[])[]): void {
   const rows = found.map((hits) => {
     const tooLarge = hits.find((hit) => hit.id > 0x7fffffff)
     if (tooLarge !== undefined) throw new ZgqError('ZGQ_UNSUPPORTED', `id ${tooLarge.id} does not fit an .ivecs file, which has 32-bit integers; use --json`, { path })
-    return Int32Array.of(hits.length, ...hits.map((hit) => hit.id))
+    const row = new Int32Array(hits.length + 1)
+    row[0] = hits.length
+    hits.forEach((hit, i) => { row[i + 1] = hit.id })
+    return row
   })
   try {
     writeFileSync(path, Buffer.concat(rows.map((row) => Buffer.from(row.buffer))))

@@ -2,6 +2,7 @@
 
 import { createHash } from 'node:crypto'
 
+import { encodeIds } from '../format/columns.ts'
 import type { Metric } from '../types.ts'
 import type { Assigner } from './assigner.ts'
 import { checkRows, type BuildInput } from './input.ts'
@@ -24,16 +25,14 @@ export async function assignRows(input: BuildInput, assigner: Assigner, plan: As
   const { rowsPerCall } = assigner.shape
   const rows = new Float32Array(rowsPerCall * dim)
   const ids = new Float64Array(rowsPerCall)
-  const idWords = new BigUint64Array(rowsPerCall)
   for (let first = 0; first < count; first += rowsPerCall) {
     const some = Math.min(rowsPerCall, count - first)
     const chunk = rows.subarray(0, some * dim)
     source.readRows(first, chunk)
     idSource.readIds(first, ids.subarray(0, some))
     checkRows(chunk, first, { dim, metric: plan.metric, label: source.label })
-    for (let i = 0; i < some; i++) idWords[i] = BigInt(ids[i])
     vectorHash.update(new Uint8Array(chunk.buffer, 0, chunk.byteLength))
-    idHash.update(new Uint8Array(idWords.buffer, 0, some * 8))
+    idHash.update(encodeIds(ids.subarray(0, some)))
     assigner.rowsView(some).set(chunk)
     assigner.scale(some)
     assigner.centre(some)

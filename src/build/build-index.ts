@@ -63,8 +63,18 @@ export async function buildIndex(options: BuildOptions): Promise<BuildReport> {
     } finally {
       input.close()
     }
-  } finally {
+  } catch (error) {
+    discardQuietly(folder)
+    throw error
+  }
+}
+
+/** What cannot be removed now, the next build clears away; the error that ended this one says more. */
+function discardQuietly(folder: WorkingFolder): void {
+  try {
     folder.discard()
+  } catch {
+    return
   }
 }
 
@@ -81,7 +91,7 @@ async function build(context: BuildContext): Promise<BuildReport> {
   const { count, dim } = input.rows
   const zones = Math.min(count, plan.zones ?? defaultZones(count, dim))
   checkMemory({ count, dim, zones, memoryBytes: plan.memoryBytes })
-  checkFreeSpace(folder.path, { count, dim })
+  checkFreeSpace(folder.path, { count, dim, zones, memoryBytes: plan.memoryBytes })
   const shares = memoryShares(plan.memoryBytes)
   checkUniqueIds(input.ids, Math.floor(shares.run / 16))
 
@@ -130,7 +140,7 @@ async function trainCentroids(context: BuildContext, assigner: Assigner, zones: 
     assigner.setCentroids(centroids)
     return sizes
   } finally {
-    samples.close()
+    samples.discard()
   }
 }
 

@@ -26,7 +26,7 @@ export interface BuildProgress {
 
 /** Options of `buildIndex`. */
 export interface BuildOptions {
-  /** A file (.fvecs .bvecs .fbin .u8bin .f16bin .npy), all vectors at once (with `dim`), or batches (with `dim`). */
+  /** A file (.fvecs .bvecs .ivecs .fbin .u8bin .f16bin .npy), all vectors at once (with `dim`), or batches (with `dim`). */
   readonly input: string | Float32Array | AsyncIterable<VectorBatch>
   /** Folder to make. */
   readonly output: string
@@ -46,6 +46,7 @@ export interface BuildOptions {
   readonly seed?: number | undefined
   /** Replace an index that exists at `output`. */
   readonly force?: boolean | undefined
+  /** Called as stages go on. If it throws, the build rejects with that; the last call is when the index is in its place. */
   readonly onProgress?: ((progress: BuildProgress) => void) | undefined
   readonly signal?: AbortSignal | undefined
 }
@@ -79,7 +80,7 @@ export function checkBuildOptions(options: BuildOptions): BuildPlan {
   if (typeof input === 'string' && dim !== undefined) throw new TypeError('dim is for arrays and batches: a file says its own')
   if (typeof input !== 'string') expectWholeNumber('dim', dim, { least: 1, most: MAX_DIM })
   if (isIterable && ids !== undefined) throw new TypeError('ids of batches come with the batches: { vectors, ids }')
-  if (ids !== undefined && typeof ids !== 'string' && typeof ids.length !== 'number') throw new TypeError('ids must be a path or an array of integers')
+  if (ids !== undefined && typeof ids !== 'string' && (typeof ids !== 'object' || ids === null || typeof ids.length !== 'number')) throw new TypeError('ids must be a path or an array of integers')
   expectOneOf('metric', metric, Object.keys(METRIC_CODES))
   if (zones !== undefined) expectWholeNumber('zones', zones, { least: 1, most: 2 ** 24 })
   expectWholeNumber('memoryBytes', memoryBytes, { least: MIN_MEMORY_BYTES })

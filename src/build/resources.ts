@@ -3,7 +3,8 @@
 import { statfsSync } from 'node:fs'
 
 import { ZgqError } from '../errors.ts'
-import { KEY_OVERHEAD_BYTES } from './runs.ts'
+import { KEY_OVERHEAD_BYTES, runCount } from './runs.ts'
+import { ROWS_PER_ZONE } from './sample.ts'
 
 const MIB = 2 ** 20
 
@@ -34,9 +35,14 @@ export function checkMemory(build: { count: number; dim: number; zones: number; 
 }
 
 /** Throws ZGQ_IO if the disk cannot hold the index and the temporary files beside it. */
-export function checkFreeSpace(folder: string, data: { count: number; dim: number }): void {
-  // The index, and as much again in runs that are removed as zones are written: a tenth more than once the data covers both.
-  const needed = Math.ceil(data.count * (data.dim * 4 + 32) * 1.1)
+export function checkFreeSpace(folder: string, data: { count: number; dim: number; zones: number; memoryBytes: number }): void {
+  const { count, dim, zones, memoryBytes } = data
+  const dataBytes = count * (dim * 4 + 32)
+  // Runs are removed as their zones are written, so the data stands there once, and the run in work twice. The samples are gone by then.
+  const runs = runCount({ count, dim, zones, memoryBytes: memoryShares(memoryBytes).run })
+  const writeBytes = dataBytes * (1 + 1 / runs)
+  const sampleBytes = Math.min(count, zones * ROWS_PER_ZONE) * dim * 4 * 2.25
+  const needed = Math.ceil(Math.max(writeBytes, sampleBytes) * 1.05)
   const free = freeBytes(folder)
   if (free < needed) {
     throw new ZgqError('ZGQ_IO', `the build needs about ${Math.ceil(needed / MIB)} MB of free disk, found ${Math.floor(free / MIB)} MB`, { path: folder })

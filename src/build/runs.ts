@@ -1,10 +1,7 @@
 // Runs: the rows of a range of zones, together in a file, so that zones can be written one after the other from a part of the data at a time.
 // A run has two files: float32 rows, and keys of two float64 a row (zone, id), in the order of the input.
 
-import { rmSync } from 'node:fs'
-
-import { wrapWriteError } from '../errors.ts'
-import { FileWriter } from '../storage/file-writer.ts'
+import { FileWriter, removeTemporary } from '../storage/file-writer.ts'
 import { openRawRows } from './sources/spool.ts'
 import type { RowSource } from './sources/row-source.ts'
 
@@ -25,10 +22,14 @@ export interface RunPlan {
   readonly file: (name: string) => string
 }
 
+/** Counts the runs that a build needs so that one of them fits into `memoryBytes`. */
+export function runCount(of: { count: number; dim: number; zones: number; memoryBytes: number }): number {
+  return Math.min(of.zones, MAX_RUNS, Math.ceil((of.count * (of.dim * 4 + KEY_OVERHEAD_BYTES)) / of.memoryBytes))
+}
+
 /** Splits zones into runs of about equal size, so that a run of `count` rows fits into `memoryBytes`; `sizes` are the zones' shares of the sample. */
 export function planRuns(sizes: Float64Array, like: { count: number; dim: number; memoryBytes: number }): { runOfZone: Uint16Array; runs: number } {
-  const bytes = like.count * (like.dim * 4 + KEY_OVERHEAD_BYTES)
-  const runs = Math.min(sizes.length, MAX_RUNS, Math.ceil(bytes / like.memoryBytes))
+  const runs = runCount({ ...like, zones: sizes.length })
   const total = sizes.reduce((sum, size) => sum + size + 1, 0)
   const runOfZone = new Uint16Array(sizes.length)
   let before = 0
@@ -49,10 +50,15 @@ export class RunWriter {
   constructor(plan: RunPlan) {
     this.#plan = plan
     const bufferBytes = Math.max(MIN_BUFFER_BYTES, Math.floor(plan.bufferBytes / plan.runs / 2))
-    for (let run = 0; run < plan.runs; run++) {
-      this.#rows.push(new FileWriter(rowsPath(plan, run), bufferBytes))
-      this.#keys.push(new FileWriter(keysPath(plan, run), bufferBytes))
-      this.#counts.push(0)
+    try {
+      for (let run = 0; run < plan.runs; run++) {
+        this.#rows.push(new FileWriter(rowsPath(plan, run), bufferBytes))
+        this.#keys.push(new FileWriter(keysPath(plan, run), bufferBytes))
+        this.#counts.push(0)
+      }
+    } catch (error) {
+      this.close()
+      throw error
     }
   }
 
@@ -119,13 +125,8 @@ export class RunReader {
 
   /** Removes the files of a run that was written: the disk then holds the data little more than once. */
   discard(run: number): void {
-    for (const path of [rowsPath(this.#plan, run), keysPath(this.#plan, run)]) {
-      try {
-        rmSync(path, { force: true })
-      } catch (error) {
-        throw wrapWriteError(error, path, 'remove a temporary file')
-      }
-    }
+    removeTemporary(rowsPath(this.#plan, run))
+    removeTemporary(keysPath(this.#plan, run))
   }
 
   /** Opens run `run`; close its rows before the next is opened. */
@@ -134,8 +135,13 @@ export class RunReader {
     const keys = this.#keys.subarray(0, count * 2)
     if (count > 0) readKeys(keysPath(this.#plan, run), keys)
     const inFile = openRawRows(rowsPath(this.#plan, run), { dim: this.#plan.dim, count, label: 'run' })
-    const rows = count * this.#plan.dim <= this.#values.length ? this.#hold(inFile) : inFile
-    return { rows, zones: groupByZone(keys, count) }
+    try {
+      const rows = count * this.#plan.dim <= this.#values.length ? this.#hold(inFile) : inFile
+      return { rows, zones: groupByZone(keys, count) }
+    } catch (error) {
+      inFile.close()
+      throw error
+    }
   }
 
   /** Reads all rows into memory; a run that the sample underestimated stays in its file. */

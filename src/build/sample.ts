@@ -1,6 +1,6 @@
 // The sample that training sees: random rows of the input, scaled and centred, in files of the working folder.
 
-import { FileWriter } from '../storage/file-writer.ts'
+import { FileWriter, removeTemporary } from '../storage/file-writer.ts'
 import type { Metric } from '../types.ts'
 import type { Assigner } from './assigner.ts'
 import { checkRows } from './input.ts'
@@ -9,7 +9,7 @@ import type { RowSource } from './sources/row-source.ts'
 import { openRawRows } from './sources/spool.ts'
 
 /** Rows of the sample for each zone: k-means gains little from more (faiss warns below 39 a centroid). */
-const ROWS_PER_ZONE = 64
+export const ROWS_PER_ZONE = 64
 /** One row in so many of the sample is in the early sample. */
 const EARLY_STEP = 4
 /** Below this many rows a zone, the early sample is the whole sample. */
@@ -18,7 +18,8 @@ const EARLY_ROWS_PER_ZONE = 16
 export interface Samples {
   readonly sample: RowSource
   readonly earlySample: RowSource
-  close(): void
+  /** Closes and removes the samples. */
+  discard(): void
 }
 
 /** How to sample. */
@@ -45,15 +46,31 @@ export async function takeSample(rows: RowSource, assigner: Assigner, plan: Samp
   } finally {
     scaled.close()
   }
-  const sample = openRawRows(plan.file('sample.rows'), { dim, count: wanted.length, label: 'sample' })
-  const earlyCount = Math.ceil(wanted.length / EARLY_STEP)
-  if (earlyCount < plan.zones * EARLY_ROWS_PER_ZONE) return { sample, earlySample: sample, close: () => { sample.close() } }
-  const earlySample = openRawRows(plan.file('sample.early'), { dim, count: earlyCount, label: 'sample' })
-  const close = (): void => {
-    sample.close()
-    earlySample.close()
+  removeTemporary(scaledPath)
+  await plan.onRows(wanted.length, wanted.length)
+  return openSamples(plan, { dim, count: wanted.length })
+}
+
+function openSamples(plan: SamplePlan, shape: { dim: number; count: number }): Samples {
+  const paths = { sample: plan.file('sample.rows'), early: plan.file('sample.early') }
+  const opened: RowSource[] = []
+  const discard = (): void => {
+    for (const source of opened) source.close()
+    removeTemporary(paths.sample)
+    removeTemporary(paths.early)
   }
-  return { sample, earlySample, close }
+  try {
+    const sample = openRawRows(paths.sample, { ...shape, label: 'sample' })
+    opened.push(sample)
+    const earlyCount = Math.ceil(shape.count / EARLY_STEP)
+    if (earlyCount < plan.zones * EARLY_ROWS_PER_ZONE) return { sample, earlySample: sample, discard }
+    const earlySample = openRawRows(paths.early, { ...shape, count: earlyCount, label: 'sample' })
+    opened.push(earlySample)
+    return { sample, earlySample, discard }
+  } catch (error) {
+    discard()
+    throw error
+  }
 }
 
 /** Copies the wanted rows, scaled, to a file and returns their mean. */

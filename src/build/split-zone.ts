@@ -29,7 +29,9 @@ function split(zone: { rows: ZoneRows; largest: number }, positions: Uint32Array
   const { largest } = zone
   const count = positions.length
   const { order, natural } = count > MAX_PROJECTED ? { order: positions, natural: count / 2 } : orderByCut(zone.rows, positions)
-  const leftPieces = clamp(Math.round((natural / count) * pieces), 1, pieces - 1)
+  // Neither side gets less than a quarter: outliers that peel off one by one would make the recursion as deep as there are pieces.
+  const least = Math.max(1, Math.floor(pieces / 4))
+  const leftPieces = clamp(Math.round((natural / count) * pieces), least, pieces - least)
   const rightPieces = pieces - leftPieces
   const left = clamp(Math.round(natural), Math.max(leftPieces, count - rightPieces * largest), Math.min(count - rightPieces, leftPieces * largest))
   return [...split(zone, order.slice(0, left).sort(), leftPieces), ...split(zone, order.slice(left).sort(), rightPieces)]
@@ -49,7 +51,9 @@ function orderByCut(rows: ZoneRows, positions: Uint32Array): { order: Uint32Arra
   const indices = new Uint32Array(positions.length)
   for (let i = 0; i < indices.length; i++) indices[i] = i
   indices.sort((a, b) => projections[a] - projections[b] || a - b)
-  return { order: indices.map((i) => positions[i]), natural }
+  // All on one side: the rows do not differ along any line, so order decides.
+  const isCut = natural > 0 && natural < positions.length
+  return { order: indices.map((i) => positions[i]), natural: isCut ? natural : positions.length / 2 }
 }
 
 /** Two-means on a sample, started from two rows far apart. */

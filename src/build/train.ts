@@ -41,6 +41,7 @@ export async function train(assigner: Assigner, set: TrainingSet): Promise<{ cen
     }
     if (round < rounds - 1) splitLarge(centroids, sizes, random)
   }
+  await set.onRound(rounds, rounds)
   return { centroids, sizes }
 }
 

@@ -1,6 +1,6 @@
 // The folder in which a build works, its lock, and the rename that publishes it (spec, section 10).
 
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, lstatSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
 import { threadId } from 'node:worker_threads'
@@ -8,8 +8,10 @@ import { threadId } from 'node:worker_threads'
 import { systemCode, wrapWriteError, ZgqError } from '../errors.ts'
 import { readCatalogue } from '../storage/catalogue-reader.ts'
 import { syncFolder } from '../storage/file-writer.ts'
+import { isAlive, LOCK_NAME, readLock, writeLock, isHeld } from './build-lock.ts'
 
-const LOCK_NAME = 'lock.json'
+/** Names of files in the folder of an index; anything else there is the user's. */
+const OWN_FILES = /^(catalogue\.sqlite(-journal|-wal|-shm)?|(vectors|codes)-\d{6}-\d{5}\.zgq|lock\.json)$/
 /** Between OUTPUT.building and the number of a process that is about to take or clear that place. */
 const FALSE_START = `-${hostname()}-`
 
@@ -17,12 +19,15 @@ export class WorkingFolder {
   readonly path: string
   readonly #output: string
   readonly #force: boolean
+  /** Where the old index stands while the new one is put into its place. */
+  readonly #replaced: string
   #isDone = false
 
   private constructor(output: string, force: boolean) {
     this.#output = output
     this.#force = force
     this.path = `${output}.building`
+    this.#replaced = `${output}.replaced`
   }
 
   /**
@@ -37,7 +42,7 @@ export class WorkingFolder {
       throw wrapWriteError(error, dirname(folder.#output), 'make a folder for the build')
     }
     try {
-      folder.#restoreReplaced()
+      folder.#clearReplaced()
       folder.#expectFree()
     } catch (error) {
       folder.discard()
@@ -58,23 +63,25 @@ export class WorkingFolder {
 
   /** Puts the finished index in its place; what stood there is removed afterwards. */
   publish(): void {
-    const replaced = `${this.#output}.replaced`
     try {
       syncFolder(this.path)
       this.#expectFree() // once more: somebody may have put something there meanwhile
       const isReplacing = existsSync(this.#output)
-      if (isReplacing) renameSync(this.#output, replaced)
+      if (isReplacing) {
+        writeLock(this.path, true)
+        renameSync(this.#output, this.#replaced)
+      }
       try {
         renameSync(this.path, this.#output)
       } catch (error) {
-        if (isReplacing) renameSync(replaced, this.#output)
+        if (isReplacing) renameSync(this.#replaced, this.#output)
         throw error
       }
       this.#isDone = true
       syncFolder(dirname(this.#output))
-      // The lock goes last: until here a second build must not take the place.
-      unlinkSync(join(this.#output, LOCK_NAME))
-      this.#remove(replaced)
+      // The lock goes after the old index: it is what tells that the old index is to go.
+      if (isReplacing) this.#remove(this.#replaced)
+      rmSync(join(this.#output, LOCK_NAME), { force: true })
     } catch (error) {
       throw wrapWriteError(error, this.#output, 'publish the index')
     }
@@ -87,9 +94,13 @@ export class WorkingFolder {
 
   /** Removes a folder under a name that the next build clears away: one that was removed half would look like what no build made. */
   #remove(path: string): void {
-    if (!existsSync(path)) return
     const dead = this.#deadName()
-    renameSync(path, dead)
+    try {
+      renameSync(path, dead)
+    } catch (error) {
+      if (systemCode(error) === 'ENOENT') return // nothing there, or cleared by another build
+      throw error
+    }
     rmSync(dead, { recursive: true, force: true })
   }
 
@@ -105,7 +116,7 @@ export class WorkingFolder {
     const mine = `${this.path}${FALSE_START}${process.pid}-${threadId}`
     mkdirSync(mine)
     try {
-      writeFileSync(join(mine, LOCK_NAME), JSON.stringify({ pid: process.pid, host: hostname() }))
+      writeLock(mine, false)
       for (let attempt = 0; ; attempt++) {
         try {
           renameSync(mine, this.path)
@@ -122,23 +133,22 @@ export class WorkingFolder {
     }
   }
 
-  /** Removes the folder of a build that died; throws ZGQ_LOCKED if its process lives. */
+  /** Removes the folder of a build that died, after putting back the index that it was about to replace; throws ZGQ_LOCKED if its process lives. */
   #clearDeadBuild(): void {
     if (!existsSync(this.path)) return // published or discarded meanwhile: the place is free
     if (!existsSync(join(this.path, LOCK_NAME))) {
       throw new ZgqError('ZGQ_EXISTS', `${basename(this.path)} exists and no build made it: move it away, or choose another output`, { path: this.path })
     }
-    const owner = readLock(join(this.path, LOCK_NAME))
-    if (owner !== undefined && (owner.host !== hostname() || isAlive(owner.pid))) {
-      throw new ZgqError('ZGQ_LOCKED', `process ${owner.pid} on ${owner.host} is building this index; wait for it, or remove the folder if that process is not a build`, { path: this.path })
-    }
+    expectDead(this.path)
+    if (readLock(this.path)?.isReplacing === true && !existsSync(this.#output) && existsSync(this.#replaced)) renameSync(this.#replaced, this.#output)
     // Renamed first: of several builds that find it dead, one removes it.
     const dead = this.#deadName()
     renameSync(this.path, dead)
-    const found = readLock(join(dead, LOCK_NAME))
-    if (found !== undefined && (found.host !== hostname() || isAlive(found.pid))) {
+    try {
+      expectDead(dead)
+    } catch (error) {
       renameSync(dead, this.path) // another build cleared it and took the place since the lock was read
-      throw new ZgqError('ZGQ_LOCKED', `process ${found.pid} on ${found.host} is building this index; wait for it`, { path: this.path })
+      throw error
     }
     rmSync(dead, { recursive: true, force: true })
   }
@@ -156,20 +166,36 @@ export class WorkingFolder {
     }
   }
 
-  /** A crash between the renames left only the old index, under its temporary name: put it back. A crash after them left it behind: remove it. */
-  #restoreReplaced(): void {
-    const replaced = `${this.#output}.replaced`
-    if (!existsSync(replaced)) return
-    expectIndex(replaced)
-    if (existsSync(this.#output)) this.#remove(replaced)
-    else renameSync(replaced, this.#output)
+  /** Finishes for a build that died after its renames: removes the index that it replaced, which the lock in its own index tells. */
+  #clearReplaced(): void {
+    const lock = readLock(this.#output)
+    if (lock?.isReplacing !== true) return
+    expectDead(this.#output)
+    this.#remove(this.#replaced)
+    rmSync(join(this.#output, LOCK_NAME), { force: true })
   }
 
+  /** Throws ZGQ_EXISTS or ZGQ_NOT_AN_INDEX if something stands at the output that must not be replaced. */
   #expectFree(): void {
-    if (!existsSync(this.#output)) return
-    if (!this.#force) throw new ZgqError('ZGQ_EXISTS', `${basename(this.#output)} exists; choose another output, or replace it with force (--force)`, { path: this.#output })
+    const found = lstatSync(this.#output, { throwIfNoEntry: false })
+    if (found === undefined) return
+    const refuse = (what: string): ZgqError => new ZgqError('ZGQ_EXISTS', `${basename(this.#output)} ${what}`, { path: this.#output })
+    if (!this.#force) throw refuse('exists; choose another output, or replace it with force (--force)')
+    if (found.isSymbolicLink()) throw refuse('is a symbolic link, which is not replaced; give the folder that it points to')
     expectIndex(this.#output)
+    const stranger = readdirSync(this.#output).find((name) => !OWN_FILES.test(name))
+    if (stranger !== undefined) throw refuse(`holds ${stranger}, which is not part of an index: it is not replaced; move that file away`)
+    if (existsSync(this.#replaced)) {
+      throw new ZgqError('ZGQ_EXISTS', `${basename(this.#replaced)} exists, and that name is needed for a moment: move it away`, { path: this.#replaced })
+    }
   }
+}
+
+/** Throws ZGQ_LOCKED if the process that holds the lock in `folder` may be at work. */
+function expectDead(folder: string): void {
+  const lock = readLock(folder)
+  if (lock === undefined || !isHeld(lock)) return
+  throw new ZgqError('ZGQ_LOCKED', `process ${lock.pid} on ${lock.host} is building this index; wait for it, or remove the folder if that process is not a build`, { path: folder })
 }
 
 /** Throws ZGQ_NOT_AN_INDEX for what no build made; a damaged index passes. */
@@ -179,24 +205,5 @@ function expectIndex(path: string): void {
   } catch (cause) {
     if (!(cause instanceof ZgqError) || cause.code !== 'ZGQ_NOT_AN_INDEX') return
     throw new ZgqError('ZGQ_NOT_AN_INDEX', `${basename(path)} exists and is not an index: it is not replaced; move it away, or choose another output`, { path, cause })
-  }
-}
-
-function readLock(path: string): { pid: number; host: string } | undefined {
-  try {
-    const lock: unknown = JSON.parse(readFileSync(path, 'utf8'))
-    if (typeof lock !== 'object' || lock === null || !('pid' in lock) || !('host' in lock)) return undefined
-    return typeof lock.pid === 'number' && typeof lock.host === 'string' ? { pid: lock.pid, host: lock.host } : undefined
-  } catch {
-    return undefined // cut short by a crash: its process is gone
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return systemCode(error) === 'EPERM' // there, but another user's
   }
 }

@@ -38,6 +38,7 @@ export interface CheckOptions {
 
 /** Verifies the index in folder `path`. Rejects with the first ZgqError on damage, or with the signal's reason. */
 export async function checkIndex(path: string, options: CheckOptions = {}): Promise<CheckReport> {
+  if (typeof path !== 'string' || path === '') throw new TypeError(`path must be a non-empty string, found ${String(path)}`)
   checkOptionNames('checkIndex', options, ['onProgress', 'signal'])
   const snapshot = readCatalogue(path)
   checkDatabase(snapshot)
@@ -117,8 +118,8 @@ function findLeftovers(path: string, snapshot: Snapshot): string[] {
   const known = new Set([CATALOGUE_NAME, ...snapshot.files.map((file) => file.name)])
   const notes = readdirSync(snapshot.folder).filter((name) => !known.has(name)).map((name) => `${name} is in the folder and not part of the index`)
   const beside = resolve(path)
-  if (existsSync(`${beside}.building`)) notes.push(`${beside}.building is there: a build is running or died; the next build removes it`)
-  if (existsSync(`${beside}.replaced`)) notes.push(`${beside}.replaced is there: an old index whose replacement was interrupted; the next build removes or restores it`)
+  if (existsSync(`${beside}.building`)) notes.push(`${beside}.building is there: a build is running or died`)
+  if (existsSync(`${beside}.replaced`)) notes.push(`${beside}.replaced is there: perhaps an old index whose replacement was interrupted`)
   return notes
 }
 

@@ -145,7 +145,7 @@ const ZONE_REALS = 3
 const ZONE_VALUES = ZONE_INTEGERS + ZONE_REALS
 
 /** Rows of table `zones`. Keeps the buffer in which their checksums are computed: open does that for every zone. */
-export class ZoneRows {
+export class ZoneRowCodec {
   readonly #bytes = new Uint8Array(ZONE_VALUES * 8)
   readonly #view = new DataView(this.#bytes.buffer)
 

@@ -81,6 +81,7 @@ export function decodeHeader(page: Uint8Array, path: string): Header {
   const header = HEADER.decode(page, 0, path)
   if (header.readerFeatures !== KNOWN_READER_FEATURES) refuse(`reader features ${header.readerFeatures}`)
   if (header.elementType !== ELEMENT_TYPE_FLOAT32) refuse(`element type ${header.elementType}, known is 1 (float32, ${ELEMENT_BYTES} bytes)`)
+  if (header.headerByteLength !== PAGE_BYTES) refuse(`header of ${header.headerByteLength} bytes, known is ${PAGE_BYTES}`)
   if (header.alignment !== PAGE_BYTES) refuse(`alignment ${header.alignment}, known is ${PAGE_BYTES}`)
   return header
 }

@@ -4,7 +4,7 @@ import type { Kernel } from './kernel.ts'
 
 const WASM_PAGE_BYTES = 65_536
 /** wasm32 ends here. */
-export const KERNEL_MEMORY_LIMIT = 65_536 * WASM_PAGE_BYTES
+const KERNEL_MEMORY_LIMIT = 65_536 * WASM_PAGE_BYTES
 
 /** Counts the WebAssembly pages that a memory of `have` bytes lacks for `want` bytes. */
 export function growBy(have: number, want: number): number {
@@ -27,11 +27,19 @@ export class KernelMemory {
   allocate(byteLength: number): number {
     const start = this.#end
     const end = start + Math.ceil(byteLength / 64) * 64
-    if (end > KERNEL_MEMORY_LIMIT) throw new RangeError(`kernel memory is limited to 4 GiB; ${end} bytes were asked for. Lower cacheBytes`)
+    if (end > KERNEL_MEMORY_LIMIT) throw new RangeError(`kernel memory is limited to 4 GiB; ${end} bytes were asked for by cache, centroids and hits`)
     // A quarter more than asked for: growing has a price of its own, and pages that nobody touches cost nothing.
-    if (end > this.kernel.buffer.byteLength) this.kernel.grow(Math.min(KERNEL_MEMORY_LIMIT, Math.ceil(end * 1.25)))
+    if (end > this.kernel.buffer.byteLength) this.#grow(end)
     this.#end = end
     return start
+  }
+
+  #grow(end: number): void {
+    try {
+      this.kernel.grow(Math.min(KERNEL_MEMORY_LIMIT, Math.ceil(end * 1.25)))
+    } catch {
+      this.kernel.grow(end) // the quarter was too much: what is needed may still fit
+    }
   }
 
   /** All of the memory as bytes. */

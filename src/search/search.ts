@@ -7,6 +7,7 @@ import type { ZoneCache } from '../storage/zone-cache.ts'
 import type { ZoneFiles } from '../storage/zone-files.ts'
 import type { ExplainedHits } from '../types.ts'
 import { probe } from './probe.ts'
+import { Prefetcher } from './prefetcher.ts'
 import type { SearchRequest } from './request.ts'
 import { setTolerance, takeHits } from './scan.ts'
 import type { Workspace } from './workspace.ts'
@@ -31,13 +32,13 @@ export function search(context: SearchContext, query: Float32Array, request: Sea
   const zones = wantsHits ? probe(workspace, request.nprobe) : []
   const probedAt = nowMicros()
 
-  const missing = zones.filter((zone) => !cache.holds(zone))
-  if (missing.length > 0) files.prefetch(missing)
+  const ahead = new Prefetcher(zones.filter((zone) => !cache.holds(zone)), files)
   let vectorsScanned = 0
   let bytes = 0
   let pages = 0
   let rowsConfirmed = 0
   for (const zone of zones) {
+    ahead.reach(zone)
     setTolerance(workspace, zone)
     for (let part = 0; part < cache.partCount(zone); part++) {
       rowsConfirmed += kernel.scan(workspace.scanQuery, cache.load(zone, part))
@@ -58,7 +59,7 @@ export function search(context: SearchContext, query: Float32Array, request: Sea
       bytes,
       pages,
       ...files.counters,
-      ioRounds: missing.length > 0 ? 1 : 0,
+      ioRounds: ahead.rounds,
       probeMicros: probedAt - startedAt,
       scanMicros: nowMicros() - probedAt,
       rerankMicros: 0

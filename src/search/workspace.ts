@@ -54,8 +54,9 @@ export class Workspace {
   startHits(k: number): void {
     if (k > this.#heapCapacity) {
       // Regions are never given back: doubling keeps what is lost below what is used.
-      this.#heapCapacity = Math.max(k, this.#heapCapacity * 2, 64)
-      this.scanQuery.heap = this.memory.allocate(heapByteLength(this.#heapCapacity))
+      const capacity = Math.max(k, this.#heapCapacity * 2, 64)
+      this.scanQuery.heap = this.memory.allocate(heapByteLength(capacity))
+      this.#heapCapacity = capacity // only once there is room
     }
     this.memory.kernel.heapInit(this.scanQuery.heap, k)
   }

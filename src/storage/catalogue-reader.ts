@@ -1,13 +1,13 @@
 // Reads the catalogue once into a frozen snapshot and closes it. Search never asks SQLite.
 
-import { statSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { existsSync, statSync } from 'node:fs'
+import { basename, join, resolve } from 'node:path'
 
 import type BetterSqlite3 from 'better-sqlite3'
 
 import { systemCode, wrapReadError, ZgqError } from '../errors.ts'
 import {
-  APPLICATION_ID, decodeCentroidsRow, decodeFileRow, decodeIndexMeta, decodeMetaRow, rowsDigest, ZoneRows,
+  APPLICATION_ID, decodeCentroidsRow, decodeFileRow, decodeIndexMeta, decodeMetaRow, rowsDigest, ZoneRowCodec,
   type CatalogueZone, type FileRecord, type IndexMeta
 } from '../format/catalogue.ts'
 import { bytesEqual, CATALOGUE_NAME, ELEMENT_BYTES, FORMAT_VERSION, PAGE_BYTES, type Extent } from '../format/layout.ts'
@@ -42,9 +42,12 @@ export function wasReplaced(snapshot: Snapshot, path: string): boolean {
  * While an index is being replaced its folder may be away for a moment: the old one then stands beside it (spec, section 10).
  */
 export function readCatalogue(path: string): Snapshot {
-  const replaced = `${path.replace(/[/\\]+$/, '')}.replaced`
+  const place = path.replace(/[/\\]+$/, '')
+  const replaced = `${place}.replaced`
   const candidates = [path, replaced, path, replaced, path]
   for (const [attempt, folder] of candidates.entries()) {
+    // Without a build beside it, a folder of that name is something of the user's.
+    if (folder === replaced && !existsSync(join(`${place}.building`, 'lock.json'))) continue
     try {
       return readFolder(folder)
     } catch (error) {
@@ -124,7 +127,8 @@ function findCatalogue(folder: string, path: string): Pick<Snapshot, 'catalogueB
 function openDatabase(path: string): BetterSqlite3.Database {
   const Sqlite = loadSqlite()
   try {
-    return new Sqlite(path, { readonly: true, fileMustExist: true })
+    // Absolute: the package trims the white space that a relative name may begin with.
+    return new Sqlite(resolve(path), { readonly: true, fileMustExist: true })
   } catch (error) {
     throw wrapSqliteError(error, path)
   }
@@ -147,6 +151,7 @@ function readTables(database: BetterSqlite3.Database, path: string): Omit<Snapsh
     values.set(key, value)
   }
   const meta = decodeIndexMeta(values.get('index'), path)
+  if (version !== meta.version) throw new ZgqError('ZGQ_CORRUPT', `the catalogue says version ${String(version)} and ${meta.version}`, { path })
   const fileRows = rowsOf(database, 'SELECT file, kind, name, byte_length, header_crc, crc FROM files ORDER BY file', meta.fileCount + 1)
   const files = fileRows.map((row) => decodeFileRow(row, path))
   const zoneRows = rowsOf(
@@ -155,7 +160,7 @@ function readTables(database: BetterSqlite3.Database, path: string): Omit<Snapsh
     meta.zoneCount + 1
   )
   const centroids = readCentroids(database, meta, path)
-  const codec = new ZoneRows()
+  const codec = new ZoneRowCodec()
   const zones = zoneRows.map((row, i) => codec.decode(row, centroids.vectors.subarray(i * meta.dim, (i + 1) * meta.dim), path))
   const digest = rowsDigest([...files.map((row) => row.crc), ...zones.map((row) => row.crc), ...centroids.crcs])
   if (!bytesEqual(digest, meta.digest)) throw new ZgqError('ZGQ_CORRUPT', 'the rows of the catalogue do not fit its digest: rows are missing or changed', { path })
@@ -215,6 +220,6 @@ function wrapSqliteError(error: unknown, path: string): ZgqError {
   const reason = error instanceof Error ? error.message : String(error)
   if (code.startsWith('SQLITE_NOTADB')) return new ZgqError('ZGQ_NOT_AN_INDEX', `the catalogue is not a SQLite database: ${reason}`, { path, cause: error })
   if (code.startsWith('SQLITE_BUSY')) return new ZgqError('ZGQ_LOCKED', `another process is changing the catalogue: ${reason}`, { path, cause: error })
-  if (code.startsWith('SQLITE_IOERR') || code.startsWith('SQLITE_CANTOPEN')) return new ZgqError('ZGQ_IO', `the catalogue cannot be read: ${reason} (${code})`, { path, cause: error })
+  if (code.startsWith('SQLITE_IOERR') || code.startsWith('SQLITE_NOMEM') || code.startsWith('SQLITE_CANTOPEN')) return new ZgqError('ZGQ_IO', `the catalogue cannot be read: ${reason} (${code})`, { path, cause: error })
   return new ZgqError('ZGQ_CORRUPT', `the catalogue is damaged: ${reason} (${code})`, { path, cause: error })
 }

@@ -1,7 +1,7 @@
 // Writes the catalogue of a new index in one transaction. The only code that changes a catalogue.
 
 import {
-  APPLICATION_ID, CATALOGUE_DDL, CENTROIDS_ROW_BYTES, centroidsChecksum, encodeMessagePack, fileChecksum, metaChecksum, rowsDigest, zoneNumbers, ZoneRows,
+  APPLICATION_ID, CATALOGUE_DDL, CENTROIDS_ROW_BYTES, centroidsChecksum, encodeMessagePack, fileChecksum, metaChecksum, rowsDigest, zoneNumbers, ZoneRowCodec,
   type CatalogueZone, type FileRecord, type IndexMeta
 } from '../format/catalogue.ts'
 import { wrapWriteError } from '../errors.ts'
@@ -71,7 +71,7 @@ function insertZones(prepare: Prepare, zones: readonly CatalogueZone[]): number[
   const insert = prepare(
     'INSERT INTO zones (zone, segment, file, row_count, segment_offset, columns_offset, columns_byte_length, columns_crc, min_norm, max_norm, radius, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'
   )
-  const codec = new ZoneRows()
+  const codec = new ZoneRowCodec()
   return zones.map((zone) => {
     const numbers = zoneNumbers(zone)
     const crc = codec.checksum(numbers)

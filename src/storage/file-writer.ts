@@ -1,6 +1,6 @@
 // Writes one file front to back through a buffer, and syncs it. Every failure is a ZgqError that names the file.
 
-import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs'
+import { closeSync, fsyncSync, openSync, rmSync, writeSync } from 'node:fs'
 
 import { wrapWriteError } from '../errors.ts'
 
@@ -84,6 +84,15 @@ export class FileWriter {
     } catch (error) {
       throw wrapWriteError(error, this.path, `write ${bytes.byteLength} bytes at ${offset}`)
     }
+  }
+}
+
+/** Removes a file that is no longer needed, if it is there. */
+export function removeTemporary(path: string): void {
+  try {
+    rmSync(path, { force: true })
+  } catch (error) {
+    throw wrapWriteError(error, path, 'remove a temporary file')
   }
 }
 

@@ -69,10 +69,16 @@ export function openFile(file: DataFile): number {
     const error = wrapReadError(cause, file.path, 'open a file of the index')
     throw error.code === 'ZGQ_NOT_FOUND' ? new ZgqError('ZGQ_CORRUPT', 'a file of the index is missing', { path: file.path, cause }) : error
   }
-  const { dev, ino, size } = fstatSync(descriptor)
-  if (size === file.byteLength && (file.identity === undefined || file.identity === `${dev}:${ino}`)) return descriptor
-  closeSync(descriptor)
-  throw new ZgqError('ZGQ_MISMATCH', 'the file was replaced since the catalogue was read', { path: file.path })
+  try {
+    const { dev, ino, size } = fstatSync(descriptor)
+    if (size !== file.byteLength || (file.identity !== undefined && file.identity !== `${dev}:${ino}`)) {
+      throw new ZgqError('ZGQ_MISMATCH', 'the file was replaced since the catalogue was read; open the index again', { path: file.path })
+    }
+    return descriptor
+  } catch (error) {
+    closeSync(descriptor)
+    throw wrapReadError(error, file.path, 'open a file of the index')
+  }
 }
 
 /** Reads until `target` is full; throws ZGQ_TRUNCATED where the file ends before. */

@@ -75,6 +75,11 @@ export class ZoneFiles {
     this.counters.pagesVerified = 0
   }
 
+  /** Tells whether `prefetch` does anything with this reader. */
+  get canPrefetch(): boolean {
+    return this.#readers.settled.kind === 'mmap'
+  }
+
   /** Asks the system for all of these zones at once. */
   prefetch(zones: readonly CatalogueZone[]): void {
     const ranges: FileRange[] = []

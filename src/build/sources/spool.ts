@@ -22,7 +22,7 @@ export interface SpoolTarget {
 /** Reads all batches; throws ZGQ_DIMENSION for a batch that is not whole rows, ZGQ_BUILD_INPUT for a batch of another shape, and what the iterable throws. */
 export async function spoolBatches(batches: AsyncIterable<VectorBatch>, target: SpoolTarget): Promise<{ rows: RowSource; ids: IdSource | undefined }> {
   const rowsFile = new FileWriter(target.rowsPath)
-  const idsFile = new FileWriter(target.idsPath)
+  let idsFile: FileWriter | undefined
   let count = 0
   let haveIds: boolean | undefined
   try {
@@ -33,19 +33,25 @@ export async function spoolBatches(batches: AsyncIterable<VectorBatch>, target: 
       }
       haveIds = batch.ids !== undefined
       rowsFile.write(new Uint8Array(batch.vectors.buffer, batch.vectors.byteOffset, batch.vectors.byteLength))
-      if (batch.ids !== undefined) idsFile.write(new Uint8Array(checkIds(batch.ids, count).buffer))
+      if (batch.ids !== undefined) idsFile ??= new FileWriter(target.idsPath)
+      if (batch.ids !== undefined) idsFile?.write(new Uint8Array(checkIds(batch.ids, count).buffer))
       count += rows
       target.onRows(count)
     }
     rowsFile.flush()
-    idsFile.flush()
+    idsFile?.flush()
   } finally {
     rowsFile.close()
-    idsFile.close()
+    idsFile?.close()
   }
   if (count === 0) throw new ZgqError('ZGQ_BUILD_INPUT', 'the input has no vectors')
   const rows = openRawRows(target.rowsPath, { dim: target.dim, count, label: 'batches' })
-  return { rows, ids: haveIds === true ? openRawIds(target.idsPath, count) : undefined }
+  try {
+    return { rows, ids: haveIds === true ? openRawIds(target.idsPath, count) : undefined }
+  } catch (error) {
+    rows.close()
+    throw error
+  }
 }
 
 /** Passes batches on; rejects with the signal's reason as soon as it is aborted, even in the middle of a wait. */
@@ -55,14 +61,23 @@ async function* untilAborted<T>(batches: AsyncIterable<T>, signal: AbortSignal |
   try {
     for (;;) {
       signal?.throwIfAborted()
-      const next = await orAborted(iterator.next(), signal)
+      const next = await orAborted(Promise.resolve(iterator.next()), signal)
       isDone = next.done === true
       if (next.done === true) return
       yield next.value
     }
   } finally {
     // Not awaited: an iterable that never answers must not hold the build.
-    if (!isDone) Promise.resolve(iterator.return?.()).catch(() => undefined)
+    if (!isDone) void endQuietly(iterator)
+  }
+}
+
+/** The iterable's own trouble with ending early must not hide why it was ended. */
+async function endQuietly(iterator: AsyncIterator<unknown>): Promise<void> {
+  try {
+    await iterator.return?.()
+  } catch {
+    return
   }
 }
 
@@ -71,6 +86,7 @@ function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promis
   if (signal === undefined) return work
   return new Promise((resolve, reject) => {
     const stop = (): void => { reject(signal.reason) }
+    if (signal.aborted) stop() // by the very call that made `work`
     signal.addEventListener('abort', stop, { once: true })
     work.then(resolve, reject).finally(() => { signal.removeEventListener('abort', stop) })
   })
@@ -92,6 +108,8 @@ function checkBatch(batch: unknown, dim: number, firstRow: number): number {
   if (typeof batch !== 'object' || batch === null || !('vectors' in batch) || !(batch.vectors instanceof Float32Array)) {
     throw new ZgqError('ZGQ_BUILD_INPUT', `the batch at row ${firstRow} is not { vectors: Float32Array, ids? }`)
   }
+  const unknown = Object.keys(batch).find((key) => key !== 'vectors' && key !== 'ids')
+  if (unknown !== undefined) throw new TypeError(`the batch at row ${firstRow} has an unknown key ${JSON.stringify(unknown)}; known are vectors, ids`)
   const { length } = batch.vectors
   if (length % dim !== 0) throw new ZgqError('ZGQ_DIMENSION', `the batch at row ${firstRow} has ${length} values, which is not a multiple of dim ${dim}`)
   const ids = 'ids' in batch ? batch.ids : undefined

@@ -1,11 +1,11 @@
 // Sums up the sizes of the zones, for info().
 
-import type { ZoneRows } from './types.ts'
+import type { ZoneSizes } from './types.ts'
 
 const BINS = 12
 
 /** Counts zones by their rows, in bins of equal width. */
-export function summarizeZones(zones: readonly { readonly rowCount: number }[]): ZoneRows {
+export function summarizeZones(zones: readonly { readonly rowCount: number }[]): ZoneSizes {
   const counts = zones.map((zone) => zone.rowCount)
   const total = counts.reduce((sum, count) => sum + count, 0)
   const min = counts.reduce((least, count) => Math.min(least, count), Infinity)

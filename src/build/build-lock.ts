@@ -1,0 +1,67 @@
+// The lock of a build: a file that names the process that works in a folder (spec, section 10).
+
+import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+
+import { systemCode } from '../errors.ts'
+
+export const LOCK_NAME = 'lock.json'
+
+/** Who works in a folder. */
+export interface BuildLock {
+  readonly pid: number
+  readonly host: string
+  /** When the process started, as the system counts it: numbers of processes are used again, in containers at once. Empty where it is not known. */
+  readonly start: string
+  /** The build has begun to put its index in the place of another: what stands at OUTPUT.replaced is that other one. */
+  readonly isReplacing: boolean
+}
+
+/** Writes the lock of this process into `folder`, in one step. */
+export function writeLock(folder: string, isReplacing: boolean): void {
+  const lock: BuildLock = { pid: process.pid, host: hostname(), start: startOf(process.pid), isReplacing }
+  const temporary = join(folder, `${LOCK_NAME}.new`)
+  writeFileSync(temporary, JSON.stringify(lock))
+  renameSync(temporary, join(folder, LOCK_NAME))
+}
+
+/** Reads the lock in `folder`; undefined if there is none, or a crash cut it short: its process is gone then. */
+export function readLock(folder: string): BuildLock | undefined {
+  try {
+    const lock: unknown = JSON.parse(readFileSync(join(folder, LOCK_NAME), 'utf8'))
+    if (typeof lock !== 'object' || lock === null || !('pid' in lock) || !('host' in lock)) return undefined
+    if (typeof lock.pid !== 'number' || typeof lock.host !== 'string') return undefined
+    const start = 'start' in lock && typeof lock.start === 'string' ? lock.start : ''
+    return { pid: lock.pid, host: lock.host, start, isReplacing: 'isReplacing' in lock && lock.isReplacing === true }
+  } catch {
+    return undefined
+  }
+}
+
+/** Tells whether the process of a lock may still be at work; of another host it is always taken to be. */
+export function isHeld(lock: BuildLock): boolean {
+  if (lock.host !== hostname()) return true
+  if (!isAlive(lock.pid)) return false
+  const start = startOf(lock.pid)
+  return start === '' || lock.start === '' || start === lock.start
+}
+
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return systemCode(error) === 'EPERM' // there, but another user's
+  }
+}
+
+/** Field 22 of /proc/PID/stat: clock ticks from boot to the start of the process (Linux). */
+function startOf(pid: number): string {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''
+  } catch {
+    return ''
+  }
+}
