@@ -579,6 +579,23 @@ describe('a .npy file of ids', () => {
   })
 })
 
+describe('a long text file of ids', () => {
+  it('is read from any row, across its chunks and marks', () => {
+    const ids = Array.from({ length: 30_000 }, (_, row) => (row % 3 === 0 ? row : row * 2 ** 35 + 7))
+    const source = openIdFile(fileOf('.txt', ids.join('\n')))
+    try {
+      expect(source.count).toBe(ids.length)
+      for (const [first, count] of [[0, 30_000], [1, 1], [1023, 3], [1024, 1], [7000, 9000], [29_999, 1], [30_000, 0]]) {
+        const found = new Float64Array(count)
+        source.readIds(first, found)
+        expect(Array.from(found)).toEqual(ids.slice(first, first + count))
+      }
+    } finally {
+      source.close()
+    }
+  })
+})
+
 describe('a text file of ids', () => {
   it.each([
     ['a line feed at the end', '10\n0\n9007199254740991\n'],

@@ -1,10 +1,9 @@
-// Files of ids as an IdSource: a 1-D .npy of integers, read where it lies, or a text file with one decimal integer a line, kept in memory.
+// Files of ids as an IdSource: a 1-D .npy of integers, or a text file with one decimal integer a line. Both are read where they lie.
 // No bigint: 64-bit ids are put together from halves, and those above 2^53 - 1 are refused.
 
 import { extname } from 'node:path'
 
 import { ZgqError } from '../../errors.ts'
-import { arrayIdSource } from './float32-array.ts'
 import { CHUNK_BYTES, InputFile, readNpyHeader } from './input-file.ts'
 import { checkRange, type IdSource } from './row-source.ts'
 
@@ -35,7 +34,7 @@ export function openIdFile(path: string): IdSource {
   const file = InputFile.open(path)
   try {
     if (file.byteLength === 0) throw new ZgqError('ZGQ_BUILD_INPUT', 'the file has no ids: it is empty', { path })
-    return extname(path).toLowerCase() === '.npy' ? openNpyIds(file) : readTextIds(file)
+    return extname(path).toLowerCase() === '.npy' ? openNpyIds(file) : new TextIds(file)
   } catch (error) {
     file.close()
     throw error
@@ -113,39 +112,113 @@ function describeBits(view: DataView, at: number): string {
   return `0x${high}${low}`
 }
 
-/** Reads all ids of a text file, and closes it. */
-function readTextIds(file: InputFile): IdSource {
-  const bytes = new Uint8Array(file.byteLength)
-  file.read(bytes, 0)
-  file.close()
-  return arrayIdSource(parseLines(bytes, file.path), file.path)
-}
+/** Lines between two whose offsets are remembered: so many are parsed again, at most, to read from the middle. */
+const LINES_A_MARK = 1024
 
-function parseLines(bytes: Uint8Array, path: string): Float64Array {
-  let end = bytes.length
-  while (end > 0 && (bytes[end - 1] === LINE_FEED || bytes[end - 1] === CARRIAGE_RETURN)) end--
-  if (end === 0) throw new ZgqError('ZGQ_BUILD_INPUT', 'the file has no ids: its lines are blank', { path })
-  const text = bytes.subarray(0, end)
-  const ids = new Float64Array(countLines(text))
-  let start = 0
-  for (let index = 0; index < ids.length; index++) {
-    const lineFeed = text.indexOf(LINE_FEED, start)
-    const line = text.subarray(start, lineFeed < 0 ? end : lineFeed)
-    const id = parseLine(line)
-    if (id === undefined) {
-      const found = JSON.stringify(Buffer.from(line.subarray(0, 40)).toString('latin1')) + (line.length > 40 ? '...' : '')
-      throw new ZgqError('ZGQ_BUILD_INPUT', `line ${index + 1} is ${found}, expected a decimal integer from 0 to 2^53 - 1`, { path, offset: start })
+/** Ids in a text file, read where they lie. Opening reads all lines once, checks them and marks where some of them start. */
+class TextIds implements IdSource {
+  readonly count: number
+  readonly label: string
+  readonly #file: InputFile
+  /** Offset of line 0, LINES_A_MARK, 2 * LINES_A_MARK, ... */
+  readonly #marks: number[] = []
+
+  constructor(file: InputFile) {
+    this.#file = file
+    this.label = file.path
+    const lines = new LineReader(file, 0)
+    let count = 0
+    /** The first blank line: it may only end the file. */
+    let blank: { number: number; offset: number } | undefined
+    for (let number = 0, line = lines.next(); line !== undefined; number++, line = lines.next()) {
+      if (isBlank(line)) {
+        blank ??= { number, offset: lines.offset }
+        continue
+      }
+      if (blank !== undefined) throw badLine(new Uint8Array(0), blank.number + 1, { path: file.path, offset: blank.offset })
+      if (parseLine(line) === undefined) throw badLine(line, number + 1, { path: file.path, offset: lines.offset })
+      if (number % LINES_A_MARK === 0) this.#marks.push(lines.offset)
+      count++
     }
-    ids[index] = id
-    start += line.length + 1
+    if (count === 0) throw new ZgqError('ZGQ_BUILD_INPUT', 'the file has no ids: its lines are blank', { path: file.path })
+    this.count = count
   }
-  return ids
+
+  readIds(firstRow: number, target: Float64Array): void {
+    checkRange(this, firstRow, target.length)
+    if (target.length === 0) return
+    const mark = Math.floor(firstRow / LINES_A_MARK)
+    const lines = new LineReader(this.#file, this.#marks[mark])
+    for (let row = mark * LINES_A_MARK; row < firstRow; row++) lines.next()
+    for (let i = 0; i < target.length; i++) {
+      const line = lines.next() ?? new Uint8Array(0)
+      const id = parseLine(line)
+      if (id === undefined) throw badLine(line, firstRow + i + 1, { path: this.label, offset: lines.offset })
+      target[i] = id
+    }
+  }
+
+  close(): void {
+    this.#file.close()
+  }
 }
 
-function countLines(text: Uint8Array): number {
-  let count = 1
-  for (const byte of text) if (byte === LINE_FEED) count++
-  return count
+/** Reads lines from an offset on, a chunk of the file at a time. */
+class LineReader {
+  readonly #file: InputFile
+  readonly #chunk: Uint8Array
+  /** Where the chunk starts in the file, and which bytes of it are read but not yet given out. */
+  #chunkOffset: number
+  #start = 0
+  #end = 0
+  /** Offset in the file of the line given out last. */
+  offset = 0
+
+  constructor(file: InputFile, offset: number) {
+    this.#file = file
+    this.#chunk = new Uint8Array(Math.min(CHUNK_BYTES / 64, file.byteLength - offset))
+    this.#chunkOffset = offset
+  }
+
+  /** Returns the next line without its line feed, a view until the next call; undefined at the end. A line as long as a chunk comes in pieces. */
+  next(): Uint8Array | undefined {
+    let lineFeed = this.#findLineFeed()
+    if (lineFeed < 0 && this.#refill()) lineFeed = this.#findLineFeed()
+    if (this.#start === this.#end) return undefined
+    this.offset = this.#chunkOffset + this.#start
+    const end = lineFeed < 0 ? this.#end : lineFeed
+    const line = this.#chunk.subarray(this.#start, end)
+    this.#start = lineFeed < 0 ? end : end + 1
+    return line
+  }
+
+  #findLineFeed(): number {
+    const found = this.#chunk.indexOf(LINE_FEED, this.#start)
+    return found < this.#end ? found : -1
+  }
+
+  /** Moves what is left to the front and fills the rest; returns whether anything came. */
+  #refill(): boolean {
+    const left = this.#end - this.#start
+    this.#chunk.copyWithin(0, this.#start, this.#end)
+    this.#chunkOffset += this.#start
+    this.#start = 0
+    this.#end = left
+    const more = Math.min(this.#chunk.byteLength - left, this.#file.byteLength - this.#chunkOffset - left)
+    if (more <= 0) return false
+    this.#file.read(this.#chunk.subarray(left, left + more), this.#chunkOffset + left)
+    this.#end += more
+    return true
+  }
+}
+
+function isBlank(line: Uint8Array): boolean {
+  return line.byteLength === 0 || (line.byteLength === 1 && line[0] === CARRIAGE_RETURN)
+}
+
+function badLine(line: Uint8Array, number: number, place: { path: string; offset: number }): ZgqError {
+  const found = JSON.stringify(Buffer.from(line.subarray(0, 40)).toString('latin1')) + (line.length > 40 ? '...' : '')
+  return new ZgqError('ZGQ_BUILD_INPUT', `line ${number} is ${found}, expected a decimal integer from 0 to 2^53 - 1`, place)
 }
 
 /** Parses decimal digits, with or without a carriage return after them; undefined for anything else and above 2^53 - 1. */
