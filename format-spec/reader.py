@@ -307,12 +307,21 @@ class Index:
         return ids, (values[at:at + self.dim].tolist() for at in range(0, len(values), self.dim)), columns
 
 
+def is_replacing(lock):
+    """Section 10: whether a build says that what stands at OUTPUT.replaced is the index it replaces."""
+    try:
+        with open(lock, encoding="utf-8") as file:
+            return json.load(file).get("isReplacing") is True
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
 def open_index(path):
     """Section 10: OUTPUT, else OUTPUT.replaced, else OUTPUT once more."""
     path = path.rstrip("/") or path
     if not os.path.exists(path):
         try:
-            if os.path.exists(path + ".replaced") and os.path.exists(path + ".building/lock.json"):
+            if os.path.exists(path + ".replaced") and is_replacing(path + ".building/lock.json"):
                 return Index(path + ".replaced")
         except (ZgqError, OSError):
             if not os.path.exists(path):

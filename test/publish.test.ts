@@ -341,6 +341,9 @@ describe('what a crash leaves (spec, section 10)', () => {
     const { folder, output } = await placeWith('index.replaced')
     const before = fileDigests(join(folder, 'index.replaced'))
     expect(codeOf(() => ZgqIndex.open(output))).toBe('ZGQ_NOT_FOUND')
+    leaveBuilding(folder, ALIVE) // a build that is not replacing anything
+    expect(codeOf(() => ZgqIndex.open(output))).toBe('ZGQ_NOT_FOUND')
+    rmSync(join(folder, 'index.building'), { recursive: true })
     await buildSmall(output, { seed: 9 })
     expect((await errorFrom(buildSmall(output))).code).toBe('ZGQ_EXISTS')
     expect((await errorFrom(buildSmall(output, { force: true }))).code).toBe('ZGQ_EXISTS')

@@ -7,8 +7,8 @@ import { threadId } from 'node:worker_threads'
 
 import { systemCode, wrapWriteError, ZgqError } from '../errors.ts'
 import { readCatalogue } from '../storage/catalogue-reader.ts'
+import { isAlive, isHeld, LOCK_NAME, readLock, writeLock } from '../storage/build-lock.ts'
 import { syncFolder } from '../storage/file-writer.ts'
-import { isAlive, LOCK_NAME, readLock, writeLock, isHeld } from './build-lock.ts'
 
 /** Names of files in the folder of an index; anything else there is the user's. */
 const OWN_FILES = /^(catalogue\.sqlite(-journal|-wal|-shm)?|(vectors|codes)-\d{6}-\d{5}\.zgq|lock\.json)$/

@@ -1,6 +1,6 @@
 // Reads the catalogue once into a frozen snapshot and closes it. Search never asks SQLite.
 
-import { existsSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
 
 import type BetterSqlite3 from 'better-sqlite3'
@@ -11,6 +11,7 @@ import {
   type CatalogueZone, type FileRecord, type IndexMeta
 } from '../format/catalogue.ts'
 import { bytesEqual, CATALOGUE_NAME, ELEMENT_BYTES, FORMAT_VERSION, PAGE_BYTES, type Extent } from '../format/layout.ts'
+import { readLock } from './build-lock.ts'
 import { loadSqlite } from './native-modules.ts'
 
 /** All that a search needs to know of an index; nothing in it changes after open. */
@@ -46,8 +47,8 @@ export function readCatalogue(path: string): Snapshot {
   const replaced = `${place}.replaced`
   const candidates = [path, replaced, path, replaced, path]
   for (const [attempt, folder] of candidates.entries()) {
-    // Without a build beside it, a folder of that name is something of the user's.
-    if (folder === replaced && !existsSync(join(`${place}.building`, 'lock.json'))) continue
+    // Unless a build beside it says that it is replacing, a folder of that name is something of the user's.
+    if (folder === replaced && readLock(`${place}.building`)?.isReplacing !== true) continue
     try {
       return readFolder(folder)
     } catch (error) {
