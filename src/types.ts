@@ -37,6 +37,8 @@ export interface SearchOptions {
   readonly exact?: boolean | undefined
   /** Recall wanted. Not in this version: throws ZGQ_UNSUPPORTED. */
   readonly recall?: number | undefined
+  /** Candidates that are reranked by their exact distances at least; more where the bound of their estimates asks for it. Default 0; no effect without codes. */
+  readonly rerank?: number | undefined
   /** Return `{ hits, explain }` instead of the hits. */
   readonly explain?: boolean | undefined
 }

@@ -6,16 +6,18 @@ import { KernelMemory } from './kernels/kernel-memory.ts'
 import { loadKernel } from './kernels/load-kernel.ts'
 import { checkOptionNames, expectOneOf, expectWholeNumber } from './options.ts'
 import { defaultNprobe } from './search/default-nprobe.ts'
-import { findRow, type RowPlace } from './search/lookup.ts'
+import { findRow } from './search/lookup.ts'
 import { checkQuery, checkRequest } from './search/request.ts'
-import { search, type SearchContext } from './search/search.ts'
+import { CodeWorkspace } from './search/code-workspace.ts'
+import { search, type CodesContext, type SearchContext } from './search/search.ts'
 import { Workspace } from './search/workspace.ts'
 import { summarizeZones } from './zone-sizes.ts'
 import { readCatalogue, wasReplaced, type Snapshot } from './storage/catalogue-reader.ts'
+import { CodesCache } from './storage/codes-cache.ts'
 import { checkHeaders, findDataFiles } from './storage/data-files.ts'
 import { openReaders, type Readers } from './storage/open-readers.ts'
 import { ZoneCache } from './storage/zone-cache.ts'
-import { ZoneFiles } from './storage/zone-files.ts'
+import { ZoneFiles, type RowPlace } from './storage/zone-files.ts'
 import type { ExplainedHits, Hit, IndexInfo, Mapping, OpenOptions, SearchOptions, Verify } from './types.ts'
 
 const MIB = 2 ** 20
@@ -165,11 +167,17 @@ function openParts(snapshot: Snapshot, options: CheckedOptions): OpenParts {
     const memory = new KernelMemory(loadKernel())
     const workspace = new Workspace(snapshot, memory)
     const cache = new ZoneCache(snapshot, zoneFiles, { memory, cacheBytes: options.cacheBytes })
-    return { snapshot, readers, context: { workspace, cache, files: zoneFiles }, options }
+    return { snapshot, readers, context: { workspace, cache, files: zoneFiles, codes: openCodes(snapshot, zoneFiles, { workspace, cacheBytes: options.cacheBytes }) }, options }
   } catch (error) {
     readers.close()
     throw error
   }
+}
+
+function openCodes(snapshot: Snapshot, files: ZoneFiles, place: { workspace: Workspace; cacheBytes: number }): CodesContext | undefined {
+  if (snapshot.quantizer === undefined) return undefined
+  const cache = new CodesCache(snapshot, files, { memory: place.workspace.memory, cacheBytes: place.cacheBytes })
+  return { cache, workspace: new CodeWorkspace(snapshot, snapshot.quantizer, { workspace: place.workspace, zones: cache.table }) }
 }
 
 function checkOpenOptions(options: OpenOptions): CheckedOptions {

@@ -40,6 +40,11 @@ export class Assigner {
     this.#norms = memory.allocate(Math.max(zones, rowsPerCall) * 8)
   }
 
+  /** The point that is the origin: float32, dim. */
+  get origin(): Float32Array {
+    return this.#memory.float32At(this.#centre, this.shape.dim).slice()
+  }
+
   /** Sets the point that becomes the origin: float32, dim. */
   setCentre(centre: Float32Array): void {
     this.#memory.float32At(this.#centre, this.shape.dim).set(centre)

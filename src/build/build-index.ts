@@ -12,12 +12,14 @@ import { KernelMemory } from '../kernels/kernel-memory.ts'
 import { loadKernel } from '../kernels/load-kernel.ts'
 import { loadSqlite } from '../storage/native-modules.ts'
 import { writeCatalogue } from '../storage/catalogue-writer.ts'
+import { CodesWriter } from '../storage/codes-writer.ts'
 import { VectorsWriter } from '../storage/vectors-writer.ts'
 import type { Metric } from '../types.ts'
 import { assignRows } from './assign.ts'
 import { Assigner } from './assigner.ts'
 import { checkBuildOptions, type BuildOptions, type BuildPlan, type BuildStage } from './build-options.ts'
 import { checkUniqueIds } from './check-ids.ts'
+import { defaultBits } from './default-bits.ts'
 import { defaultZones } from './default-zones.ts'
 import { checkFreeSpace, checkMemory, memoryShares } from './resources.ts'
 import { openInput, type BuildInput } from './input.ts'
@@ -27,10 +29,14 @@ import { takeSample } from './sample.ts'
 import { train } from './train.ts'
 import { WorkingFolder } from './working-folder.ts'
 import { writeZones } from './write-zones.ts'
+import { drawSigns } from '../quantizer/rotation.ts'
 
 /** Rows of the input pass through the kernel in calls of about so many bytes; a constant, since results must not depend on memory. */
 const CALL_BYTES = 1024 * 1024
 const GENERATION = 1
+/** Keeps the rotation's random numbers apart from those of sampling and training. */
+const ROTATION_SEED = 0x5eed
+const NO_CODES = { codesFile: 0, codesOffset: 0, codesByteLength: 0, codesCrc: 0 }
 
 /** What was built. */
 export interface BuildReport {
@@ -102,28 +108,38 @@ async function build(context: BuildContext): Promise<BuildReport> {
 
   const runPlan: RunPlan = { dim, ...planRuns(sizes, { count, dim, memoryBytes: shares.run }), bufferBytes: shares.buffers, file: (name) => folder.file(name) }
   const { inputDigest, runCounts } = await assignAll(context, assigner, runPlan)
-  const indexId = identify(inputDigest, plan)
-  const writer = new VectorsWriter({ folder: folder.path, indexId, generation: GENERATION, dim, metric: plan.metric })
+  const bits = plan.bits ?? defaultBits(dim)
+  const indexId = identify(inputDigest, plan, bits)
+  const facts = { folder: folder.path, indexId, generation: GENERATION, dim, metric: plan.metric }
+  const quantizer = bits === 0 ? undefined : { dim, metric: plan.metric, bits, signs: drawSigns(dim, seededRandom(plan.seed + ROTATION_SEED)), mean: assigner.origin }
+  const writer = new VectorsWriter(facts)
+  const codesWriter = new CodesWriter(facts)
+  let codes: ReturnType<CodesWriter['finish']>
   try {
     await writeZones(memory, {
       runs: runPlan, runCounts, metric: plan.metric, meanRows: count / zones, memoryBytes: shares.run, writer,
+      codes: quantizer === undefined ? undefined : { quantizer, writer: codesWriter },
       onRows: (rows) => tell('write', rows, count)
     })
     writer.finish()
+    codes = codesWriter.finish(writer.files.length)
   } finally {
     writer.close()
+    codesWriter.close()
   }
+  const files = [...writer.files, ...codes.files]
   await tell('publish', 0, 1)
   writeCatalogue(folder.file(CATALOGUE_NAME), {
-    meta: { indexId, generation: GENERATION, dim, metric: plan.metric, count },
+    meta: { indexId, generation: GENERATION, dim, metric: plan.metric, bits, count },
+    quantizer: quantizer === undefined ? undefined : { signs: quantizer.signs, mean: quantizer.mean },
     build: { seed: plan.seed, zones: plan.zones ?? null, inputDigest, sampleCount: sizes.reduce((sum, size) => sum + size, 0) },
-    files: writer.files,
-    zones: writer.zones
+    files,
+    zones: writer.zones.map((zone, i) => ({ ...zone, ...(codes.places.at(i) ?? NO_CODES) }))
   })
-  const bytes = removeTemporaries(folder, [...writer.files.map((file) => file.name), CATALOGUE_NAME])
+  const bytes = removeTemporaries(folder, [...files.map((file) => file.name), CATALOGUE_NAME])
   folder.publish()
   plan.onProgress({ stage: 'publish', done: 1, total: 1 })
-  return { path: plan.output, count, dim, metric: plan.metric, zones: writer.zones.length, bits: 0, bytes, indexId: hex(indexId) }
+  return { path: plan.output, count, dim, metric: plan.metric, zones: writer.zones.length, bits, bytes, indexId: hex(indexId) }
 }
 
 /** Trains and leaves the centroids in the assigner; returns how many rows of the sample each has. */
@@ -156,8 +172,8 @@ async function assignAll(context: BuildContext, assigner: Assigner, runPlan: Run
 }
 
 /** Names the index by what it is made of (spec, section 7). */
-function identify(inputDigest: Uint8Array, plan: BuildPlan): Uint8Array {
-  const options = JSON.stringify({ metric: plan.metric, zones: plan.zones ?? null, bits: 0, seed: plan.seed })
+function identify(inputDigest: Uint8Array, plan: BuildPlan, bits: number): Uint8Array {
+  const options = JSON.stringify({ metric: plan.metric, zones: plan.zones ?? null, bits, seed: plan.seed })
   const hash = createHash('sha256').update('zgq index\0').update(inputDigest).update(options).digest()
   return Uint8Array.from(hash.subarray(0, 16))
 }

@@ -1,6 +1,5 @@
 // What a build is told: the options, their defaults and their checks.
 
-import { ZgqError } from '../errors.ts'
 import { MAX_DIM, METRIC_CODES } from '../format/layout.ts'
 import { checkOptionNames, expectOneOf, expectWholeNumber } from '../options.ts'
 import type { Metric } from '../types.ts'
@@ -38,7 +37,7 @@ export interface BuildOptions {
   readonly ids?: string | ArrayLike<number> | undefined
   /** Zones to aim at; the index may have fewer, or up to twice as many where zones had to be split. Default: from count and dim. */
   readonly zones?: number | undefined
-  /** Bits a dimension of the codes. Only 0 (no codes) in this version. */
+  /** Bits a dimension of the codes: 0 (no codes: float32 rows are scanned), 1, 2 or 4. Default: from dim. */
   readonly bits?: number | undefined
   /** Memory that the build may use on top of the process, in bytes. Default 512 MB, at least 64 MB. */
   readonly memoryBytes?: number | undefined
@@ -59,6 +58,7 @@ export interface BuildPlan {
   readonly metric: Metric
   readonly ids: string | ArrayLike<number> | undefined
   readonly zones: number | undefined
+  readonly bits: number | undefined
   readonly memoryBytes: number
   readonly seed: number
   readonly force: boolean
@@ -68,10 +68,10 @@ export interface BuildPlan {
 
 const OPTION_NAMES = ['input', 'output', 'dim', 'metric', 'ids', 'zones', 'bits', 'memoryBytes', 'seed', 'force', 'onProgress', 'signal']
 
-/** Checks the options of a build; throws TypeError, RangeError or ZGQ_UNSUPPORTED. */
+/** Checks the options of a build; throws TypeError or RangeError. */
 export function checkBuildOptions(options: BuildOptions): BuildPlan {
   checkOptionNames('buildIndex', options, OPTION_NAMES)
-  const { input, output, dim, metric = 'l2', ids, zones, bits = 0, memoryBytes = DEFAULT_MEMORY_BYTES, seed = 1, force = false, onProgress, signal } = options
+  const { input, output, dim, metric = 'l2', ids, zones, bits, memoryBytes = DEFAULT_MEMORY_BYTES, seed = 1, force = false, onProgress, signal } = options
   if (typeof output !== 'string' || output === '') throw new TypeError(`output must be a non-empty string, found ${String(output)}`)
   const isIterable = typeof input === 'object' && input !== null && Symbol.asyncIterator in input
   if (typeof input !== 'string' && !(input instanceof Float32Array) && !isIterable) {
@@ -89,12 +89,11 @@ export function checkBuildOptions(options: BuildOptions): BuildPlan {
   checkBits(bits)
   if (onProgress !== undefined && typeof onProgress !== 'function') throw new TypeError('onProgress must be a function')
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw new TypeError('signal must be an AbortSignal')
-  return { input, output, dim, metric, ids, zones, memoryBytes, seed, force, onProgress: onProgress ?? (() => undefined), signal }
+  return { input, output, dim, metric, ids, zones, bits, memoryBytes, seed, force, onProgress: onProgress ?? (() => undefined), signal }
 }
 
 function checkBits(bits: unknown): void {
-  if (bits === 0) return
-  if (bits === 1 || bits === 2 || bits === 4) throw new ZgqError('ZGQ_UNSUPPORTED', `bits: ${bits} needs codes, which this version does not build; use bits: 0`)
+  if (bits === undefined) return
   expectWholeNumber('bits', bits, { least: 0, most: 4 })
-  throw new RangeError(`bits must be 0, 1, 2 or 4, found ${String(bits)}`)
+  if (bits === 3) throw new RangeError('bits must be 0, 1, 2 or 4, found 3')
 }

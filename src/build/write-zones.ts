@@ -2,6 +2,9 @@
 
 import { encodeIds } from '../format/columns.ts'
 import type { KernelMemory } from '../kernels/kernel-memory.ts'
+import { BLOCK_ROWS } from '../format/codes.ts'
+import { ZoneEncoder, type Quantizer } from '../quantizer/zone-encoder.ts'
+import type { CodesWriter } from '../storage/codes-writer.ts'
 import type { VectorsWriter } from '../storage/vectors-writer.ts'
 import type { Metric } from '../types.ts'
 import { RunReader, type RunPlan, type RunZone } from './runs.ts'
@@ -22,6 +25,8 @@ export interface WritePlan {
   /** Runs up to this many bytes of rows are read into memory at once. */
   readonly memoryBytes: number
   readonly writer: VectorsWriter
+  /** Undefined with `bits: 0`. */
+  readonly codes: { readonly quantizer: Quantizer; readonly writer: CodesWriter } | undefined
   /** Called after each zone; may throw to stop. */
   readonly onRows: (rows: number) => Promise<void>
 }
@@ -29,6 +34,7 @@ export interface WritePlan {
 /** Writes all zones. */
 export async function writeZones(memory: KernelMemory, plan: WritePlan): Promise<void> {
   const stats = new ZoneStatistics(memory, plan)
+  const encoder = plan.codes === undefined ? undefined : new ZoneEncoder(memory, plan.codes.quantizer)
   const reader = new RunReader(plan.runs, plan.runCounts, plan.memoryBytes)
   let zone = 0
   let rows = 0
@@ -37,7 +43,7 @@ export async function writeZones(memory: KernelMemory, plan: WritePlan): Promise
     try {
       for (const found of run.zones) {
         for (const piece of evenPieces(run.rows, found, plan)) {
-          writeZone({ stats, plan, rows: run.rows }, piece, zone++)
+          writeZone({ stats, plan, encoder, rows: run.rows }, piece, zone++)
           rows += piece.positions.length
           await plan.onRows(rows)
         }
@@ -80,10 +86,15 @@ function scaleToUnit(row: Float32Array): void {
   for (let i = 0; i < row.length; i++) row[i] *= scale
 }
 
-function writeZone(from: { stats: ZoneStatistics; plan: WritePlan; rows: RowSource }, piece: RunZone, zone: number): void {
-  const { stats, plan, rows } = from
+function writeZone(from: { stats: ZoneStatistics; plan: WritePlan; encoder: ZoneEncoder | undefined; rows: RowSource }, piece: RunZone, zone: number): void {
+  const { stats, plan, encoder, rows } = from
   const facts = stats.measure(rows, piece.positions)
-  plan.writer.writeZone({ zone, rowCount: piece.positions.length, rowRuns: stats.eachChunk(rows, piece.positions), ids: encodeIds(piece.ids), ...facts })
+  const rowCount = piece.positions.length
+  const ids = encodeIds(piece.ids)
+  const pageCrcs = plan.writer.writeZone({ zone, rowCount, rowRuns: stats.eachChunk(rows, piece.positions), ids, ...facts })
+  if (encoder === undefined || plan.codes === undefined) return
+  const codes = encoder.encode(facts.centroid, rowCount, stats.eachScaledChunk(rows, piece.positions))
+  plan.codes.writer.writeZone({ segment: zone, rowCount, ids, pageCrcs, ...codes })
 }
 
 interface ZoneFacts {
@@ -109,7 +120,7 @@ class ZoneStatistics {
     this.#memory = memory
     this.#metric = plan.metric
     this.#dim = plan.runs.dim
-    this.#chunkRows = Math.max(1, Math.floor(CHUNK_BYTES / (this.#dim * 4)))
+    this.#chunkRows = Math.max(1, Math.floor(CHUNK_BYTES / (this.#dim * 4 * BLOCK_ROWS))) * BLOCK_ROWS
     this.#rows = this.#memory.allocate(this.#chunkRows * this.#dim * 4)
     this.#norms = this.#memory.allocate(this.#chunkRows * 8)
     this.#centroid = this.#memory.allocate(this.#dim * 4)
@@ -122,6 +133,14 @@ class ZoneStatistics {
       const count = Math.min(this.#chunkRows, positions.length - first)
       const chunk = this.#memory.float32At(this.#rows, count * this.#dim)
       for (let i = 0; i < count; i++) rows.readRows(positions[first + i], chunk.subarray(i * this.#dim, (i + 1) * this.#dim))
+      yield chunk
+    }
+  }
+
+  /** The same, of unit length for cosine. */
+  *eachScaledChunk(rows: RowSource, positions: Uint32Array): Generator<Float32Array> {
+    for (const chunk of this.eachChunk(rows, positions)) {
+      if (this.#metric === 'cosine') this.#memory.kernel.normalizeRows(this.#rows, chunk.length / this.#dim, this.#dim)
       yield chunk
     }
   }
@@ -159,9 +178,8 @@ class ZoneStatistics {
     const { kernel } = this.#memory
     this.#memory.float32At(this.#centroid, this.#dim).set(centroid)
     let largest = 0
-    for (const chunk of this.eachChunk(rows, positions)) {
+    for (const chunk of this.eachScaledChunk(rows, positions)) {
       const count = chunk.length / this.#dim
-      if (this.#metric === 'cosine') kernel.normalizeRows(this.#rows, count, this.#dim)
       kernel.l2Distances(this.#rows, count, this.#dim, this.#centroid, this.#distances)
       const distances = this.#memory.float32At(this.#distances, count)
       for (let i = 0; i < count; i++) largest = Math.max(largest, distances[i])

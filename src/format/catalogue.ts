@@ -6,7 +6,8 @@ import { Packr } from 'msgpackr'
 import { ZgqError } from '../errors.ts'
 import type { Metric } from '../types.ts'
 import type { ZoneRecord } from './directory.ts'
-import { checksum, ELEMENT_BYTES, FORMAT_VERSION, KNOWN_READER_FEATURES, MAX_DIM, METRIC_CODES } from './layout.ts'
+import { CODE_BITS, codeWidth } from './codes.ts'
+import { checksum, ELEMENT_BYTES, FORMAT_VERSION, KNOWN_READER_FEATURES, MAX_DIM, METRIC_CODES, type FileKind } from './layout.ts'
 
 /** "ZGQ1" */
 export const APPLICATION_ID = 0x5a475131
@@ -33,6 +34,10 @@ CREATE TABLE zones (
   columns_offset INTEGER NOT NULL,
   columns_byte_length INTEGER NOT NULL,
   columns_crc INTEGER NOT NULL,
+  codes_file INTEGER NOT NULL,
+  codes_offset INTEGER NOT NULL,
+  codes_byte_length INTEGER NOT NULL,
+  codes_crc INTEGER NOT NULL,
   min_norm REAL NOT NULL,
   max_norm REAL NOT NULL,
   radius REAL NOT NULL,
@@ -48,14 +53,23 @@ CREATE TABLE centroids (
 
 export interface FileRecord {
   readonly file: number
-  readonly kind: string
+  readonly kind: FileKind
   readonly name: string
   readonly byteLength: number
   readonly headerCrc: number
 }
 
-/** A zone as the catalogue has it: the directory's record and the file it is in. */
-export interface CatalogueZone extends ZoneRecord {
+/** Where the codes of a zone are; all 0 without codes. */
+export interface CodesPlace {
+  readonly codesFile: number
+  readonly codesOffset: number
+  readonly codesByteLength: number
+  /** CRC of header and entries of the extent. */
+  readonly codesCrc: number
+}
+
+/** A zone as the catalogue has it: the directory's record, the file it is in, and where its codes are. */
+export interface CatalogueZone extends ZoneRecord, CodesPlace {
   readonly file: number
 }
 
@@ -81,6 +95,30 @@ export const INDEX_META_KEYS = [
   'version', 'indexId', 'generation', 'dim', 'metric', 'elementType', 'bits', 'count',
   'zoneCount', 'fileCount', 'readerFeatures', 'writerFeatures', 'digest'
 ] as const satisfies readonly (keyof IndexMeta)[]
+
+/** The value under `meta` key `quantizer` (spec, section 8). */
+export interface QuantizerMeta {
+  /** Signs of the rotation: a bit a coordinate and round, lowest bit first. */
+  readonly signs: Uint8Array
+  /** Origin of rotated vectors: float32, dim. */
+  readonly mean: Float32Array
+}
+
+export function encodeQuantizer(quantizer: QuantizerMeta): Record<string, Uint8Array> {
+  const { signs, mean } = quantizer
+  return { signs, mean: new Uint8Array(mean.buffer, mean.byteOffset, mean.byteLength) }
+}
+
+/** Checks the decoded value under `meta` key `quantizer`; throws ZGQ_CORRUPT. */
+export function decodeQuantizer(value: unknown, dim: number, path: string): QuantizerMeta {
+  const damage = (what: string): ZgqError => new ZgqError('ZGQ_CORRUPT', `meta value "quantizer": ${what}`, { path })
+  if (typeof value !== 'object' || value === null || !('signs' in value) || !('mean' in value)) throw damage('not a map with signs and mean')
+  const { signs, mean } = value
+  const roundBytes = codeWidth(dim) / 8
+  if (!(signs instanceof Uint8Array) || signs.byteLength === 0 || signs.byteLength % roundBytes !== 0) throw damage(`signs are not a multiple of ${roundBytes} bytes`)
+  if (!(mean instanceof Uint8Array) || mean.byteLength !== dim * ELEMENT_BYTES) throw damage(`mean is not ${dim * ELEMENT_BYTES} bytes`)
+  return { signs: Uint8Array.from(signs), mean: new Float32Array(Uint8Array.from(mean).buffer) }
+}
 
 /** A value of a row, with the SQL type that its column declares. */
 export type TypedValue =
@@ -124,7 +162,7 @@ function withLength(bytes: Uint8Array): Uint8Array {
   return joined
 }
 
-export function fileChecksum(file: FileRecord): number {
+export function fileChecksum(file: Omit<FileRecord, 'kind'> & { readonly kind: string }): number {
   return rowChecksum([integer(file.file), text(file.kind), text(file.name), integer(file.byteLength), integer(file.headerCrc)])
 }
 
@@ -136,11 +174,11 @@ export function metaChecksum(key: string, value: Uint8Array): number {
 export function zoneNumbers(zone: CatalogueZone): number[] {
   return [
     zone.zone, zone.segment, zone.file, zone.rowCount, zone.segmentOffset, zone.columnsOffset,
-    zone.columnsByteLength, zone.columnsCrc, zone.minNorm, zone.maxNorm, zone.radius
+    zone.columnsByteLength, zone.columnsCrc, zone.codesFile, zone.codesOffset, zone.codesByteLength, zone.codesCrc, zone.minNorm, zone.maxNorm, zone.radius
   ]
 }
 
-const ZONE_INTEGERS = 8
+const ZONE_INTEGERS = 12
 const ZONE_REALS = 3
 const ZONE_VALUES = ZONE_INTEGERS + ZONE_REALS
 
@@ -162,12 +200,21 @@ export class ZoneRowCodec {
   /** Decodes a row as SQLite returned it and joins it with its centroid; throws ZGQ_CORRUPT. */
   decode(row: readonly unknown[], centroid: Float32Array, path: string): { zone: CatalogueZone; crc: number } {
     if (!areNumbers(row)) throw new ZgqError('ZGQ_CORRUPT', 'a row of table zones has values of wrong types', { path })
-    const [zone, segment, file, rowCount, segmentOffset, columnsOffset, columnsByteLength, columnsCrc, minNorm, maxNorm, radius, crc] = row
+    const [
+      zone, segment, file, rowCount, segmentOffset, columnsOffset, columnsByteLength, columnsCrc,
+      codesFile, codesOffset, codesByteLength, codesCrc, minNorm, maxNorm, radius, crc
+    ] = row
     for (let i = 0; i < ZONE_INTEGERS; i++) {
       if (!isCount(row[i])) throw new ZgqError('ZGQ_CORRUPT', `row ${zone} of table zones holds ${row[i]}, expected a count`, { path })
     }
     if (this.checksum(row) !== crc) throw new ZgqError('ZGQ_CORRUPT', `row ${zone} of table zones does not fit its CRC`, { path })
-    return { zone: { zone, segment, file, rowCount, segmentOffset, columnsOffset, columnsByteLength, columnsCrc, minNorm, maxNorm, radius, centroid }, crc }
+    return {
+      zone: {
+        zone, segment, file, rowCount, segmentOffset, columnsOffset, columnsByteLength, columnsCrc,
+        codesFile, codesOffset, codesByteLength, codesCrc, minNorm, maxNorm, radius, centroid
+      },
+      crc
+    }
   }
 }
 
@@ -220,9 +267,9 @@ export function decodeFileRow(row: readonly unknown[], path: string): { file: Fi
   if (!isCount(file) || typeof kind !== 'string' || typeof name !== 'string' || !isCount(byteLength) || !isCount(headerCrc) || !isCount(crc)) {
     throw new ZgqError('ZGQ_CORRUPT', 'a row of table files has values of wrong types', { path })
   }
-  const record = { file, kind, name, byteLength, headerCrc }
-  if (fileChecksum(record) !== crc) throw new ZgqError('ZGQ_CORRUPT', `row ${file} of table files does not fit its CRC`, { path })
-  if (kind !== 'vectors') throw new ZgqError('ZGQ_UNSUPPORTED', `this index needs a newer version of zgq: files of kind ${JSON.stringify(kind)}`, { path })
+  const record = { file, kind: kind === 'codes' ? kind : 'vectors', name, byteLength, headerCrc } as const
+  if (fileChecksum({ ...record, kind }) !== crc) throw new ZgqError('ZGQ_CORRUPT', `row ${file} of table files does not fit its CRC`, { path })
+  if (kind !== record.kind) throw new ZgqError('ZGQ_UNSUPPORTED', `this index needs a newer version of zgq: files of kind ${JSON.stringify(kind)}`, { path })
   if (!/^\w[\w.-]*$/.test(name)) throw new ZgqError('ZGQ_CORRUPT', `table files names ${JSON.stringify(name)}, which is not a file of this folder`, { path })
   return { file: record, crc }
 }
@@ -254,13 +301,14 @@ export function decodeIndexMeta(value: unknown, path: string): IndexMeta {
   const metric = map.get('metric')
   if (!isMetric(metric)) throw damage(`metric is ${JSON.stringify(metric)}`)
   const refuse = (what: string): never => {
-    throw new ZgqError('ZGQ_UNSUPPORTED', `this index needs a newer version of zgq: ${what}`, { path })
+    throw new ZgqError('ZGQ_UNSUPPORTED', `this index needs another version of zgq: ${what}`, { path })
   }
   const version = count('version')
-  if (version > FORMAT_VERSION) refuse(`format version ${version}, known up to ${FORMAT_VERSION}`)
+  if (version !== FORMAT_VERSION) refuse(`format version ${version}, known is ${FORMAT_VERSION}`)
   if (count('readerFeatures') !== KNOWN_READER_FEATURES) refuse(`reader features ${count('readerFeatures')}`)
   if (map.get('elementType') !== 'float32') refuse(`element type ${String(map.get('elementType'))}`)
-  if (count('bits') !== 0) refuse(`codes of ${count('bits')} bits`)
+  const bits = count('bits')
+  if (!CODE_BITS.includes(bits)) refuse(`codes of ${bits} bits`)
   const dim = count('dim')
   if (dim < 1 || dim > MAX_DIM) throw damage(`dim is ${dim}, expected 1 to ${MAX_DIM}`)
   return {
@@ -268,7 +316,7 @@ export function decodeIndexMeta(value: unknown, path: string): IndexMeta {
     indexId: bytes('indexId', 16),
     generation: count('generation'),
     elementType: 'float32',
-    bits: 0,
+    bits,
     count: count('count'),
     zoneCount: count('zoneCount'),
     fileCount: count('fileCount'),

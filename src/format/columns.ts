@@ -2,6 +2,7 @@
 
 import { ZgqError } from '../errors.ts'
 import { alignUp, bytesEqual, checksum, pageCount, ELEMENT_BYTES, type Extent } from './layout.ts'
+import { refinedRowBytes, signsByteLength } from './codes.ts'
 import { struct } from './struct.ts'
 
 export const COLUMNS_HEADER = struct(24, {
@@ -29,8 +30,8 @@ export const COLUMN_KINDS = {
   ids: 1,
   inverseNorms: 2,
   pageCrcs: 3,
-  codes: 16,
-  factors: 17,
+  signs: 16,
+  refinedCodes: 17,
   rowReferences: 18,
   liveMask: 19,
   payload: 20
@@ -52,6 +53,10 @@ export interface ColumnsLayout {
   readonly ids: ColumnPlace
   readonly inverseNorms: ColumnPlace | undefined
   readonly pageCrcs: ColumnPlace
+  /** Only in codes files. */
+  readonly signs: ColumnPlace | undefined
+  /** Only in codes files, with more than one bit a dimension. */
+  readonly refinedCodes: ColumnPlace | undefined
 }
 
 /** What the catalogue says of a columns extent, to be held against its bytes. */
@@ -64,11 +69,18 @@ export interface ColumnsExpectation {
   readonly dim: number
   readonly hasInverseNorms: boolean
   readonly headerCrc: number
+  /** Bits a dimension in an extent of a codes file; 0 in one of a vectors file. */
+  readonly bits: number
+}
+
+/** Bytes of header and entries of an extent. */
+export function columnsTableBytes(columnCount: number): number {
+  return COLUMNS_HEADER.byteLength + COLUMN_ENTRY.byteLength * columnCount
 }
 
 /** Encodes a columns extent; returns its bytes and the CRC of header and entries. */
 export function encodeColumns(segment: number, rowCount: number, columns: readonly Column[]): { bytes: Uint8Array; headerCrc: number } {
-  const tableBytes = COLUMNS_HEADER.byteLength + COLUMN_ENTRY.byteLength * columns.length
+  const tableBytes = columnsTableBytes(columns.length)
   let end = tableBytes
   const offsets = columns.map((column) => {
     const offset = alignUp(end, COLUMN_ALIGNMENT)
@@ -101,14 +113,16 @@ export function decodeColumns(bytes: Uint8Array, expected: ColumnsExpectation): 
   return {
     ids: place(COLUMN_KINDS.ids, expected.rowCount * 8),
     inverseNorms: expected.hasInverseNorms ? place(COLUMN_KINDS.inverseNorms, expected.rowCount * 4) : undefined,
-    pageCrcs: place(COLUMN_KINDS.pageCrcs, segmentPages * 4)
+    pageCrcs: place(COLUMN_KINDS.pageCrcs, segmentPages * 4),
+    signs: expected.bits > 0 ? place(COLUMN_KINDS.signs, signsByteLength(expected.rowCount, expected.dim)) : undefined,
+    refinedCodes: expected.bits > 1 ? place(COLUMN_KINDS.refinedCodes, expected.rowCount * refinedRowBytes(expected.dim, expected.bits)) : undefined
   }
 }
 
 function decodeEntries(bytes: Uint8Array, expected: ColumnsExpectation): Map<number, ColumnPlace> {
   if (bytes.byteLength < COLUMNS_HEADER.byteLength) throw damage(expected, 0, `columns extent has only ${bytes.byteLength} bytes`)
   const columnCount = new DataView(bytes.buffer, bytes.byteOffset).getUint32(COLUMNS_HEADER.fields.columnCount.offset, true)
-  const tableBytes = COLUMNS_HEADER.byteLength + COLUMN_ENTRY.byteLength * columnCount
+  const tableBytes = columnsTableBytes(columnCount)
   if (tableBytes > bytes.byteLength) throw damage(expected, 4, `columns extent names ${columnCount} columns, more than fit`)
   const computed = checksum(bytes.subarray(0, tableBytes))
   if (computed !== expected.headerCrc) throw damage(expected, 0, `columns header has CRC ${computed}, the catalogue says ${expected.headerCrc}`)
@@ -123,7 +137,7 @@ function decodeEntries(bytes: Uint8Array, expected: ColumnsExpectation): Map<num
     if (entry.offset < tableBytes || entry.offset + entry.byteLength > bytes.byteLength) throw damage(expected, entry.offset, `column of kind ${entry.kind} leaves its extent`)
     if (entry.kind <= lastKind) throw damage(expected, entry.offset, `column of kind ${entry.kind} stands after kind ${lastKind}`)
     lastKind = entry.kind
-    const isKnown = entry.kind >= COLUMN_KINDS.ids && entry.kind <= COLUMN_KINDS.pageCrcs
+    const isKnown = entry.kind >= COLUMN_KINDS.ids && entry.kind <= (expected.bits > 0 ? COLUMN_KINDS.refinedCodes : COLUMN_KINDS.pageCrcs)
     if (!isKnown && (entry.flags & REQUIRED) !== 0) {
       throw new ZgqError('ZGQ_UNSUPPORTED', `segment ${expected.segment} needs a column of kind ${entry.kind}, which this version does not know`, { path: expected.path })
     }

@@ -2,7 +2,7 @@
 
 import { ZgqError } from '../errors.ts'
 import type { Metric } from '../types.ts'
-import { checksum, bytesEqual, ELEMENT_BYTES, FORMAT_VERSION, KNOWN_READER_FEATURES, METRIC_CODES, PAGE_BYTES } from './layout.ts'
+import { checksum, bytesEqual, ELEMENT_BYTES, FORMAT_VERSION, KNOWN_READER_FEATURES, METRIC_CODES, PAGE_BYTES, type FileKind } from './layout.ts'
 import { struct, type RecordOf } from './struct.ts'
 
 export const HEADER = struct(PAGE_BYTES, {
@@ -28,11 +28,16 @@ export type Header = RecordOf<typeof HEADER.fields>
 
 /** "ZGQ", CR LF, 1A, LF, "V": a transfer that changes line ends or stops at end-of-file characters breaks it. */
 export const VECTORS_MAGIC = Uint8Array.of(0x5a, 0x47, 0x51, 0x0d, 0x0a, 0x1a, 0x0a, 0x56)
+/** The same with "C". */
+export const CODES_MAGIC = Uint8Array.of(0x5a, 0x47, 0x51, 0x0d, 0x0a, 0x1a, 0x0a, 0x43)
+
+const MAGICS: Readonly<Record<FileKind, Uint8Array>> = { vectors: VECTORS_MAGIC, codes: CODES_MAGIC }
 
 export const ELEMENT_TYPE_FLOAT32 = 1
 
 /** What a header says that differs from file to file. */
 export interface HeaderFacts {
+  readonly kind: FileKind
   readonly indexId: Uint8Array
   readonly generation: number
   readonly shard: number
@@ -43,12 +48,13 @@ export interface HeaderFacts {
   readonly rowCount: number
 }
 
-/** Encodes the header page of a vectors file. */
+/** Encodes the header page of a data file. */
 export function encodeHeader(facts: HeaderFacts): Uint8Array {
   const page = new Uint8Array(PAGE_BYTES)
+  const { kind, ...fields } = facts
   const record: Header = {
-    ...facts,
-    magic: VECTORS_MAGIC,
+    ...fields,
+    magic: MAGICS[kind],
     version: FORMAT_VERSION,
     headerByteLength: PAGE_BYTES,
     readerFeatures: 0,
@@ -64,20 +70,20 @@ export function encodeHeader(facts: HeaderFacts): Uint8Array {
 }
 
 /** Decodes and verifies a header page: ZGQ_CORRUPT for damage, ZGQ_UNSUPPORTED for what this version does not know. */
-export function decodeHeader(page: Uint8Array, path: string): Header {
-  if (!bytesEqual(page.subarray(0, 8), VECTORS_MAGIC)) {
-    throw new ZgqError('ZGQ_CORRUPT', `not a vectors file: found magic ${hex(page.subarray(0, 8))}, expected ${hex(VECTORS_MAGIC)}`, { path, offset: 0 })
+export function decodeHeader(page: Uint8Array, kind: FileKind, path: string): Header {
+  if (!bytesEqual(page.subarray(0, 8), MAGICS[kind])) {
+    throw new ZgqError('ZGQ_CORRUPT', `not a ${kind} file: found magic ${hex(page.subarray(0, 8))}, expected ${hex(MAGICS[kind])}`, { path, offset: 0 })
   }
   const crcOffset = HEADER.fields.crc.offset
   const computed = checksum(page.subarray(0, crcOffset))
   const stored = new DataView(page.buffer, page.byteOffset).getUint32(crcOffset, true)
   if (computed !== stored) throw new ZgqError('ZGQ_CORRUPT', `header CRC is ${stored}, its bytes give ${computed}`, { path, offset: crcOffset })
   const refuse = (what: string): never => {
-    throw new ZgqError('ZGQ_UNSUPPORTED', `this file needs a newer version of zgq: ${what}`, { path })
+    throw new ZgqError('ZGQ_UNSUPPORTED', `this file needs another version of zgq: ${what}`, { path })
   }
   // Before anything else is decoded: a newer version may give the other fields another meaning.
   const version = new DataView(page.buffer, page.byteOffset).getUint32(HEADER.fields.version.offset, true)
-  if (version > FORMAT_VERSION) refuse(`format version ${version}, known up to ${FORMAT_VERSION}`)
+  if (version !== FORMAT_VERSION) refuse(`format version ${version}, known is ${FORMAT_VERSION}`)
   const header = HEADER.decode(page, 0, path)
   if (header.readerFeatures !== KNOWN_READER_FEATURES) refuse(`reader features ${header.readerFeatures}`)
   if (header.elementType !== ELEMENT_TYPE_FLOAT32) refuse(`element type ${header.elementType}, known is 1 (float32, ${ELEMENT_BYTES} bytes)`)

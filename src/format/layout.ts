@@ -4,7 +4,7 @@ import { crc32 } from 'node:zlib'
 
 import type { Metric } from '../types.ts'
 
-export const FORMAT_VERSION = 0
+export const FORMAT_VERSION = 1
 export const PAGE_BYTES = 4096
 export const ELEMENT_BYTES = 4
 export const MAX_DIM = 65_536
@@ -33,9 +33,12 @@ export function pageCount(byteLength: number): number {
   return Math.ceil(byteLength / PAGE_BYTES)
 }
 
-/** Names a vectors file: generation and shard in decimal (spec, section 1). */
-export function vectorsFileName(generation: number, shard: number): string {
-  return `vectors-${String(generation).padStart(6, '0')}-${String(shard).padStart(5, '0')}.zgq`
+/** What a data file holds. */
+export type FileKind = 'vectors' | 'codes'
+
+/** Names a data file: kind, generation and shard in decimal (spec, section 1). */
+export function dataFileName(kind: FileKind, generation: number, shard: number): string {
+  return `${kind}-${String(generation).padStart(6, '0')}-${String(shard).padStart(5, '0')}.zgq`
 }
 
 /** Computes CRC-32 (IEEE) of the bytes. */

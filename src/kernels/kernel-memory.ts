@@ -17,10 +17,12 @@ export class KernelMemory {
   // The first bytes stay free so that no region has address 0, which means "none".
   #end = 64
   #bytes: Uint8Array
+  #words: Uint32Array
 
   constructor(kernel: Kernel) {
     this.kernel = kernel
     this.#bytes = new Uint8Array(kernel.buffer)
+    this.#words = new Uint32Array(kernel.buffer)
   }
 
   /** Allocates a region aligned to 64 bytes; throws RangeError where the 4 GiB of wasm32 end. */
@@ -47,6 +49,12 @@ export class KernelMemory {
     // A detached view has length 0; growing always detaches.
     if (this.#bytes.byteLength === 0 || this.#bytes.buffer !== this.kernel.buffer) this.#bytes = new Uint8Array(this.kernel.buffer)
     return this.#bytes
+  }
+
+  /** All of the memory as 32-bit words. */
+  get words(): Uint32Array {
+    if (this.#words.length === 0 || this.#words.buffer !== this.kernel.buffer) this.#words = new Uint32Array(this.kernel.buffer)
+    return this.#words
   }
 
   bytesAt(pointer: number, byteLength: number): Uint8Array {

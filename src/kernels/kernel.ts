@@ -55,6 +55,56 @@ export interface AssignRun {
   scores: number
 }
 
+/** The rows of one block, for `encodeBlock`. */
+export interface EncodeRun {
+  /** float32, count * width, rotated */
+  residuals: number
+  /** float32, count: <residual, centroid>; ip only */
+  crosses: number
+  /** float32, width, rotated */
+  centroid: number
+  /** At most 32. */
+  count: number
+  width: number
+  bits: number
+  metric: number
+  /** A plane of signs with factors: written. */
+  block: number
+  /** Refined codes, one row after the other: written with more than one bit. */
+  refined: number
+  /** u8, 32 * width: scratch */
+  codes: number
+}
+
+/** What a scan of codes works with. Layouts as in assembly/scan-codes.ts and assembly/tables.ts. */
+export interface CodeScan {
+  metric: number
+  bits: number
+  width: number
+  tables: number
+  integers: number
+  scalars: number
+  /** Table of zones, ZONE_ENTRY_BYTES each. */
+  zones: number
+  /** Sorted heap of zones with their distances to the query. */
+  list: number
+  /** Heap of the smallest estimates. */
+  heap: number
+  candidates: number
+}
+
+/** Bytes of an entry in the table of zones: u32 signs (0: not in kernel memory), refined codes, ids, mask, row count; float32 |c|^2; 8 free. */
+export const ZONE_ENTRY_BYTES = 32
+/** Bytes of the scalars of a query with the scratch behind them. */
+export const SCALARS_BYTES = 320
+/** Places of float32 among the scalars that are not written by `buildTables`. */
+export const SCALAR_SIGNS_CONFIDENCE = 5
+export const SCALAR_REFINED_CONFIDENCE = 6
+export const SCALAR_QUERY_NORM2 = 7
+/** Candidates: u32 size, u32 capacity, then entries: float32 lowest likely distance, float32 estimate, u32 zone, u32 row. */
+export const CANDIDATES_HEADER_BYTES = 8
+export const CANDIDATE_BYTES = 16
+
 export interface Kernel {
   readonly kind: 'wasm' | 'scalar'
   /** The memory as it is now; growing replaces it, so never keep a view across `grow`. */
@@ -76,6 +126,16 @@ export interface Kernel {
   /** Offers rows to the heap of the query; returns how many needed double precision. */
   scan(query: ScanQuery, run: ScanRun): number
   assign(run: AssignRun): void
+  /** Rotates rows in place; see assembly/rotate.ts. */
+  rotateRows(rows: number, count: number, width: number, signs: number, rounds: number, window: number, scale: number): void
+  /** Quantises up to 32 rotated residuals. */
+  encodeBlock(run: EncodeRun): void
+  /** Writes tables, integers and the first five scalars of a rotated query. */
+  buildTables(query: number, width: number, tables: number, integers: number, scalars: number): void
+  /** Scans the zones of the list from position `first` to before `end`; returns the position of the first that is not in kernel memory, or `end`. */
+  scanCodes(scan: CodeScan, first: number, end: number): number
+  /** Drops candidates above `limit`, sorts the others by lowest likely distance; returns how many there are. */
+  sortCandidates(candidates: number, limit: number): number
   /** Scales rows to unit length in place. */
   normalizeRows(rows: number, count: number, dim: number): void
   /** Subtracts one row from each row in place. */

@@ -82,6 +82,8 @@ const productDouble: Sum = (f, a, b, dim) => {
   return sum
 }
 
+const notYet = (): never => { throw new Error('not yet') }
+
 /** Creates a scalar kernel with its own memory. */
 export function createScalarKernel(): Kernel {
   let buffer = new ArrayBuffer(65_536)
@@ -160,6 +162,7 @@ export function createScalarKernel(): Kernel {
         view.setUint32(run.zones + i * 4, zone, true)
       }
     },
+    rotateRows: notYet, encodeBlock: notYet, buildTables: notYet, scanCodes: notYet, sortCandidates: notYet,
     normalizeRows(rows, count, dim) {
       for (let i = 0; i < count; i++) {
         const row = rows / 4 + i * dim

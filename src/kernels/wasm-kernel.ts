@@ -14,6 +14,11 @@ interface WasmExports {
   selectNearest: Kernel['selectNearest']
   normalizeRows: Kernel['normalizeRows']
   subtractRow: Kernel['subtractRow']
+  rotateRows: Kernel['rotateRows']
+  buildTables: Kernel['buildTables']
+  sortCandidates: Kernel['sortCandidates']
+  encodeBlock(...numbers: number[]): void
+  scanCodes(...numbers: number[]): number
   scan(...numbers: number[]): number
   assign(...numbers: number[]): void
 }
@@ -52,11 +57,20 @@ export function createWasmKernel(): Kernel | undefined {
     selectNearest: wasm.selectNearest,
     normalizeRows: wasm.normalizeRows,
     subtractRow: wasm.subtractRow,
+    rotateRows: wasm.rotateRows,
+    buildTables: wasm.buildTables,
+    sortCandidates: wasm.sortCandidates,
     scan(q, run) {
       return wasm.scan(
         q.metric, run.rows, run.ids, run.inverseNorms, run.mask, run.count, q.dim,
         q.query, q.queryNorm2, q.relative, q.absolute, q.heap
       )
+    },
+    encodeBlock(run) {
+      wasm.encodeBlock(run.residuals, run.crosses, run.centroid, run.count, run.width, run.bits, run.metric, run.block, run.refined, run.codes)
+    },
+    scanCodes(s, first, end) {
+      return wasm.scanCodes(s.metric, s.bits, s.width, s.tables, s.integers, s.scalars, s.zones, s.list, first, end, s.heap, s.candidates)
     },
     assign(run) {
       wasm.assign(run.rows, run.count, run.dim, run.centroids, run.halfNorms, run.zoneCount, run.zones, run.scores)

@@ -1,13 +1,7 @@
 // Looking a vector up by its id. There is no order of ids over all zones, so every zone is asked: a binary search in each.
 
 import type { CatalogueZone } from '../format/catalogue.ts'
-import type { ZoneFiles } from '../storage/zone-files.ts'
-
-/** Where a row is. */
-export interface RowPlace {
-  readonly zone: CatalogueZone
-  readonly row: number
-}
+import type { RowPlace, ZoneFiles } from '../storage/zone-files.ts'
 
 /** Finds the row with an id, or undefined. Reads the ids of one zone after the other until it is found. */
 export function findRow(zones: readonly CatalogueZone[], files: ZoneFiles, id: number): RowPlace | undefined {

@@ -8,14 +8,18 @@ export interface SearchRequest {
   readonly k: number
   readonly nprobe: number
   readonly explain: boolean
+  readonly isExact: boolean
+  /** Candidates to rerank at least. */
+  readonly rerank: number
 }
 
-const OPTION_NAMES = ['k', 'nprobe', 'exact', 'recall', 'explain']
+const OPTION_NAMES = ['k', 'nprobe', 'exact', 'recall', 'rerank', 'explain']
 
 /** Checks the options of a search; throws TypeError, RangeError or ZGQ_UNSUPPORTED. */
 export function checkRequest(options: SearchOptions, index: { count: number; zoneCount: number; defaultNprobe: number }): SearchRequest {
   checkOptionNames('search', options, OPTION_NAMES)
-  const { k = 10, nprobe, exact = false, recall, explain = false } = options
+  const { k = 10, nprobe, exact = false, recall, rerank = 0, explain = false } = options
+  expectWholeNumber('rerank', rerank, { least: 0 })
   expectWholeNumber('k', k, { least: 0 })
   if (typeof exact !== 'boolean') throw new TypeError(`exact must be a boolean, found ${String(exact)}`)
   if (typeof explain !== 'boolean') throw new TypeError(`explain must be a boolean, found ${String(explain)}`)
@@ -23,7 +27,7 @@ export function checkRequest(options: SearchOptions, index: { count: number; zon
   const ways = [nprobe !== undefined && 'nprobe', exact && 'exact', recall !== undefined && 'recall'].filter(Boolean)
   if (ways.length > 1) throw new TypeError(`give one of nprobe, exact and recall, found ${ways.join(' and ')}`)
   if (recall !== undefined) throw new ZgqError('ZGQ_UNSUPPORTED', 'search by recall needs an index with a calibration, which this version does not build; use nprobe or exact')
-  return { k: Math.min(k, index.count), nprobe: exact ? index.zoneCount : (nprobe ?? index.defaultNprobe), explain }
+  return { k: Math.min(k, index.count), nprobe: exact ? index.zoneCount : (nprobe ?? index.defaultNprobe), explain, isExact: exact, rerank: Math.min(rerank, index.count) }
 }
 
 /** Checks a query and returns it as float32; throws TypeError, ZGQ_DIMENSION, ZGQ_NON_FINITE or ZGQ_ZERO_VECTOR. */

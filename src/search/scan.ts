@@ -38,6 +38,12 @@ function absoluteError(metric: Metric, bound: number, of: { zone: CatalogueZone;
   }
 }
 
+/** Sets the tolerance for rows of any zone: only l2 can rule rows out without knowing their norms, the others take every row in double precision. */
+export function setRerankTolerance(workspace: Workspace): void {
+  setTolerance(workspace, workspace.zones[0])
+  if (workspace.metric !== 'l2') workspace.scanQuery.absolute = Infinity
+}
+
 /** Takes the hits out of the heap, nearest first. */
 export function takeHits(workspace: Workspace, k: number): Hit[] {
   const { memory, scanQuery } = workspace

@@ -39,6 +39,11 @@ export class Workspace {
     for (const zone of snapshot.zones) centroids.set(zone.centroid, zone.zone * dim)
   }
 
+  /** The query as codes see it: unit length for cosine. float32, dim */
+  get codesQuery(): number {
+    return this.metric === 'cosine' ? this.probeQuery : this.scanQuery.query
+  }
+
   /** Copies the query into kernel memory, once for the scan and once for the probe. */
   setQuery(query: Float32Array): void {
     let norm2 = 0

@@ -7,8 +7,8 @@ import type BetterSqlite3 from 'better-sqlite3'
 
 import { systemCode, wrapReadError, ZgqError } from '../errors.ts'
 import {
-  APPLICATION_ID, decodeCentroidsRow, decodeFileRow, decodeIndexMeta, decodeMetaRow, rowsDigest, ZoneRowCodec,
-  type CatalogueZone, type FileRecord, type IndexMeta
+  APPLICATION_ID, decodeCentroidsRow, decodeFileRow, decodeIndexMeta, decodeMetaRow, decodeQuantizer, rowsDigest, ZoneRowCodec,
+  type CatalogueZone, type FileRecord, type IndexMeta, type QuantizerMeta
 } from '../format/catalogue.ts'
 import { bytesEqual, CATALOGUE_NAME, ELEMENT_BYTES, FORMAT_VERSION, PAGE_BYTES, type Extent } from '../format/layout.ts'
 import { readLock } from './build-lock.ts'
@@ -23,6 +23,8 @@ export interface Snapshot {
   readonly build: Readonly<Record<string, unknown>>
   readonly files: readonly FileRecord[]
   readonly zones: readonly CatalogueZone[]
+  /** Undefined without codes. */
+  readonly quantizer: QuantizerMeta | undefined
   readonly catalogueBytes: number
   /** Tells this catalogue from another one under the same name. */
   readonly catalogueFile: string
@@ -141,8 +143,8 @@ function readTables(database: BetterSqlite3.Database, path: string): Omit<Snapsh
     throw new ZgqError('ZGQ_NOT_AN_INDEX', `this SQLite database is not a catalogue: its application_id is ${String(applicationId)}, expected ${APPLICATION_ID}`, { path })
   }
   const version = database.pragma('user_version', { simple: true })
-  if (typeof version !== 'number' || version > FORMAT_VERSION) {
-    throw new ZgqError('ZGQ_UNSUPPORTED', `this index needs a newer version of zgq: format version ${String(version)}, known up to ${FORMAT_VERSION}`, { path })
+  if (typeof version !== 'number' || version !== FORMAT_VERSION) {
+    throw new ZgqError('ZGQ_UNSUPPORTED', `this index needs another version of zgq: format version ${String(version)}, known is ${FORMAT_VERSION}`, { path })
   }
   const journalMode = database.pragma('journal_mode', { simple: true })
   if (journalMode !== 'delete') throw new ZgqError('ZGQ_CORRUPT', `the catalogue is in journal mode ${String(journalMode)}, expected delete`, { path })
@@ -157,7 +159,7 @@ function readTables(database: BetterSqlite3.Database, path: string): Omit<Snapsh
   const files = fileRows.map((row) => decodeFileRow(row, path))
   const zoneRows = rowsOf(
     database,
-    'SELECT zone, segment, file, row_count, segment_offset, columns_offset, columns_byte_length, columns_crc, min_norm, max_norm, radius, crc FROM zones ORDER BY zone',
+    'SELECT zone, segment, file, row_count, segment_offset, columns_offset, columns_byte_length, columns_crc, codes_file, codes_offset, codes_byte_length, codes_crc, min_norm, max_norm, radius, crc FROM zones ORDER BY zone',
     meta.zoneCount + 1
   )
   const centroids = readCentroids(database, meta, path)
@@ -165,7 +167,8 @@ function readTables(database: BetterSqlite3.Database, path: string): Omit<Snapsh
   const zones = zoneRows.map((row, i) => codec.decode(row, centroids.vectors.subarray(i * meta.dim, (i + 1) * meta.dim), path))
   const digest = rowsDigest([...files.map((row) => row.crc), ...zones.map((row) => row.crc), ...centroids.crcs])
   if (!bytesEqual(digest, meta.digest)) throw new ZgqError('ZGQ_CORRUPT', 'the rows of the catalogue do not fit its digest: rows are missing or changed', { path })
-  const snapshot = { meta, build: Object.fromEntries(Object.entries(values.get('build') ?? {})), files: files.map((row) => row.file), zones: zones.map((row) => row.zone) }
+  const quantizer = meta.bits === 0 ? undefined : decodeQuantizer(values.get('quantizer'), meta.dim, path)
+  const snapshot = { meta, quantizer, build: Object.fromEntries(Object.entries(values.get('build') ?? {})), files: files.map((row) => row.file), zones: zones.map((row) => row.zone) }
   checkPlaces(snapshot, path)
   return snapshot
 }
@@ -206,6 +209,12 @@ function checkPlaces(snapshot: Pick<Snapshot, 'meta' | 'files' | 'zones'>, path:
     const segment = { offset: zone.segmentOffset, byteLength: zone.rowCount * meta.dim * ELEMENT_BYTES }
     const columns = { offset: zone.columnsOffset, byteLength: zone.columnsByteLength }
     if (zone.rowCount < 1 || !isInside(segment, file.byteLength) || !isInside(columns, file.byteLength)) throw damage(`zone ${zone.zone} leaves its file`)
+    if (file.kind !== 'vectors') throw damage(`the segment of zone ${zone.zone} is in a file of ${file.kind}`)
+    if (meta.bits > 0) {
+      const codesFile = files.at(zone.codesFile)
+      const codes = { offset: zone.codesOffset, byteLength: zone.codesByteLength }
+      if (codesFile?.kind !== 'codes' || !isInside(codes, codesFile.byteLength)) throw damage(`the codes of zone ${zone.zone} leave their file`)
+    }
     count += zone.rowCount
   }
   if (count !== meta.count) throw damage(`the zones have ${count} rows, expected ${meta.count}`)

@@ -1,8 +1,8 @@
 // Writes the catalogue of a new index in one transaction. The only code that changes a catalogue.
 
 import {
-  APPLICATION_ID, CATALOGUE_DDL, CENTROIDS_ROW_BYTES, centroidsChecksum, encodeMessagePack, fileChecksum, metaChecksum, rowsDigest, zoneNumbers, ZoneRowCodec,
-  type CatalogueZone, type FileRecord, type IndexMeta
+  APPLICATION_ID, CATALOGUE_DDL, CENTROIDS_ROW_BYTES, centroidsChecksum, encodeMessagePack, encodeQuantizer, fileChecksum, metaChecksum, rowsDigest, zoneNumbers, ZoneRowCodec,
+  type CatalogueZone, type FileRecord, type IndexMeta, type QuantizerMeta
 } from '../format/catalogue.ts'
 import { wrapWriteError } from '../errors.ts'
 import { ELEMENT_BYTES, FORMAT_VERSION } from '../format/layout.ts'
@@ -10,7 +10,9 @@ import { loadSqlite } from './native-modules.ts'
 
 /** What a new catalogue holds; counts, digest and format fields of `meta` are filled in here. */
 export interface CatalogueContent {
-  readonly meta: Pick<IndexMeta, 'indexId' | 'generation' | 'dim' | 'metric' | 'count'>
+  readonly meta: Pick<IndexMeta, 'indexId' | 'generation' | 'dim' | 'metric' | 'bits' | 'count'>
+  /** Undefined without codes. */
+  readonly quantizer: QuantizerMeta | undefined
   readonly build: Readonly<Record<string, unknown>>
   readonly files: readonly FileRecord[]
   readonly zones: readonly CatalogueZone[]
@@ -35,7 +37,6 @@ export function writeCatalogue(path: string, content: CatalogueContent): void {
           ...content.meta,
           version: FORMAT_VERSION,
           elementType: 'float32',
-          bits: 0,
           zoneCount: content.zones.length,
           fileCount: content.files.length,
           readerFeatures: 0,
@@ -43,7 +44,7 @@ export function writeCatalogue(path: string, content: CatalogueContent): void {
           digest: rowsDigest([...fileCrcs, ...zoneCrcs, ...centroidCrcs])
         }
         const insertMeta = database.prepare('INSERT INTO meta (key, value, crc) VALUES (?, ?, ?)')
-        for (const [key, value] of Object.entries({ index: meta, build: content.build })) {
+        for (const [key, value] of Object.entries({ index: meta, build: content.build, ...(content.quantizer === undefined ? {} : { quantizer: encodeQuantizer(content.quantizer) }) })) {
           const bytes = encodeMessagePack(value)
           insertMeta.run(key, bytes, metaChecksum(key, bytes))
         }
@@ -69,7 +70,7 @@ function insertFiles(prepare: Prepare, files: readonly FileRecord[]): number[] {
 
 function insertZones(prepare: Prepare, zones: readonly CatalogueZone[]): number[] {
   const insert = prepare(
-    'INSERT INTO zones (zone, segment, file, row_count, segment_offset, columns_offset, columns_byte_length, columns_crc, min_norm, max_norm, radius, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'
+    'INSERT INTO zones (zone, segment, file, row_count, segment_offset, columns_offset, columns_byte_length, columns_crc, codes_file, codes_offset, codes_byte_length, codes_crc, min_norm, max_norm, radius, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'
   )
   const codec = new ZoneRowCodec()
   return zones.map((zone) => {

@@ -34,7 +34,7 @@ export function checkHeaders(snapshot: Snapshot, files: readonly DataFile[], rea
   const page = new Uint8Array(PAGE_BYTES)
   files.forEach((file, number) => {
     reader.read(number, 0, page)
-    checkHeader({ header: decodeHeader(page, file.path), file, number }, snapshot)
+    checkHeader({ header: decodeHeader(page, snapshot.files[number].kind, file.path), file, number }, snapshot)
   })
 }
 
@@ -47,11 +47,12 @@ function checkHeader(found: { header: Header; file: DataFile; number: number }, 
   }
   if (!bytesEqual(header.indexId, meta.indexId)) mismatch('index id', hex(header.indexId), hex(meta.indexId))
   mismatch('generation', header.generation, meta.generation)
-  mismatch('shard', header.shard, number)
+  const { kind, headerCrc } = snapshot.files[number]
+  mismatch('shard', header.shard, snapshot.files.slice(0, number).filter((other) => other.kind === kind).length)
   mismatch('dim', header.dim, meta.dim)
   mismatch('metric', header.metric, METRIC_CODES[meta.metric])
-  mismatch('header CRC', header.crc, snapshot.files[number].headerCrc)
-  const inFile = zones.filter((zone) => zone.file === number)
+  mismatch('header CRC', header.crc, headerCrc)
+  const inFile = zones.filter((zone) => (kind === 'codes' ? zone.codesFile : zone.file) === number)
   mismatch('length', header.fileByteLength, file.byteLength)
   mismatch('zone count', header.zoneCount, inFile.length)
   mismatch('row count', header.rowCount, inFile.reduce((sum, zone) => sum + zone.rowCount, 0))

@@ -5,18 +5,18 @@ import { closeSync, openSync, readSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { wrapReadError } from '../errors.ts'
-import type { CatalogueZone, FileRecord } from '../format/catalogue.ts'
+import type { CatalogueZone, CodesPlace, FileRecord } from '../format/catalogue.ts'
 import { COLUMN_KINDS, encodeColumns, type Column } from '../format/columns.ts'
 import { encodeDirectory, encodeFooter, FOOTER } from '../format/directory.ts'
 import { encodeHeader, HEADER } from '../format/header.ts'
-import { alignUp, checksum, PAGE_BYTES, pageCount, SHARD_BYTES, vectorsFileName } from '../format/layout.ts'
+import { alignUp, checksum, PAGE_BYTES, pageCount, SHARD_BYTES, dataFileName } from '../format/layout.ts'
 import type { Metric } from '../types.ts'
 import { FileWriter } from './file-writer.ts'
 
 const COPY_BYTES = 1024 * 1024
 
 /** What all files of a build have in common. */
-export interface VectorsFacts {
+export interface BuildFacts {
   readonly folder: string
   readonly indexId: Uint8Array
   readonly generation: number
@@ -40,22 +40,26 @@ export interface ZoneToWrite {
   readonly radius: number
 }
 
-type PlacedZone = Omit<CatalogueZone, 'columnsOffset'>
+/** A zone without its codes. */
+export type VectorsZone = Omit<CatalogueZone, keyof CodesPlace>
+
+type PlacedZone = Omit<VectorsZone, 'columnsOffset'>
 
 export class VectorsWriter {
   readonly files: FileRecord[] = []
-  readonly zones: CatalogueZone[] = []
-  readonly #facts: VectorsFacts
+  readonly zones: VectorsZone[] = []
+  readonly #facts: BuildFacts
   #file: FileWriter | undefined
   #columns: FileWriter | undefined
   /** Zones of the open file; where their columns start is known when it is finished. */
   #open: PlacedZone[] = []
 
-  constructor(facts: VectorsFacts) {
+  constructor(facts: BuildFacts) {
     this.#facts = facts
   }
 
-  writeZone(zone: ZoneToWrite): void {
+  /** Writes a zone; returns the CRC of each page of its segment. */
+  writeZone(zone: ZoneToWrite): Uint32Array {
     const segmentBytes = zone.rowCount * this.#facts.dim * 4
     if (this.#file !== undefined && this.#file.byteLength - PAGE_BYTES + segmentBytes > SHARD_BYTES) this.#finishFile()
     const file = this.#file ?? this.#startFile()
@@ -69,6 +73,7 @@ export class VectorsWriter {
     this.#columns?.padTo(PAGE_BYTES)
     const { rowRuns: _rows, ids: _ids, inverseNorms: _norms, ...facts } = zone
     this.#open.push({ ...facts, segment: zone.zone, file: this.files.length, segmentOffset, columnsByteLength: bytes.byteLength, columnsCrc: headerCrc })
+    return pageCrcs
   }
 
   /** Completes and syncs the last file. */
@@ -84,7 +89,7 @@ export class VectorsWriter {
 
   #startFile(): FileWriter {
     const { folder, generation } = this.#facts
-    const file = new FileWriter(join(folder, vectorsFileName(generation, this.files.length)))
+    const file = new FileWriter(join(folder, dataFileName('vectors', generation, this.files.length)))
     this.#file = file
     this.#columns = new FileWriter(`${file.path}.columns`)
     file.write(new Uint8Array(HEADER.byteLength)) // its place; the header is written last
@@ -110,12 +115,12 @@ export class VectorsWriter {
     file.write(encodeFooter({ directoryOffset, directoryByteLength: directory.byteLength, zoneCount: zones.length, indexId, directoryCrc: checksum(directory) }))
     const rowCount = zones.reduce((sum, zone) => sum + zone.rowCount, 0)
     const shard = this.files.length
-    const header = encodeHeader({ ...this.#facts, shard, fileByteLength: file.byteLength, zoneCount: zones.length, rowCount })
+    const header = encodeHeader({ ...this.#facts, kind: 'vectors', shard, fileByteLength: file.byteLength, zoneCount: zones.length, rowCount })
     file.writeAt(0, header)
     file.sync()
     file.close()
     const headerCrc = HEADER.decode(header, 0, file.path).crc
-    this.files.push({ file: shard, kind: 'vectors', name: vectorsFileName(this.#facts.generation, shard), byteLength: file.byteLength, headerCrc })
+    this.files.push({ file: shard, kind: 'vectors', name: dataFileName('vectors', this.#facts.generation, shard), byteLength: file.byteLength, headerCrc })
     this.zones.push(...zones)
     this.#open = []
     this.#file = undefined

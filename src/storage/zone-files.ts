@@ -3,12 +3,27 @@
 
 import { ZgqError } from '../errors.ts'
 import type { CatalogueZone } from '../format/catalogue.ts'
-import { decodeColumns, verifyColumn, type ColumnsExpectation } from '../format/columns.ts'
-import { checksum, ELEMENT_BYTES, PAGE_BYTES, pageCount } from '../format/layout.ts'
+import { COLUMN_ALIGNMENT, columnsTableBytes, decodeColumns, verifyColumn, type ColumnsExpectation, type ColumnsLayout } from '../format/columns.ts'
+import { alignUp, checksum, ELEMENT_BYTES, PAGE_BYTES, pageCount } from '../format/layout.ts'
 import type { Verify } from '../types.ts'
 import type { Snapshot } from './catalogue-reader.ts'
 import type { Readers } from './open-readers.ts'
 import type { FileRange } from './reader.ts'
+
+/** Where a row is. */
+export interface RowPlace {
+  readonly zone: CatalogueZone
+  readonly row: number
+}
+
+/** One kind of extent of the zones, to be asked for before it is read. */
+export interface ZoneSource {
+  /** Tells whether `prefetch` does anything with this reader. */
+  readonly canPrefetch: boolean
+  byteLength(zone: CatalogueZone): number
+  /** Asks the system for all of these zones at once. */
+  prefetch(zones: readonly CatalogueZone[]): void
+}
 
 /** What has been read since the last `resetCounters`. */
 export interface ReadCounters {
@@ -50,6 +65,12 @@ export class ZoneFiles {
   /** PLACES offsets a zone; 0 = the columns have not been verified. */
   readonly #columnPlaces: Uint32Array
   readonly #page = new Uint8Array(PAGE_BYTES)
+  readonly #crc = new Uint8Array(4)
+  readonly #crcView = new DataView(this.#crc.buffer)
+  /** 1 for each zone whose codes were verified. */
+  readonly #hasCodes: Uint8Array
+  /** Where the verified page CRCs of a zone are: beside its vectors or beside its codes. */
+  readonly #pageCrcs = new Map<number, { readonly file: number; readonly offset: number }>()
 
   constructor(snapshot: Snapshot, readers: Readers, options: { verify: Verify; paths: readonly string[] }) {
     this.#snapshot = snapshot
@@ -64,6 +85,7 @@ export class ZoneFiles {
     }
     this.#verifiedPages = new Uint32Array(Math.ceil(pages / 32))
     this.#columnPlaces = new Uint32Array(snapshot.zones.length * PLACES)
+    this.#hasCodes = new Uint8Array(snapshot.zones.length)
   }
 
   segmentBytes(zone: CatalogueZone): number {
@@ -75,18 +97,29 @@ export class ZoneFiles {
     this.counters.pagesVerified = 0
   }
 
-  /** Tells whether `prefetch` does anything with this reader. */
-  get canPrefetch(): boolean {
+  /** Segments and columns, as a scan of rows reads them. */
+  get segmentSource(): ZoneSource {
+    return {
+      canPrefetch: this.#canPrefetch,
+      byteLength: (zone) => this.segmentBytes(zone),
+      prefetch: (zones) => { this.#prefetch(zones.flatMap((zone) => [columnsRange(zone), { file: zone.file, offset: zone.segmentOffset, byteLength: this.segmentBytes(zone) }])) }
+    }
+  }
+
+  /** Codes, as a scan of codes reads them. */
+  get codesSource(): ZoneSource {
+    return {
+      canPrefetch: this.#canPrefetch,
+      byteLength: (zone) => zone.codesByteLength,
+      prefetch: (zones) => { this.#prefetch(zones.map((zone) => ({ file: zone.codesFile, offset: zone.codesOffset, byteLength: zone.codesByteLength }))) }
+    }
+  }
+
+  get #canPrefetch(): boolean {
     return this.#readers.settled.kind === 'mmap'
   }
 
-  /** Asks the system for all of these zones at once. */
-  prefetch(zones: readonly CatalogueZone[]): void {
-    const ranges: FileRange[] = []
-    for (const zone of zones) {
-      ranges.push({ file: zone.file, offset: zone.columnsOffset, byteLength: zone.columnsByteLength })
-      ranges.push({ file: zone.file, offset: zone.segmentOffset, byteLength: this.segmentBytes(zone) })
-    }
+  #prefetch(ranges: readonly FileRange[]): void {
     this.#readers.settled.prefetch(ranges)
   }
 
@@ -144,7 +177,8 @@ export class ZoneFiles {
       rowCount: zone.rowCount,
       dim: this.#snapshot.meta.dim,
       hasInverseNorms: this.#snapshot.meta.metric === 'cosine',
-      headerCrc: zone.columnsCrc
+      headerCrc: zone.columnsCrc,
+      bits: 0
     }
     const layout = decodeColumns(extent, expected)
     if (this.#verifiesPages) {
@@ -156,6 +190,77 @@ export class ZoneFiles {
     this.#columnPlaces[at + IDS] = layout.ids.offset
     this.#columnPlaces[at + NORMS] = layout.inverseNorms?.offset ?? 0
     this.#columnPlaces[at + PAGE_CRCS] = layout.pageCrcs.offset
+    this.#pageCrcs.set(zone.zone, { file: zone.file, offset: zone.columnsOffset + layout.pageCrcs.offset })
+  }
+
+  /**
+   * Copies the codes extent of a zone (`codesByteLength` bytes) into `target` and returns where its columns are in it, verified at the first call.
+   * Throws ZGQ_CORRUPT, ZGQ_TRUNCATED, ZGQ_UNSUPPORTED or ZGQ_IO.
+   */
+  readCodes(zone: CatalogueZone, target: Uint8Array): ColumnsLayout {
+    const isFirst = this.#hasCodes[zone.zone] === 0
+    const reader = isFirst ? this.#readers.fresh : this.#readers.settled
+    reader.read(zone.codesFile, zone.codesOffset, target)
+    this.counters.bytesRead += target.byteLength
+    const { dim, bits } = this.#snapshot.meta
+    const expected: ColumnsExpectation = {
+      path: this.#paths[zone.codesFile], offset: zone.codesOffset, segment: zone.segment, rowCount: zone.rowCount, dim, hasInverseNorms: false,
+      headerCrc: zone.codesCrc, bits
+    }
+    const layout = decodeColumns(target, expected)
+    if (!isFirst) return layout
+    if (this.#verifiesPages) {
+      for (const column of [layout.ids, layout.pageCrcs, layout.signs, layout.refinedCodes]) if (column !== undefined) verifyColumn(target, column, expected)
+    }
+    this.#hasCodes[zone.zone] = 1
+    this.#pageCrcs.set(zone.zone, { file: zone.codesFile, offset: zone.codesOffset + layout.pageCrcs.offset })
+    return layout
+  }
+
+  /** Asks the system for single rows at once. */
+  prefetchRows(rows: readonly RowPlace[]): void {
+    const byteLength = this.#snapshot.meta.dim * ELEMENT_BYTES
+    this.#prefetch(rows.map(({ zone, row }) => ({ file: zone.file, offset: zone.segmentOffset + row * byteLength, byteLength })))
+  }
+
+  /** Tells whether a row lies in pages that were verified before. */
+  isRowVerified(zone: CatalogueZone, row: number): boolean {
+    if (!this.#verifiesPages) return true
+    const byteLength = this.#snapshot.meta.dim * ELEMENT_BYTES
+    return this.#areVerified(zone, Math.floor((row * byteLength) / PAGE_BYTES), Math.ceil(((row + 1) * byteLength) / PAGE_BYTES))
+  }
+
+  /** Copies the id of a row of a zone whose codes were read before: u64. */
+  copyId(zone: CatalogueZone, row: number, target: Uint8Array): void {
+    // In an extent of codes the ids come first, right after header and entries.
+    const tableBytes = columnsTableBytes(this.#snapshot.meta.bits > 1 ? 4 : 3)
+    this.#readSettled({ ...zone, file: zone.codesFile }, zone.codesOffset + alignUp(tableBytes, COLUMN_ALIGNMENT) + row * 8, target)
+  }
+
+  /** Copies one row of a zone whose columns or codes were read before: dim * 4 bytes. */
+  copyRow(zone: CatalogueZone, row: number, target: Uint8Array): void {
+    if (this.isRowVerified(zone, row)) this.#readSettled(zone, zone.segmentOffset + row * target.byteLength, target)
+    else this.#copyFreshRow(zone, row * target.byteLength, target)
+  }
+
+  /** Reads the pages that bytes of a segment lie in one by one, whole, so that each can be verified. */
+  #copyFreshRow(zone: CatalogueZone, offset: number, target: Uint8Array): void {
+    const end = offset + target.byteLength
+    for (let page = Math.floor(offset / PAGE_BYTES); page * PAGE_BYTES < end; page++) {
+      this.#readers.fresh.read(zone.file, zone.segmentOffset + page * PAGE_BYTES, this.#page)
+      this.counters.bytesRead += PAGE_BYTES
+      this.#expectPage({ zone, page, crc: this.#readPageCrc(zone, page) }, this.#page)
+      const from = Math.max(offset, page * PAGE_BYTES)
+      const to = Math.min(end, (page + 1) * PAGE_BYTES)
+      target.set(this.#page.subarray(from - page * PAGE_BYTES, to - page * PAGE_BYTES), from - offset)
+    }
+  }
+
+  #readPageCrc(zone: CatalogueZone, page: number): number {
+    const place = this.#pageCrcs.get(zone.zone)
+    if (place === undefined) throw new TypeError(`the columns of zone ${zone.zone} were not read`)
+    this.#readers.settled.read(place.file, place.offset + page * 4, this.#crc)
+    return this.#crcView.getUint32(0, true)
   }
 
   /** Copies bytes of a segment, verifying every page of it that was not touched before. */
@@ -179,7 +284,7 @@ export class ZoneFiles {
 
   /** Checks one page in `target`, which holds bytes of the segment from `offset` on; a page that is only partly there is read whole. */
   #verifyPage(check: { zone: CatalogueZone; page: number; crc: number }, offset: number, target: Uint8Array): void {
-    const { zone, page, crc } = check
+    const { zone, page } = check
     const start = page * PAGE_BYTES - offset
     let bytes = target.subarray(Math.max(0, start), start + PAGE_BYTES)
     if (bytes.byteLength < PAGE_BYTES) {
@@ -187,6 +292,12 @@ export class ZoneFiles {
       bytes.set(this.#page.subarray(Math.max(0, -start), Math.max(0, -start) + bytes.byteLength))
       bytes = this.#page
     }
+    this.#expectPage(check, bytes)
+  }
+
+  /** Holds a whole page against its checksum and notes that it passed. */
+  #expectPage(check: { zone: CatalogueZone; page: number; crc: number }, bytes: Uint8Array): void {
+    const { zone, page, crc } = check
     const computed = checksum(bytes)
     if (computed !== crc) {
       throw new ZgqError('ZGQ_CORRUPT', `a page of zone ${zone.zone} is damaged: its CRC is ${computed}, expected ${crc}`, {
@@ -215,4 +326,8 @@ export class ZoneFiles {
     this.#readers.settled.read(zone.file, offset, target)
     this.counters.bytesRead += target.byteLength
   }
+}
+
+function columnsRange(zone: CatalogueZone): FileRange {
+  return { file: zone.file, offset: zone.columnsOffset, byteLength: zone.columnsByteLength }
 }

@@ -1,0 +1,262 @@
+// The scan of codes: sign planes of 32 rows at a time by table look-ups (FastScan), then the refined codes of the rows that could still be hits.
+// It leaves candidates: rows whose smallest likely distance is below the k-th smallest estimate. Nothing here is exact; rerank decides.
+
+import { heapLimit, heapOffer } from './select'
+
+const COSINE: u32 = 2
+const IP: u32 = 3
+/** Dimensions after which 16-bit sums of look-ups are flushed: 256 pairs of entries, each pair at most 254. */
+const FLUSH: u32 = 2048
+/** An entry of the table of zones: pointers to blocks (0: not in kernel memory), refined codes, ids, mask; rows; float32 |c|^2. */
+const ZONE_ENTRY: usize = 32
+/** A candidate: float32 lowest likely distance, float32 estimate, u32 zone, u32 row. Before them u32 size, u32 capacity. */
+const CANDIDATE: usize = 16
+const CANDIDATES_HEADER: usize = 8
+
+/** Scratch behind the scalars of a query: sums of look-ups of the block at hand and lowest distances, float32 in order of rows. */
+const SUMS: usize = 64
+const LOWS: usize = 192
+
+/** Converts u16 sums of 16 rows to float32 and stores or adds them at `out`. */
+@inline
+function storeSums(even: v128, odd: v128, out: usize, isFirst: bool): void {
+  const e = i16x8.sub(even, i16x8.shl(odd, 8))
+  const low = i8x16.shuffle(e, odd, 0, 1, 16, 17, 2, 3, 18, 19, 4, 5, 20, 21, 6, 7, 22, 23)
+  const high = i8x16.shuffle(e, odd, 8, 9, 24, 25, 10, 11, 26, 27, 12, 13, 28, 29, 14, 15, 30, 31)
+  storeFour(f32x4.convert_i32x4_u(i32x4.extend_low_i16x8_u(low)), out, isFirst)
+  storeFour(f32x4.convert_i32x4_u(i32x4.extend_high_i16x8_u(low)), out + 16, isFirst)
+  storeFour(f32x4.convert_i32x4_u(i32x4.extend_low_i16x8_u(high)), out + 32, isFirst)
+  storeFour(f32x4.convert_i32x4_u(i32x4.extend_high_i16x8_u(high)), out + 48, isFirst)
+}
+
+@inline
+function storeFour(values: v128, out: usize, isFirst: bool): void {
+  v128.store(out, isFirst ? values : f32x4.add(values, v128.load(out)))
+}
+
+/** Sums the look-ups of a block: float32, one a row. */
+@inline
+function sumBlock(block: usize, width: u32, tables: usize, sums: usize): void {
+  const nibble = i8x16.splat(15)
+  for (let first: u32 = 0; first < width; first += FLUSH) {
+    const end = block + (<usize>min<u32>(width, first + FLUSH) << 2)
+    let line = block + (<usize>first << 2)
+    let table = tables + (<usize>first << 2)
+    let lowEven = i16x8.splat(0), lowOdd = lowEven, highEven = lowEven, highOdd = lowEven
+    for (; line < end; line += 32, table += 32) {
+      const a = v128.load(line), b = v128.load(line, 16)
+      const ta = v128.load(table), tb = v128.load(table, 16)
+      const low = i8x16.add(i8x16.swizzle(ta, v128.and(a, nibble)), i8x16.swizzle(tb, v128.and(b, nibble)))
+      const high = i8x16.add(i8x16.swizzle(ta, i8x16.shr_u(a, 4)), i8x16.swizzle(tb, i8x16.shr_u(b, 4)))
+      lowEven = i16x8.add(lowEven, low)
+      lowOdd = i16x8.add(lowOdd, i16x8.shr_u(low, 8))
+      highEven = i16x8.add(highEven, high)
+      highOdd = i16x8.add(highOdd, i16x8.shr_u(high, 8))
+    }
+    storeSums(lowEven, lowOdd, sums, first == 0)
+    storeSums(highEven, highOdd, sums + 64, first == 0)
+  }
+}
+
+/** Writes the lowest likely distance of 32 rows, less the part that the zone shares, to `lows`; returns a bit for each that is below `limit`. */
+@inline
+function testBlock(factors: usize, sums: usize, lows: usize, step: f32, offset: f32, limit: f32): u32 {
+  const steps = f32x4.splat(step), offsets = f32x4.splat(offset), limits = f32x4.splat(limit)
+  let mask: u32 = 0
+  for (let i: u32 = 0; i < 8; i++) {
+    const at = <usize>i << 4
+    const product = f32x4.add(f32x4.mul(steps, v128.load(sums + at)), offsets)
+    const low = f32x4.sub(v128.load(factors + at), f32x4.mul(v128.load(factors + 128 + at), product))
+    v128.store(lows + at, low)
+    mask |= <u32>i32x4.bitmask(f32x4.lt(low, limits)) << (i << 2)
+  }
+  return mask
+}
+
+/** Sum over dimensions of code * integer, for a refined row of 4 bits. */
+@inline
+function productFour(codes: usize, width: u32, integers: usize): i32 {
+  const bytes = width >>> 1
+  const highIntegers = integers + (<usize>bytes << 1)
+  const nibble = i8x16.splat(15)
+  let sum = i32x4.splat(0), sum2 = sum
+  let i: u32 = 0
+  for (; i + 16 <= bytes; i += 16) {
+    const line = v128.load(codes + i)
+    const low = v128.and(line, nibble), high = i8x16.shr_u(line, 4)
+    const at = <usize>i << 1
+    sum = i32x4.add(sum, i32x4.dot_i16x8_s(i16x8.extend_low_i8x16_u(low), v128.load(integers + at)))
+    sum2 = i32x4.add(sum2, i32x4.dot_i16x8_s(i16x8.extend_high_i8x16_u(low), v128.load(integers + at, 16)))
+    sum = i32x4.add(sum, i32x4.dot_i16x8_s(i16x8.extend_low_i8x16_u(high), v128.load(highIntegers + at)))
+    sum2 = i32x4.add(sum2, i32x4.dot_i16x8_s(i16x8.extend_high_i8x16_u(high), v128.load(highIntegers + at, 16)))
+  }
+  if (i < bytes) {
+    const line = v128.load64_zero(codes + i)
+    const at = <usize>i << 1
+    sum = i32x4.add(sum, i32x4.dot_i16x8_s(i16x8.extend_low_i8x16_u(v128.and(line, nibble)), v128.load(integers + at)))
+    sum2 = i32x4.add(sum2, i32x4.dot_i16x8_s(i16x8.extend_low_i8x16_u(i8x16.shr_u(line, 4)), v128.load(highIntegers + at)))
+  }
+  return sumIntegers(i32x4.add(sum, sum2))
+}
+
+@inline
+function sumIntegers(sum: v128): i32 {
+  return (i32x4.extract_lane(sum, 0) + i32x4.extract_lane(sum, 1)) + (i32x4.extract_lane(sum, 2) + i32x4.extract_lane(sum, 3))
+}
+
+/** The same for a row of 2 bits. */
+@inline
+function productTwo(codes: usize, width: u32, integers: usize): i32 {
+  const bytes = width >>> 2
+  const quarter = <usize>bytes << 1
+  const pair = i8x16.splat(3)
+  let sum = i32x4.splat(0), sum2 = sum
+  let i: u32 = 0
+  for (; i + 16 <= bytes; i += 16) {
+    const line = v128.load(codes + i)
+    let at = integers + (<usize>i << 1)
+    for (let shift = 0; shift < 8; shift += 2, at += quarter) {
+      const part = v128.and(i8x16.shr_u(line, shift), pair)
+      sum = i32x4.add(sum, i32x4.dot_i16x8_s(i16x8.extend_low_i8x16_u(part), v128.load(at)))
+      sum2 = i32x4.add(sum2, i32x4.dot_i16x8_s(i16x8.extend_high_i8x16_u(part), v128.load(at, 16)))
+    }
+  }
+  for (; i < bytes; i += 4) {
+    const line = v128.load32_zero(codes + i)
+    let at = integers + (<usize>i << 1)
+    for (let shift = 0; shift < 8; shift += 2, at += quarter) {
+      const part = v128.and(i8x16.shr_u(line, shift), pair)
+      sum = i32x4.add(sum, i32x4.dot_i16x8_s(i16x8.extend_low_i8x16_u(part), v128.load64_zero(at)))
+    }
+  }
+  return sumIntegers(i32x4.add(sum, sum2))
+}
+
+/**
+ * Scans the zones at positions first to end - 1 of `list` (a sorted heap of zones with their distances); returns the position of the first
+ * that is not in kernel memory, or end. scalars: float32, those of buildTables, then confidence factors of sign planes and of refined codes, then <q,q>;
+ * 64 bytes in all, and 256 bytes of scratch.
+ * heap: the k smallest estimates. candidates: what could still be a hit.
+ */
+export function scanCodes(
+  metric: u32, bits: u32, width: u32, tables: usize, integers: usize, scalars: usize,
+  zones: usize, list: usize, first: u32, end: u32, heap: usize, candidates: usize
+): u32 {
+  const step = load<f32>(scalars), offset = load<f32>(scalars, 4), variance = load<f32>(scalars, 8)
+  const integerStep = load<f32>(scalars, 12)
+  const codeMiddle = (<f64>(1 << bits) - 1) / 2 * <f64>load<f32>(scalars, 16)
+  const confidence = load<f32>(scalars, 20), refinedConfidence = load<f32>(scalars, 24), queryNorm2 = load<f32>(scalars, 28)
+  const zoneDistances = list + 8, zoneNumbers = zoneDistances + (<usize>load<u32>(list, 4) << 3)
+  const plane = <usize>width << 2
+  const blockBytes = plane + 272
+  const rowBytes: usize = 12 + <usize>(width * bits >>> 3)
+  const sums = scalars + SUMS, lows = scalars + LOWS
+  let limit = <f32>heapLimit(heap)
+  for (let position = first; position < end; position++) {
+    const zone = load<u32>(zoneNumbers + (<usize>position << 3))
+    const entry = zones + <usize>zone * ZONE_ENTRY
+    let block: usize = load<u32>(entry)
+    if (block == 0) return position
+    const refined: usize = load<u32>(entry, 4)
+    let mask: usize = load<u32>(entry, 12)
+    const rowCount = load<u32>(entry, 16)
+    let shared = <f32>load<f64>(zoneDistances + (<usize>position << 3))
+    const distance2 = metric == IP ? max<f32>(0, queryNorm2 + 2 * shared + load<f32>(entry, 20)) : max<f32>(0, shared)
+    if (metric == COSINE) shared *= 0.5
+    const distance = Mathf.sqrt(distance2)
+    for (let row: u32 = 0; row < rowCount; row += 32, block += blockBytes) {
+      const factors = block + plane
+      const spread = load<f32>(factors, 256)
+      const margin = confidence * Mathf.sqrt(spread * spread * distance2 + variance)
+      sumBlock(block, width, tables, sums)
+      let survivors = testBlock(factors, sums, lows, step, offset + margin, limit - shared)
+      if (mask != 0) {
+        survivors &= load<u32>(mask)
+        mask += 4
+      }
+      while (survivors != 0) {
+        const i = <u32>ctz(survivors)
+        survivors &= survivors - 1
+        let estimate: f32, low: f32
+        if (bits == 1) {
+          low = load<f32>(lows + (<usize>i << 2)) + shared
+          estimate = low + load<f32>(factors + 128 + (<usize>i << 2)) * margin
+        } else {
+          const code = refined + <usize>(row + i) * rowBytes
+          const sum = bits == 4 ? productFour(code + 12, width, integers) : productTwo(code + 12, width, integers)
+          const product = <f32>((<f64>sum - codeMiddle) * <f64>integerStep)
+          estimate = shared + load<f32>(code) - load<f32>(code, 4) * product
+          low = estimate - refinedConfidence * distance * load<f32>(code, 8)
+        }
+        if (low >= limit) continue
+        heapOffer(heap, <f64>estimate, <u64>zone << 32 | (row + i))
+        limit = <f32>heapLimit(heap)
+        addCandidate(candidates, low, estimate, zone, row + i, limit)
+      }
+    }
+  }
+  return end
+}
+
+@inline
+function addCandidate(candidates: usize, low: f32, estimate: f32, zone: u32, row: u32, limit: f32): void {
+  let size = load<u32>(candidates)
+  if (size == load<u32>(candidates, 4)) size = thin(candidates, limit)
+  const at = candidates + CANDIDATES_HEADER + <usize>size * CANDIDATE
+  store<f32>(at, low)
+  store<f32>(at, estimate, 4)
+  store<u32>(at, zone, 8)
+  store<u32>(at, row, 12)
+  store<u32>(candidates, size + 1)
+}
+
+/** Makes room among the candidates: drops those that the limit now rules out, and if that is not half of them, those with the largest bounds. */
+function thin(candidates: usize, limit: f32): u32 {
+  const size = sortCandidates(candidates, limit)
+  const half = load<u32>(candidates, 4) >>> 1
+  store<u32>(candidates, min<u32>(size, half))
+  return min<u32>(size, half)
+}
+
+/** Drops candidates whose lowest likely distance is not below `limit` or equal to it, sorts the others by it and returns how many there are. */
+export function sortCandidates(candidates: usize, limit: f32): u32 {
+  const first = candidates + CANDIDATES_HEADER
+  const size = load<u32>(candidates)
+  let kept: u32 = 0
+  for (let i: u32 = 0; i < size; i++) {
+    const from = first + <usize>i * CANDIDATE
+    if (load<f32>(from) > limit) continue
+    v128.store(first + <usize>kept * CANDIDATE, v128.load(from))
+    kept++
+  }
+  for (let root = kept >>> 1; root > 0; ) sinkCandidate(first, --root, kept)
+  for (let end = kept; end > 1; ) {
+    end--
+    const last = first + <usize>end * CANDIDATE
+    const v = v128.load(last)
+    v128.store(last, v128.load(first))
+    v128.store(first, v)
+    sinkCandidate(first, 0, end)
+  }
+  store<u32>(candidates, kept)
+  return kept
+}
+
+function sinkCandidate(first: usize, root: u32, size: u32): void {
+  const value = v128.load(first + <usize>root * CANDIDATE)
+  const low = f32x4.extract_lane(value, 0)
+  let at = root
+  while (true) {
+    let child = (at << 1) + 1
+    if (child >= size) break
+    let from = first + <usize>child * CANDIDATE
+    if (child + 1 < size && load<f32>(from + CANDIDATE) > load<f32>(from)) {
+      child++
+      from += CANDIDATE
+    }
+    if (load<f32>(from) <= low) break
+    v128.store(first + <usize>at * CANDIDATE, v128.load(from))
+    at = child
+  }
+  v128.store(first + <usize>at * CANDIDATE, value)
+}

@@ -1,0 +1,56 @@
+// A query as the scan of codes sees it: rotated, then tables of its sums and its values in integers.
+
+import { codeWidth } from '../format/codes.ts'
+import type { KernelMemory } from '../kernels/kernel-memory.ts'
+import { SCALARS_BYTES, SCALAR_QUERY_NORM2, SCALAR_REFINED_CONFIDENCE, SCALAR_SIGNS_CONFIDENCE } from '../kernels/kernel.ts'
+import { Rotator } from './rotation.ts'
+
+/** Signs and origin of the rotation. */
+export interface QueryRotation {
+  readonly dim: number
+  readonly signs: Uint8Array
+  /** float32, dim */
+  readonly mean: Float32Array
+}
+
+/** How many standard deviations of its error an estimate is trusted to keep within. */
+export interface Confidence {
+  readonly signs: number
+  readonly refined: number
+}
+
+export class QueryCodes {
+  readonly width: number
+  readonly tables: number
+  readonly integers: number
+  readonly scalars: number
+  readonly #memory: KernelMemory
+  readonly #rotator: Rotator
+  readonly #mean: Float32Array
+  readonly #query: number
+
+  constructor(memory: KernelMemory, rotation: QueryRotation) {
+    this.width = codeWidth(rotation.dim)
+    this.#memory = memory
+    this.#rotator = new Rotator(memory, rotation.dim, rotation.signs)
+    this.#mean = rotation.mean
+    this.#query = memory.allocate(this.width * 4)
+    this.tables = memory.allocate(this.width * 4)
+    this.integers = memory.allocate(this.width * 2)
+    this.scalars = memory.allocate(SCALARS_BYTES)
+  }
+
+  /** Rotates the query (float32, dim; of unit length for cosine; norm2 = <q,q>) and builds its tables. */
+  set(query: Float32Array, norm2: number, confidence: Confidence): void {
+    const mean = this.#mean
+    const centred = this.#memory.float32At(this.#query, this.width)
+    for (let i = 0; i < mean.length; i++) centred[i] = query[i] - mean[i]
+    for (let i = mean.length; i < this.width; i++) centred[i] = 0
+    this.#rotator.rotate(this.#query, 1)
+    this.#memory.kernel.buildTables(this.#query, this.width, this.tables, this.integers, this.scalars)
+    const scalars = this.#memory.float32At(this.scalars, 8)
+    scalars[SCALAR_SIGNS_CONFIDENCE] = confidence.signs
+    scalars[SCALAR_REFINED_CONFIDENCE] = confidence.refined
+    scalars[SCALAR_QUERY_NORM2] = norm2
+  }
+}

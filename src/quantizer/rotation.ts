@@ -1,0 +1,49 @@
+// The random rotation that all vectors go through before they are quantised: what it is made of, and a rotator that applies it in kernel memory.
+// The arithmetic is in kernels/assembly/rotate.ts.
+
+import { codeWidth } from '../format/codes.ts'
+import type { KernelMemory } from '../kernels/kernel-memory.ts'
+
+/** Rounds that spread one coordinate over all: 3 where the window is all there is, 4 where two windows overlap. */
+const ROUNDS_WHOLE = 3
+const ROUNDS_WINDOWS = 4
+const SIGN_BIT = 0x80000000
+
+/** Draws the signs of a rotation for vectors of `dim` values: one bit a coordinate and round, lowest bit first. */
+export function drawSigns(dim: number, random: () => number): Uint8Array {
+  const width = codeWidth(dim)
+  const signs = new Uint8Array(((largestWindow(width) === width ? ROUNDS_WHOLE : ROUNDS_WINDOWS) * width) / 8)
+  for (let i = 0; i < signs.length * 8; i++) if (random() < 0.5) signs[i >> 3] |= 1 << (i & 7)
+  return signs
+}
+
+/** The largest power of two that is not above `width`. */
+function largestWindow(width: number): number {
+  return 2 ** Math.floor(Math.log2(width))
+}
+
+export class Rotator {
+  /** Values of a rotated vector: dim, padded to a multiple of 16. */
+  readonly width: number
+  readonly #memory: KernelMemory
+  readonly #signs: number
+  readonly #rounds: number
+  readonly #window: number
+
+  /** `signs` as `drawSigns` makes them. */
+  constructor(memory: KernelMemory, dim: number, signs: Uint8Array) {
+    this.width = codeWidth(dim)
+    this.#memory = memory
+    this.#rounds = (signs.length * 8) / this.width
+    this.#window = largestWindow(this.width)
+    const count = this.#rounds * this.width
+    this.#signs = memory.allocate(count * 4)
+    const words = memory.uint32At(this.#signs, count)
+    for (let i = 0; i < count; i++) words[i] = (signs[i >> 3] >> (i & 7)) & 1 ? SIGN_BIT : 0
+  }
+
+  /** Rotates rows in place: float32, count * width. */
+  rotate(rows: number, count: number): void {
+    this.#memory.kernel.rotateRows(rows, count, this.width, this.#signs, this.#rounds, this.#window, 1 / Math.sqrt(this.#window))
+  }
+}

@@ -1,0 +1,56 @@
+// What a search of codes keeps in kernel memory: the query's tables, the smallest estimates, the candidates, and rows that are being reranked.
+
+import type { KernelMemory } from '../kernels/kernel-memory.ts'
+import { CANDIDATE_BYTES, CANDIDATES_HEADER_BYTES, heapByteLength, KERNEL_METRICS, type CodeScan } from '../kernels/kernel.ts'
+import { QueryCodes, type QueryRotation } from '../quantizer/query-codes.ts'
+import type { Snapshot } from '../storage/catalogue-reader.ts'
+import type { Workspace } from './workspace.ts'
+
+/** Rows that are reranked in one call of the kernel, after the first k. */
+export const RERANK_ROWS = 8
+const SMALLEST_CAPACITY = 4096
+/** Candidates for each hit wanted: on no set were there more than 20. */
+const CANDIDATES_PER_HIT = 32
+
+export class CodeWorkspace {
+  readonly queryCodes: QueryCodes
+  readonly scan: CodeScan
+  /** Rows at hand with their ids: float32, RERANK_ROWS * dim, and u64, RERANK_ROWS. */
+  readonly rows: number
+  readonly ids: number
+  readonly #memory: KernelMemory
+  #heapCapacity = 0
+  #candidateCapacity = 0
+
+  constructor(snapshot: Snapshot, rotation: Omit<QueryRotation, 'dim'>, place: { workspace: Workspace; zones: number }) {
+    const { dim, metric, bits } = snapshot.meta
+    const { memory, zoneHeap } = place.workspace
+    this.#memory = memory
+    this.queryCodes = new QueryCodes(memory, { dim, ...rotation })
+    const { width, tables, integers, scalars } = this.queryCodes
+    this.rows = memory.allocate(RERANK_ROWS * dim * 4)
+    this.ids = memory.allocate(RERANK_ROWS * 8)
+    this.scan = { metric: KERNEL_METRICS[metric], bits, width, tables, integers, scalars, zones: place.zones, list: zoneHeap, heap: 0, candidates: 0 }
+  }
+
+  /** Makes room for the `wanted` smallest estimates and the candidates that may come with them, and empties both. */
+  start(wanted: number): void {
+    if (wanted > this.#heapCapacity) {
+      this.#heapCapacity = Math.max(wanted, this.#heapCapacity * 2, 64)
+      this.scan.heap = this.#memory.allocate(heapByteLength(this.#heapCapacity))
+    }
+    const candidates = Math.max(wanted * CANDIDATES_PER_HIT, SMALLEST_CAPACITY)
+    if (candidates > this.#candidateCapacity) {
+      this.scan.candidates = this.#memory.allocate(CANDIDATES_HEADER_BYTES + candidates * CANDIDATE_BYTES)
+      this.#candidateCapacity = candidates
+    }
+    this.#memory.kernel.heapInit(this.scan.heap, wanted)
+    this.#memory.uint32At(this.scan.candidates, 2).set([0, this.#candidateCapacity])
+  }
+
+  /** The largest of the smallest estimates; infinite until there are as many as wanted. */
+  get limit(): number {
+    const [size, capacity] = this.#memory.uint32At(this.scan.heap, 2)
+    return size < capacity ? Infinity : this.#memory.float64At(this.scan.heap + 8, 1)[0]
+  }
+}

@@ -1,0 +1,6 @@
+// How far the estimates of codes are trusted.
+
+import type { Confidence } from '../quantizer/query-codes.ts'
+
+/** Standard deviations of the error of an estimate that a row may be nearer than it looks; bench/README.md shows what they cost and lose. */
+export const CONFIDENCE: Confidence = { signs: 1.9, refined: 2.2 }

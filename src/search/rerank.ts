@@ -1,0 +1,85 @@
+// Stage 3: from candidates to hits, by the exact distances of their float32 rows. Stops where the next candidate cannot be nearer than the
+// hits there are, as far as the bound of its estimate says.
+
+import { CANDIDATE_BYTES, CANDIDATES_HEADER_BYTES } from '../kernels/kernel.ts'
+import type { CodesCache } from '../storage/codes-cache.ts'
+import type { RowPlace, ZoneFiles } from '../storage/zone-files.ts'
+import { RERANK_ROWS, type CodeWorkspace } from './code-workspace.ts'
+import { setRerankTolerance } from './scan.ts'
+import type { Workspace } from './workspace.ts'
+
+const CANDIDATE_WORDS = CANDIDATE_BYTES / 4
+
+/** What stage 3 works with. */
+export interface RerankContext {
+  readonly workspace: Workspace
+  readonly codes: CodeWorkspace
+  readonly files: ZoneFiles
+  readonly cache: CodesCache
+}
+
+/** What stage 3 did. */
+export interface Reranked {
+  readonly rows: number
+  /** 1 if rows had to be asked for, else 0. */
+  readonly ioRounds: number
+}
+
+/** Reranks at least `least` candidates, then as many as could still be hits; the hits are left in the workspace's heap. */
+export function rerank(context: RerankContext, least: number): Reranked {
+  const { workspace, codes } = context
+  const { memory, scanQuery } = workspace
+  const { candidates } = codes.scan
+  const count = memory.kernel.sortCandidates(candidates, codes.limit)
+  const first = (candidates + CANDIDATES_HEADER_BYTES) / 4
+  const ioRounds = prefetchMissing(context, first, count)
+  // Views that stay good: nothing is allocated from here on.
+  const bounds = memory.float32At(candidates + CANDIDATES_HEADER_BYTES, count * CANDIDATE_WORDS)
+  const hits = memory.uint32At(scanQuery.heap, 2)
+  const worst = memory.float64At(scanQuery.heap + 8, 1)
+  const run = { rows: codes.rows, ids: codes.ids, inverseNorms: 0, mask: 0, count: 0 }
+  setRerankTolerance(workspace)
+  let rows = 0
+  for (let isDone = false; !isDone; ) {
+    run.count = 0
+    while (run.count < RERANK_ROWS && !isDone) {
+      isDone = rows === count || (rows >= least && hits[0] === hits[1] && bounds[rows * CANDIDATE_WORDS] > worst[0])
+      if (!isDone) copyCandidate(context, first + rows++ * CANDIDATE_WORDS, run.count++)
+    }
+    if (run.count > 0) memory.kernel.scan(scanQuery, run)
+  }
+  return { rows, ioRounds }
+}
+
+/** Copies the row and the id of the candidate at word `at` to place `slot`. */
+function copyCandidate(context: RerankContext, at: number, slot: number): void {
+  const { workspace, codes, files, cache } = context
+  const { memory, zones, dim } = workspace
+  const { words } = memory
+  const zone = zones[words[at + 2]]
+  const row = words[at + 3]
+  files.copyRow(zone, row, memory.bytesAt(codes.rows + slot * dim * 4, dim * 4))
+  const id = codes.ids / 4 + slot * 2
+  const ids = cache.idsOf(zone)
+  if (ids === 0) {
+    files.copyId(zone, row, memory.bytesAt(id * 4, 8)) // the zone had to leave the cache since it was scanned
+  } else {
+    words[id] = words[ids / 4 + row * 2]
+    words[id + 1] = words[ids / 4 + row * 2 + 1]
+  }
+}
+
+/** Asks for the rows that were never read, all at once; returns the rounds of input, 0 or 1. */
+function prefetchMissing(context: RerankContext, first: number, count: number): number {
+  const { workspace, files } = context
+  const { words } = workspace.memory
+  const missing: RowPlace[] = []
+  for (let i = 0; i < count; i++) {
+    const at = first + i * CANDIDATE_WORDS
+    const zone = workspace.zones[words[at + 2]]
+    if (!files.isRowVerified(zone, words[at + 3])) missing.push({ zone, row: words[at + 3] })
+  }
+  if (missing.length === 0) return 0
+  files.prefetchRows(missing)
+  return 1
+}
