@@ -8,6 +8,7 @@ import { checkOptionNames, expectOneOf, expectWholeNumber } from './options.ts'
 import { defaultNprobe } from './search/default-nprobe.ts'
 import { findRow } from './search/lookup.ts'
 import { checkQuery, checkRequest } from './search/request.ts'
+import { CentroidCodes } from './search/centroid-codes.ts'
 import { CodeWorkspace } from './search/code-workspace.ts'
 import { search, type CodesContext, type SearchContext } from './search/search.ts'
 import { Workspace } from './search/workspace.ts'
@@ -24,6 +25,9 @@ const MIB = 2 ** 20
 const DEFAULT_CACHE_BYTES = 256 * MIB
 /** Leaves room for centroids and heaps below the 4 GiB of wasm32. */
 const MAX_CACHE_BYTES = 3072 * MIB
+
+/** From so many zones on the probe looks at codes of the centroids first. */
+const CODED_PROBE_ZONES = Number(process.env['CPZ'] ?? 256)
 
 /** How often an index may be replaced while it is being opened before that is an error. */
 const MAX_REPLACEMENTS = 3
@@ -177,7 +181,8 @@ function openParts(snapshot: Snapshot, options: CheckedOptions): OpenParts {
 function openCodes(snapshot: Snapshot, files: ZoneFiles, place: { workspace: Workspace; cacheBytes: number }): CodesContext | undefined {
   if (snapshot.quantizer === undefined) return undefined
   const cache = new CodesCache(snapshot, files, { memory: place.workspace.memory, cacheBytes: place.cacheBytes })
-  return { cache, workspace: new CodeWorkspace(snapshot, snapshot.quantizer, { workspace: place.workspace, zones: cache.table }) }
+  const centroids = snapshot.zones.length >= CODED_PROBE_ZONES ? CentroidCodes.create(place.workspace.memory, snapshot) : undefined
+  return { cache, centroids, workspace: new CodeWorkspace(snapshot, snapshot.quantizer, { workspace: place.workspace, zones: cache.table }) }
 }
 
 function checkOpenOptions(options: OpenOptions): CheckedOptions {

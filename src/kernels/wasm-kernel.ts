@@ -12,6 +12,10 @@ interface WasmExports {
   heapInit: Kernel['heapInit']
   heapSort: Kernel['heapSort']
   selectNearest: Kernel['selectNearest']
+  selectBelow: Kernel['selectBelow']
+  l2DistancesAt: Kernel['l2DistancesAt']
+  innerProductsAt: Kernel['innerProductsAt']
+  boundBlocks: Kernel['boundBlocks']
   normalizeRows: Kernel['normalizeRows']
   subtractRow: Kernel['subtractRow']
   rotateRows: Kernel['rotateRows']
@@ -55,6 +59,10 @@ export function createWasmKernel(): Kernel | undefined {
     heapInit: wasm.heapInit,
     heapSort: wasm.heapSort,
     selectNearest: wasm.selectNearest,
+    selectBelow: wasm.selectBelow,
+    l2DistancesAt: wasm.l2DistancesAt,
+    innerProductsAt: wasm.innerProductsAt,
+    boundBlocks: wasm.boundBlocks,
     normalizeRows: wasm.normalizeRows,
     subtractRow: wasm.subtractRow,
     rotateRows: wasm.rotateRows,

@@ -8,6 +8,7 @@ import type { CodesCache } from '../storage/codes-cache.ts'
 import type { ZoneCache } from '../storage/zone-cache.ts'
 import type { ZoneFiles } from '../storage/zone-files.ts'
 import type { ExplainedHits } from '../types.ts'
+import type { CentroidCodes } from './centroid-codes.ts'
 import type { CodeWorkspace } from './code-workspace.ts'
 import { CONFIDENCE } from './confidence.ts'
 import { probe } from './probe.ts'
@@ -21,6 +22,8 @@ import type { Workspace } from './workspace.ts'
 export interface CodesContext {
   readonly workspace: CodeWorkspace
   readonly cache: CodesCache
+  /** Undefined where there are so few zones that it costs less to compute all their distances. */
+  readonly centroids: CentroidCodes | undefined
 }
 
 /** Where the zones of an open index come from. */
@@ -52,7 +55,8 @@ export function search(context: SearchContext, query: Float32Array, request: Sea
   const wantsHits = request.k > 0
   workspace.setQuery(query)
   if (wantsHits) workspace.startHits(request.k)
-  const zones = wantsHits ? probe(workspace, request.nprobe) : []
+  codes?.workspace.queryCodes.set(workspace.memory.float32At(workspace.codesQuery, workspace.dim), workspace.scanQuery.queryNorm2, CONFIDENCE)
+  const zones = wantsHits ? probe(workspace, request.nprobe, codes?.centroids && { centroids: codes.centroids, workspace: codes.workspace }) : []
   const probedAt = nowMicros()
   const scanned = codes === undefined || request.isExact ? scanRows(context, zones) : scanCodes({ ...context, codes }, zones, request)
   const hits = wantsHits ? takeHits(workspace, request.k) : []
@@ -101,7 +105,6 @@ function scanCodes(context: SearchContext & { codes: CodesContext }, zones: read
   const { memory, dim } = workspace
   const { cache } = codes
   codes.workspace.start(Math.max(request.k, request.rerank, 1))
-  codes.workspace.queryCodes.set(memory.float32At(workspace.codesQuery, dim), workspace.scanQuery.queryNorm2, CONFIDENCE)
   const ahead = new Prefetcher(zones.filter((zone) => !cache.holds(zone)), files.codesSource)
   for (const zone of zones) cache.touch(zone)
   for (let reached = 0; ; ) {
