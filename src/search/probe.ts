@@ -3,7 +3,12 @@
 import type { CatalogueZone } from '../format/catalogue.ts'
 import type { CentroidCodes } from './centroid-codes.ts'
 import type { CodeWorkspace } from './code-workspace.ts'
+import { countZones } from './recall-rule.ts'
+import type { ProbeWish } from './request.ts'
 import type { Workspace } from './workspace.ts'
+
+/** Zones that are listed at first, as a multiple of the mean that the calibration saw. */
+const FIRST_LOOK = 1.5
 
 /** Codes of the centroids, with the codes of the query that was set. */
 export interface CodedProbe {
@@ -11,20 +16,39 @@ export interface CodedProbe {
   readonly workspace: CodeWorkspace
 }
 
+/** Returns the zones to scan, nearest first; equal distances: the lower zone. Their list in the workspace is as long or longer. */
+export function probe(workspace: Workspace, wish: ProbeWish, coded: CodedProbe | undefined): CatalogueZone[] {
+  const { zones } = workspace
+  if ('nprobe' in wish) return takeZones(workspace, listNearest(workspace, wish.nprobe, coded))
+  // More than the mean at first: most queries then need one look.
+  for (let wanted = wish.zones * FIRST_LOOK + 4; ; wanted *= 4) {
+    const listed = listNearest(workspace, Math.ceil(wanted), coded)
+    const distances = workspace.memory.float64At(workspace.zoneList + 8, listed)
+    const count = countZones(distances, wish, workspace)
+    if (count < listed || listed === zones.length) return takeZones(workspace, count)
+  }
+}
+
+function takeZones(workspace: Workspace, count: number): CatalogueZone[] {
+  const { memory, zones, zoneList } = workspace
+  const [listed] = memory.uint32At(zoneList, 1)
+  // The list's ids are u64 zone numbers: their low words.
+  const ids = memory.uint32At(zoneList + 8 + listed * 8, count * 2)
+  const nearest: CatalogueZone[] = []
+  for (let i = 0; i < count; i++) nearest.push(zones[ids[i * 2]])
+  return nearest
+}
+
 /**
- * Returns the `nprobe` zones nearest to the query, nearest first; equal distances: the lower zone.
+ * Lists the `nprobe` zones nearest to the query; returns how many there are.
  * With `coded`, distances are computed only for zones that could be among them, as far as the bound of their codes says.
  */
-export function probe(workspace: Workspace, nprobe: number, coded: CodedProbe | undefined): CatalogueZone[] {
-  const { memory, zones } = workspace
+function listNearest(workspace: Workspace, nprobe: number, coded: CodedProbe | undefined): number {
+  const { zones } = workspace
   const wanted = Math.min(nprobe, zones.length)
   const isListed = coded !== undefined && wanted < zones.length && probeCodes(workspace, wanted, coded)
   if (!isListed) probeAll(workspace, wanted)
-  // The list's ids are u64 zone numbers: their low words.
-  const ids = memory.uint32At(workspace.zoneList + 8 + wanted * 8, wanted * 2)
-  const nearest: CatalogueZone[] = []
-  for (let i = 0; i < wanted; i++) nearest.push(zones[ids[i * 2]])
-  return nearest
+  return wanted
 }
 
 function probeAll(workspace: Workspace, wanted: number): void {

@@ -55,8 +55,8 @@ export function search(context: SearchContext, query: Float32Array, request: Sea
   const wantsHits = request.k > 0
   workspace.setQuery(query)
   if (wantsHits) workspace.startHits(request.k)
-  codes?.workspace.queryCodes.set(workspace.memory.float32At(workspace.codesQuery, workspace.dim), workspace.scanQuery.queryNorm2, CONFIDENCE)
-  const zones = wantsHits ? probe(workspace, request.nprobe, codes?.centroids && { centroids: codes.centroids, workspace: codes.workspace }) : []
+  codes?.workspace.queryCodes.set(workspace.memory.float32At(workspace.codesQuery, workspace.dim), workspace.scanQuery.queryNorm2, request.confidence ?? CONFIDENCE)
+  const zones = wantsHits ? probe(workspace, request.probe, codes?.centroids && { centroids: codes.centroids, workspace: codes.workspace }) : []
   const probedAt = nowMicros()
   const scanned = codes === undefined || request.isExact ? scanRows(context, zones) : scanCodes({ ...context, codes }, zones, request)
   const hits = wantsHits ? takeHits(workspace, request.k) : []

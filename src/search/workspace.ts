@@ -27,6 +27,7 @@ export class Workspace {
     const { dim, metric } = snapshot.meta
     const zoneCount = snapshot.zones.length
     this.memory = memory
+    this.maxNorm = snapshot.zones.reduce((most, zone) => Math.max(most, zone.maxNorm), 0)
     this.zones = snapshot.zones
     this.metric = metric
     this.dim = dim
@@ -39,6 +40,13 @@ export class Workspace {
     this.scanQuery = { metric: KERNEL_METRICS[metric], dim, query, queryNorm2: 0, relative: 0, absolute: 0, heap: 0 }
     const centroids = memory.float32At(this.centroids, zoneCount * dim)
     for (const zone of snapshot.zones) centroids.set(zone.centroid, zone.zone * dim)
+  }
+
+  /** Largest norm of a row. */
+  readonly maxNorm: number
+
+  get queryNorm(): number {
+    return Math.sqrt(this.scanQuery.queryNorm2)
   }
 
   /** The query as codes see it: unit length for cosine. float32, dim */
