@@ -30,7 +30,8 @@ export interface RequestedIndex {
 }
 
 const OPTION_NAMES = ['k', 'nprobe', 'exact', 'recall', 'rerank', 'explain']
-const DEFAULT_RECALL = 0.95
+/** What a search reaches when it is told nothing. */
+export const DEFAULT_RECALL = 0.95
 /** Values of an index (count * dim) up to which a recall above what its calibration can promise is reached by the exact scan: 0.1 ms. */
 const SMALL_INDEX_VALUES = 2 ** 20
 
