@@ -131,8 +131,8 @@ export interface Kernel {
    * `names` (u32, count; 0: none) stand for the positions. scratch: SELECT_SCRATCH_BYTES.
    */
   selectNearest(values: number, count: number, wanted: number, names: number, list: number, scratch: number): number
-  /** Writes the positions (u32, room for `count`) of float32 values that are not above `limit`; returns how many. */
-  selectBelow(values: number, count: number, limit: number, out: number): number
+  /** Writes the positions (u32, room for `count`) of at least `wanted` of the smallest float32 values, ascending, and few more; returns how many. scratch: SELECT_SCRATCH_BYTES. */
+  selectSmallest(values: number, count: number, wanted: number, out: number, scratch: number): number
   /** Offers rows to the heap of the query; returns how many needed double precision. */
   scan(query: ScanQuery, run: ScanRun): number
   assign(run: AssignRun): void
@@ -142,8 +142,8 @@ export interface Kernel {
   encodeBlock(run: EncodeRun): void
   /** Writes tables, integers and the first five scalars of a rotated query. */
   buildTables(query: number, width: number, tables: number, integers: number, scalars: number): void
-  /** Writes the lowest likely distances of `count` rows in blocks around one centre: out is float32, count rounded up to 32. See assembly/sign-blocks.ts. */
-  boundBlocks(blocks: number, count: number, width: number, tables: number, scalars: number, base: number, distance2: number, out: number): void
+  /** Writes estimates of the distances of `count` rows in blocks around one centre: out is float32, count rounded up to 32. See assembly/sign-blocks.ts. */
+  estimateBlocks(blocks: number, count: number, width: number, tables: number, scalars: number, base: number, out: number): void
   /** Scans the zones of the list from position `first` to before `end`; returns the position of the first that is not in kernel memory, or `end`. */
   scanCodes(scan: CodeScan, first: number, end: number): number
   /** Drops candidates above `limit`, sorts the others by lowest likely distance; returns how many there are. */

@@ -12,10 +12,10 @@ interface WasmExports {
   heapInit: Kernel['heapInit']
   heapSort: Kernel['heapSort']
   selectNearest: Kernel['selectNearest']
-  selectBelow: Kernel['selectBelow']
+  selectSmallest: Kernel['selectSmallest']
   l2DistancesAt: Kernel['l2DistancesAt']
   innerProductsAt: Kernel['innerProductsAt']
-  boundBlocks: Kernel['boundBlocks']
+  estimateBlocks: Kernel['estimateBlocks']
   normalizeRows: Kernel['normalizeRows']
   subtractRow: Kernel['subtractRow']
   rotateRows: Kernel['rotateRows']
@@ -59,10 +59,10 @@ export function createWasmKernel(): Kernel | undefined {
     heapInit: wasm.heapInit,
     heapSort: wasm.heapSort,
     selectNearest: wasm.selectNearest,
-    selectBelow: wasm.selectBelow,
+    selectSmallest: wasm.selectSmallest,
     l2DistancesAt: wasm.l2DistancesAt,
     innerProductsAt: wasm.innerProductsAt,
-    boundBlocks: wasm.boundBlocks,
+    estimateBlocks: wasm.estimateBlocks,
     normalizeRows: wasm.normalizeRows,
     subtractRow: wasm.subtractRow,
     rotateRows: wasm.rotateRows,

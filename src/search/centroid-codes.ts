@@ -10,7 +10,7 @@ import type { Snapshot } from '../storage/catalogue-reader.ts'
 /** Sign codes of all centroids around the mean, and what a query needs of them. */
 export class CentroidCodes {
   /** float32, zones rounded up to a multiple of 32 */
-  readonly bounds: number
+  readonly estimates: number
   /** u32, zones */
   readonly positions: number
   readonly #memory: KernelMemory
@@ -23,7 +23,7 @@ export class CentroidCodes {
     this.#blocks = place.blocks
     this.#zones = place.zones
     this.#mean = place.mean
-    this.bounds = memory.allocate(Math.ceil(place.zones / BLOCK_ROWS) * BLOCK_ROWS * 4)
+    this.estimates = memory.allocate(Math.ceil(place.zones / BLOCK_ROWS) * BLOCK_ROWS * 4)
     this.positions = memory.allocate(place.zones * 4)
   }
 
@@ -41,15 +41,15 @@ export class CentroidCodes {
     return new CentroidCodes(memory, { blocks, zones: zones.length, mean: quantizer.mean })
   }
 
-  /** Writes the lowest likely distances of all centroids to `bounds`; query: float32, dim, as `codes` was set with. */
-  bound(query: Float32Array, codes: QueryCodes, isProduct: boolean): void {
+  /** Writes estimates of the distances of all centroids to `estimates`; query: float32, dim, as `codes` was set with. */
+  estimate(query: Float32Array, codes: QueryCodes, isProduct: boolean): void {
     let distance2 = 0
     let product = 0
     for (let i = 0; i < query.length; i++) {
       distance2 += (query[i] - this.#mean[i]) ** 2
       product += query[i] * this.#mean[i]
     }
-    this.#memory.kernel.boundBlocks(this.#blocks, this.#zones, codes.width, codes.tables, codes.scalars, isProduct ? -product : distance2, distance2, this.bounds)
+    this.#memory.kernel.estimateBlocks(this.#blocks, this.#zones, codes.width, codes.tables, codes.scalars, isProduct ? -product : distance2, this.estimates)
   }
 }
 

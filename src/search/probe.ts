@@ -9,6 +9,9 @@ import type { Workspace } from './workspace.ts'
 
 /** Zones that are listed at first, as a multiple of the mean that the calibration saw. */
 const FIRST_LOOK = 1.5
+/** Zones whose distances are computed, as a multiple of those wanted, and how many more at least: with 2 and 16 recall is what it is with all (bench/README.md). */
+const SURPLUS = 2
+const LEAST_SURPLUS = 16
 
 /** Codes of the centroids, with the codes of the query that was set. */
 export interface CodedProbe {
@@ -41,13 +44,13 @@ function takeZones(workspace: Workspace, count: number): CatalogueZone[] {
 
 /**
  * Lists the `nprobe` zones nearest to the query; returns how many there are.
- * With `coded`, distances are computed only for zones that could be among them, as far as the bound of their codes says.
+ * With `coded` and many zones, their codes are looked at first.
  */
 function listNearest(workspace: Workspace, nprobe: number, coded: CodedProbe | undefined): number {
   const { zones } = workspace
   const wanted = Math.min(nprobe, zones.length)
-  const isListed = coded !== undefined && wanted < zones.length && probeCodes(workspace, wanted, coded)
-  if (!isListed) probeAll(workspace, wanted)
+  if (coded === undefined || wanted * SURPLUS >= zones.length) probeAll(workspace, wanted)
+  else probeCodes(workspace, wanted, coded)
   return wanted
 }
 
@@ -59,31 +62,18 @@ function probeAll(workspace: Workspace, wanted: number): void {
   kernel.selectNearest(zoneDistances, zones.length, wanted, 0, workspace.zoneList, workspace.selectScratch)
 }
 
-/** Lists the nearest zones by way of their codes; returns false where the bounds say nothing. */
-function probeCodes(workspace: Workspace, wanted: number, coded: CodedProbe): boolean {
-  const { memory, zones, dim, zoneList, zoneDistances } = workspace
+/**
+ * Lists the nearest zones by way of their codes: those of smallest estimate, twice as many as wanted, are put in order by their distances.
+ * A zone near the end of the list may be missed.
+ */
+function probeCodes(workspace: Workspace, wanted: number, coded: CodedProbe): void {
+  const { memory, zones, dim, centroids, probeQuery, zoneList, zoneDistances } = workspace
   const { kernel } = memory
-  const { bounds, positions } = coded.centroids
-  coded.centroids.bound(memory.float32At(workspace.codesQuery, dim), coded.workspace.queryCodes, workspace.metric === 'ip')
-  kernel.selectNearest(bounds, zones.length, wanted, 0, zoneList, workspace.selectScratch)
-  const largestBound = memory.float64At(zoneList + 8, wanted)[wanted - 1]
-  // As many zones as wanted are surely within the largest distance of those with the smallest bounds; others only if their bound is.
-  const first = measureBelow(workspace, coded, largestBound)
-  const distances = memory.float32At(zoneDistances, first)
-  let limit = -Infinity
-  for (let i = 0; i < first; i++) limit = Math.max(limit, distances[i])
-  if (!Number.isFinite(limit)) return false
-  const count = measureBelow(workspace, coded, limit)
+  const { estimates, positions } = coded.centroids
+  const looked = Math.min(zones.length, Math.ceil(wanted * SURPLUS) + LEAST_SURPLUS)
+  coded.centroids.estimate(memory.float32At(workspace.codesQuery, dim), coded.workspace.queryCodes, workspace.metric === 'ip')
+  const count = kernel.selectSmallest(estimates, zones.length, looked, positions, workspace.selectScratch)
+  if (workspace.metric === 'ip') kernel.innerProductsAt(centroids, positions, count, dim, probeQuery, zoneDistances)
+  else kernel.l2DistancesAt(centroids, positions, count, dim, probeQuery, zoneDistances)
   kernel.selectNearest(zoneDistances, count, wanted, positions, zoneList, workspace.selectScratch)
-  return true
-}
-
-/** Writes the distances of the zones whose bound is not above `limit`; returns how many there are. */
-function measureBelow(workspace: Workspace, coded: CodedProbe, limit: number): number {
-  const { memory, zones, dim, centroids, probeQuery, zoneDistances } = workspace
-  const { bounds, positions } = coded.centroids
-  const count = memory.kernel.selectBelow(bounds, zones.length, limit, positions)
-  if (workspace.metric === 'ip') memory.kernel.innerProductsAt(centroids, positions, count, dim, probeQuery, zoneDistances)
-  else memory.kernel.l2DistancesAt(centroids, positions, count, dim, probeQuery, zoneDistances)
-  return count
 }

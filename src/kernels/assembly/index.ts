@@ -3,11 +3,11 @@
 
 export { l2Distances, l2DistancesAt, innerProducts, innerProductsAt, squaredNorms } from './distances'
 export { scan } from './scan'
-export { heapInit, heapSort, selectBelow, selectNearest } from './select'
+export { heapInit, heapSort, selectSmallest, selectNearest } from './select'
 export { assign } from './assign'
 export { normalizeRows, subtractRow } from './rows'
 export { rotateRows } from './rotate'
 export { encodeBlock } from './encode'
 export { buildTables } from './tables'
-export { boundBlocks } from './sign-blocks'
+export { estimateBlocks } from './sign-blocks'
 export { scanCodes, sortCandidates } from './scan-codes'

@@ -193,12 +193,16 @@ export function selectNearest(values: usize, count: u32, wanted: u32, names: usi
   return wanted
 }
 
-/** Writes the positions of values that are not above `limit`, ascending: out is u32. Returns how many. */
-export function selectBelow(values: usize, count: u32, limit: f32, out: usize): u32 {
+/**
+ * Writes the positions of at least `wanted` of the smallest values, and few more, in order of positions: out is u32, count. Returns how many.
+ * NaN counts as small. scratch: 2,048 bytes.
+ */
+export function selectSmallest(values: usize, count: u32, wanted: u32, out: usize, scratch: usize): u32 {
+  const limit = cutoff(values, count, wanted, scratch)
   let kept: u32 = 0
   for (let i: u32 = 0; i < count; i++) {
     store<u32>(out + (<usize>kept << 2), i)
-    kept += <u32>(load<f32>(values + (<usize>i << 2)) <= limit)
+    kept += <u32>!(load<f32>(values + (<usize>i << 2)) > limit)
   }
   return kept
 }

@@ -92,16 +92,15 @@ export function boundBlock(block: usize, width: u32, tables: usize, scratch: usi
 }
 
 /**
- * Writes the lowest likely distances of `count` rows that share one centre, in blocks: out is float32, count rounded up to a multiple of 32.
- * base: distance of the query to the centre under the metric; distance2: its squared Euclidean distance; scalars: as for scanCodes, scratch included.
+ * Writes estimates of the distances of `count` rows that share one centre, in blocks: out is float32, count rounded up to a multiple of 32.
+ * base: distance of the query to the centre under the metric; scalars: as for scanCodes, scratch included.
  */
-export function boundBlocks(blocks: usize, count: u32, width: u32, tables: usize, scalars: usize, base: f32, distance2: f32, out: usize): void {
-  const step = load<f32>(scalars), offset = load<f32>(scalars, 4), variance = load<f32>(scalars, 8), confidence = load<f32>(scalars, 20)
-  const plane = <usize>width << 2
+export function estimateBlocks(blocks: usize, count: u32, width: u32, tables: usize, scalars: usize, base: f32, out: usize): void {
+  const step = load<f32>(scalars), offset = load<f32>(scalars, 4)
+  const blockBytes = (<usize>width << 2) + FACTOR_BYTES
   const shared = f32x4.splat(base)
-  for (let row: u32 = 0; row < count; row += 32, blocks += plane + FACTOR_BYTES, out += 128) {
-    const spread = load<f32>(blocks + plane, 256)
-    boundBlock(blocks, width, tables, scalars, out, step, offset + confidence * Mathf.sqrt(spread * spread * distance2 + variance), 0)
+  for (let row: u32 = 0; row < count; row += 32, blocks += blockBytes, out += 128) {
+    boundBlock(blocks, width, tables, scalars, out, step, offset, 0)
     for (let at = out; at < out + 128; at += 16) v128.store(at, f32x4.add(v128.load(at), shared))
   }
 }
