@@ -12,6 +12,7 @@ import type { Mapping, Verify } from '../types.ts'
 import { CentroidCodes } from './centroid-codes.ts'
 import { CodeWorkspace } from './code-workspace.ts'
 import type { CodesContext, SearchContext } from './search.ts'
+import { mayScanRows } from './strategy.ts'
 import { Workspace } from './workspace.ts'
 
 /** Options of `ZgqIndex.open` with defaults filled in. */
@@ -27,6 +28,8 @@ export interface OpenedContext {
   readonly context: SearchContext
 }
 
+/** Share of the cache that codes may take. */
+const CODES_SHARE = 0.75
 /** From so many zones on the probe looks at codes of the centroids first (bench/README.md, "Probe"). */
 const CODED_PROBE_ZONES = 256
 
@@ -40,8 +43,10 @@ export function openContext(snapshot: Snapshot, options: CheckedOpenOptions): Op
     if (options.verify === 'open') for (const zone of snapshot.zones) zoneFiles.verifyZone(zone)
     const memory = new KernelMemory(loadKernel())
     const workspace = new Workspace(snapshot, memory)
-    const cache = new ZoneCache(snapshot, zoneFiles, { memory, cacheBytes: options.cacheBytes })
-    return { readers, context: { workspace, cache, files: zoneFiles, codes: openCodes(snapshot, zoneFiles, { workspace, cacheBytes: options.cacheBytes }) } }
+    const codes = openCodes(snapshot, zoneFiles, { workspace, cacheBytes: options.cacheBytes })
+    // What the codes leave: rows are cached for exact searches, and where there are few.
+    const cache = new ZoneCache(snapshot, zoneFiles, { memory, cacheBytes: options.cacheBytes - (codes?.cache.capacity ?? 0) })
+    return { readers, context: { workspace, cache, files: zoneFiles, codes } }
   } catch (error) {
     readers.close()
     throw error
@@ -51,7 +56,7 @@ export function openContext(snapshot: Snapshot, options: CheckedOpenOptions): Op
 function openCodes(snapshot: Snapshot, files: ZoneFiles, place: { workspace: Workspace; cacheBytes: number }): CodesContext | undefined {
   if (snapshot.quantizer === undefined) return undefined
   const { memory } = place.workspace
-  const cache = new CodesCache(snapshot, files, { memory, cacheBytes: place.cacheBytes })
+  const cache = new CodesCache(snapshot, files, { memory, cacheBytes: place.cacheBytes * CODES_SHARE })
   const centroids = snapshot.zones.length >= CODED_PROBE_ZONES ? CentroidCodes.create(memory, snapshot) : undefined
-  return { cache, centroids, workspace: new CodeWorkspace(snapshot, snapshot.quantizer, { workspace: place.workspace, zones: cache.table }) }
+  return { cache, centroids, mayScanRows: mayScanRows(snapshot.meta, place.cacheBytes), workspace: new CodeWorkspace(snapshot, snapshot.quantizer, { workspace: place.workspace, zones: cache.table }) }
 }
