@@ -69,7 +69,7 @@ export class ZgqIndex {
     const { meta, zones } = snapshot
     const request = checkRequest(options, { count: meta.count, dim: meta.dim, zoneCount: zones.length, calibration: snapshot.calibration })
     const result = search(context, checkQuery(query, meta.dim, meta.metric), request)
-    return request.explain ? result : result.hits
+    return result.explain === undefined ? result.hits : { hits: result.hits, explain: result.explain }
   }
 
   /** Tells whether the index has a vector with this id. Asks zone after zone: some milliseconds for a million vectors. Throws as `search` does for the files. */

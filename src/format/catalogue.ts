@@ -256,8 +256,9 @@ export function decodeCentroidsRow(row: readonly unknown[], expected: { firstZon
 
 /** Computes the digest over row checksums: files by number, zones by number, centroids by first zone. */
 export function rowsDigest(rowChecksums: readonly number[]): Uint8Array {
-  const bytes = Buffer.allocUnsafe(rowChecksums.length * 4)
-  rowChecksums.forEach((crc, i) => bytes.writeUInt32LE(crc, i * 4))
+  const bytes = new Uint8Array(rowChecksums.length * 4)
+  const view = new DataView(bytes.buffer)
+  for (let i = 0; i < rowChecksums.length; i++) view.setUint32(i * 4, rowChecksums[i], true)
   return createHash('sha256').update(bytes).digest()
 }
 

@@ -34,7 +34,7 @@ export class CentroidCodes {
     const { dim, metric } = meta
     // Zones are near in Euclidean distance for cosine too: centroids are not of unit length.
     const encoder = new ZoneEncoder(memory, { dim, metric: metric === 'ip' ? 'ip' : 'l2', bits: 1, ...quantizer })
-    const { signs } = encoder.encode(quantizer.mean, zones.length, centroidBlocks(snapshot))
+    const { signs } = encoder.encode(quantizer.mean, zones.length, [snapshot.centroids])
     if (zones.some((zone) => !(zone.maxNorm < LARGEST_NORM))) return undefined
     const blocks = memory.allocate(signsByteLength(zones.length, dim))
     memory.bytesAt(blocks, signs.byteLength).set(signs)
@@ -55,14 +55,3 @@ export class CentroidCodes {
 
 /** Squares of larger norms, and their sums, overflow float32. */
 const LARGEST_NORM = 1e17
-
-function* centroidBlocks(snapshot: Snapshot): Generator<Float32Array> {
-  const { dim } = snapshot.meta
-  const { zones } = snapshot
-  const block = new Float32Array(BLOCK_ROWS * dim)
-  for (let first = 0; first < zones.length; first += BLOCK_ROWS) {
-    const some = zones.slice(first, first + BLOCK_ROWS)
-    some.forEach((zone, i) => { block.set(zone.centroid, i * dim) })
-    yield block.subarray(0, some.length * dim)
-  }
-}

@@ -7,7 +7,7 @@ import { ELEMENT_BYTES, pageCount } from '../format/layout.ts'
 import type { CodesCache } from '../storage/codes-cache.ts'
 import type { ZoneCache } from '../storage/zone-cache.ts'
 import type { ZoneFiles } from '../storage/zone-files.ts'
-import type { ExplainedHits } from '../types.ts'
+import type { Explain, Hit } from '../types.ts'
 import type { CentroidCodes } from './centroid-codes.ts'
 import type { CodeWorkspace } from './code-workspace.ts'
 import { probe } from './probe.ts'
@@ -39,8 +39,6 @@ export interface SearchContext {
 
 /** What the stages after the probe did. */
 interface Scanned {
-  readonly bytes: number
-  readonly pages: number
   readonly rowsReranked: number
   readonly rowsConfirmed: number
   readonly ioRounds: number
@@ -48,8 +46,8 @@ interface Scanned {
   readonly scannedAt: number
 }
 
-/** Searches with a checked query and request. */
-export function search(context: SearchContext, query: Float32Array, request: SearchRequest): ExplainedHits {
+/** Searches with a checked query and request; explains only where that was asked for. */
+export function search(context: SearchContext, query: Float32Array, request: SearchRequest): { hits: Hit[]; explain: Explain | undefined } {
   const { workspace, files, codes } = context
   const startedAt = nowMicros()
   files.resetCounters()
@@ -60,25 +58,25 @@ export function search(context: SearchContext, query: Float32Array, request: Sea
   if (codes?.centroids !== undefined) setQueryCodes({ ...context, codes }, request)
   const zones = wantsHits ? probe(workspace, request.probe, codes?.centroids && { centroids: codes.centroids, workspace: codes.workspace }) : []
   const probedAt = nowMicros()
-  const scanned = codes === undefined || request.isExact || (codes.mayScanRows && request.rerank === 0 && areRowsCheaper(zones, workspace.dim, request.k))
-    ? scanRows(context, zones)
-    : scanCodes({ ...context, codes }, zones, request)
+  const byRows = codes === undefined || request.isExact || (codes.mayScanRows && request.rerank === 0 && areRowsCheaper(zones, workspace.dim, request.k))
+  const scanned = byRows ? scanRows(context, zones) : scanCodes({ ...context, codes }, zones, request)
   const hits = wantsHits ? takeHits(workspace, request.k) : []
+  if (!request.explain) return { hits, explain: undefined }
+  const { scannedAt, ...counts } = scanned
+  const micros = { probeMicros: probedAt - startedAt, scanMicros: scannedAt - probedAt, rerankMicros: nowMicros() - scannedAt }
+  return { hits, explain: { ...explainZones(context, zones, byRows ? undefined : counts.rowsReranked), ...counts, ...files.counters, ...micros } }
+}
+
+/** Sums up what the zones probed are made of; rowsReranked: undefined where rows were scanned instead of codes. */
+function explainZones(context: SearchContext, zones: readonly CatalogueZone[], rowsReranked: number | undefined): Pick<Explain, 'zones' | 'vectorsScanned' | 'bytes' | 'pages'> {
+  const { files, workspace } = context
+  const rowBytes = workspace.dim * ELEMENT_BYTES
+  const parts = zones.flatMap((zone) => (rowsReranked === undefined ? [files.segmentBytes(zone), zone.columnsByteLength] : [zone.codesByteLength]))
   return {
-    hits,
-    explain: {
-      zones: zones.map((zone) => zone.zone),
-      vectorsScanned: zones.reduce((sum, zone) => sum + zone.rowCount, 0),
-      rowsReranked: scanned.rowsReranked,
-      rowsConfirmed: scanned.rowsConfirmed,
-      bytes: scanned.bytes,
-      pages: scanned.pages,
-      ...files.counters,
-      ioRounds: scanned.ioRounds,
-      probeMicros: probedAt - startedAt,
-      scanMicros: scanned.scannedAt - probedAt,
-      rerankMicros: nowMicros() - scanned.scannedAt
-    }
+    zones: zones.map((zone) => zone.zone),
+    vectorsScanned: zones.reduce((sum, zone) => sum + zone.rowCount, 0),
+    bytes: parts.reduce((sum, part) => sum + part, (rowsReranked ?? 0) * rowBytes),
+    pages: parts.reduce((sum, part) => sum + pageCount(part), (rowsReranked ?? 0) * pageCount(rowBytes))
   }
 }
 
@@ -93,8 +91,6 @@ function scanRows(context: SearchContext, zones: readonly CatalogueZone[]): Scan
   const { workspace, cache, files } = context
   const { kernel } = workspace.memory
   const ahead = new Prefetcher(zones.filter((zone) => !cache.holds(zone)), files.segmentSource)
-  let bytes = 0
-  let pages = 0
   let rowsConfirmed = 0
   for (const zone of zones) {
     ahead.reach(zone)
@@ -102,17 +98,14 @@ function scanRows(context: SearchContext, zones: readonly CatalogueZone[]): Scan
     for (let part = 0; part < cache.partCount(zone); part++) {
       rowsConfirmed += kernel.scan(workspace.scanQuery, cache.load(zone, part))
     }
-    const segmentBytes = files.segmentBytes(zone)
-    bytes += segmentBytes + zone.columnsByteLength
-    pages += pageCount(segmentBytes) + pageCount(zone.columnsByteLength)
   }
-  return { bytes, pages, rowsReranked: 0, rowsConfirmed, ioRounds: ahead.rounds, scannedAt: nowMicros() }
+  return { rowsReranked: 0, rowsConfirmed, ioRounds: ahead.rounds, scannedAt: nowMicros() }
 }
 
 /** Scans the codes of the zones and reranks the rows that they leave. */
 function scanCodes(context: SearchContext & { codes: CodesContext }, zones: readonly CatalogueZone[], request: SearchRequest): Scanned {
   const { workspace, files, codes } = context
-  const { memory, dim } = workspace
+  const { memory } = workspace
   const { cache } = codes
   codes.workspace.start(Math.max(request.k, request.rerank, 1))
   if (codes.centroids === undefined) setQueryCodes(context, request)
@@ -126,13 +119,5 @@ function scanCodes(context: SearchContext & { codes: CodesContext }, zones: read
   }
   const scannedAt = nowMicros()
   const { rows, ioRounds } = rerank({ workspace, files, codes: codes.workspace, cache }, request.rerank)
-  const rowBytes = rows * dim * ELEMENT_BYTES
-  return {
-    bytes: zones.reduce((sum, zone) => sum + zone.codesByteLength, rowBytes),
-    pages: zones.reduce((sum, zone) => sum + pageCount(zone.codesByteLength), rows * pageCount(dim * ELEMENT_BYTES)),
-    rowsReranked: rows,
-    rowsConfirmed: rows,
-    ioRounds: ahead.rounds + ioRounds,
-    scannedAt
-  }
+  return { rowsReranked: rows, rowsConfirmed: rows, ioRounds: ahead.rounds + ioRounds, scannedAt }
 }

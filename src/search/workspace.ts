@@ -38,8 +38,7 @@ export class Workspace {
     this.selectScratch = memory.allocate(SELECT_SCRATCH_BYTES)
     const query = memory.allocate(dim * ELEMENT_BYTES)
     this.scanQuery = { metric: KERNEL_METRICS[metric], dim, query, queryNorm2: 0, relative: 0, absolute: 0, heap: 0 }
-    const centroids = memory.float32At(this.centroids, zoneCount * dim)
-    for (const zone of snapshot.zones) centroids.set(zone.centroid, zone.zone * dim)
+    memory.float32At(this.centroids, zoneCount * dim).set(snapshot.centroids)
   }
 
   /** Largest norm of a row. */

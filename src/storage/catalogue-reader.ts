@@ -25,6 +25,8 @@ export interface Snapshot {
   readonly build: Readonly<Record<string, unknown>>
   readonly files: readonly FileRecord[]
   readonly zones: readonly CatalogueZone[]
+  /** The centroids of all zones: float32, zones * dim. */
+  readonly centroids: Float32Array
   /** Undefined without codes. */
   readonly quantizer: QuantizerMeta | undefined
   /** null: the index was never calibrated. */
@@ -173,7 +175,7 @@ function readTables(database: BetterSqlite3.Database, path: string): Omit<Snapsh
   if (!bytesEqual(digest, meta.digest)) throw new ZgqError('ZGQ_CORRUPT', 'the rows of the catalogue do not fit its digest: rows are missing or changed', { path })
   const quantizer = meta.bits === 0 ? undefined : decodeQuantizer(values.get('quantizer'), meta.dim, path)
   const calibration = values.has('calibration') ? decodeCalibration(values.get('calibration'), path) : null
-  const snapshot = { meta, quantizer, calibration, build: Object.fromEntries(Object.entries(values.get('build') ?? {})), files: files.map((row) => row.file), zones: zones.map((row) => row.zone) }
+  const snapshot = { meta, quantizer, calibration, build: Object.fromEntries(Object.entries(values.get('build') ?? {})), files: files.map((row) => row.file), zones: zones.map((row) => row.zone), centroids: centroids.vectors }
   checkPlaces(snapshot, path)
   return snapshot
 }

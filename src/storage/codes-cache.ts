@@ -49,7 +49,7 @@ export class CodesCache {
     for (const zone of zones) {
       const at = (zone.zone * ZONE_ENTRY_BYTES) / 4
       words[at + 4] = zone.rowCount
-      floats[at + 5] = squaredNorm(zone.centroid)
+      if (snapshot.meta.metric === 'ip') floats[at + 5] = squaredNorm(zone.centroid) // what l2 and cosine know already
     }
   }
 
