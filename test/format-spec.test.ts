@@ -7,7 +7,7 @@ import { APPLICATION_ID, CATALOGUE_DDL, INDEX_META_KEYS } from '../src/format/ca
 import { COLUMN_ALIGNMENT, COLUMN_ENTRY, COLUMN_KINDS, COLUMNS_HEADER, COLUMNS_MAGIC } from '../src/format/columns.ts'
 import { DIRECTORY_ENTRY, FOOTER } from '../src/format/directory.ts'
 import { ELEMENT_TYPE_FLOAT32, HEADER, VECTORS_MAGIC } from '../src/format/header.ts'
-import { CATALOGUE_NAME, FORMAT_VERSION, MAX_DIM, METRIC_CODES, PAGE_BYTES, SHARD_BYTES, vectorsFileName } from '../src/format/layout.ts'
+import { CATALOGUE_NAME, FORMAT_VERSION, MAX_DIM, METRIC_CODES, PAGE_BYTES, SHARD_BYTES, dataFileName } from '../src/format/layout.ts'
 import { KERNEL_METRICS } from '../src/kernels/kernel.ts'
 import { codeList, hexBytes, meaningOf, section, SPEC, tableRows } from './support/spec.ts'
 
@@ -120,7 +120,7 @@ describe('names in the spec', () => {
   it('are those of the files that the code writes', () => {
     expect(SPEC).toContain(`  ${CATALOGUE_NAME} `)
     const pattern = /vectors-G+-N+\.zgq/.exec(SPEC)?.[0] ?? ''
-    expect(pattern.replace(/G+/, (digits) => '12'.padStart(digits.length, '0')).replace(/N+/, (digits) => '3'.padStart(digits.length, '0'))).toBe(vectorsFileName(12, 3))
+    expect(pattern.replace(/G+/, (digits) => '12'.padStart(digits.length, '0')).replace(/N+/, (digits) => '3'.padStart(digits.length, '0'))).toBe(dataFileName('vectors', 12, 3))
   })
 
   it('of errors are codes of ZgqErrorCode', () => {

@@ -149,8 +149,8 @@ describe('a cache of zones', () => {
 /** Hits of an exact search for every last row of a zone, twice over: cold, then warm. */
 function searchLastRows({ index, memory, cache }: Cached, k: number): unknown[] {
   const { zones } = index.snapshot
-  const context = { workspace: new Workspace(index.snapshot, memory), cache, files: index.files }
-  return [1, 2].map(() => lastRows(index).map((query) => search(context, query, { k, nprobe: zones.length, explain: false }).hits))
+  const context = { workspace: new Workspace(index.snapshot, memory), cache, files: index.files, codes: undefined }
+  return [1, 2].map(() => lastRows(index).map((query) => search(context, query, { k, nprobe: zones.length, explain: false, isExact: false, rerank: 0 }).hits))
 }
 
 function expectedHits(index: MemoryIndex, k: number): unknown[] {

@@ -118,7 +118,7 @@ export function regionsOf(specimen: Specimen): Region[] {
     const extent = Uint8Array.from(file.subarray(zone.columnsOffset, zone.columnsOffset + zone.columnsByteLength))
     const hasInverseNorms = meta.metric === 'cosine'
     const columns = decodeColumns(extent, {
-      path: specimen.folder, offset: 0, segment: zone.segment, rowCount: zone.rowCount, dim: meta.dim, hasInverseNorms, headerCrc: zone.columnsCrc
+      path: specimen.folder, offset: 0, segment: zone.segment, rowCount: zone.rowCount, dim: meta.dim, hasInverseNorms, headerCrc: zone.columnsCrc, bits: 0
     })
     const table = { offset: 0, byteLength: COLUMNS_HEADER.byteLength + COLUMN_ENTRY.byteLength * (hasInverseNorms ? 3 : 2) }
     for (const part of [table, columns.ids, columns.pageCrcs, ...(columns.inverseNorms === undefined ? [] : [columns.inverseNorms])]) {
@@ -143,7 +143,7 @@ export function changeCatalogue(folder: string, ...statements: readonly string[]
 
 const COLUMN_TYPES: Record<string, readonly TypedValue['type'][]> = {
   files: ['INTEGER', 'TEXT', 'TEXT', 'INTEGER', 'INTEGER'],
-  zones: ['INTEGER', 'INTEGER', 'INTEGER', 'INTEGER', 'INTEGER', 'INTEGER', 'INTEGER', 'INTEGER', 'REAL', 'REAL', 'REAL'],
+  zones: [...Array<TypedValue['type']>(12).fill('INTEGER'), 'REAL', 'REAL', 'REAL'],
   centroids: ['INTEGER', 'INTEGER', 'BLOB']
 }
 
