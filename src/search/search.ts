@@ -10,6 +10,7 @@ import type { ZoneFiles } from '../storage/zone-files.ts'
 import type { ExplainedHits } from '../types.ts'
 import type { CodeWorkspace } from './code-workspace.ts'
 import { CONFIDENCE } from './confidence.ts'
+import { hasEstimates } from './estimate-range.ts'
 import { probe } from './probe.ts'
 import { Prefetcher } from './prefetcher.ts'
 import type { SearchRequest } from './request.ts'
@@ -54,7 +55,7 @@ export function search(context: SearchContext, query: Float32Array, request: Sea
   if (wantsHits) workspace.startHits(request.k)
   const zones = wantsHits ? probe(workspace, request.nprobe) : []
   const probedAt = nowMicros()
-  const scanned = codes === undefined || request.isExact ? scanRows(context, zones) : scanCodes({ ...context, codes }, zones, request)
+  const scanned = codes === undefined || request.isExact || !hasEstimates(workspace) ? scanRows(context, zones) : scanCodes({ ...context, codes }, zones, request)
   const hits = wantsHits ? takeHits(workspace, request.k) : []
   return {
     hits,

@@ -11,6 +11,8 @@ export class Workspace {
   readonly zones: readonly CatalogueZone[]
   readonly metric: Snapshot['meta']['metric']
   readonly dim: number
+  /** Largest norm of a row. */
+  readonly maxNorm: number
   /** float32, zones * dim */
   readonly centroids: number
   /** The query as the probe sees it: unit length for cosine, negated for ip. float32, dim */
@@ -29,6 +31,7 @@ export class Workspace {
     this.zones = snapshot.zones
     this.metric = metric
     this.dim = dim
+    this.maxNorm = snapshot.zones.reduce((most, zone) => Math.max(most, zone.maxNorm), 0)
     this.centroids = memory.allocate(zoneCount * dim * ELEMENT_BYTES)
     this.probeQuery = memory.allocate(dim * ELEMENT_BYTES)
     this.zoneDistances = memory.allocate(zoneCount * ELEMENT_BYTES)
