@@ -4,7 +4,7 @@ import { buildIndex, type BuildOptions } from '../src/build.ts'
 import { byteSize, oneOf, readArguments, text, wholeNumber } from './arguments.ts'
 import { formatBytes, formatCount, print, printJson, ProgressLine } from './output.ts'
 
-export const BUILD_USAGE = 'zgq build VECTORS INDEX [--metric l2|cosine|ip] [--zones N] [--bits 0] [--ids FILE] [--memory 512MB] [--seed N] [--force] [--json]'
+export const BUILD_USAGE = 'zgq build VECTORS INDEX [--metric l2|cosine|ip] [--zones N] [--bits 0|1|2|4] [--ids FILE] [--memory 512MB] [--seed N] [--force] [--json]'
 
 export async function runBuild(args: readonly string[]): Promise<void> {
   const { positionals: [input, output], given } = readArguments(args, ['VECTORS', 'INDEX'], {
