@@ -515,7 +515,7 @@ describe('a reader that opens an index while it is replaced', () => {
     const index = ZgqIndex.open(path, options)
     try {
       const query = rowOf(SMALL, DIM, 0)
-      return JSON.stringify([index.search(query, { nprobe: 100 }), index.search(query, { exact: true })])
+      return JSON.stringify([index.search(query, { nprobe: 100, rerank: 1 }), index.search(query, { exact: true })])
     } finally {
       index.close()
     }

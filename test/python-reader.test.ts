@@ -223,7 +223,7 @@ describe('what one reader refuses, the other refuses with the same code', () => 
     const [{ codesOffset, codesByteLength }] = readCatalogue(index).zones
     flip(fileOf(index, 'codes'), codesOffset + (offset < 0 ? codesByteLength + offset : offset))
     const open = ZgqIndex.open(index)
-    const ours = errorOf(() => open.search(rowOf(queryFile('clustered').queries, DIM, 0), { nprobe: 15 }))
+    const ours = errorOf(() => open.search(rowOf(queryFile('clustered').queries, DIM, 0), { nprobe: 15, rerank: 1 }))
     open.close()
     expect([ours.code, runReader('--check', index), runReader('--estimates', index, queryFile('clustered').path)]).toEqual(Array(3).fill('ZGQ_CORRUPT'))
     expectAgreement(index, 'clustered', { k: 10, nprobe: undefined })

@@ -40,7 +40,7 @@ export function dataFileOf(specimen: Specimen, kind: FileKind = 'vectors'): stri
 }
 
 /** By codes, where there are any, then by rows: together they read all of an index that is not padding. */
-export const SEARCHES = [{ nprobe: 1000, k: 20 }, { exact: true, k: 20 }]
+export const SEARCHES = [{ nprobe: 1000, rerank: 1, k: 20 }, { exact: true, k: 20 }]
 
 function answersOf(folder: string, queries: readonly Float32Array[], options: OpenOptions): string {
   const index = ZgqIndex.open(folder, options)
