@@ -185,7 +185,7 @@ describe('zones are even and hold every row once, unchanged', () => {
 })
 
 describe('what a build tells', () => {
-  const STAGES: readonly BuildStage[] = ['read', 'sample', 'train', 'assign', 'write', 'publish']
+  const STAGES: readonly BuildStage[] = ['read', 'sample', 'train', 'assign', 'write', 'calibrate', 'publish']
 
   it('is the stages in order, never done beyond their total', async () => {
     const told: BuildProgress[] = []
@@ -221,7 +221,7 @@ describe('an aborted build', () => {
     expect(readdirSync(folder)).toEqual([])
   })
 
-  it.each(['read', 'sample', 'train', 'assign', 'write', 'publish'] as const)('rejects with the reason and leaves nothing: aborted at %s', async (stage) => {
+  it.each(['read', 'sample', 'train', 'assign', 'write', 'calibrate', 'publish'] as const)('rejects with the reason and leaves nothing: aborted at %s', async (stage) => {
     const { folder, output } = place()
     const controller = new AbortController()
     const onProgress = (progress: BuildProgress): void => { if (progress.stage === stage) controller.abort(reason) }

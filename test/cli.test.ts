@@ -65,7 +65,7 @@ describe('zgq build', () => {
 
   it('shows each stage on standard error, in plain lines where that is no terminal', () => {
     const { stderr } = runZgq('build', vectorsFile, temp.fresh('stages'))
-    expect(stderr).toBe('sample\ntrain\nassign\nwrite\npublish\n')
+    expect(stderr).toBe('sample\ntrain\nassign\nwrite\ncalibrate\npublish\n')
   })
 
   it('takes --metric, --zones, --seed and --bits', () => {
@@ -112,7 +112,7 @@ describe('zgq search', () => {
   it('prints with --json the hits of every query', () => {
     const found = jsonOf('search', index, queriesFile, '--k', '3', '--nprobe', '4')
     expect(found).toEqual({
-      k: 3, nprobe: 4, exact: false,
+      k: 3, nprobe: 4, recall: null, exact: false,
       queries: Array.from({ length: QUERY_COUNT }, () => ({ hits: Array.from({ length: 3 }, () => ({ id: any.number, distance: any.number })) }))
     })
   })
@@ -204,7 +204,7 @@ describe('zgq inspect', () => {
       zoneRows: { min: any.number, mean: any.number, max: any.number, histogram: expect.arrayContaining([{ from: any.number, to: any.number, zones: any.number }]) },
       files: ['vectors', 'codes'].map((kind) => ({ name: `${kind}-000001-00000.zgq`, kind, bytes: any.number })),
       build: { seed: 1, zones: 30, sampleCount: any.number, inputDigest: expect.stringMatching(/^[0-9a-f]{64}$/) },
-      reader: { kind: expect.stringMatching(/^(mmap|pread)$/), reason: any.text }, kernel: 'wasm', calibration: null, defaultNprobe: any.number
+      reader: { kind: expect.stringMatching(/^(mmap|pread)$/), reason: any.text }, kernel: 'wasm', calibration: expect.objectContaining({ source: 'base', highestRecall: any.number })
     })
   })
 

@@ -396,7 +396,7 @@ describe('info', () => {
   it('describes the index and how it was opened', () => {
     const info = withIndex(paths.cosine, (index) => index.info(), { mapping: 'pread', cacheBytes: 1000, verify: 'open' })
     expect(info).toMatchObject({
-      path: paths.cosine, formatVersion: 1, count: COUNT, dim: DIM, metric: 'cosine', generation: 1, bits: 4, calibration: null,
+      path: paths.cosine, formatVersion: 1, count: COUNT, dim: DIM, metric: 'cosine', generation: 1, bits: 4, calibration: { source: 'base' },
       reader: { kind: 'pread' }, kernel: 'wasm', cacheBytes: 1000, verify: 'open', build: { seed: 1, zones: ZONES }
     })
   })
