@@ -3,7 +3,7 @@
 
 import { CALIBRATED_KS, CALIBRATED_RECALLS } from '../format/calibration.ts'
 import type { CatalogueZone } from '../format/catalogue.ts'
-import { CONFIDENCE, NEARLY_CERTAIN } from '../search/confidence.ts'
+import { NEARLY_CERTAIN, recallOfZones } from '../search/confidence.ts'
 import { ruleDistance, scoreZone } from '../search/recall-rule.ts'
 import { search, type SearchContext } from '../search/search.ts'
 import type { Snapshot } from '../storage/catalogue-reader.ts'
@@ -15,8 +15,6 @@ const NORMAL_QUANTILE = 1.645
 /** n queries without a miss promise a recall of n / (n + 2.7) at 95 %: the normal form of the rule of three. */
 const WITHOUT_MISS = NORMAL_QUANTILE ** 2
 const NEIGHBOURS = CALIBRATED_KS[CALIBRATED_KS.length - 1]
-/** Queries whose searches are repeated as users run them, to see what the estimates of codes lose. */
-const LOSS_QUERIES = 100
 /** Queries that tell how many zones a threshold means. */
 const COUNTED_QUERIES = 64
 /** Calls of `onQueries` are this many queries apart. */
@@ -39,25 +37,23 @@ export interface CalibrationPlan {
 /** Measures a calibration of an open index. */
 export async function calibrate(context: SearchContext, snapshot: Snapshot, plan: CalibrationPlan): Promise<Calibration> {
   const neighbours = await findNeighbours(context, plan)
-  const losses = measureLosses(context, plan.queries.slice(0, LOSS_QUERIES))
   const zoneOfId = locate(context, snapshot, neighbours)
   const geometry = new ZoneGeometry(context, snapshot, plan.queries)
   const self = neighbours.map((hits, i) => geometry.scoresOf(plan.queries[i], hits, zoneOfId))
   // Where rows have exact copies, a query like them but not among them finds its neighbours farther away than a copy does.
   const strangers = neighbours.map((hits, i) => geometry.scoresWithoutCopies(plan.queries[i], hits, zoneOfId))
   const highest = plan.queries.length / (plan.queries.length + WITHOUT_MISS)
-  const curves = CALIBRATED_KS.map((k, i): CalibrationCurve => {
-    const kept = 1 - losses[i]
+  const curves = CALIBRATED_KS.map((k): CalibrationCurve => {
     const sets = [self, strangers].map((scores) => ({ scores, sorted: sortedScores(scores, k) }))
-    const points = CALIBRATED_RECALLS.filter((recall) => recall <= highest * kept).map((recall): CalibrationPoint => {
-      const threshold = Math.max(...sets.map(({ scores, sorted }) => smallestThreshold(scores, sorted, { k, recall: recall / kept })))
-      return { recall, threshold, mean: recallAt(self, k, threshold).mean * kept, zones: geometry.meanZones(threshold) }
+    const points = CALIBRATED_RECALLS.filter((recall) => recall <= highest).map((recall): CalibrationPoint => {
+      const threshold = Math.max(...sets.map(({ scores, sorted }) => smallestThreshold(scores, sorted, { k, recall: Math.min(recallOfZones(recall), highest) })))
+      return { recall, threshold, mean: recallAt(self, k, threshold).mean, zones: geometry.meanZones(threshold) }
     })
     return { k, points }
   }).filter((curve) => curve.points.length > 0)
   return {
     source: plan.source, queries: plan.queries.length, confidence: CONFIDENCE_LEVEL, scale: geometry.scale,
-    highestRecall: highest * (1 - Math.max(...losses)),
+    highestRecall: highest,
     curves: curves.length > 0 ? curves : [{ k: 1, points: [{ recall: highest, threshold: 0, mean: 1, zones: 1 }] }]
   }
 }
@@ -74,24 +70,6 @@ async function findNeighbours(context: SearchContext, plan: CalibrationPlan): Pr
   }
   await plan.onQueries(plan.queries.length, plan.queries.length)
   return neighbours
-}
-
-/** For each k: the share of neighbours that a search of all zones misses, because the estimates of codes ruled them out. */
-function measureLosses(context: SearchContext, queries: readonly CalibrationQuery[]): number[] {
-  if (context.codes === undefined) return CALIBRATED_KS.map(() => 0)
-  const probe = { nprobe: context.workspace.zones.length }
-  const shared = { probe, explain: false, isExact: false, rerank: 0 }
-  return CALIBRATED_KS.map((k) => {
-    let missed = 0
-    let wanted = 0
-    for (const { vector } of queries) {
-      const sure = search(context, vector, { ...shared, k: k + 1, confidence: NEARLY_CERTAIN }).hits
-      const usual = new Set(search(context, vector, { ...shared, k: k + 1, confidence: CONFIDENCE }).hits.map((hit) => hit.id))
-      wanted += sure.length
-      missed += sure.filter((hit) => !usual.has(hit.id)).length
-    }
-    return wanted === 0 ? 0 : missed / wanted
-  })
 }
 
 /** Finds the zones of all neighbours in one pass over the ids of the index. */

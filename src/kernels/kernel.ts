@@ -103,6 +103,7 @@ export const SCALARS_BYTES = 320
 export const SCALAR_SIGNS_CONFIDENCE = 5
 export const SCALAR_REFINED_CONFIDENCE = 6
 export const SCALAR_QUERY_NORM2 = 7
+export const SCALAR_SLACK = 8
 /** Candidates: u32 size, u32 capacity, then entries: float32 lowest likely distance, float32 estimate, u32 zone, u32 row. */
 export const CANDIDATES_HEADER_BYTES = 8
 export const CANDIDATE_BYTES = 16

@@ -2,7 +2,7 @@
 
 import { codeWidth } from '../format/codes.ts'
 import type { KernelMemory } from '../kernels/kernel-memory.ts'
-import { SCALARS_BYTES, SCALAR_QUERY_NORM2, SCALAR_REFINED_CONFIDENCE, SCALAR_SIGNS_CONFIDENCE } from '../kernels/kernel.ts'
+import { SCALARS_BYTES, SCALAR_QUERY_NORM2, SCALAR_REFINED_CONFIDENCE, SCALAR_SIGNS_CONFIDENCE, SCALAR_SLACK } from '../kernels/kernel.ts'
 import { Rotator } from './rotation.ts'
 
 /** Signs and origin of the rotation. */
@@ -17,6 +17,10 @@ export interface QueryRotation {
 export interface Confidence {
   readonly signs: number
   readonly refined: number
+  /** How much of that, as a share, is added to the estimates from which the limit for candidates is taken: the smallest of many are too small. */
+  readonly slack: number
+  /** The same where signs are all there is: every candidate more is a row to read. */
+  readonly signsSlack: number
 }
 
 export class QueryCodes {
@@ -41,16 +45,18 @@ export class QueryCodes {
   }
 
   /** Rotates the query (float32, dim; of unit length for cosine; norm2 = <q,q>) and builds its tables. */
-  set(query: Float32Array, norm2: number, confidence: Confidence): void {
+  set(query: Float32Array, norm2: number, trust: { confidence: Confidence; bits: number }): void {
+    const { confidence, bits } = trust
     const mean = this.#mean
     const centred = this.#memory.float32At(this.#query, this.width)
     for (let i = 0; i < mean.length; i++) centred[i] = query[i] - mean[i]
     for (let i = mean.length; i < this.width; i++) centred[i] = 0
     this.#rotator.rotate(this.#query, 1)
     this.#memory.kernel.buildTables(this.#query, this.width, this.tables, this.integers, this.scalars)
-    const scalars = this.#memory.float32At(this.scalars, 8)
+    const scalars = this.#memory.float32At(this.scalars, 9)
     scalars[SCALAR_SIGNS_CONFIDENCE] = confidence.signs
     scalars[SCALAR_REFINED_CONFIDENCE] = confidence.refined
     scalars[SCALAR_QUERY_NORM2] = norm2
+    scalars[SCALAR_SLACK] = bits === 1 ? confidence.signsSlack : confidence.slack
   }
 }

@@ -1,8 +1,27 @@
-// How far the estimates of codes are trusted.
+// How far the estimates of codes are trusted: in standard deviations of their error.
 
 import type { Confidence } from '../quantizer/query-codes.ts'
 
-/** Standard deviations of the error of an estimate that a row may be nearer than it looks; bench/README.md shows what they cost and lose. */
-export const CONFIDENCE: Confidence = { signs: 2.2, refined: 3 }
+/** For searches that are told how many zones to probe. */
+export const CONFIDENCE: Confidence = { signs: 2.5, refined: 3.2, slack: 0.5, signsSlack: 0.2 }
 /** For finding neighbours that are to be relied on. */
-export const NEARLY_CERTAIN: Confidence = { signs: 3, refined: 4 }
+export const NEARLY_CERTAIN: Confidence = { signs: 3.5, refined: 4, slack: 0.6, signsSlack: 0.6 }
+
+/** Share of the hits that a search for a recall may miss at which a hit may be ruled out by its codes: the rest is for zones that are not probed. */
+const SHARE_OF_CODES = 1 / 8
+
+/** Trusts estimates less the more recall is wanted: a hit at the very edge is lost with a probability of (1 - recall) / 8. */
+export function confidenceFor(recall: number): Confidence {
+  return { ...CONFIDENCE, signs: normalQuantile((1 - recall) * SHARE_OF_CODES) }
+}
+
+/** Finds what zones must reach, so that with what codes lose a recall is reached; most hits are not at the edge, so half of the worst is enough. */
+export function recallOfZones(recall: number): number {
+  return recall / (1 - ((1 - recall) * SHARE_OF_CODES) / 2)
+}
+
+/** Upper quantile of the normal distribution for a tail of `p` below 1/2. Abramowitz and Stegun, Handbook of Mathematical Functions, 26.2.23. */
+function normalQuantile(p: number): number {
+  const t = Math.sqrt(-2 * Math.log(p))
+  return t - (2.515517 + t * (0.802853 + t * 0.010328)) / (1 + t * (1.432788 + t * (0.189269 + t * 0.001308)))
+}

@@ -5,6 +5,7 @@ import type { Confidence } from '../quantizer/query-codes.ts'
 import { thresholdFor } from '../format/calibration.ts'
 import { checkOptionNames, expectWholeNumber } from '../options.ts'
 import type { Calibration, Metric, SearchOptions } from '../types.ts'
+import { CONFIDENCE, confidenceFor } from './confidence.ts'
 import { defaultNprobe } from './default-nprobe.ts'
 
 /** How many zones are probed: a number of them, or as many as the query needs. */
@@ -17,8 +18,7 @@ export interface SearchRequest {
   readonly isExact: boolean
   /** Candidates to rerank at least. */
   readonly rerank: number
-  /** Default: CONFIDENCE. */
-  readonly confidence?: Confidence
+  readonly confidence: Confidence
 }
 
 /** What a request is checked against. */
@@ -48,8 +48,10 @@ export function checkRequest(options: SearchOptions, index: RequestedIndex): Sea
   const ways = [nprobe !== undefined && 'nprobe', exact && 'exact', recall !== undefined && 'recall'].filter(Boolean)
   if (ways.length > 1) throw new TypeError(`give one of nprobe, exact and recall, found ${ways.join(' and ')}`)
   const shared = { k: Math.min(k, index.count), explain, rerank: Math.min(rerank, index.count) }
-  const probe = exact ? 'exact' : nprobe === undefined ? wishFor(recall, Math.max(1, shared.k), index) : { nprobe }
-  return probe === 'exact' ? { ...shared, isExact: true, probe: { nprobe: index.zoneCount } } : { ...shared, isExact: false, probe }
+  if (nprobe !== undefined) return { ...shared, isExact: false, probe: { nprobe }, confidence: CONFIDENCE }
+  const probe = exact ? 'exact' : wishFor(recall, Math.max(1, shared.k), index)
+  if (probe === 'exact') return { ...shared, isExact: true, probe: { nprobe: index.zoneCount }, confidence: CONFIDENCE }
+  return { ...shared, isExact: false, probe, confidence: confidenceFor(recall ?? DEFAULT_RECALL) }
 }
 
 /** Throws TypeError or RangeError unless `recall` lies between 0 and 1. */

@@ -10,7 +10,6 @@ import type { ZoneFiles } from '../storage/zone-files.ts'
 import type { ExplainedHits } from '../types.ts'
 import type { CentroidCodes } from './centroid-codes.ts'
 import type { CodeWorkspace } from './code-workspace.ts'
-import { CONFIDENCE } from './confidence.ts'
 import { hasEstimates } from './estimate-range.ts'
 import { probe } from './probe.ts'
 import { Prefetcher } from './prefetcher.ts'
@@ -88,7 +87,7 @@ export function search(context: SearchContext, query: Float32Array, request: Sea
 function setQueryCodes(context: SearchContext & { codes: CodesContext }, request: SearchRequest): void {
   const { workspace, codes } = context
   const query = workspace.memory.float32At(workspace.codesQuery, workspace.dim)
-  codes.workspace.queryCodes.set(query, workspace.scanQuery.queryNorm2, request.confidence ?? CONFIDENCE)
+  codes.workspace.queryCodes.set(query, workspace.scanQuery.queryNorm2, { confidence: request.confidence, bits: codes.workspace.scan.bits })
 }
 
 /** Scans the float32 rows of the zones: exact in each of them. */

@@ -74,9 +74,10 @@ function productTwo(codes: usize, width: u32, integers: usize): i32 {
 
 /**
  * Scans the zones at positions first to end - 1 of `list` (a sorted heap of zones with their distances); returns the position of the first
- * that is not in kernel memory, or end. scalars: float32, those of buildTables, then confidence factors of sign planes and of refined codes, then <q,q>;
+ * that is not in kernel memory, or end. scalars: float32, those of buildTables, then confidence factors of sign planes and of refined codes, <q,q>, slack;
  * 64 bytes in all, and 256 bytes of scratch.
- * heap: the k smallest estimates. candidates: what could still be a hit.
+ * heap: the k smallest estimates, each made larger by slack times its distance from the row's bound: the smallest of many estimates are too small.
+ * candidates: what could still be a hit.
  */
 export function scanCodes(
   metric: u32, bits: u32, width: u32, tables: usize, integers: usize, scalars: usize,
@@ -85,7 +86,7 @@ export function scanCodes(
   const step = load<f32>(scalars), offset = load<f32>(scalars, 4), variance = load<f32>(scalars, 8)
   const integerStep = load<f32>(scalars, 12)
   const codeMiddle = (<f64>(1 << bits) - 1) / 2 * <f64>load<f32>(scalars, 16)
-  const confidence = load<f32>(scalars, 20), refinedConfidence = load<f32>(scalars, 24), queryNorm2 = load<f32>(scalars, 28)
+  const confidence = load<f32>(scalars, 20), refinedConfidence = load<f32>(scalars, 24), queryNorm2 = load<f32>(scalars, 28), slack = load<f32>(scalars, 32)
   const zoneDistances = list + 8, zoneNumbers = zoneDistances + (<usize>load<u32>(list, 4) << 3)
   const plane = <usize>width << 2
   const blockBytes = plane + FACTOR_BYTES
@@ -128,7 +129,7 @@ export function scanCodes(
           low = estimate - refinedConfidence * distance * load<f32>(code, 8)
         }
         if (low >= limit) continue
-        heapOffer(heap, <f64>estimate, <u64>zone << 32 | (row + i))
+        heapOffer(heap, <f64>(estimate + slack * (estimate - low)), <u64>zone << 32 | (row + i))
         limit = <f32>heapLimit(heap)
         addCandidate(candidates, low, estimate, zone, row + i, limit)
       }
