@@ -2,6 +2,9 @@
 
     python3 reader.py INDEX QUERIES.fbin [--k 10] [--nprobe N | --exact]
     python3 reader.py --check INDEX
+    python3 reader.py --estimates INDEX QUERIES.fbin
+
+Searches read the float32 rows. --estimates prints what the codes say of every row, beside its true distance.
 
 It needs Python 3.9 and the standard library. The answer is one JSON object on standard output;
 a rejected index is exit 1 and one line on standard error, wrong usage is exit 2.
@@ -24,10 +27,12 @@ from operator import lt, mul, sub
 
 PAGE = 4096
 MAX_INTEGER = 2**53 - 1
-MAGIC = b"ZGQ\r\n\x1a\nV"
+VERSION = 1
+MAGICS = {"vectors": b"ZGQ\r\n\x1a\nV", "codes": b"ZGQ\r\n\x1a\nC"}
 APPLICATION_ID = b"ZGQ1"
 METRICS = {"l2": 1, "cosine": 2, "ip": 3}
-IDS, INVERSE_NORMS, PAGE_CRCS = 1, 2, 3
+IDS, INVERSE_NORMS, PAGE_CRCS, SIGNS, REFINED_CODES = 1, 2, 3, 16, 17
+BLOCK_ROWS = 32
 HEADER = struct.Struct("<8sIIQQ16sQQQIIQQQQ")
 COLUMNS_HEADER = struct.Struct("<4sIQQ")
 COLUMN_ENTRY = struct.Struct("<IIQQII")
@@ -37,8 +42,9 @@ TABLES = {  # section 7: the columns of each table and their types, in the order
     "meta": {"key": str, "value": bytes, "crc": int},
     "files": {"file": int, "kind": str, "name": str, "byte_length": int, "header_crc": int, "crc": int},
     "zones": {"zone": int, "segment": int, "file": int, "row_count": int, "segment_offset": int,
-              "columns_offset": int, "columns_byte_length": int, "columns_crc": int, "min_norm": float,
-              "max_norm": float, "radius": float, "crc": int},
+              "columns_offset": int, "columns_byte_length": int, "columns_crc": int, "codes_file": int,
+              "codes_offset": int, "codes_byte_length": int, "codes_crc": int, "min_norm": float, "max_norm": float,
+              "radius": float, "crc": int},
     "centroids": {"first_zone": int, "zone_count": int, "vectors": bytes, "crc": int},
 }
 
@@ -178,7 +184,8 @@ class Index:
             head = file.read(100)
         need(len(head) == 100 and head[:16] == b"SQLite format 3\0" and head[68:72] == APPLICATION_ID,
              f"{path!r} is not a SQLite database with our application_id", "ZGQ_NOT_AN_INDEX")
-        need(head[60:64] == bytes(4), "the format version in user_version is not known", "ZGQ_UNSUPPORTED")
+        version = int.from_bytes(head[60:64], "big")
+        need(version == VERSION, f"format version {version} is not known", "ZGQ_UNSUPPORTED")
         need(head[18:20] == b"\1\1", f"{path!r} is not in DELETE journal mode")
         try:
             connection = sqlite3.connect(pathlib.Path(os.path.abspath(path)).as_uri() + "?mode=ro", uri=True)
@@ -198,19 +205,36 @@ class Index:
     def read_index(self):
         need("index" in self.meta, "meta has no key index")
         values = unpack_map("index", self.meta["index"])
-        for key in ("version", "readerFeatures", "bits"):
+        for key, known in (("version", (VERSION,)), ("readerFeatures", (0,)), ("bits", (0, 1, 2, 4))):
             number = field(values, key, int, 0, 2**64 - 1)
-            need(number == 0, f"{key} {number} is not known", "ZGQ_UNSUPPORTED")
+            need(number in known, f"{key} {number} is not known", "ZGQ_UNSUPPORTED")
         element = field(values, "elementType", str)
         need(element == "float32", f"elementType {element!r} is not known", "ZGQ_UNSUPPORTED")
         field(values, "writerFeatures", int, 0, 2**64 - 1)
         self.generation, self.count, self.zone_count, self.file_count = (
             field(values, key, int) for key in ("generation", "count", "zoneCount", "fileCount"))
+        self.bits = field(values, "bits", int)
         self.dim = field(values, "dim", int, 1, 65536)
+        self.width = -(-self.dim // 16) * 16
         self.metric = field(values, "metric", str)
         self.id, self.digest = field(values, "indexId", bytes), field(values, "digest", bytes)
         need(self.metric in METRICS, f"metric {self.metric!r} is not known")
         need(len(self.id) == 16 and len(self.digest) == 32, "indexId or digest is of a wrong length")
+        if self.bits > 0:
+            self.read_quantizer()
+
+    def read_quantizer(self):
+        """Section 8.1: the signs of each round as +1 and -1, and the origin of rotated vectors."""
+        need("quantizer" in self.meta, "meta has no key quantizer")
+        values = unpack_map("quantizer", self.meta["quantizer"])
+        signs, mean = field(values, "signs", bytes), field(values, "mean", bytes)
+        size = self.width // 8
+        need(len(signs) > 0 and len(signs) % size == 0 and len(mean) == 4 * self.dim,
+             "quantizer: signs or mean is of a wrong length")
+        self.mean = decode("f", mean).tolist()
+        need(all(map(math.isfinite, self.mean)), "quantizer: mean is not finite")
+        bits = [-1 if byte >> bit & 1 else 1 for byte in signs for bit in range(8)]
+        self.signs = [bits[at:at + self.width] for at in range(0, len(bits), self.width)]
 
     def verify_rows(self):
         need((len(self.files), len(self.zones), sum(row.row_count for row in self.zones))
@@ -218,16 +242,23 @@ class Index:
         crcs = [row.crc for row in self.files + self.zones + self.centroid_rows]
         digest = hashlib.sha256(struct.pack(f"<{len(crcs)}I", *crcs)).digest()
         need(digest == self.digest, "the digest does not fit the rows of the catalogue")
+        vectors_files = sum(row.kind == "vectors" for row in self.files)
         for row in self.files:
-            name = f"vectors-{self.generation:06d}-{row.file:05d}.zgq"
-            need((row.kind, row.name) == ("vectors", name), f"file {row.file} is not vectors file {name}")
+            kind = "vectors" if row.file < vectors_files else "codes"
+            need(kind == "vectors" or self.bits > 0, f"file {row.file} holds codes of an index without")
+            name = f"{kind}-{self.generation:06d}-{self.shard(row):05d}.zgq"
+            need((row.kind, row.name) == (kind, name), f"file {row.file} is not {kind} file {name}")
             need(row.byte_length % PAGE == 0 < row.byte_length, f"{name}: byte_length is out of range")
         for row in self.zones:
             where = f"zone {row.zone}"
-            need(row.file < self.file_count and row.row_count >= 1, f"{where}: file or row_count is out of range")
+            need(row.file < vectors_files and row.row_count >= 1, f"{where}: file or row_count is out of range")
             end = self.files[row.file].byte_length - FOOTER.size
-            for offset, length in ((row.segment_offset, pages(row.row_count * self.dim * 4) * PAGE),
-                                   (row.columns_offset, row.columns_byte_length)):
+            extents = [(row.segment_offset, pages(row.row_count * self.dim * 4) * PAGE, end),
+                       (row.columns_offset, row.columns_byte_length, end)]
+            if self.bits > 0:
+                need(vectors_files <= row.codes_file < self.file_count, f"{where}: codes_file is out of range")
+                extents.append((row.codes_offset, row.codes_byte_length, self.files[row.codes_file].byte_length))
+            for offset, length, end in extents:
                 need(offset % PAGE == 0 and PAGE <= offset <= end - length, f"{where}: an extent is out of range")
             need(0 <= row.min_norm <= row.max_norm < math.inf and 0 <= row.radius < math.inf,
                  f"{where}: a norm or the radius is out of range")
@@ -241,6 +272,9 @@ class Index:
         need(len(self.centroids) == self.zone_count, "centroids are missing")
         need(all(map(math.isfinite, decode("f", b"".join(self.centroids)))), "a centroid is not finite")
 
+    def shard(self, row):
+        return row.file - sum(other.kind != row.kind for other in self.files[:row.file])
+
     def open_file(self, row):
         path = os.path.join(self.folder, row.name)
         need(os.path.isfile(path), f"{path!r} is missing")
@@ -250,13 +284,15 @@ class Index:
         need(zlib.crc32(page[:-4]) == crc, f"{row.name}: the header CRC does not fit")
         (magic, version, header_length, features, _, index_id, generation, shard, dim, element, metric,
          alignment, byte_length, zone_count, row_count) = HEADER.unpack_from(page)
-        need((magic, header_length, alignment) == (MAGIC, PAGE, PAGE), f"{row.name} is not a vectors file")
-        need((version, features, element) == (0, 0, 1),
+        need((magic, header_length, alignment) == (MAGICS[row.kind], PAGE, PAGE),
+             f"{row.name} is not a {row.kind} file")
+        need((version, features, element) == (VERSION, 0, 1),
              f"{row.name}: version, readerFeatures or elementType is not known", "ZGQ_UNSUPPORTED")
         need((index_id, generation, shard, dim, metric)
-             == (self.id, self.generation, row.file, self.dim, METRICS[self.metric]),
+             == (self.id, self.generation, self.shard(row), self.dim, METRICS[self.metric]),
              f"{row.name} belongs to another index or place", "ZGQ_MISMATCH")
-        rows = [zone.row_count for zone in self.zones if zone.file == row.file]
+        rows = [zone.row_count for zone in self.zones
+                if row.file == (zone.file if row.kind == "vectors" else zone.codes_file)]
         need((crc, byte_length, zone_count, row_count) == (row.header_crc, row.byte_length, len(rows), sum(rows)),
              f"{row.name}: the header does not agree with the catalogue")
         size = os.fstat(file.fileno()).st_size
@@ -264,28 +300,46 @@ class Index:
         need(size == row.byte_length, f"{row.name} has {size} bytes, {row.byte_length} are said")
         return file
 
+    def expected_columns(self, zone):
+        """Kinds and lengths that a columns extent has at least, beside rows and beside codes."""
+        return {IDS: 8 * zone.row_count, PAGE_CRCS: 4 * pages(zone.row_count * self.dim * 4)}
+
     def columns(self, zone, everything):
-        """The columns of a zone by kind, as bytes (section 4)."""
-        where, file = f"zone {zone.zone}: columns", self.handles[zone.file]
-        need(zone.columns_byte_length >= COLUMNS_HEADER.size, f"{where}: the extent is too short")
-        head = read_at(file, zone.columns_offset, COLUMNS_HEADER.size)
-        magic, column_count, segment, row_count = COLUMNS_HEADER.unpack(head)
-        length = COLUMNS_HEADER.size + COLUMN_ENTRY.size * column_count
-        need(length <= zone.columns_byte_length, f"{where}: the header is longer than the extent")
-        head = read_at(file, zone.columns_offset, length)
-        need(zlib.crc32(head) == zone.columns_crc, f"{where}: the CRC of the header does not fit")
-        need((magic, segment, row_count) == (b"ZCOL", zone.segment, zone.row_count), f"{where}: not of this segment")
-        expected = {IDS: 8 * zone.row_count, PAGE_CRCS: 4 * pages(zone.row_count * self.dim * 4)}
+        """The columns beside the rows of a zone by kind, as bytes (section 4)."""
+        expected = self.expected_columns(zone)
         if self.metric == "cosine":
             expected[INVERSE_NORMS] = 4 * zone.row_count
+        place = zone.file, zone.columns_offset, zone.columns_byte_length, zone.columns_crc
+        return self.extent(zone, place, expected, everything)
+
+    def codes(self, zone, everything=False):
+        """The columns of the codes of a zone (section 8.3)."""
+        expected = self.expected_columns(zone)
+        expected[SIGNS] = -(-zone.row_count // BLOCK_ROWS) * (self.width * 4 + 272)
+        if self.bits > 1:
+            expected[REFINED_CODES] = zone.row_count * (12 + self.width * self.bits // 8)
+        place = zone.codes_file, zone.codes_offset, zone.codes_byte_length, zone.codes_crc
+        return self.extent(zone, place, expected, everything)
+
+    def extent(self, zone, place, expected, everything):
+        number, start, byte_length, header_crc = place
+        where, file = f"zone {zone.zone}: columns in {self.files[number].name}", self.handles[number]
+        need(byte_length >= COLUMNS_HEADER.size, f"{where}: the extent is too short")
+        head = read_at(file, start, COLUMNS_HEADER.size)
+        magic, column_count, segment, row_count = COLUMNS_HEADER.unpack(head)
+        length = COLUMNS_HEADER.size + COLUMN_ENTRY.size * column_count
+        need(length <= byte_length, f"{where}: the header is longer than the extent")
+        head = read_at(file, start, length)
+        need(zlib.crc32(head) == header_crc, f"{where}: the CRC of the header does not fit")
+        need((magic, segment, row_count) == (b"ZCOL", zone.segment, zone.row_count), f"{where}: not of this segment")
         columns, last = {}, -1
-        for kind, flags, offset, size, crc, reserved in COLUMN_ENTRY.iter_unpack(head[COLUMNS_HEADER.size:]):
+        for kind, flags, offset, size, crc, _ in COLUMN_ENTRY.iter_unpack(head[COLUMNS_HEADER.size:]):
             need(kind > last, f"{where}: kinds are not in ascending order")
-            need(offset % 64 == 0 and length <= offset <= zone.columns_byte_length - size and reserved == 0,
+            need(offset % 64 == 0 and length <= offset <= byte_length - size,
                  f"{where}: kind {kind} is out of range")
             need(kind in expected or not flags & 1, f"{where}: required kind {kind} is not known", "ZGQ_UNSUPPORTED")
             if kind in expected or everything:
-                columns[kind] = read_at(file, zone.columns_offset + offset, size)
+                columns[kind] = read_at(file, start + offset, size)
                 need(zlib.crc32(columns[kind]) == crc, f"{where}: the CRC of kind {kind} does not fit")
             last = kind
         for kind, size in expected.items():
@@ -305,6 +359,85 @@ class Index:
         values = decode("f", data[:length])
         need(all(map(math.isfinite, values)), f"zone {zone.zone}: a value is not finite")
         return ids, (values[at:at + self.dim].tolist() for at in range(0, len(values), self.dim)), columns
+
+
+class Quantizer:
+    """Section 8: rotation, codes and estimates."""
+
+    def __init__(self, index):
+        self.index, self.width = index, index.width
+
+    def rotate(self, vector):
+        """Section 8.1."""
+        width = self.width
+        window = 1 << (width.bit_length() - 1)
+        values = list(vector)
+        values += [0.0] * (width - len(values))
+        for number, signs in enumerate(self.index.signs):
+            values = list(map(mul, values, signs))
+            start = 0 if number % 2 == 0 else width - window
+            values[start:start + window] = self.hadamard(values[start:start + window])
+            if window != width:
+                low, high = values[:width // 2], values[width // 2:]
+                values = [(a + b) * math.sqrt(0.5) for a, b in zip(low, high)]
+                values += [(a - b) * math.sqrt(0.5) for a, b in zip(low, high)]
+        return values
+
+    @staticmethod
+    def hadamard(values):
+        step = 1
+        while step < len(values):
+            for at in range(len(values)):
+                if at & step == 0:
+                    a, b = values[at], values[at + step]
+                    values[at], values[at + step] = a + b, a - b
+            step *= 2
+        return [value / math.sqrt(len(values)) for value in values]
+
+    def sign_rows(self, column, row_count):
+        """For each row its levels, add, multiply and error; the error is the largest of the block's. Section 8.3."""
+        width, size = self.width, self.width * 4 + 272
+        for row in range(row_count):
+            block = column[row // BLOCK_ROWS * size:][:size]
+            place = row % BLOCK_ROWS
+            halves = [block[group * 16 + place % 16] >> (4 if place >= 16 else 0) for group in range(width // 4)]
+            levels = [(half >> j & 1) - 0.5 for half in halves for j in range(4)]
+            factors = decode("f", block[width * 4:width * 4 + 260])
+            add, multiply = factors[place], factors[BLOCK_ROWS + place]
+            yield levels, add, multiply, factors[64] * multiply
+
+    def refined_rows(self, column):
+        width, bits = self.width, self.index.bits
+        step, mask, middle = width * bits // 8, (1 << bits) - 1, ((1 << bits) - 1) / 2
+        for at in range(0, len(column), 12 + step):
+            add, multiply, error = decode("f", column[at:at + 12])
+            code = column[at + 12:at + 12 + step]
+            levels = [(code[i % step] >> i // step * bits & mask) - middle for i in range(width)]
+            yield levels, add, multiply, error
+
+    def estimates(self, zone, queries):
+        """For each kind of codes, and each query, the pairs (estimate, standard deviation) of all rows. Section 8.2."""
+        index, columns = self.index, self.index.codes(zone)
+        centroid = decode("f", index.centroids[zone.zone])
+        kinds = {"signs": list(self.sign_rows(columns[SIGNS], zone.row_count))}
+        if index.bits > 1:
+            kinds["refined"] = list(self.refined_rows(columns[REFINED_CODES]))
+        for query in queries:
+            rotated = self.rotate(map(sub, query, index.mean))
+            distance2 = squared_distance(query, centroid)
+            base = {"l2": distance2, "cosine": distance2 / 2, "ip": -dot(query, centroid)}[index.metric]
+            yield {kind: [(base + add - multiply * dot(levels, rotated), error * math.sqrt(distance2))
+                          for levels, add, multiply, error in rows] for kind, rows in kinds.items()}
+
+    def verify_blocks(self, zone, column):
+        """Section 8.3: rows that fill up the last block."""
+        used, size = (zone.row_count - 1) % BLOCK_ROWS + 1, self.width * 4 + 272
+        block = column[len(column) - size:]
+        factors = decode("f", block[self.width * 4:])
+        fits = all(value == math.inf for value in factors[used:32]) and not any(factors[32 + used:64])
+        for place, byte in enumerate(block[:self.width * 4]):
+            fits = fits and (place % 16 < used or byte & 15 == 0) and (16 + place % 16 < used or byte >> 4 == 0)
+        need(fits, f"zone {zone.zone}: the last block of signs is not filled up as it must be")
 
 
 def is_replacing(lock):
@@ -330,13 +463,26 @@ def open_index(path):
     return Index(path)
 
 
+def unit(query):
+    norm = math.sqrt(dot(query, query))
+    return [value / norm for value in query]
+
+
 def probe_order(index, query):
     if index.metric == "cosine":
-        norm = math.sqrt(dot(query, query))
-        query = [value / norm for value in query]
+        query = unit(query)
     score = (lambda a, b: -dot(a, b)) if index.metric == "ip" else squared_distance
     scores = [score(query, decode("f", centroid)) for centroid in index.centroids]
     return sorted(range(len(scores)), key=scores.__getitem__)  # stable: lower zone first
+
+
+def true_distance(metric, query, x):
+    """Section 6."""
+    if metric == "l2":
+        return squared_distance(query, x)
+    if metric == "ip":
+        return 0.0 - dot(query, x)  # never -0.0
+    return max(0.0, 1 - dot(query, x) / math.sqrt(dot(query, query) * dot(x, x)))
 
 
 def search(index, queries, k, nprobe):
@@ -347,26 +493,33 @@ def search(index, queries, k, nprobe):
         for number, query in enumerate(queries):
             for zone in probe_order(index, query)[:nprobe]:
                 wanted[zone].append(number)
-    squares = [dot(query, query) for query in queries]
     for zone, numbers in zip(index.zones, wanted):
         if not numbers:
             continue
         ids, rows, _ = index.load(zone)
         found = {number: [] for number in numbers}
         for row, x in zip(ids, rows):
-            square = dot(x, x) if metric == "cosine" else 1
-            need(square > 0, f"zone {zone.zone}: the row with id {row} has no direction")
+            need(metric != "cosine" or any(x), f"zone {zone.zone}: the row with id {row} has no direction")
             for number, hits in found.items():
-                if metric == "l2":
-                    distance = squared_distance(queries[number], x)
-                elif metric == "ip":
-                    distance = 0.0 - dot(queries[number], x)  # never -0.0
-                else:
-                    distance = max(0.0, 1 - dot(queries[number], x) / math.sqrt(squares[number] * square))
-                hits.append((distance, row))
+                hits.append((true_distance(metric, queries[number], x), row))
         for number, hits in found.items():
             best[number] = heapq.nsmallest(k, best[number] + hits)
     return best
+
+
+def estimate(index, queries):
+    """For each query every row of the index: its id, its distance, and what its codes say."""
+    need(index.bits > 0, "the index has no codes", "USAGE")
+    quantizer, rows_of = Quantizer(index), [[] for _ in queries]
+    asked = list(map(unit, queries)) if index.metric == "cosine" else queries
+    for zone in index.zones:
+        ids, rows, _ = index.load(zone)
+        rows = list(rows)
+        for query, found, kinds in zip(queries, rows_of, quantizer.estimates(zone, asked)):
+            for place, (row, x) in enumerate(zip(ids, rows)):
+                codes = {kind: pairs[place] for kind, pairs in kinds.items()}
+                found.append({"id": row, "distance": true_distance(index.metric, query, x), **codes})
+    return rows_of
 
 
 def read_queries(path, index):
@@ -400,18 +553,35 @@ def check(index):
             inverses = decode("f", columns[INVERSE_NORMS])
             fits += [norm > 0 and math.isclose(inverse, 1 / norm, rel_tol=1e-6, abs_tol=1e-44)
                      for norm, inverse in zip(norms, inverses)]
-        need(all(fits), f"zone {zone.zone}: norms or inverse norms do not fit the rows")
+        if index.bits > 0:
+            codes = index.codes(zone, everything=True)
+            fits += [codes[kind] == columns[kind] for kind in (IDS, PAGE_CRCS)]
+            Quantizer(index).verify_blocks(zone, codes[SIGNS])
+        need(all(fits), f"zone {zone.zone}: norms, inverse norms or codes do not fit the rows")
     for row, file in zip(index.files, index.handles):
-        check_directory(index, row, file)
+        if row.kind == "vectors":
+            check_directory(index, row, file)
+        else:
+            check_codes_extents(index, row)
     return {"ok": True, "count": len(seen), "zones": index.zone_count, "files": index.file_count}
+
+
+def check_codes_extents(index, row):
+    """Section 8.3: one extent right after the other, in the order of zones."""
+    at = PAGE
+    for zone in index.zones:
+        if zone.codes_file == row.file:
+            need(zone.codes_offset == at, f"{row.name}: the codes of zone {zone.zone} are not at {at}")
+            at += pages(zone.codes_byte_length) * PAGE
+    need(at == row.byte_length, f"{row.name}: the codes end at {at}")
 
 
 def check_directory(index, row, file):
     """Section 5, and the order of the extents of section 1."""
     page = read_at(file, row.byte_length - FOOTER.size, FOOTER.size)
-    start, length, zone_count, index_id, directory_crc, reserved, magic, version, crc = FOOTER.unpack(page)
+    start, length, zone_count, index_id, directory_crc, _, magic, version, crc = FOOTER.unpack(page)
     need(zlib.crc32(page[:-4]) == crc, f"{row.name}: the footer CRC does not fit")
-    need(version == 0, f"{row.name}: footer version {version} is not known", "ZGQ_UNSUPPORTED")
+    need(version == VERSION, f"{row.name}: footer version {version} is not known", "ZGQ_UNSUPPORTED")
     need(index_id == index.id, f"{row.name}: the footer is of another index", "ZGQ_MISMATCH")
     zones = sorted((zone for zone in index.zones if zone.file == row.file), key=lambda zone: zone.segment_offset)
     expected = b""
@@ -420,7 +590,7 @@ def check_directory(index, row, file):
             zone.zone, zone.segment, zone.row_count, zone.segment_offset, zone.columns_offset,
             zone.columns_byte_length, zone.min_norm, zone.max_norm, zone.radius, zone.columns_crc, 0)
         expected += index.centroids[zone.zone] + bytes(-4 * index.dim % 8)
-    need((magic, reserved, start % PAGE) == (MAGIC, 0, 0)
+    need((magic, start % PAGE) == (MAGICS["vectors"], 0)
          and pages(start + length + FOOTER.size) * PAGE == row.byte_length,
          f"{row.name}: a field of the footer is out of range")
     directory = read_at(file, start, length)
@@ -443,6 +613,7 @@ def main(arguments=None):
     how.add_argument("--nprobe", type=int)
     how.add_argument("--exact", action="store_true")
     how.add_argument("--check", action="store_true")
+    how.add_argument("--estimates", action="store_true")
     options = parser.parse_args(arguments)
     if options.check != (options.queries is None):
         parser.error("give QUERIES.fbin or --check")
@@ -452,6 +623,9 @@ def main(arguments=None):
         index = open_index(options.index)
         if options.check:
             result = check(index)
+        elif options.estimates:
+            found = estimate(index, read_queries(options.queries, index))
+            result = {"bits": index.bits, "metric": index.metric, "queries": [{"rows": rows} for rows in found]}
         else:
             found = search(index, read_queries(options.queries, index), options.k, options.nprobe)
             queries = [{"hits": [{"id": row, "distance": distance} for distance, row in hits]} for hits in found]

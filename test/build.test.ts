@@ -33,6 +33,7 @@ afterEach(resetFaults)
 const temp = useTempFolder('build')
 const MIB = 2 ** 20
 const METRICS = ['l2', 'cosine', 'ip'] as const
+const BITS = [0, 1, 2, 4] as const
 const place = (): ReturnType<typeof placeIn> => placeIn(temp)
 
 describe('the same input, options and seed give the same data files', () => {
@@ -47,14 +48,20 @@ describe('the same input, options and seed give the same data files', () => {
     return { indexId, files: dataFileDigests(output) }
   }
   let reference: unknown
-  beforeAll(async () => { reference = await digests({}) })
+  let zoneIds: unknown
+  beforeAll(async () => {
+    reference = await digests({})
+    const { output } = place()
+    await buildIndex({ input: vectors, dim, ids, zones: 40, output })
+    zoneIds = readStored(output).map((zone) => zone.ids)
+  })
 
   it('for a second build', async () => {
     expect(await digests({})).toEqual(reference)
   })
 
   it('for the options that have defaults', async () => {
-    expect(await digests({ metric: 'l2', bits: 0, seed: 1, force: true })).toEqual(reference)
+    expect(await digests({ metric: 'l2', bits: 4, seed: 1, force: true })).toEqual(reference)
   })
 
   it.each([['fbin', fbin], ['fvecs', fvecs], ['npy', npy]] as const)('for a .%s file', async (ending, encode) => {
@@ -73,11 +80,11 @@ describe('the same input, options and seed give the same data files', () => {
     expect(await digests({ ids: path })).toEqual(reference)
   })
 
-  it.each(METRICS)('for either kernel (%s)', async (metric) => {
-    const wasm = await digests({ metric })
+  it.each(METRICS.flatMap((metric) => BITS.map((bits) => [metric, bits] as const)))('for either kernel (%s, %d bits)', async (metric, bits) => {
+    const wasm = await digests({ metric, bits })
     kernels.isScalar = true
     try {
-      expect(await digests({ metric })).toEqual(wasm)
+      expect(await digests({ metric, bits })).toEqual(wasm)
     } finally {
       kernels.isScalar = false
     }
@@ -86,6 +93,18 @@ describe('the same input, options and seed give the same data files', () => {
   it('for 64 MB of memory, where rows are in several runs, as for 512 MB', async () => {
     const many = { input: makeVectors('power-law clusters', { count: 60_000, dim: 80 }, seed), ids: undefined, dim: 80, zones: 100 }
     expect(await digests({ ...many, memoryBytes: 64 * MIB })).toEqual(await digests({ ...many, memoryBytes: 512 * MIB }))
+  })
+
+  it.each(BITS)('and with %d bits the same zones, with a codes file or none', async (bits) => {
+    const { output } = place()
+    await buildIndex({ input: vectors, dim, ids, zones: 40, bits, output })
+    expect(readdirSync(output).filter((name) => name.startsWith('codes-'))).toHaveLength(bits > 0 ? 1 : 0)
+    expect(readStored(output).map((zone) => zone.ids)).toEqual(zoneIds)
+  })
+
+  it('and other bits give another index id', async () => {
+    const indexIds = await Promise.all(BITS.map(async (bits) => Object(await digests({ bits })).indexId))
+    expect(new Set(indexIds).size).toBe(BITS.length)
   })
 
   it('and another seed gives another index id', async () => {
@@ -98,10 +117,10 @@ describe('the same input, options and seed give the same data files', () => {
 })
 
 /** Builds, and expects even zones that hold every row once, unchanged, and an exact search that is right. */
-async function expectSound(options: { vectors: Float32Array; dim: number; ids: readonly number[]; metric: (typeof METRICS)[number]; zones: number | undefined }): Promise<void> {
-  const { vectors, dim, ids, metric, zones } = options
+async function expectSound(options: { vectors: Float32Array; dim: number; ids: readonly number[]; metric: (typeof METRICS)[number]; zones: number | undefined; bits?: number }): Promise<void> {
+  const { vectors, dim, ids, metric, zones, bits } = options
   const { output } = place()
-  await buildIndex({ input: vectors, dim, ids, metric, zones, output })
+  await buildIndex({ input: vectors, dim, ids, metric, zones, bits, output })
   const stored = readStored(output)
   const sizes = stored.map((zone) => zone.ids.length)
   expect(Math.min(...sizes)).toBeGreaterThan(0)
@@ -109,14 +128,15 @@ async function expectSound(options: { vectors: Float32Array; dim: number; ids: r
   if (zones !== undefined) expect(stored.length).toBeLessThanOrEqual(2 * zones)
   const rowById = new Map(stored.flatMap((zone) => zone.ids.map((id, i) => [id, rowOf(zone.rows, dim, i)])))
   expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(ids.length)
-  const bits = (row: Float32Array | undefined): string => (row === undefined ? 'missing' : Buffer.from(Float32Array.from(row).buffer).toString('hex'))
-  const changed = ids.filter((id, i) => bits(rowById.get(id)) !== bits(rowOf(vectors, dim, i)))
+  const hex = (row: Float32Array | undefined): string => (row === undefined ? 'missing' : Buffer.from(Float32Array.from(row).buffer).toString('hex'))
+  const changed = ids.filter((id, i) => hex(rowById.get(id)) !== hex(rowOf(vectors, dim, i)))
   expect(changed).toEqual([])
   await checkIndex(output)
   const query = rowOf(vectors, dim, ids.length - 1)
   const index = ZgqIndex.open(output)
   try {
     expectNearest(index.search(query, { exact: true, k: 20 }), { metric, rows: vectors, ids, query }, 20)
+    expectNearest(index.search(query, { nprobe: stored.length, rerank: ids.length, k: 20 }), { metric, rows: vectors, ids, query }, 20)
   } finally {
     index.close()
   }
@@ -147,7 +167,7 @@ describe('zones are even and hold every row once, unchanged', () => {
     const shape = { count: upTo(random() < 0.3 ? 20 : 700), dim: upTo(12) }
     const name = DATASET_NAMES[upTo(DATASET_NAMES.length) - 1]
     const zones = random() < 0.1 ? undefined : upTo(random() < 0.3 ? shape.count : 40)
-    await expectSound({ vectors: makeVectors(name, shape, caseSeed), dim: shape.dim, ids: makeIds(shape.count, caseSeed), metric: METRICS[upTo(3) - 1], zones })
+    await expectSound({ vectors: makeVectors(name, shape, caseSeed), dim: shape.dim, ids: makeIds(shape.count, caseSeed), metric: METRICS[upTo(3) - 1], zones, bits: BITS[upTo(4) - 1] })
   })
 
   it.each([4096, 65_536])('vectors of %d dimensions', async (dim) => {
@@ -165,7 +185,7 @@ describe('zones are even and hold every row once, unchanged', () => {
 })
 
 describe('what a build tells', () => {
-  const STAGES: readonly BuildStage[] = ['read', 'sample', 'train', 'assign', 'write', 'publish']
+  const STAGES: readonly BuildStage[] = ['read', 'sample', 'train', 'assign', 'write', 'calibrate', 'publish']
 
   it('is the stages in order, never done beyond their total', async () => {
     const told: BuildProgress[] = []
@@ -188,7 +208,7 @@ describe('what a build tells', () => {
     const report = await buildSmall(output, { metric: 'cosine' })
     const bytes = readdirSync(output).reduce((sum, name) => sum + readFileSync(join(output, name)).byteLength, 0)
     expect(readdirSync(folder)).toEqual(['index'])
-    expect(report).toEqual({ path: output, count: 500, dim: DIM, metric: 'cosine', zones: readStored(output).length, bits: 0, bytes, indexId: expect.stringMatching(/^[0-9a-f]{32}$/) })
+    expect(report).toEqual({ path: output, count: 500, dim: DIM, metric: 'cosine', zones: readStored(output).length, bits: 4, bytes, indexId: expect.stringMatching(/^[0-9a-f]{32}$/) })
   })
 })
 
@@ -201,7 +221,7 @@ describe('an aborted build', () => {
     expect(readdirSync(folder)).toEqual([])
   })
 
-  it.each(['read', 'sample', 'train', 'assign', 'write', 'publish'] as const)('rejects with the reason and leaves nothing: aborted at %s', async (stage) => {
+  it.each(['read', 'sample', 'train', 'assign', 'write', 'calibrate', 'publish'] as const)('rejects with the reason and leaves nothing: aborted at %s', async (stage) => {
     const { folder, output } = place()
     const controller = new AbortController()
     const onProgress = (progress: BuildProgress): void => { if (progress.stage === stage) controller.abort(reason) }
@@ -393,9 +413,6 @@ describe('a wrong option', () => {
     expect(await rejection(build(options))).toBeInstanceOf(RangeError)
   })
 
-  it.each([1, 2, 4])('throws ZGQ_UNSUPPORTED: bits %d, which this version does not have', async (bits) => {
-    expect((await errorFrom(build({ bits }))).code).toBe('ZGQ_UNSUPPORTED')
-  })
 
   it('throws TypeError: no options', async () => {
     const call: Promise<unknown> = Reflect.apply(buildIndex, undefined, [])

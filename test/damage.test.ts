@@ -10,13 +10,15 @@ import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { buildIndex } from '../src/build.ts'
 import { checkIndex } from '../src/check.ts'
 import { HEADER } from '../src/format/header.ts'
-import { CATALOGUE_NAME, PAGE_BYTES } from '../src/format/layout.ts'
+import type { ColumnsLayout } from '../src/format/columns.ts'
+import { CATALOGUE_NAME, PAGE_BYTES, type Extent } from '../src/format/layout.ts'
+import { readCatalogue } from '../src/storage/catalogue-reader.ts'
 import { ZgqIndex } from '../src/zgq-index.ts'
 import { makeVectors } from './support/datasets.ts'
-import { codeOf } from './support/errors.ts'
+import { codeOf, errorOf } from './support/errors.ts'
 import { forged } from './support/format-samples.ts'
 import {
-  bytesOf, changeCatalogue, dataFileOf, describeError, forgeCatalogue, isSafe, outcomeOf, regionsOf, replaceFile, restoreAll, specimenOf, withBytes, type Region, type Specimen
+  bytesOf, changeCatalogue, dataFileOf, describeError, forgeCatalogue, forgeCodes, forgeMeta, isSafe, outcomeOf, regionsOf, replaceFile, restoreAll, SEARCHES, specimenOf, withBytes, type Region, type Specimen
 } from './support/index-damage.ts'
 import { randomFrom } from './support/random.ts'
 import { ROOT } from './support/sources.ts'
@@ -29,20 +31,24 @@ const DIM = 8
 const COUNT = 300
 const MAPPINGS = ['mmap', 'pread'] as const
 const METRICS = ['l2', 'cosine'] as const
+const BITS = { l2: 2, cosine: 4 } as const
+const KINDS = ['vectors', 'codes'] as const
+const CASES = METRICS.flatMap((metric) => KINDS.map((kind) => [kind, metric] as const))
 
 async function build(metric: (typeof METRICS)[number], seed: number): Promise<Specimen> {
   const folder = temp.fresh(metric)
-  await buildIndex({ input: makeVectors('clustered', { count: COUNT, dim: DIM }, SEED), dim: DIM, metric, zones: 6, seed, output: folder })
+  await buildIndex({ input: makeVectors('clustered', { count: COUNT, dim: DIM }, SEED), dim: DIM, metric, bits: BITS[metric], zones: 6, seed, output: folder })
   return specimenOf(folder, [0, 1, 2].map((i) => makeVectors('clustered', { count: 1, dim: DIM }, SEED + 1 + i)))
 }
 
-/** Builds with other seeds until the data file has the same length: only then is it for its header to tell them apart. */
-async function buildOfOneLength(metric: (typeof METRICS)[number], byteLength: number): Promise<Specimen> {
+/** Builds with other seeds until the data files have the same lengths: only then is it for their headers to tell them apart. */
+async function buildOfOneLength(metric: (typeof METRICS)[number], specimen: Specimen): Promise<Specimen> {
+  const lengths = (of: Specimen): string => KINDS.map((kind) => bytesOf(of, dataFileOf(of, kind)).byteLength).join()
   for (let seed = 2; seed < 30; seed++) {
     const other = await build(metric, seed)
-    if (bytesOf(other, dataFileOf(other)).byteLength === byteLength) return other
+    if (lengths(other) === lengths(specimen)) return other
   }
-  throw new Error('no seed gives a data file of the same length')
+  throw new Error('no seed gives data files of the same lengths')
 }
 
 const specimens = new Map<string, Specimen>()
@@ -59,6 +65,12 @@ function specimenWith(metric: string): Specimen {
   return specimen
 }
 
+const FILES = ['catalogue', ...KINDS] as const
+
+function fileOf(specimen: Specimen, kind: (typeof FILES)[number]): string {
+  return kind === 'catalogue' ? CATALOGUE_NAME : dataFileOf(specimen, kind)
+}
+
 async function outcomeOfCheck(folder: string): Promise<string> {
   return checkIndex(folder).then(() => 'right', describeError)
 }
@@ -71,8 +83,8 @@ function damagedByte(byte: number, random: () => number): Uint8Array {
 
 /** How many bytes lie between two that are damaged, by region; headers and columns change answers in more ways than rows. */
 const STRIDES: Record<(typeof METRICS)[number], Record<Region, number> & { catalogue: number }> = {
-  l2: { header: 1, columns: 1, directory: 1, footer: 1, segment: 23, padding: 101, catalogue: 1 },
-  cosine: { header: 7, columns: 3, directory: 5, footer: 3, segment: 41, padding: 307, catalogue: 11 }
+  l2: { header: 1, columns: 1, codes: 5, directory: 1, footer: 1, segment: 23, padding: 101, catalogue: 1 },
+  cosine: { header: 7, columns: 3, codes: 11, directory: 5, footer: 3, segment: 41, padding: 307, catalogue: 11 }
 }
 /** Bytes of the header page that hold fields; the zeros behind them are damaged at a wider stride. */
 const HEADER_FIELD_BYTES = 112
@@ -88,27 +100,27 @@ function chosenOffsets(regions: readonly Region[], strides: Record<Region, numbe
   })
 }
 
-describe.each(METRICS)(`bits turned over in an index (%s, seed ${SEED})`, (metric) => {
-  it('in the data file: an error where a search reads them, else the right answer', () => {
+describe.each(CASES)(`bits turned over in the %s of an index (%s, seed ${SEED})`, (kind, metric) => {
+  it('give an error where a search reads them, else the right answer', () => {
     const specimen = specimenWith(metric)
-    const name = dataFileOf(specimen)
-    const regions = regionsOf(specimen)
+    const name = dataFileOf(specimen, kind)
+    const regions = regionsOf(specimen, kind)
     const random = randomFrom(SEED)
     const wrong: unknown[] = []
     for (const offset of chosenOffsets(regions, STRIDES[metric])) {
       const bytes = damagedByte(bytesOf(specimen, name)[offset], random)
       const mapping = MAPPINGS[Math.floor(random() * 2)]
       const outcome = withBytes(specimen, { name, offset, bytes }, () => outcomeOf(specimen, { mapping }))
-      const isRead = regions[offset] === 'header' || regions[offset] === 'segment' || regions[offset] === 'columns'
+      const isRead = ['header', 'segment', 'columns', 'codes'].includes(regions[offset])
       if (!isSafe(outcome) || (outcome === 'right') === isRead) wrong.push({ offset, region: regions[offset], byte: bytes[0], mapping, outcome })
     }
     expect(wrong).toEqual([])
   })
 
-  it('in the data file: rejected by a check, unless they are padding', async () => {
+  it('are rejected by a check, unless they are padding', async () => {
     const specimen = specimenWith(metric)
-    const name = dataFileOf(specimen)
-    const regions = regionsOf(specimen)
+    const name = dataFileOf(specimen, kind)
+    const regions = regionsOf(specimen, kind)
     const random = randomFrom(SEED + 1)
     const wrong: unknown[] = []
     for (const offset of chosenOffsets(regions, STRIDES[metric])) {
@@ -119,10 +131,10 @@ describe.each(METRICS)(`bits turned over in an index (%s, seed ${SEED})`, (metri
     expect(wrong).toEqual([])
   })
 
-  it('in the data file, not verified: nothing but a ZgqError is thrown', () => {
+  it('throw nothing but a ZgqError where they are not verified', () => {
     const specimen = specimenWith(metric)
-    const name = dataFileOf(specimen)
-    const regions = regionsOf(specimen)
+    const name = dataFileOf(specimen, kind)
+    const regions = regionsOf(specimen, kind)
     const random = randomFrom(SEED + 2)
     const wrong: unknown[] = []
     for (const offset of chosenOffsets(regions, { ...STRIDES.cosine, columns: 5, segment: 101 })) {
@@ -133,8 +145,10 @@ describe.each(METRICS)(`bits turned over in an index (%s, seed ${SEED})`, (metri
     }
     expect(wrong).toEqual([])
   })
+})
 
-  it('in the catalogue: the right answer or an error', () => {
+describe.each(METRICS)(`bits turned over in the catalogue of an index (%s, seed ${SEED})`, (metric) => {
+  it('give the right answer or an error', () => {
     const specimen = specimenWith(metric)
     const bytes = bytesOf(specimen, CATALOGUE_NAME)
     const random = randomFrom(SEED + 3)
@@ -155,9 +169,9 @@ describe.each(METRICS)('a file of an index (%s)', (metric) => {
     Array.from({ length: Math.ceil(byteLength / 512) }, (_, i) => i * 512).flatMap((length) => (length % PAGE_BYTES === 0 ? [length, length + 1, length - 1] : [length]))
       .concat(byteLength - 1).filter((length) => length >= 0 && length < byteLength)
 
-  it.each(MAPPINGS)('that is cut short gives ZGQ_TRUNCATED: the data file, at any length (%s)', (mapping) => {
+  it.each(MAPPINGS.flatMap((mapping) => KINDS.map((kind) => [kind, mapping] as const)))('that is cut short gives ZGQ_TRUNCATED: the %s, at any length (%s)', (kind, mapping) => {
     const specimen = specimenWith(metric)
-    const name = dataFileOf(specimen)
+    const name = dataFileOf(specimen, kind)
     const whole = bytesOf(specimen, name)
     const outcomes = lengthsBelow(whole.byteLength).map((length) => {
       replaceFile(specimen, name, whole.subarray(0, length))
@@ -176,9 +190,9 @@ describe.each(METRICS)('a file of an index (%s)', (metric) => {
     expect(outcomes.filter(({ outcome }) => !isSafe(outcome))).toEqual([])
   })
 
-  it.each([1, 100, PAGE_BYTES, 10 * PAGE_BYTES])('that has grown by %d bytes gives ZGQ_CORRUPT: the data file', (more) => {
+  it.each([1, 100, PAGE_BYTES, 10 * PAGE_BYTES].flatMap((more) => KINDS.map((kind) => [more, kind] as const)))('that has grown by %d bytes gives ZGQ_CORRUPT: the %s', (more, kind) => {
     const specimen = specimenWith(metric)
-    const name = dataFileOf(specimen)
+    const name = dataFileOf(specimen, kind)
     replaceFile(specimen, name, Buffer.concat([bytesOf(specimen, name), Buffer.alloc(more)]))
     expect(MAPPINGS.map((mapping) => outcomeOf(specimen, { mapping }))).toEqual(['ZGQ_CORRUPT', 'ZGQ_CORRUPT'])
   })
@@ -220,11 +234,11 @@ describe.each(METRICS)('a file of an index (%s)', (metric) => {
     const names = Array.from(specimen.files.keys())
     const random = randomFrom(SEED)
     const outcomes = Array.from({ length: 400 }, (_, i) => {
-      const name = names[i % 2]
+      const name = names[i % names.length]
       const offset = Math.floor(random() * bytesOf(specimen, name).byteLength)
       const length = Math.min(1 + Math.floor(random() ** 3 * 2000), bytesOf(specimen, name).byteLength - offset)
       const bytes = Uint8Array.from({ length }, () => random() * 256)
-      return { name, offset, length, outcome: withBytes(specimen, { name, offset, bytes }, () => outcomeOf(specimen, { mapping: MAPPINGS[(i >> 1) % 2] })) }
+      return { name, offset, length, outcome: withBytes(specimen, { name, offset, bytes }, () => outcomeOf(specimen, { mapping: MAPPINGS[Math.floor(i / names.length) % 2] })) }
     })
     expect(outcomes.filter(({ outcome }) => !isSafe(outcome))).toEqual([])
   })
@@ -238,33 +252,83 @@ describe.each(METRICS)('a file of an index (%s)', (metric) => {
       restoreAll(specimen)
       return outcome
     })
-    expect(outcomes).toEqual(['ZGQ_NOT_AN_INDEX', 'ZGQ_CORRUPT'])
+    expect(outcomes).toEqual(['ZGQ_NOT_AN_INDEX', 'ZGQ_CORRUPT', 'ZGQ_CORRUPT'])
   })
 
-  it.each([[CATALOGUE_NAME, 'ZGQ_NOT_AN_INDEX'], ['the data file', 'ZGQ_CORRUPT']])('that is missing gives an error: %s (%s)', async (name, code) => {
+  it.each([['catalogue', 'ZGQ_NOT_AN_INDEX'], ['vectors', 'ZGQ_CORRUPT'], ['codes', 'ZGQ_CORRUPT']] as const)('that is missing gives an error: the %s (%s)', async (kind, code) => {
     const specimen = specimenWith(metric)
-    unlinkSync(join(specimen.folder, name === CATALOGUE_NAME ? name : dataFileOf(specimen)))
+    unlinkSync(join(specimen.folder, fileOf(specimen, kind)))
     expect([...MAPPINGS.map((mapping) => outcomeOf(specimen, { mapping })), await outcomeOfCheck(specimen.folder)]).toEqual([code, code, code])
   })
 
-  it.each([CATALOGUE_NAME, 'the data file'])('of another build of the same vectors gives ZGQ_MISMATCH: %s', async (name) => {
+  it.each(FILES)('of another build of the same vectors gives ZGQ_MISMATCH: the %s', async (kind) => {
     const specimen = specimenWith(metric)
-    const other = await buildOfOneLength(metric, bytesOf(specimen, dataFileOf(specimen)).byteLength)
-    const file = name === CATALOGUE_NAME ? name : dataFileOf(specimen)
+    const other = await buildOfOneLength(metric, specimen)
+    const file = fileOf(specimen, kind)
     copyFileSync(join(other.folder, file), join(specimen.folder, file))
     expect([...MAPPINGS.map((mapping) => outcomeOf(specimen, { mapping })), await outcomeOfCheck(specimen.folder)]).toEqual(Array(3).fill('ZGQ_MISMATCH'))
   })
 
-  it.each([CATALOGUE_NAME, 'the data file'])('of another build under another metric gives an error: %s', async (name) => {
+  it.each(FILES)('of another build under another metric gives an error: the %s', async (kind) => {
     const specimen = specimenWith(metric)
     const other = await build(metric === 'l2' ? 'cosine' : 'l2', 1)
-    const file = name === CATALOGUE_NAME ? name : dataFileOf(specimen)
+    const file = fileOf(specimen, kind)
     copyFileSync(join(other.folder, file), join(specimen.folder, file))
     expect(outcomeOf(specimen, {})).toMatch(/^ZGQ_(MISMATCH|TRUNCATED|CORRUPT)$/)
   })
 })
 
+describe('codes whose checksums fit, but not what they say', () => {
+  const wrong: readonly (readonly [string, (layout: ColumnsLayout) => Extent | undefined, (bytes: Uint8Array) => void])[] = [
+    ['an id that is not that of the row', (layout) => layout.ids, (bytes) => { bytes[0] ^= 1 }],
+    ['a page CRC that is not that of the segment', (layout) => layout.pageCrcs, (bytes) => { bytes[0] ^= 1 }],
+    ['a row more in the last block', (layout) => layout.signs, (bytes) => { bytes[bytes.byteLength - 12 - 4 - 4 - 128 + 3] = 0 }]
+  ]
+
+  it.each(wrong)('give ZGQ_CORRUPT by a check and by verify: open: %s', async (_, column, change) => {
+    const specimen = specimenWith('l2')
+    forgeCodes(specimen, readCatalogue(specimen.folder).zones[2], column, change)
+    expect([outcomeOf(specimen, { verify: 'open' }), await outcomeOfCheck(specimen.folder)]).toEqual(['ZGQ_CORRUPT', 'ZGQ_CORRUPT'])
+  })
+
+  it('give the right answer if nothing was changed but the checksums made again', async () => {
+    const specimen = specimenWith('l2')
+    forgeCodes(specimen, readCatalogue(specimen.folder).zones[2], (layout) => layout.signs, () => undefined)
+    expect([outcomeOf(specimen, { verify: 'open' }), await outcomeOfCheck(specimen.folder)]).toEqual(['right', 'right'])
+  })
+})
+
+describe('a quantizer in the catalogue', () => {
+  it.each(['DELETE FROM meta WHERE key = \'quantizer\'', 'UPDATE meta SET value = x\'c0\' WHERE key = \'quantizer\'', 'UPDATE meta SET crc = crc + 1 WHERE key = \'quantizer\''])('gives ZGQ_CORRUPT if it was changed: %s', async (statement) => {
+    const specimen = specimenWith('l2')
+    changeCatalogue(specimen.folder, statement)
+    expect([outcomeOf(specimen, {}), await outcomeOfCheck(specimen.folder)]).toEqual(['ZGQ_CORRUPT', 'ZGQ_CORRUPT'])
+  })
+
+  const sound = { signs: new Uint8Array(6), mean: new Uint8Array(DIM * 4) }
+
+  it.each([
+    ['nil', null], ['text', 'signs'], ['without signs', { mean: sound.mean }], ['without a mean', { signs: sound.signs }], ['with no signs', { ...sound, signs: new Uint8Array(0) }],
+    ['with half a round of signs', { ...sound, signs: new Uint8Array(5) }], ['with a mean of other dimensions', { ...sound, mean: new Uint8Array(DIM * 4 + 4) }],
+    ['with a mean that is no number', { ...sound, mean: new Uint8Array(DIM * 4).fill(0xff) }]
+  ])('gives ZGQ_CORRUPT though its CRC fits: %s', (_, value) => {
+    const specimen = specimenWith('l2')
+    forgeMeta(specimen.folder, 'quantizer', value)
+    expect(outcomeOf(specimen, {})).toBe('ZGQ_CORRUPT')
+  })
+})
+
 describe('verify: open', () => {
+  it('finds a damaged code before the first search', () => {
+    const specimen = specimenWith('cosine')
+    const name = dataFileOf(specimen, 'codes')
+    const offset = regionsOf(specimen, 'codes').lastIndexOf('codes')
+    const change = { name, offset, bytes: Uint8Array.of(bytesOf(specimen, name)[offset] ^ 1) }
+    const [open, touch] = withBytes(specimen, change, () => [errorOf(() => ZgqIndex.open(specimen.folder, { verify: 'open' })), ZgqIndex.open(specimen.folder)])
+    touch.close()
+    expect(open).toMatchObject({ code: 'ZGQ_CORRUPT', path: join(specimen.folder, name) })
+  })
+
   it('finds a damaged row before the first search', () => {
     const specimen = specimenWith('l2')
     const change = { name: dataFileOf(specimen), offset: PAGE_BYTES + 100, bytes: Uint8Array.of(77) }
@@ -297,7 +361,7 @@ describe('a search that meets damage', () => {
     const search = (): unknown => index.search(specimen.queries[0], { exact: true, k: 20 })
     try {
       withBytes(specimen, damageZone(specimen), () => { expect([codeOf(search), codeOf(search)]).toEqual(['ZGQ_CORRUPT', 'ZGQ_CORRUPT']) })
-      expect(JSON.stringify(search())).toBe(JSON.stringify(JSON.parse(specimen.answers)[0]))
+      expect(JSON.stringify(search())).toBe(JSON.stringify(JSON.parse(specimen.answers)[0][1]))
     } finally {
       index.close()
     }
@@ -326,7 +390,7 @@ describe('rows of the catalogue that were changed without their checksums', () =
     'DELETE FROM zones WHERE zone = 3', 'DELETE FROM zones WHERE zone = 5', 'DELETE FROM zones', 'UPDATE zones SET row_count = row_count - 1 WHERE zone = 2', 'UPDATE zones SET radius = radius + 1',
     'UPDATE centroids SET vectors = zeroblob(192)', 'UPDATE centroids SET vectors = x\'00\'', 'DELETE FROM centroids', 'DROP TABLE centroids', 'UPDATE centroids SET zone_count = 5', 'UPDATE zones SET zone = 77 WHERE zone = 0', 'UPDATE zones SET segment = \'seven\' WHERE zone = 0',
     'UPDATE zones SET segment_offset = -4096 WHERE zone = 1', 'UPDATE zones SET segment_offset = 9223372036854775807 WHERE zone = 1', 'UPDATE centroids SET vectors = \'text\'', 'UPDATE centroids SET first_zone = 1', 'UPDATE zones SET crc = 0',
-    'UPDATE files SET name = \'../elsewhere.zgq\'', 'UPDATE files SET byte_length = byte_length + 1', 'UPDATE files SET kind = \'codes\'', 'DELETE FROM files', 'UPDATE files SET file = 1',
+    'UPDATE files SET name = \'../elsewhere.zgq\'', 'UPDATE files SET byte_length = byte_length + 1', 'UPDATE files SET kind = \'codes\'', 'DELETE FROM files', 'UPDATE files SET file = file + 2',
     'DELETE FROM meta', 'DELETE FROM meta WHERE key = \'index\'', 'UPDATE meta SET value = x\'c0\' WHERE key = \'index\'', 'UPDATE meta SET value = \'text\'', 'UPDATE meta SET key = \'other\' WHERE key = \'index\'',
     'DROP TABLE zones', 'DROP TABLE meta', 'DROP TABLE files', 'ALTER TABLE zones RENAME COLUMN radius TO reach', 'DROP TABLE files; CREATE VIEW files AS SELECT 1 AS file'
   ])('give ZGQ_CORRUPT: %s', async (statement) => {
@@ -370,9 +434,21 @@ describe('a catalogue whose checksums fit, but not what it says', () => {
     ['a row moved from zone to zone', {}, 'UPDATE zones SET row_count = row_count + iif(zone = 1, 1, -1) WHERE zone IN (1, 2)'],
     ['zones that leave out a number', {}, 'UPDATE zones SET zone = 17 WHERE zone = 5'],
     ['a longer file', {}, 'UPDATE files SET byte_length = byte_length - 4096'],
+    ['codes beyond the file', {}, 'UPDATE zones SET codes_offset = 1048576 WHERE zone = 1'],
+    ['codes off their page', {}, 'UPDATE zones SET codes_offset = codes_offset + 4 WHERE zone = 1'],
+    ['codes over the header', {}, 'UPDATE zones SET codes_offset = 0 WHERE zone = 1'],
+    ['codes of no length', {}, 'UPDATE zones SET codes_byte_length = 0 WHERE zone = 1'],
+    ['codes cut short', {}, 'UPDATE zones SET codes_byte_length = 200 WHERE zone = 1'],
+    ['codes of very great length', {}, 'UPDATE zones SET codes_byte_length = 1099511627776 WHERE zone = 1'],
+    ['codes of another zone', {}, 'UPDATE zones SET codes_offset = (SELECT codes_offset FROM zones WHERE zone = 2) WHERE zone = 1'],
+    ['codes with another CRC', {}, 'UPDATE zones SET codes_crc = codes_crc + 1 WHERE zone = 1'],
+    ['codes in a vectors file', {}, 'UPDATE zones SET codes_file = 0'],
+    ['codes in a file that is not listed', {}, 'UPDATE zones SET codes_file = 2 WHERE zone = 1'],
+    ['rows in a codes file', {}, 'UPDATE zones SET file = 1'],
+    ['more bits than the codes have', { bits: 4 }, ''],
     ['another count', { count: COUNT + 1 }, ''],
     ['another count of zones', { zoneCount: 5 }, ''],
-    ['another count of files', { fileCount: 2 }, ''],
+    ['another count of files', { fileCount: 3 }, ''],
     ['no dimensions', { dim: 0 }, ''],
     ['a metric that is not known', { metric: 'hamming' }, ''],
     ['an index id of 15 bytes', { indexId: new Uint8Array(15) }, ''],
@@ -392,9 +468,9 @@ describe('a catalogue whose checksums fit, but not what it says', () => {
   })
 })
 
-describe('an index of a newer format gives ZGQ_UNSUPPORTED', () => {
+describe('an index of another format gives ZGQ_UNSUPPORTED', () => {
   it.each([
-    ['version', { version: 1 }], ['reader features', { readerFeatures: 1 }], ['element type', { elementType: 'float16' }], ['bits', { bits: 2 }]
+    ['version', { version: 2 }], ['reader features', { readerFeatures: 1 }], ['element type', { elementType: 'float16' }], ['bits', { bits: 3 }]
   ])('by the %s of its catalogue', (_, meta) => {
     const specimen = specimenWith('l2')
     forgeCatalogue(specimen.folder, meta)
@@ -403,8 +479,15 @@ describe('an index of a newer format gives ZGQ_UNSUPPORTED', () => {
 
   it('by the user_version of its catalogue', async () => {
     const specimen = specimenWith('l2')
-    changeCatalogue(specimen.folder, 'PRAGMA user_version = 1')
+    changeCatalogue(specimen.folder, 'PRAGMA user_version = 2')
     expect([outcomeOf(specimen, {}), await outcomeOfCheck(specimen.folder)]).toEqual(['ZGQ_UNSUPPORTED', 'ZGQ_UNSUPPORTED'])
+  })
+
+  it('by the user_version of its catalogue, and says what to do: 0', async () => {
+    const specimen = specimenWith('l2')
+    changeCatalogue(specimen.folder, 'PRAGMA user_version = 0')
+    expect(errorOf(() => ZgqIndex.open(specimen.folder))).toMatchObject({ code: 'ZGQ_UNSUPPORTED', message: expect.stringContaining('rebuild') })
+    expect(await outcomeOfCheck(specimen.folder)).toBe('ZGQ_UNSUPPORTED')
   })
 
   it('by the user_version of its catalogue, whatever else that holds', () => {
@@ -413,7 +496,7 @@ describe('an index of a newer format gives ZGQ_UNSUPPORTED', () => {
     expect(outcomeOf(specimen, {})).toBe('ZGQ_UNSUPPORTED')
   })
 
-  it.each([['version', 1n], ['readerFeatures', 1n], ['elementType', 2n], ['alignment', 16_384n]] as const)('by the %s of a header', (field, value) => {
+  it.each([['version', 0n], ['version', 2n], ['readerFeatures', 1n], ['elementType', 2n], ['alignment', 16_384n]] as const)('by the %s of a header', (field, value) => {
     const specimen = specimenWith('l2')
     const name = dataFileOf(specimen)
     const header = forged(Uint8Array.from(bytesOf(specimen, name).subarray(0, PAGE_BYTES)), HEADER.fields[field], value, PAGE_BYTES - 4)
@@ -468,7 +551,7 @@ describe('what is not an index', () => {
   })
 
   it('gives ZGQ_CORRUPT: a database with our application_id and no tables', () => {
-    expect(open(made(withCatalogue(database('PRAGMA application_id = 1514623281'))))).toBe('ZGQ_CORRUPT')
+    expect(open(made(withCatalogue(database('PRAGMA application_id = 1514623281', 'PRAGMA user_version = 1'))))).toBe('ZGQ_CORRUPT')
   })
 })
 
@@ -518,7 +601,7 @@ describe('an index is only read', () => {
       const isWritable = (() => { try { accessSync(${JSON.stringify(copy)}, constants.W_OK); return true } catch { return false } })()
       const answers = ['mmap', 'pread'].map((mapping) => {
         const index = ZgqIndex.open(${JSON.stringify(copy)}, { mapping })
-        const hits = queries.map((query) => index.search(query, { exact: true, k: 20 }))
+        const hits = queries.map((query) => ${JSON.stringify(SEARCHES)}.map((search) => index.search(query, search)))
         index.close()
         return hits
       })

@@ -5,10 +5,10 @@ import { crc32 } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 
 import {
-  centroidsChecksum, decodeCentroidsRow, decodeFileRow, decodeIndexMeta, decodeMessagePack, decodeMetaRow, encodeMessagePack, fileChecksum, INDEX_META_KEYS,
+  centroidsChecksum, decodeCentroidsRow, decodeFileRow, decodeIndexMeta, decodeMessagePack, decodeMetaRow, decodeQuantizer, encodeMessagePack, encodeQuantizer, fileChecksum, INDEX_META_KEYS,
   metaChecksum, rowChecksum, rowsDigest, zoneNumbers, ZoneRowCodec, type CatalogueZone, type FileRecord
 } from '../src/format/catalogue.ts'
-import { codeOf } from './support/errors.ts'
+import { codeOf, errorOf } from './support/errors.ts'
 import { FILE, flipped, INDEX_META, ZONES } from './support/format-samples.ts'
 
 const PATH = 'catalogue.sqlite'
@@ -28,7 +28,7 @@ describe('a row of table zones', () => {
 
   it('has the CRC that the spec defines for rows', () => {
     const numbers = zoneNumbers(ZONES[0])
-    expect(codec.checksum(numbers)).toBe(rowChecksum(numbers.map((value, i) => ({ type: i < 8 ? 'INTEGER' as const : 'REAL' as const, value }))))
+    expect(codec.checksum(numbers)).toBe(rowChecksum(numbers.map((value, i) => ({ type: i < 12 ? 'INTEGER' as const : 'REAL' as const, value }))))
   })
 
   it.each(zoneRow(ZONES[0]).map((_, i) => i))('is corrupt with another value in column %d', (at) => {
@@ -41,7 +41,7 @@ describe('a row of table zones', () => {
     for (const value of ['1', null, undefined, 1n]) expect(codeOf(() => decodeZone(replaced(zoneRow(ZONES[0]), at, value)))).toBe('ZGQ_CORRUPT')
   })
 
-  it.each([0, 1, 2, 3, 4, 5, 6, 7])('is corrupt with a number that is no count in column %d, though its CRC fits', (at) => {
+  it.each([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11])('is corrupt with a number that is no count in column %d, though its CRC fits', (at) => {
     for (const value of [-1, 0.5, 2 ** 53, NaN]) {
       const numbers = zoneNumbers(ZONES[0]).map((old, i) => (i === at ? value : old))
       expect(codeOf(() => decodeZone([...numbers, codec.checksum(numbers)]))).toBe('ZGQ_CORRUPT')
@@ -71,8 +71,9 @@ describe('a row of table centroids', () => {
 })
 
 describe('a row of table files', () => {
-  it('is read back as it was written', () => {
-    expect(decodeFileRow(fileRow(FILE), PATH)).toEqual({ file: FILE, crc: fileChecksum(FILE) })
+  it.each(['vectors', 'codes'] as const)('is read back as it was written (%s)', (kind) => {
+    const file = { ...FILE, kind }
+    expect(decodeFileRow(fileRow(file), PATH)).toEqual({ file, crc: fileChecksum(file) })
   })
 
   it('has a CRC over its values as the spec encodes them', () => {
@@ -95,7 +96,7 @@ describe('a row of table files', () => {
   })
 
   it('is unsupported with a kind of file that is not known', () => {
-    expect(codeOf(() => decodeFileRow(fileRow({ ...FILE, kind: 'codes' }), PATH))).toBe('ZGQ_UNSUPPORTED')
+    expect(codeOf(() => decodeFileRow(replaced(replaced(fileRow(FILE), 1, 'graphs'), 5, fileChecksum({ ...FILE, kind: 'graphs' })), PATH))).toBe('ZGQ_UNSUPPORTED')
   })
 
   it.each(['', '../vectors.zgq', '/etc/passwd', 'a\\b', 'a\n', 'a\0'])('is corrupt with the name %j, which is no file of the folder', (name) => {
@@ -137,7 +138,7 @@ describe('the index value of table meta', () => {
     expect(codeOf(() => decodeIndexMeta({ ...INDEX_META, [key]: undefined }, PATH))).toBe('ZGQ_CORRUPT')
   })
 
-  it.each([['version', 1], ['readerFeatures', 1], ['elementType', 'float16'], ['bits', 1]])('is unsupported where %s is %j', (key, value) => {
+  it.each([['version', 0], ['version', 2], ['readerFeatures', 1], ['elementType', 'float16'], ['bits', 3], ['bits', 8]])('is unsupported where %s is %j', (key, value) => {
     expect(codeOf(() => decodeIndexMeta({ ...INDEX_META, [key]: value }, PATH))).toBe('ZGQ_UNSUPPORTED')
   })
 
@@ -146,8 +147,37 @@ describe('the index value of table meta', () => {
     (key, value) => { expect(codeOf(() => decodeIndexMeta({ ...INDEX_META, [key]: value }, PATH))).toBe('ZGQ_CORRUPT') }
   )
 
+  it.each([0, 1, 2, 4])('is read back with codes of %d bits', (bits) => {
+    expect(decodeIndexMeta({ ...INDEX_META, bits }, PATH)).toEqual({ ...INDEX_META, bits })
+  })
+
+  it('says what to do where it is of an older or a newer version', () => {
+    const messages = [0, 2].map((version) => errorOf(() => decodeIndexMeta({ ...INDEX_META, version }, PATH)).message)
+    expect(messages).toEqual([expect.stringContaining('rebuild'), expect.stringContaining('newer version of zgq')])
+  })
+
   it('is read with writer features and keys that are not known', () => {
     expect(decodeIndexMeta({ ...INDEX_META, writerFeatures: 8, later: [1, 2] }, PATH)).toEqual({ ...INDEX_META, writerFeatures: 8 })
+  })
+})
+
+describe('the quantizer value of table meta', () => {
+  const quantizer = { signs: Uint8Array.from({ length: 6 }, (_, i) => i * 41), mean: Float32Array.of(0.5, -0, 3e38) }
+  const value = (): unknown => decodeMessagePack(encodeMessagePack(encodeQuantizer(quantizer)), PATH)
+
+  it('is read back as it was written', () => {
+    expect(decodeQuantizer(value(), DIM, PATH)).toEqual(quantizer)
+  })
+
+  it.each([undefined, null, 'text', 7, [], {}])('is corrupt where it is %j', (other) => {
+    expect(codeOf(() => decodeQuantizer(other, DIM, PATH))).toBe('ZGQ_CORRUPT')
+  })
+
+  it.each([
+    ['signs', undefined], ['signs', 'text'], ['signs', [1, 2]], ['signs', new Uint8Array(0)], ['signs', new Uint8Array(5)],
+    ['mean', undefined], ['mean', 7], ['mean', new Uint8Array(11)], ['mean', new Uint8Array(16)], ['mean', new Uint8Array(Float32Array.of(1, NaN, 1).buffer)]
+  ])('is corrupt where %s is %j', (key, other) => {
+    expect(codeOf(() => decodeQuantizer({ ...Object(value()), [key]: other }, DIM, PATH))).toBe('ZGQ_CORRUPT')
   })
 })
 

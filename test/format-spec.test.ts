@@ -4,10 +4,11 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 
 import { APPLICATION_ID, CATALOGUE_DDL, INDEX_META_KEYS } from '../src/format/catalogue.ts'
+import { BLOCK_FACTOR_BYTES, blockBytes, CODE_BITS, REFINED_FACTOR_BYTES, refinedRowBytes } from '../src/format/codes.ts'
 import { COLUMN_ALIGNMENT, COLUMN_ENTRY, COLUMN_KINDS, COLUMNS_HEADER, COLUMNS_MAGIC } from '../src/format/columns.ts'
 import { DIRECTORY_ENTRY, FOOTER } from '../src/format/directory.ts'
-import { ELEMENT_TYPE_FLOAT32, HEADER, VECTORS_MAGIC } from '../src/format/header.ts'
-import { CATALOGUE_NAME, FORMAT_VERSION, MAX_DIM, METRIC_CODES, PAGE_BYTES, SHARD_BYTES, vectorsFileName } from '../src/format/layout.ts'
+import { CODES_MAGIC, ELEMENT_TYPE_FLOAT32, HEADER, VECTORS_MAGIC } from '../src/format/header.ts'
+import { CATALOGUE_NAME, FORMAT_VERSION, MAX_DIM, METRIC_CODES, PAGE_BYTES, SHARD_BYTES, dataFileName } from '../src/format/layout.ts'
 import { KERNEL_METRICS } from '../src/kernels/kernel.ts'
 import { codeList, hexBytes, meaningOf, section, SPEC, tableRows } from './support/spec.ts'
 
@@ -45,6 +46,28 @@ describe.each(LAYOUTS)('$heading', ({ heading, layout }) => {
 describe('numbers in the spec', () => {
   it('give the magic of a vectors file', () => {
     expect(hexBytes(meaningOf('Layout: header', 'magic'))[0]).toEqual([...VECTORS_MAGIC])
+  })
+
+  it('give the last byte of the magic of a codes file', () => {
+    const [, [last]] = hexBytes(meaningOf('Layout: header', 'magic'))
+    expect([...VECTORS_MAGIC.subarray(0, 7), last]).toEqual([...CODES_MAGIC])
+  })
+
+  it('give the length of a block of signs', () => {
+    const rows = tableRows('8.3 Codes files').map(([offset, bytes]) => ({ offset: /^width \* 4(?: \+ (\d+))?$/.exec(offset), bytes: Number(bytes) }))
+    const factors = rows.filter(({ offset }) => offset !== null).map(({ offset, bytes }) => ({ start: Number(offset?.[1] ?? 0), bytes }))
+    factors.forEach(({ start }, i) => { expect(start).toBe(i === 0 ? 0 : factors[i - 1].start + factors[i - 1].bytes) })
+    expect(factors.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(BLOCK_FACTOR_BYTES)
+    expect([blockBytes(16), blockBytes(17)]).toEqual([16 * 4 + BLOCK_FACTOR_BYTES, 32 * 4 + BLOCK_FACTOR_BYTES])
+  })
+
+  it('give the length of a refined row', () => {
+    const [, factors] = /for each row (\d+) \+ width \* bits \/ 8 bytes/.exec(SPEC) ?? []
+    expect([Number(factors), refinedRowBytes(20, 2)]).toEqual([REFINED_FACTOR_BYTES, REFINED_FACTOR_BYTES + 8])
+  })
+
+  it('give the bits that codes may have', () => {
+    expect([0, ...(/With `bits` of (\d), (\d) or (\d)/.exec(section('8. Codes')) ?? []).slice(1).map(Number)]).toEqual(CODE_BITS)
   })
 
   it('give the magic of a columns extent', () => {
@@ -120,7 +143,8 @@ describe('names in the spec', () => {
   it('are those of the files that the code writes', () => {
     expect(SPEC).toContain(`  ${CATALOGUE_NAME} `)
     const pattern = /vectors-G+-N+\.zgq/.exec(SPEC)?.[0] ?? ''
-    expect(pattern.replace(/G+/, (digits) => '12'.padStart(digits.length, '0')).replace(/N+/, (digits) => '3'.padStart(digits.length, '0'))).toBe(vectorsFileName(12, 3))
+    expect(pattern.replace(/G+/, (digits) => '12'.padStart(digits.length, '0')).replace(/N+/, (digits) => '3'.padStart(digits.length, '0'))).toBe(dataFileName('vectors', 12, 3))
+    expect(SPEC).toContain(`  ${pattern.replace('vectors', 'codes')} `)
   })
 
   it('of errors are codes of ZgqErrorCode', () => {

@@ -3,9 +3,11 @@
 import { crc32 } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 
+import { BLOCK_FACTOR_BYTES, isFilledUp, signsByteLength } from '../src/format/codes.ts'
 import { COLUMN_ENTRY, COLUMN_KINDS, COLUMNS_HEADER, decodeColumns, decodeIds, encodeColumns, encodeIds, verifyColumn, type Column, type ColumnsLayout } from '../src/format/columns.ts'
 import { decodeDirectory, decodeFooter, DIRECTORY_ENTRY, directoryRecordBytes, encodeDirectory, encodeFooter, FOOTER } from '../src/format/directory.ts'
-import { decodeHeader, encodeHeader, HEADER, VECTORS_MAGIC } from '../src/format/header.ts'
+import { CODES_MAGIC, decodeHeader, encodeHeader, HEADER, VECTORS_MAGIC } from '../src/format/header.ts'
+import { FORMAT_VERSION } from '../src/format/layout.ts'
 import type { Metric } from '../src/types.ts'
 import { codeOf, errorOf } from './support/errors.ts'
 import { flipped, forged, HEADER_FACTS, INDEX_ID, u64Fields, ZONE_RECORDS } from './support/format-samples.ts'
@@ -16,16 +18,23 @@ const ABOVE_SAFE = 2n ** 53n
 describe('a header page', () => {
   const page = encodeHeader(HEADER_FACTS)
   const { fields } = HEADER
-  const decodeForged = (name: keyof typeof fields, value: bigint): unknown => decodeHeader(forged(page, fields[name], value, fields.crc.offset), PATH)
+  const decodeForged = (name: keyof typeof fields, value: bigint): unknown => decodeHeader(forged(page, fields[name], value, fields.crc.offset), 'vectors', PATH)
 
   it.each([['l2', 1], ['cosine', 2], ['ip', 3]] satisfies [Metric, number][])('is read back as it was written (%s)', (metric, code) => {
-    expect(decodeHeader(encodeHeader({ ...HEADER_FACTS, metric }), PATH)).toMatchObject({ ...HEADER_FACTS, metric: code })
+    const { kind: _kind, ...facts } = HEADER_FACTS
+    expect(decodeHeader(encodeHeader({ ...HEADER_FACTS, metric }), 'vectors', PATH)).toMatchObject({ ...facts, metric: code })
+  })
+
+  it.each([['vectors', VECTORS_MAGIC], ['codes', CODES_MAGIC]] as const)('says that its file holds %s, and is corrupt in the place of another kind', (kind, magic) => {
+    const ofKind = encodeHeader({ ...HEADER_FACTS, kind })
+    expect(decodeHeader(ofKind, kind, PATH).magic).toEqual(magic)
+    expect(codeOf(() => decodeHeader(ofKind, kind === 'codes' ? 'vectors' : 'codes', PATH))).toBe('ZGQ_CORRUPT')
   })
 
   it('is read back from the middle of a larger buffer', () => {
     const buffer = new Uint8Array(page.byteLength + 13)
     buffer.set(page, 13)
-    expect(decodeHeader(buffer.subarray(13), PATH)).toEqual(decodeHeader(page, PATH))
+    expect(decodeHeader(buffer.subarray(13), 'vectors', PATH)).toEqual(decodeHeader(page, 'vectors', PATH))
   })
 
   it('is zero where no field is', () => {
@@ -36,19 +45,19 @@ describe('a header page', () => {
 
   it('is corrupt after any single bit has flipped', () => {
     for (let byte = 0; byte < page.byteLength; byte++) {
-      for (let bit = 0; bit < 8; bit++) expect(codeOf(() => decodeHeader(flipped(page, byte, bit), PATH))).toBe('ZGQ_CORRUPT')
+      for (let bit = 0; bit < 8; bit++) expect(codeOf(() => decodeHeader(flipped(page, byte, bit), 'vectors', PATH))).toBe('ZGQ_CORRUPT')
     }
   })
 
   it('is corrupt with another magic, though its CRC fits', () => {
-    expect(codeOf(() => decodeHeader(forged(page, { offset: 0, type: 'u64' }, 0n, fields.crc.offset), PATH))).toBe('ZGQ_CORRUPT')
+    expect(codeOf(() => decodeHeader(forged(page, { offset: 0, type: 'u64' }, 0n, fields.crc.offset), 'vectors', PATH))).toBe('ZGQ_CORRUPT')
   })
 
   it('names the file and the place in its error', () => {
-    expect(errorOf(() => decodeHeader(flipped(page, 70, 0), PATH))).toMatchObject({ path: PATH, offset: fields.crc.offset })
+    expect(errorOf(() => decodeHeader(flipped(page, 70, 0), 'vectors', PATH))).toMatchObject({ path: PATH, offset: fields.crc.offset })
   })
 
-  it.each([['version', 1n], ['version', 0xffff_ffffn], ['readerFeatures', 1n], ['elementType', 2n], ['alignment', 16384n]] as const)(
+  it.each([['version', 0n], ['version', BigInt(FORMAT_VERSION) + 1n], ['version', 0xffff_ffffn], ['readerFeatures', 1n], ['elementType', 2n], ['alignment', 16384n]] as const)(
     'is unsupported where %s is %d and the CRC fits',
     (name, value) => { expect(codeOf(() => decodeForged(name, value))).toBe('ZGQ_UNSUPPORTED') }
   )
@@ -58,7 +67,7 @@ describe('a header page', () => {
   })
 
   it.each(u64Fields(fields).filter((name) => !name.endsWith('Features')))('is corrupt where %s is above 2^53 - 1 and the CRC fits', (name) => {
-    expect(codeOf(() => decodeHeader(forged(page, fields[name as keyof typeof fields], ABOVE_SAFE, fields.crc.offset), PATH))).toBe('ZGQ_CORRUPT')
+    expect(codeOf(() => decodeHeader(forged(page, fields[name as keyof typeof fields], ABOVE_SAFE, fields.crc.offset), 'vectors', PATH))).toBe('ZGQ_CORRUPT')
   })
 
   it('is read back with sizes of 2^53 - 1', () => {
@@ -67,7 +76,7 @@ describe('a header page', () => {
 })
 
 describe('a columns extent', () => {
-  const expected = { path: PATH, offset: 8192, segment: 7, rowCount: 1000, dim: 3, hasInverseNorms: true }
+  const expected = { path: PATH, offset: 8192, segment: 7, rowCount: 1000, dim: 3, hasInverseNorms: true, bits: 0 }
   const sample = (kind: number, byteLength: number): Column => ({ kind, bytes: Uint8Array.from({ length: byteLength }, (_, i) => (i * 7 + kind) & 255) })
   const columns = [sample(COLUMN_KINDS.ids, 8000), sample(COLUMN_KINDS.inverseNorms, 4000), sample(COLUMN_KINDS.pageCrcs, 12)]
   const entryField = (column: number, name: keyof typeof COLUMN_ENTRY.fields): { offset: number; type: 'u32' | 'u64' } => {
@@ -152,7 +161,11 @@ describe('a columns extent', () => {
     expect(codeOf(() => decodeForged(entryField(2, 'offset'), offset))).toBe('ZGQ_CORRUPT')
   })
 
-  it.each([4, 16, 19, 20, 0xffff_ffff])('is unsupported with a required column of kind %d', (kind) => {
+  it.each([1, 4, 8, 32])('is corrupt where a column starts %d bytes beside a multiple of 64', (bytes) => {
+    expect(codeOf(() => decodeForged(entryField(0, 'offset'), BigInt(128 + bytes)))).toBe('ZGQ_CORRUPT')
+  })
+
+  it.each([4, 16, 17, 19, 20, 0xffff_ffff])('is unsupported with a required column of kind %d', (kind) => {
     expect(codeOf(() => decodeWith([...columns, sample(kind, 10)]))).toBe('ZGQ_UNSUPPORTED')
   })
 
@@ -160,6 +173,63 @@ describe('a columns extent', () => {
     const list = [...columns, sample(kind, 10)]
     const { ids, inverseNorms, pageCrcs } = decodeForged(entryField(3, 'flags'), 0n, list)
     expect([ids, inverseNorms!, pageCrcs].map(({ crc }) => crc)).toEqual(columns.map(({ bytes }) => crc32(bytes)))
+  })
+})
+
+describe('a columns extent of a codes file', () => {
+  const expected = { path: PATH, offset: 8192, segment: 7, rowCount: 100, dim: 20, hasInverseNorms: false }
+  const column = (kind: number, byteLength: number): Column => ({ kind, bytes: new Uint8Array(byteLength) })
+  // Rows of 32 dimensions: blocks of 32 * 4 + 272 bytes, refined rows of 12 + 32 * bits / 8.
+  const columnsWith = (bits: number): Column[] => [
+    column(COLUMN_KINDS.ids, 800), column(COLUMN_KINDS.pageCrcs, 8), column(COLUMN_KINDS.signs, 4 * 400), ...(bits > 1 ? [column(COLUMN_KINDS.refinedCodes, 100 * (12 + 4 * bits))] : [])
+  ]
+  const decode = (columns: readonly Column[], bits: number): ColumnsLayout => {
+    const { bytes, headerCrc } = encodeColumns(7, 100, columns)
+    return decodeColumns(bytes, { ...expected, bits, headerCrc })
+  }
+
+  it.each([1, 2, 4])('is read back column by column (%d bits)', (bits) => {
+    const { ids, inverseNorms, pageCrcs, signs, refinedCodes } = decode(columnsWith(bits), bits)
+    expect(inverseNorms).toBeUndefined()
+    expect([ids, pageCrcs, signs!, ...(refinedCodes === undefined ? [] : [refinedCodes])].map(({ byteLength }) => byteLength)).toEqual(columnsWith(bits).map(({ bytes }) => bytes.byteLength))
+  })
+
+  it.each([0, 1, 2, 3])('is corrupt without its required column at place %d', (missing) => {
+    expect(codeOf(() => decode(columnsWith(2).filter((_, i) => i !== missing), 2))).toBe('ZGQ_CORRUPT')
+  })
+
+  it.each([[2, 4 * 400 - 400], [2, 4 * 400 + 1], [3, 100 * 20 - 1], [3, 100 * 28]])('is corrupt where the column at place %d has %d bytes', (place, byteLength) => {
+    expect(codeOf(() => decode(columnsWith(2).map((old, i) => (i === place ? column(old.kind, byteLength) : old)), 2))).toBe('ZGQ_CORRUPT')
+  })
+
+  it.each([2, 4, 15, 18, 20, 0xffff_ffff])('is unsupported with a required column of kind %d', (kind) => {
+    const columns = [...columnsWith(2), column(kind, 8)].sort((a, b) => a.kind - b.kind)
+    expect(codeOf(() => decode(columns, 2))).toBe('ZGQ_UNSUPPORTED')
+  })
+})
+
+describe('rows that fill up a block of signs', () => {
+  const DIM = 20
+  const PLANE_BYTES = 128
+  /** Blocks whose rows have all bits set; 32 dimensions. */
+  const blocks = (rowCount: number): Uint8Array => {
+    const bytes = new Uint8Array(signsByteLength(rowCount, DIM)).fill(0xff)
+    const block = bytes.subarray(bytes.byteLength - PLANE_BYTES - BLOCK_FACTOR_BYTES)
+    const factors = new DataView(block.buffer, block.byteOffset + PLANE_BYTES)
+    for (let row = rowCount % 32 || 32; row < 32; row++) {
+      for (let group = 0; group < PLANE_BYTES / 16; group++) block[group * 16 + (row & 15)] &= row < 16 ? 0xf0 : 0x0f
+      factors.setFloat32(row * 4, Infinity, true)
+      factors.setFloat32(128 + row * 4, 0, true)
+    }
+    return bytes
+  }
+
+  it.each([1, 15, 16, 17, 31, 32, 33, 64])('pass where the rest of %d rows has an infinite add and zeros', (rowCount) => {
+    expect(isFilledUp(blocks(rowCount), rowCount, DIM)).toBe(true)
+  })
+
+  it.each([2, 15, 16, 17, 31])('do not pass where one of them is a row: block of %d rows for one less', (rowCount) => {
+    expect(isFilledUp(blocks(rowCount), rowCount - 1, DIM)).toBe(false)
   })
 })
 
@@ -195,7 +265,7 @@ describe('a footer', () => {
   const bytes = encodeFooter(facts)
 
   it('is read back as it was written', () => {
-    expect(decodeFooter(bytes, PATH, 100)).toMatchObject({ ...facts, magic: VECTORS_MAGIC, version: 0, reserved: 0 })
+    expect(decodeFooter(bytes, PATH, 100)).toMatchObject({ ...facts, magic: VECTORS_MAGIC, version: FORMAT_VERSION, reserved: 0 })
   })
 
   it('is corrupt after any single bit has flipped', () => {
@@ -218,24 +288,24 @@ describe('regressions of the codecs', () => {
   const { fields } = HEADER
 
   it('a header of a newer version is unsupported even where a later field is above 2^53 - 1', () => {
-    const newer = forged(page, fields.version, 1n)
-    expect(codeOf(() => decodeHeader(forged(newer, fields.dim, ABOVE_SAFE, fields.crc.offset), PATH))).toBe('ZGQ_UNSUPPORTED')
+    const newer = forged(page, fields.version, BigInt(FORMAT_VERSION) + 1n)
+    expect(codeOf(() => decodeHeader(forged(newer, fields.dim, ABOVE_SAFE, fields.crc.offset), 'vectors', PATH))).toBe('ZGQ_UNSUPPORTED')
   })
 
   it('reader features above bit 52 are unsupported, as the lower ones are', () => {
-    expect(codeOf(() => decodeHeader(forged(page, fields.readerFeatures, 2n ** 63n, fields.crc.offset), PATH))).toBe('ZGQ_UNSUPPORTED')
+    expect(codeOf(() => decodeHeader(forged(page, fields.readerFeatures, 2n ** 63n, fields.crc.offset), 'vectors', PATH))).toBe('ZGQ_UNSUPPORTED')
   })
 
   it('writer features above bit 52 do not keep a reader out', () => {
-    expect(() => decodeHeader(forged(page, fields.writerFeatures, 2n ** 63n, fields.crc.offset), PATH)).not.toThrow()
+    expect(() => decodeHeader(forged(page, fields.writerFeatures, 2n ** 63n, fields.crc.offset), 'vectors', PATH)).not.toThrow()
   })
 
   it('a size above 2^53 - 1 names the file', () => {
-    expect(errorOf(() => decodeHeader(forged(page, fields.rowCount, ABOVE_SAFE, fields.crc.offset), PATH)).path).toBe(PATH)
+    expect(errorOf(() => decodeHeader(forged(page, fields.rowCount, ABOVE_SAFE, fields.crc.offset), 'vectors', PATH)).path).toBe(PATH)
   })
 
   it('a footer of a newer version is unsupported', () => {
     const bytes = encodeFooter({ directoryOffset: 8192, directoryByteLength: 0, zoneCount: 0, indexId: INDEX_ID, directoryCrc: 0 })
-    expect(codeOf(() => decodeFooter(forged(bytes, FOOTER.fields.version, 1n, FOOTER.fields.crc.offset), PATH, 0))).toBe('ZGQ_UNSUPPORTED')
+    expect(codeOf(() => decodeFooter(forged(bytes, FOOTER.fields.version, BigInt(FORMAT_VERSION) + 1n, FOOTER.fields.crc.offset), PATH, 0))).toBe('ZGQ_UNSUPPORTED')
   })
 })

@@ -499,7 +499,7 @@ describe('a build with force, where the file system fails it', () => {
       for (const lock of left.map((name) => join(folder, name, 'lock.json')).filter(existsSync)) writeFileSync(lock, JSON.stringify({ ...JSON.parse(readFileSync(lock, 'utf8')), ...DEAD }))
       await replace(output)
       const after = readdirSync(folder).filter((name) => name !== 'index')
-      const strange = readdirSync(output).filter((name) => !/^(catalogue\.sqlite|vectors-.*\.zgq)$/.test(name))
+      const strange = readdirSync(output).filter((name) => !/^(catalogue\.sqlite|(vectors|codes)-.*\.zgq)$/.test(name))
       if (after.length > 0 || strange.length > 0 || (seed !== 1 && seed !== 2)) wrong.push({ dyingCall, died: calls[dyingCall], left, seed, after, strange })
     }
     expect(wrong).toEqual([])
@@ -514,7 +514,8 @@ describe('a reader that opens an index while it is replaced', () => {
   const answerOf = (path: string, options: OpenOptions): string => {
     const index = ZgqIndex.open(path, options)
     try {
-      return JSON.stringify(index.search(rowOf(SMALL, DIM, 0), { exact: true }))
+      const query = rowOf(SMALL, DIM, 0)
+      return JSON.stringify([index.search(query, { nprobe: 100, rerank: 1 }), index.search(query, { exact: true })])
     } finally {
       index.close()
     }
@@ -524,8 +525,8 @@ describe('a reader that opens an index while it is replaced', () => {
     await buildSmall(old)
     await buildSmall(next, { input: SMALL.map((value) => -value) })
     answers.set(answerOf(old, {}), 'old').set(answerOf(next, {}), 'new')
-    const byteLength = (path: string): number => readFileSync(join(path, 'vectors-000001-00000.zgq')).byteLength
-    if (byteLength(old) !== byteLength(next)) throw new Error('the two indexes have files of different lengths')
+    const byteLengths = (path: string): string => ['vectors', 'codes'].map((kind) => readFileSync(join(path, `${kind}-000001-00000.zgq`)).byteLength).join()
+    if (byteLengths(old) !== byteLengths(next)) throw new Error('the two indexes have files of different lengths')
   })
 
   /** Opens and searches an index; it is renamed away after one of the reader's calls, the next one put there after a later one. */

@@ -24,6 +24,7 @@ vi.mock(import('../src/kernels/load-kernel.ts'), async (importOriginal) => {
 
 const temp = useTempFolder('search')
 const METRICS: readonly Metric[] = ['l2', 'cosine', 'ip']
+const BITS = [0, 1, 2, 4]
 
 /** Runs `work` on an open index and closes it. */
 function withIndex<T>(path: string, work: (index: ZgqIndex) => T, options: Parameters<typeof ZgqIndex.open>[1] = {}): T {
@@ -35,26 +36,29 @@ function withIndex<T>(path: string, work: (index: ZgqIndex) => T, options: Param
   }
 }
 
-describe('an exact search equals brute force, ties included', () => {
+describe('an exact search, and one that reranks every row, equal brute force, ties included', () => {
   const kinds: readonly DataSetName[] = ['uniform', 'clustered', 'small integers', 'few distinct vectors']
-  const cases = METRICS.flatMap((metric) => kinds.flatMap((kind) => [1, 2, 3, 7, 16, 33, 128, 4096].map((dim, i) => ({ metric, kind, dim, seed: 100 + i }))))
+  const cases = METRICS.flatMap((metric) => kinds.flatMap((kind) => [1, 2, 3, 7, 16, 33, 128, 4096].map((dim, i) => ({ metric, kind, dim, seed: 100 + i, bits: BITS[i % 4] }))))
 
-  it.each(cases)('$metric, $kind, $dim dimensions (seed $seed)', async ({ metric, kind, dim, seed }) => {
+  it.each(cases)('$metric, $kind, $dim dimensions, $bits bits (seed $seed)', async ({ metric, kind, dim, seed, bits }) => {
     const count = dim > 1000 ? 60 : 300
     const rows = makeVectors(kind, { count, dim }, seed)
     const ids = makeIds(count, seed)
     const output = temp.fresh('exact')
-    await buildIndex({ input: rows, dim, ids, metric, output, zones: 9, seed })
+    await buildIndex({ input: rows, dim, ids, metric, output, zones: 9, bits, seed })
     const queries = makeVectors(kind, { count: 4, dim }, seed + 1)
     withIndex(output, (index) => {
       for (const query of [rowOf(queries, dim, 0), rowOf(queries, dim, 1), rowOf(queries, dim, 2), rowOf(rows, dim, 5)]) {
-        for (const k of [1, 10, count]) expectNearest(index.search(query, { k, exact: true }), { metric, rows, ids, query }, k)
+        for (const k of [1, 10, count]) {
+          expectNearest(index.search(query, { k, exact: true }), { metric, rows, ids, query }, k)
+          expectNearest(index.search(query, { k, nprobe: count, rerank: count }), { metric, rows, ids, query }, k)
+        }
       }
     })
   })
 })
 
-describe('an exact search of values at the ends of float32 equals brute force', () => {
+describe('an exact search of values at the ends of float32, and one that reranks every row, equal brute force', () => {
   const seeds = Array.from({ length: 64 }, (_, i) => 500 + i)
 
   it.each(seeds)('random case with seed %d', async (seed) => {
@@ -65,12 +69,13 @@ describe('an exact search of values at the ends of float32 equals brute force', 
     const vectors = randomVectors({ count, dim }, random, value)
     const numbers = makeIds(count, seed)
     const output = temp.fresh('extreme')
-    await buildIndex({ input: vectors, dim, ids: numbers, metric, zones, output })
+    await buildIndex({ input: vectors, dim, ids: numbers, metric, zones, bits: BITS[seed % BITS.length], output })
     const others = randomVectors({ count: 3, dim }, random, value)
     withIndex(output, (index) => {
       for (const some of [rowOf(vectors, dim, 0), rowOf(others, dim, 0), rowOf(others, dim, 1), rowOf(others, dim, 2)]) {
         const k = upTo(count)
         expectNearest(index.search(some, { k, exact: true }), { metric, rows: vectors, ids: numbers, query: some }, k)
+        expectNearest(index.search(some, { k, nprobe: count, rerank: count }), { metric, rows: vectors, ids: numbers, query: some }, k)
       }
     }, { cacheBytes: random() < 0.5 ? 0 : 100_000, mapping: random() < 0.5 ? 'mmap' : 'pread' })
   })
@@ -84,30 +89,35 @@ const rows = makeVectors('clustered', { count: COUNT, dim: DIM }, SEED)
 const ids = makeIds(COUNT, SEED)
 const queries = Array.from({ length: 12 }, (_, i) => makeVectors('clustered', { count: 1, dim: DIM }, SEED + 1 + i))
 const [query] = queries
-const paths = { l2: temp.fresh('l2'), cosine: temp.fresh('cosine'), ip: temp.fresh('ip') }
+const fresh = (): Record<Metric, string> => ({ l2: temp.fresh('l2'), cosine: temp.fresh('cosine'), ip: temp.fresh('ip') })
+/** With codes. */
+const paths = fresh()
+/** Without. */
+const plain = fresh()
+const pathsWith = (bits: number): Record<Metric, string> => (bits === 0 ? plain : paths)
 
 beforeAll(async () => {
-  for (const metric of METRICS) await buildIndex({ input: rows, dim: DIM, ids, metric, output: paths[metric], zones: ZONES })
+  for (const metric of METRICS) {
+    for (const bits of [0, 4]) await buildIndex({ input: rows, dim: DIM, ids, metric, bits, output: pathsWith(bits)[metric], zones: ZONES })
+  }
 })
 
-describe(`a search of 3,000 clustered vectors (seed ${SEED})`, () => {
+describe.each([0, 4])(`a search of 3,000 clustered vectors with codes of %d bits (seed ${SEED})`, (bits) => {
   let index: ZgqIndex
-  beforeAll(() => { index = ZgqIndex.open(paths.l2) })
+  beforeAll(() => { index = ZgqIndex.open(pathsWith(bits).l2) })
   afterAll(() => { index.close() })
 
-  it('with as many probes as zones equals an exact one', () => {
+  it('with as many probes as zones, and rows reranked as there are, equals an exact one', () => {
     const { zones } = index.info()
-    expect(index.search(query, { nprobe: zones })).toEqual(index.search(query, { exact: true }))
+    expect(index.search(query, { nprobe: zones, rerank: COUNT })).toEqual(index.search(query, { exact: true }))
   })
 
-  it('with more probes than zones equals an exact one', () => {
-    expect(index.search(query, { nprobe: 1_000_000 })).toEqual(index.search(query, { exact: true }))
+  it('with more probes than zones, and more rows reranked than there are, equals an exact one', () => {
+    expect(index.search(query, { nprobe: 1_000_000, rerank: 1_000_000 })).toEqual(index.search(query, { exact: true }))
   })
 
-  it('without an option probes the number of zones that info names', () => {
-    const { defaultNprobe, zones } = index.info()
-    expect(defaultNprobe).toBeLessThan(zones)
-    expect(index.search(query, { explain: true }).explain.zones).toHaveLength(defaultNprobe)
+  it('without an option probes the zones that a recall of .95 asks for', () => {
+    expect(index.search(query, { explain: true }).explain.zones).toEqual(index.search(query, { recall: 0.95, explain: true }).explain.zones)
   })
 
   it('finds ten hits when told nothing', () => {
@@ -148,7 +158,7 @@ describe(`a search of 3,000 clustered vectors (seed ${SEED})`, () => {
     expect(index.search(query, { explain: true }).hits).toEqual(index.search(query))
   })
 
-  it('has a recall@10 above .9 at the default number of probes', () => {
+  it('has a recall@10 above .9 when told nothing', () => {
     const shares = queries.map((some) => {
       const nearest = new Set(bruteForce({ metric: 'l2', rows, ids, query: some }).slice(0, 10).map((hit) => hit.id))
       return index.search(some).filter((hit) => nearest.has(hit.id)).length / 10
@@ -166,27 +176,27 @@ describe('hits do not depend on', () => {
     [`${i} exact`, index.search(queries[i], { exact: true, k: 100 })]
   ]))
   const inOrder = queries.map((_, i) => i)
-  const references = new Map<Metric, Searches>()
+  const references = new Map<string, Searches>()
   beforeAll(() => {
-    for (const metric of METRICS) references.set(metric, withIndex(paths[metric], (index) => searchAll(index, inOrder)))
+    for (const metric of METRICS) for (const bits of [0, 4]) references.set(`${metric} ${bits}`, withIndex(pathsWith(bits)[metric], (index) => searchAll(index, inOrder)))
   })
 
-  const options = METRICS.flatMap((metric) =>
+  const options = METRICS.flatMap((metric) => [0, 4].flatMap((bits) =>
     (['mmap', 'pread'] as const).flatMap((mapping) =>
-      (['touch', 'open', 'none'] as const).flatMap((verify) => [0, 100_000, undefined].map((cacheBytes) => ({ metric, mapping, verify, cacheBytes })))))
+      (['touch', 'open', 'none'] as const).flatMap((verify) => [0, 100_000, undefined].map((cacheBytes) => ({ metric, bits, mapping, verify, cacheBytes }))))))
 
-  it.each(options)('how the index is opened: $metric, $mapping, verify $verify, cacheBytes $cacheBytes, searches in another order', ({ metric, ...open }) => {
+  it.each(options)('how the index is opened: $metric, $bits bits, $mapping, verify $verify, cacheBytes $cacheBytes, searches in another order', ({ metric, bits, ...open }) => {
     const seed = options.findIndex((other) => other.metric === metric && other.verify === open.verify)
-    const found = withIndex(paths[metric], (index) => searchAll(index, shuffled(inOrder, randomFrom(seed))), open)
-    expect(found).toEqual(references.get(metric))
+    const found = withIndex(pathsWith(bits)[metric], (index) => searchAll(index, shuffled(inOrder, randomFrom(seed))), open)
+    expect(found).toEqual(references.get(`${metric} ${bits}`))
   })
 
-  it.each(METRICS)('whether the kernel is WebAssembly or scalar (%s)', (metric) => {
+  it.each(METRICS.flatMap((metric) => [0, 4].map((bits) => [metric, bits] as const)))('whether the kernel is WebAssembly or scalar (%s, %d bits)', (metric, bits) => {
     kernels.isScalar = true
     try {
-      const { kind, found } = withIndex(paths[metric], (index) => ({ kind: index.info().kernel, found: searchAll(index, inOrder) }))
+      const { kind, found } = withIndex(pathsWith(bits)[metric], (index) => ({ kind: index.info().kernel, found: searchAll(index, inOrder) }))
       expect(kind).toBe('scalar')
-      expect(found).toEqual(references.get(metric))
+      expect(found).toEqual(references.get(`${metric} ${bits}`))
     } finally {
       kernels.isScalar = false
     }
@@ -200,101 +210,153 @@ describe('hits do not depend on', () => {
         other.search(query, { exact: true })
         return [first, index.search(query, { nprobe: 3, k: 7 })]
       })
-      expect(found).toEqual([references.get('l2')?.['0 nprobe 3'], references.get('l2')?.['0 nprobe 3']])
+      expect(found).toEqual([references.get('l2 4')?.['0 nprobe 3'], references.get('l2 4')?.['0 nprobe 3']])
     })
   })
 })
 
-describe('explain', () => {
+describe('explain of a scan of rows', () => {
   /** Explains a search in an index just opened, and the same once more. */
   const explainOn = (path: string, open: Parameters<typeof ZgqIndex.open>[1] = {}): { first: Explain; second: Explain } => withIndex(path, (index) => {
     const search = (): Explain => index.search(query, { nprobe: 3, explain: true }).explain
     return { first: search(), second: search() }
   }, open)
   const zonesOf = (numbers: readonly number[], metric: Metric = 'l2'): CatalogueZone[] => {
-    const { zones } = readCatalogue(paths[metric])
+    const { zones } = readCatalogue(plain[metric])
     return numbers.map((number) => zones[number])
   }
   const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0)
 
   it('names as many different zones as were probed', () => {
-    expect(new Set(explainOn(paths.l2).first.zones).size).toBe(3)
+    expect(new Set(explainOn(plain.l2).first.zones).size).toBe(3)
   })
 
   it('names the zones nearest first', () => {
-    const distances = zonesOf(explainOn(paths.l2).first.zones).map((zone) => squaredDistance(query, zone.centroid))
+    const distances = zonesOf(explainOn(plain.l2).first.zones).map((zone) => squaredDistance(query, zone.centroid))
     expect(distances).toEqual([...distances].sort((a, b) => a - b))
   })
 
   it('names the zones whose centroids are nearest', () => {
-    const { zones } = readCatalogue(paths.l2)
+    const { zones } = readCatalogue(plain.l2)
     const nearest = zones.map((zone) => ({ zone: zone.zone, distance: squaredDistance(query, zone.centroid) })).sort((a, b) => a.distance - b.distance)
-    expect(explainOn(paths.l2).first.zones).toEqual(nearest.slice(0, 3).map(({ zone }) => zone))
+    expect(explainOn(plain.l2).first.zones).toEqual(nearest.slice(0, 3).map(({ zone }) => zone))
   })
 
   it('names the zones that all hits lie in', () => {
-    withIndex(paths.l2, (index) => {
+    withIndex(plain.l2, (index) => {
       const { hits, explain } = index.search(query, { nprobe: 2, k: COUNT, explain: true })
       expect(hits).toHaveLength(sum(zonesOf(explain.zones).map((zone) => zone.rowCount)))
     })
   })
 
   it('counts as scanned the rows of the zones', () => {
-    const { first } = explainOn(paths.l2)
+    const { first } = explainOn(plain.l2)
     expect(first.vectorsScanned).toBe(sum(zonesOf(first.zones).map((zone) => zone.rowCount)))
   })
 
   it.each(METRICS)('counts the bytes of the segments and columns of the zones (%s)', (metric) => {
-    const { first } = explainOn(paths[metric])
+    const { first } = explainOn(plain[metric])
     expect(first.bytes).toBe(sum(zonesOf(first.zones, metric).map((zone) => zone.rowCount * DIM * 4 + zone.columnsByteLength)))
   })
 
   it('counts the pages of the segments and columns of the zones', () => {
-    const { first } = explainOn(paths.l2)
+    const { first } = explainOn(plain.l2)
     const pages = zonesOf(first.zones).map((zone) => Math.ceil((zone.rowCount * DIM * 4) / 4096) + Math.ceil(zone.columnsByteLength / 4096))
     expect(first.pages).toBe(sum(pages))
   })
 
   it('reports one round of input for a search of zones not seen before', () => {
-    const { first } = explainOn(paths.l2)
+    const { first } = explainOn(plain.l2)
     expect(first.ioRounds).toBe(1)
     expect(first.bytesRead).toBeGreaterThanOrEqual(first.bytes - first.pages * 4096)
   })
 
   it('reports no input for a search that is repeated', () => {
-    const { second } = explainOn(paths.l2)
+    const { second } = explainOn(plain.l2)
     expect({ bytesRead: second.bytesRead, ioRounds: second.ioRounds, pagesVerified: second.pagesVerified }).toEqual({ bytesRead: 0, ioRounds: 0, pagesVerified: 0 })
   })
 
   it('reports input for a search that is repeated without a cache', () => {
-    const { second } = explainOn(paths.l2, { cacheBytes: 0 })
+    const { second } = explainOn(plain.l2, { cacheBytes: 0 })
     expect(second.bytesRead).toBeGreaterThan(0)
     expect(second.ioRounds).toBe(1)
   })
 
   it('counts every page of the segments as verified, once', () => {
-    const { first, second } = explainOn(paths.l2, { cacheBytes: 0 })
+    const { first, second } = explainOn(plain.l2, { cacheBytes: 0 })
     const pages = sum(zonesOf(first.zones).map((zone) => Math.ceil((zone.rowCount * DIM * 4) / 4096)))
     expect([first.pagesVerified, second.pagesVerified]).toEqual([pages, 0])
   })
 
   it.each(['open', 'none'] as const)('counts no page as verified by a search with verify: %s', (verify) => {
-    expect(explainOn(paths.l2, { verify }).first.pagesVerified).toBe(0)
+    expect(explainOn(plain.l2, { verify }).first.pagesVerified).toBe(0)
   })
 
   it('counts rows confirmed in double precision: at least the hits, at most all scanned', () => {
-    const { first } = explainOn(paths.l2)
+    const { first } = explainOn(plain.l2)
     expect(first.rowsConfirmed).toBeGreaterThanOrEqual(10)
     expect(first.rowsConfirmed).toBeLessThanOrEqual(first.vectorsScanned)
   })
 
   it('counts no reranked rows in an index without codes', () => {
-    expect(explainOn(paths.l2).first.rowsReranked).toBe(0)
+    expect(explainOn(plain.l2).first.rowsReranked).toBe(0)
   })
 
   it('times every stage with a number that is not negative', () => {
-    const { probeMicros, scanMicros, rerankMicros } = explainOn(paths.l2).first
+    const { probeMicros, scanMicros, rerankMicros } = explainOn(plain.l2).first
     for (const micros of [probeMicros, scanMicros, rerankMicros]) expect(micros).toBeGreaterThanOrEqual(0)
+  })
+})
+
+describe('explain of a scan of codes', () => {
+  const explainOn = (open: Parameters<typeof ZgqIndex.open>[1] = {}, options: object = {}): { first: Explain; second: Explain; zones: CatalogueZone[] } => withIndex(paths.l2, (index) => {
+    // Where rows cost less than codes, codes are scanned only for candidates that were asked for.
+    const search = (): Explain => index.search(query, { nprobe: 3, rerank: 1, ...options, explain: true }).explain
+    const first = search()
+    const { zones } = readCatalogue(paths.l2)
+    return { first, second: search(), zones: first.zones.map((zone) => zones[zone]) }
+  }, open)
+  const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0)
+  const ROW_BYTES = DIM * 4
+
+  it('names the zones that a scan of rows probes, and counts their rows as scanned', () => {
+    const { first, zones } = explainOn()
+    expect(first.zones).toEqual(withIndex(plain.l2, (index) => index.search(query, { nprobe: 3, explain: true }).explain.zones))
+    expect(first.vectorsScanned).toBe(sum(zones.map((zone) => zone.rowCount)))
+  })
+
+  it('counts the bytes of the codes of the zones and of the rows that were reranked', () => {
+    const { first, zones } = explainOn()
+    expect(first.bytes).toBe(sum(zones.map((zone) => zone.codesByteLength)) + first.rowsReranked * ROW_BYTES)
+  })
+
+  it('counts as reranked at least the hits, and few of the rows', () => {
+    const { first } = explainOn({}, { nprobe: 20 })
+    expect(first.rowsReranked).toBeGreaterThanOrEqual(10)
+    expect(first.rowsReranked).toBeLessThan(first.vectorsScanned / 4)
+  })
+
+  it.each([40, 100])('counts as reranked at least the %d rows that were asked for', (rerank) => {
+    expect(explainOn({}, { rerank, nprobe: 20 }).first.rowsReranked).toBeGreaterThanOrEqual(rerank)
+  })
+
+  it('reports two rounds of input for zones not seen before: codes, then rows', () => {
+    expect(explainOn().first.ioRounds).toBe(2)
+  })
+
+  it('reports no round of input for a search that is repeated, and reads the rows that it reranks', () => {
+    const { second } = explainOn()
+    expect([second.ioRounds, second.pagesVerified, second.bytesRead]).toEqual([0, 0, second.rowsReranked * ROW_BYTES])
+  })
+
+  it('counts pages of rows as verified, once', () => {
+    const { first, second } = explainOn({ cacheBytes: 0 })
+    expect(first.pagesVerified).toBeGreaterThan(0)
+    expect(second.pagesVerified).toBe(0)
+  })
+
+  it.each(['open', 'none'] as const)('counts no page as verified by a search with verify: %s', (verify) => {
+    expect(explainOn({ verify }).first.pagesVerified).toBe(0)
   })
 })
 
@@ -334,7 +396,7 @@ describe('info', () => {
   it('describes the index and how it was opened', () => {
     const info = withIndex(paths.cosine, (index) => index.info(), { mapping: 'pread', cacheBytes: 1000, verify: 'open' })
     expect(info).toMatchObject({
-      path: paths.cosine, formatVersion: 0, count: COUNT, dim: DIM, metric: 'cosine', generation: 1, bits: 0, calibration: null,
+      path: paths.cosine, formatVersion: 1, count: COUNT, dim: DIM, metric: 'cosine', generation: 1, bits: 4, calibration: { source: 'base' },
       reader: { kind: 'pread' }, kernel: 'wasm', cacheBytes: 1000, verify: 'open', build: { seed: 1, zones: ZONES }
     })
   })
@@ -373,8 +435,8 @@ describe('an argument that is wrong', () => {
     expect(bad(options)).toThrow(RangeError)
   })
 
-  it('throws ZGQ_UNSUPPORTED: recall, which this version does not have', () => {
-    expect(codeOf(bad({ recall: 0.9 }))).toBe('ZGQ_UNSUPPORTED')
+  it.each([0, 1, -0.5, 1.5, NaN])('throws RangeError: a recall of %d', (recall) => {
+    expect(bad({ recall })).toThrow(RangeError)
   })
 
   it.each([['null', null], ['text', 'k'], ['a number', 5]])('throws TypeError: options that are %s', (_, options) => {

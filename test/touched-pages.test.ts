@@ -32,22 +32,25 @@ interface Built {
   readonly path: string
   readonly snapshot: Snapshot
   readonly dataFile: string
+  /** Undefined without codes. */
+  readonly codesFile: string | undefined
 }
 
-async function build(metric: 'l2' | 'cosine'): Promise<Built> {
+async function build(metric: 'l2' | 'cosine', bits: number): Promise<Built> {
   const path = temp.fresh(metric)
-  await buildIndex({ input: makeVectors('clustered', { count: COUNT, dim: DIM }, SEED), dim: DIM, metric, zones: 100, output: path })
+  await buildIndex({ input: makeVectors('clustered', { count: COUNT, dim: DIM }, SEED), dim: DIM, metric, bits, zones: 100, output: path })
   const snapshot = readCatalogue(path)
-  return { path, snapshot, dataFile: join(path, snapshot.files[0].name) }
+  const [dataFile, codesFile] = snapshot.files.map((file) => join(path, file.name))
+  return { path, snapshot, dataFile, codesFile }
 }
 
 const built = new Map<string, Built>()
 beforeAll(async () => {
-  for (const metric of ['l2', 'cosine'] as const) built.set(metric, await build(metric))
+  for (const metric of ['l2', 'cosine'] as const) for (const bits of [0, 4]) built.set(`${metric} ${bits}`, await build(metric, bits))
 })
 
-function indexWith(metric: string): Built {
-  const index = built.get(metric)
+function indexWith(metric: string, bits = 0): Built {
+  const index = built.get(`${metric} ${bits}`)
   if (index === undefined) throw new Error(`nothing was built for ${metric}`)
   return index
 }
@@ -62,10 +65,10 @@ function pagesOf(zones: readonly CatalogueZone[]): number[] {
 }
 
 /** Searches an index just opened; returns what explain says. */
-function explainIn(path: string, options: OpenOptions, searches: readonly Float32Array[]): Explain[] {
+function explainIn(path: string, options: OpenOptions, searches: readonly Float32Array[], rerank = 0): Explain[] {
   const index = ZgqIndex.open(path, options)
   try {
-    return searches.map((query) => index.search(query, { nprobe: NPROBE, explain: true }).explain)
+    return searches.map((query) => index.search(query, { nprobe: NPROBE, rerank, explain: true }).explain)
   } finally {
     index.close()
   }
@@ -101,6 +104,41 @@ describe.runIf(process.platform === 'linux').each([['l2', 'touch'], ['cosine', '
     evict(dataFile)
     explainIn(path, { verify }, [queries[0]])
     expect(residentPages(dataFile).length * PAGE_BYTES).toBeLessThan(snapshot.files[0].byteLength / 10)
+  })
+})
+
+describe.runIf(process.platform === 'linux').each([['l2', 'touch'], ['cosine', 'touch'], ['l2', 'none']] as const)(`a search of codes that are not in memory (%s, verify: %s, seed ${SEED})`, (metric, verify) => {
+  const evicted = (): Built & { codesFile: string } => {
+    const index = indexWith(metric, 4)
+    if (index.codesFile === undefined) throw new Error('the index has no codes')
+    evict(index.dataFile)
+    evict(index.codesFile)
+    return { ...index, codesFile: index.codesFile }
+  }
+  const codesPages = (zones: readonly CatalogueZone[]): number[] =>
+    zones.flatMap(({ codesOffset, codesByteLength }) => Array.from({ length: Math.ceil(codesByteLength / PAGE_BYTES) }, (_, i) => codesOffset / PAGE_BYTES + i)).sort((a, b) => a - b)
+
+  it('reads the header pages and nothing else when the index is opened', () => {
+    const { path, dataFile, codesFile } = evicted()
+    explainIn(path, { verify }, [])
+    expect([residentPages(dataFile), residentPages(codesFile)]).toEqual([[0], [0]])
+  })
+
+  it('reads the codes of the zones that it selects, and of their rows only the pages of those that it reranks', () => {
+    const { path, snapshot, dataFile, codesFile } = evicted()
+    const [explain] = explainIn(path, { verify }, [queries[0]], 1)
+    const zones = explain.zones.map((zone) => snapshot.zones[zone])
+    expect(residentPages(codesFile)).toEqual([0, ...codesPages(zones)])
+    const rows = residentPages(dataFile).slice(1)
+    const segments = new Set(zones.flatMap((zone) => Array.from({ length: Math.ceil((zone.rowCount * DIM * 4) / PAGE_BYTES) }, (_, i) => zone.segmentOffset / PAGE_BYTES + i)))
+    expect(rows.filter((page) => !segments.has(page))).toEqual([])
+    expect(rows.length).toBeGreaterThan(0)
+    expect(rows.length).toBeLessThanOrEqual(explain.rowsReranked * 2)
+  })
+
+  it('reads fewer bytes than a search of rows', () => {
+    const [[coded], [plain]] = [4, 0].map((bits) => explainIn(indexWith(metric, bits).path, { verify }, [queries[0]], 1))
+    expect(coded.bytes).toBeLessThan(plain.bytes / 2)
   })
 })
 

@@ -13,7 +13,7 @@ afterAll(() => { rmSync(folder, { recursive: true }) })
 
 it('writes the bytes that the worked example of the spec shows', async () => {
   const output = join(folder, 'example.zgq')
-  await buildIndex({ input: Float32Array.of(1, 2, 3, 4), dim: 2, ids: [7, 9], zones: 1, seed: 1, output })
+  await buildIndex({ input: Float32Array.of(1, 2, 3, 4), dim: 2, ids: [7, 9], zones: 1, bits: 0, seed: 1, output })
   const bytes = readFileSync(join(output, 'vectors-000001-00000.zgq'))
   const spec = readFileSync(new URL('../format-spec/README.md', import.meta.url), 'utf8')
   const shown = Array.from(spec.matchAll(/^([0-9a-f]{8}) {2}((?:[0-9a-f]{2} ){15}[0-9a-f]{2})$/gm), ([, offset, hex]) => ({ offset: parseInt(offset, 16), hex }))

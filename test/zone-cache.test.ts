@@ -3,6 +3,7 @@
 import { describe, expect, it } from 'vitest'
 
 import type { KernelMemory } from '../src/kernels/kernel-memory.ts'
+import { CONFIDENCE } from '../src/search/confidence.ts'
 import { search } from '../src/search/search.ts'
 import { Workspace } from '../src/search/workspace.ts'
 import { ZoneCache } from '../src/storage/zone-cache.ts'
@@ -149,8 +150,8 @@ describe('a cache of zones', () => {
 /** Hits of an exact search for every last row of a zone, twice over: cold, then warm. */
 function searchLastRows({ index, memory, cache }: Cached, k: number): unknown[] {
   const { zones } = index.snapshot
-  const context = { workspace: new Workspace(index.snapshot, memory), cache, files: index.files }
-  return [1, 2].map(() => lastRows(index).map((query) => search(context, query, { k, nprobe: zones.length, explain: false }).hits))
+  const context = { workspace: new Workspace(index.snapshot, memory), cache, files: index.files, codes: undefined }
+  return [1, 2].map(() => lastRows(index).map((query) => search(context, query, { k, probe: { nprobe: zones.length }, explain: false, isExact: false, rerank: 0, confidence: CONFIDENCE }).hits))
 }
 
 function expectedHits(index: MemoryIndex, k: number): unknown[] {

@@ -7,8 +7,8 @@ import { setImmediate } from 'node:timers/promises'
 import { ZgqError } from '../errors.ts'
 import type { CatalogueZone } from '../format/catalogue.ts'
 import { decodeIds } from '../format/columns.ts'
-import { decodeDirectory, decodeFooter, directoryRecordBytes, FOOTER } from '../format/directory.ts'
-import { bytesEqual, CATALOGUE_NAME, checksum } from '../format/layout.ts'
+import { decodeDirectory, decodeFooter, directoryRecordBytes, encodeDirectory, FOOTER } from '../format/directory.ts'
+import { alignUp, bytesEqual, CATALOGUE_NAME, checksum, PAGE_BYTES } from '../format/layout.ts'
 import { checkDatabase, readCatalogue, type Snapshot } from '../storage/catalogue-reader.ts'
 import { checkHeaders, findDataFiles } from '../storage/data-files.ts'
 import { openReaders, type Readers } from '../storage/open-readers.ts'
@@ -46,7 +46,10 @@ export async function checkIndex(path: string, options: CheckOptions = {}): Prom
   const readers = openReaders(snapshot.folder, files, 'pread')
   try {
     checkHeaders(snapshot, files, readers.fresh)
-    files.forEach((file, number) => { checkDirectory({ file, number }, snapshot, readers) })
+    files.forEach((file, number) => {
+      if (snapshot.files[number].kind === 'vectors') checkDirectory({ file, number }, snapshot, readers)
+      else checkCodesExtents({ file, number }, snapshot)
+    })
     const zoneFiles = new ZoneFiles(snapshot, readers, { verify: 'touch', paths: files.map((file) => file.path) })
     await checkZones(snapshot, zoneFiles, options)
     const bytesChecked = files.reduce((sum, file) => sum + file.byteLength, snapshot.catalogueBytes)
@@ -103,15 +106,21 @@ function checkDirectory(found: { file: DataFile; number: number }, snapshot: Sna
   readers.fresh.read(number, footer.directoryOffset, directory)
   if (checksum(directory) !== footer.directoryCrc) throw damage(`the directory has CRC ${checksum(directory)}, expected ${footer.directoryCrc}`, footer.directoryOffset)
   decodeDirectory(directory, meta.dim, file.path).forEach((record, i) => {
-    const { file: _file, centroid, ...expected } = zones[i]
-    const { centroid: found, ...entry } = record
-    const isSame = JSON.stringify(sorted(entry)) === JSON.stringify(sorted(expected)) && found.every((value, j) => value === centroid[j])
-    if (!isSame) throw damage(`the directory and the catalogue differ about zone ${expected.zone}`, footer.directoryOffset + i * directoryRecordBytes(meta.dim))
+    const isSame = bytesEqual(encodeDirectory([record], meta.dim), encodeDirectory([zones[i]], meta.dim))
+    if (!isSame) throw damage(`the directory and the catalogue differ about zone ${zones[i].zone}`, footer.directoryOffset + i * directoryRecordBytes(meta.dim))
   })
 }
 
-function sorted(record: object): [string, unknown][] {
-  return Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1))
+/** Expects one extent after the other from the first page behind the header to the end of a codes file, in the order of the zones. */
+function checkCodesExtents(found: { file: DataFile; number: number }, snapshot: Snapshot): void {
+  const { file, number } = found
+  const damage = (what: string, offset: number): ZgqError => new ZgqError('ZGQ_CORRUPT', what, { path: file.path, offset })
+  let end = PAGE_BYTES
+  for (const zone of snapshot.zones.filter((other) => other.codesFile === number)) {
+    if (zone.codesOffset !== end) throw damage(`the codes of zone ${zone.zone} start at byte ${zone.codesOffset}, expected ${end}`, zone.codesOffset)
+    end += alignUp(zone.codesByteLength, PAGE_BYTES)
+  }
+  if (end !== file.byteLength) throw damage(`the file has ${file.byteLength} bytes, its codes end at ${end}`, end)
 }
 
 function findLeftovers(path: string, snapshot: Snapshot): string[] {

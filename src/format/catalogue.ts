@@ -7,7 +7,8 @@ import { ZgqError } from '../errors.ts'
 import type { Metric } from '../types.ts'
 import type { ZoneRecord } from './directory.ts'
 import { CODE_BITS, codeWidth } from './codes.ts'
-import { checksum, ELEMENT_BYTES, FORMAT_VERSION, KNOWN_READER_FEATURES, MAX_DIM, METRIC_CODES, type FileKind } from './layout.ts'
+import { checksum, ELEMENT_BYTES, KNOWN_READER_FEATURES, MAX_DIM, METRIC_CODES, type FileKind } from './layout.ts'
+import { expectVersion } from './version.ts'
 
 /** "ZGQ1" */
 export const APPLICATION_ID = 0x5a475131
@@ -117,7 +118,9 @@ export function decodeQuantizer(value: unknown, dim: number, path: string): Quan
   const roundBytes = codeWidth(dim) / 8
   if (!(signs instanceof Uint8Array) || signs.byteLength === 0 || signs.byteLength % roundBytes !== 0) throw damage(`signs are not a multiple of ${roundBytes} bytes`)
   if (!(mean instanceof Uint8Array) || mean.byteLength !== dim * ELEMENT_BYTES) throw damage(`mean is not ${dim * ELEMENT_BYTES} bytes`)
-  return { signs: Uint8Array.from(signs), mean: new Float32Array(Uint8Array.from(mean).buffer) }
+  const values = new Float32Array(Uint8Array.from(mean).buffer)
+  if (!values.every(Number.isFinite)) throw damage('mean is not finite')
+  return { signs: Uint8Array.from(signs), mean: values }
 }
 
 /** A value of a row, with the SQL type that its column declares. */
@@ -305,7 +308,7 @@ export function decodeIndexMeta(value: unknown, path: string): IndexMeta {
     throw new ZgqError('ZGQ_UNSUPPORTED', `this index needs another version of zgq: ${what}`, { path })
   }
   const version = count('version')
-  if (version !== FORMAT_VERSION) refuse(`format version ${version}, known is ${FORMAT_VERSION}`)
+  expectVersion(version, { path })
   if (count('readerFeatures') !== KNOWN_READER_FEATURES) refuse(`reader features ${count('readerFeatures')}`)
   if (map.get('elementType') !== 'float32') refuse(`element type ${String(map.get('elementType'))}`)
   const bits = count('bits')

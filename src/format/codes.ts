@@ -26,6 +26,23 @@ export function signsByteLength(rowCount: number, dim: number): number {
   return Math.ceil(rowCount / BLOCK_ROWS) * blockBytes(dim)
 }
 
+/** Tells whether the rows that fill up the last block are as they must be, so that no scan takes them for rows: `add` infinite, all else 0. */
+export function isFilledUp(signs: Uint8Array, rowCount: number, dim: number): boolean {
+  const used = rowCount % BLOCK_ROWS
+  if (used === 0) return true
+  const planeBytes = codeWidth(dim) * 4
+  const block = signs.subarray(signs.byteLength - blockBytes(dim))
+  const factors = new DataView(block.buffer, block.byteOffset + planeBytes)
+  for (let row = used; row < BLOCK_ROWS; row++) {
+    if (factors.getFloat32(row * 4, true) !== Infinity || factors.getFloat32((BLOCK_ROWS + row) * 4, true) !== 0) return false
+  }
+  for (let i = 0; i < planeBytes; i++) {
+    const row = i & 15
+    if ((row >= used && (block[i] & 15) !== 0) || (row + 16 >= used && block[i] >> 4 !== 0)) return false
+  }
+  return true
+}
+
 /** Bytes of a refined row of `bits` bits a dimension. */
 export function refinedRowBytes(dim: number, bits: number): number {
   return REFINED_FACTOR_BYTES + (codeWidth(dim) * bits) / 8

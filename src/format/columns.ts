@@ -37,6 +37,10 @@ export const COLUMN_KINDS = {
   payload: 20
 } as const
 
+/** Kinds that extents of vectors files and of codes files may have. */
+const VECTORS_KINDS: readonly number[] = [COLUMN_KINDS.ids, COLUMN_KINDS.inverseNorms, COLUMN_KINDS.pageCrcs]
+const CODES_KINDS: readonly number[] = [COLUMN_KINDS.ids, COLUMN_KINDS.pageCrcs, COLUMN_KINDS.signs, COLUMN_KINDS.refinedCodes]
+
 /** A column to be written. */
 export interface Column {
   readonly kind: number
@@ -130,15 +134,16 @@ function decodeEntries(bytes: Uint8Array, expected: ColumnsExpectation): Map<num
   if (!bytesEqual(header.magic, COLUMNS_MAGIC)) throw damage(expected, 0, 'columns header has a wrong magic')
   if (header.segment !== expected.segment) throw damage(expected, 8, `columns of segment ${header.segment}, expected ${expected.segment}`)
   if (header.rowCount !== expected.rowCount) throw damage(expected, 16, `columns for ${header.rowCount} rows, expected ${expected.rowCount}`)
+  const knownKinds = expected.bits > 0 ? CODES_KINDS : VECTORS_KINDS
   const places = new Map<number, ColumnPlace>()
   let lastKind = 0
   for (let i = 0; i < columnCount; i++) {
     const entry = COLUMN_ENTRY.decode(bytes, COLUMNS_HEADER.byteLength + COLUMN_ENTRY.byteLength * i, expected.path)
     if (entry.offset < tableBytes || entry.offset + entry.byteLength > bytes.byteLength) throw damage(expected, entry.offset, `column of kind ${entry.kind} leaves its extent`)
+    if (entry.offset % COLUMN_ALIGNMENT !== 0) throw damage(expected, entry.offset, `column of kind ${entry.kind} does not start on a multiple of ${COLUMN_ALIGNMENT} bytes`)
     if (entry.kind <= lastKind) throw damage(expected, entry.offset, `column of kind ${entry.kind} stands after kind ${lastKind}`)
     lastKind = entry.kind
-    const isKnown = entry.kind >= COLUMN_KINDS.ids && entry.kind <= (expected.bits > 0 ? COLUMN_KINDS.refinedCodes : COLUMN_KINDS.pageCrcs)
-    if (!isKnown && (entry.flags & REQUIRED) !== 0) {
+    if (!knownKinds.includes(entry.kind) && (entry.flags & REQUIRED) !== 0) {
       throw new ZgqError('ZGQ_UNSUPPORTED', `segment ${expected.segment} needs a column of kind ${entry.kind}, which this version does not know`, { path: expected.path })
     }
     places.set(entry.kind, { offset: entry.offset, byteLength: entry.byteLength, crc: entry.crc })

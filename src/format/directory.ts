@@ -4,6 +4,7 @@ import { ZgqError } from '../errors.ts'
 import { VECTORS_MAGIC } from './header.ts'
 import { alignUp, bytesEqual, checksum, ELEMENT_BYTES, FORMAT_VERSION } from './layout.ts'
 import { struct, type RecordOf } from './struct.ts'
+import { expectVersion } from './version.ts'
 
 export const DIRECTORY_ENTRY = struct(80, {
   zone: { offset: 0, type: 'u64' },
@@ -87,10 +88,6 @@ export function decodeFooter(bytes: Uint8Array, path: string, offset: number): F
   if (computed !== stored || !bytesEqual(bytes.subarray(fields.magic.offset, fields.version.offset), VECTORS_MAGIC)) {
     throw new ZgqError('ZGQ_CORRUPT', `the footer is damaged: CRC ${stored}, its bytes give ${computed}`, { path, offset })
   }
-  const version = view.getUint32(fields.version.offset, true)
-  if (version > FORMAT_VERSION) {
-    throw new ZgqError('ZGQ_UNSUPPORTED', `this file needs a newer version of zgq: format version ${version}, known up to ${FORMAT_VERSION}`, { path, offset })
-  }
-  const footer = FOOTER.decode(bytes, 0, path)
-  return footer
+  expectVersion(view.getUint32(fields.version.offset, true), { path, offset })
+  return FOOTER.decode(bytes, 0, path)
 }

@@ -4,6 +4,7 @@ import { ZgqError } from '../errors.ts'
 import type { Metric } from '../types.ts'
 import { checksum, bytesEqual, ELEMENT_BYTES, FORMAT_VERSION, KNOWN_READER_FEATURES, METRIC_CODES, PAGE_BYTES, type FileKind } from './layout.ts'
 import { struct, type RecordOf } from './struct.ts'
+import { expectVersion } from './version.ts'
 
 export const HEADER = struct(PAGE_BYTES, {
   magic: { offset: 0, type: 'bytes8' },
@@ -83,7 +84,7 @@ export function decodeHeader(page: Uint8Array, kind: FileKind, path: string): He
   }
   // Before anything else is decoded: a newer version may give the other fields another meaning.
   const version = new DataView(page.buffer, page.byteOffset).getUint32(HEADER.fields.version.offset, true)
-  if (version !== FORMAT_VERSION) refuse(`format version ${version}, known is ${FORMAT_VERSION}`)
+  expectVersion(version, { path })
   const header = HEADER.decode(page, 0, path)
   if (header.readerFeatures !== KNOWN_READER_FEATURES) refuse(`reader features ${header.readerFeatures}`)
   if (header.elementType !== ELEMENT_TYPE_FLOAT32) refuse(`element type ${header.elementType}, known is 1 (float32, ${ELEMENT_BYTES} bytes)`)

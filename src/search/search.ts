@@ -10,6 +10,7 @@ import type { ZoneFiles } from '../storage/zone-files.ts'
 import type { Explain, Hit } from '../types.ts'
 import type { CentroidCodes } from './centroid-codes.ts'
 import type { CodeWorkspace } from './code-workspace.ts'
+import { hasEstimates } from './estimate-range.ts'
 import { probe } from './probe.ts'
 import { Prefetcher } from './prefetcher.ts'
 import type { SearchRequest } from './request.ts'
@@ -48,12 +49,13 @@ interface Scanned {
 
 /** Searches with a checked query and request; explains only where that was asked for. */
 export function search(context: SearchContext, query: Float32Array, request: SearchRequest): { hits: Hit[]; explain: Explain | undefined } {
-  const { workspace, files, codes } = context
+  const { workspace, files } = context
   const startedAt = nowMicros()
   files.resetCounters()
   // Nobody asked for hits: there is nothing to probe, and a heap holds at least one.
   const wantsHits = request.k > 0
   workspace.setQuery(query)
+  const codes = hasEstimates(workspace) ? context.codes : undefined
   if (wantsHits) workspace.startHits(request.k)
   if (codes?.centroids !== undefined) setQueryCodes({ ...context, codes }, request)
   const zones = wantsHits ? probe(workspace, request.probe, codes?.centroids && { centroids: codes.centroids, workspace: codes.workspace }) : []

@@ -27,10 +27,10 @@ export class Workspace {
     const { dim, metric } = snapshot.meta
     const zoneCount = snapshot.zones.length
     this.memory = memory
-    this.maxNorm = snapshot.zones.reduce((most, zone) => Math.max(most, zone.maxNorm), 0)
     this.zones = snapshot.zones
     this.metric = metric
     this.dim = dim
+    this.maxNorm = snapshot.zones.reduce((most, zone) => Math.max(most, zone.maxNorm), 0)
     this.centroids = memory.allocate(zoneCount * dim * ELEMENT_BYTES)
     this.probeQuery = memory.allocate(dim * ELEMENT_BYTES)
     this.zoneDistances = memory.allocate(zoneCount * ELEMENT_BYTES)

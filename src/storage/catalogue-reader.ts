@@ -12,7 +12,8 @@ import {
 } from '../format/catalogue.ts'
 import type { Calibration } from '../types.ts'
 import { decodeCalibration } from '../format/calibration.ts'
-import { bytesEqual, CATALOGUE_NAME, ELEMENT_BYTES, FORMAT_VERSION, PAGE_BYTES, type Extent } from '../format/layout.ts'
+import { bytesEqual, CATALOGUE_NAME, ELEMENT_BYTES, PAGE_BYTES, type Extent } from '../format/layout.ts'
+import { expectVersion } from '../format/version.ts'
 import { readLock } from './build-lock.ts'
 import { loadSqlite } from './native-modules.ts'
 
@@ -149,9 +150,7 @@ function readTables(database: BetterSqlite3.Database, path: string): Omit<Snapsh
     throw new ZgqError('ZGQ_NOT_AN_INDEX', `this SQLite database is not a catalogue: its application_id is ${String(applicationId)}, expected ${APPLICATION_ID}`, { path })
   }
   const version = database.pragma('user_version', { simple: true })
-  if (typeof version !== 'number' || version !== FORMAT_VERSION) {
-    throw new ZgqError('ZGQ_UNSUPPORTED', `this index needs another version of zgq: format version ${String(version)}, known is ${FORMAT_VERSION}`, { path })
-  }
+  expectVersion(Number(version), { path })
   const journalMode = database.pragma('journal_mode', { simple: true })
   if (journalMode !== 'delete') throw new ZgqError('ZGQ_CORRUPT', `the catalogue is in journal mode ${String(journalMode)}, expected delete`, { path })
   const values = new Map<string, unknown>()

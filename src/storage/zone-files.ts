@@ -3,8 +3,9 @@
 
 import { ZgqError } from '../errors.ts'
 import type { CatalogueZone } from '../format/catalogue.ts'
-import { COLUMN_ALIGNMENT, columnsTableBytes, decodeColumns, verifyColumn, type ColumnsExpectation, type ColumnsLayout } from '../format/columns.ts'
-import { alignUp, checksum, ELEMENT_BYTES, PAGE_BYTES, pageCount } from '../format/layout.ts'
+import { isFilledUp } from '../format/codes.ts'
+import { decodeColumns, verifyColumn, type ColumnsExpectation, type ColumnsLayout } from '../format/columns.ts'
+import { bytesEqual, checksum, ELEMENT_BYTES, PAGE_BYTES, pageCount } from '../format/layout.ts'
 import type { Verify } from '../types.ts'
 import type { Snapshot } from './catalogue-reader.ts'
 import type { Readers } from './open-readers.ts'
@@ -67,8 +68,8 @@ export class ZoneFiles {
   readonly #page = new Uint8Array(PAGE_BYTES)
   readonly #crc = new Uint8Array(4)
   readonly #crcView = new DataView(this.#crc.buffer)
-  /** 1 for each zone whose codes were verified. */
-  readonly #hasCodes: Uint8Array
+  /** Offset of the ids in the codes extent of each zone; 0 = the codes have not been verified. */
+  readonly #codesIds: Uint32Array
   /** Where the verified page CRCs of a zone are: beside its vectors or beside its codes. */
   readonly #pageCrcs = new Map<number, { readonly file: number; readonly offset: number }>()
 
@@ -85,7 +86,7 @@ export class ZoneFiles {
     }
     this.#verifiedPages = new Uint32Array(Math.ceil(pages / 32))
     this.#columnPlaces = new Uint32Array(snapshot.zones.length * PLACES)
-    this.#hasCodes = new Uint8Array(snapshot.zones.length)
+    this.#codesIds = new Uint32Array(snapshot.zones.length)
   }
 
   segmentBytes(zone: CatalogueZone): number {
@@ -135,13 +136,29 @@ export class ZoneFiles {
     this.#readSegment(zone, firstRow * this.#snapshot.meta.dim * ELEMENT_BYTES, target.rows)
   }
 
-  /** Verifies all of a zone without keeping anything. */
+  /** Verifies all of a zone, codes included, without keeping anything. */
   verifyZone(zone: CatalogueZone): void {
     this.#expectColumns(zone)
     const piece = new Uint8Array(Math.min(VERIFY_BYTES, this.segmentBytes(zone)))
     for (let offset = 0; offset < this.segmentBytes(zone); offset += piece.byteLength) {
       this.#readSegment(zone, offset, piece.subarray(0, Math.min(piece.byteLength, this.segmentBytes(zone) - offset)))
     }
+    if (this.#snapshot.meta.bits > 0) this.#verifyCodes(zone)
+  }
+
+  /** Verifies the codes of a zone whose columns were verified: what both have must be the same, and rows that fill up the last block must stay out. */
+  #verifyCodes(zone: CatalogueZone): void {
+    const damage = (what: string, offset: number): ZgqError =>
+      new ZgqError('ZGQ_CORRUPT', `the codes of zone ${zone.zone} ${what}`, { path: this.#paths[zone.codesFile], offset: zone.codesOffset + offset })
+    const extent = new Uint8Array(zone.codesByteLength)
+    const { ids, pageCrcs, signs } = this.readCodes(zone, extent)
+    for (const { name, column, place } of [{ name: 'ids', column: IDS, place: ids }, { name: 'page CRCs', column: PAGE_CRCS, place: pageCrcs }]) {
+      const besideRows = new Uint8Array(place.byteLength)
+      this.#readSettled(zone, zone.columnsOffset + this.#columnPlaces[zone.zone * PLACES + column], besideRows)
+      const repeated = extent.subarray(place.offset, place.offset + place.byteLength)
+      if (!bytesEqual(repeated, besideRows)) throw damage(`have other ${name} than its rows`, place.offset)
+    }
+    if (signs !== undefined && !isFilledUp(extent.subarray(signs.offset, signs.offset + signs.byteLength), zone.rowCount, this.#snapshot.meta.dim)) throw damage('have a block that is not filled up as it must be', signs.offset)
   }
 
   /** Reads the verified ids of a zone as u64, two words each, low first. */
@@ -198,7 +215,7 @@ export class ZoneFiles {
    * Throws ZGQ_CORRUPT, ZGQ_TRUNCATED, ZGQ_UNSUPPORTED or ZGQ_IO.
    */
   readCodes(zone: CatalogueZone, target: Uint8Array): ColumnsLayout {
-    const isFirst = this.#hasCodes[zone.zone] === 0
+    const isFirst = this.#codesIds[zone.zone] === 0
     const reader = isFirst ? this.#readers.fresh : this.#readers.settled
     reader.read(zone.codesFile, zone.codesOffset, target)
     this.counters.bytesRead += target.byteLength
@@ -212,7 +229,7 @@ export class ZoneFiles {
     if (this.#verifiesPages) {
       for (const column of [layout.ids, layout.pageCrcs, layout.signs, layout.refinedCodes]) if (column !== undefined) verifyColumn(target, column, expected)
     }
-    this.#hasCodes[zone.zone] = 1
+    this.#codesIds[zone.zone] = layout.ids.offset
     this.#pageCrcs.set(zone.zone, { file: zone.codesFile, offset: zone.codesOffset + layout.pageCrcs.offset })
     return layout
   }
@@ -232,9 +249,8 @@ export class ZoneFiles {
 
   /** Copies the id of a row of a zone whose codes were read before: u64. */
   copyId(zone: CatalogueZone, row: number, target: Uint8Array): void {
-    // In an extent of codes the ids come first, right after header and entries.
-    const tableBytes = columnsTableBytes(this.#snapshot.meta.bits > 1 ? 4 : 3)
-    this.#readSettled({ ...zone, file: zone.codesFile }, zone.codesOffset + alignUp(tableBytes, COLUMN_ALIGNMENT) + row * 8, target)
+    this.#readers.settled.read(zone.codesFile, zone.codesOffset + this.#codesIds[zone.zone] + row * 8, target)
+    this.counters.bytesRead += target.byteLength
   }
 
   /** Copies one row of a zone whose columns or codes were read before: dim * 4 bytes. */

@@ -5,6 +5,7 @@ import { crc32 } from 'node:zlib'
 import type { CatalogueZone, FileRecord, IndexMeta } from '../../src/format/catalogue.ts'
 import type { ZoneRecord } from '../../src/format/directory.ts'
 import type { HeaderFacts } from '../../src/format/header.ts'
+import { FORMAT_VERSION } from '../../src/format/layout.ts'
 import type { Field } from '../../src/format/struct.ts'
 
 const LARGEST = Number.MAX_SAFE_INTEGER
@@ -12,7 +13,7 @@ const LARGEST = Number.MAX_SAFE_INTEGER
 export const INDEX_ID = Uint8Array.from({ length: 16 }, (_, i) => 255 - i)
 
 export const HEADER_FACTS: HeaderFacts = {
-  indexId: INDEX_ID, generation: 3, shard: 2, dim: 3, metric: 'cosine', fileByteLength: LARGEST, zoneCount: 5, rowCount: 2 ** 33
+  kind: 'vectors', indexId: INDEX_ID, generation: 3, shard: 2, dim: 3, metric: 'cosine', fileByteLength: LARGEST, zoneCount: 5, rowCount: 2 ** 33
 }
 
 /** Zones as a directory holds them, with values at the ends of their ranges. */
@@ -27,12 +28,12 @@ export const ZONE_RECORDS: readonly ZoneRecord[] = [
   }
 ]
 
-export const ZONES: readonly CatalogueZone[] = ZONE_RECORDS.map((record) => ({ ...record, file: 0 }))
+export const ZONES: readonly CatalogueZone[] = ZONE_RECORDS.map((record, i) => ({ ...record, file: 0, codesFile: i, codesOffset: LARGEST - 4095 * i, codesByteLength: 2 ** 33 * i, codesCrc: 0xffff_ffff }))
 
 export const FILE: FileRecord = { file: 0, kind: 'vectors', name: 'vectors-000001-00000.zgq', byteLength: 2 ** 34, headerCrc: 0xffff_ffff }
 
 export const INDEX_META: IndexMeta = {
-  version: 0, indexId: INDEX_ID, generation: 1, dim: 3, metric: 'ip', elementType: 'float32', bits: 0, count: 2 ** 40, zoneCount: 2,
+  version: FORMAT_VERSION, indexId: INDEX_ID, generation: 1, dim: 3, metric: 'ip', elementType: 'float32', bits: 0, count: 2 ** 40, zoneCount: 2,
   fileCount: 1, readerFeatures: 0, writerFeatures: 0, digest: Uint8Array.from({ length: 32 }, (_, i) => i)
 }
 

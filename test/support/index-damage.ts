@@ -5,10 +5,10 @@ import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
 
 import { ZgqError } from '../../src/errors.ts'
-import { encodeMessagePack, metaChecksum, rowChecksum, rowsDigest, type TypedValue } from '../../src/format/catalogue.ts'
-import { COLUMN_ENTRY, COLUMNS_HEADER, decodeColumns } from '../../src/format/columns.ts'
+import { encodeMessagePack, metaChecksum, rowChecksum, rowsDigest, type CatalogueZone, type TypedValue } from '../../src/format/catalogue.ts'
+import { COLUMN_ENTRY, COLUMN_KINDS, COLUMNS_HEADER, columnsTableBytes, decodeColumns, encodeColumns, type ColumnsLayout } from '../../src/format/columns.ts'
 import { directoryRecordBytes, FOOTER } from '../../src/format/directory.ts'
-import { alignUp, CATALOGUE_NAME, PAGE_BYTES, type Extent } from '../../src/format/layout.ts'
+import { alignUp, CATALOGUE_NAME, PAGE_BYTES, type Extent, type FileKind } from '../../src/format/layout.ts'
 import { readCatalogue } from '../../src/storage/catalogue-reader.ts'
 import type { Hit, OpenOptions } from '../../src/types.ts'
 import { ZgqIndex } from '../../src/zgq-index.ts'
@@ -33,16 +33,19 @@ export function bytesOf(specimen: Specimen, name: string): Buffer {
   return bytes
 }
 
-/** The name of the one data file. */
-export function dataFileOf(specimen: Specimen): string {
-  const [name] = Array.from(specimen.files.keys()).filter((other) => other.endsWith('.zgq'))
+/** The name of the one data file of a kind. */
+export function dataFileOf(specimen: Specimen, kind: FileKind = 'vectors'): string {
+  const [name] = Array.from(specimen.files.keys()).filter((other) => other.startsWith(`${kind}-`))
   return name
 }
+
+/** By codes, where there are any, then by rows: together they read all of an index that is not padding. */
+export const SEARCHES = [{ nprobe: 1000, rerank: 1, k: 20 }, { exact: true, k: 20 }]
 
 function answersOf(folder: string, queries: readonly Float32Array[], options: OpenOptions): string {
   const index = ZgqIndex.open(folder, options)
   try {
-    return JSON.stringify(queries.map((query): Hit[] => index.search(query, { exact: true, k: 20 })))
+    return JSON.stringify(queries.map((query): Hit[][] => SEARCHES.map((search) => index.search(query, search))))
   } finally {
     index.close()
   }
@@ -104,10 +107,51 @@ export function restoreAll(specimen: Specimen): void {
 }
 
 /** What a byte of a data file belongs to; `padding` is what no checksum covers. */
-export type Region = 'header' | 'segment' | 'columns' | 'directory' | 'footer' | 'padding'
+export type Region = 'header' | 'segment' | 'columns' | 'codes' | 'directory' | 'footer' | 'padding'
 
-/** Names the region of every byte of the data file. */
-export function regionsOf(specimen: Specimen): Region[] {
+/** Names the region of every byte of a data file. */
+export function regionsOf(specimen: Specimen, kind: FileKind): Region[] {
+  return kind === 'vectors' ? vectorsRegions(specimen) : codesRegions(specimen)
+}
+
+/** Codes of a zone as they lie in the file. */
+export function codesOf(specimen: Specimen, zone: CatalogueZone): { extent: Uint8Array; layout: ColumnsLayout } {
+  const { meta } = readCatalogue(specimen.folder)
+  const extent = Uint8Array.from(bytesOf(specimen, dataFileOf(specimen, 'codes')).subarray(zone.codesOffset, zone.codesOffset + zone.codesByteLength))
+  const layout = decodeColumns(extent, {
+    path: specimen.folder, offset: 0, segment: zone.segment, rowCount: zone.rowCount, dim: meta.dim, hasInverseNorms: false, headerCrc: zone.codesCrc, bits: meta.bits
+  })
+  return { extent, layout }
+}
+
+function codesRegions(specimen: Specimen): Region[] {
+  const regions = new Array<Region>(bytesOf(specimen, dataFileOf(specimen, 'codes')).byteLength).fill('padding')
+  regions.fill('header', 0, PAGE_BYTES)
+  for (const zone of readCatalogue(specimen.folder).zones) {
+    const { extent, layout } = codesOf(specimen, zone)
+    const { ids, pageCrcs, signs, refinedCodes } = layout
+    const mark = (region: Region, { offset, byteLength }: Extent): void => { regions.fill(region, zone.codesOffset + offset, zone.codesOffset + offset + byteLength) }
+    mark('columns', { offset: 0, byteLength: columnsTableBytes(new DataView(extent.buffer).getUint32(COLUMNS_HEADER.fields.columnCount.offset, true)) })
+    for (const part of [ids, pageCrcs]) mark('columns', part)
+    for (const part of [signs, refinedCodes]) if (part !== undefined) mark('codes', part)
+  }
+  return regions
+}
+
+/** Changes a column of the codes of a zone, and makes all checksums fit again. */
+export function forgeCodes(specimen: Specimen, zone: CatalogueZone, column: (layout: ColumnsLayout) => Extent | undefined, change: (bytes: Uint8Array) => void): void {
+  const { extent, layout } = codesOf(specimen, zone)
+  const changed = column(layout)
+  if (changed === undefined) throw new Error('there is no such column')
+  change(extent.subarray(changed.offset, changed.offset + changed.byteLength))
+  const places = [[COLUMN_KINDS.ids, layout.ids], [COLUMN_KINDS.pageCrcs, layout.pageCrcs], [COLUMN_KINDS.signs, layout.signs], [COLUMN_KINDS.refinedCodes, layout.refinedCodes]] as const
+  const columns = places.flatMap(([kind, place]) => (place === undefined ? [] : [{ kind, bytes: extent.slice(place.offset, place.offset + place.byteLength) }]))
+  const { bytes, headerCrc } = encodeColumns(zone.segment, zone.rowCount, columns)
+  overwrite(join(specimen.folder, dataFileOf(specimen, 'codes')), zone.codesOffset, bytes)
+  forgeCatalogue(specimen.folder, {}, `UPDATE zones SET codes_crc = ${headerCrc} WHERE zone = ${zone.zone}`)
+}
+
+function vectorsRegions(specimen: Specimen): Region[] {
   const { meta, zones } = readCatalogue(specimen.folder)
   const file = bytesOf(specimen, dataFileOf(specimen))
   const regions = new Array<Region>(file.byteLength).fill('padding')
@@ -118,7 +162,7 @@ export function regionsOf(specimen: Specimen): Region[] {
     const extent = Uint8Array.from(file.subarray(zone.columnsOffset, zone.columnsOffset + zone.columnsByteLength))
     const hasInverseNorms = meta.metric === 'cosine'
     const columns = decodeColumns(extent, {
-      path: specimen.folder, offset: 0, segment: zone.segment, rowCount: zone.rowCount, dim: meta.dim, hasInverseNorms, headerCrc: zone.columnsCrc
+      path: specimen.folder, offset: 0, segment: zone.segment, rowCount: zone.rowCount, dim: meta.dim, hasInverseNorms, headerCrc: zone.columnsCrc, bits: 0
     })
     const table = { offset: 0, byteLength: COLUMNS_HEADER.byteLength + COLUMN_ENTRY.byteLength * (hasInverseNorms ? 3 : 2) }
     for (const part of [table, columns.ids, columns.pageCrcs, ...(columns.inverseNorms === undefined ? [] : [columns.inverseNorms])]) {
@@ -143,7 +187,7 @@ export function changeCatalogue(folder: string, ...statements: readonly string[]
 
 const COLUMN_TYPES: Record<string, readonly TypedValue['type'][]> = {
   files: ['INTEGER', 'TEXT', 'TEXT', 'INTEGER', 'INTEGER'],
-  zones: ['INTEGER', 'INTEGER', 'INTEGER', 'INTEGER', 'INTEGER', 'INTEGER', 'INTEGER', 'INTEGER', 'REAL', 'REAL', 'REAL'],
+  zones: [...Array<TypedValue['type']>(12).fill('INTEGER'), 'REAL', 'REAL', 'REAL'],
   centroids: ['INTEGER', 'INTEGER', 'BLOB']
 }
 
@@ -164,6 +208,17 @@ export function forgeCatalogue(folder: string, meta: object, ...statements: read
       }))
     const value = encodeMessagePack({ ...old, digest: rowsDigest(crcs), ...meta })
     database.prepare('UPDATE meta SET value = ?, crc = ? WHERE key = ?').run(value, metaChecksum('index', value), 'index')
+  } finally {
+    database.close()
+  }
+}
+
+/** Puts another value under a key of `meta`, with a CRC that fits. */
+export function forgeMeta(folder: string, key: string, value: unknown): void {
+  const bytes = encodeMessagePack(value)
+  const database = new Sqlite(join(folder, CATALOGUE_NAME))
+  try {
+    database.prepare('UPDATE meta SET value = ?, crc = ? WHERE key = ?').run(bytes, metaChecksum(key, bytes), key)
   } finally {
     database.close()
   }

@@ -9,7 +9,7 @@ import type { Metric } from '../../src/types.ts'
 export function zoneOf(facts: Partial<CatalogueZone> & Pick<CatalogueZone, 'centroid'>): CatalogueZone {
   return {
     zone: 0, segment: 0, file: 0, rowCount: 1, segmentOffset: 4096, columnsOffset: 8192,
-    columnsByteLength: 4096, columnsCrc: 0, minNorm: 0, maxNorm: 0, radius: 0, ...facts
+    columnsByteLength: 4096, columnsCrc: 0, codesFile: 0, codesOffset: 0, codesByteLength: 0, codesCrc: 0, minNorm: 0, maxNorm: 0, radius: 0, ...facts
   }
 }
 
@@ -20,5 +20,5 @@ export function snapshotOf(facts: { dim: number; metric: Metric; zones: readonly
     count: zones.reduce((sum, zone) => sum + zone.rowCount, 0), zoneCount: zones.length, fileCount: files.length,
     readerFeatures: 0, writerFeatures: 0, digest: new Uint8Array(32)
   }
-  return { folder: 'in-memory', meta, build: {}, files, zones, catalogueBytes: 0, catalogueFile: '' }
+  return { folder: 'in-memory', meta, quantizer: undefined, calibration: null, build: {}, files, zones, catalogueBytes: 0, catalogueFile: '' }
 }

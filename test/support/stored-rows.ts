@@ -24,7 +24,7 @@ export function readStored(folder: string): StoredZone[] {
     const columns = Uint8Array.from(file.subarray(zone.columnsOffset, zone.columnsOffset + zone.columnsByteLength))
     const layout = decodeColumns(columns, {
       path: folder, offset: zone.columnsOffset, segment: zone.segment, rowCount: zone.rowCount, dim: meta.dim,
-      hasInverseNorms: meta.metric === 'cosine', headerCrc: zone.columnsCrc
+      hasInverseNorms: meta.metric === 'cosine', headerCrc: zone.columnsCrc, bits: 0
     })
     const ids = decodeIds(new Uint32Array(columns.slice(layout.ids.offset, layout.ids.offset + layout.ids.byteLength).buffer))
     const rows = new Float32Array(Uint8Array.from(file.subarray(zone.segmentOffset, zone.segmentOffset + zone.rowCount * meta.dim * 4)).buffer)
