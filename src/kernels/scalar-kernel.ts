@@ -1,10 +1,15 @@
 // The scalar kernel: the oracle of the WebAssembly one and the fallback where that does not load.
-// It repeats the order of summation of assembly/*.ts, so that results are equal to the bit. Selection is in scalar-heap.ts.
+// It repeats the order of summation of assembly/*.ts, so that results are equal to the bit. Selection is in scalar-heap.ts, codes are in
+// scalar-encode.ts and scalar-codes.ts.
 
 import { growBy } from './kernel-memory.ts'
 import type { AssignRun, Kernel, ScanQuery, ScanRun } from './kernel.ts'
 import { KERNEL_METRICS } from './kernel.ts'
+import { sortCandidates } from './scalar-candidates.ts'
+import { buildTables, scanCodes } from './scalar-codes.ts'
+import { encodeBlock, rotateRows } from './scalar-encode.ts'
 import { heapInit, heapLimit, heapOffer, heapSort, readId, selectNearest } from './scalar-heap.ts'
+import { viewsOf } from './scalar-views.ts'
 
 const round = Math.fround
 const FLOAT32_MAX = 3.4028234663852886e38
@@ -82,13 +87,11 @@ const productDouble: Sum = (f, a, b, dim) => {
   return sum
 }
 
-const notYet = (): never => { throw new Error('not yet') }
-
 /** Creates a scalar kernel with its own memory. */
 export function createScalarKernel(): Kernel {
   let buffer = new ArrayBuffer(65_536)
-  let floats = new Float32Array(buffer)
-  let view = new DataView(buffer)
+  let views = viewsOf(buffer)
+  let { floats, view } = views
 
   const eachRow = (sum: Sum, rows: number, count: number, dim: number, query: number, out: number): void => {
     for (let i = 0; i < count; i++) floats[out / 4 + i] = sum(floats, rows / 4 + i * dim, query / 4, dim)
@@ -123,8 +126,8 @@ export function createScalarKernel(): Kernel {
       const grown = new ArrayBuffer(buffer.byteLength + pages * 65_536)
       new Uint8Array(grown).set(new Uint8Array(buffer))
       buffer = grown
-      floats = new Float32Array(buffer)
-      view = new DataView(buffer)
+      views = viewsOf(buffer)
+      ;({ floats, view } = views)
     },
     l2Distances: (rows, count, dim, query, out) => { eachRow(l2Single, rows, count, dim, query, out) },
     innerProducts: (rows, count, dim, query, out) => { eachRow(productSingle, rows, count, dim, query, out) },
@@ -162,7 +165,11 @@ export function createScalarKernel(): Kernel {
         view.setUint32(run.zones + i * 4, zone, true)
       }
     },
-    rotateRows: notYet, encodeBlock: notYet, buildTables: notYet, scanCodes: notYet, sortCandidates: notYet,
+    rotateRows: (rows, count, width, signs, rounds, window, scale) => { rotateRows(views, rows, count, { width, signs, rounds, window, scale }) },
+    encodeBlock: (run) => { encodeBlock(views, run) },
+    buildTables: (query, width, tables, integers, scalars) => { buildTables(views, { query, width, tables, integers, scalars }) },
+    scanCodes: (scan, first, end) => scanCodes(views, scan, first, end),
+    sortCandidates: (candidates, limit) => sortCandidates(views, candidates, limit),
     normalizeRows(rows, count, dim) {
       for (let i = 0; i < count; i++) {
         const row = rows / 4 + i * dim
