@@ -41,6 +41,15 @@ function unit(vector: Float32Array): Float32Array {
   return vector.map((x) => x / norm)
 }
 
+/** Moves two zones apart, to both sides of the origin, and the queries with the first of them. */
+function moveApart(problems: readonly CodeProblem[], by: number): CodeProblem[] {
+  const moved = (vector: Float32Array, sign: number): Float32Array => vector.map((x) => x + sign * by)
+  return problems.map(({ zones: [near, far], query, quantizer }) => ({
+    quantizer, query: moved(query, 1),
+    zones: [near, far].map(({ centroid, rows }, zone) => ({ centroid: moved(centroid, zone === 0 ? 1 : -1), rows: moved(rows, zone === 0 ? 1 : -1) }))
+  }))
+}
+
 /** Distance and what to hold errors against: the distance itself; for ip, which may be 0, the product of the lengths. */
 function truth({ quantizer, query }: CodeProblem, row: Float32Array): { distance: number; scale: number } {
   const exact = distance(quantizer.metric, query, product(query, query), row)
@@ -84,13 +93,13 @@ function dot({ levels }: DecodedRow, query: Float32Array): number {
   return sum
 }
 
-/** Estimates as a scan has them: what a candidate's lowest likely distance is below its estimate at a confidence of 1 is one deviation. */
-function estimateByScan(problems: readonly CodeProblem[]): Estimated[] {
+/** Estimates of the rows of some zones as a scan has them: what a candidate's lowest likely distance is below its estimate at a confidence of 1 is one deviation. */
+function estimateByScan(problems: readonly CodeProblem[], zones = [0, 1]): Estimated[] {
   const codes = encodeZones(memoryOf('wasm'), problems[0])
   return problems.flatMap((problem) => {
     const { candidates } = scanProblem(memoryOf('wasm'), problem, { k: ROWS, candidates: ROWS, confidence: { signs: 1, refined: 1 }, codes })
     expect(candidates).toHaveLength(ROWS)
-    return candidates.map(({ low, estimate, zone, row }) => ({ ...truth(problem, rowOf(problem.zones[zone].rows, problem.query.length, row)), estimate, deviation: estimate - low }))
+    return candidates.filter(({ zone }) => zones.includes(zone)).map(({ low, estimate, zone, row }) => ({ ...truth(problem, rowOf(problem.zones[zone].rows, problem.query.length, row)), estimate, deviation: estimate - low }))
   })
 }
 
@@ -120,5 +129,15 @@ describe.each(CASES)('estimates under $metric from $bits bits of $dim dimensions
     const found = { bias: bias(estimates), shares: TAILS.map(({ t }) => shareOutside(estimates, t)) }
     expect(Math.abs(found.bias)).toBeLessThan(0.001)
     TAILS.forEach(({ share, tolerance, t }, i) => { expect(found.shares[i], `beyond ${t} deviations`).toBeLessThan(share + 1.5 * tolerance) })
+  })
+})
+
+/** Of few queries each of which is rounded once. */
+const FAR_TOLERANCE = 0.06
+
+describe.each(CASES.filter(({ metric, dim }) => metric === 'l2' && dim < 1000))('estimates under $metric from $bits bits of $dim dimensions (seed $seed)', ({ seed, ...shape }) => {
+  it.each([30, 1000, 10_000])('are off no more often than that in a zone that is %d times as far from the origin as it is wide', (by) => {
+    const estimates = estimateByScan(moveApart(makeProblems(shape, seed), by), [0])
+    TAILS.forEach(({ share, t }) => { expect(shareOutside(estimates, t), `beyond ${t} deviations`).toBeLessThan(share + FAR_TOLERANCE / t ** 2) })
   })
 })

@@ -81,6 +81,9 @@ describe('rotateRows', () => {
         const largest = rotated('wasm', unit, width, signs).reduce((most, x) => Math.max(most, Math.abs(x)), 0)
         // The largest of `width` normal values of variance 1 / width is about sqrt(2 ln(width) / width).
         expect(largest * Math.sqrt(width), `width ${width}, coordinate ${i}`).toBeLessThan(2 * Math.sqrt(2 * Math.log(width)))
+        const after = rotated('wasm', unit, width, signs).subarray(0, width / 2)
+        // Half of the energy in each half, give or take 4 standard deviations.
+        expect(Math.abs(product(after, after) - 0.5) * Math.sqrt(2 * width), `width ${width}, coordinate ${i}`).toBeLessThan(4)
       }
     }
   })
@@ -183,6 +186,17 @@ describe('scanCodes', () => {
         }
       }
     }
+  })
+
+  it.each(KERNEL_KINDS)('sums 1,024 look-ups of the largest entry without overflow (%s)', (kind) => {
+    const dim = 4096
+    // Without changes of sign the rotation spreads the first coordinate evenly: all entries of all tables but one bit pattern are the largest.
+    const along = (x: number): Float32Array => Float32Array.from({ length: dim }, (_, i) => (i === 0 ? x : 0))
+    const quantizer = { dim, metric: 'l2', bits: 1, signs: new Uint8Array((3 * dim) / 8), mean: along(0) } as const
+    const problem = { quantizer, query: along(5), zones: [{ centroid: along(1), rows: along(3) }] }
+    const { candidates } = scanProblem(memoryOf(kind), problem, options)
+    expect(candidates).toHaveLength(1)
+    expect(candidates[0].estimate).toBeCloseTo(4, 2)
   })
 
   it('does so for rows on the centroid', () => {
