@@ -132,8 +132,8 @@ describe.each(CASES)('estimates under $metric from $bits bits of $dim dimensions
   })
 })
 
-/** Of few queries each of which is rounded once. */
-const FAR_TOLERANCE = 0.06
+/** All queries lie in about one direction from the origin and are rounded much alike: that is one draw, not many. */
+const FAR_TOLERANCE = 0.1
 
 describe.each(CASES.filter(({ metric, dim }) => metric === 'l2' && dim < 1000))('estimates under $metric from $bits bits of $dim dimensions (seed $seed)', ({ seed, ...shape }) => {
   it.each([30, 1000, 10_000])('are off no more often than that in a zone that is %d times as far from the origin as it is wide', (by) => {

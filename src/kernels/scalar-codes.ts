@@ -131,7 +131,6 @@ function scanZone(views: ScalarViews, scan: CodeScan, at: { zone: number; entry:
   const [blocks, , , mask, rowCount] = words.subarray(at.entry, at.entry + 5)
   const shared = metric === KERNEL_METRICS.cosine ? round(at.shared * 0.5) : at.shared
   const distance2 = Math.max(0, metric === KERNEL_METRICS.ip ? round(round(queryNorm2 + round(2 * shared)) + floats[at.entry + 5]) : at.shared)
-  const distance = round(Math.sqrt(distance2))
   let limit = round(heapLimit(view, heap))
   for (let row = 0; row < rowCount; row += BLOCK_ROWS) {
     const block = blocks + (row / BLOCK_ROWS) * (width * 4 + BLOCK_FACTOR_BYTES)
@@ -146,7 +145,7 @@ function scanZone(views: ScalarViews, scan: CodeScan, at: { zone: number; entry:
       const i = 31 - Math.clz32(survivors & -survivors)
       const { low, estimate } = scan.bits === 1
         ? signEstimate(floats, { low: scalars + LOWS + i, multiply: factors + BLOCK_ROWS + i, shared, margin })
-        : refinedEstimate(views, scan, { row: row + i, entry: at.entry, shared, distance })
+        : refinedEstimate(views, scan, { row: row + i, entry: at.entry, shared, distance2 })
       if (low >= limit) continue
       heapOffer(view, heap, { distance: estimate, id: at.zone * 2 ** 32 + row + i })
       limit = round(heapLimit(view, heap))
@@ -167,7 +166,7 @@ function signEstimate(floats: Float32Array, at: { low: number; multiply: number;
 }
 
 /** `entry` is an index into words. */
-function refinedEstimate(views: ScalarViews, scan: CodeScan, at: { row: number; entry: number; shared: number; distance: number }): Estimate {
+function refinedEstimate(views: ScalarViews, scan: CodeScan, at: { row: number; entry: number; shared: number; distance2: number }): Estimate {
   const { words, floats } = views
   const { bits, width } = scan
   const scalars = scan.scalars / 4
@@ -176,5 +175,8 @@ function refinedEstimate(views: ScalarViews, scan: CodeScan, at: { row: number; 
   const product = round((productOf(views, code + REFINED_FACTOR_BYTES, scan) - codeMiddle) * floats[scalars + 3])
   const [add, multiply, error] = floats.subarray(code / 4, code / 4 + 3)
   const estimate = round(round(at.shared + add) - round(multiply * product))
-  return { estimate, low: round(estimate - round(round(floats[scalars + SCALAR_REFINED_CONFIDENCE] * at.distance) * error)) }
+  const step = floats[scalars + 3]
+  const integerVariance = (step * step * width * (bits === 4 ? 9 : 1)) / 12
+  const variance = error * error * at.distance2 + multiply * multiply * integerVariance
+  return { estimate, low: round(estimate - round(floats[scalars + SCALAR_REFINED_CONFIDENCE] * round(Math.sqrt(variance)))) }
 }
