@@ -1,8 +1,10 @@
 // The entry `zgq/build`: making indexes, and reading the vector files that builds, queries and ground truth come in.
 
 export { buildIndex, type BuildReport } from './build/build-index.ts'
+export { calibrateIndex, type CalibrateOptions } from './build/calibrate-index.ts'
 export type { BuildOptions, BuildProgress, BuildStage, VectorBatch } from './build/build-options.ts'
 export { readIvecs, type IntegerRows } from './build/sources/ivecs-file.ts'
 export type { RowSource } from './build/sources/row-source.ts'
 export { openVectorFile } from './build/sources/vector-file.ts'
 export { ZgqError, type ZgqErrorCode } from './errors.ts'
+export type { Calibration, CalibrationCurve, CalibrationPoint } from './types.ts'

@@ -81,9 +81,10 @@ export function wrapReadError(error: unknown, path: string, doing: string): ZgqE
 /** Wraps a failure to write once; a ZgqError passes through unchanged. */
 export function wrapWriteError(error: unknown, path: string, doing: string): ZgqError {
   const code = systemCode(error)
-  if (code === 'EROFS' || code === 'EACCES' || code === 'EPERM') {
+  if (code === 'EROFS' || code === 'EACCES' || code === 'EPERM' || code?.startsWith('SQLITE_READONLY') === true) {
     return new ZgqError('ZGQ_READ_ONLY', `cannot ${doing}: permission denied (${code})`, { path, cause: error })
   }
+  if (code?.startsWith('SQLITE_BUSY') === true) return new ZgqError('ZGQ_LOCKED', `cannot ${doing}: another process is changing it`, { path, cause: error })
   if (code === 'ENOSPC' || code === 'SQLITE_FULL') {
     return new ZgqError('ZGQ_IO', `cannot ${doing}: the disk is full (${code}); free some space and repeat`, { path, cause: error })
   }

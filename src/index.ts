@@ -1,5 +1,8 @@
 // The entry `zgq`: opening and searching. Building and checking are entries of their own, so that an app loads only what it uses.
 
 export { ZgqError, type ZgqErrorCode } from './errors.ts'
-export type { ExplainedHits, Explain, Hit, IndexInfo, Mapping, Metric, OpenOptions, SearchOptions, Verify, ZoneSizes } from './types.ts'
+export { DEFAULT_RECALL } from './search/request.ts'
+export type {
+  Calibration, CalibrationCurve, CalibrationPoint, ExplainedHits, Explain, Hit, IndexInfo, Mapping, Metric, OpenOptions, SearchOptions, Verify, ZoneSizes
+} from './types.ts'
 export { ZgqIndex } from './zgq-index.ts'

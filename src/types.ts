@@ -31,11 +31,14 @@ export interface OpenOptions {
 export interface SearchOptions {
   /** Hits wanted. Default 10; above the count of the index, all. */
   readonly k?: number | undefined
-  /** Zones to probe; above the zone count, all. Default: `info().defaultNprobe`. */
+  /** Zones to probe; above the zone count, all. */
   readonly nprobe?: number | undefined
   /** Scan every zone: equal to brute force, ties included. */
   readonly exact?: boolean | undefined
-  /** Recall wanted. Not in this version: throws ZGQ_UNSUPPORTED. */
+  /**
+   * Recall@k wanted, above 0 and below 1: as many zones are probed as this query needs, by the calibration of the index. Default 0.95.
+   * Throws ZGQ_RECALL above `info().calibration.highestRecall`.
+   */
   readonly recall?: number | undefined
   /** Candidates that are reranked by their exact distances at least; more where the bound of their estimates asks for it. Default 0; no effect without codes. */
   readonly rerank?: number | undefined
@@ -74,6 +77,38 @@ export interface ExplainedHits {
   readonly explain: Explain
 }
 
+/** What was measured at one recall. */
+export interface CalibrationPoint {
+  /** The recall that the lower bound of the measured one reaches. */
+  readonly recall: number
+  /** Largest score of a zone that is probed (spec, section 7.1). */
+  readonly threshold: number
+  /** Mean recall that was measured. */
+  readonly mean: number
+  /** Mean number of zones that were probed. */
+  readonly zones: number
+}
+
+export interface CalibrationCurve {
+  readonly k: number
+  /** By ascending recall. */
+  readonly points: readonly CalibrationPoint[]
+}
+
+/** How far searches must probe for a recall, as it was measured when the index was built or calibrated. */
+export interface Calibration {
+  /** `base`: rows of the index itself; `queries`: queries that were given. */
+  readonly source: 'base' | 'queries'
+  readonly queries: number
+  /** Confidence of the lower bound: 0.95. */
+  readonly confidence: number
+  /** What so many queries can promise at most. */
+  readonly highestRecall: number
+  /** Unit of distances in the score. */
+  readonly scale: number
+  readonly curves: readonly CalibrationCurve[]
+}
+
 /** What is in an open index. */
 export interface IndexInfo {
   readonly path: string
@@ -89,10 +124,8 @@ export interface IndexInfo {
   readonly generation: number
   /** Bits a dimension of the codes; 0 = no codes. */
   readonly bits: number
-  /** null until an index carries one. */
-  readonly calibration: null
-  /** Zones that `search` probes when told nothing. */
-  readonly defaultNprobe: number
+  /** How far searches probe for a recall, and how that was measured. */
+  readonly calibration: Calibration | null
   readonly reader: { readonly kind: 'mmap' | 'pread'; readonly reason: string }
   /** `wasm`, or `scalar` where WebAssembly SIMD does not load. */
   readonly kernel: 'wasm' | 'scalar'

@@ -2,23 +2,16 @@
 
 import { ZgqError } from './errors.ts'
 import { hex } from './format/header.ts'
-import { KernelMemory } from './kernels/kernel-memory.ts'
-import { loadKernel } from './kernels/load-kernel.ts'
 import { checkOptionNames, expectOneOf, expectWholeNumber } from './options.ts'
-import { defaultNprobe } from './search/default-nprobe.ts'
 import { findRow } from './search/lookup.ts'
 import { checkQuery, checkRequest } from './search/request.ts'
-import { CodeWorkspace } from './search/code-workspace.ts'
-import { search, type CodesContext, type SearchContext } from './search/search.ts'
-import { Workspace } from './search/workspace.ts'
+import { openContext, type CheckedOpenOptions } from './search/open-context.ts'
+import { search, type SearchContext } from './search/search.ts'
 import { summarizeZones } from './zone-sizes.ts'
 import { readCatalogue, wasReplaced, type Snapshot } from './storage/catalogue-reader.ts'
-import { CodesCache } from './storage/codes-cache.ts'
-import { checkHeaders, findDataFiles } from './storage/data-files.ts'
-import { openReaders, type Readers } from './storage/open-readers.ts'
-import { ZoneCache } from './storage/zone-cache.ts'
-import { ZoneFiles, type RowPlace } from './storage/zone-files.ts'
-import type { ExplainedHits, Hit, IndexInfo, Mapping, OpenOptions, SearchOptions, Verify } from './types.ts'
+import type { Readers } from './storage/open-readers.ts'
+import type { RowPlace } from './storage/zone-files.ts'
+import type { ExplainedHits, Hit, IndexInfo, OpenOptions, SearchOptions } from './types.ts'
 
 const MIB = 2 ** 20
 const DEFAULT_CACHE_BYTES = 256 * MIB
@@ -28,17 +21,11 @@ const MAX_CACHE_BYTES = 3072 * MIB
 /** How often an index may be replaced while it is being opened before that is an error. */
 const MAX_REPLACEMENTS = 3
 
-interface CheckedOptions {
-  readonly mapping: Mapping
-  readonly cacheBytes: number
-  readonly verify: Verify
-}
-
 interface OpenParts {
   readonly snapshot: Snapshot
   readonly readers: Readers
   readonly context: SearchContext
-  readonly options: CheckedOptions
+  readonly options: CheckedOpenOptions
 }
 
 /** A vector index on disk, open for searching. Instances come from `ZgqIndex.open`. */
@@ -62,7 +49,7 @@ export class ZgqIndex {
     for (let attempt = 0; ; attempt++) {
       const snapshot = readCatalogue(path)
       try {
-        return new ZgqIndex(openParts(snapshot, checked))
+        return new ZgqIndex({ snapshot, options: checked, ...openContext(snapshot, checked) })
       } catch (error) {
         // An index that was replaced between its catalogue and its files is sound: take it from the start.
         if (attempt === MAX_REPLACEMENTS || !wasReplaced(snapshot, path)) throw error
@@ -80,7 +67,7 @@ export class ZgqIndex {
   search(query: Float32Array | readonly number[], options: SearchOptions = {}): Hit[] | ExplainedHits {
     const { snapshot, context } = this.#expectOpen()
     const { meta, zones } = snapshot
-    const request = checkRequest(options, { count: meta.count, zoneCount: zones.length, defaultNprobe: defaultNprobe(zones.length) })
+    const request = checkRequest(options, { count: meta.count, dim: meta.dim, zoneCount: zones.length, calibration: snapshot.calibration })
     const result = search(context, checkQuery(query, meta.dim, meta.metric), request)
     return request.explain ? result : result.hits
   }
@@ -129,8 +116,7 @@ export class ZgqIndex {
       bytes: files.reduce((sum, file) => sum + file.byteLength, snapshot.catalogueBytes),
       generation: meta.generation,
       bits: meta.bits,
-      calibration: null,
-      defaultNprobe: defaultNprobe(zones.length),
+      calibration: snapshot.calibration,
       reader: { kind: readers.settled.kind, reason: readers.reason },
       kernel: context.workspace.memory.kernel.kind,
       cacheBytes: options.cacheBytes,
@@ -157,30 +143,7 @@ export class ZgqIndex {
   }
 }
 
-function openParts(snapshot: Snapshot, options: CheckedOptions): OpenParts {
-  const files = findDataFiles(snapshot)
-  const readers = openReaders(snapshot.folder, files, options.mapping)
-  try {
-    checkHeaders(snapshot, files, readers.fresh)
-    const zoneFiles = new ZoneFiles(snapshot, readers, { verify: options.verify, paths: files.map((file) => file.path) })
-    if (options.verify === 'open') for (const zone of snapshot.zones) zoneFiles.verifyZone(zone)
-    const memory = new KernelMemory(loadKernel())
-    const workspace = new Workspace(snapshot, memory)
-    const cache = new ZoneCache(snapshot, zoneFiles, { memory, cacheBytes: options.cacheBytes })
-    return { snapshot, readers, context: { workspace, cache, files: zoneFiles, codes: openCodes(snapshot, zoneFiles, { workspace, cacheBytes: options.cacheBytes }) }, options }
-  } catch (error) {
-    readers.close()
-    throw error
-  }
-}
-
-function openCodes(snapshot: Snapshot, files: ZoneFiles, place: { workspace: Workspace; cacheBytes: number }): CodesContext | undefined {
-  if (snapshot.quantizer === undefined) return undefined
-  const cache = new CodesCache(snapshot, files, { memory: place.workspace.memory, cacheBytes: place.cacheBytes })
-  return { cache, workspace: new CodeWorkspace(snapshot, snapshot.quantizer, { workspace: place.workspace, zones: cache.table }) }
-}
-
-function checkOpenOptions(options: OpenOptions): CheckedOptions {
+function checkOpenOptions(options: OpenOptions): CheckedOpenOptions {
   checkOptionNames('open', options, ['mapping', 'cacheBytes', 'verify'])
   const { mapping = 'auto', cacheBytes = DEFAULT_CACHE_BYTES, verify = 'touch' } = options
   expectOneOf('mapping', mapping, ['auto', 'mmap', 'pread'])

@@ -10,11 +10,12 @@ type OptionTypes = NonNullable<ParseArgsConfig['options']>
 /** Options as given: flags are true, all others strings. */
 export type Given = Readonly<Record<string, string | boolean | undefined>>
 
-/** Parses arguments; `names` are the positionals that must all be there. */
+/** Parses arguments; `names` are the positionals; those in brackets, at the end, may be missing. */
 export function readArguments(args: readonly string[], names: readonly string[], options: OptionTypes): { positionals: string[]; given: Given } {
   try {
     const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true, strict: true })
-    if (positionals.length !== names.length) throw new UsageError(`expected ${names.join(' ')}, found ${positionals.length === 0 ? 'nothing' : positionals.join(' ')}`)
+    const needed = names.filter((name) => !name.startsWith('[')).length
+    if (positionals.length < needed || positionals.length > names.length) throw new UsageError(`expected ${names.join(' ')}, found ${positionals.length === 0 ? 'nothing' : positionals.join(' ')}`)
     const given: Record<string, string | boolean | undefined> = {}
     for (const [name, value] of Object.entries(values)) given[name] = Array.isArray(value) ? undefined : value
     return { positionals, given }
@@ -29,6 +30,13 @@ export function wholeNumber(given: Given, name: string): number | undefined {
   if (typeof value !== 'string') return undefined
   if (!/^\d+$/.test(value)) throw new UsageError(`--${name} must be a whole number, found ${value}`)
   return Number(value)
+}
+
+/** Reads a number; undefined if the option was not given. */
+export function oneNumber(given: Given, name: string): number | undefined {
+  const list = numberList(given, name)
+  if (list !== undefined && list.length > 1) throw new UsageError(`--${name} must be one number, found ${list.join(',')}`)
+  return list?.[0]
 }
 
 /** Reads a comma-separated list of numbers. */

@@ -4,12 +4,12 @@ import { buildIndex, type BuildOptions } from '../src/build.ts'
 import { byteSize, oneOf, readArguments, text, wholeNumber } from './arguments.ts'
 import { formatBytes, formatCount, print, printJson, ProgressLine } from './output.ts'
 
-export const BUILD_USAGE = 'zgq build VECTORS INDEX [--metric l2|cosine|ip] [--zones N] [--bits 0] [--ids FILE] [--memory 512MB] [--seed N] [--force] [--json]'
+export const BUILD_USAGE = 'zgq build VECTORS INDEX [--metric l2|cosine|ip] [--zones N] [--bits 0|1|2|4] [--ids FILE] [--queries QUERIES] [--memory 512MB] [--seed N] [--force] [--json]'
 
 export async function runBuild(args: readonly string[]): Promise<void> {
   const { positionals: [input, output], given } = readArguments(args, ['VECTORS', 'INDEX'], {
     metric: { type: 'string' }, zones: { type: 'string' }, bits: { type: 'string' }, ids: { type: 'string' }, memory: { type: 'string' },
-    seed: { type: 'string' }, force: { type: 'boolean' }, json: { type: 'boolean' }
+    queries: { type: 'string' }, seed: { type: 'string' }, force: { type: 'boolean' }, json: { type: 'boolean' }
   })
   const progress = new ProgressLine()
   const interrupt = new AbortController()
@@ -22,6 +22,7 @@ export async function runBuild(args: readonly string[]): Promise<void> {
     bits: wholeNumber(given, 'bits'),
     ids: text(given, 'ids'),
     memoryBytes: byteSize(given, 'memory'),
+    queries: text(given, 'queries'),
     seed: wholeNumber(given, 'seed'),
     force: given['force'] === true,
     signal: interrupt.signal,

@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { buildIndex, openVectorFile, readIvecs } from '../src/build.ts'
-import { ZgqIndex } from '../src/index.ts'
+import { DEFAULT_RECALL, ZgqIndex } from '../src/index.ts'
 import { formatBytes, formatCount, formatTable, print } from './output.ts'
 
 const DATA = join(import.meta.dirname, '..', 'test', 'data')
@@ -77,9 +77,8 @@ async function showPictures(): Promise<void> {
     `   ${name}`, result.recall.toFixed(3), `${result.micros.toFixed(0)} us`, `${(brute.micros / result.micros).toFixed(1)} x`
   ]
   const rows = [['   search', `recall@${K}`, 'median', 'against the loop'], line('a loop over all vectors', brute)]
-  const { zones, defaultNprobe } = index.info()
-  for (const nprobe of [8, 16, defaultNprobe]) {
-    rows.push(line(`${nprobe} of ${zones} zones${nprobe === defaultNprobe ? ' (default)' : ''}`, measure(queries, truth, (query) => index.search(query, { k: K, nprobe }).map((hit) => hit.id))))
+  for (const recall of [0.9, 0.95, 0.99]) {
+    rows.push(line(`recall: ${recall}${recall === DEFAULT_RECALL ? ' (default)' : ''}`, measure(queries, truth, (query) => index.search(query, { k: K, recall }).map((hit) => hit.id))))
   }
   rows.push(line('all zones (exact: true)', measure(queries, truth, (query) => index.search(query, { k: K, exact: true }).map((hit) => hit.id))))
   print(`${formatTable(rows)}\n`)
@@ -104,4 +103,4 @@ async function showTexts(): Promise<void> {
 mkdirSync(OUT, { recursive: true })
 await showPictures()
 await showTexts()
-print('\nLook further: npx zgq inspect demo/sift10k.zgq; npx zgq eval demo/sift10k.zgq test/data/sift10k.queries.u8bin test/data/sift10k.truth.ivecs --nprobe 4,8,16,32')
+print('\nLook further: npx zgq inspect demo/sift10k.zgq; npx zgq eval demo/sift10k.zgq test/data/sift10k.queries.u8bin test/data/sift10k.truth.ivecs --recall 0.8,0.9,0.95,0.99')

@@ -1,7 +1,7 @@
 // zgq eval INDEX QUERIES TRUTH.ivecs: recall and latency, one query at a time, one thread.
 
 import { readIvecs } from '../src/build.ts'
-import { ZgqError, ZgqIndex } from '../src/index.ts'
+import { DEFAULT_RECALL, ZgqError, ZgqIndex } from '../src/index.ts'
 import { numberList, readArguments, UsageError, wholeNumber } from './arguments.ts'
 import { formatBytes, formatTable, print, printJson } from './output.ts'
 import { openQueries } from './queries.ts'
@@ -9,6 +9,9 @@ import { openQueries } from './queries.ts'
 export const EVAL_USAGE = 'zgq eval INDEX QUERIES TRUTH.ivecs [--k 10] [--nprobe N,N,... | --recall R,...] [--json]'
 
 interface EvalRow {
+  /** Recall asked for; not with --nprobe. */
+  readonly target?: number
+  /** Zones probed: their mean with --recall. */
   readonly nprobe: number
   readonly recall: number
   readonly p50Us: number
@@ -24,15 +27,17 @@ export function runEval(args: readonly string[]): void {
   })
   const k = wholeNumber(given, 'k') ?? 10
   if (k < 1) throw new UsageError('--k must be at least 1: recall of nothing is not defined')
+  const nprobes = numberList(given, 'nprobe')
   const recalls = numberList(given, 'recall')
-  if (recalls !== undefined) throw new ZgqError('ZGQ_UNSUPPORTED', 'search by recall needs an index with a calibration, which this version does not build; use --nprobe')
+  if (nprobes !== undefined && recalls !== undefined) throw new UsageError('give --nprobe or --recall, not both')
+  const ways = nprobes?.map((nprobe) => ({ nprobe })) ?? (recalls ?? [DEFAULT_RECALL]).map((recall) => ({ recall }))
   const index = ZgqIndex.open(path)
   try {
-    const { dim, defaultNprobe } = index.info()
+    const { dim } = index.info()
     const queries = openQueries(queriesPath, dim)
     try {
       const truth = readTruth(truthPath, { k, count: queries.count })
-      const rows = (numberList(given, 'nprobe') ?? [defaultNprobe]).map((nprobe) => measure({ index, queries, truth }, k, nprobe))
+      const rows = ways.map((way) => measure({ index, queries, truth }, k, way))
       if (given['json'] === true) printJson({ k, queries: queries.count, rows })
       else printRows(rows, k)
     } finally {
@@ -42,6 +47,9 @@ export function runEval(args: readonly string[]): void {
     index.close()
   }
 }
+
+/** How a search is told to probe. */
+type Way = { readonly nprobe: number } | { readonly recall: number }
 
 interface Truth {
   readonly dim: number
@@ -55,17 +63,22 @@ function readTruth(path: string, want: { k: number; count: number }): Truth {
   return truth
 }
 
-function measure(on: { index: ZgqIndex; queries: ReturnType<typeof openQueries>; truth: Truth }, k: number, nprobe: number): EvalRow {
+function measure(on: { index: ZgqIndex; queries: ReturnType<typeof openQueries>; truth: Truth }, k: number, way: Way): EvalRow {
   const { index, queries, truth } = on
   const micros = new Float64Array(queries.count)
   let found = 0
   let bytes = 0
+  let zones = 0
   // One round unmeasured: caches and compiled code are then as warm for the first row as for the last.
-  for (let row = 0; row < queries.count; row++) bytes += index.search(queries.read(row), { k, nprobe, explain: true }).explain.bytes
+  for (let row = 0; row < queries.count; row++) {
+    const { explain } = index.search(queries.read(row), { k, ...way, explain: true })
+    bytes += explain.bytes
+    zones += explain.zones.length
+  }
   for (let row = 0; row < queries.count; row++) {
     const query = queries.read(row)
     const startedAt = performance.now()
-    const hits = index.search(query, { k, nprobe })
+    const hits = index.search(query, { k, ...way })
     micros[row] = (performance.now() - startedAt) * 1000
     const nearest = new Set(truth.values.subarray(row * truth.dim, row * truth.dim + k))
     for (const hit of hits) if (nearest.has(hit.id)) found++
@@ -74,7 +87,7 @@ function measure(on: { index: ZgqIndex; queries: ReturnType<typeof openQueries>;
   micros.sort()
   const at = (share: number): number => Math.round(micros[Math.min(queries.count - 1, Math.floor(queries.count * share))] * 10) / 10
   return {
-    nprobe,
+    ...('recall' in way ? { target: way.recall, nprobe: Math.round((zones / queries.count) * 10) / 10 } : way),
     recall: found / (queries.count * k),
     p50Us: at(0.5),
     p99Us: at(0.99),
@@ -85,9 +98,10 @@ function measure(on: { index: ZgqIndex; queries: ReturnType<typeof openQueries>;
 }
 
 function printRows(rows: readonly EvalRow[], k: number): void {
-  const head = ['nprobe', `recall@${k}`, 'p50 us', 'p99 us', 'mean us', 'queries/s', 'read a query']
+  const isByRecall = rows.some((row) => row.target !== undefined)
+  const head = [...(isByRecall ? ['target', 'zones'] : ['nprobe']), `recall@${k}`, 'p50 us', 'p99 us', 'mean us', 'queries/s', 'read a query']
   const cells = rows.map((row) => [
-    String(row.nprobe), row.recall.toFixed(4), row.p50Us.toFixed(1), row.p99Us.toFixed(1), row.meanUs.toFixed(1), String(row.qps), formatBytes(row.bytesPerQuery)
+    ...(row.target === undefined ? [] : [String(row.target)]), String(row.nprobe), row.recall.toFixed(4), row.p50Us.toFixed(1), row.p99Us.toFixed(1), row.meanUs.toFixed(1), String(row.qps), formatBytes(row.bytesPerQuery)
   ])
   print(formatTable([head, ...cells]))
 }

@@ -1,8 +1,8 @@
 // zgq inspect INDEX: what is in an index.
 
-import { ZgqIndex, type IndexInfo } from '../src/index.ts'
+import { ZgqIndex, type Calibration, type IndexInfo } from '../src/index.ts'
 import { readArguments } from './arguments.ts'
-import { formatBytes, formatCount, print, printJson } from './output.ts'
+import { formatBytes, formatCount, formatTable, print, printJson } from './output.ts'
 
 export const INSPECT_USAGE = 'zgq inspect INDEX [--json]'
 
@@ -19,18 +19,18 @@ export function runInspect(args: readonly string[]): void {
 }
 
 function toJson(info: IndexInfo): object {
-  const { path, formatVersion, indexId, generation, count, dim, metric, bits, zones, bytes, zoneRows, files, reader, kernel, calibration, defaultNprobe } = info
-  return { path, formatVersion, indexId, generation, count, dim, metric, bits, zones, bytes, zoneRows, files, build: plain(info.build), reader, kernel, calibration, defaultNprobe }
+  const { path, formatVersion, indexId, generation, count, dim, metric, bits, zones, bytes, zoneRows, files, reader, kernel, calibration } = info
+  return { path, formatVersion, indexId, generation, count, dim, metric, bits, zones, bytes, zoneRows, files, build: plain(info.build), reader, kernel, calibration }
 }
 
 function describe(info: IndexInfo): string {
   const { zoneRows } = info
   const facts = [
     ['vectors', `${formatCount(info.count)} of ${info.dim} dimensions, ${info.metric}`],
-    ['zones', `${formatCount(info.zones)} of ${zoneRows.min} to ${zoneRows.max} rows, mean ${zoneRows.mean.toFixed(1)}; a search probes ${info.defaultNprobe}`],
+    ['zones', `${formatCount(info.zones)} of ${zoneRows.min} to ${zoneRows.max} rows, mean ${zoneRows.mean.toFixed(1)}`],
     ['size', `${formatBytes(info.bytes)} in ${info.files.length + 1} files`],
     ['codes', info.bits === 0 ? 'none (exact scan)' : `${info.bits} bits a dimension`],
-    ['recall', info.calibration === null ? 'not calibrated' : 'calibrated'],
+    ['recall', info.calibration === null ? 'not calibrated' : `calibrated, up to ${info.calibration.highestRecall.toFixed(4)}`],
     ['index id', `${info.indexId}, generation ${info.generation}, format ${info.formatVersion}`],
     ['reader', `${info.reader.kind} (${info.reader.reason}), ${info.kernel} kernel`],
     ['build', Object.entries(plain(info.build)).map(([key, value]) => `${key} ${String(value)}`).join(', ')]
@@ -40,7 +40,24 @@ function describe(info: IndexInfo): string {
   const width = Math.max(...bars.map(([label]) => label.length))
   const histogram = bars.map(([label, bar, zones]) => `  ${label.padStart(width)} rows  ${bar} ${zones}`).join('\n')
   const files = info.files.map((file) => `  ${file.name}  ${formatBytes(file.bytes)}`).join('\n')
-  return `${info.path}\n${facts}\n\nzones by size\n${histogram}\n\nfiles\n  catalogue.sqlite\n${files}`
+  const calibration = info.calibration === null ? '' : `\n\n${describeCalibration(info.calibration)}`
+  return `${info.path}\n${facts}${calibration}\n\nzones by size\n${histogram}\n\nfiles\n  catalogue.sqlite\n${files}`
+}
+
+/** The curve of a calibration as a table: for each k the zones that a recall takes in the mean, and the recall that was measured. */
+export function describeCalibration(calibration: Calibration): string {
+  const { curves, source, queries, confidence } = calibration
+  const from = source === 'base' ? `${queries} rows of the index` : `${queries} queries`
+  const recalls = [...new Set(curves.flatMap((curve) => curve.points.map((point) => point.recall)))].sort((a, b) => a - b)
+  const head = ['recall', ...curves.flatMap(({ k }) => [`zones, k=${k}`, 'measured'])]
+  const rows = recalls.map((recall) => [
+    recall.toString(),
+    ...curves.flatMap(({ points }) => {
+      const point = points.find((candidate) => candidate.recall === recall)
+      return point === undefined ? ['', ''] : [point.zones.toFixed(1), point.mean.toFixed(4)]
+    })
+  ])
+  return `calibration by ${from}; each recall is the lower bound at ${confidence * 100} % of the measured one\n${formatTable([head, ...rows]).replace(/^/gm, '  ')}`
 }
 
 /** Bytes as hex, for people and for JSON. */

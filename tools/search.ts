@@ -2,8 +2,8 @@
 
 import { writeFileSync } from 'node:fs'
 
-import { ZgqError, ZgqIndex, type Hit, type SearchOptions } from '../src/index.ts'
-import { numberList, readArguments, text, wholeNumber } from './arguments.ts'
+import { DEFAULT_RECALL, ZgqError, ZgqIndex, type Hit, type SearchOptions } from '../src/index.ts'
+import { oneNumber, readArguments, text, wholeNumber } from './arguments.ts'
 import { print, printJson } from './output.ts'
 import { openQueries } from './queries.ts'
 
@@ -15,7 +15,7 @@ export function runSearch(args: readonly string[]): void {
   })
   const k = wholeNumber(given, 'k') ?? 10
   const exact = given['exact'] === true
-  const options: Omit<SearchOptions, 'explain'> = { k, nprobe: wholeNumber(given, 'nprobe'), recall: numberList(given, 'recall')?.[0], exact }
+  const options: Omit<SearchOptions, 'explain'> = { k, nprobe: wholeNumber(given, 'nprobe'), recall: oneNumber(given, 'recall'), exact }
   const out = text(given, 'out')
   const index = ZgqIndex.open(path)
   try {
@@ -24,8 +24,9 @@ export function runSearch(args: readonly string[]): void {
       const found: Hit[][] = []
       for (let row = 0; row < queries.count; row++) found.push(index.search(queries.read(row), options))
       if (out !== undefined) writeIvecs(out, found)
-      const nprobe = exact ? null : (options.nprobe ?? index.info().defaultNprobe)
-      if (given['json'] === true) printJson({ k, nprobe, exact, queries: found.map((hits) => ({ hits })) })
+      const nprobe = options.nprobe ?? null
+      const recall = exact || nprobe !== null ? null : (options.recall ?? DEFAULT_RECALL)
+      if (given['json'] === true) printJson({ k, nprobe, recall, exact, queries: found.map((hits) => ({ hits })) })
       else if (out === undefined) found.forEach((hits, row) => { print(`${row}: ${hits.map((hit) => `${hit.id} (${hit.distance.toPrecision(6)})`).join(', ')}`) })
     } finally {
       queries.close()

@@ -5,6 +5,7 @@
 import { ZgqError } from '../src/index.ts'
 import { UsageError } from './arguments.ts'
 import { BUILD_USAGE, runBuild } from './build.ts'
+import { CALIBRATE_USAGE, runCalibrate } from './calibrate.ts'
 import { CHECK_USAGE, runCheck } from './check.ts'
 import { EVAL_USAGE, runEval } from './eval.ts'
 import { INSPECT_USAGE, runInspect } from './inspect.ts'
@@ -15,6 +16,7 @@ const SUBCOMMANDS = new Map<string, { usage: string; run: (args: readonly string
   ['build', { usage: BUILD_USAGE, run: runBuild }],
   ['search', { usage: SEARCH_USAGE, run: runSearch }],
   ['eval', { usage: EVAL_USAGE, run: runEval }],
+  ['calibrate', { usage: CALIBRATE_USAGE, run: runCalibrate }],
   ['inspect', { usage: INSPECT_USAGE, run: runInspect }],
   ['check', { usage: CHECK_USAGE, run: runCheck }]
 ])

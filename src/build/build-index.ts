@@ -1,4 +1,4 @@
-// A build on one page: read -> sample -> train -> assign -> write -> publish. Each stage leaves its results in files of the working
+// A build on one page: read -> sample -> train -> assign -> write -> calibrate -> publish. Each stage leaves its results in files of the working
 // folder and keeps little in memory, so that memory follows `memoryBytes` and not the data.
 
 import { createHash } from 'node:crypto'
@@ -11,7 +11,11 @@ import { hex } from '../format/header.ts'
 import { KernelMemory } from '../kernels/kernel-memory.ts'
 import { loadKernel } from '../kernels/load-kernel.ts'
 import { loadSqlite } from '../storage/native-modules.ts'
-import { writeCatalogue } from '../storage/catalogue-writer.ts'
+import { openContext } from '../search/open-context.ts'
+import { readCatalogue } from '../storage/catalogue-reader.ts'
+import { writeCalibration, writeCatalogue } from '../storage/catalogue-writer.ts'
+import { calibrate } from './calibrate.ts'
+import { readQueries, sampleQueries } from './calibration-queries.ts'
 import { CodesWriter } from '../storage/codes-writer.ts'
 import { VectorsWriter } from '../storage/vectors-writer.ts'
 import type { Metric } from '../types.ts'
@@ -36,6 +40,7 @@ const CALL_BYTES = 1024 * 1024
 const GENERATION = 1
 /** Keeps the rotation's random numbers apart from those of sampling and training. */
 const ROTATION_SEED = 0x5eed
+const CALIBRATION_SEED = 0xca11
 const NO_CODES = { codesFile: 0, codesOffset: 0, codesByteLength: 0, codesCrc: 0 }
 
 /** What was built. */
@@ -128,7 +133,6 @@ async function build(context: BuildContext): Promise<BuildReport> {
     codesWriter.close()
   }
   const files = [...writer.files, ...codes.files]
-  await tell('publish', 0, 1)
   writeCatalogue(folder.file(CATALOGUE_NAME), {
     meta: { indexId, generation: GENERATION, dim, metric: plan.metric, bits, count },
     quantizer: quantizer === undefined ? undefined : { signs: quantizer.signs, mean: quantizer.mean },
@@ -136,10 +140,28 @@ async function build(context: BuildContext): Promise<BuildReport> {
     files,
     zones: writer.zones.map((zone, i) => ({ ...zone, ...(codes.places.at(i) ?? NO_CODES) }))
   })
+  await calibrateBuilt(context)
+  await tell('publish', 0, 1)
   const bytes = removeTemporaries(folder, [...files.map((file) => file.name), CATALOGUE_NAME])
   folder.publish()
   plan.onProgress({ stage: 'publish', done: 1, total: 1 })
   return { path: plan.output, count, dim, metric: plan.metric, zones: writer.zones.length, bits, bytes, indexId: hex(indexId) }
+}
+
+/** Calibrates the finished index in its working folder. */
+async function calibrateBuilt(context: BuildContext): Promise<void> {
+  const { plan, folder, tell } = context
+  const snapshot = readCatalogue(folder.path)
+  const { readers, context: opened } = openContext(snapshot, { mapping: 'auto', cacheBytes: Math.floor(plan.memoryBytes / 4), verify: 'none' })
+  try {
+    const queries = plan.queries === undefined ? sampleQueries(opened, snapshot, seededRandom(plan.seed + CALIBRATION_SEED)) : readQueries(plan.queries, snapshot.meta)
+    const calibration = await calibrate(opened, snapshot, {
+      queries, source: plan.queries === undefined ? 'base' : 'queries', onQueries: (done, total) => tell('calibrate', done, total)
+    })
+    writeCalibration(folder.path, calibration)
+  } finally {
+    readers.close()
+  }
 }
 
 /** Trains and leaves the centroids in the assigner; returns how many rows of the sample each has. */

@@ -2,6 +2,7 @@
 
 import { MAX_DIM, METRIC_CODES } from '../format/layout.ts'
 import { checkOptionNames, expectOneOf, expectWholeNumber } from '../options.ts'
+import { expectQueries } from './calibrate-index.ts'
 import type { Metric } from '../types.ts'
 
 const MIB = 2 ** 20
@@ -14,7 +15,7 @@ export interface VectorBatch {
   readonly ids?: ArrayLike<number> | undefined
 }
 
-export type BuildStage = 'read' | 'sample' | 'train' | 'assign' | 'write' | 'publish'
+export type BuildStage = 'read' | 'sample' | 'train' | 'assign' | 'write' | 'calibrate' | 'publish'
 
 /** How far a stage is. `total` is 0 where it is not known before. Units: rows, for `train` rounds. */
 export interface BuildProgress {
@@ -39,6 +40,8 @@ export interface BuildOptions {
   readonly zones?: number | undefined
   /** Bits a dimension of the codes: 0 (no codes: float32 rows are scanned), 1, 2 or 4. Default: from dim. */
   readonly bits?: number | undefined
+  /** Queries like those that will be searched for, to calibrate with: a vector file, or float32, n * dim. Default: rows of the input. */
+  readonly queries?: string | Float32Array | undefined
   /** Memory that the build may use on top of the process, in bytes. Default 512 MB, at least 64 MB. */
   readonly memoryBytes?: number | undefined
   /** Default 1. The same input, options and seed give the same data files. */
@@ -59,6 +62,7 @@ export interface BuildPlan {
   readonly ids: string | ArrayLike<number> | undefined
   readonly zones: number | undefined
   readonly bits: number | undefined
+  readonly queries: string | Float32Array | undefined
   readonly memoryBytes: number
   readonly seed: number
   readonly force: boolean
@@ -66,12 +70,12 @@ export interface BuildPlan {
   readonly signal: AbortSignal | undefined
 }
 
-const OPTION_NAMES = ['input', 'output', 'dim', 'metric', 'ids', 'zones', 'bits', 'memoryBytes', 'seed', 'force', 'onProgress', 'signal']
+const OPTION_NAMES = ['input', 'output', 'dim', 'metric', 'ids', 'zones', 'bits', 'queries', 'memoryBytes', 'seed', 'force', 'onProgress', 'signal']
 
 /** Checks the options of a build; throws TypeError or RangeError. */
 export function checkBuildOptions(options: BuildOptions): BuildPlan {
   checkOptionNames('buildIndex', options, OPTION_NAMES)
-  const { input, output, dim, metric = 'l2', ids, zones, bits, memoryBytes = DEFAULT_MEMORY_BYTES, seed = 1, force = false, onProgress, signal } = options
+  const { input, output, dim, metric = 'l2', ids, zones, bits, queries, memoryBytes = DEFAULT_MEMORY_BYTES, seed = 1, force = false, onProgress, signal } = options
   if (typeof output !== 'string' || output === '') throw new TypeError(`output must be a non-empty string, found ${String(output)}`)
   const isIterable = typeof input === 'object' && input !== null && Symbol.asyncIterator in input
   if (typeof input !== 'string' && !(input instanceof Float32Array) && !isIterable) {
@@ -87,9 +91,10 @@ export function checkBuildOptions(options: BuildOptions): BuildPlan {
   expectWholeNumber('seed', seed, { least: 0 })
   if (typeof force !== 'boolean') throw new TypeError(`force must be a boolean, found ${String(force)}`)
   checkBits(bits)
+  expectQueries(queries)
   if (onProgress !== undefined && typeof onProgress !== 'function') throw new TypeError('onProgress must be a function')
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw new TypeError('signal must be an AbortSignal')
-  return { input, output, dim, metric, ids, zones, bits, memoryBytes, seed, force, onProgress: onProgress ?? (() => undefined), signal }
+  return { input, output, dim, metric, ids, zones, bits, queries, memoryBytes, seed, force, onProgress: onProgress ?? (() => undefined), signal }
 }
 
 function checkBits(bits: unknown): void {

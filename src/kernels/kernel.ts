@@ -93,6 +93,8 @@ export interface CodeScan {
   candidates: number
 }
 
+/** Bytes of scratch that `selectNearest` needs. */
+export const SELECT_SCRATCH_BYTES = 2048
 /** Bytes of an entry in the table of zones: u32 signs (0: not in kernel memory), refined codes, ids, mask, row count; float32 |c|^2; 8 free. */
 export const ZONE_ENTRY_BYTES = 32
 /** Bytes of the scalars of a query with the scratch behind them. */
@@ -121,8 +123,16 @@ export interface Kernel {
   heapInit(heap: number, capacity: number): void
   /** Sorts the heap, best first; returns its size. */
   heapSort(heap: number): number
-  /** Puts the `wanted` smallest of `count` float32 values, as (value, position) ascending, into a heap; returns how many. */
-  selectNearest(values: number, count: number, wanted: number, heap: number): number
+  /** Writes squared distances of the rows at `count` positions (u32): out is float32, count. */
+  l2DistancesAt(rows: number, positions: number, count: number, dim: number, query: number, out: number): void
+  innerProductsAt(rows: number, positions: number, count: number, dim: number, query: number, out: number): void
+  /**
+   * Puts the `wanted` smallest of `count` float32 values, as (value, position) ascending, into a list with room for `count`; returns `wanted`, which is 1 to count.
+   * `names` (u32, count; 0: none) stand for the positions. scratch: SELECT_SCRATCH_BYTES.
+   */
+  selectNearest(values: number, count: number, wanted: number, names: number, list: number, scratch: number): number
+  /** Writes the positions (u32, room for `count`) of at least `wanted` of the smallest float32 values, ascending, and few more; returns how many. scratch: SELECT_SCRATCH_BYTES. */
+  selectSmallest(values: number, count: number, wanted: number, out: number, scratch: number): number
   /** Offers rows to the heap of the query; returns how many needed double precision. */
   scan(query: ScanQuery, run: ScanRun): number
   assign(run: AssignRun): void
@@ -132,6 +142,8 @@ export interface Kernel {
   encodeBlock(run: EncodeRun): void
   /** Writes tables, integers and the first five scalars of a rotated query. */
   buildTables(query: number, width: number, tables: number, integers: number, scalars: number): void
+  /** Writes estimates of the distances of `count` rows in blocks around one centre: out is float32, count rounded up to 32. See assembly/sign-blocks.ts. */
+  estimateBlocks(blocks: number, count: number, width: number, tables: number, scalars: number, base: number, out: number): void
   /** Scans the zones of the list from position `first` to before `end`; returns the position of the first that is not in kernel memory, or `end`. */
   scanCodes(scan: CodeScan, first: number, end: number): number
   /** Drops candidates above `limit`, sorts the others by lowest likely distance; returns how many there are. */

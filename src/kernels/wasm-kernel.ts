@@ -12,6 +12,10 @@ interface WasmExports {
   heapInit: Kernel['heapInit']
   heapSort: Kernel['heapSort']
   selectNearest: Kernel['selectNearest']
+  selectSmallest: Kernel['selectSmallest']
+  l2DistancesAt: Kernel['l2DistancesAt']
+  innerProductsAt: Kernel['innerProductsAt']
+  estimateBlocks: Kernel['estimateBlocks']
   normalizeRows: Kernel['normalizeRows']
   subtractRow: Kernel['subtractRow']
   rotateRows: Kernel['rotateRows']
@@ -55,6 +59,10 @@ export function createWasmKernel(): Kernel | undefined {
     heapInit: wasm.heapInit,
     heapSort: wasm.heapSort,
     selectNearest: wasm.selectNearest,
+    selectSmallest: wasm.selectSmallest,
+    l2DistancesAt: wasm.l2DistancesAt,
+    innerProductsAt: wasm.innerProductsAt,
+    estimateBlocks: wasm.estimateBlocks,
     normalizeRows: wasm.normalizeRows,
     subtractRow: wasm.subtractRow,
     rotateRows: wasm.rotateRows,

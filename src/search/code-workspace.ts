@@ -24,13 +24,13 @@ export class CodeWorkspace {
 
   constructor(snapshot: Snapshot, rotation: Omit<QueryRotation, 'dim'>, place: { workspace: Workspace; zones: number }) {
     const { dim, metric, bits } = snapshot.meta
-    const { memory, zoneHeap } = place.workspace
+    const { memory, zoneList } = place.workspace
     this.#memory = memory
     this.queryCodes = new QueryCodes(memory, { dim, ...rotation })
     const { width, tables, integers, scalars } = this.queryCodes
     this.rows = memory.allocate(RERANK_ROWS * dim * 4)
     this.ids = memory.allocate(RERANK_ROWS * 8)
-    this.scan = { metric: KERNEL_METRICS[metric], bits, width, tables, integers, scalars, zones: place.zones, list: zoneHeap, heap: 0, candidates: 0 }
+    this.scan = { metric: KERNEL_METRICS[metric], bits, width, tables, integers, scalars, zones: place.zones, list: zoneList, heap: 0, candidates: 0 }
   }
 
   /** Makes room for the `wanted` smallest estimates and the candidates that may come with them, and empties both. */

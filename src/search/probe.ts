@@ -1,22 +1,79 @@
 // Stage 1, pure: from the query to the zones to scan.
 
 import type { CatalogueZone } from '../format/catalogue.ts'
+import type { CentroidCodes } from './centroid-codes.ts'
+import type { CodeWorkspace } from './code-workspace.ts'
+import { countZones } from './recall-rule.ts'
+import type { ProbeWish } from './request.ts'
 import type { Workspace } from './workspace.ts'
 
-/** Returns the `nprobe` zones nearest to the query, nearest first; equal distances: the lower zone. */
-export function probe(workspace: Workspace, nprobe: number): CatalogueZone[] {
-  const { memory, zones, dim } = workspace
-  const { kernel } = memory
-  if (workspace.metric === 'ip') {
-    kernel.innerProducts(workspace.centroids, zones.length, dim, workspace.probeQuery, workspace.zoneDistances)
-  } else {
-    kernel.l2Distances(workspace.centroids, zones.length, dim, workspace.probeQuery, workspace.zoneDistances)
+/** Zones that are listed at first, as a multiple of the mean that the calibration saw. */
+const FIRST_LOOK = 1.5
+/** Zones whose distances are computed, as a multiple of those wanted, and how many more at least: with 2 and 16 recall is what it is with all (bench/README.md). */
+const SURPLUS = 2
+const LEAST_SURPLUS = 16
+
+/** Codes of the centroids, with the codes of the query that was set. */
+export interface CodedProbe {
+  readonly centroids: CentroidCodes
+  readonly workspace: CodeWorkspace
+}
+
+/** Returns the zones to scan, nearest first; equal distances: the lower zone. Their list in the workspace is as long or longer. */
+export function probe(workspace: Workspace, wish: ProbeWish, coded: CodedProbe | undefined): CatalogueZone[] {
+  const { zones } = workspace
+  if ('nprobe' in wish) return takeZones(workspace, listNearest(workspace, wish.nprobe, coded))
+  // More than the mean at first: most queries then need one look.
+  for (let wanted = wish.zones * FIRST_LOOK + 4; ; wanted *= 4) {
+    const listed = listNearest(workspace, Math.ceil(wanted), coded)
+    const distances = workspace.memory.float64At(workspace.zoneList + 8, listed)
+    const count = countZones(distances, wish, workspace)
+    if (count < listed || listed === zones.length) return takeZones(workspace, count)
   }
-  const wanted = Math.min(nprobe, zones.length)
-  kernel.selectNearest(workspace.zoneDistances, zones.length, wanted, workspace.zoneHeap)
-  // The heap's ids are u64 zone numbers: their low words.
-  const ids = memory.uint32At(workspace.zoneHeap + 8 + wanted * 8, wanted * 2)
+}
+
+function takeZones(workspace: Workspace, count: number): CatalogueZone[] {
+  const { memory, zones, zoneList } = workspace
+  const [listed] = memory.uint32At(zoneList, 1)
+  // The list's ids are u64 zone numbers: their low words.
+  const ids = memory.uint32At(zoneList + 8 + listed * 8, count * 2)
   const nearest: CatalogueZone[] = []
-  for (let i = 0; i < wanted; i++) nearest.push(zones[ids[i * 2]])
+  for (let i = 0; i < count; i++) nearest.push(zones[ids[i * 2]])
   return nearest
+}
+
+/**
+ * Lists the `nprobe` zones nearest to the query; returns how many there are.
+ * With `coded` and many zones, their codes are looked at first.
+ */
+function listNearest(workspace: Workspace, nprobe: number, coded: CodedProbe | undefined): number {
+  const { zones } = workspace
+  const wanted = Math.min(nprobe, zones.length)
+  if (coded === undefined || wanted * SURPLUS >= zones.length) probeAll(workspace, wanted)
+  else probeCodes(workspace, wanted, coded)
+  return wanted
+}
+
+function probeAll(workspace: Workspace, wanted: number): void {
+  const { memory, zones, dim, centroids, probeQuery, zoneDistances } = workspace
+  const { kernel } = memory
+  if (workspace.metric === 'ip') kernel.innerProducts(centroids, zones.length, dim, probeQuery, zoneDistances)
+  else kernel.l2Distances(centroids, zones.length, dim, probeQuery, zoneDistances)
+  kernel.selectNearest(zoneDistances, zones.length, wanted, 0, workspace.zoneList, workspace.selectScratch)
+}
+
+/**
+ * Lists the nearest zones by way of their codes: those of smallest estimate, twice as many as wanted, are put in order by their distances.
+ * A zone near the end of the list may be missed.
+ */
+function probeCodes(workspace: Workspace, wanted: number, coded: CodedProbe): void {
+  const { memory, zones, dim, centroids, probeQuery, zoneList, zoneDistances } = workspace
+  const { kernel } = memory
+  const { estimates, positions } = coded.centroids
+  const looked = Math.min(zones.length, Math.ceil(wanted * SURPLUS) + LEAST_SURPLUS)
+  coded.centroids.estimate(memory.float32At(workspace.codesQuery, dim), coded.workspace.queryCodes, workspace.metric === 'ip')
+  const count = kernel.selectSmallest(estimates, zones.length, looked, positions, workspace.selectScratch)
+  if (workspace.metric === 'ip') kernel.innerProductsAt(centroids, positions, count, dim, probeQuery, zoneDistances)
+  else kernel.l2DistancesAt(centroids, positions, count, dim, probeQuery, zoneDistances)
+  kernel.selectNearest(zoneDistances, count, wanted, positions, zoneList, workspace.selectScratch)
 }

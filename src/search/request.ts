@@ -1,33 +1,79 @@
 // Checks the arguments of a search, once, at the door.
 
 import { ZgqError } from '../errors.ts'
-import type { Metric, SearchOptions } from '../types.ts'
+import type { Confidence } from '../quantizer/query-codes.ts'
+import { thresholdFor } from '../format/calibration.ts'
 import { checkOptionNames, expectWholeNumber } from '../options.ts'
+import type { Calibration, Metric, SearchOptions } from '../types.ts'
+import { defaultNprobe } from './default-nprobe.ts'
+
+/** How many zones are probed: a number of them, or as many as the query needs. */
+export type ProbeWish = { readonly nprobe: number } | { readonly threshold: number; readonly zones: number; readonly scale: number }
 
 export interface SearchRequest {
   readonly k: number
-  readonly nprobe: number
+  readonly probe: ProbeWish
   readonly explain: boolean
   readonly isExact: boolean
   /** Candidates to rerank at least. */
   readonly rerank: number
+  /** Default: CONFIDENCE. */
+  readonly confidence?: Confidence
+}
+
+/** What a request is checked against. */
+export interface RequestedIndex {
+  readonly count: number
+  readonly dim: number
+  readonly zoneCount: number
+  readonly calibration: Calibration | null
 }
 
 const OPTION_NAMES = ['k', 'nprobe', 'exact', 'recall', 'rerank', 'explain']
+/** What a search reaches when it is told nothing. */
+export const DEFAULT_RECALL = 0.95
+/** Values of an index (count * dim) up to which a recall above what its calibration can promise is reached by the exact scan: 0.1 ms. */
+const SMALL_INDEX_VALUES = 2 ** 20
 
-/** Checks the options of a search; throws TypeError, RangeError or ZGQ_UNSUPPORTED. */
-export function checkRequest(options: SearchOptions, index: { count: number; zoneCount: number; defaultNprobe: number }): SearchRequest {
+/** Checks the options of a search; throws TypeError, RangeError, ZGQ_RECALL or ZGQ_UNSUPPORTED. */
+export function checkRequest(options: SearchOptions, index: RequestedIndex): SearchRequest {
   checkOptionNames('search', options, OPTION_NAMES)
   const { k = 10, nprobe, exact = false, recall, rerank = 0, explain = false } = options
-  expectWholeNumber('rerank', rerank, { least: 0 })
   expectWholeNumber('k', k, { least: 0 })
+  expectWholeNumber('rerank', rerank, { least: 0 })
   if (typeof exact !== 'boolean') throw new TypeError(`exact must be a boolean, found ${String(exact)}`)
   if (typeof explain !== 'boolean') throw new TypeError(`explain must be a boolean, found ${String(explain)}`)
   if (nprobe !== undefined) expectWholeNumber('nprobe', nprobe, { least: 1 })
+  if (recall !== undefined) expectRecall(recall)
   const ways = [nprobe !== undefined && 'nprobe', exact && 'exact', recall !== undefined && 'recall'].filter(Boolean)
   if (ways.length > 1) throw new TypeError(`give one of nprobe, exact and recall, found ${ways.join(' and ')}`)
-  if (recall !== undefined) throw new ZgqError('ZGQ_UNSUPPORTED', 'search by recall needs an index with a calibration, which this version does not build; use nprobe or exact')
-  return { k: Math.min(k, index.count), nprobe: exact ? index.zoneCount : (nprobe ?? index.defaultNprobe), explain, isExact: exact, rerank: Math.min(rerank, index.count) }
+  const shared = { k: Math.min(k, index.count), explain, rerank: Math.min(rerank, index.count) }
+  const probe = exact ? 'exact' : nprobe === undefined ? wishFor(recall, Math.max(1, shared.k), index) : { nprobe }
+  return probe === 'exact' ? { ...shared, isExact: true, probe: { nprobe: index.zoneCount } } : { ...shared, isExact: false, probe }
+}
+
+/** Throws TypeError or RangeError unless `recall` lies between 0 and 1. */
+export function expectRecall(recall: unknown): asserts recall is number {
+  if (typeof recall !== 'number') throw new TypeError(`recall must be a number, found ${String(recall)}`)
+  if (!(recall > 0 && recall < 1)) throw new RangeError(`recall must be above 0 and below 1, found ${recall}; exact: true finds all`)
+}
+
+/** Turns a recall into a threshold; undefined stands for the default, which is less where less can be promised. */
+function wishFor(recall: number | undefined, k: number, index: RequestedIndex): ProbeWish | 'exact' {
+  const { calibration, count, dim, zoneCount } = index
+  if (calibration === null) {
+    if (recall === undefined) return { nprobe: defaultNprobe(zoneCount) }
+    throw new ZgqError('ZGQ_UNSUPPORTED', 'this index has no calibration: run `zgq calibrate` on it, or use nprobe or exact')
+  }
+  const wanted = recall ?? DEFAULT_RECALL
+  if (wanted > calibration.highestRecall) {
+    if (count * dim <= SMALL_INDEX_VALUES) return 'exact'
+    if (recall !== undefined) {
+      const most = (Math.floor(calibration.highestRecall * 10_000) / 10_000).toString()
+      throw new ZgqError('ZGQ_RECALL', `a recall of ${recall} was asked for; ${calibration.queries} queries of the calibration can promise up to ${most}. Ask for less, calibrate with more queries, or use exact: true`)
+    }
+  }
+  return { ...thresholdFor(calibration, Math.min(wanted, calibration.highestRecall), k), scale: calibration.scale }
 }
 
 /** Checks a query and returns it as float32; throws TypeError, ZGQ_DIMENSION, ZGQ_NON_FINITE or ZGQ_ZERO_VECTOR. */

@@ -8,6 +8,7 @@ import type { CodesCache } from '../storage/codes-cache.ts'
 import type { ZoneCache } from '../storage/zone-cache.ts'
 import type { ZoneFiles } from '../storage/zone-files.ts'
 import type { ExplainedHits } from '../types.ts'
+import type { CentroidCodes } from './centroid-codes.ts'
 import type { CodeWorkspace } from './code-workspace.ts'
 import { CONFIDENCE } from './confidence.ts'
 import { probe } from './probe.ts'
@@ -15,12 +16,17 @@ import { Prefetcher } from './prefetcher.ts'
 import type { SearchRequest } from './request.ts'
 import { rerank } from './rerank.ts'
 import { setTolerance, takeHits } from './scan.ts'
+import { areRowsCheaper } from './strategy.ts'
 import type { Workspace } from './workspace.ts'
 
 /** Codes of an open index, and what scans them. */
 export interface CodesContext {
   readonly workspace: CodeWorkspace
   readonly cache: CodesCache
+  /** Undefined where there are so few zones that it costs less to compute all their distances. */
+  readonly centroids: CentroidCodes | undefined
+  /** The rows are few enough to be scanned where that costs less. */
+  readonly mayScanRows: boolean
 }
 
 /** Where the zones of an open index come from. */
@@ -52,9 +58,12 @@ export function search(context: SearchContext, query: Float32Array, request: Sea
   const wantsHits = request.k > 0
   workspace.setQuery(query)
   if (wantsHits) workspace.startHits(request.k)
-  const zones = wantsHits ? probe(workspace, request.nprobe) : []
+  if (codes?.centroids !== undefined) setQueryCodes({ ...context, codes }, request)
+  const zones = wantsHits ? probe(workspace, request.probe, codes?.centroids && { centroids: codes.centroids, workspace: codes.workspace }) : []
   const probedAt = nowMicros()
-  const scanned = codes === undefined || request.isExact ? scanRows(context, zones) : scanCodes({ ...context, codes }, zones, request)
+  const scanned = codes === undefined || request.isExact || (codes.mayScanRows && request.rerank === 0 && areRowsCheaper(zones, workspace.dim, request.k))
+    ? scanRows(context, zones)
+    : scanCodes({ ...context, codes }, zones, request)
   const hits = wantsHits ? takeHits(workspace, request.k) : []
   return {
     hits,
@@ -72,6 +81,12 @@ export function search(context: SearchContext, query: Float32Array, request: Sea
       rerankMicros: nowMicros() - scanned.scannedAt
     }
   }
+}
+
+function setQueryCodes(context: SearchContext & { codes: CodesContext }, request: SearchRequest): void {
+  const { workspace, codes } = context
+  const query = workspace.memory.float32At(workspace.codesQuery, workspace.dim)
+  codes.workspace.queryCodes.set(query, workspace.scanQuery.queryNorm2, request.confidence ?? CONFIDENCE)
 }
 
 /** Scans the float32 rows of the zones: exact in each of them. */
@@ -101,7 +116,7 @@ function scanCodes(context: SearchContext & { codes: CodesContext }, zones: read
   const { memory, dim } = workspace
   const { cache } = codes
   codes.workspace.start(Math.max(request.k, request.rerank, 1))
-  codes.workspace.queryCodes.set(memory.float32At(workspace.codesQuery, dim), workspace.scanQuery.queryNorm2, CONFIDENCE)
+  if (codes.centroids === undefined) setQueryCodes(context, request)
   const ahead = new Prefetcher(zones.filter((zone) => !cache.holds(zone)), files.codesSource)
   for (const zone of zones) cache.touch(zone)
   for (let reached = 0; ; ) {

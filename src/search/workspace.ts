@@ -3,7 +3,7 @@
 import type { CatalogueZone } from '../format/catalogue.ts'
 import { ELEMENT_BYTES } from '../format/layout.ts'
 import type { KernelMemory } from '../kernels/kernel-memory.ts'
-import { heapByteLength, KERNEL_METRICS, type ScanQuery } from '../kernels/kernel.ts'
+import { heapByteLength, KERNEL_METRICS, SELECT_SCRATCH_BYTES, type ScanQuery } from '../kernels/kernel.ts'
 import type { Snapshot } from '../storage/catalogue-reader.ts'
 
 export class Workspace {
@@ -17,8 +17,9 @@ export class Workspace {
   readonly probeQuery: number
   /** float32, zones */
   readonly zoneDistances: number
-  /** Heap for as many zones as there are. */
-  readonly zoneHeap: number
+  /** List for as many zones as there are, laid out as a heap. */
+  readonly zoneList: number
+  readonly selectScratch: number
   readonly scanQuery: ScanQuery
   #heapCapacity = 0
 
@@ -26,17 +27,26 @@ export class Workspace {
     const { dim, metric } = snapshot.meta
     const zoneCount = snapshot.zones.length
     this.memory = memory
+    this.maxNorm = snapshot.zones.reduce((most, zone) => Math.max(most, zone.maxNorm), 0)
     this.zones = snapshot.zones
     this.metric = metric
     this.dim = dim
     this.centroids = memory.allocate(zoneCount * dim * ELEMENT_BYTES)
     this.probeQuery = memory.allocate(dim * ELEMENT_BYTES)
     this.zoneDistances = memory.allocate(zoneCount * ELEMENT_BYTES)
-    this.zoneHeap = memory.allocate(heapByteLength(zoneCount))
+    this.zoneList = memory.allocate(heapByteLength(zoneCount))
+    this.selectScratch = memory.allocate(SELECT_SCRATCH_BYTES)
     const query = memory.allocate(dim * ELEMENT_BYTES)
     this.scanQuery = { metric: KERNEL_METRICS[metric], dim, query, queryNorm2: 0, relative: 0, absolute: 0, heap: 0 }
     const centroids = memory.float32At(this.centroids, zoneCount * dim)
     for (const zone of snapshot.zones) centroids.set(zone.centroid, zone.zone * dim)
+  }
+
+  /** Largest norm of a row. */
+  readonly maxNorm: number
+
+  get queryNorm(): number {
+    return Math.sqrt(this.scanQuery.queryNorm2)
   }
 
   /** The query as codes see it: unit length for cosine. float32, dim */

@@ -10,6 +10,8 @@ import {
   APPLICATION_ID, decodeCentroidsRow, decodeFileRow, decodeIndexMeta, decodeMetaRow, decodeQuantizer, rowsDigest, ZoneRowCodec,
   type CatalogueZone, type FileRecord, type IndexMeta, type QuantizerMeta
 } from '../format/catalogue.ts'
+import type { Calibration } from '../types.ts'
+import { decodeCalibration } from '../format/calibration.ts'
 import { bytesEqual, CATALOGUE_NAME, ELEMENT_BYTES, FORMAT_VERSION, PAGE_BYTES, type Extent } from '../format/layout.ts'
 import { readLock } from './build-lock.ts'
 import { loadSqlite } from './native-modules.ts'
@@ -25,6 +27,8 @@ export interface Snapshot {
   readonly zones: readonly CatalogueZone[]
   /** Undefined without codes. */
   readonly quantizer: QuantizerMeta | undefined
+  /** null: the index was never calibrated. */
+  readonly calibration: Calibration | null
   readonly catalogueBytes: number
   /** Tells this catalogue from another one under the same name. */
   readonly catalogueFile: string
@@ -168,7 +172,8 @@ function readTables(database: BetterSqlite3.Database, path: string): Omit<Snapsh
   const digest = rowsDigest([...files.map((row) => row.crc), ...zones.map((row) => row.crc), ...centroids.crcs])
   if (!bytesEqual(digest, meta.digest)) throw new ZgqError('ZGQ_CORRUPT', 'the rows of the catalogue do not fit its digest: rows are missing or changed', { path })
   const quantizer = meta.bits === 0 ? undefined : decodeQuantizer(values.get('quantizer'), meta.dim, path)
-  const snapshot = { meta, quantizer, build: Object.fromEntries(Object.entries(values.get('build') ?? {})), files: files.map((row) => row.file), zones: zones.map((row) => row.zone) }
+  const calibration = values.has('calibration') ? decodeCalibration(values.get('calibration'), path) : null
+  const snapshot = { meta, quantizer, calibration, build: Object.fromEntries(Object.entries(values.get('build') ?? {})), files: files.map((row) => row.file), zones: zones.map((row) => row.zone) }
   checkPlaces(snapshot, path)
   return snapshot
 }

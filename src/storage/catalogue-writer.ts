@@ -1,11 +1,14 @@
-// Writes the catalogue of a new index in one transaction. The only code that changes a catalogue.
+// Writes the catalogue of a new index in one transaction, and later its calibration in another. The only code that changes a catalogue.
+
+import { join, resolve } from 'node:path'
 
 import {
   APPLICATION_ID, CATALOGUE_DDL, CENTROIDS_ROW_BYTES, centroidsChecksum, encodeMessagePack, encodeQuantizer, fileChecksum, metaChecksum, rowsDigest, zoneNumbers, ZoneRowCodec,
   type CatalogueZone, type FileRecord, type IndexMeta, type QuantizerMeta
 } from '../format/catalogue.ts'
 import { wrapWriteError } from '../errors.ts'
-import { ELEMENT_BYTES, FORMAT_VERSION } from '../format/layout.ts'
+import type { Calibration } from '../types.ts'
+import { CATALOGUE_NAME, ELEMENT_BYTES, FORMAT_VERSION } from '../format/layout.ts'
 import { loadSqlite } from './native-modules.ts'
 
 /** What a new catalogue holds; counts, digest and format fields of `meta` are filled in here. */
@@ -54,6 +57,26 @@ export function writeCatalogue(path: string, content: CatalogueContent): void {
     }
   } catch (error) {
     throw wrapWriteError(error, path, 'write the catalogue')
+  }
+}
+
+/** Stores a calibration in the catalogue of the index in `folder`, in one transaction; throws ZGQ_READ_ONLY, ZGQ_LOCKED or ZGQ_IO. */
+export function writeCalibration(folder: string, calibration: Calibration): void {
+  const path = join(folder, CATALOGUE_NAME)
+  const Sqlite = loadSqlite()
+  try {
+    const database = new Sqlite(resolve(path), { fileMustExist: true })
+    try {
+      database.pragma('synchronous = FULL')
+      const bytes = encodeMessagePack(calibration)
+      database.transaction(() => {
+        database.prepare('INSERT OR REPLACE INTO meta (key, value, crc) VALUES (?, ?, ?)').run('calibration', bytes, metaChecksum('calibration', bytes))
+      })()
+    } finally {
+      database.close()
+    }
+  } catch (error) {
+    throw wrapWriteError(error, path, 'store the calibration')
   }
 }
 

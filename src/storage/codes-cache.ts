@@ -26,7 +26,8 @@ export class CodesCache {
   readonly table: number
   readonly #memory: KernelMemory
   readonly #files: ZoneFiles
-  readonly #capacity: number
+  /** Bytes of kernel memory that the ring takes once something is in it. */
+  readonly capacity: number
   readonly #entryOfZone: (Entry | undefined)[]
   /** Address of the ring; 0 before the first entry. */
   #ring = 0
@@ -40,7 +41,7 @@ export class CodesCache {
     this.#files = files
     const needed = zones.reduce((sum, zone) => sum + alignUp(zone.codesByteLength, ALIGNMENT), 0)
     const largest = zones.reduce((most, zone) => Math.max(most, alignUp(zone.codesByteLength, ALIGNMENT)), 0)
-    this.#capacity = Math.max(largest, Math.min(needed, place.cacheBytes))
+    this.capacity = Math.max(largest, Math.min(needed, place.cacheBytes))
     this.#entryOfZone = new Array<Entry | undefined>(zones.length)
     this.table = place.memory.allocate(zones.length * ZONE_ENTRY_BYTES)
     const words = place.memory.uint32At(this.table, (zones.length * ZONE_ENTRY_BYTES) / 4)
@@ -73,7 +74,7 @@ export class CodesCache {
   load(zone: CatalogueZone): void {
     if (this.holds(zone)) return
     // All at once: untouched pages cost nothing, and growing kernel memory has a price of its own.
-    if (this.#ring === 0) this.#ring = this.#memory.allocate(this.#capacity)
+    if (this.#ring === 0) this.#ring = this.#memory.allocate(this.capacity)
     const byteLength = alignUp(zone.codesByteLength, ALIGNMENT)
     const start = this.#makeRoom(byteLength)
     const layout = this.#files.readCodes(zone, this.#memory.bytesAt(start, zone.codesByteLength))
@@ -103,7 +104,7 @@ export class CodesCache {
     for (;;) {
       const next = this.#next
       const free = this.#before?.end ?? this.#ring
-      if ((next?.start ?? this.#ring + this.#capacity) - free >= byteLength) return free
+      if ((next?.start ?? this.#ring + this.capacity) - free >= byteLength) return free
       if (next === undefined) {
         this.#before = undefined
       } else if (next.wasUsed) {

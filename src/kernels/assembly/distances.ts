@@ -122,6 +122,18 @@ export function innerProducts(rows: usize, count: u32, dim: u32, query: usize, o
   for (let i: u32 = 0; i < count; i++, rows += rowBytes, out += 4) store<f32>(out, productOne(rows, rowBytes, query))
 }
 
+/** Writes the squared distances of the rows at `count` positions (u32): out is float32, count. */
+export function l2DistancesAt(rows: usize, positions: usize, count: u32, dim: u32, query: usize, out: usize): void {
+  const rowBytes = <usize>dim << 2
+  for (let i: u32 = 0; i < count; i++, positions += 4, out += 4) store<f32>(out, l2One(rows + <usize>load<u32>(positions) * rowBytes, rowBytes, query))
+}
+
+/** Writes the inner products of the rows at `count` positions (u32): out is float32, count. */
+export function innerProductsAt(rows: usize, positions: usize, count: u32, dim: u32, query: usize, out: usize): void {
+  const rowBytes = <usize>dim << 2
+  for (let i: u32 = 0; i < count; i++, positions += 4, out += 4) store<f32>(out, productOne(rows + <usize>load<u32>(positions) * rowBytes, rowBytes, query))
+}
+
 /** Writes the squared norm of each of `count` rows in double precision: out is float64, count. */
 export function squaredNorms(rows: usize, count: u32, dim: u32, out: usize): void {
   const rowBytes = <usize>dim << 2

@@ -1,12 +1,13 @@
 // Entry of the WebAssembly module: exports only. Pointers are byte offsets in the module's memory, which JavaScript lays out.
 // Every function has a twin in ../scalar-kernel.ts with the same arithmetic in the same order: results are equal to the bit.
 
-export { l2Distances, innerProducts, squaredNorms } from './distances'
+export { l2Distances, l2DistancesAt, innerProducts, innerProductsAt, squaredNorms } from './distances'
 export { scan } from './scan'
-export { heapInit, heapSort, selectNearest } from './select'
+export { heapInit, heapSort, selectSmallest, selectNearest } from './select'
 export { assign } from './assign'
 export { normalizeRows, subtractRow } from './rows'
 export { rotateRows } from './rotate'
 export { encodeBlock } from './encode'
 export { buildTables } from './tables'
+export { estimateBlocks } from './sign-blocks'
 export { scanCodes, sortCandidates } from './scan-codes'

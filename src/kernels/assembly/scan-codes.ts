@@ -2,76 +2,16 @@
 // It leaves candidates: rows whose smallest likely distance is below the k-th smallest estimate. Nothing here is exact; rerank decides.
 
 import { heapLimit, heapOffer } from './select'
+import { boundBlock, FACTOR_BYTES, LOWS } from './sign-blocks'
 
 const COSINE: u32 = 2
 const IP: u32 = 3
-/** Dimensions after which 16-bit sums of look-ups are flushed: 256 pairs of entries, each pair at most 254. */
-const FLUSH: u32 = 2048
 /** An entry of the table of zones: pointers to blocks (0: not in kernel memory), refined codes, ids, mask; rows; float32 |c|^2. */
 const ZONE_ENTRY: usize = 32
 /** A candidate: float32 lowest likely distance, float32 estimate, u32 zone, u32 row. Before them u32 size, u32 capacity. */
 const CANDIDATE: usize = 16
 const CANDIDATES_HEADER: usize = 8
 
-/** Scratch behind the scalars of a query: sums of look-ups of the block at hand and lowest distances, float32 in order of rows. */
-const SUMS: usize = 64
-const LOWS: usize = 192
-
-/** Converts u16 sums of 16 rows to float32 and stores or adds them at `out`. */
-@inline
-function storeSums(even: v128, odd: v128, out: usize, isFirst: bool): void {
-  const e = i16x8.sub(even, i16x8.shl(odd, 8))
-  const low = i8x16.shuffle(e, odd, 0, 1, 16, 17, 2, 3, 18, 19, 4, 5, 20, 21, 6, 7, 22, 23)
-  const high = i8x16.shuffle(e, odd, 8, 9, 24, 25, 10, 11, 26, 27, 12, 13, 28, 29, 14, 15, 30, 31)
-  storeFour(f32x4.convert_i32x4_u(i32x4.extend_low_i16x8_u(low)), out, isFirst)
-  storeFour(f32x4.convert_i32x4_u(i32x4.extend_high_i16x8_u(low)), out + 16, isFirst)
-  storeFour(f32x4.convert_i32x4_u(i32x4.extend_low_i16x8_u(high)), out + 32, isFirst)
-  storeFour(f32x4.convert_i32x4_u(i32x4.extend_high_i16x8_u(high)), out + 48, isFirst)
-}
-
-@inline
-function storeFour(values: v128, out: usize, isFirst: bool): void {
-  v128.store(out, isFirst ? values : f32x4.add(values, v128.load(out)))
-}
-
-/** Sums the look-ups of a block: float32, one a row. */
-@inline
-function sumBlock(block: usize, width: u32, tables: usize, sums: usize): void {
-  const nibble = i8x16.splat(15)
-  for (let first: u32 = 0; first < width; first += FLUSH) {
-    const end = block + (<usize>min<u32>(width, first + FLUSH) << 2)
-    let line = block + (<usize>first << 2)
-    let table = tables + (<usize>first << 2)
-    let lowEven = i16x8.splat(0), lowOdd = lowEven, highEven = lowEven, highOdd = lowEven
-    for (; line < end; line += 32, table += 32) {
-      const a = v128.load(line), b = v128.load(line, 16)
-      const ta = v128.load(table), tb = v128.load(table, 16)
-      const low = i8x16.add(i8x16.swizzle(ta, v128.and(a, nibble)), i8x16.swizzle(tb, v128.and(b, nibble)))
-      const high = i8x16.add(i8x16.swizzle(ta, i8x16.shr_u(a, 4)), i8x16.swizzle(tb, i8x16.shr_u(b, 4)))
-      lowEven = i16x8.add(lowEven, low)
-      lowOdd = i16x8.add(lowOdd, i16x8.shr_u(low, 8))
-      highEven = i16x8.add(highEven, high)
-      highOdd = i16x8.add(highOdd, i16x8.shr_u(high, 8))
-    }
-    storeSums(lowEven, lowOdd, sums, first == 0)
-    storeSums(highEven, highOdd, sums + 64, first == 0)
-  }
-}
-
-/** Writes the lowest likely distance of 32 rows, less the part that the zone shares, to `lows`; returns a bit for each that is below `limit`. */
-@inline
-function testBlock(factors: usize, sums: usize, lows: usize, step: f32, offset: f32, limit: f32): u32 {
-  const steps = f32x4.splat(step), offsets = f32x4.splat(offset), limits = f32x4.splat(limit)
-  let mask: u32 = 0
-  for (let i: u32 = 0; i < 8; i++) {
-    const at = <usize>i << 4
-    const product = f32x4.add(f32x4.mul(steps, v128.load(sums + at)), offsets)
-    const low = f32x4.sub(v128.load(factors + at), f32x4.mul(v128.load(factors + 128 + at), product))
-    v128.store(lows + at, low)
-    mask |= <u32>i32x4.bitmask(f32x4.lt(low, limits)) << (i << 2)
-  }
-  return mask
-}
 
 /** Sum over dimensions of code * integer, for a refined row of 4 bits. */
 @inline
@@ -150,9 +90,9 @@ export function scanCodes(
   const confidence = load<f32>(scalars, 20), refinedConfidence = load<f32>(scalars, 24), queryNorm2 = load<f32>(scalars, 28)
   const zoneDistances = list + 8, zoneNumbers = zoneDistances + (<usize>load<u32>(list, 4) << 3)
   const plane = <usize>width << 2
-  const blockBytes = plane + 272
+  const blockBytes = plane + FACTOR_BYTES
   const rowBytes: usize = 12 + <usize>(width * bits >>> 3)
-  const sums = scalars + SUMS, lows = scalars + LOWS
+  const lows = scalars + LOWS
   let limit = <f32>heapLimit(heap)
   for (let position = first; position < end; position++) {
     const zone = load<u32>(zoneNumbers + (<usize>position << 3))
@@ -169,8 +109,7 @@ export function scanCodes(
       const factors = block + plane
       const spread = load<f32>(factors, 256)
       const margin = confidence * Mathf.sqrt(spread * spread * distance2 + variance)
-      sumBlock(block, width, tables, sums)
-      let survivors = testBlock(factors, sums, lows, step, offset + margin, limit - shared)
+      let survivors = boundBlock(block, width, tables, scalars, lows, step, offset + margin, limit - shared)
       if (mask != 0) {
         survivors &= load<u32>(mask)
         mask += 4

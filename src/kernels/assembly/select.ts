@@ -89,16 +89,120 @@ export function heapSort(heap: usize): u32 {
   return size
 }
 
-/** Puts the `wanted` positions of smallest value, ascending by (value, position), into `heap`: values is float32, count. Needs wanted >= 1. */
-export function selectNearest(values: usize, count: u32, wanted: u32, heap: usize): u32 {
-  heapInit(heap, wanted)
-  let limit = Infinity
+/** Bins of a histogram of values. */
+const BINS: u32 = 512
+
+/** A key that orders float32 values with their positions: less is nearer, then the lower position. NaN comes last. */
+@inline
+function keyOf(value: f32, position: u32): u64 {
+  const bits = reinterpret<u32>(value)
+  const ordered = bits & 0x80000000 ? ~bits : bits | 0x80000000
+  return <u64>ordered << 32 | position
+}
+
+@inline
+function valueOf(key: u64): f32 {
+  const ordered = <u32>(key >>> 32)
+  return reinterpret<f32>(ordered & 0x80000000 ? ordered & 0x7fffffff : ~ordered)
+}
+
+/** Finds a value that at least `wanted` of the values do not exceed, and few more; scratch: BINS * 4 bytes. */
+function cutoff(values: usize, count: u32, wanted: u32, scratch: usize): f32 {
+  let least: f32 = Infinity, most: f32 = -Infinity
   for (let i: u32 = 0; i < count; i++) {
-    const value = <f64>load<f32>(values + (<usize>i << 2))
-    if (value < limit || (i < wanted)) {
-      heapOffer(heap, value, i)
-      limit = heapLimit(heap)
-    }
+    const value = load<f32>(values + (<usize>i << 2))
+    least = min<f32>(least, value)
+    most = max<f32>(most, value)
   }
-  return heapSort(heap)
+  const scale = <f32>(BINS - 1) / (most - least)
+  // All equal, infinite or not a number: no histogram, everything is sorted.
+  if (!(scale > 0 && scale < f32.MAX_VALUE) || wanted >= count) return Infinity
+  memory.fill(scratch, 0, BINS << 2)
+  for (let i: u32 = 0; i < count; i++) {
+    const at = scratch + (<usize><u32>((load<f32>(values + (<usize>i << 2)) - least) * scale) << 2)
+    store<u32>(at, load<u32>(at) + 1)
+  }
+  let bin: u32 = 0
+  for (let seen: u32 = 0; bin < BINS; bin++) {
+    seen += load<u32>(scratch + (<usize>bin << 2))
+    if (seen >= wanted) break
+  }
+  // One bin more than needed: roundings of the scale must not cut off a value of the last bin.
+  return least + <f32>(bin + 2) / scale
+}
+
+/** Sorts `count` keys in place: heapsort, the same on any input. */
+function sortKeys(keys: usize, count: u32): void {
+  for (let root = count >>> 1; root > 0; ) sinkKey(keys, --root, count)
+  for (let end = count; end > 1; ) {
+    end--
+    const last = load<u64>(keys + (<usize>end << 3))
+    store<u64>(keys + (<usize>end << 3), load<u64>(keys))
+    store<u64>(keys, last)
+    sinkKey(keys, 0, end)
+  }
+}
+
+function sinkKey(keys: usize, root: u32, size: u32): void {
+  const key = load<u64>(keys + (<usize>root << 3))
+  let at = root
+  while (true) {
+    let child = (at << 1) + 1
+    if (child >= size) break
+    let largest = load<u64>(keys + (<usize>child << 3))
+    if (child + 1 < size) {
+      const right = load<u64>(keys + (<usize>child << 3), 8)
+      if (right > largest) {
+        child++
+        largest = right
+      }
+    }
+    if (largest <= key) break
+    store<u64>(keys + (<usize>at << 3), largest)
+    at = child
+  }
+  store<u64>(keys + (<usize>at << 3), key)
+}
+
+/**
+ * Puts the `wanted` positions of smallest value, ascending by (value, position), into the list `heap`, which has room for `count`; wanted is from 1 to count.
+ * names: u32, count: what to put instead of positions, in the order of positions; or 0. scratch: 2,048 bytes.
+ */
+export function selectNearest(values: usize, count: u32, wanted: u32, names: usize, heap: usize, scratch: usize): u32 {
+  heapInit(heap, wanted)
+  const limit = cutoff(values, count, wanted, scratch)
+  const keys = heap + 8
+  let kept: u32 = 0
+  for (let i: u32 = 0; i < count; i++) {
+    const value = load<f32>(values + (<usize>i << 2))
+    if (value > limit) continue
+    store<u64>(keys + (<usize>kept << 3), keyOf(value + 0, i)) // + 0: -0 and 0 are equal
+    kept++
+  }
+  sortKeys(keys, kept)
+  const numbers = ids(heap)
+  for (let i: u32 = 0; i < wanted; i++) {
+    const at = <usize>i << 3
+    const key = load<u64>(keys + at)
+    const position = <u32>key
+    // Numbers go where keys beyond the wanted ones were; no key that is still to be read is overwritten.
+    store<f64>(keys + at, <f64>valueOf(key))
+    store<u64>(numbers + at, names == 0 ? position : load<u32>(names + (<usize>position << 2)))
+  }
+  store<u32>(heap, wanted)
+  return wanted
+}
+
+/**
+ * Writes the positions of at least `wanted` of the smallest values, and few more, in order of positions: out is u32, count. Returns how many.
+ * NaN counts as small. scratch: 2,048 bytes.
+ */
+export function selectSmallest(values: usize, count: u32, wanted: u32, out: usize, scratch: usize): u32 {
+  const limit = cutoff(values, count, wanted, scratch)
+  let kept: u32 = 0
+  for (let i: u32 = 0; i < count; i++) {
+    store<u32>(out + (<usize>kept << 2), i)
+    kept += <u32>!(load<f32>(values + (<usize>i << 2)) > limit)
+  }
+  return kept
 }

@@ -1,0 +1,61 @@
+// Calibrates a published index anew, with its own rows or with the user's queries, and stores the result in its catalogue.
+
+import { checkOptionNames, expectWholeNumber } from '../options.ts'
+import { openContext } from '../search/open-context.ts'
+import { readCatalogue } from '../storage/catalogue-reader.ts'
+import { writeCalibration } from '../storage/catalogue-writer.ts'
+import { loadSqlite } from '../storage/native-modules.ts'
+import type { Calibration } from '../types.ts'
+import { calibrate } from './calibrate.ts'
+import { readQueries, sampleQueries } from './calibration-queries.ts'
+import { seededRandom } from './random.ts'
+
+const CACHE_BYTES = 256 * 2 ** 20
+
+/** Options of `calibrateIndex`. */
+export interface CalibrateOptions {
+  /** Queries like those that will be searched for: a vector file, or float32, n * dim. Default: random rows of the index. */
+  readonly queries?: string | Float32Array | undefined
+  /** Chooses the rows. Default 1. */
+  readonly seed?: number | undefined
+  /** Called as queries are done. */
+  readonly onProgress?: ((progress: { readonly done: number; readonly total: number }) => void) | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * Measures how far searches in the index at `path` must probe for a recall, stores that in its catalogue and returns it. Indexes that are open already keep
+ * what they read. Rejects with ZGQ_DIMENSION, ZGQ_NON_FINITE, ZGQ_ZERO_VECTOR or ZGQ_BUILD_INPUT for queries; ZGQ_READ_ONLY, ZGQ_LOCKED or ZGQ_IO where the
+ * catalogue cannot be written; with what `ZgqIndex.open` throws; with the signal's reason.
+ */
+export async function calibrateIndex(path: string, options: CalibrateOptions = {}): Promise<Calibration> {
+  if (typeof path !== 'string' || path === '') throw new TypeError(`path must be a non-empty string, found ${String(path)}`)
+  checkOptionNames('calibrateIndex', options, ['queries', 'seed', 'onProgress', 'signal'])
+  const { queries, seed = 1, onProgress, signal } = options
+  expectQueries(queries)
+  expectWholeNumber('seed', seed, { least: 0 })
+  loadSqlite()
+  const snapshot = readCatalogue(path)
+  const { readers, context } = openContext(snapshot, { mapping: 'auto', cacheBytes: CACHE_BYTES, verify: 'touch' })
+  try {
+    const calibration = await calibrate(context, snapshot, {
+      source: queries === undefined ? 'base' : 'queries',
+      queries: queries === undefined ? sampleQueries(context, snapshot, seededRandom(seed)) : readQueries(queries, snapshot.meta),
+      onQueries: async (done, total) => {
+        onProgress?.({ done, total })
+        await new Promise((resolve) => { setImmediate(resolve) })
+        signal?.throwIfAborted()
+      }
+    })
+    writeCalibration(snapshot.folder, calibration)
+    return calibration
+  } finally {
+    readers.close()
+  }
+}
+
+/** Throws TypeError for what cannot be queries. */
+export function expectQueries(queries: unknown): asserts queries is string | Float32Array | undefined {
+  if (queries === undefined || queries instanceof Float32Array || (typeof queries === 'string' && queries !== '')) return
+  throw new TypeError(`queries must be a path or a Float32Array, found ${String(queries)}`)
+}

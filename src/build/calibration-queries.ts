@@ -1,0 +1,58 @@
+// The queries of a calibration: random rows of the index, or queries that the user gives.
+
+import { ZgqError } from '../errors.ts'
+import { checkQuery } from '../search/request.ts'
+import type { SearchContext } from '../search/search.ts'
+import type { Snapshot } from '../storage/catalogue-reader.ts'
+import type { CalibrationQuery } from './calibrate.ts'
+import { sampleRows } from './random.ts'
+import { openVectorFile } from './sources/vector-file.ts'
+
+/** Queries that a calibration takes at most: enough to promise a recall of .997. */
+const MOST_QUERIES = 1000
+/** Fewest, where every query costs a scan of very many values. */
+const FEWEST_QUERIES = 200
+/** Values (rows * dim) that all scans together may take about: without codes, with codes. */
+const ROW_WORK = 4e10
+const CODE_WORK = 1.2e12
+
+/** Takes random rows, with where they are. */
+export function sampleQueries(context: SearchContext, snapshot: Snapshot, random: () => number): CalibrationQuery[] {
+  const { meta, zones } = snapshot
+  const work = context.codes === undefined ? ROW_WORK : CODE_WORK
+  const affordable = Math.max(FEWEST_QUERIES, Math.min(MOST_QUERIES, Math.floor(work / (meta.count * meta.dim))))
+  const ordinals = sampleRows(meta.count, Math.min(meta.count, affordable), random)
+  const queries: CalibrationQuery[] = []
+  let zone = 0
+  let firstRow = 0
+  for (const ordinal of ordinals) {
+    while (ordinal - firstRow >= zones[zone].rowCount) firstRow += zones[zone++].rowCount
+    const row = ordinal - firstRow
+    const words = context.files.readIdWords(zones[zone])
+    queries.push({ vector: context.files.readRow(zones[zone], row), row: { zone: zones[zone], id: words[row * 2] + words[row * 2 + 1] * 2 ** 32 } })
+  }
+  return queries
+}
+
+/** Reads queries from a file or splits an array of them; throws ZGQ_DIMENSION, ZGQ_NON_FINITE, ZGQ_ZERO_VECTOR, ZGQ_BUILD_INPUT, or what reading the file throws. */
+export function readQueries(input: string | Float32Array, meta: Snapshot['meta']): CalibrationQuery[] {
+  const { dim, metric } = meta
+  const vectors = typeof input === 'string' ? readFile(input, dim) : input
+  if (vectors.length % dim !== 0) throw new ZgqError('ZGQ_DIMENSION', `queries have ${vectors.length} values, which is no multiple of the ${dim} that the index has`)
+  if (vectors.length === 0) throw new ZgqError('ZGQ_BUILD_INPUT', 'there are no queries to calibrate with')
+  const queries: CalibrationQuery[] = []
+  for (let at = 0; at < vectors.length; at += dim) queries.push({ vector: checkQuery(vectors.slice(at, at + dim), dim, metric), row: undefined })
+  return queries
+}
+
+function readFile(path: string, dim: number): Float32Array {
+  const file = openVectorFile(path)
+  try {
+    if (file.dim !== dim) throw new ZgqError('ZGQ_DIMENSION', `queries have ${file.dim} dimensions, the index has vectors of ${dim}`, { path })
+    const vectors = new Float32Array(file.count * dim)
+    if (file.count > 0) file.readRows(0, vectors)
+    return vectors
+  } finally {
+    file.close()
+  }
+}
