@@ -6,8 +6,8 @@ import { codeWidth } from '../src/format/codes.ts'
 import { drawSigns, Rotator } from '../src/quantizer/rotation.ts'
 import type { Metric } from '../src/types.ts'
 import { product, rowOf } from './support/brute-force.ts'
-import { encodeZones, makeCodeProblem, queryCodesOf, scanProblem, zoneOfRows, type CodeProblem, type CodeScanOptions, type CodeShape } from './support/code-problems.ts'
-import { difference, KERNEL_KINDS, memoryOf, put, type KernelKind } from './support/kernels.ts'
+import { encodeZones, makeCodeProblem, queryCodesOf, scanProblem, zoneDistances, zoneOfRows, type CodeProblem, type CodeScanOptions, type CodeShape } from './support/code-problems.ts'
+import { difference, KERNEL_KINDS, memoryOf, put, putBytes, type KernelKind } from './support/kernels.ts'
 import { VALUE_KINDS } from './support/one-zone.ts'
 import { anyFloat, randomFrom, randomVectors, smallInteger, type MakeValue } from './support/random.ts'
 
@@ -144,6 +144,29 @@ describe('buildTables', () => {
         expect(difference(wasm.bytes, scalar.bytes), `tables, dim ${dim}, ${name} values`).toBeUndefined()
         expect(difference(wasm.integers, scalar.integers), `integers, dim ${dim}, ${name} values`).toBeUndefined()
         expect(difference(wasm.scalars, scalar.scalars), `scalars, dim ${dim}, ${name} values`).toBeUndefined()
+      }
+    }
+  })
+})
+
+describe('estimateBlocks', () => {
+  it(`gives the same bits in both kernels, and what a scan without margins estimates (seed ${SEED + 10})`, () => {
+    const random = randomFrom(SEED + 10)
+    for (const dim of DIMS) {
+      for (const metric of ['l2', 'ip'] as const) {
+        const problem = makeCodeProblem({ metric, bits: 1, dim, rowCounts: [70] }, random, ordinary)
+        const { wasm, scalar } = bothKernels((kind) => {
+          const memory = memoryOf(kind)
+          const [{ signs }] = encodeZones(memory, problem)
+          const { width, tables, scalars } = queryCodesOf(memory, problem, CONFIDENCE)
+          const [blocks, out] = [putBytes(memory, signs), memory.allocate(96 * 4)]
+          memory.kernel.estimateBlocks(blocks, 70, width, tables, scalars, zoneDistances(problem)[0], out)
+          return memory.float32At(out, 96).slice()
+        })
+        expect(difference(wasm, scalar), `dim ${dim}, ${metric}`).toBeUndefined()
+        const { candidates } = scanProblem(memoryOf('wasm'), problem, { k: 70, candidates: 70, confidence: { signs: 0, refined: 0 } })
+        expect(candidates.map(({ estimate }) => estimate), `dim ${dim}, ${metric}`).toEqual([...wasm.subarray(0, 70)])
+        expect([...wasm.subarray(70)], `dim ${dim}, ${metric}`).toEqual(new Array(26).fill(Infinity))
       }
     }
   })

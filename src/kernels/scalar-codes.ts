@@ -1,4 +1,4 @@
-// The scan of codes in the scalar kernel: twins of assembly/tables.ts and assembly/scan-codes.ts, whose comments say what is computed and why.
+// The scan of codes in the scalar kernel: twins of assembly/tables.ts, sign-blocks.ts and scan-codes.ts, whose comments say what is computed and why.
 // float32 is rounded at each step, as there. Sums of look-ups and of codes are of integers, so that their order does not matter.
 
 import type { CodeScan } from './kernel.ts'
@@ -94,6 +94,33 @@ function testBlock(floats: Float32Array, factors: number, at: { sums: number; lo
     if (low < line.limit) mask |= 1 << row
   }
   return mask
+}
+
+/** Blocks of rows that share one centre. */
+export interface BlocksRun {
+  readonly blocks: number
+  readonly count: number
+  readonly width: number
+  readonly tables: number
+  readonly scalars: number
+  /** Distance of the query to the centre. */
+  readonly base: number
+  /** float32, count rounded up to 32: written */
+  readonly out: number
+}
+
+/** Writes estimates of the distances of rows from their signs. */
+export function estimateBlocks(views: ScalarViews, run: BlocksRun): void {
+  const { floats } = views
+  const { width, scalars } = run
+  const base = round(run.base)
+  for (let row = 0; row < run.count; row += BLOCK_ROWS) {
+    const block = run.blocks + (row / BLOCK_ROWS) * (width * 4 + BLOCK_FACTOR_BYTES)
+    const lows = run.out / 4 + row
+    sumBlock(views, block, scalars / 4 + SUMS, run)
+    testBlock(floats, block / 4 + width, { sums: scalars / 4 + SUMS, lows }, { step: floats[scalars / 4], offset: floats[scalars / 4 + 1], limit: 0 })
+    for (let i = lows; i < lows + BLOCK_ROWS; i++) floats[i] += base
+  }
 }
 
 /** Sum over dimensions of code * integer in 32 bits: dimensions i, i + n, i + 2n, ... lie in byte i, lowest bits first. */

@@ -1,14 +1,15 @@
 // The scalar kernel: the oracle of the WebAssembly one and the fallback where that does not load.
-// It repeats the order of summation of assembly/*.ts, so that results are equal to the bit. Selection is in scalar-heap.ts, codes are in
-// scalar-encode.ts and scalar-codes.ts.
+// It repeats the order of summation of assembly/*.ts, so that results are equal to the bit. Selection is in scalar-heap.ts and
+// scalar-select.ts, codes are in scalar-encode.ts and scalar-codes.ts.
 
 import { growBy } from './kernel-memory.ts'
 import type { AssignRun, Kernel, ScanQuery, ScanRun } from './kernel.ts'
 import { KERNEL_METRICS } from './kernel.ts'
 import { sortCandidates } from './scalar-candidates.ts'
-import { buildTables, scanCodes } from './scalar-codes.ts'
+import { buildTables, estimateBlocks, scanCodes } from './scalar-codes.ts'
 import { encodeBlock, rotateRows } from './scalar-encode.ts'
-import { heapInit, heapLimit, heapOffer, heapSort, readId, selectNearest } from './scalar-heap.ts'
+import { heapInit, heapLimit, heapOffer, heapSort, readId } from './scalar-heap.ts'
+import { selectNearest, selectSmallest } from './scalar-select.ts'
 import { viewsOf } from './scalar-views.ts'
 
 const round = Math.fround
@@ -97,6 +98,10 @@ export function createScalarKernel(): Kernel {
     for (let i = 0; i < count; i++) floats[out / 4 + i] = sum(floats, rows / 4 + i * dim, query / 4, dim)
   }
 
+  const eachRowAt = (sum: Sum, rows: number, positions: number, count: number, dim: number, query: number, out: number): void => {
+    for (let i = 0; i < count; i++) floats[out / 4 + i] = sum(floats, rows / 4 + views.words[positions / 4 + i] * dim, query / 4, dim)
+  }
+
   const exactDistance = (q: ScanQuery, row: number): number => {
     if (q.metric === KERNEL_METRICS.l2) return l2Double(floats, row, q.query / 4, q.dim)
     const product = productDouble(floats, row, q.query / 4, q.dim)
@@ -131,12 +136,15 @@ export function createScalarKernel(): Kernel {
     },
     l2Distances: (rows, count, dim, query, out) => { eachRow(l2Single, rows, count, dim, query, out) },
     innerProducts: (rows, count, dim, query, out) => { eachRow(productSingle, rows, count, dim, query, out) },
+    l2DistancesAt: (rows, positions, count, dim, query, out) => { eachRowAt(l2Single, rows, positions, count, dim, query, out) },
+    innerProductsAt: (rows, positions, count, dim, query, out) => { eachRowAt(productSingle, rows, positions, count, dim, query, out) },
     squaredNorms(rows, count, dim, out) {
       for (let i = 0; i < count; i++) view.setFloat64(out + i * 8, productDouble(floats, rows / 4 + i * dim, rows / 4 + i * dim, dim), true)
     },
     heapInit: (heap, capacity) => { heapInit(view, heap, capacity) },
     heapSort: (heap) => heapSort(view, heap),
-    selectNearest: (values, count, wanted, heap) => selectNearest(view, values, { count, wanted, heap }),
+    selectNearest: (values, count, wanted, names, list) => selectNearest(views, { values, count, wanted }, names, list),
+    selectSmallest: (values, count, wanted, out) => selectSmallest(views, { values, count, wanted }, out),
     scan(q, run) {
       let confirmed = 0
       let limit = heapLimit(view, q.heap) * (1 + q.relative) + q.absolute
@@ -168,6 +176,7 @@ export function createScalarKernel(): Kernel {
     rotateRows: (rows, count, width, signs, rounds, window, scale) => { rotateRows(views, rows, count, { width, signs, rounds, window, scale }) },
     encodeBlock: (run) => { encodeBlock(views, run) },
     buildTables: (query, width, tables, integers, scalars) => { buildTables(views, { query, width, tables, integers, scalars }) },
+    estimateBlocks: (blocks, count, width, tables, scalars, base, out) => { estimateBlocks(views, { blocks, count, width, tables, scalars, base, out }) },
     scanCodes: (scan, first, end) => scanCodes(views, scan, first, end),
     sortCandidates: (candidates, limit) => sortCandidates(views, candidates, limit),
     normalizeRows(rows, count, dim) {
