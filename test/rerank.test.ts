@@ -9,6 +9,8 @@ import type { Hit, Metric } from '../src/types.ts'
 import { ZgqIndex } from '../src/zgq-index.ts'
 import { rowOf } from './support/brute-force.ts'
 import { expectNearest } from './support/hits.ts'
+import { VALUE_KINDS } from './support/one-zone.ts'
+import { randomFrom, randomVectors } from './support/random.ts'
 import { dataFileDigests } from './support/stored-rows.ts'
 import { useTempFolder } from './support/temp-folder.ts'
 
@@ -128,5 +130,26 @@ describe.each(METRICS.flatMap((metric) => BITS.map((bits) => ({ metric, bits }))
     const expected = await build()
     expect(Object.keys(expected)).toHaveLength(2)
     expect(await withScalarKernel(build)).toEqual(expected)
+  })
+})
+
+describe('a search by codes of values at the ends of float32', () => {
+  const SEED = 98
+  it.each(METRICS.flatMap((metric) => BITS.map((bits) => ({ metric, bits }))))(`loses no row (seed ${SEED}, $metric, $bits bits)`, async ({ metric, bits }) => {
+    const random = randomFrom(SEED)
+    for (const [name, value] of VALUE_KINDS) {
+      const [dim, count] = [17, 100]
+      const rows = randomVectors({ count, dim }, random, value)
+      const output = temp.fresh('extreme')
+      await buildIndex({ input: rows, dim, output, metric, bits, zones: 4 })
+      using index = ZgqIndex.open(output)
+      const others = VALUE_KINDS.flatMap(([, other]) => [randomVectors({ count: 1, dim }, random, other)])
+      for (const query of [rowOf(rows, dim, 0), ...others]) {
+        for (const k of [1, 10, count]) {
+          expect(index.search(query, { k, nprobe: 100, rerank: count }), `${name} values, k ${k}`).toEqual(index.search(query, { k, exact: true }))
+        }
+        expect(index.search(query, { k: 10, nprobe: 100, rerank: 1 }), `${name} values`).toHaveLength(10)
+      }
+    }
   })
 })

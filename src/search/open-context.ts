@@ -12,7 +12,7 @@ import type { Mapping, Verify } from '../types.ts'
 import { CentroidCodes } from './centroid-codes.ts'
 import { CodeWorkspace } from './code-workspace.ts'
 import type { CodesContext, SearchContext } from './search.ts'
-import { mayScanRows } from './strategy.ts'
+import { areEstimable, mayScanRows } from './strategy.ts'
 import { Workspace } from './workspace.ts'
 
 /** Options of `ZgqIndex.open` with defaults filled in. */
@@ -54,7 +54,8 @@ export function openContext(snapshot: Snapshot, options: CheckedOpenOptions): Op
 }
 
 function openCodes(snapshot: Snapshot, files: ZoneFiles, place: { workspace: Workspace; cacheBytes: number }): CodesContext | undefined {
-  if (snapshot.quantizer === undefined) return undefined
+  // The origin of the codes is a mean over all zones: one with huge values is enough to spoil it.
+  if (snapshot.quantizer === undefined || !areEstimable(snapshot.meta.metric, snapshot.zones)) return undefined
   const { memory } = place.workspace
   const cache = new CodesCache(snapshot, files, { memory, cacheBytes: place.cacheBytes * CODES_SHARE })
   const centroids = snapshot.zones.length >= CODED_PROBE_ZONES ? CentroidCodes.create(memory, snapshot) : undefined

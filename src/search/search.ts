@@ -16,7 +16,7 @@ import { Prefetcher } from './prefetcher.ts'
 import type { SearchRequest } from './request.ts'
 import { rerank } from './rerank.ts'
 import { setTolerance, takeHits } from './scan.ts'
-import { areRowsCheaper } from './strategy.ts'
+import { areRowsCheaper, isEstimableFrom } from './strategy.ts'
 import type { Workspace } from './workspace.ts'
 
 /** Codes of an open index, and what scans them. */
@@ -51,12 +51,13 @@ interface Scanned {
 
 /** Searches with a checked query and request. */
 export function search(context: SearchContext, query: Float32Array, request: SearchRequest): ExplainedHits {
-  const { workspace, files, codes } = context
+  const { workspace, files } = context
   const startedAt = nowMicros()
   files.resetCounters()
   // Nobody asked for hits: there is nothing to probe, and a heap holds at least one.
   const wantsHits = request.k > 0
   workspace.setQuery(query)
+  const codes = isEstimableFrom(workspace.metric, workspace.scanQuery.queryNorm2) ? context.codes : undefined
   if (wantsHits) workspace.startHits(request.k)
   if (codes?.centroids !== undefined) setQueryCodes({ ...context, codes }, request)
   const zones = wantsHits ? probe(workspace, request.probe, codes?.centroids && { centroids: codes.centroids, workspace: codes.workspace }) : []

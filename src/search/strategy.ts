@@ -1,6 +1,20 @@
-// Codes or rows: small work is done sooner by the plain scan of float32 rows, which needs no tables and no rerank.
+// Codes or rows: small work is done sooner by the plain scan of float32 rows, which needs no tables and no rerank; huge values leave no choice.
 
 import type { CatalogueZone } from '../format/catalogue.ts'
+import type { Metric } from '../types.ts'
+
+/** Estimates are sums of products of norms: of larger ones they overflow float32, and rows would be lost. */
+const LARGEST_NORM = 1e15
+
+/** Tells whether estimates of all rows of these zones stay within float32; for cosine all vectors have unit length. */
+export function areEstimable(metric: Metric, zones: readonly CatalogueZone[]): boolean {
+  return metric === 'cosine' || zones.every((zone) => zone.maxNorm <= LARGEST_NORM)
+}
+
+/** Tells whether estimates of distances to a query stay within float32; queryNorm2: <q, q>. */
+export function isEstimableFrom(metric: Metric, queryNorm2: number): boolean {
+  return metric === 'cosine' || queryNorm2 <= LARGEST_NORM ** 2
+}
 
 /** Bytes of float32 rows of a whole index up to which its rows may take the place of codes: more would not stay in memory beside them. */
 const MOST_ROW_BYTES = 16 * 2 ** 20
