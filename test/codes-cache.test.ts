@@ -115,7 +115,7 @@ describe.each(CASES)('a cache of codes under $metric with $bits bits', (some) =>
         return { hits, explain: { zones, rowsReranked, vectorsScanned } }
       }
       // Twice over: cold, then with what the first round left.
-      return [1, 2].flatMap(() => Array.from({ length: 8 }, (_, i) => [search(i, { k: 10, nprobe: 1000 }), search(i, { k: 3, nprobe: 4 }), search(i, { k: 100, rerank: 500, nprobe: 20 })]))
+      return [1, 2].flatMap(() => Array.from({ length: 8 }, (_, i) => [search(i, { k: 10, nprobe: 1000, rerank: 1 }), search(i, { k: 3, nprobe: 4, rerank: 1 }), search(i, { k: 100, rerank: 500, nprobe: 20 })]))
     }
     const expected = searchAll(PLENTY)
     const all = codesBytes(readCatalogue(pathOf(some)))
@@ -129,7 +129,7 @@ describe('a cache of codes', () => {
   it('reads nothing for a zone that it holds', () => {
     using index = ZgqIndex.open(pathOf(some))
     const query = rowOf(queries, DIM, 0)
-    const read = [1, 2].map(() => index.search(query, { nprobe: 5, explain: true }).explain)
+    const read = [1, 2].map(() => index.search(query, { nprobe: 5, rerank: 1, explain: true }).explain)
     expect(read.map(({ ioRounds }) => ioRounds)).toEqual([2, 0])
     expect(read[1].bytesRead).toBe(read[1].rowsReranked * DIM * 4)
   })

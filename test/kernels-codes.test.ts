@@ -6,7 +6,7 @@ import { codeWidth } from '../src/format/codes.ts'
 import { drawSigns, Rotator } from '../src/quantizer/rotation.ts'
 import type { Metric } from '../src/types.ts'
 import { product, rowOf } from './support/brute-force.ts'
-import { encodeZones, makeCodeProblem, queryCodesOf, scanProblem, zoneDistances, zoneOfRows, type CodeProblem, type CodeScanOptions, type CodeShape } from './support/code-problems.ts'
+import { decodeRefined, decodeSigns, encodeZones, makeCodeProblem, queryCodesOf, scanProblem, zoneDistances, zoneOfRows, type CodeProblem, type CodeScanOptions, type CodeShape } from './support/code-problems.ts'
 import { difference, KERNEL_KINDS, memoryOf, put, putBytes, type KernelKind } from './support/kernels.ts'
 import { VALUE_KINDS } from './support/one-zone.ts'
 import { anyFloat, randomFrom, randomVectors, smallInteger, type MakeValue } from './support/random.ts'
@@ -112,6 +112,20 @@ describe('encodeBlock', () => {
         for (const bits of BITS) {
           for (const dim of [1, 17, 100]) expectSameCodes(makeCodeProblem({ metric, bits, dim, rowCounts: [5] }, random, value), `${name} values, ${metric}, ${bits} bits, dim ${dim}`)
         }
+      }
+    }
+  })
+
+  it.each(KERNEL_KINDS)(`writes factors that are numbers, and 0 or infinity for rows too far away, whatever the values (%s, seed ${SEED + 11})`, (kind) => {
+    const random = randomFrom(SEED + 11)
+    const sparse: MakeValue = (next) => (next() < 0.5 ? 0 : next() * 1e-40)
+    for (const [name, value] of [...VALUE_KINDS, ['sparse denormal', sparse] as const]) {
+      for (const metric of METRICS) {
+        const problem = makeCodeProblem({ metric, bits: 4, dim: 17, rowCounts: [40] }, random, value)
+        const [{ signs, refinedCodes = new Uint8Array() }] = encodeZones(memoryOf(kind), problem)
+        const rows = Array.from({ length: 40 }, (_, row) => [decodeSigns(signs, row, 32), decodeRefined(refinedCodes, row, { width: 32, bits: 4 })]).flat()
+        const wrong = rows.filter(({ add, multiply, error }) => !(add > -Infinity) || !(multiply >= 0 && multiply < Infinity) || !(error >= 0 && error < Infinity))
+        expect(wrong, `${name} values, ${metric}`).toEqual([])
       }
     }
   })

@@ -10,6 +10,7 @@ const SQRT_HALF = round(Math.SQRT1_2)
 const SCALES = 12
 const SCALE_FIRST = round(0.64)
 const SCALE_RATIO = round(1.08)
+const LARGEST_SCALE = round(1e38)
 const SCALE_TWO_BITS = 1
 const SCALE_FOUR_BITS = round(2.98)
 const BLOCK_ROWS = 32
@@ -74,6 +75,7 @@ function bestScale(floats: Float32Array, residual: number, run: { width: number;
   const last = 2 ** (bits - 1) - 1
   const dots = new Float32Array(4), squares = new Float32Array(4)
   let scale = round(round((bits === 2 ? SCALE_TWO_BITS : SCALE_FOUR_BITS) * SCALE_FIRST) * round(Math.sqrt(width / norm2)))
+  scale = Math.min(scale, LARGEST_SCALE)
   let best = scale
   let bestFit = -1
   for (let i = 0; i < SCALES; i++, scale = round(scale * SCALE_RATIO)) {
@@ -145,9 +147,10 @@ function encodeRow({ bytes, floats }: ScalarViews, run: RowRun): void {
   }
   if (metric === KERNEL_METRICS.ip) add -= run.cross
   const factors = run.factors / 4
-  floats[factors] = add
-  floats[factors + 1] = multiply
-  floats[factors + 2] = error
+  const isFinite32 = [add, multiply, error].every((factor) => Number.isFinite(round(factor)))
+  floats[factors] = isFinite32 ? add : Infinity
+  floats[factors + 1] = isFinite32 ? multiply : 0
+  floats[factors + 2] = isFinite32 ? error : 0
 }
 
 function packPlane(bytes: Uint8Array, run: EncodeRun): void {
