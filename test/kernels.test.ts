@@ -2,11 +2,12 @@
 
 import { describe, expect, it } from 'vitest'
 
+import { heapByteLength, SELECT_SCRATCH_BYTES } from '../src/kernels/kernel.ts'
 import type { Metric } from '../src/types.ts'
 import { bruteForce, type Problem } from './support/brute-force.ts'
 import { makeInput, OPERATIONS, problemOf } from './support/kernel-operations.ts'
-import { difference, KERNEL_KINDS, memoryOf } from './support/kernels.ts'
-import { anyFloat, randomFrom, randomVectors, smallInteger } from './support/random.ts'
+import { difference, heapEntries, KERNEL_KINDS, memoryOf, put } from './support/kernels.ts'
+import { anyFloat, randomFrom, randomVectors, smallInteger, type MakeValue } from './support/random.ts'
 import { scanAll } from './support/scan-all.ts'
 import { searchOneZone, VALUE_KINDS } from './support/one-zone.ts'
 
@@ -31,6 +32,44 @@ describe.each(OPERATIONS)('$name', ({ run, formula }) => {
       const input = makeInput(shape, random, anyFloat)
       expect(difference(run(memoryOf('wasm'), input), run(memoryOf('scalar'), input)), JSON.stringify(shape)).toBeUndefined()
     }
+  })
+})
+
+describe('selectSmallest', () => {
+  const special = [0, -0, 1e-45, 3e38, -3e38, Infinity, -Infinity, NaN]
+  const kinds: readonly (readonly [string, MakeValue])[] = [...VALUE_KINDS, ['few different', smallInteger], ['one', () => 7], ['special', (random) => special[Math.floor(random() * special.length)]]]
+
+  it(`finds the wanted smallest and few more, in order of positions, and the same in both kernels (seed ${SEED + 6})`, () => {
+    const random = randomFrom(SEED + 6)
+    for (const [name, value] of kinds) {
+      for (const count of [1, 2, 33, 3000]) {
+        for (const wanted of [1, 2, 30, count].filter((some) => some <= count)) {
+          const values = Float32Array.from({ length: count }, () => value(random))
+          const [wasm, scalar] = KERNEL_KINDS.map((kind) => {
+            const memory = memoryOf(kind)
+            const [at, out, scratch] = [put(memory, values), memory.allocate(count * 4), memory.allocate(SELECT_SCRATCH_BYTES)]
+            return [...memory.uint32At(out, memory.kernel.selectSmallest(at, count, wanted, out, scratch))]
+          })
+          const where = `${name} values, ${wanted} of ${count}`
+          expect(scalar, where).toEqual(wasm)
+          expect(wasm, where).toEqual([...wasm].sort((a, b) => a - b))
+          const smallest = [...values].filter((x) => !Number.isNaN(x)).sort((a, b) => a - b).slice(0, wanted)
+          const found = wasm.map((position) => values[position]).filter((x) => !Number.isNaN(x)).sort((a, b) => a - b).slice(0, wanted)
+          expect(found.map((x) => x + 0), where).toEqual(smallest.map((x) => x + 0))
+          if (name === 'ordinary' && count === 3000 && wanted < count) expect(wasm.length, where).toBeLessThan(wanted + 60)
+        }
+      }
+    }
+  })
+})
+
+describe('selectNearest', () => {
+  it.each(KERNEL_KINDS)('puts what is not a number last, whatever its sign (%s)', (kind) => {
+    const memory = memoryOf(kind)
+    const at = put(memory, Uint32Array.of(0xffc0_0000, 0x3f80_0000, 0x7fc0_0000, 0xff80_0000, 0x7f80_0000))
+    const list = memory.allocate(heapByteLength(5))
+    memory.kernel.selectNearest(at, 5, 5, 0, list, memory.allocate(SELECT_SCRATCH_BYTES))
+    expect(heapEntries(memory, { pointer: list, capacity: 5, size: 5 }).map(({ id }) => id)).toEqual([3, 1, 4, 0, 2])
   })
 })
 

@@ -78,9 +78,3 @@ export function heapSort(view: DataView, heap: number): number {
   }
   return size
 }
-
-export function selectNearest(view: DataView, values: number, want: { count: number; wanted: number; heap: number }): number {
-  heapInit(view, want.heap, want.wanted)
-  for (let i = 0; i < want.count; i++) heapOffer(view, want.heap, { distance: view.getFloat32(values + i * 4, true), id: i })
-  return heapSort(view, want.heap)
-}

@@ -1,10 +1,16 @@
 // The scalar kernel: the oracle of the WebAssembly one and the fallback where that does not load.
-// It repeats the order of summation of assembly/*.ts, so that results are equal to the bit. Selection is in scalar-heap.ts.
+// It repeats the order of summation of assembly/*.ts, so that results are equal to the bit. Selection is in scalar-heap.ts and
+// scalar-select.ts, codes are in scalar-encode.ts and scalar-codes.ts.
 
 import { growBy } from './kernel-memory.ts'
 import type { AssignRun, Kernel, ScanQuery, ScanRun } from './kernel.ts'
 import { KERNEL_METRICS } from './kernel.ts'
-import { heapInit, heapLimit, heapOffer, heapSort, readId, selectNearest } from './scalar-heap.ts'
+import { sortCandidates } from './scalar-candidates.ts'
+import { buildTables, estimateBlocks, scanCodes } from './scalar-codes.ts'
+import { encodeBlock, rotateRows } from './scalar-encode.ts'
+import { heapInit, heapLimit, heapOffer, heapSort, readId } from './scalar-heap.ts'
+import { selectNearest, selectSmallest } from './scalar-select.ts'
+import { viewsOf } from './scalar-views.ts'
 
 const round = Math.fround
 const FLOAT32_MAX = 3.4028234663852886e38
@@ -82,16 +88,18 @@ const productDouble: Sum = (f, a, b, dim) => {
   return sum
 }
 
-const notYet = (): never => { throw new Error('not yet') }
-
 /** Creates a scalar kernel with its own memory. */
 export function createScalarKernel(): Kernel {
   let buffer = new ArrayBuffer(65_536)
-  let floats = new Float32Array(buffer)
-  let view = new DataView(buffer)
+  let views = viewsOf(buffer)
+  let { floats, view } = views
 
   const eachRow = (sum: Sum, rows: number, count: number, dim: number, query: number, out: number): void => {
     for (let i = 0; i < count; i++) floats[out / 4 + i] = sum(floats, rows / 4 + i * dim, query / 4, dim)
+  }
+
+  const eachRowAt = (sum: Sum, rows: number, positions: number, count: number, dim: number, query: number, out: number): void => {
+    for (let i = 0; i < count; i++) floats[out / 4 + i] = sum(floats, rows / 4 + views.words[positions / 4 + i] * dim, query / 4, dim)
   }
 
   const exactDistance = (q: ScanQuery, row: number): number => {
@@ -123,17 +131,20 @@ export function createScalarKernel(): Kernel {
       const grown = new ArrayBuffer(buffer.byteLength + pages * 65_536)
       new Uint8Array(grown).set(new Uint8Array(buffer))
       buffer = grown
-      floats = new Float32Array(buffer)
-      view = new DataView(buffer)
+      views = viewsOf(buffer)
+      ;({ floats, view } = views)
     },
     l2Distances: (rows, count, dim, query, out) => { eachRow(l2Single, rows, count, dim, query, out) },
     innerProducts: (rows, count, dim, query, out) => { eachRow(productSingle, rows, count, dim, query, out) },
+    l2DistancesAt: (rows, positions, count, dim, query, out) => { eachRowAt(l2Single, rows, positions, count, dim, query, out) },
+    innerProductsAt: (rows, positions, count, dim, query, out) => { eachRowAt(productSingle, rows, positions, count, dim, query, out) },
     squaredNorms(rows, count, dim, out) {
       for (let i = 0; i < count; i++) view.setFloat64(out + i * 8, productDouble(floats, rows / 4 + i * dim, rows / 4 + i * dim, dim), true)
     },
     heapInit: (heap, capacity) => { heapInit(view, heap, capacity) },
     heapSort: (heap) => heapSort(view, heap),
-    selectNearest: (values, count, wanted, heap) => selectNearest(view, values, { count, wanted, heap }),
+    selectNearest: (values, count, wanted, names, list) => selectNearest(views, { values, count, wanted }, names, list),
+    selectSmallest: (values, count, wanted, out) => selectSmallest(views, { values, count, wanted }, out),
     scan(q, run) {
       let confirmed = 0
       let limit = heapLimit(view, q.heap) * (1 + q.relative) + q.absolute
@@ -162,7 +173,12 @@ export function createScalarKernel(): Kernel {
         view.setUint32(run.zones + i * 4, zone, true)
       }
     },
-    rotateRows: notYet, encodeBlock: notYet, buildTables: notYet, scanCodes: notYet, sortCandidates: notYet,
+    rotateRows: (rows, count, width, signs, rounds, window, scale) => { rotateRows(views, rows, count, { width, signs, rounds, window, scale }) },
+    encodeBlock: (run) => { encodeBlock(views, run) },
+    buildTables: (query, width, tables, integers, scalars) => { buildTables(views, { query, width, tables, integers, scalars }) },
+    estimateBlocks: (blocks, count, width, tables, scalars, base, out) => { estimateBlocks(views, { blocks, count, width, tables, scalars, base, out }) },
+    scanCodes: (scan, first, end) => scanCodes(views, scan, first, end),
+    sortCandidates: (candidates, limit) => sortCandidates(views, candidates, limit),
     normalizeRows(rows, count, dim) {
       for (let i = 0; i < count; i++) {
         const row = rows / 4 + i * dim

@@ -1,7 +1,7 @@
 // Every kernel function as numbers in, numbers out: how to call it, and what plain arithmetic says it must give.
 
 import type { KernelMemory } from '../../src/kernels/kernel-memory.ts'
-import { heapByteLength } from '../../src/kernels/kernel.ts'
+import { heapByteLength, SELECT_SCRATCH_BYTES } from '../../src/kernels/kernel.ts'
 import type { Metric } from '../../src/types.ts'
 import { bruteForce, product, rowOf, squaredDistance, type Problem } from './brute-force.ts'
 import { heapEntries, put, type Found } from './kernels.ts'
@@ -112,14 +112,40 @@ const selectNearest: Operation = {
   name: 'selectNearest',
   run(memory, input) {
     const { values, wanted } = choiceOf(input)
-    const [at, heap] = [put(memory, values), memory.allocate(heapByteLength(wanted))]
-    const size = memory.kernel.selectNearest(at, values.length, wanted, heap)
-    return flat(heapEntries(memory, { pointer: heap, capacity: wanted, size }))
+    if (values.length === 0) return []
+    const at = put(memory, values)
+    return [0, put(memory, namesOf(values.length))].flatMap((names) => {
+      const list = memory.allocate(heapByteLength(values.length))
+      const size = memory.kernel.selectNearest(at, values.length, wanted, names, list, memory.allocate(SELECT_SCRATCH_BYTES))
+      return flat(heapEntries(memory, { pointer: list, capacity: wanted, size }))
+    })
   },
   formula(input) {
     const { values, wanted } = choiceOf(input)
     const all = Array.from(values, (distance, id) => ({ distance, id }))
-    return flat(all.sort((a, b) => a.distance - b.distance || a.id - b.id).slice(0, wanted))
+    const nearest = all.sort((a, b) => a.distance - b.distance || a.id - b.id).slice(0, wanted)
+    const names = namesOf(values.length)
+    return values.length === 0 ? [] : flat([...nearest, ...nearest.map(({ distance, id }) => ({ distance, id: names[id] }))])
+  }
+}
+
+/** Names for positions, in no order. */
+function namesOf(count: number): Uint32Array {
+  return Uint32Array.from({ length: count }, (_, i) => 2 ** 31 + ((i * 7) % 64))
+}
+
+/** Distances of some of the rows, in no order, one of them twice. */
+function distancesAt(name: 'l2DistancesAt' | 'innerProductsAt', formula: typeof product): Operation {
+  const positionsOf = (count: number): number[] => (count === 0 ? [] : [count - 1, 0, Math.floor(count / 2), count - 1])
+  return {
+    name,
+    run(memory, { rows, query, count, dim }) {
+      const positions = Uint32Array.from(positionsOf(count))
+      const [at, places, against, out] = [put(memory, rows), put(memory, positions), put(memory, query), memory.allocate(positions.byteLength)]
+      memory.kernel[name](at, places, positions.length, dim, against, out)
+      return memory.float32At(out, positions.length)
+    },
+    formula: ({ rows, query, count, dim }) => positionsOf(count).map((row) => formula(rowOf(rows, dim, row), query))
   }
 }
 
@@ -192,6 +218,8 @@ const subtractRow: Operation = {
 export const OPERATIONS: readonly Operation[] = [
   distances('l2Distances', squaredDistance),
   distances('innerProducts', product),
+  distancesAt('l2DistancesAt', squaredDistance),
+  distancesAt('innerProductsAt', product),
   squaredNorms,
   scan('l2'), scan('cosine'), scan('ip'),
   scan('l2', MASK), scan('cosine', MASK), scan('ip', MASK),

@@ -17,8 +17,12 @@ export function memoryOf(kind: KernelKind): KernelMemory {
 
 /** Copies values into a new region. */
 export function put(memory: KernelMemory, values: Float32Array | Uint32Array): number {
-  const pointer = memory.allocate(values.byteLength)
-  memory.bytesAt(pointer, values.byteLength).set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength))
+  return putBytes(memory, new Uint8Array(values.buffer, values.byteOffset, values.byteLength))
+}
+
+export function putBytes(memory: KernelMemory, bytes: Uint8Array): number {
+  const pointer = memory.allocate(bytes.byteLength)
+  memory.bytesAt(pointer, bytes.byteLength).set(bytes)
   return pointer
 }
 

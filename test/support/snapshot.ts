@@ -20,5 +20,6 @@ export function snapshotOf(facts: { dim: number; metric: Metric; zones: readonly
     count: zones.reduce((sum, zone) => sum + zone.rowCount, 0), zoneCount: zones.length, fileCount: files.length,
     readerFeatures: 0, writerFeatures: 0, digest: new Uint8Array(32)
   }
-  return { folder: 'in-memory', meta, quantizer: undefined, calibration: null, build: {}, files, zones, catalogueBytes: 0, catalogueFile: '' }
+  const centroids = Float32Array.from(zones.flatMap((zone) => Array.from(zone.centroid)))
+  return { folder: 'in-memory', meta, centroids, quantizer: undefined, calibration: null, build: {}, files, zones, catalogueBytes: 0, catalogueFile: '' }
 }

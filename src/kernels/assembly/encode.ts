@@ -9,6 +9,8 @@ import { sumLanes } from './distances'
 const SCALES: u32 = 12
 const SCALE_FIRST: f32 = 0.64
 const SCALE_RATIO: f32 = 1.08
+/** Keeps scales of the smallest residuals finite: 0 times infinity is no magnitude. */
+const LARGEST_SCALE: f32 = 1e38
 const L2: u32 = 1
 const COSINE: u32 = 2
 const IP: u32 = 3
@@ -25,6 +27,7 @@ function bestScale(residual: usize, width: u32, bits: u32, norm2: f32): f32 {
   const last = f32x4.splat(<f32>((1 << (bits - 1)) - 1))
   const half = f32x4.splat(0.5)
   let scale = (bits == 2 ? <f32>1 : <f32>2.98) * SCALE_FIRST * <f32>Math.sqrt(<f64>width / <f64>norm2)
+  scale = min<f32>(scale, LARGEST_SCALE)
   let best = scale
   let bestFit: f32 = -1
   for (let i: u32 = 0; i < SCALES; i++, scale *= SCALE_RATIO) {
@@ -82,9 +85,11 @@ function encodeRow(residual: usize, centroid: usize, width: u32, bits: u32, metr
     error = multiply * spread
   }
   if (metric == IP) add -= <f64>cross
-  store<f32>(factors, <f32>add)
-  store<f32>(factors, <f32>multiply, 4)
-  store<f32>(factors, <f32>error, 8)
+  // Too large for float32: as a place without a row. Not NaN, whose bits differ between processors.
+  const isFinite32 = Mathf.abs(<f32>add) < Infinity && <f32>multiply < Infinity && <f32>error < Infinity
+  store<f32>(factors, isFinite32 ? <f32>add : <f32>Infinity)
+  store<f32>(factors, isFinite32 ? <f32>multiply : <f32>0, 4)
+  store<f32>(factors, isFinite32 ? <f32>error : <f32>0, 8)
 }
 
 /** Packs the top bit of 32 rows of codes into a plane: for each group of 4 dimensions 16 bytes, row i in the low half of byte i, row 16 + i in the high. */

@@ -85,6 +85,8 @@ export function scanCodes(
 ): u32 {
   const step = load<f32>(scalars), offset = load<f32>(scalars, 4), variance = load<f32>(scalars, 8)
   const integerStep = load<f32>(scalars, 12)
+  // Rounding of the query to integers: a step's variance of 1 / 12 for each dimension, times the mean of u_i^2 over normal values.
+  const integerVariance = <f64>integerStep * <f64>integerStep * <f64>width * (bits == 4 ? 9.0 : 1.0) / 12
   const codeMiddle = (<f64>(1 << bits) - 1) / 2 * <f64>load<f32>(scalars, 16)
   const confidence = load<f32>(scalars, 20), refinedConfidence = load<f32>(scalars, 24), queryNorm2 = load<f32>(scalars, 28), slack = load<f32>(scalars, 32)
   const zoneDistances = list + 8, zoneNumbers = zoneDistances + (<usize>load<u32>(list, 4) << 3)
@@ -104,7 +106,6 @@ export function scanCodes(
     let shared = <f32>load<f64>(zoneDistances + (<usize>position << 3))
     const distance2 = metric == IP ? max<f32>(0, queryNorm2 + 2 * shared + load<f32>(entry, 20)) : max<f32>(0, shared)
     if (metric == COSINE) shared *= 0.5
-    const distance = Mathf.sqrt(distance2)
     for (let row: u32 = 0; row < rowCount; row += 32, block += blockBytes) {
       const factors = block + plane
       const spread = load<f32>(factors, 256)
@@ -126,7 +127,8 @@ export function scanCodes(
           const sum = bits == 4 ? productFour(code + 12, width, integers) : productTwo(code + 12, width, integers)
           const product = <f32>((<f64>sum - codeMiddle) * <f64>integerStep)
           estimate = shared + load<f32>(code) - load<f32>(code, 4) * product
-          low = estimate - refinedConfidence * distance * load<f32>(code, 8)
+          const multiply = <f64>load<f32>(code, 4), error = <f64>load<f32>(code, 8) // products of two squares leave float32
+          low = estimate - refinedConfidence * <f32>Math.sqrt(error * error * <f64>distance2 + multiply * multiply * integerVariance)
         }
         if (low >= limit) continue
         heapOffer(heap, <f64>(estimate + slack * (estimate - low)), <u64>zone << 32 | (row + i))

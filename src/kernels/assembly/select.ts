@@ -92,10 +92,10 @@ export function heapSort(heap: usize): u32 {
 /** Bins of a histogram of values. */
 const BINS: u32 = 512
 
-/** A key that orders float32 values with their positions: less is nearer, then the lower position. NaN comes last. */
+/** A key that orders float32 values with their positions: less is nearer, then the lower position. NaN comes last, whatever its sign: processors differ in it. */
 @inline
 function keyOf(value: f32, position: u32): u64 {
-  const bits = reinterpret<u32>(value)
+  const bits = isNaN(value) ? 0x7fc00000 : reinterpret<u32>(value)
   const ordered = bits & 0x80000000 ? ~bits : bits | 0x80000000
   return <u64>ordered << 32 | position
 }

@@ -1,0 +1,210 @@
+// The scan of codes in the scalar kernel: twins of assembly/tables.ts, sign-blocks.ts and scan-codes.ts, whose comments say what is computed and why.
+// float32 is rounded at each step, as there. Sums of look-ups and of codes are of integers, so that their order does not matter.
+
+import type { CodeScan } from './kernel.ts'
+import { KERNEL_METRICS, SCALAR_QUERY_NORM2, SCALAR_REFINED_CONFIDENCE, SCALAR_SIGNS_CONFIDENCE, SCALAR_SLACK, ZONE_ENTRY_BYTES } from './kernel.ts'
+import { addCandidate } from './scalar-candidates.ts'
+import { heapLimit, heapOffer } from './scalar-heap.ts'
+import type { ScalarViews } from './scalar-views.ts'
+
+const round = Math.fround
+const LARGEST = 127
+const LARGEST_INTEGER = 8191
+const FLUSH = 2048
+const BLOCK_ROWS = 32
+const BLOCK_FACTOR_BYTES = 272
+const REFINED_FACTOR_BYTES = 12
+/** Where the scratch behind the scalars is, in float32: sums of look-ups, then lowest distances. */
+const SUMS = 16
+const LOWS = 48
+
+/** Rounds half to even and keeps to 32 bits; not a number: 0. */
+function nearest(x: number): number {
+  const down = Math.floor(x)
+  const whole = x - down > 0.5 || (x - down === 0.5 && down % 2 !== 0) ? down + 1 : down
+  return clamp(whole, -(2 ** 31), 2 ** 31 - 1) | 0
+}
+
+function clamp(x: number, least: number, most: number): number {
+  return Math.min(Math.max(x, least), most)
+}
+
+/** Writes the tables, integers and first five scalars of a rotated query. */
+export function buildTables({ bytes, shorts, floats }: ScalarViews, run: { query: number; width: number; tables: number; integers: number; scalars: number }): void {
+  const { width, tables } = run
+  const query = run.query / 4, integers = run.integers / 2, scalars = run.scalars / 4
+  let largestGroup = 0, largest = 0, total = 0
+  for (let i = query; i < query + width; i += 4) {
+    const [a, b, c, d] = [0, 1, 2, 3].map((j) => Math.abs(floats[i + j]))
+    const sum = round(round(a + b) + round(c + d))
+    total = round(total + sum)
+    largestGroup = Math.max(largestGroup, sum)
+    largest = Math.max(largest, a, b, c, d)
+  }
+  const step = largestGroup > 0 ? round(largestGroup / LARGEST) : 1
+  const inverse = round(1 / step)
+  const integerStep = largest > 0 ? round(largest / LARGEST_INTEGER) : 1
+  const inverseInteger = round(1 / integerStep)
+  let integerSum = 0
+  for (let i = 0; i < width; i++) {
+    const rounded = nearest(round(floats[query + i] * inverseInteger))
+    shorts[integers + i] = clamp(rounded, -32_768, 32_767)
+    integerSum = (integerSum + rounded) | 0
+  }
+  for (let i = 0; i < width; i += 4) writeTable(bytes, tables + i * 4, [0, 1, 2, 3].map((j) => round(floats[query + i + j] * inverse)))
+  floats[scalars] = step
+  floats[scalars + 1] = -0.5 * total
+  floats[scalars + 2] = round(round(step * step) * (width / 4)) / 12
+  floats[scalars + 3] = integerStep
+  floats[scalars + 4] = integerSum
+}
+
+/** Entry n: the sum of |q_i| where bit i of n is the sign of q_i, as (0 + 1) + (2 + 3), rounded. */
+function writeTable(bytes: Uint8Array, table: number, q: readonly number[]): void {
+  for (let n = 0; n < 16; n++) {
+    const [a, b, c, d] = q.map((value, i) => Math.max((n >>> i) & 1 ? value : -value, 0))
+    bytes[table + n] = clamp(nearest(round(round(a + b) + round(c + d))), 0, 255)
+  }
+}
+
+/** Sums the look-ups of a block: float32, one a row, from index `sums` on. */
+function sumBlock({ bytes, floats }: ScalarViews, block: number, sums: number, query: { width: number; tables: number }): void {
+  const { width, tables } = query
+  for (let row = 0; row < BLOCK_ROWS; row++) {
+    const shift = row >= 16 ? 4 : 0
+    const entry = (at: number): number => bytes[tables + at + ((bytes[block + at + (row & 15)] >>> shift) & 15)]
+    let total = 0
+    for (let first = 0; first < width; first += FLUSH) {
+      let sum = 0
+      // Two entries are added in 8 bits, all of them in 16.
+      for (let at = first * 4; at < Math.min(width, first + FLUSH) * 4; at += 32) sum += (entry(at) + entry(at + 16)) & 0xff
+      total = round(total + (sum & 0xffff))
+    }
+    floats[sums + row] = total
+  }
+}
+
+/** Writes the lowest likely distances of 32 rows, less the part that the zone shares, to index `lows`; returns a bit for each that is below `limit`. */
+function testBlock(floats: Float32Array, factors: number, at: { sums: number; lows: number }, line: { step: number; offset: number; limit: number }): number {
+  let mask = 0
+  for (let row = 0; row < BLOCK_ROWS; row++) {
+    const product = round(round(line.step * floats[at.sums + row]) + line.offset)
+    const low = round(floats[factors + row] - round(floats[factors + BLOCK_ROWS + row] * product))
+    floats[at.lows + row] = low
+    if (low < line.limit) mask |= 1 << row
+  }
+  return mask
+}
+
+/** Blocks of rows that share one centre. */
+export interface BlocksRun {
+  readonly blocks: number
+  readonly count: number
+  readonly width: number
+  readonly tables: number
+  readonly scalars: number
+  /** Distance of the query to the centre. */
+  readonly base: number
+  /** float32, count rounded up to 32: written */
+  readonly out: number
+}
+
+/** Writes estimates of the distances of rows from their signs. */
+export function estimateBlocks(views: ScalarViews, run: BlocksRun): void {
+  const { floats } = views
+  const { width, scalars } = run
+  const base = round(run.base)
+  for (let row = 0; row < run.count; row += BLOCK_ROWS) {
+    const block = run.blocks + (row / BLOCK_ROWS) * (width * 4 + BLOCK_FACTOR_BYTES)
+    const lows = run.out / 4 + row
+    sumBlock(views, block, scalars / 4 + SUMS, run)
+    testBlock(floats, block / 4 + width, { sums: scalars / 4 + SUMS, lows }, { step: floats[scalars / 4], offset: floats[scalars / 4 + 1], limit: 0 })
+    for (let i = lows; i < lows + BLOCK_ROWS; i++) floats[i] += base
+  }
+}
+
+/** Sum over dimensions of code * integer in 32 bits: dimensions i, i + n, i + 2n, ... lie in byte i, lowest bits first. */
+function productOf({ bytes, shorts }: ScalarViews, codes: number, scan: CodeScan): number {
+  const { bits, width, integers } = scan
+  const step = (width * bits) / 8
+  const last = 2 ** bits - 1
+  let sum = 0
+  for (let i = 0; i < step; i++) {
+    for (let shift = 0, at = integers / 2 + i; shift < 8; shift += bits, at += step) sum = (sum + ((bytes[codes + i] >>> shift) & last) * shorts[at]) | 0
+  }
+  return sum
+}
+
+/** Scans the zones of the list from position `first` to before `end`; returns the position of the first that is not in kernel memory, or `end`. */
+export function scanCodes(views: ScalarViews, scan: CodeScan, first: number, end: number): number {
+  const { words } = views
+  const zoneDistances = scan.list + 8, zoneNumbers = zoneDistances + words[scan.list / 4 + 1] * 8
+  for (let position = first; position < end; position++) {
+    const zone = words[zoneNumbers / 4 + position * 2]
+    const entry = (scan.zones + zone * ZONE_ENTRY_BYTES) / 4
+    if (words[entry] === 0) return position
+    scanZone(views, scan, { zone, entry, shared: round(views.view.getFloat64(zoneDistances + position * 8, true)) })
+  }
+  return end
+}
+
+/** `entry` is an index into words; `shared` is the distance of the zone's centroid. */
+function scanZone(views: ScalarViews, scan: CodeScan, at: { zone: number; entry: number; shared: number }): void {
+  const { words, floats, view } = views
+  const { metric, width, heap } = scan
+  const scalars = scan.scalars / 4
+  const [step, offset, variance] = floats.subarray(scalars, scalars + 3)
+  const queryNorm2 = floats[scalars + SCALAR_QUERY_NORM2], confidence = floats[scalars + SCALAR_SIGNS_CONFIDENCE]
+  const [blocks, , , mask, rowCount] = words.subarray(at.entry, at.entry + 5)
+  const shared = metric === KERNEL_METRICS.cosine ? round(at.shared * 0.5) : at.shared
+  const distance2 = Math.max(0, metric === KERNEL_METRICS.ip ? round(round(queryNorm2 + round(2 * shared)) + floats[at.entry + 5]) : at.shared)
+  let limit = round(heapLimit(view, heap))
+  for (let row = 0; row < rowCount; row += BLOCK_ROWS) {
+    const block = blocks + (row / BLOCK_ROWS) * (width * 4 + BLOCK_FACTOR_BYTES)
+    const factors = block / 4 + width
+    const spread = floats[factors + 2 * BLOCK_ROWS]
+    const margin = round(confidence * round(Math.sqrt(round(round(round(spread * spread) * distance2) + variance))))
+    sumBlock(views, block, scalars + SUMS, scan)
+    const line = { step, offset: round(offset + margin), limit: round(limit - shared) }
+    let survivors = testBlock(floats, factors, { sums: scalars + SUMS, lows: scalars + LOWS }, line)
+    if (mask !== 0) survivors &= words[mask / 4 + row / BLOCK_ROWS]
+    for (; survivors !== 0; survivors &= survivors - 1) {
+      const i = 31 - Math.clz32(survivors & -survivors)
+      const { low, estimate } = scan.bits === 1
+        ? signEstimate(floats, { low: scalars + LOWS + i, multiply: factors + BLOCK_ROWS + i, shared, margin })
+        : refinedEstimate(views, scan, { row: row + i, entry: at.entry, shared, distance2 })
+      if (low >= limit) continue
+      const cautious = round(estimate + round(floats[scalars + SCALAR_SLACK] * round(estimate - low)))
+      heapOffer(view, heap, { distance: cautious, id: at.zone * 2 ** 32 + row + i })
+      limit = round(heapLimit(view, heap))
+      addCandidate(views, scan.candidates, { low, estimate, zone: at.zone, row: row + i }, limit)
+    }
+  }
+}
+
+interface Estimate {
+  readonly low: number
+  readonly estimate: number
+}
+
+/** `low` and `multiply` are indices into floats. */
+function signEstimate(floats: Float32Array, at: { low: number; multiply: number; shared: number; margin: number }): Estimate {
+  const low = round(floats[at.low] + at.shared)
+  return { low, estimate: round(low + round(floats[at.multiply] * at.margin)) }
+}
+
+/** `entry` is an index into words. */
+function refinedEstimate(views: ScalarViews, scan: CodeScan, at: { row: number; entry: number; shared: number; distance2: number }): Estimate {
+  const { words, floats } = views
+  const { bits, width } = scan
+  const scalars = scan.scalars / 4
+  const code = words[at.entry + 1] + at.row * (REFINED_FACTOR_BYTES + (width * bits) / 8)
+  const codeMiddle = ((2 ** bits - 1) / 2) * floats[scalars + 4]
+  const product = round((productOf(views, code + REFINED_FACTOR_BYTES, scan) - codeMiddle) * floats[scalars + 3])
+  const [add, multiply, error] = floats.subarray(code / 4, code / 4 + 3)
+  const estimate = round(round(at.shared + add) - round(multiply * product))
+  const step = floats[scalars + 3]
+  const integerVariance = (step * step * width * (bits === 4 ? 9 : 1)) / 12
+  const variance = error * error * at.distance2 + multiply * multiply * integerVariance
+  return { estimate, low: round(estimate - round(floats[scalars + SCALAR_REFINED_CONFIDENCE] * round(Math.sqrt(variance)))) }
+}

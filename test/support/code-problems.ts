@@ -1,0 +1,202 @@
+// Zones with codes in the memory of a kernel, made and scanned as a search does it, without files: numbers in, numbers out.
+
+import { refinedRowBytes } from '../../src/format/codes.ts'
+import type { KernelMemory } from '../../src/kernels/kernel-memory.ts'
+import { CANDIDATE_BYTES, CANDIDATES_HEADER_BYTES, heapByteLength, KERNEL_METRICS, ZONE_ENTRY_BYTES } from '../../src/kernels/kernel.ts'
+import { QueryCodes, type Confidence } from '../../src/quantizer/query-codes.ts'
+import { drawSigns } from '../../src/quantizer/rotation.ts'
+import { ZoneEncoder, type Quantizer, type ZoneCodes } from '../../src/quantizer/zone-encoder.ts'
+import type { Metric } from '../../src/types.ts'
+import { product, rowOf, squaredDistance } from './brute-force.ts'
+import { heapEntries, putBytes, type Found } from './kernels.ts'
+import { randomVectors, type MakeValue } from './random.ts'
+
+export interface ProblemZone {
+  readonly centroid: Float32Array
+  /** float32, whole rows; of unit length for cosine */
+  readonly rows: Float32Array
+}
+
+export interface CodeProblem {
+  readonly quantizer: Quantizer
+  readonly zones: readonly ProblemZone[]
+  /** Of unit length for cosine. */
+  readonly query: Float32Array
+}
+
+export interface CodeShape {
+  readonly metric: Metric
+  readonly bits: number
+  readonly dim: number
+  /** Rows of each zone. */
+  readonly rowCounts: readonly number[]
+}
+
+/** Makes a problem of values drawn by `value`: the centroid of each zone is the mean of its rows. */
+export function makeCodeProblem(shape: CodeShape, random: () => number, value: MakeValue): CodeProblem {
+  const { metric, bits, dim } = shape
+  const vectors = (count: number): Float32Array => {
+    const rows = randomVectors({ count, dim }, random, value)
+    return metric === 'cosine' ? unitRows(rows, dim) : rows
+  }
+  const zones = shape.rowCounts.map((count) => zoneOfRows(vectors(count), dim))
+  return { quantizer: { dim, metric, bits, signs: drawSigns(dim, random), mean: meanOf(zones.map(({ centroid }) => centroid)) }, zones, query: vectors(1) }
+}
+
+export function zoneOfRows(rows: Float32Array, dim: number): ProblemZone {
+  return { rows, centroid: meanOf(Array.from({ length: rows.length / dim }, (_, row) => rowOf(rows, dim, row))) }
+}
+
+function meanOf(vectors: readonly Float32Array[]): Float32Array {
+  return vectors[0].map((_, i) => vectors.reduce((sum, vector) => sum + vector[i] / vectors.length, 0))
+}
+
+function unitRows(rows: Float32Array, dim: number): Float32Array {
+  return rows.map((x, i) => {
+    const row = rowOf(rows, dim, Math.floor(i / dim))
+    return x / Math.sqrt(product(row, row))
+  })
+}
+
+/** Encodes all zones in the memory's kernel. */
+export function encodeZones(memory: KernelMemory, { quantizer, zones }: CodeProblem): ZoneCodes[] {
+  const encoder = new ZoneEncoder(memory, quantizer)
+  return zones.map(({ centroid, rows }) => encoder.encode(centroid, rows.length / quantizer.dim, [rows]))
+}
+
+/** Rotates a query and builds its tables. */
+export function queryCodesOf(memory: KernelMemory, { quantizer, query }: CodeProblem, confidence: Confidence): QueryCodes {
+  const codes = new QueryCodes(memory, quantizer)
+  codes.set(query, product(query, query), { confidence, bits: quantizer.bits })
+  return codes
+}
+
+export interface CodeScanOptions {
+  /** Smallest estimates to keep. */
+  readonly k: number
+  /** Room for candidates. */
+  readonly candidates: number
+  readonly confidence: Confidence
+  /** Zones that are not in kernel memory; the scan stops at each, then it is brought in. */
+  readonly missing?: readonly number[]
+  /** u32 for each block of 32 rows of each zone; none: all rows are live. */
+  readonly masks?: readonly Uint32Array[]
+  /** Codes of the zones; none: they are made by the kernel that scans them. */
+  readonly codes?: readonly ZoneCodes[]
+}
+
+export interface Candidate {
+  readonly low: number
+  readonly estimate: number
+  readonly zone: number
+  readonly row: number
+}
+
+export interface CodeScanResult {
+  /** Positions that the scan returned, one call after the other. */
+  readonly positions: readonly number[]
+  /** The smallest estimates, best first; ids are zone * 2^32 + row. */
+  readonly estimates: readonly Found[]
+  /** As the scan left them. */
+  readonly candidates: readonly Candidate[]
+  /** After sortCandidates with the largest of the smallest estimates as the limit. */
+  readonly sorted: readonly Candidate[]
+}
+
+/** Distance of the query to each centroid, as the probe leaves it: squared for l2 and cosine, minus the inner product for ip; float32. */
+export function zoneDistances({ quantizer, zones, query }: CodeProblem): number[] {
+  return zones.map(({ centroid }) => Math.fround(quantizer.metric === 'ip' ? -product(query, centroid) : squaredDistance(query, centroid)))
+}
+
+/** Encodes and scans all zones, nearest first. */
+export function scanProblem(memory: KernelMemory, problem: CodeProblem, options: CodeScanOptions): CodeScanResult {
+  const { quantizer, zones } = problem
+  const { k, missing = [], codes: zoneCodes = encodeZones(memory, problem) } = options
+  const table = memory.allocate(zones.length * ZONE_ENTRY_BYTES)
+  const signs = zoneCodes.map((codes, zone) => placeZone(memory, problem, { zone, codes, table, mask: options.masks?.[zone] }))
+  const { width, tables, integers, scalars } = queryCodesOf(memory, problem, options.confidence)
+  const heap = memory.allocate(heapByteLength(k))
+  memory.kernel.heapInit(heap, k)
+  const candidates = memory.allocate(CANDIDATES_HEADER_BYTES + options.candidates * CANDIDATE_BYTES)
+  memory.uint32At(candidates, 2).set([0, options.candidates])
+  const list = putList(memory, zoneDistances(problem))
+  const scan = { metric: KERNEL_METRICS[quantizer.metric], bits: quantizer.bits, width, tables, integers, scalars, zones: table, list, heap, candidates }
+  for (const zone of missing) memory.uint32At(table + zone * ZONE_ENTRY_BYTES, 1)[0] = 0
+  const order = Array.from({ length: zones.length }, (_, i) => memory.uint32At(list + 8 + (zones.length + i) * 8, 1)[0])
+  const positions: number[] = []
+  for (let reached = 0; reached < zones.length; positions.push(reached)) {
+    reached = memory.kernel.scanCodes(scan, reached, zones.length)
+    if (reached < zones.length) memory.uint32At(table + order[reached] * ZONE_ENTRY_BYTES, 1)[0] = signs[order[reached]]
+  }
+  const found = readCandidates(memory, candidates)
+  const size = memory.kernel.heapSort(heap)
+  const estimates = heapEntries(memory, { pointer: heap, capacity: k, size })
+  memory.kernel.sortCandidates(candidates, size < k ? Infinity : estimates[k - 1].distance)
+  return { positions, estimates, candidates: found, sorted: readCandidates(memory, candidates) }
+}
+
+/** Fills the zone's entry in the table; returns where its signs are. */
+function placeZone(memory: KernelMemory, { zones, quantizer }: CodeProblem, place: { zone: number; codes: ZoneCodes; table: number; mask: Uint32Array | undefined }): number {
+  const { zone, codes } = place
+  const { centroid, rows } = zones[zone]
+  const at = place.table + zone * ZONE_ENTRY_BYTES
+  const signs = putBytes(memory, codes.signs)
+  const refined = codes.refinedCodes === undefined ? 0 : putBytes(memory, codes.refinedCodes)
+  const mask = place.mask === undefined ? 0 : putBytes(memory, new Uint8Array(place.mask.buffer))
+  memory.uint32At(at, 5).set([signs, refined, 0, mask, rows.length / quantizer.dim])
+  memory.float32At(at + 20, 1)[0] = product(centroid, centroid)
+  return signs
+}
+
+/** A sorted heap of positions with their distances, nearest first. */
+function putList(memory: KernelMemory, distances: readonly number[]): number {
+  const count = distances.length
+  const order = [...distances.keys()].sort((a, b) => distances[a] - distances[b] || a - b)
+  const list = memory.allocate(heapByteLength(count))
+  memory.uint32At(list, 2).set([count, count])
+  memory.float64At(list + 8, count).set(order.map((zone) => distances[zone]))
+  memory.uint32At(list + 8 + count * 8, count * 2).set(order.flatMap((zone) => [zone, 0]))
+  return list
+}
+
+function readCandidates(memory: KernelMemory, candidates: number): Candidate[] {
+  const [size] = memory.uint32At(candidates, 1)
+  return Array.from({ length: size }, (_, i) => {
+    const at = candidates + CANDIDATES_HEADER_BYTES + i * CANDIDATE_BYTES
+    const [low, estimate] = memory.float32At(at, 2)
+    const [zone, row] = memory.uint32At(at + 8, 2)
+    return { low, estimate, zone, row }
+  })
+}
+
+/** A refined row, or a row of signs, in numbers. */
+export interface DecodedRow {
+  readonly add: number
+  readonly multiply: number
+  /** Of a row of signs: the largest of its block. */
+  readonly error: number
+  /** u_i, one for each dimension of the rotated vector. */
+  readonly levels: Float64Array
+}
+
+/** Decodes a row of sign planes by the spec, section 8.3. */
+export function decodeSigns(signs: Uint8Array, row: number, width: number): DecodedRow {
+  const block = signs.slice(Math.floor(row / 32) * (width * 4 + 272)).subarray(0, width * 4 + 272)
+  const factors = new Float32Array(block.slice(width * 4).buffer)
+  const i = row % 32
+  const half = (byte: number): number => (i < 16 ? byte & 15 : byte >> 4)
+  const levels = Float64Array.from({ length: width }, (_, d) => ((half(block[Math.floor(d / 4) * 16 + (i % 16)]) >> (d % 4)) & 1) - 0.5)
+  return { add: factors[i], multiply: factors[32 + i], error: factors[64] * factors[32 + i], levels }
+}
+
+/** Decodes a refined row by the spec, section 8.3. */
+export function decodeRefined(refinedCodes: Uint8Array, row: number, shape: { width: number; bits: number }): DecodedRow {
+  const { width, bits } = shape
+  const rowBytes = refinedRowBytes(width, bits)
+  const bytes = refinedCodes.slice(row * rowBytes, (row + 1) * rowBytes)
+  const [add, multiply, error] = new Float32Array(bytes.buffer, 0, 3)
+  const n = (width * bits) / 8
+  const codes = bytes.subarray(12)
+  const levels = Float64Array.from({ length: width }, (_, d) => ((codes[d % n] >> (Math.floor(d / n) * bits)) & (2 ** bits - 1)) - (2 ** bits - 1) / 2)
+  return { add, multiply, error, levels }
+}
