@@ -21,7 +21,7 @@ export interface RerankContext {
 /** What stage 3 did. */
 export interface Reranked {
   readonly rows: number
-  /** Times that rows had to be asked for: 0 where all were read before, seldom more than 1. */
+  /** 1 if rows had to be asked for, else 0. */
   readonly ioRounds: number
 }
 
@@ -36,21 +36,25 @@ export function rerank(context: RerankContext, least: number): Reranked {
   const bounds = memory.float32At(candidates + CANDIDATES_HEADER_BYTES, count * CANDIDATE_WORDS)
   const hits = memory.uint32At(scanQuery.heap, 2)
   const worst = memory.float64At(scanQuery.heap + 8, 1)
-  const ahead = new RowPrefetcher(context, { first, count, wanted: Math.max(hits[1], least) })
   const run = { rows: codes.rows, ids: codes.ids, inverseNorms: 0, mask: 0, count: 0 }
   setRerankTolerance(workspace)
   let rows = 0
+  let ioRounds = 0
   for (let isDone = false; !isDone; ) {
     run.count = 0
     while (run.count < RERANK_ROWS) {
       isDone = rows === count || (rows >= least && hits[0] === hits[1] && bounds[rows * CANDIDATE_WORDS] > worst[0])
       if (isDone) break
-      ahead.need(rows)
-      copyCandidate(context, first + rows++ * CANDIDATE_WORDS, run.count++)
+      const at = first + rows++ * CANDIDATE_WORDS
+      if (ioRounds === 0 && isMissing(context, at)) {
+        prefetchMissing(context, at, first + count * CANDIDATE_WORDS)
+        ioRounds = 1
+      }
+      copyCandidate(context, at, run.count++)
     }
     if (run.count > 0) memory.kernel.scan(scanQuery, run)
   }
-  return { rows, ioRounds: ahead.rounds }
+  return { rows, ioRounds }
 }
 
 /** Copies the row and the id of the candidate at word `at` to place `slot`. */
@@ -71,57 +75,18 @@ function copyCandidate(context: RerankContext, at: number, slot: number): void {
   }
 }
 
-/** Asks for rows that were never read before they are needed, many at once. */
-class RowPrefetcher {
-  readonly #context: RerankContext
-  readonly #first: number
-  readonly #count: number
-  readonly #wanted: number
-  /** Candidates before this one were asked for. */
-  #asked = 0
-  #rounds = 0
+/** Tells whether the row of the candidate at word `at` was never read. */
+function isMissing(context: RerankContext, at: number): boolean {
+  const { words } = context.workspace.memory
+  return !context.files.isRowVerified(context.workspace.zones[words[at + 2]], words[at + 3])
+}
 
-  /** Candidates are at word `first` and behind, `count` of them, of which `wanted` will be hits. */
-  constructor(context: RerankContext, place: { first: number; count: number; wanted: number }) {
-    this.#context = context
-    this.#first = place.first
-    this.#count = place.count
-    this.#wanted = place.wanted
+/** Asks for all rows of candidates, from word `at` to before `end`, that were never read: some more than will be needed, but in one round. */
+function prefetchMissing(context: RerankContext, at: number, end: number): void {
+  const { words } = context.workspace.memory
+  const missing: RowPlace[] = []
+  for (; at < end; at += CANDIDATE_WORDS) {
+    if (isMissing(context, at)) missing.push({ zone: context.workspace.zones[words[at + 2]], row: words[at + 3] })
   }
-
-  /** Dependent rounds of input so far. */
-  get rounds(): number {
-    return this.#rounds
-  }
-
-  /** Candidate `i` is needed: if it was never read, asks for it and for those behind it whose bound is not above the likely distance of the last hit. */
-  need(i: number): void {
-    if (i < this.#asked || !this.#isMissing(i)) return
-    const { workspace, files } = this.#context
-    const { words } = workspace.memory
-    const bounds = workspace.memory.float32At(this.#first * 4, this.#count * CANDIDATE_WORDS)
-    const limit = this.#likelyLast(bounds)
-    const missing: RowPlace[] = []
-    for (this.#asked = i; this.#asked < this.#count; this.#asked++) {
-      const at = this.#asked * CANDIDATE_WORDS
-      if (bounds[at] > limit && missing.length > 0) break
-      if (this.#isMissing(this.#asked)) missing.push({ zone: workspace.zones[words[this.#first + at + 2]], row: words[this.#first + at + 3] })
-    }
-    files.prefetchRows(missing)
-    this.#rounds++
-  }
-
-  #isMissing(i: number): boolean {
-    const { workspace, files } = this.#context
-    const { words } = workspace.memory
-    const at = this.#first + i * CANDIDATE_WORDS
-    return !files.isRowVerified(workspace.zones[words[at + 2]], words[at + 3])
-  }
-
-  /** The estimate that as many candidates as hits are wanted do not exceed. */
-  #likelyLast(bounds: Float32Array): number {
-    const estimates = new Float32Array(this.#count)
-    for (let i = 0; i < this.#count; i++) estimates[i] = bounds[i * CANDIDATE_WORDS + 1]
-    return estimates.sort()[Math.min(this.#count, this.#wanted) - 1]
-  }
+  context.files.prefetchRows(missing)
 }
