@@ -4,6 +4,10 @@
 import { ELEMENT_BYTES } from '../format/layout.ts'
 import type { KernelMemory } from '../kernels/kernel-memory.ts'
 import type { Metric } from '../types.ts'
+import { CentroidGroups } from './centroid-groups.ts'
+
+/** From so many zones on assignment goes in two levels (bench/README.md, "Build"). */
+const GROUPED_ZONES = 1024
 
 /** What an assigner is made for. */
 export interface AssignerShape {
@@ -25,6 +29,8 @@ export class Assigner {
   readonly #zones: number
   readonly #scores: number
   readonly #norms: number
+  /** Undefined where there are so few centroids that a row meets all of them. */
+  readonly #groups: CentroidGroups | undefined
   #zoneCount = 0
 
   constructor(memory: KernelMemory, shape: AssignerShape) {
@@ -38,6 +44,7 @@ export class Assigner {
     this.#zones = memory.allocate(rowsPerCall * ELEMENT_BYTES)
     this.#scores = memory.allocate(rowsPerCall * ELEMENT_BYTES)
     this.#norms = memory.allocate(Math.max(zones, rowsPerCall) * 8)
+    this.#groups = zones >= GROUPED_ZONES ? new CentroidGroups(memory, { dim, rowsPerCall, zones }) : undefined
   }
 
   /** The point that is the origin: float32, dim. */
@@ -59,6 +66,7 @@ export class Assigner {
     const norms = this.#memory.float64At(this.#norms, this.#zoneCount)
     const halves = this.#memory.float32At(this.#halfNorms, this.#zoneCount)
     for (let i = 0; i < this.#zoneCount; i++) halves[i] = norms[i] / 2
+    this.#groups?.group({ centroids: this.#centroids, halfNorms: this.#halfNorms, count: this.#zoneCount })
   }
 
   /** Returns where to put up to `rowsPerCall` rows: a view over kernel memory, float32, count * dim. */
@@ -76,8 +84,12 @@ export class Assigner {
     this.#memory.kernel.subtractRow(this.#rows, count, this.shape.dim, this.#centre)
   }
 
-  /** Finds the nearest centroid of the first `count` rows, which must be scaled and centred: u32, count, a view until the next call. */
+  /** Finds the nearest centroid (with many of them: nearly always the nearest) of the first `count` rows, which must be scaled and centred: u32, count, a view until the next call. */
   nearest(count: number): Uint32Array {
+    if (this.#groups !== undefined) {
+      this.#groups.assign(this.#rows, count, this.#zones)
+      return this.#memory.uint32At(this.#zones, count)
+    }
     this.#memory.kernel.assign({
       rows: this.#rows,
       count,

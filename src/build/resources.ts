@@ -24,8 +24,8 @@ export function memoryShares(memoryBytes: number): MemoryShares {
 /** Throws RangeError if centroids or one zone cannot fit into the budget, saying what would. */
 export function checkMemory(build: { count: number; dim: number; zones: number; memoryBytes: number }): void {
   const { count, dim, zones, memoryBytes } = build
-  // float32 centroids twice, float64 sums, and the catalogue's copy
-  const centroidBytes = zones * dim * 20
+  // float32 centroids three times, float64 sums, and the catalogue's copy
+  const centroidBytes = zones * dim * 24
   const zoneBytes = Math.min(count, Math.ceil((2 * count) / zones)) * KEY_OVERHEAD_BYTES
   const needed = Math.max(centroidBytes, zoneBytes) * 2
   if (needed > memoryBytes) {

@@ -1,0 +1,189 @@
+// Assignment in two levels, for many centroids: a row meets the groups of centroids first, then the centroids of the nearest groups only.
+// It may miss the nearest centroid of a row at the edge of its groups, for one that is nearly as near.
+
+import { ELEMENT_BYTES } from '../format/layout.ts'
+import type { KernelMemory } from '../kernels/kernel-memory.ts'
+
+/** Groups as a multiple of sqrt(centroids). */
+const GROUPS_FACTOR = 1.5
+/** Groups whose centroids a row meets (bench/README.md, "Build"). */
+const NEAREST_GROUPS = 16
+/** Rounds of Lloyd's algorithm over the centroids. */
+const ROUNDS = 4
+
+/** Where centroids lie: float32, count * dim, and their |c|^2 / 2. */
+export interface CentroidsPlace {
+  readonly centroids: number
+  readonly halfNorms: number
+  readonly count: number
+}
+
+export class CentroidGroups {
+  readonly #memory: KernelMemory
+  readonly #dim: number
+  readonly #rowsPerCall: number
+  readonly #mostGroups: number
+  // Group centroids, and the centroids in order of their groups, each with half norms.
+  readonly #groups: number
+  readonly #groupNorms: number
+  readonly #sorted: number
+  readonly #sortedNorms: number
+  /** Rows in order of their groups. */
+  readonly #rows: number
+  readonly #zones: number
+  readonly #scores: number
+  readonly #squares: number
+  #groupCount = 0
+  /** First centroid of each group in the order of groups, and the end. */
+  #starts: Uint32Array = new Uint32Array(1)
+  /** Number of each centroid in that order. */
+  #names: Uint32Array = new Uint32Array(0)
+  /** The nearest groups of each group, nearest first. */
+  #neighbours: readonly (readonly number[])[] = []
+
+  constructor(memory: KernelMemory, shape: { dim: number; rowsPerCall: number; zones: number }) {
+    const { dim, rowsPerCall, zones } = shape
+    this.#memory = memory
+    this.#dim = dim
+    this.#rowsPerCall = rowsPerCall
+    this.#mostGroups = Math.ceil(GROUPS_FACTOR * Math.sqrt(zones))
+    const rowBytes = dim * ELEMENT_BYTES
+    this.#groups = memory.allocate(this.#mostGroups * rowBytes)
+    this.#groupNorms = memory.allocate(this.#mostGroups * ELEMENT_BYTES)
+    this.#sorted = memory.allocate(zones * rowBytes)
+    this.#sortedNorms = memory.allocate(zones * ELEMENT_BYTES)
+    this.#rows = memory.allocate(rowsPerCall * rowBytes)
+    this.#zones = memory.allocate(Math.max(zones, rowsPerCall) * ELEMENT_BYTES)
+    this.#scores = memory.allocate(Math.max(zones, rowsPerCall) * ELEMENT_BYTES)
+    this.#squares = memory.allocate(this.#mostGroups * 8)
+  }
+
+  /** Groups the centroids. */
+  group(place: CentroidsPlace): void {
+    this.#groupCount = Math.min(place.count, this.#mostGroups)
+    this.#startGroups(place)
+    for (let round = 0; round < ROUNDS; round++) this.#moveGroups(place, this.#nearestGroups(place.centroids, place.count))
+    this.#sortCentroids(place, this.#nearestGroups(place.centroids, place.count))
+    this.#neighbours = Array.from({ length: this.#groupCount }, (_, group) => this.#nearestTo(group))
+  }
+
+  /** Writes the centroid of each row (u32, count) to `zones`; rows: float32, count * dim, at most `rowsPerCall`. */
+  assign(rows: number, count: number, zones: number): void {
+    const order = this.#sortRows(rows, count)
+    const best = new Float32Array(count).fill(-Infinity)
+    const found = new Uint32Array(count)
+    for (let group = 0; group < this.#groupCount; group++) {
+      for (const near of this.#neighbours[group]) this.#meet({ near, from: order.starts[group], to: order.starts[group + 1] }, best, found)
+    }
+    const out = this.#memory.uint32At(zones, count)
+    for (let i = 0; i < count; i++) out[order.rows[i]] = found[i]
+  }
+
+  /** Holds the sorted rows of a group against the centroids of a group near it. */
+  #meet(run: { near: number; from: number; to: number }, best: Float32Array, found: Uint32Array): void {
+    const first = this.#starts[run.near]
+    const zoneCount = this.#starts[run.near + 1] - first
+    const count = run.to - run.from
+    if (zoneCount === 0 || count === 0) return
+    this.#memory.kernel.assign({
+      rows: this.#rows + run.from * this.#dim * ELEMENT_BYTES, count, dim: this.#dim, zoneCount, zones: this.#zones, scores: this.#scores,
+      centroids: this.#sorted + first * this.#dim * ELEMENT_BYTES, halfNorms: this.#sortedNorms + first * ELEMENT_BYTES
+    })
+    const scores = this.#memory.float32At(this.#scores, count)
+    const numbers = this.#memory.uint32At(this.#zones, count)
+    for (let i = 0; i < count; i++) {
+      if (scores[i] <= best[run.from + i]) continue
+      best[run.from + i] = scores[i]
+      found[run.from + i] = this.#names[first + numbers[i]]
+    }
+  }
+
+  /** Copies rows in order of their nearest groups; returns which row is where, and where groups start. */
+  #sortRows(rows: number, count: number): { rows: Uint32Array; starts: Uint32Array } {
+    const order = countingSort(this.#nearestGroups(rows, count), this.#groupCount)
+    const rowBytes = this.#dim * ELEMENT_BYTES
+    const { bytes } = this.#memory
+    for (let i = 0; i < count; i++) bytes.copyWithin(this.#rows + i * rowBytes, rows + order.rows[i] * rowBytes, rows + (order.rows[i] + 1) * rowBytes)
+    return order
+  }
+
+  #sortCentroids(place: CentroidsPlace, groupOf: Uint32Array): void {
+    const order = countingSort(groupOf, this.#groupCount)
+    this.#starts = order.starts
+    this.#names = order.rows
+    const rowBytes = this.#dim * ELEMENT_BYTES
+    const { bytes } = this.#memory
+    const norms = this.#memory.float32At(place.halfNorms, place.count)
+    const sortedNorms = this.#memory.float32At(this.#sortedNorms, place.count)
+    for (let i = 0; i < place.count; i++) {
+      bytes.copyWithin(this.#sorted + i * rowBytes, place.centroids + order.rows[i] * rowBytes, place.centroids + (order.rows[i] + 1) * rowBytes)
+      sortedNorms[i] = norms[order.rows[i]]
+    }
+  }
+
+  /** Takes centroids at even distances for the first groups: they are in random order. */
+  #startGroups(place: CentroidsPlace): void {
+    const rowBytes = this.#dim * ELEMENT_BYTES
+    for (let group = 0; group < this.#groupCount; group++) {
+      const from = place.centroids + Math.floor((group * place.count) / this.#groupCount) * rowBytes
+      this.#memory.bytes.copyWithin(this.#groups + group * rowBytes, from, from + rowBytes)
+    }
+    this.#setNorms()
+  }
+
+  /** Moves each group to the mean of its centroids; one without any stays. */
+  #moveGroups(place: CentroidsPlace, groupOf: Uint32Array): void {
+    const dim = this.#dim
+    const centroids = this.#memory.float32At(place.centroids, place.count * dim)
+    const sums = new Float64Array(this.#groupCount * dim)
+    const sizes = new Uint32Array(this.#groupCount)
+    for (let i = 0; i < place.count; i++) {
+      sizes[groupOf[i]]++
+      for (let j = 0, at = groupOf[i] * dim; j < dim; j++) sums[at + j] += centroids[i * dim + j]
+    }
+    const groups = this.#memory.float32At(this.#groups, this.#groupCount * dim)
+    for (let at = 0; at < groups.length; at++) {
+      const size = sizes[Math.floor(at / dim)]
+      if (size > 0) groups[at] = sums[at] / size
+    }
+    this.#setNorms()
+  }
+
+  #setNorms(): void {
+    this.#memory.kernel.squaredNorms(this.#groups, this.#groupCount, this.#dim, this.#squares)
+    const squares = this.#memory.float64At(this.#squares, this.#groupCount)
+    const halves = this.#memory.float32At(this.#groupNorms, this.#groupCount)
+    for (let i = 0; i < this.#groupCount; i++) halves[i] = squares[i] / 2
+  }
+
+  /** Finds the nearest group of each row: a copy. */
+  #nearestGroups(rows: number, count: number): Uint32Array {
+    const nearest = new Uint32Array(count)
+    for (let first = 0; first < count; first += this.#rowsPerCall) {
+      const some = Math.min(this.#rowsPerCall, count - first)
+      this.#memory.kernel.assign({
+        rows: rows + first * this.#dim * ELEMENT_BYTES, count: some, dim: this.#dim, centroids: this.#groups, halfNorms: this.#groupNorms,
+        zoneCount: this.#groupCount, zones: this.#zones, scores: this.#scores
+      })
+      nearest.set(this.#memory.uint32At(this.#zones, some), first)
+    }
+    return nearest
+  }
+
+  #nearestTo(group: number): number[] {
+    this.#memory.kernel.l2Distances(this.#groups, this.#groupCount, this.#dim, this.#groups + group * this.#dim * ELEMENT_BYTES, this.#scores)
+    const distances = this.#memory.float32At(this.#scores, this.#groupCount)
+    return Array.from(distances.keys()).sort((a, b) => distances[a] - distances[b] || a - b).slice(0, NEAREST_GROUPS)
+  }
+}
+
+/** Sorts positions by their keys, stable; starts: first position of each key, and the end. */
+function countingSort(keys: Uint32Array, keyCount: number): { rows: Uint32Array; starts: Uint32Array } {
+  const starts = new Uint32Array(keyCount + 1)
+  for (const key of keys) starts[key + 1]++
+  for (let key = 0; key < keyCount; key++) starts[key + 1] += starts[key]
+  const next = starts.slice()
+  const rows = new Uint32Array(keys.length)
+  for (let i = 0; i < keys.length; i++) rows[next[keys[i]]++] = i
+  return { rows, starts }
+}
