@@ -23,7 +23,7 @@ const data = resolve(need(options, 'data'))
 const names = (options.text['only'] ?? SET_NAMES.join(',')).split(',')
 // An index that an earlier run left in --work can be measured without building it again: --steps open,recall
 const steps = (options.text['steps'] ?? 'build,open,recall').split(',')
-const sets = names.map((name) => findDataSet(name, data, options.work))
+const sets = await Promise.all(names.map((name) => findDataSet(name, data, options.work)))
 const machine = startReport('Data sets')
 const results: Record<string, unknown> = {}
 for (const set of sets) results[set.name] = await measureSet(set)

@@ -35,7 +35,7 @@ interface Measurements {
 }
 
 const options = readOptions(['data', 'only', 'nprobe'])
-const set = findDataSet(options.text['only'] ?? 'sift1m-100k', resolve(need(options, 'data')), options.work)
+const set = await findDataSet(options.text['only'] ?? 'sift1m-100k', resolve(need(options, 'data')), options.work)
 const folder = join(options.work, `${set.name}.zgq`)
 const machine = startReport(`Checksums, readers and caches: ${set.name}`)
 const { buildIndex } = await loadZgqBuild()
