@@ -78,7 +78,7 @@ function folder(path: string, ending: string): { base: string; queries: string; 
 }
 
 /** Writes the first rows of a .u8bin file (u32 n, u32 d, n * d bytes) as a file of its own; returns its path. */
-function writePrefix(from: string, rows: number, to: string): string {
+export function writePrefix(from: string, rows: number, to: string): string {
   if (existsSync(to)) return to
   const descriptor = openSync(from, 'r')
   try {

@@ -1,4 +1,4 @@
-// Tables of engines side by side: queries a second at equal recall, builds, memory.
+// Tables of engines side by side: queries a second at equal recall, builds, memory; and why an engine has no row.
 
 import { MIB, printTable } from './report.ts'
 import type { EngineResult } from './run-engine.ts'
@@ -33,6 +33,13 @@ export function qpsAt(points: readonly Point[], recall: number): number | undefi
   if (below === undefined) return above.qps
   const share = (recall - below.recall) / (above.recall - below.recall)
   return Math.exp(Math.log(below.qps) + share * (Math.log(above.qps) - Math.log(below.qps)))
+}
+
+/** The line that names the error, of what a step wrote before it ended. */
+export function reasonOf(error: unknown): string {
+  const lines = (error instanceof Error ? error.message : String(error)).split('\n')
+  const named = lines.find((line) => /^\s*(\w*Error|\[?cause)\b.*:/.test(line))
+  return (named ?? lines.filter((line) => line.trim() !== '').at(-1) ?? 'unknown').trim().slice(0, 200)
 }
 
 export function printSetTable(outcomes: Readonly<Record<string, Outcome>>): void {

@@ -6,7 +6,7 @@ import { readOptions } from './arguments.ts'
 import { findDataSet, QUICK_SETS, SET_NAMES } from './data-sets.ts'
 import { ENGINES, findEngine, ONLY_IF_ASKED, QUICK_ENGINES } from './engines/index.ts'
 import { packageVersion } from './packages.ts'
-import { printLeads, printSetTable, type Outcome } from './peers-table.ts'
+import { printLeads, printSetTable, reasonOf, type Outcome } from './peers-table.ts'
 import { endReport, startReport } from './report.ts'
 import { ensureBuilt, searchEngine, type RunSettings } from './run-engine.ts'
 
@@ -51,13 +51,6 @@ async function run(name: string, set: (typeof sets)[number]): Promise<Outcome | 
   } catch (error) {
     return { notMeasured: reasonOf(error) }
   }
-}
-
-/** The line that names the error, of what a step wrote before it ended. */
-function reasonOf(error: unknown): string {
-  const lines = (error instanceof Error ? error.message : String(error)).split('\n')
-  const named = lines.find((line) => /^\s*(\w*Error|\[?cause)\b.*:/.test(line))
-  return (named ?? lines.filter((line) => line.trim() !== '').at(-1) ?? 'unknown').trim().slice(0, 200)
 }
 
 function versionOf(packageName: string): string {

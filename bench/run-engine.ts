@@ -12,7 +12,7 @@ import type { EngineBuildInput, EngineBuildResult } from './step-engine-build.ts
 import type { EngineSearchInput, EngineSearchResult } from './step-engine-search.ts'
 
 /** What keeps every engine to one thread while it searches. They have settings of their own besides (usearch, zvec). */
-const ONE_THREAD = { OMP_NUM_THREADS: '1', RAYON_NUM_THREADS: '1', LANCE_CPU_THREADS: '1', TOKIO_WORKER_THREADS: '1', OPENBLAS_NUM_THREADS: '1', RUST_LOG: 'error', LANCE_LOG: 'error' }
+export const ONE_THREAD = { OMP_NUM_THREADS: '1', RAYON_NUM_THREADS: '1', LANCE_CPU_THREADS: '1', TOKIO_WORKER_THREADS: '1', OPENBLAS_NUM_THREADS: '1', RUST_LOG: 'error', LANCE_LOG: 'error' }
 const BUILD_ENVIRONMENT = { RUST_LOG: 'error', LANCE_LOG: 'error' }
 
 export interface BuildRecord extends EngineBuildResult {
