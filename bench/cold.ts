@@ -1,8 +1,7 @@
 // npm run cold: one query at a time with the index's files out of memory, for every engine that can answer from its files.
 // Each engine runs at the setting that was fastest in memory among those that reach the recall asked for (--recall, default .95).
 
-import { existsSync, readFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 
 import { readOptions } from './arguments.ts'
 import { runStep } from './child.ts'
@@ -10,7 +9,7 @@ import { findDataSet, type DataSet } from './data-sets.ts'
 import { ENGINES, findEngine, ONLY_IF_ASKED } from './engines/index.ts'
 import { reasonOf } from './peers-table.ts'
 import { endReport, mean, printTable, quantile, startReport } from './report.ts'
-import { indexFolder, ONE_THREAD, searchEngine, type EngineResult, type RunSettings } from './run-engine.ts'
+import { findResult, indexFolder, ONE_THREAD, searchEngine, type RunSettings } from './run-engine.ts'
 import type { EngineColdInput, EngineColdResult } from './step-engine-cold.ts'
 import type { EngineRow, EngineSearchResult } from './step-engine-search.ts'
 
@@ -49,7 +48,8 @@ endReport(machine, results, options.json)
 async function measure(engine: string, set: DataSet): Promise<ColdOutcome> {
   const { cold } = findEngine(engine)
   if (cold !== true) throw new Error(cold)
-  const { build, search } = await searched(engine, set)
+  // The results in memory are those of an earlier `npm run bench`, where there was one.
+  const { build, search } = findResult(engine, set, options.work) ?? await searchEngine(engine, set, settings)
   const warm = chooseRow(search)
   const input: EngineColdInput = {
     engine, folder: indexFolder(engine, set, options.work), metric: set.metric, count: build.count,
@@ -57,14 +57,6 @@ async function measure(engine: string, set: DataSet): Promise<ColdOutcome> {
   }
   const { value } = await runStep<EngineColdResult>('step-engine-cold.ts', input, { env: ONE_THREAD, timeoutMs: settings.timeoutMs })
   return { warm, ...value }
-}
-
-/** The results in memory, from an earlier run of `npm run bench` where there is one. */
-async function searched(engine: string, set: DataSet): Promise<EngineResult> {
-  const folder = join(options.work, set.name, engine)
-  if (!existsSync(join(folder, 'search.json'))) return await searchEngine(engine, set, settings)
-  const search: EngineSearchResult = JSON.parse(readFileSync(join(folder, 'search.json'), 'utf8'))
-  return { build: JSON.parse(readFileSync(join(folder, 'build.json'), 'utf8')), search }
 }
 
 /** The fastest setting that reaches the recall, else the one of highest recall. */

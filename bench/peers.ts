@@ -8,11 +8,11 @@ import { ENGINES, findEngine, ONLY_IF_ASKED, QUICK_ENGINES } from './engines/ind
 import { packageVersion } from './packages.ts'
 import { printLeads, printSetTable, reasonOf, type Outcome } from './peers-table.ts'
 import { endReport, startReport } from './report.ts'
-import { ensureBuilt, searchEngine, type RunSettings } from './run-engine.ts'
+import { ensureBuilt, findResult, searchEngine, type RunSettings } from './run-engine.ts'
 
 const OWN = ['zgq', 'zgq-bits0']
 
-const options = readOptions(['data', 'only', 'sets', 'minutes'], ['quick', 'rebuild', 'build-only'])
+const options = readOptions(['data', 'only', 'sets', 'minutes'], ['quick', 'rebuild', 'build-only', 'report'])
 const isQuick = options.flags.has('quick')
 const data = options.text['data'] === undefined ? undefined : resolve(options.text['data'])
 const setNames = options.text['sets']?.split(',') ?? (isQuick || data === undefined ? QUICK_SETS : SET_NAMES)
@@ -31,7 +31,7 @@ for (const set of sets) {
   for (const { name } of engines) {
     const outcome = await run(name, set)
     if (outcome !== undefined) outcomes[name] = outcome
-    console.error(`${new Date().toISOString()} ${set.name} ${name} ${outcome !== undefined && 'notMeasured' in outcome ? `not measured: ${outcome.notMeasured}` : 'done'}`)
+    if (!options.flags.has('report')) console.error(`${new Date().toISOString()} ${set.name} ${name} ${outcome !== undefined && 'notMeasured' in outcome ? `not measured: ${outcome.notMeasured}` : 'done'}`)
   }
   if (Object.keys(outcomes).length === 0) continue
   console.log(`## ${set.name} (${set.metric})\n`)
@@ -44,6 +44,7 @@ const versions = Object.fromEntries(engines.map(({ name, packageName, settings: 
 endReport({ ...machine, versions }, results, options.json)
 
 async function run(name: string, set: (typeof sets)[number]): Promise<Outcome | undefined> {
+  if (options.flags.has('report')) return findResult(name, set, options.work) ?? { notMeasured: 'no result in --work' }
   try {
     if (!options.flags.has('build-only')) return await searchEngine(name, set, settings)
     await ensureBuilt(name, set, settings)

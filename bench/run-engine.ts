@@ -60,6 +60,16 @@ export async function ensureBuilt(engineName: string, set: DataSet, { work, isRe
   return record
 }
 
+/** Finds what earlier runs left in --work; undefined where an engine was not both built and searched. */
+export function findResult(engineName: string, set: DataSet, work: string): EngineResult | undefined {
+  const read = (name: string): string | undefined => {
+    const path = join(work, set.name, engineName, name)
+    return existsSync(path) ? readFileSync(path, 'utf8') : undefined
+  }
+  const [build, search] = [read('build.json'), read('search.json')]
+  return build === undefined || search === undefined ? undefined : { build: JSON.parse(build), search: JSON.parse(search) }
+}
+
 export async function searchEngine(engineName: string, set: DataSet, settings: RunSettings): Promise<EngineResult> {
   const build = await ensureBuilt(engineName, set, settings)
   const input: EngineSearchInput = {
