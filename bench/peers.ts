@@ -8,7 +8,7 @@ import { ENGINES, findEngine, ONLY_IF_ASKED, QUICK_ENGINES } from './engines/ind
 import { packageVersion } from './packages.ts'
 import { printLeads, printSetTable, reasonOf, type Outcome } from './peers-table.ts'
 import { endReport, startReport } from './report.ts'
-import { ensureBuilt, findResult, searchEngine, type RunSettings } from './run-engine.ts'
+import { ensureBuilt, findFailure, findResult, recordFailure, searchEngine, type RunSettings } from './run-engine.ts'
 
 const OWN = ['zgq', 'zgq-bits0']
 
@@ -44,13 +44,15 @@ const versions = Object.fromEntries(engines.map(({ name, packageName, settings: 
 endReport({ ...machine, versions }, results, options.json)
 
 async function run(name: string, set: (typeof sets)[number]): Promise<Outcome | undefined> {
-  if (options.flags.has('report')) return findResult(name, set, options.work) ?? { notMeasured: 'no result in --work' }
+  if (options.flags.has('report')) return findResult(name, set, options.work) ?? { notMeasured: findFailure(name, set, options.work) ?? 'no result in --work' }
   try {
     if (!options.flags.has('build-only')) return await searchEngine(name, set, settings)
     await ensureBuilt(name, set, settings)
     return undefined
   } catch (error) {
-    return { notMeasured: reasonOf(error) }
+    const reason = reasonOf(error)
+    recordFailure(name, set, options.work, reason)
+    return { notMeasured: reason }
   }
 }
 

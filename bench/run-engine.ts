@@ -50,7 +50,8 @@ export async function ensureBuilt(engineName: string, set: DataSet, { work, isRe
     const record: BuildRecord = JSON.parse(readFileSync(recordPath, 'utf8'))
     if (record.version === version && record.settings === engine.settings) return record
   }
-  rmSync(recordPath, { force: true })
+  // Of an index that is gone nothing may be told.
+  for (const path of [recordPath, join(work, set.name, engineName, 'search.json')]) rmSync(path, { force: true })
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
   const input: EngineBuildInput = { engine: engineName, path: set.base, metric: set.metric, folder }
@@ -62,12 +63,26 @@ export async function ensureBuilt(engineName: string, set: DataSet, { work, isRe
 
 /** Finds what earlier runs left in --work; undefined where an engine was not both built and searched. */
 export function findResult(engineName: string, set: DataSet, work: string): EngineResult | undefined {
-  const read = (name: string): string | undefined => {
-    const path = join(work, set.name, engineName, name)
-    return existsSync(path) ? readFileSync(path, 'utf8') : undefined
-  }
-  const [build, search] = [read('build.json'), read('search.json')]
+  const [build, search] = [readText(engineName, set, work, 'build.json'), readText(engineName, set, work, 'search.json')]
   return build === undefined || search === undefined ? undefined : { build: JSON.parse(build), search: JSON.parse(search) }
+}
+
+/** Keeps the reason why an engine could not be measured, for `findFailure`. */
+export function recordFailure(engineName: string, set: DataSet, work: string, reason: string): void {
+  mkdirSync(join(work, set.name, engineName), { recursive: true })
+  writeJson(join(work, set.name, engineName, 'failed.json'), { reason })
+}
+
+export function findFailure(engineName: string, set: DataSet, work: string): string | undefined {
+  const text = readText(engineName, set, work, 'failed.json')
+  if (text === undefined) return undefined
+  const { reason }: { reason: string } = JSON.parse(text)
+  return reason
+}
+
+function readText(engineName: string, set: DataSet, work: string, name: string): string | undefined {
+  const path = join(work, set.name, engineName, name)
+  return existsSync(path) ? readFileSync(path, 'utf8') : undefined
 }
 
 export async function searchEngine(engineName: string, set: DataSet, settings: RunSettings): Promise<EngineResult> {

@@ -1,6 +1,6 @@
 // One engine on one data set in its own process, files in the page cache: recall and latency over the engine's own knob.
-// One thread, one query at a time. For each knob one unmeasured round over the queries, then three; of each query its fastest counts,
-// because what else runs on the machine only ever adds. So p99 is of hard queries, not of interruptions.
+// One thread, one query at a time. For each knob one unmeasured round over the queries, then at least three, and more of short ones; of each
+// query its fastest counts, because what else runs on the machine only ever adds. So p99 is of hard queries, not of interruptions.
 
 import type { OpenEngine, PeerMetric } from './engines/engine.ts'
 import { findEngine } from './engines/index.ts'
@@ -10,7 +10,9 @@ import { ownMemory } from './process-memory.ts'
 import { readQueries, recallOf, summarize, thinQueries, type Queries, type Summary } from './queries.ts'
 
 const K = 10
-const ROUNDS = 3
+/** Measured rounds: as many as fit into MEASURED_MS, within these bounds. */
+const ROUNDS = { least: 3, most: 12 }
+const MEASURED_MS = 500
 /** Slow knobs get fewer queries: as many as fit into a round of this length, but not fewer than MIN_QUERIES. */
 const ROUND_MS = 600
 const MIN_QUERIES = 100
@@ -29,7 +31,7 @@ export interface EngineSearchInput {
   readonly queries: string
   readonly truth: string
   readonly queryLimit: number
-  /** Every third knob and one measured round: for --quick. */
+  /** Every third knob: for --quick. */
   readonly isQuick: boolean
 }
 
@@ -100,7 +102,10 @@ async function measure(knob: string, queries: readonly number[]): Promise<Engine
   const micros = new Float64Array(queries.length).fill(Infinity)
   const cpuBefore = process.cpuUsage()
   const startedAt = performance.now()
-  for (let round = 0; round < (input.isQuick ? 1 : ROUNDS); round++) await timeRound(queries, micros)
+  for (let round = 0; round < ROUNDS.most; round++) {
+    if (round >= ROUNDS.least && performance.now() - startedAt > MEASURED_MS) break
+    await timeRound(queries, micros)
+  }
   const cpu = process.cpuUsage(cpuBefore)
   const cpuPerWall = (cpu.user + cpu.system) / 1000 / (performance.now() - startedAt)
   const summary = summarize({ recalls, micros })
