@@ -66,7 +66,7 @@ async function measureOpen(set: DataSet, folder: string): Promise<Opened> {
     of(runs, (run) => run.deviceBytes / 1024, 0), of(runs, (run) => run.rssAnonGrown / 2 ** 20), of(runs, (run) => run.rssFileGrown / 2 ** 20)
   ]
   printTable(
-    [`open to first hit (nprobe ${cold[0].nprobe})`, 'total ms', 'open ms', 'first search ms', 'read from device KiB', 'RssAnon + MiB', 'RssFile + MiB'],
+    [`open to first hit (${cold[0].zonesProbed} zones probed)`, 'total ms', 'open ms', 'first search ms', 'read from device KiB', 'RssAnon + MiB', 'RssFile + MiB'],
     [row('cold', cold), row('warm', warm)]
   )
   return { cold, warm }
@@ -80,7 +80,7 @@ async function measureRecall(set: DataSet, folder: string): Promise<RecallStepRe
   printTable(
     ['nprobe', 'recall@10', ...split, 'p50 us', 'p99 us', 'mean us', 'queries'],
     value.rows.map((row) => [
-      row.nprobe === 'exact' ? `${value.zones} (exact)` : row.nprobe === value.defaultNprobe ? `${row.nprobe} (default)` : String(row.nprobe),
+      row.nprobe === 'exact' ? `${value.zones} (exact)` : String(row.nprobe),
       row.recall.toFixed(4), ...(row.recallApart ?? []).map((recall) => recall.toFixed(4)),
       row.p50Us.toFixed(1), row.p99Us.toFixed(1), row.meanUs.toFixed(1), String(row.queries)
     ])

@@ -29,11 +29,11 @@ export function zgq(bits: 0 | undefined): Engine {
 }
 
 function openZgq(index: ZgqIndex, { queries, k, isCold }: OpenInput): OpenEngine {
-  const { zones, defaultNprobe } = index.info()
-  const nprobes = [...new Set([...powersUpTo(zones), defaultNprobe])].sort((a, b) => a - b)
-  const recalls = supports(() => index.search(queries[0], { k, recall: 0.9 })) ? RECALLS : []
-  const options = [...nprobes.map((nprobe) => ({ k, nprobe })), ...recalls.map((recall) => ({ k, recall }))]
+  const nprobes = powersUpTo(index.info().zones).sort((a, b) => a - b)
+  const recalls = RECALLS.filter((recall) => supports(() => index.search(queries[0], { k, recall })))
+  const options = [{ k }, ...nprobes.map((nprobe) => ({ k, nprobe })), ...recalls.map((recall) => ({ k, recall }))]
   const knobs = [
+    { label: 'default', sweep: 'default' },
     ...nprobes.map((nprobe): Knob => ({ label: `nprobe ${nprobe}`, sweep: 'nprobe' })),
     ...recalls.map((recall): Knob => ({ label: `recall ${recall}`, sweep: `recall ${recall}` }))
   ]
