@@ -53,7 +53,7 @@ export function printSetTable(outcomes: Readonly<Record<string, Outcome>>): void
       name,
       ...RECALLS.map((recall) => showQps(search.rows, recall)),
       at === undefined ? '' : (1e6 / at).toFixed(0),
-      Math.max(...search.rows.map(({ cpuPerWall }) => cpuPerWall)).toFixed(2),
+      showRange(search.rows.map(({ cpuPerWall }) => cpuPerWall)),
       build.seconds.toFixed(1), String(build.threads), mib(build.peakRss), mib(build.bytes), mib(search.after.rss - search.before.rss)
     ]
   }))
@@ -77,6 +77,10 @@ export function printLeads(outcomes: Readonly<Record<string, Outcome>>, own: rea
 function showQps(rows: readonly Point[], recall: number): string {
   const qps = qpsAt(rows, recall)
   return qps === undefined ? `reaches ${Math.max(...rows.map((row) => row.recall)).toFixed(3)}` : qps.toFixed(0)
+}
+
+function showRange(values: readonly number[]): string {
+  return `${Math.min(...values).toFixed(2)}-${Math.max(...values).toFixed(2)}`
 }
 
 function mib(bytes: number): string {

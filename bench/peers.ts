@@ -39,7 +39,7 @@ for (const set of sets) {
   printLeads(outcomes, OWN)
 }
 console.log('Queries a second between measured settings: log(q/s) linear in recall, over the settings that no other setting beats. `reaches`: the highest recall of any setting.')
-console.log('cpu/wall: the highest of all settings; 1 is one thread. RSS +: growth from before the engine is loaded until its first setting has been measured.\n')
+console.log('cpu/wall: over all settings; 1 is one thread, and well below it something else was running. RSS +: growth from before the engine is loaded until its first setting has been measured.\n')
 const versions = Object.fromEntries(engines.map(({ name, packageName, settings: words }) => [name, { package: packageName, version: versionOf(packageName), settings: words }]))
 endReport({ ...machine, versions }, results, options.json)
 
