@@ -10,18 +10,26 @@ export interface BenchOptions {
   /** Folder for indexes and prefixes; kept, and overwritten by the next run. */
   readonly work: string
   readonly text: Readonly<Record<string, string | undefined>>
+  /** Options without a value that were given. */
+  readonly flags: ReadonlySet<string>
+  /** What is no option. */
+  readonly positionals: readonly string[]
 }
 
-/** Reads `--json FILE --work DIR` and the options named; all take a value. */
-export function readOptions(names: readonly string[]): BenchOptions {
-  const all = ['json', 'work', ...names]
-  const { values } = parseArgs({ options: Object.fromEntries(all.map((name) => [name, { type: 'string' as const }])) })
+/** Reads `--json FILE --work DIR`, the options named, which take a value, and the flags named, which do not. */
+export function readOptions(names: readonly string[], flagNames: readonly string[] = [], positionalCount = 0): BenchOptions {
+  const typed = (list: readonly string[], type: 'string' | 'boolean') => list.map((name) => [name, { type }] as const)
+  const { values, positionals } = parseArgs({
+    options: Object.fromEntries([...typed(['json', 'work', ...names], 'string'), ...typed(flagNames, 'boolean')]),
+    allowPositionals: positionalCount > 0
+  })
+  if (positionals.length !== positionalCount) throw new Error(`${positionals.length} arguments were given, expected ${positionalCount}`)
   const text: Record<string, string | undefined> = {}
   for (const name of names) text[name] = one(values[name])
   const json = one(values['json'])
   const work = resolve(one(values['work']) ?? join(tmpdir(), 'zgq-bench'))
   mkdirSync(work, { recursive: true })
-  return { json: json === undefined ? undefined : resolve(json), work, text }
+  return { json: json === undefined ? undefined : resolve(json), work, text, flags: new Set(flagNames.filter((name) => values[name] === true)), positionals }
 }
 
 /** Returns an option that must be there. */

@@ -2,6 +2,9 @@
 
 import { closeSync, existsSync, openSync, readSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+import { writeTruth } from './truth.ts'
 
 export interface DataSet {
   readonly name: string
@@ -15,8 +18,12 @@ export interface DataSet {
   readonly splitAt: number | undefined
 }
 
+/** Sets below --data. */
 export const SET_NAMES = ['sift1m-10k', 'sift1m-100k', 'sift1m-1m', 'glove', 'fashion', 'use50k'] as const
 type SetName = (typeof SET_NAMES)[number]
+/** Sets in this repository (test/data). */
+export const QUICK_SETS = ['sift10k', 'wordnet'] as const
+type QuickName = (typeof QUICK_SETS)[number]
 
 const SIFT_PARTS = {
   'sift1m-10k': { rows: 10_000, truth: 'groundtruth.first10k.ivecs' },
@@ -24,15 +31,26 @@ const SIFT_PARTS = {
   'sift1m-1m': { rows: undefined, truth: 'groundtruth.1m.ivecs' }
 } as const
 
-/** Finds a set below `data`; prefixes are written to `work` on first use. */
-export function findDataSet(name: string, data: string, work: string): DataSet {
+/** Finds a set of the repository or below `data`; prefixes and missing truth are written to `work` on first use. */
+export async function findDataSet(name: string, data: string | undefined, work: string): Promise<DataSet> {
+  const quick = QUICK_SETS.find((candidate) => candidate === name)
+  if (quick !== undefined) return await locateQuick(quick, work)
   const known = SET_NAMES.find((candidate) => candidate === name)
-  if (known === undefined) throw new Error(`${name} is no data set; expected one of ${SET_NAMES.join(', ')}`)
+  if (known === undefined) throw new Error(`${name} is no data set; expected one of ${[...QUICK_SETS, ...SET_NAMES].join(', ')}`)
+  if (data === undefined) throw new Error(`${name} is not part of this repository: --data is missing; see README.md for its layout`)
   const set = locate(known, data, work)
   for (const path of [set.base, set.queries, set.truth]) {
     if (!existsSync(path)) throw new Error(`${path} is missing; see README.md for the layout of --data`)
   }
   return set
+}
+
+async function locateQuick(name: QuickName, work: string): Promise<DataSet> {
+  const file = (ending: string): string => fileURLToPath(new URL(`../test/data/${name}.${ending}`, import.meta.url))
+  const shared = { name, queryLimit: 1000, splitAt: undefined }
+  if (name === 'sift10k') return { ...shared, metric: 'l2', base: file('base.u8bin'), queries: file('queries.u8bin'), truth: file('truth.ivecs') }
+  const [base, queries] = [file('base.f16bin'), file('queries.f16bin')]
+  return { ...shared, metric: 'cosine', base, queries, truth: await writeTruth({ base, queries, metric: 'cosine' }, join(work, `${name}.truth.ivecs`)) }
 }
 
 function locate(name: SetName, data: string, work: string): DataSet {
@@ -60,7 +78,7 @@ function folder(path: string, ending: string): { base: string; queries: string; 
 }
 
 /** Writes the first rows of a .u8bin file (u32 n, u32 d, n * d bytes) as a file of its own; returns its path. */
-function writePrefix(from: string, rows: number, to: string): string {
+export function writePrefix(from: string, rows: number, to: string): string {
   if (existsSync(to)) return to
   const descriptor = openSync(from, 'r')
   try {

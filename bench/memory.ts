@@ -23,7 +23,7 @@ interface BuildOutput {
 }
 
 const options = readOptions(['data', 'only', 'budgets'])
-const set = findDataSet(options.text['only'] ?? 'sift1m-1m', resolve(need(options, 'data')), options.work)
+const set = await findDataSet(options.text['only'] ?? 'sift1m-1m', resolve(need(options, 'data')), options.work)
 const budgets = (options.text['budgets'] ?? '128,256,512').split(',').map(Number)
 const machine = startReport(`Memory of a build: ${set.name}`)
 const results: Awaited<ReturnType<typeof measure>>[] = []

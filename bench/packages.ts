@@ -1,6 +1,8 @@
 // The packages under measurement, loaded by name at run time and typed here: the root's type check then needs neither dist/ nor
 // bench/node_modules. Timings are of the published entries (dist/), never of src/.
 
+import { createHash } from 'node:crypto'
+import { readdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 
@@ -34,10 +36,39 @@ export function loadKoffi(): typeof koffi {
   return requireFromZgq('koffi')
 }
 
+/** As much of better-sqlite3 as is used here. */
+export interface Database {
+  exec(sql: string): void
+  prepare(sql: string): Statement
+  close(): void
+}
+export interface Statement {
+  run(...values: unknown[]): void
+  pluck(): Statement
+  all(...values: unknown[]): unknown[]
+}
+
+/** Loads the better-sqlite3 that zgq itself uses. */
+export function loadDatabase(): new (path: string, options?: { readonly?: boolean }) => Database {
+  return requireFromZgq('better-sqlite3')
+}
+
+/** Version of an installed package; for zgq with a digest of its code, which changes without its version. */
+export function packageVersion(name: string): string {
+  const path = name === 'zgq' ? join(ZGQ_FOLDER, 'package.json') : join(import.meta.dirname, 'node_modules', name, 'package.json')
+  const { version }: { version: string } = JSON.parse(readFileSync(path, 'utf8'))
+  return name === 'zgq' ? `${version}+${digestCode(join(ZGQ_FOLDER, 'dist'))}` : version
+}
+
+function digestCode(folder: string): string {
+  const hash = createHash('sha256')
+  for (const file of readdirSync(folder).filter((entry) => entry.endsWith('.js')).sort()) hash.update(readFileSync(join(folder, file)))
+  return hash.digest('hex').slice(0, 8)
+}
+
 /** Loads what `ZgqIndex.open` would load on first use, better-sqlite3's native part (loaded by its first database) included. */
 export function loadLazyModules(): void {
-  const Database: new (path: string) => { close(): void } = requireFromZgq('better-sqlite3')
-  new Database(':memory:').close()
+  new (loadDatabase())(':memory:').close()
   loadKoffi()
 }
 

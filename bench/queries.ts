@@ -54,8 +54,15 @@ export function recallOf(found: readonly number[], truth: ArrayLike<number>, k: 
   return found.reduce((sum, id) => sum + (nearest.has(id) ? 1 : 0), 0) / k
 }
 
+/** One of the ways to say how far a search goes; none of them: the default. */
+export interface SearchKnob {
+  readonly nprobe?: number
+  readonly recall?: number
+  readonly exact?: boolean
+}
+
 /** Runs every query once and times each call alone. */
-export function measureSearch(index: ZgqIndex, queries: Queries, options: { k: number; nprobe?: number; exact?: boolean }): Measured {
+export function measureSearch(index: ZgqIndex, queries: Queries, options: SearchKnob & { k: number }): Measured {
   const { vectors, truth } = queries
   const micros = new Float64Array(vectors.length)
   const recalls = new Float64Array(vectors.length)

@@ -25,6 +25,11 @@ export function searchZgq(index: ZgqIndex, vectors: readonly Float32Array[]): Se
   return (row, nprobe) => index.search(vectors[row], { k: SEED_K, nprobe }).map((hit) => hit.id)
 }
 
+/** Searches as someone does who sets nothing; the effort is not used. */
+export function searchZgqDefault(index: ZgqIndex, vectors: readonly Float32Array[]): Search {
+  return (row) => index.search(vectors[row], { k: SEED_K }).map((hit) => hit.id)
+}
+
 export function searchHnsw(index: HnswIndex, vectors: readonly Float32Array[]): Search {
   const plain = vectors.map((vector) => Array.from(vector)) // hnswlib-node takes no typed arrays
   return (row, ef) => {

@@ -6,13 +6,15 @@ import { join } from 'node:path'
 import { readOptions } from './arguments.ts'
 import { runStep } from './child.ts'
 import { loadZgq, loadZgqBuild } from './packages.ts'
-import { endReport, pairedRatio, printTable, showSpread, spread, startReport } from './report.ts'
+import { endReport, pairedRatio, printTable, showSpread, spread, startReport, type Spread } from './report.ts'
 import { findTruth, makeSeedBase, makeSeedQueries, SEED_COUNT, SEED_DIM, SEED_EF, SEED_K, SEED_NPROBE, SEED_QUERIES, SEED_ZONES } from './seed-data.ts'
-import { buildHnsw, findEffort, measureRecall, searchHnsw, searchZgq, timeRound, type Round, type Search } from './seed-engines.ts'
+import { buildHnsw, findEffort, measureRecall, searchHnsw, searchZgq, searchZgqDefault, timeRound, type Round, type Search } from './seed-engines.ts'
 import type { FirstQueriesInput, FirstQueriesResult } from './step-first-queries.ts'
 
 const ROUNDS = 7
 const SHOWN_QUERIES = [1, 2, 5, 10, 50]
+/** ZGQ's time over hnswlib's, at hnswlib's recall. */
+const GOAL = 1 / 3
 
 /** One engine at one effort, over all rounds. */
 interface Series {
@@ -41,7 +43,7 @@ const zgq = ZgqIndex.open(zgqPath)
 const { zones, kernel } = zgq.info()
 console.log(`Build: ZGQ ${((hnswAt - builtAt) / 1000).toFixed(2)} s (${zones} zones, ${kernel} kernel), hnswlib ${((endedAt - hnswAt) / 1000).toFixed(2)} s (M 16, efConstruction 200).\n`)
 
-const engines = { zgq: searchZgq(zgq, queries.vectors), hnswlib: searchHnsw(hnsw, queries.vectors) }
+const engines = { zgq: searchZgq(zgq, queries.vectors), zgqDefault: searchZgqDefault(zgq, queries.vectors), hnswlib: searchHnsw(hnsw, queries.vectors) }
 const series = chooseSeries()
 for (let round = 0; round < ROUNDS; round++) {
   // Every second round runs backwards, so that no engine always follows the other.
@@ -57,6 +59,8 @@ printTable(
   ['comparison', 'recall@10', 'ZGQ p50 us', 'hnswlib p50 us', 'ZGQ / hnswlib, median of the rounds\' ratios'],
   comparisons.map((row) => [row.label, row.recall, showSpread(spread(row.zgq)), showSpread(spread(row.hnswlib)), showSpread(pairedRatio(row.zgq, row.hnswlib), 2)])
 )
+const { median, min, max } = atRecallOfHnsw()
+console.log(`ZGQ's time at hnswlib's recall / hnswlib's time (ef ${SEED_EF}): ${median.toFixed(2)} (${min.toFixed(2)}-${max.toFixed(2)}); goal <= ${GOAL.toFixed(2)}: ${median <= GOAL ? 'met' : 'MISSED'}.\n`)
 const firstQueries = await measureFirstQueries()
 endReport(machine, { build: { zgqMs: hnswAt - builtAt, hnswlibMs: endedAt - hnswAt }, series: series.map(({ search: _, ...rest }) => rest), comparisons, firstQueries }, options.json)
 
@@ -69,7 +73,7 @@ function chooseSeries(): Series[] {
   const ascending = (...efforts: number[]): number[] => [...new Set(efforts)].sort((a, b) => a - b)
   const nprobes = ascending(SEED_NPROBE, nprobe - 1, nprobe, 10, 30, 40, 50, 60, 70, 80, zones)
   const efs = ascending(SEED_EF, Math.max(SEED_K, ef - 1), ef, 10, 20, 40, 60, 80, 100, 150, 300)
-  const pairs: Series[] = []
+  const pairs: Series[] = [{ label: 'ZGQ, default', search: engines.zgqDefault, effort: 0, recall: measureRecall(engines.zgqDefault, 0, queries), rounds: [] }]
   for (let i = 0; i < Math.max(nprobes.length, efs.length); i++) {
     if (i < nprobes.length) pairs.push({ label: `ZGQ, nprobe ${nprobes[i]}`, search: engines.zgq, effort: nprobes[i], recall: recallOfZgq(nprobes[i]), rounds: [] })
     if (i < efs.length) pairs.push({ label: `hnswlib, ef ${efs[i]}`, search: engines.hnswlib, effort: efs[i], recall: recallOfHnsw(efs[i]), rounds: [] })
@@ -80,11 +84,18 @@ function chooseSeries(): Series[] {
 function compare(): { label: string; recall: string; zgq: number[]; hnswlib: number[] }[] {
   const zgqAt = find(engines.zgq, SEED_NPROBE)
   const hnswAtEf = find(engines.hnswlib, SEED_EF)
+  const byDefault = find(engines.zgqDefault, 0)
   return [
     { label: `nprobe ${SEED_NPROBE}, ef ${SEED_EF}`, recall: `${zgqAt.recall.toFixed(4)}, ${hnswAtEf.recall.toFixed(4)}`, zgq: p50s(zgqAt), hnswlib: p50s(hnswAtEf) },
     { label: `equal recall, ZGQ at nprobe ${SEED_NPROBE}`, recall: zgqAt.recall.toFixed(4), zgq: p50s(zgqAt), hnswlib: interpolate(engines.hnswlib, zgqAt.recall) },
-    { label: `equal recall, hnswlib at ef ${SEED_EF}`, recall: hnswAtEf.recall.toFixed(4), zgq: interpolate(engines.zgq, hnswAtEf.recall), hnswlib: p50s(hnswAtEf) }
+    { label: `equal recall, hnswlib at ef ${SEED_EF}`, recall: hnswAtEf.recall.toFixed(4), zgq: interpolate(engines.zgq, hnswAtEf.recall), hnswlib: p50s(hnswAtEf) },
+    { label: 'equal recall, ZGQ at its default', recall: byDefault.recall.toFixed(4), zgq: p50s(byDefault), hnswlib: interpolate(engines.hnswlib, byDefault.recall) }
   ]
+}
+
+function atRecallOfHnsw(): Spread {
+  const hnsw = find(engines.hnswlib, SEED_EF)
+  return pairedRatio(interpolate(engines.zgq, hnsw.recall), p50s(hnsw))
 }
 
 function p50s(one: Series): number[] {

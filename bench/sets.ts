@@ -23,7 +23,7 @@ const data = resolve(need(options, 'data'))
 const names = (options.text['only'] ?? SET_NAMES.join(',')).split(',')
 // An index that an earlier run left in --work can be measured without building it again: --steps open,recall
 const steps = (options.text['steps'] ?? 'build,open,recall').split(',')
-const sets = names.map((name) => findDataSet(name, data, options.work))
+const sets = await Promise.all(names.map((name) => findDataSet(name, data, options.work)))
 const machine = startReport('Data sets')
 const results: Record<string, unknown> = {}
 for (const set of sets) results[set.name] = await measureSet(set)
@@ -66,7 +66,7 @@ async function measureOpen(set: DataSet, folder: string): Promise<Opened> {
     of(runs, (run) => run.deviceBytes / 1024, 0), of(runs, (run) => run.rssAnonGrown / 2 ** 20), of(runs, (run) => run.rssFileGrown / 2 ** 20)
   ]
   printTable(
-    [`open to first hit (nprobe ${cold[0].nprobe})`, 'total ms', 'open ms', 'first search ms', 'read from device KiB', 'RssAnon + MiB', 'RssFile + MiB'],
+    [`open to first hit (${cold[0].zonesProbed} zones probed)`, 'total ms', 'open ms', 'first search ms', 'read from device KiB', 'RssAnon + MiB', 'RssFile + MiB'],
     [row('cold', cold), row('warm', warm)]
   )
   return { cold, warm }
@@ -80,7 +80,7 @@ async function measureRecall(set: DataSet, folder: string): Promise<RecallStepRe
   printTable(
     ['nprobe', 'recall@10', ...split, 'p50 us', 'p99 us', 'mean us', 'queries'],
     value.rows.map((row) => [
-      row.nprobe === 'exact' ? `${value.zones} (exact)` : row.nprobe === value.defaultNprobe ? `${row.nprobe} (default)` : String(row.nprobe),
+      row.nprobe === 'exact' ? `${value.zones} (exact)` : String(row.nprobe),
       row.recall.toFixed(4), ...(row.recallApart ?? []).map((recall) => recall.toFixed(4)),
       row.p50Us.toFixed(1), row.p99Us.toFixed(1), row.meanUs.toFixed(1), String(row.queries)
     ])

@@ -15,7 +15,7 @@ export interface OpenStepInput {
 export interface OpenStepResult {
   readonly openMs: number
   readonly searchMs: number
-  readonly nprobe: number
+  readonly zonesProbed: number
   /** Read from the device by open and search. */
   readonly deviceBytes: number
   readonly rssAnonGrown: number
@@ -44,7 +44,7 @@ const after = ownMemory()
 const result: OpenStepResult = {
   openMs: openedAt - startedAt,
   searchMs: foundAt - openedAt,
-  nprobe: index.info().defaultNprobe,
+  zonesProbed: index.search(query, { k: 10, explain: true }).explain.zones.length,
   deviceBytes: ownDeviceReads() - readsBefore,
   rssAnonGrown: after.rssAnon - before.rssAnon,
   rssFileGrown: after.rssFile - before.rssFile

@@ -9,7 +9,7 @@ import { findDataSet } from './data-sets.ts'
 import { loadZgq, loadZgqBuild } from './packages.ts'
 import { warmFolder } from './page-cache.ts'
 import { measureSearch, readQueries, summarize } from './queries.ts'
-import { endReport, pairedRatio, printTable, showSpread, spread, startReport } from './report.ts'
+import { endReport, mean, pairedRatio, printTable, showSpread, spread, startReport } from './report.ts'
 
 const ROUNDS = 7
 const QUERIES = 300
@@ -35,7 +35,7 @@ interface Measurements {
 }
 
 const options = readOptions(['data', 'only', 'nprobe'])
-const set = findDataSet(options.text['only'] ?? 'sift1m-100k', resolve(need(options, 'data')), options.work)
+const set = await findDataSet(options.text['only'] ?? 'sift1m-100k', resolve(need(options, 'data')), options.work)
 const folder = join(options.work, `${set.name}.zgq`)
 const machine = startReport(`Checksums, readers and caches: ${set.name}`)
 const { buildIndex } = await loadZgqBuild()
@@ -72,8 +72,10 @@ endReport(machine, { facts, ways: ways.map((way, i) => ({ ...way, ...all[i] })),
 
 function describeIndex(): { pages: number; bytes: number; nprobe: number; zones: number; recall: number } {
   const index = ZgqIndex.open(folder)
-  const { zones, defaultNprobe, bytes } = index.info()
-  const nprobe = options.text['nprobe'] === undefined ? defaultNprobe : Number(options.text['nprobe'])
+  const { zones, bytes } = index.info()
+  // By default as many zones as a search probes on average that is told nothing.
+  const probed = queries.vectors.map((query) => index.search(query, { k: K, explain: true }).explain.zones.length)
+  const nprobe = options.text['nprobe'] === undefined ? Math.round(mean(probed)) : Number(options.text['nprobe'])
   const { pages } = index.search(queries.vectors[0], { k: K, exact: true, explain: true }).explain
   const { recall } = summarize(measureSearch(index, queries, { k: K, nprobe }))
   index.close()
