@@ -4,7 +4,7 @@ import { ZgqError } from './errors.ts'
 import { hex } from './format/header.ts'
 import { checkOptionNames, expectOneOf, expectWholeNumber } from './options.ts'
 import { findRow } from './search/lookup.ts'
-import { checkQuery, checkRequest } from './search/request.ts'
+import { checkQuery, checkRequest, type RequestedIndex } from './search/request.ts'
 import { openContext, type CheckedOpenOptions } from './search/open-context.ts'
 import { search, type SearchContext } from './search/search.ts'
 import { summarizeZones } from './zone-sizes.ts'
@@ -26,6 +26,7 @@ interface OpenParts {
   readonly readers: Readers
   readonly context: SearchContext
   readonly options: CheckedOpenOptions
+  readonly requested: RequestedIndex
 }
 
 /** A vector index on disk, open for searching. Instances come from `ZgqIndex.open`. */
@@ -49,7 +50,9 @@ export class ZgqIndex {
     for (let attempt = 0; ; attempt++) {
       const snapshot = readCatalogue(path)
       try {
-        return new ZgqIndex({ snapshot, options: checked, ...openContext(snapshot, checked) })
+        const { meta, zones, calibration } = snapshot
+        const requested = { count: meta.count, dim: meta.dim, zoneCount: zones.length, calibration, lastWish: undefined }
+        return new ZgqIndex({ snapshot, requested, options: checked, ...openContext(snapshot, checked) })
       } catch (error) {
         // An index that was replaced between its catalogue and its files is sound: take it from the start.
         if (attempt === MAX_REPLACEMENTS || !wasReplaced(snapshot, path)) throw error
@@ -65,9 +68,9 @@ export class ZgqIndex {
   search(query: Float32Array | readonly number[], options?: SearchOptions & { readonly explain?: false | undefined }): Hit[]
   search(query: Float32Array | readonly number[], options?: SearchOptions): Hit[] | ExplainedHits
   search(query: Float32Array | readonly number[], options: SearchOptions = {}): Hit[] | ExplainedHits {
-    const { snapshot, context } = this.#expectOpen()
-    const { meta, zones } = snapshot
-    const request = checkRequest(options, { count: meta.count, dim: meta.dim, zoneCount: zones.length, calibration: snapshot.calibration })
+    const { snapshot, context, requested } = this.#expectOpen()
+    const { meta } = snapshot
+    const request = checkRequest(options, requested)
     const result = search(context, checkQuery(query, meta.dim, meta.metric), request)
     return result.explain === undefined ? result.hits : { hits: result.hits, explain: result.explain }
   }

@@ -18,11 +18,16 @@ export class KernelMemory {
   #end = 64
   #bytes: Uint8Array
   #words: Uint32Array
+  #floats: Float32Array
+  #doubles: Float64Array
 
   constructor(kernel: Kernel) {
     this.kernel = kernel
-    this.#bytes = new Uint8Array(kernel.buffer)
-    this.#words = new Uint32Array(kernel.buffer)
+    const { buffer } = kernel
+    this.#bytes = new Uint8Array(buffer)
+    this.#words = new Uint32Array(buffer)
+    this.#floats = new Float32Array(buffer)
+    this.#doubles = new Float64Array(buffer)
   }
 
   /** Allocates a region aligned to 64 bytes; throws RangeError where the 4 GiB of wasm32 end. */
@@ -31,7 +36,7 @@ export class KernelMemory {
     const end = start + Math.ceil(byteLength / 64) * 64
     if (end > KERNEL_MEMORY_LIMIT) throw new RangeError(`kernel memory is limited to 4 GiB; ${end} bytes were asked for by cache, centroids and hits`)
     // A quarter more than asked for: growing has a price of its own, and pages that nobody touches cost nothing.
-    if (end > this.kernel.buffer.byteLength) this.#grow(end)
+    if (end > this.#bytes.byteLength) this.#grow(end)
     this.#end = end
     return start
   }
@@ -42,34 +47,46 @@ export class KernelMemory {
     } catch {
       this.kernel.grow(end) // the quarter was too much: what is needed may still fit
     }
+    const { buffer } = this.kernel
+    this.#bytes = new Uint8Array(buffer)
+    this.#words = new Uint32Array(buffer)
+    this.#floats = new Float32Array(buffer)
+    this.#doubles = new Float64Array(buffer)
   }
 
-  /** All of the memory as bytes. */
+  /** All of the memory as bytes. The four views cost nothing to take, unlike those of regions. */
   get bytes(): Uint8Array {
-    // A detached view has length 0; growing always detaches.
-    if (this.#bytes.byteLength === 0 || this.#bytes.buffer !== this.kernel.buffer) this.#bytes = new Uint8Array(this.kernel.buffer)
     return this.#bytes
   }
 
   /** All of the memory as 32-bit words. */
   get words(): Uint32Array {
-    if (this.#words.length === 0 || this.#words.buffer !== this.kernel.buffer) this.#words = new Uint32Array(this.kernel.buffer)
     return this.#words
   }
 
+  /** All of the memory as float32. */
+  get floats(): Float32Array {
+    return this.#floats
+  }
+
+  /** All of the memory as float64. */
+  get doubles(): Float64Array {
+    return this.#doubles
+  }
+
   bytesAt(pointer: number, byteLength: number): Uint8Array {
-    return this.bytes.subarray(pointer, pointer + byteLength)
+    return this.#bytes.subarray(pointer, pointer + byteLength)
   }
 
   float32At(pointer: number, length: number): Float32Array {
-    return new Float32Array(this.kernel.buffer, pointer, length)
+    return this.#floats.subarray(pointer / 4, pointer / 4 + length)
   }
 
   float64At(pointer: number, length: number): Float64Array {
-    return new Float64Array(this.kernel.buffer, pointer, length)
+    return this.#doubles.subarray(pointer / 8, pointer / 8 + length)
   }
 
   uint32At(pointer: number, length: number): Uint32Array {
-    return new Uint32Array(this.kernel.buffer, pointer, length)
+    return this.#words.subarray(pointer / 4, pointer / 4 + length)
   }
 }

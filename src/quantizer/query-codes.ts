@@ -44,19 +44,20 @@ export class QueryCodes {
     this.scalars = memory.allocate(SCALARS_BYTES)
   }
 
-  /** Rotates the query (float32, dim; of unit length for cosine; norm2 = <q,q>) and builds its tables. */
-  set(query: Float32Array, norm2: number, trust: { confidence: Confidence; bits: number }): void {
+  /** Rotates the query at `query` (float32, dim; of unit length for cosine; norm2 = <q,q>) and builds its tables. */
+  set(query: number, norm2: number, trust: { confidence: Confidence; bits: number }): void {
     const { confidence, bits } = trust
     const mean = this.#mean
-    const centred = this.#memory.float32At(this.#query, this.width)
-    for (let i = 0; i < mean.length; i++) centred[i] = query[i] - mean[i]
-    for (let i = mean.length; i < this.width; i++) centred[i] = 0
+    const { floats } = this.#memory
+    const [from, centred] = [query / 4, this.#query / 4]
+    for (let i = 0; i < mean.length; i++) floats[centred + i] = floats[from + i] - mean[i]
+    for (let i = mean.length; i < this.width; i++) floats[centred + i] = 0
     this.#rotator.rotate(this.#query, 1)
     this.#memory.kernel.buildTables(this.#query, this.width, this.tables, this.integers, this.scalars)
-    const scalars = this.#memory.float32At(this.scalars, 9)
-    scalars[SCALAR_SIGNS_CONFIDENCE] = confidence.signs
-    scalars[SCALAR_REFINED_CONFIDENCE] = confidence.refined
-    scalars[SCALAR_QUERY_NORM2] = norm2
-    scalars[SCALAR_SLACK] = bits === 1 ? confidence.signsSlack : confidence.slack
+    const scalars = this.scalars / 4
+    floats[scalars + SCALAR_SIGNS_CONFIDENCE] = confidence.signs
+    floats[scalars + SCALAR_REFINED_CONFIDENCE] = confidence.refined
+    floats[scalars + SCALAR_QUERY_NORM2] = norm2
+    floats[scalars + SCALAR_SLACK] = bits === 1 ? confidence.signsSlack : confidence.slack
   }
 }

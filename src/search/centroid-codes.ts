@@ -42,12 +42,15 @@ export class CentroidCodes {
   }
 
   /** Writes estimates of the distances of all centroids to `estimates`; query: float32, dim, as `codes` was set with. */
-  estimate(query: Float32Array, codes: QueryCodes, isProduct: boolean): void {
+  estimate(query: number, codes: QueryCodes, isProduct: boolean): void {
+    const { floats } = this.#memory
+    const mean = this.#mean
     let distance2 = 0
     let product = 0
-    for (let i = 0; i < query.length; i++) {
-      distance2 += (query[i] - this.#mean[i]) ** 2
-      product += query[i] * this.#mean[i]
+    for (let i = 0; i < mean.length; i++) {
+      const value = floats[query / 4 + i]
+      distance2 += (value - mean[i]) ** 2
+      product += value * mean[i]
     }
     this.#memory.kernel.estimateBlocks(this.#blocks, this.#zones, codes.width, codes.tables, codes.scalars, isProduct ? -product : distance2, this.estimates)
   }

@@ -19,6 +19,8 @@ export class CodeWorkspace {
   readonly rows: number
   readonly ids: number
   readonly #memory: KernelMemory
+  readonly #rowBytes: number
+  #slots: readonly Uint8Array[] = []
   #heapCapacity = 0
   #candidateCapacity = 0
 
@@ -28,9 +30,20 @@ export class CodeWorkspace {
     this.#memory = memory
     this.queryCodes = new QueryCodes(memory, { dim, ...rotation })
     const { width, tables, integers, scalars } = this.queryCodes
-    this.rows = memory.allocate(RERANK_ROWS * dim * 4)
+    this.#rowBytes = dim * 4
+    this.rows = memory.allocate(RERANK_ROWS * this.#rowBytes)
     this.ids = memory.allocate(RERANK_ROWS * 8)
     this.scan = { metric: KERNEL_METRICS[metric], bits, width, tables, integers, scalars, zones: place.zones, list: zoneList, heap: 0, candidates: 0 }
+  }
+
+  /** Returns place `slot` for a row that is being reranked: dim * 4 bytes. */
+  rowSlot(slot: number): Uint8Array {
+    // Slots are views that are made once: making one takes as long as copying a row into it.
+    const { bytes } = this.#memory
+    if (this.#slots.length === 0 || this.#slots[0].buffer !== bytes.buffer) {
+      this.#slots = Array.from({ length: RERANK_ROWS }, (_, i) => bytes.subarray(this.rows + i * this.#rowBytes, this.rows + (i + 1) * this.#rowBytes))
+    }
+    return this.#slots[slot]
   }
 
   /** Makes room for the `wanted` smallest estimates and the candidates that may come with them, and empties both. */
@@ -45,12 +58,15 @@ export class CodeWorkspace {
       this.#candidateCapacity = candidates
     }
     this.#memory.kernel.heapInit(this.scan.heap, wanted)
-    this.#memory.uint32At(this.scan.candidates, 2).set([0, this.#candidateCapacity])
+    const { words } = this.#memory
+    words[this.scan.candidates / 4] = 0
+    words[this.scan.candidates / 4 + 1] = this.#candidateCapacity
   }
 
   /** The largest of the smallest estimates; infinite until there are as many as wanted. */
   get limit(): number {
-    const [size, capacity] = this.#memory.uint32At(this.scan.heap, 2)
-    return size < capacity ? Infinity : this.#memory.float64At(this.scan.heap + 8, 1)[0]
+    const { words, doubles } = this.#memory
+    const [size, capacity] = [words[this.scan.heap / 4], words[this.scan.heap / 4 + 1]]
+    return size < capacity ? Infinity : doubles[this.scan.heap / 8 + 1]
   }
 }

@@ -33,12 +33,12 @@ export function probe(workspace: Workspace, wish: ProbeWish, coded: CodedProbe |
 }
 
 function takeZones(workspace: Workspace, count: number): CatalogueZone[] {
-  const { memory, zones, zoneList } = workspace
-  const [listed] = memory.uint32At(zoneList, 1)
+  const { zones, zoneList } = workspace
+  const { words } = workspace.memory
   // The list's ids are u64 zone numbers: their low words.
-  const ids = memory.uint32At(zoneList + 8 + listed * 8, count * 2)
+  const ids = zoneList / 4 + 2 + words[zoneList / 4] * 2
   const nearest: CatalogueZone[] = []
-  for (let i = 0; i < count; i++) nearest.push(zones[ids[i * 2]])
+  for (let i = 0; i < count; i++) nearest.push(zones[words[ids + i * 2]])
   return nearest
 }
 
@@ -71,7 +71,7 @@ function probeCodes(workspace: Workspace, wanted: number, coded: CodedProbe): vo
   const { kernel } = memory
   const { estimates, positions } = coded.centroids
   const looked = Math.min(zones.length, Math.ceil(wanted * SURPLUS) + LEAST_SURPLUS)
-  coded.centroids.estimate(memory.float32At(workspace.codesQuery, dim), coded.workspace.queryCodes, workspace.metric === 'ip')
+  coded.centroids.estimate(workspace.codesQuery, coded.workspace.queryCodes, workspace.metric === 'ip')
   const count = kernel.selectSmallest(estimates, zones.length, looked, positions, workspace.selectScratch)
   if (workspace.metric === 'ip') kernel.innerProductsAt(centroids, positions, count, dim, probeQuery, zoneDistances)
   else kernel.l2DistancesAt(centroids, positions, count, dim, probeQuery, zoneDistances)

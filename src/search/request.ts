@@ -21,12 +21,21 @@ export interface SearchRequest {
   readonly confidence: Confidence
 }
 
+/** The last recall that was asked for and what it means: most programs ask for the same again and again. */
+export interface LastWish {
+  recall: number | undefined
+  k: number
+  wish: { readonly probe: ProbeWish; readonly confidence: Confidence } | 'exact'
+}
+
 /** What a request is checked against. */
 export interface RequestedIndex {
   readonly count: number
   readonly dim: number
   readonly zoneCount: number
   readonly calibration: Calibration | null
+  /** Kept here between requests. */
+  lastWish: LastWish | undefined
 }
 
 const OPTION_NAMES = ['k', 'nprobe', 'exact', 'recall', 'rerank', 'explain']
@@ -49,15 +58,24 @@ export function checkRequest(options: SearchOptions, index: RequestedIndex): Sea
   if (ways.length > 1) throw new TypeError(`give one of nprobe, exact and recall, found ${ways.join(' and ')}`)
   const shared = { k: Math.min(k, index.count), explain, rerank: Math.min(rerank, index.count) }
   if (nprobe !== undefined) return { ...shared, isExact: false, probe: { nprobe }, confidence: CONFIDENCE }
-  const probe = exact ? 'exact' : wishFor(recall, Math.max(1, shared.k), index)
-  if (probe === 'exact') return { ...shared, isExact: true, probe: { nprobe: index.zoneCount }, confidence: CONFIDENCE }
-  return { ...shared, isExact: false, probe, confidence: confidenceFor(recall ?? DEFAULT_RECALL) }
+  const wish = exact ? 'exact' : rememberWish(recall, Math.max(1, shared.k), index)
+  if (wish === 'exact') return { ...shared, isExact: true, probe: { nprobe: index.zoneCount }, confidence: CONFIDENCE }
+  return { ...shared, isExact: false, ...wish }
 }
 
 /** Throws TypeError or RangeError unless `recall` lies between 0 and 1. */
 export function expectRecall(recall: unknown): asserts recall is number {
   if (typeof recall !== 'number') throw new TypeError(`recall must be a number, found ${String(recall)}`)
   if (!(recall > 0 && recall < 1)) throw new RangeError(`recall must be above 0 and below 1, found ${recall}; exact: true finds all`)
+}
+
+function rememberWish(recall: number | undefined, k: number, index: RequestedIndex): LastWish['wish'] {
+  const { lastWish } = index
+  if (lastWish !== undefined && lastWish.recall === recall && lastWish.k === k) return lastWish.wish
+  const probe = wishFor(recall, k, index)
+  const wish = probe === 'exact' ? probe : { probe, confidence: confidenceFor(recall ?? DEFAULT_RECALL) }
+  index.lastWish = { recall, k, wish }
+  return wish
 }
 
 /** Turns a recall into a threshold; undefined stands for the default, which is less where less can be promised. */

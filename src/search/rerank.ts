@@ -33,9 +33,8 @@ export function rerank(context: RerankContext, least: number): Reranked {
   const count = memory.kernel.sortCandidates(candidates, codes.limit)
   const first = (candidates + CANDIDATES_HEADER_BYTES) / 4
   // Views that stay good: nothing is allocated from here on.
-  const bounds = memory.float32At(candidates + CANDIDATES_HEADER_BYTES, count * CANDIDATE_WORDS)
-  const hits = memory.uint32At(scanQuery.heap, 2)
-  const worst = memory.float64At(scanQuery.heap + 8, 1)
+  const { words, floats, doubles } = memory
+  const hits = scanQuery.heap / 4
   const run = { rows: codes.rows, ids: codes.ids, inverseNorms: 0, mask: 0, count: 0 }
   setRerankTolerance(workspace)
   let rows = 0
@@ -43,7 +42,7 @@ export function rerank(context: RerankContext, least: number): Reranked {
   for (let isDone = false; !isDone; ) {
     run.count = 0
     while (run.count < RERANK_ROWS) {
-      isDone = rows === count || (rows >= least && hits[0] === hits[1] && bounds[rows * CANDIDATE_WORDS] > worst[0])
+      isDone = rows === count || (rows >= least && words[hits] === words[hits + 1] && floats[first + rows * CANDIDATE_WORDS] > doubles[hits / 2 + 1])
       if (isDone) break
       const at = first + rows++ * CANDIDATE_WORDS
       if (ioRounds === 0 && isMissing(context, at)) {
@@ -60,11 +59,11 @@ export function rerank(context: RerankContext, least: number): Reranked {
 /** Copies the row and the id of the candidate at word `at` to place `slot`. */
 function copyCandidate(context: RerankContext, at: number, slot: number): void {
   const { workspace, codes, files, cache } = context
-  const { memory, zones, dim } = workspace
+  const { memory, zones } = workspace
   const { words } = memory
   const zone = zones[words[at + 2]]
   const row = words[at + 3]
-  files.copyRow(zone, row, memory.bytesAt(codes.rows + slot * dim * 4, dim * 4))
+  files.copyRow(zone, row, codes.rowSlot(slot))
   const id = codes.ids / 4 + slot * 2
   const ids = cache.idsOf(zone)
   if (ids === 0) {

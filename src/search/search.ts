@@ -84,8 +84,7 @@ function explainZones(context: SearchContext, zones: readonly CatalogueZone[], r
 
 function setQueryCodes(context: SearchContext & { codes: CodesContext }, request: SearchRequest): void {
   const { workspace, codes } = context
-  const query = workspace.memory.float32At(workspace.codesQuery, workspace.dim)
-  codes.workspace.queryCodes.set(query, workspace.scanQuery.queryNorm2, { confidence: request.confidence, bits: codes.workspace.scan.bits })
+  codes.workspace.queryCodes.set(workspace.codesQuery, workspace.scanQuery.queryNorm2, { confidence: request.confidence, bits: codes.workspace.scan.bits })
 }
 
 /** Scans the float32 rows of the zones: exact in each of them. */

@@ -58,10 +58,13 @@ export class Workspace {
     let norm2 = 0
     for (let i = 0; i < query.length; i++) norm2 += query[i] * query[i]
     this.scanQuery.queryNorm2 = norm2
-    this.memory.float32At(this.scanQuery.query, this.dim).set(query)
-    const probe = this.memory.float32At(this.probeQuery, this.dim)
+    const { floats } = this.memory
+    const [exact, probe] = [this.scanQuery.query / 4, this.probeQuery / 4]
     const scale = this.metric === 'cosine' ? 1 / Math.sqrt(norm2) : this.metric === 'ip' ? -1 : 1
-    for (let i = 0; i < query.length; i++) probe[i] = query[i] * scale
+    for (let i = 0; i < query.length; i++) {
+      floats[exact + i] = query[i]
+      floats[probe + i] = query[i] * scale
+    }
   }
 
   /** Empties the heap of hits and makes room for `k` in it. */

@@ -54,6 +54,10 @@ const PLACES = 3
 const VERIFY_BYTES = 256 * PAGE_BYTES
 
 export class ZoneFiles {
+  /** Segments and columns, as a scan of rows reads them. */
+  readonly segmentSource: ZoneSource
+  /** Codes, as a scan of codes reads them. */
+  readonly codesSource: ZoneSource
   readonly counters: ReadCounters = { bytesRead: 0, pagesVerified: 0 }
   readonly #snapshot: Snapshot
   readonly #readers: Readers
@@ -86,6 +90,16 @@ export class ZoneFiles {
     }
     this.#verifiedPages = new Uint32Array(Math.ceil(pages / 32))
     this.#columnPlaces = new Uint32Array(snapshot.zones.length * PLACES)
+    this.segmentSource = {
+      canPrefetch: this.#canPrefetch,
+      byteLength: (zone) => this.segmentBytes(zone),
+      prefetch: (zones) => { this.#prefetch(zones.flatMap((zone) => [columnsRange(zone), { file: zone.file, offset: zone.segmentOffset, byteLength: this.segmentBytes(zone) }])) }
+    }
+    this.codesSource = {
+      canPrefetch: this.#canPrefetch,
+      byteLength: (zone) => zone.codesByteLength,
+      prefetch: (zones) => { this.#prefetch(zones.map((zone) => ({ file: zone.codesFile, offset: zone.codesOffset, byteLength: zone.codesByteLength }))) }
+    }
     this.#codesIds = new Uint32Array(snapshot.zones.length)
   }
 
@@ -96,24 +110,6 @@ export class ZoneFiles {
   resetCounters(): void {
     this.counters.bytesRead = 0
     this.counters.pagesVerified = 0
-  }
-
-  /** Segments and columns, as a scan of rows reads them. */
-  get segmentSource(): ZoneSource {
-    return {
-      canPrefetch: this.#canPrefetch,
-      byteLength: (zone) => this.segmentBytes(zone),
-      prefetch: (zones) => { this.#prefetch(zones.flatMap((zone) => [columnsRange(zone), { file: zone.file, offset: zone.segmentOffset, byteLength: this.segmentBytes(zone) }])) }
-    }
-  }
-
-  /** Codes, as a scan of codes reads them. */
-  get codesSource(): ZoneSource {
-    return {
-      canPrefetch: this.#canPrefetch,
-      byteLength: (zone) => zone.codesByteLength,
-      prefetch: (zones) => { this.#prefetch(zones.map((zone) => ({ file: zone.codesFile, offset: zone.codesOffset, byteLength: zone.codesByteLength }))) }
-    }
   }
 
   get #canPrefetch(): boolean {

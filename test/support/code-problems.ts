@@ -67,7 +67,9 @@ export function encodeZones(memory: KernelMemory, { quantizer, zones }: CodeProb
 /** Rotates a query and builds its tables. */
 export function queryCodesOf(memory: KernelMemory, { quantizer, query }: CodeProblem, confidence: Confidence): QueryCodes {
   const codes = new QueryCodes(memory, quantizer)
-  codes.set(query, product(query, query), { confidence, bits: quantizer.bits })
+  const place = memory.allocate(query.byteLength)
+  memory.float32At(place, query.length).set(query)
+  codes.set(place, product(query, query), { confidence, bits: quantizer.bits })
   return codes
 }
 
