@@ -31,7 +31,7 @@ export interface OpenedContext {
 /** Share of the cache that codes may take. */
 const CODES_SHARE = 0.75
 /** From so many zones on the probe looks at codes of the centroids first (bench/README.md, "Probe"). */
-const CODED_PROBE_ZONES = 256
+export const CODED_PROBE_ZONES = 256
 
 /** Opens the files of a snapshot; throws ZGQ_CORRUPT, ZGQ_TRUNCATED, ZGQ_MISMATCH, ZGQ_UNSUPPORTED or ZGQ_IO. */
 export function openContext(snapshot: Snapshot, options: CheckedOpenOptions): OpenedContext {

@@ -9,8 +9,8 @@ import type { Workspace } from './workspace.ts'
 
 /** Zones that are listed at first, as a multiple of the mean that the calibration saw. */
 const FIRST_LOOK = 1.5
-/** Zones whose distances are computed, as a multiple of those wanted, and how many more at least: with 2 and 16 recall is what it is with all (bench/README.md). */
-const SURPLUS = 2
+/** Zones whose distances are computed, as a multiple of those wanted, and how many more at least (bench/README.md, "Probe"). */
+const SURPLUS = 3
 const LEAST_SURPLUS = 16
 
 /** Codes of the centroids, with the codes of the query that was set. */
@@ -63,7 +63,7 @@ function probeAll(workspace: Workspace, wanted: number): void {
 }
 
 /**
- * Lists the nearest zones by way of their codes: those of smallest estimate, twice as many as wanted, are put in order by their distances.
+ * Lists the nearest zones by way of their codes: those of smallest estimate, three times as many as wanted, are put in order by their distances.
  * A zone near the end of the list may be missed.
  */
 function probeCodes(workspace: Workspace, wanted: number, coded: CodedProbe): void {

@@ -108,8 +108,16 @@ function valueOf(key: u64): f32 {
 
 /** Finds a value that at least `wanted` of the values do not exceed, and few more; scratch: BINS * 4 bytes. */
 function cutoff(values: usize, count: u32, wanted: u32, scratch: usize): f32 {
-  let least: f32 = Infinity, most: f32 = -Infinity
-  for (let i: u32 = 0; i < count; i++) {
+  let leasts = f32x4.splat(Infinity), mosts = f32x4.splat(-Infinity)
+  const fours = count & ~3
+  for (let i: u32 = 0; i < fours; i += 4) {
+    const four = v128.load(values + (<usize>i << 2))
+    leasts = f32x4.min(leasts, four)
+    mosts = f32x4.max(mosts, four)
+  }
+  let least = min<f32>(min<f32>(f32x4.extract_lane(leasts, 0), f32x4.extract_lane(leasts, 1)), min<f32>(f32x4.extract_lane(leasts, 2), f32x4.extract_lane(leasts, 3)))
+  let most = max<f32>(max<f32>(f32x4.extract_lane(mosts, 0), f32x4.extract_lane(mosts, 1)), max<f32>(f32x4.extract_lane(mosts, 2), f32x4.extract_lane(mosts, 3)))
+  for (let i = fours; i < count; i++) {
     const value = load<f32>(values + (<usize>i << 2))
     least = min<f32>(least, value)
     most = max<f32>(most, value)

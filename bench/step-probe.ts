@@ -1,0 +1,114 @@
+// One number of centroids in its own process: the strategies of the probe take turns. Centroids are SIFT features, with noise where more are needed than there are.
+
+import { fileURLToPath } from 'node:url'
+
+import { openVectorFile } from '../src/build.ts'
+import { KernelMemory } from '../src/kernels/kernel-memory.ts'
+import { loadKernel } from '../src/kernels/load-kernel.ts'
+import { drawSigns } from '../src/quantizer/rotation.ts'
+import { CentroidCodes } from '../src/search/centroid-codes.ts'
+import { CodeWorkspace } from '../src/search/code-workspace.ts'
+import { CONFIDENCE } from '../src/search/confidence.ts'
+import { CODED_PROBE_ZONES } from '../src/search/open-context.ts'
+import { probe } from '../src/search/probe.ts'
+import { Workspace } from '../src/search/workspace.ts'
+import type { Snapshot } from '../src/storage/catalogue-reader.ts'
+import { stepInput, stepResult } from './child.ts'
+import { uniform } from './random.ts'
+
+const ROUNDS = 15
+const QUERIES = 100
+const BITS = 4
+const NOISE = 16
+
+export interface ProbeInput {
+  readonly count: number
+  readonly nprobe: number
+}
+
+/** Microseconds a probe, one value a round. */
+export interface ProbeResult extends ProbeInput {
+  readonly all: number[]
+  readonly coded: number[]
+  readonly auto: number[]
+  readonly autoIs: 'all distances' | 'codes first'
+  /** Share of the zones that both strategies list. */
+  readonly common: number
+}
+
+const { count, nprobe } = stepInput<ProbeInput>()
+const random = uniform(1)
+const { rows: queries, dim } = readRows('sift10k.queries.u8bin', QUERIES)
+const snapshot = makeSnapshot()
+const memory = new KernelMemory(loadKernel())
+const workspace = new Workspace(snapshot, memory)
+const rotation = { signs: drawSigns(dim, random), mean: meanOf(snapshot.centroids) }
+const codes = new CodeWorkspace(snapshot, rotation, { workspace, zones: 0 })
+const centroids = CentroidCodes.create(memory, { ...snapshot, quantizer: rotation })
+if (centroids === undefined) throw new Error('the centroids have no codes')
+const isCoded = count >= CODED_PROBE_ZONES
+const strategies = { all: () => probeAll(false), coded: () => probeAll(true), auto: () => probeAll(isCoded) }
+const common = shareInCommon()
+const times: Record<keyof typeof strategies, number[]> = { all: [], coded: [], auto: [] }
+for (let round = -3; round < ROUNDS; round++) {
+  for (const name of ['all', 'coded', 'auto'] as const) {
+    const micros = strategies[name]()
+    if (round >= 0) times[name].push(micros)
+  }
+}
+const result: ProbeResult = { count, nprobe, ...times, autoIs: isCoded ? 'codes first' : 'all distances', common }
+stepResult(result)
+
+/** Probes for every query; returns the mean in microseconds. */
+function probeAll(byCodes: boolean): number {
+  const startedAt = performance.now()
+  for (let i = 0; i < QUERIES; i++) probeOne(i, byCodes)
+  return ((performance.now() - startedAt) * 1000) / QUERIES
+}
+
+function probeOne(i: number, byCodes: boolean): number[] {
+  workspace.setQuery(queries.subarray(i * dim, (i + 1) * dim))
+  if (byCodes) codes.queryCodes.set(workspace.codesQuery, workspace.scanQuery.queryNorm2, { confidence: CONFIDENCE, bits: BITS })
+  const coded = byCodes && centroids !== undefined ? { centroids, workspace: codes } : undefined
+  return probe(workspace, { nprobe }, coded).map((zone) => zone.zone)
+}
+
+function shareInCommon(): number {
+  let found = 0
+  for (let i = 0; i < QUERIES; i++) {
+    const all = new Set(probeOne(i, false))
+    found += probeOne(i, true).filter((zone) => all.has(zone)).length
+  }
+  return found / (QUERIES * nprobe)
+}
+
+function makeSnapshot(): Snapshot {
+  const base = readRows('sift10k.base.u8bin', Math.min(count, 10_000)).rows
+  const centroids = Float32Array.from({ length: count * dim }, (_, i) => base[i % base.length] + (i < base.length ? 0 : (random() - 0.5) * 2 * NOISE))
+  const zones = Array.from({ length: count }, (_, zone) => ({
+    zone, segment: zone, file: 0, rowCount: 1, segmentOffset: 0, columnsOffset: 0, columnsByteLength: 0, columnsCrc: 0,
+    codesFile: 0, codesOffset: 0, codesByteLength: 0, codesCrc: 0, minNorm: 0, maxNorm: 1000, radius: 0, centroid: centroids.subarray(zone * dim, (zone + 1) * dim)
+  }))
+  const meta = {
+    version: 1, indexId: new Uint8Array(16), generation: 1, dim, metric: 'l2', elementType: 'float32', bits: BITS, count, zoneCount: count, fileCount: 0,
+    readerFeatures: 0, writerFeatures: 0, digest: new Uint8Array(32)
+  } as const
+  return { folder: '', meta, build: {}, files: [], zones, centroids, quantizer: undefined, calibration: null, catalogueBytes: 0, catalogueFile: '' }
+}
+
+function readRows(name: string, rows: number): { rows: Float32Array; dim: number } {
+  const source = openVectorFile(fileURLToPath(new URL(`../test/data/${name}`, import.meta.url)))
+  try {
+    const values = new Float32Array(rows * source.dim)
+    source.readRows(0, values)
+    return { rows: values, dim: source.dim }
+  } finally {
+    source.close()
+  }
+}
+
+function meanOf(rows: Float32Array): Float32Array {
+  const sums = new Float64Array(dim)
+  for (let i = 0; i < rows.length; i++) sums[i % dim] += rows[i]
+  return Float32Array.from(sums, (sum) => (sum * dim) / rows.length)
+}
