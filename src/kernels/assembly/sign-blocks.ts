@@ -60,7 +60,7 @@ export function boundBlock(block: usize, width: u32, tables: usize, scratch: usi
       const a = v128.load(line), b = v128.load(line, 16)
       const ta = v128.load(table), tb = v128.load(table, 16)
       const low = i8x16.add(i8x16.swizzle(ta, v128.and(a, nibble)), i8x16.swizzle(tb, v128.and(b, nibble)))
-      const high = i8x16.add(i8x16.swizzle(ta, i8x16.shr_u(a, 4)), i8x16.swizzle(tb, i8x16.shr_u(b, 4)))
+      const high = i8x16.add(i8x16.swizzle(ta, v128.and(i16x8.shr_u(a, 4), nibble)), i8x16.swizzle(tb, v128.and(i16x8.shr_u(b, 4), nibble)))
       // Rows share 16-bit lanes by twos: whole lanes for the even rows, of which the odd rows' part is taken away in the end.
       lowEven = i16x8.add(lowEven, low)
       lowOdd = i16x8.add(lowOdd, i16x8.shr_u(low, 8))
