@@ -44,7 +44,7 @@ export function numberList(given: Given, name: string): number[] | undefined {
   const value = given[name]
   if (typeof value !== 'string') return undefined
   return value.split(',').map((part) => {
-    if (!/^\d+(\.\d+)?$/.test(part)) throw new UsageError(`--${name} must be numbers separated by commas, found ${value}`)
+    if (!/^(\d+(\.\d+)?|\.\d+)$/.test(part)) throw new UsageError(`--${name} must be numbers separated by commas, found ${value}`)
     return Number(part)
   })
 }

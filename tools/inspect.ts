@@ -51,7 +51,7 @@ export function describeCalibration(calibration: Calibration): string {
   const recalls = [...new Set(curves.flatMap((curve) => curve.points.map((point) => point.recall)))].sort((a, b) => a - b)
   const head = ['recall', ...curves.flatMap(({ k }) => [`zones, k=${k}`, 'measured'])]
   const rows = recalls.map((recall) => [
-    recall.toString(),
+    (Math.floor(recall * 10_000 + 1e-6) / 10_000).toString(),
     ...curves.flatMap(({ points }) => {
       const point = points.find((candidate) => candidate.recall === recall)
       return point === undefined ? ['', ''] : [point.zones.toFixed(1), point.mean.toFixed(4)]

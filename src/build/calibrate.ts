@@ -45,16 +45,16 @@ export async function calibrate(context: SearchContext, snapshot: Snapshot, plan
   const highest = plan.queries.length / (plan.queries.length + WITHOUT_MISS)
   const curves = CALIBRATED_KS.map((k): CalibrationCurve => {
     const sets = [self, strangers].map((scores) => ({ scores, sorted: sortedScores(scores, k) }))
-    const points = CALIBRATED_RECALLS.filter((recall) => recall <= highest).map((recall): CalibrationPoint => {
+    // The highest too: what may be asked for must have been measured.
+    const points = [...CALIBRATED_RECALLS.filter((recall) => recall < highest), highest].map((recall): CalibrationPoint => {
       const threshold = Math.max(...sets.map(({ scores, sorted }) => smallestThreshold(scores, sorted, { k, recall: Math.min(recallOfZones(recall), highest) })))
       return { recall, threshold, mean: recallAt(self, k, threshold).mean, zones: geometry.meanZones(threshold) }
     })
     return { k, points }
-  }).filter((curve) => curve.points.length > 0)
+  })
   return {
     source: plan.source, queries: plan.queries.length, confidence: CONFIDENCE_LEVEL, scale: geometry.scale,
-    highestRecall: highest,
-    curves: curves.length > 0 ? curves : [{ k: 1, points: [{ recall: highest, threshold: 0, mean: 1, zones: 1 }] }]
+    highestRecall: highest, curves
   }
 }
 

@@ -20,7 +20,8 @@ export function thresholdFor(calibration: Calibration, recall: number, k: number
   const [low, high] = isBeyond ? [points[points.length - 2], points[points.length - 1]] : [points[at - 1], points[at]]
   const share = Math.log(k / low.k) / Math.log(high.k / low.k)
   const steps = isBeyond ? 1 + (share - 1) * SLOPE_BEYOND : share
-  const between = (a: number, b: number): number => (a > 0 ? a * (b / a) ** (isBeyond ? Math.max(steps, b < a ? 1 : steps) : steps) : b)
+  // More hits never need less: where the last step fell, what is beyond stays at its end.
+  const between = (a: number, b: number): number => (a > 0 ? a * (b / a) ** (isBeyond && b < a ? 1 : steps) : b)
   return { threshold: between(low.threshold, high.threshold), zones: between(low.zones, high.zones) }
 }
 
@@ -41,7 +42,7 @@ export function decodeCalibration(value: unknown, path: string): Calibration {
   if (source !== 'base' && source !== 'queries') throw damage(`source is ${JSON.stringify(source)}`)
   const number = (of: Map<string, unknown>, key: string): number => {
     const found = of.get(key)
-    if (typeof found !== 'number' || !(found >= 0)) throw damage(`${key} is ${String(found)}, expected a number from 0`)
+    if (typeof found !== 'number' || !(found >= 0 && found < Infinity)) throw damage(`${key} is ${String(found)}, expected a number from 0`)
     return found
   }
   const list = (of: Map<string, unknown>, key: string): Map<string, unknown>[] => {
@@ -58,6 +59,7 @@ export function decodeCalibration(value: unknown, path: string): Calibration {
   const isAscending = (values: readonly number[]): boolean => values.every((item, i) => i === 0 || item > values[i - 1])
   if (!isAscending(curves.map((curve) => curve.k)) || curves[0].k < 1) throw damage('curves are not in order of k')
   if (curves.some(({ points }) => !isAscending(points.map((point) => point.recall)))) throw damage('points are not in order of recall')
+  if (curves.some(({ points }) => !(points[points.length - 1].recall < 1))) throw damage('a recall is not below 1')
   return {
     source, curves, queries: number(map, 'queries'), confidence: number(map, 'confidence'), highestRecall: number(map, 'highestRecall'), scale: number(map, 'scale')
   }

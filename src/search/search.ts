@@ -29,6 +29,12 @@ export interface CodesContext {
   readonly mayScanRows: boolean
 }
 
+/**
+ * Estimates from signs alone that the limit for candidates is taken from at least: the smallest one of very many is far too small, and would rule out the
+ * nearest row (1 to 5 of 100 times).
+ */
+const FEWEST_ESTIMATES = 3
+
 /** Where the zones of an open index come from. */
 export interface SearchContext {
   readonly workspace: Workspace
@@ -108,7 +114,7 @@ function scanCodes(context: SearchContext & { codes: CodesContext }, zones: read
   const { workspace, files, codes } = context
   const { memory } = workspace
   const { cache } = codes
-  codes.workspace.start(Math.max(request.k, request.rerank, 1))
+  codes.workspace.start(Math.max(request.k, request.rerank, codes.workspace.scan.bits === 1 ? FEWEST_ESTIMATES : 1))
   if (codes.centroids === undefined) setQueryCodes(context, request)
   const ahead = new Prefetcher(zones.filter((zone) => !cache.holds(zone)), files.codesSource)
   for (const zone of zones) cache.touch(zone)
