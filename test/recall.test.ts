@@ -109,3 +109,18 @@ describe.each(SETS)('a search of $name ($metric)', ({ metric, zones, make }) => 
     })
   })
 })
+
+describe('one row that lies far off', () => {
+  it.each(['l2', 'ip'] as const)('does not spoil the codes of the others (%s, seed 72)', async (metric) => {
+    const dim = 64
+    const random = randomFrom(72)
+    const rows = Float32Array.from({ length: 3000 * dim }, () => normal(random))
+    rows.fill(1e8, 1000 * dim, 1001 * dim)
+    const path = temp.fresh(`outlier-${metric}`)
+    await buildIndex({ input: rows, dim, metric, output: path })
+    using index = ZgqIndex.open(path)
+    const queries = Array.from({ length: 100 }, () => Float32Array.from({ length: dim }, () => normal(random)))
+    // `rerank: 1` scans codes where rows would cost less.
+    expect(meanRecall(index, queries, exactIds(index, queries, 10), { k: 10, nprobe: 1e6, rerank: 1 })).toBeGreaterThan(0.99)
+  })
+})

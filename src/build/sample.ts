@@ -15,6 +15,10 @@ const EARLY_STEP = 4
 /** Below this many rows a zone, the early sample is the whole sample. */
 const EARLY_ROWS_PER_ZONE = 16
 
+/** Parts of the sample whose means give its centre, an odd number; below so many rows a part it is the mean of all. */
+const CENTRE_PARTS = 15
+const FEWEST_ROWS_PER_PART = 4
+
 export interface Samples {
   readonly sample: RowSource
   readonly earlySample: RowSource
@@ -32,7 +36,7 @@ export interface SamplePlan {
   readonly onRows: (done: number, total: number) => Promise<void>
 }
 
-/** Takes the sample and sets the assigner's centre to its mean; throws ZGQ_NON_FINITE or ZGQ_ZERO_VECTOR for a bad row in it. */
+/** Takes the sample and sets the assigner's centre to its middle; throws ZGQ_NON_FINITE or ZGQ_ZERO_VECTOR for a bad row in it. */
 export async function takeSample(rows: RowSource, assigner: Assigner, plan: SamplePlan): Promise<Samples> {
   const { dim } = rows
   const wanted = sampleRows(rows.count, Math.min(rows.count, plan.zones * ROWS_PER_ZONE), plan.random)
@@ -73,12 +77,13 @@ function openSamples(plan: SamplePlan, shape: { dim: number; count: number }): S
   }
 }
 
-/** Copies the wanted rows, scaled, to a file and returns their mean. */
+/** Copies the wanted rows, scaled, to a file and returns their centre. */
 async function writeScaled(from: { rows: RowSource; assigner: Assigner; plan: SamplePlan; path: string }, wanted: readonly number[]): Promise<Float32Array> {
   const { rows, assigner, plan } = from
   const { dim } = rows
   const writer = new FileWriter(from.path)
-  const sums = new Float64Array(dim)
+  const parts = wanted.length < FEWEST_ROWS_PER_PART * CENTRE_PARTS ? 1 : CENTRE_PARTS
+  const sums = new Float64Array(parts * dim)
   const row = new Float32Array(dim)
   try {
     for (let first = 0; first < wanted.length; first += assigner.shape.rowsPerCall) {
@@ -91,14 +96,26 @@ async function writeScaled(from: { rows: RowSource; assigner: Assigner; plan: Sa
         view.set(row, i * dim)
       }
       assigner.scale(some.length)
-      for (let i = 0; i < view.length; i++) sums[i % dim] += view[i]
+      for (let i = 0; i < some.length; i++) {
+        for (let j = 0, part = ((first + i) % parts) * dim; j < dim; j++) sums[part + j] += view[i * dim + j]
+      }
       writer.write(new Uint8Array(view.buffer, view.byteOffset, view.byteLength))
     }
     writer.flush()
   } finally {
     writer.close()
   }
-  return Float32Array.from(sums, (sum) => sum / wanted.length)
+  return centreOf(sums, { dim, count: wanted.length })
+}
+
+/** Takes the median of the means of parts, value by value: a few rows that lie far off move the mean of their part only. */
+function centreOf(sums: Float64Array, { dim, count }: { dim: number; count: number }): Float32Array {
+  const parts = sums.length / dim
+  const rowsOf = (part: number): number => Math.ceil((count - part) / parts)
+  return Float32Array.from({ length: dim }, (_, i) => {
+    const means = Float64Array.from({ length: parts }, (__, part) => sums[part * dim + i] / rowsOf(part)).sort()
+    return means[parts >> 1]
+  })
 }
 
 function writeCentred(scaled: RowSource, assigner: Assigner, to: { path: string; step: number }): void {
