@@ -87,6 +87,8 @@ export interface CalibrationPoint {
   readonly mean: number
   /** Mean number of zones that were probed. */
   readonly zones: number
+  /** Standard deviations within which estimates from signs are trusted; undefined: by the recall alone. */
+  readonly trust?: number | undefined
 }
 
 export interface CalibrationCurve {

@@ -3,7 +3,7 @@
 
 import { CALIBRATED_KS, CALIBRATED_RECALLS } from '../format/calibration.ts'
 import type { CatalogueZone } from '../format/catalogue.ts'
-import { NEARLY_CERTAIN, recallOfZones } from '../search/confidence.ts'
+import { CONFIDENCE, lossAllowed, NEARLY_CERTAIN, recallOfZones, trustFor } from '../search/confidence.ts'
 import { ruleDistance, scoreZone } from '../search/recall-rule.ts'
 import { search, type SearchContext } from '../search/search.ts'
 import type { Snapshot } from '../storage/catalogue-reader.ts'
@@ -15,6 +15,12 @@ const NORMAL_QUANTILE = 1.645
 /** n queries without a miss promise a recall of n / (n + 2.7) at 95 %: the normal form of the rule of three. */
 const WITHOUT_MISS = NORMAL_QUANTILE ** 2
 const NEIGHBOURS = CALIBRATED_KS[CALIBRATED_KS.length - 1]
+/** Queries whose searches are repeated with less trust in estimates. */
+const LOSS_QUERIES = 60
+/** Trusts that are tried, in standard deviations. */
+const TRUSTS = [1.25, 1.5, 1.75, 2, 2.5]
+/** Below so many hits a query losses are too few to be measured: the recall alone then says how far estimates are trusted. */
+const FEWEST_HITS = 10
 /** Queries that tell how many zones a threshold means. */
 const COUNTED_QUERIES = 64
 /** Calls of `onQueries` are this many queries apart. */
@@ -37,18 +43,20 @@ export interface CalibrationPlan {
 /** Measures a calibration of an open index. */
 export async function calibrate(context: SearchContext, snapshot: Snapshot, plan: CalibrationPlan): Promise<Calibration> {
   const neighbours = await findNeighbours(context, plan)
+  const losses = CALIBRATED_KS.map((k) => (k < FEWEST_HITS ? [] : measureLosses(context, plan.queries.slice(0, LOSS_QUERIES), k)))
   const zoneOfId = locate(context, snapshot, neighbours)
   const geometry = new ZoneGeometry(context, snapshot, plan.queries)
   const self = neighbours.map((hits, i) => geometry.scoresOf(plan.queries[i], hits, zoneOfId))
   // Where rows have exact copies, a query like them but not among them finds its neighbours farther away than a copy does.
   const strangers = neighbours.map((hits, i) => geometry.scoresWithoutCopies(plan.queries[i], hits, zoneOfId))
   const highest = plan.queries.length / (plan.queries.length + WITHOUT_MISS)
-  const curves = CALIBRATED_KS.map((k): CalibrationCurve => {
+  const curves = CALIBRATED_KS.map((k, i): CalibrationCurve => {
     const sets = [self, strangers].map((scores) => ({ scores, sorted: sortedScores(scores, k) }))
     // The highest too: what may be asked for must have been measured.
     const points = [...CALIBRATED_RECALLS.filter((recall) => recall < highest), highest].map((recall): CalibrationPoint => {
       const threshold = Math.max(...sets.map(({ scores, sorted }) => smallestThreshold(scores, sorted, { k, recall: Math.min(recallOfZones(recall), highest) })))
-      return { recall, threshold, mean: recallAt(self, k, threshold).mean, zones: geometry.meanZones(threshold) }
+      const trust = Math.min(trustFor(recall), losses[i].find(({ loss }) => loss <= lossAllowed(recall))?.trust ?? Infinity)
+      return { recall, threshold, mean: recallAt(self, k, threshold).mean, zones: geometry.meanZones(threshold), trust }
     })
     return { k, points }
   })
@@ -70,6 +78,28 @@ async function findNeighbours(context: SearchContext, plan: CalibrationPlan): Pr
   }
   await plan.onQueries(plan.queries.length, plan.queries.length)
   return neighbours
+}
+
+/**
+ * Finds what share of the k hits the estimates from signs lose, for each of the trusts that are tried: an upper bound, as if one more was lost.
+ * All zones are searched: where fewer are, the limit for candidates is looser and less is lost.
+ */
+function measureLosses(context: SearchContext, queries: readonly CalibrationQuery[], k: number): { trust: number; loss: number }[] {
+  const shared = { k: k + 1, probe: { nprobe: context.workspace.zones.length }, explain: false, isExact: false, rerank: 1 }
+  const losses: { trust: number; loss: number }[] = []
+  if (context.codes === undefined) return losses
+  const sure = queries.map(({ vector }) => search(context, vector, { ...shared, confidence: NEARLY_CERTAIN }).hits)
+  const wanted = sure.reduce((sum, hits) => sum + hits.length, 0)
+  for (const trust of TRUSTS) {
+    let missed = 0
+    for (const [i, { vector }] of queries.entries()) {
+      const usual = new Set(search(context, vector, { ...shared, confidence: { ...CONFIDENCE, signs: trust } }).hits.map((hit) => hit.id))
+      missed += sure[i].filter((hit) => !usual.has(hit.id)).length
+    }
+    losses.push({ trust, loss: (missed + 1) / wanted })
+    if (missed === 0) break
+  }
+  return losses
 }
 
 /** Finds the zones of all neighbours in one pass over the ids of the index. */

@@ -11,8 +11,16 @@ export const CALIBRATED_KS: readonly number[] = [1, 10, 100]
 /** Slope beyond the last k, as a multiple of the last slope: what k = 1,000 needed on six data sets was 1.3 to 2.1 times. */
 const SLOPE_BEYOND = 2
 
-/** Interpolates threshold and zones: linear in -ln(1 - recall), and in logarithms of thresholds over ln k. */
-export function thresholdFor(calibration: Calibration, recall: number, k: number): { threshold: number; zones: number } {
+/** What a calibration says of one recall and k. */
+export interface CalibratedProbe {
+  readonly threshold: number
+  readonly zones: number
+  /** Undefined where it was not measured on both sides. */
+  readonly trust: number | undefined
+}
+
+/** Interpolates threshold and zones: linear in -ln(1 - recall), and in logarithms of thresholds over ln k. Of trusts the larger holds between two. */
+export function thresholdFor(calibration: Calibration, recall: number, k: number): CalibratedProbe {
   const points = calibration.curves.map((curve) => ({ k: curve.k, ...alongRecall(curve.points, recall) }))
   if (points.length === 1 || k <= points[0].k) return points[0]
   const at = Math.max(1, points.findIndex((point) => point.k >= k))
@@ -22,16 +30,24 @@ export function thresholdFor(calibration: Calibration, recall: number, k: number
   const steps = isBeyond ? 1 + (share - 1) * SLOPE_BEYOND : share
   // More hits never need less: where the last step fell, what is beyond stays at its end.
   const between = (a: number, b: number): number => (a > 0 ? a * (b / a) ** (isBeyond && b < a ? 1 : steps) : b)
-  return { threshold: between(low.threshold, high.threshold), zones: between(low.zones, high.zones) }
+  const trust = isBeyond || high.k === k ? high.trust : larger(low.trust, high.trust)
+  return { threshold: between(low.threshold, high.threshold), zones: between(low.zones, high.zones), trust }
 }
 
-function alongRecall(points: readonly CalibrationPoint[], recall: number): { threshold: number; zones: number } {
+function alongRecall(points: readonly CalibrationPoint[], recall: number): CalibratedProbe {
   const next = points.findIndex((point) => point.recall >= recall)
-  const high = points[next === -1 ? points.length - 1 : next]
-  const low = next === 0 ? { recall: 0, threshold: 0, zones: 1 } : points[(next === -1 ? points.length - 1 : next) - 1]
-  if (next === -1) return high
+  if (next === -1) return { ...points[points.length - 1], trust: points[points.length - 1].trust }
+  const high = points[next]
+  const low = next === 0 ? { recall: 0, threshold: 0, zones: 1, trust: high.trust } : points[next - 1]
   const share = Math.log((1 - recall) / (1 - low.recall)) / Math.log((1 - high.recall) / (1 - low.recall))
-  return { threshold: low.threshold + (high.threshold - low.threshold) * share, zones: low.zones + (high.zones - low.zones) * share }
+  return {
+    threshold: low.threshold + (high.threshold - low.threshold) * share, zones: low.zones + (high.zones - low.zones) * share,
+    trust: larger(low.trust, high.trust)
+  }
+}
+
+function larger(a: number | undefined, b: number | undefined): number | undefined {
+  return a === undefined || b === undefined ? undefined : Math.max(a, b)
 }
 
 /** Checks the decoded value under `meta` key `calibration`; throws ZGQ_CORRUPT. */
@@ -53,7 +69,8 @@ export function decodeCalibration(value: unknown, path: string): Calibration {
   const curves = list(map, 'curves').map((curve) => ({
     k: number(curve, 'k'),
     points: list(curve, 'points').map((point) => ({
-      recall: number(point, 'recall'), threshold: number(point, 'threshold'), mean: number(point, 'mean'), zones: number(point, 'zones')
+      recall: number(point, 'recall'), threshold: number(point, 'threshold'), mean: number(point, 'mean'), zones: number(point, 'zones'),
+      ...(point.has('trust') ? { trust: number(point, 'trust') } : {})
     }))
   }))
   const isAscending = (values: readonly number[]): boolean => values.every((item, i) => i === 0 || item > values[i - 1])

@@ -10,14 +10,27 @@ export const NEARLY_CERTAIN: Confidence = { signs: 3.5, refined: 4, slack: 0.6, 
 /** Share of the hits that a search for a recall may miss at which a hit may be ruled out by its codes: the rest is for zones that are not probed. */
 const SHARE_OF_CODES = 1 / 8
 
-/** Trusts estimates less the more recall is wanted: a hit at the very edge is lost with a probability of (1 - recall) / 8. */
-export function confidenceFor(recall: number): Confidence {
-  return { ...CONFIDENCE, signs: normalQuantile((1 - recall) * SHARE_OF_CODES) }
+/**
+ * Trusts estimates less the more recall is wanted: by what was measured (`trust`), or so that a hit at the very edge is lost with a probability of
+ * (1 - recall) / 8.
+ */
+export function confidenceFor(recall: number, trust?: number): Confidence {
+  return { ...CONFIDENCE, signs: trust ?? trustFor(recall) }
 }
 
-/** Finds what zones must reach, so that with what codes lose a recall is reached; most hits are not at the edge, so half of the worst is enough. */
+/** Standard deviations that an error exceeds, in one direction, with a probability of (1 - recall) / 8. */
+export function trustFor(recall: number): number {
+  return normalQuantile((1 - recall) * SHARE_OF_CODES)
+}
+
+/** The share of hits that codes may lose on the way to a recall. */
+export function lossAllowed(recall: number): number {
+  return ((1 - recall) * SHARE_OF_CODES) / 2
+}
+
+/** Finds what zones must reach, so that with what codes lose a recall is reached; most hits are not at the edge, so half of what is lost there is enough. */
 export function recallOfZones(recall: number): number {
-  return recall / (1 - ((1 - recall) * SHARE_OF_CODES) / 2)
+  return recall / (1 - lossAllowed(recall))
 }
 
 /** Upper quantile of the normal distribution for a tail of `p` below 1/2. Abramowitz and Stegun, Handbook of Mathematical Functions, 26.2.23. */

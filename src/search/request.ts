@@ -9,7 +9,7 @@ import { CONFIDENCE, confidenceFor } from './confidence.ts'
 import { defaultNprobe } from './default-nprobe.ts'
 
 /** How many zones are probed: a number of them, or as many as the query needs. */
-export type ProbeWish = { readonly nprobe: number } | { readonly threshold: number; readonly zones: number; readonly scale: number }
+export type ProbeWish = { readonly nprobe: number } | ({ readonly threshold: number; readonly zones: number; readonly scale: number; readonly trust?: number | undefined })
 
 export interface SearchRequest {
   readonly k: number
@@ -73,7 +73,7 @@ function rememberWish(recall: number | undefined, k: number, index: RequestedInd
   const { lastWish } = index
   if (lastWish !== undefined && lastWish.recall === recall && lastWish.k === k) return lastWish.wish
   const probe = wishFor(recall, k, index)
-  const wish = probe === 'exact' ? probe : { probe, confidence: confidenceFor(recall ?? DEFAULT_RECALL) }
+  const wish = probe === 'exact' ? probe : { probe, confidence: confidenceFor(recall ?? DEFAULT_RECALL, 'trust' in probe ? probe.trust : undefined) }
   index.lastWish = { recall, k, wish }
   return wish
 }
