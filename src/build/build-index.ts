@@ -41,6 +41,8 @@ const GENERATION = 1
 /** Keeps the rotation's random numbers apart from those of sampling and training. */
 const ROTATION_SEED = 0x5eed
 const CALIBRATION_SEED = 0xca11
+/** Share of the build's memory that calibration may fill with codes. Plain reads, not a mapping: pages of files must not count as memory of the build. */
+const CALIBRATION_SHARE = 0.5
 const NO_CODES = { codesFile: 0, codesOffset: 0, codesByteLength: 0, codesCrc: 0 }
 
 /** What was built. */
@@ -152,7 +154,7 @@ async function build(context: BuildContext): Promise<BuildReport> {
 async function calibrateBuilt(context: BuildContext): Promise<void> {
   const { plan, folder, tell } = context
   const snapshot = readCatalogue(folder.path)
-  const { readers, context: opened } = openContext(snapshot, { mapping: 'auto', cacheBytes: Math.floor(plan.memoryBytes / 4), verify: 'none' })
+  const { readers, context: opened } = openContext(snapshot, { mapping: 'pread', cacheBytes: Math.floor(plan.memoryBytes * CALIBRATION_SHARE), verify: 'none' })
   try {
     const queries = plan.queries === undefined ? sampleQueries(opened, snapshot, seededRandom(plan.seed + CALIBRATION_SEED)) : readQueries(plan.queries, snapshot.meta)
     const calibration = await calibrate(opened, snapshot, {

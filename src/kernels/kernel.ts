@@ -98,7 +98,7 @@ export const SELECT_SCRATCH_BYTES = 2048
 /** Bytes of an entry in the table of zones: u32 signs (0: not in kernel memory), refined codes, ids, mask, row count; float32 |c|^2; 8 free. */
 export const ZONE_ENTRY_BYTES = 32
 /** Bytes of the scalars of a query with the scratch behind them. */
-export const SCALARS_BYTES = 320
+export const SCALARS_BYTES = 320 + 8 * 1024
 /** Places of float32 among the scalars that are not written by `buildTables`. */
 export const SCALAR_SIGNS_CONFIDENCE = 5
 export const SCALAR_REFINED_CONFIDENCE = 6

@@ -148,6 +148,9 @@ export function scanCodes(views: ScalarViews, scan: CodeScan, first: number, end
   return end
 }
 
+/** Rows whose signs are scanned before the refined codes of those that are left. */
+const CHUNK_ROWS = 1024
+
 /** `entry` is an index into words; `shared` is the distance of the zone's centroid. */
 function scanZone(views: ScalarViews, scan: CodeScan, at: { zone: number; entry: number; shared: number }): void {
   const { words, floats, view } = views
@@ -159,25 +162,34 @@ function scanZone(views: ScalarViews, scan: CodeScan, at: { zone: number; entry:
   const shared = metric === KERNEL_METRICS.cosine ? round(at.shared * 0.5) : at.shared
   const distance2 = Math.max(0, metric === KERNEL_METRICS.ip ? round(round(queryNorm2 + round(2 * shared)) + floats[at.entry + 5]) : at.shared)
   let limit = round(heapLimit(view, heap))
-  for (let row = 0; row < rowCount; row += BLOCK_ROWS) {
-    const block = blocks + (row / BLOCK_ROWS) * (width * 4 + BLOCK_FACTOR_BYTES)
-    const factors = block / 4 + width
-    const spread = floats[factors + 2 * BLOCK_ROWS]
-    const margin = round(confidence * round(Math.sqrt(round(round(round(spread * spread) * distance2) + variance))))
-    sumBlock(views, block, scalars + SUMS, scan)
-    const line = { step, offset: round(offset + margin), limit: round(limit - shared) }
-    let survivors = testBlock(floats, factors, { sums: scalars + SUMS, lows: scalars + LOWS }, line)
-    if (mask !== 0) survivors &= words[mask / 4 + row / BLOCK_ROWS]
-    for (; survivors !== 0; survivors &= survivors - 1) {
-      const i = 31 - Math.clz32(survivors & -survivors)
-      const { low, estimate } = scan.bits === 1
-        ? signEstimate(floats, { low: scalars + LOWS + i, multiply: factors + BLOCK_ROWS + i, shared, margin })
-        : refinedEstimate(views, scan, { row: row + i, entry: at.entry, shared, distance2 })
+  const offer = (row: number, { low, estimate }: Estimate): void => {
+    const cautious = round(estimate + round(floats[scalars + SCALAR_SLACK] * round(estimate - low)))
+    heapOffer(view, heap, { distance: cautious, id: at.zone * 2 ** 32 + row })
+    limit = round(heapLimit(view, heap))
+    addCandidate(views, scan.candidates, { low, estimate, zone: at.zone, row }, limit)
+  }
+  for (let first = 0; first < rowCount; first += CHUNK_ROWS) {
+    const listed: { row: number; low: number }[] = []
+    for (let row = first; row < Math.min(rowCount, first + CHUNK_ROWS); row += BLOCK_ROWS) {
+      const block = blocks + (row / BLOCK_ROWS) * (width * 4 + BLOCK_FACTOR_BYTES)
+      const factors = block / 4 + width
+      const spread = floats[factors + 2 * BLOCK_ROWS]
+      const margin = round(confidence * round(Math.sqrt(round(round(round(spread * spread) * distance2) + variance))))
+      sumBlock(views, block, scalars + SUMS, scan)
+      const line = { step, offset: round(offset + margin), limit: round(limit - shared) }
+      let survivors = testBlock(floats, factors, { sums: scalars + SUMS, lows: scalars + LOWS }, line)
+      if (mask !== 0) survivors &= words[mask / 4 + row / BLOCK_ROWS]
+      for (; survivors !== 0; survivors &= survivors - 1) {
+        const i = 31 - Math.clz32(survivors & -survivors)
+        const low = round(floats[scalars + LOWS + i] + shared)
+        if (scan.bits !== 1) listed.push({ row: row + i, low })
+        else if (low < limit) offer(row + i, { low, estimate: round(low + round(floats[factors + BLOCK_ROWS + i] * margin)) })
+      }
+    }
+    for (const { row, low } of listed) {
       if (low >= limit) continue
-      const cautious = round(estimate + round(floats[scalars + SCALAR_SLACK] * round(estimate - low)))
-      heapOffer(view, heap, { distance: cautious, id: at.zone * 2 ** 32 + row + i })
-      limit = round(heapLimit(view, heap))
-      addCandidate(views, scan.candidates, { low, estimate, zone: at.zone, row: row + i }, limit)
+      const refined = refinedEstimate(views, scan, { row, entry: at.entry, shared, distance2 })
+      if (refined.low < limit) offer(row, refined)
     }
   }
 }
@@ -185,12 +197,6 @@ function scanZone(views: ScalarViews, scan: CodeScan, at: { zone: number; entry:
 interface Estimate {
   readonly low: number
   readonly estimate: number
-}
-
-/** `low` and `multiply` are indices into floats. */
-function signEstimate(floats: Float32Array, at: { low: number; multiply: number; shared: number; margin: number }): Estimate {
-  const low = round(floats[at.low] + at.shared)
-  return { low, estimate: round(low + round(floats[at.multiply] * at.margin)) }
 }
 
 /** `entry` is an index into words. */

@@ -3,7 +3,7 @@
 // last (second chance), and takes the place of the others.
 
 import type { CatalogueZone } from '../format/catalogue.ts'
-import { alignUp } from '../format/layout.ts'
+import { alignUp, PAGE_BYTES } from '../format/layout.ts'
 import type { KernelMemory } from '../kernels/kernel-memory.ts'
 import { ZONE_ENTRY_BYTES } from '../kernels/kernel.ts'
 import type { Snapshot } from './catalogue-reader.ts'
@@ -74,7 +74,7 @@ export class CodesCache {
   load(zone: CatalogueZone): void {
     if (this.holds(zone)) return
     // All at once: untouched pages cost nothing, and growing kernel memory has a price of its own.
-    if (this.#ring === 0) this.#ring = this.#memory.allocate(this.capacity)
+    if (this.#ring === 0) this.#ring = this.#startRing()
     const byteLength = alignUp(zone.codesByteLength, ALIGNMENT)
     const start = this.#makeRoom(byteLength)
     const layout = this.#files.readCodes(zone, this.#memory.bytesAt(start, zone.codesByteLength))
@@ -87,6 +87,14 @@ export class CodesCache {
     words[0] = start + (layout.signs?.offset ?? 0)
     words[1] = layout.refinedCodes === undefined ? 0 : start + layout.refinedCodes.offset
     words[2] = start + layout.ids.offset
+  }
+
+  #startRing(): number {
+    const start = this.#memory.allocate(this.capacity)
+    const firstPage = alignUp(start, PAGE_BYTES)
+    // 1.1 times as fast with 100 MB of codes (bench/README.md).
+    if (start + this.capacity > firstPage) this.#files.largePages(this.#memory.bytesAt(firstPage, start + this.capacity - firstPage))
+    return start
   }
 
   /** The entry behind the hand. */

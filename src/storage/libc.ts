@@ -6,6 +6,7 @@ const PROT_READ = 1
 const MAP_SHARED = 1
 const MADV_RANDOM = 1
 const MADV_WILLNEED = 3
+const MADV_HUGEPAGE = 14
 const POSIX_FADV_RANDOM = 1
 const MAP_FAILED = -1
 
@@ -18,6 +19,8 @@ export interface Libc {
   copy(target: Uint8Array, address: number): void
   /** Asks for pages of a mapping; the address must lie on a page. */
   willNeed(address: number, byteLength: number): void
+  /** Asks for large pages under memory of this process that starts on a page, where the system has them. */
+  largePages(memory: Uint8Array): void
   /** Turns readahead off for a descriptor, where the system knows how. */
   adviseRandom(descriptor: number): void
 }
@@ -41,6 +44,7 @@ function bind(koffi: Koffi): Libc {
   const mmap = library.func('intptr_t mmap(uintptr_t address, size_t length, int protection, int flags, int descriptor, int64_t offset)')
   const munmap = library.func('int munmap(uintptr_t address, size_t length)')
   const madvise = library.func('int madvise(uintptr_t address, size_t length, int advice)')
+  const madviseView = process.platform === 'linux' ? library.func('int madvise(void *address, size_t length, int advice)') : undefined
   const memcpy = library.func('uintptr_t memcpy(void *target, uintptr_t source, size_t length)')
   const getpagesize = library.func('int getpagesize()')
   const fadvise = process.platform === 'linux' ? library.func('int posix_fadvise(int descriptor, int64_t offset, int64_t length, int advice)') : undefined
@@ -60,6 +64,9 @@ function bind(koffi: Koffi): Libc {
     },
     willNeed(address, byteLength) {
       madvise(address, byteLength, MADV_WILLNEED)
+    },
+    largePages(memory) {
+      madviseView?.(memory, memory.byteLength, MADV_HUGEPAGE)
     },
     adviseRandom(descriptor) {
       fadvise?.(descriptor, 0, 0, POSIX_FADV_RANDOM)

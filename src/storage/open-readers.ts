@@ -26,6 +26,8 @@ export interface Readers {
   /** For bytes that were read before. */
   readonly settled: Reader
   readonly reason: string
+  /** Asks for large pages under memory that starts on a page: random reads of many megabytes then miss the processor's page tables less often. */
+  largePages(memory: Uint8Array): void
   close(): void
 }
 
@@ -33,7 +35,7 @@ export interface Readers {
 export function openReaders(folder: string, files: readonly DataFile[], mapping: Mapping): Readers {
   const { libc, reason } = choose(folder, mapping)
   const fresh = openPreadReader(files, libc)
-  const plain = (why: string): Readers => ({ fresh, settled: fresh, reason: why, close: () => { fresh.close() } })
+  const plain = (why: string): Readers => ({ fresh, settled: fresh, reason: why, largePages: (memory) => { libc?.largePages(memory) }, close: () => { fresh.close() } })
   if (libc === undefined) return plain(reason)
   try {
     const settled = openMmapReader(files, libc)
@@ -41,7 +43,7 @@ export function openReaders(folder: string, files: readonly DataFile[], mapping:
       fresh.close()
       settled.close()
     }
-    return { fresh, settled, reason, close }
+    return { fresh, settled, reason, largePages: (memory) => { libc.largePages(memory) }, close }
   } catch (error) {
     if (mapping === 'auto' && error instanceof ZgqError) return plain(error.message)
     fresh.close()

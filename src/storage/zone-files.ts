@@ -107,6 +107,11 @@ export class ZoneFiles {
     return zone.rowCount * this.#snapshot.meta.dim * ELEMENT_BYTES
   }
 
+  /** Asks for large pages under memory that starts on a page. */
+  largePages(memory: Uint8Array): void {
+    this.#readers.largePages(memory)
+  }
+
   resetCounters(): void {
     this.counters.bytesRead = 0
     this.counters.pagesVerified = 0

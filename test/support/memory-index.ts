@@ -83,5 +83,5 @@ function readersOver(file: Buffer, state: { failing: boolean }): Readers {
     prefetch: nothing,
     close: nothing
   }
-  return { fresh: reader, settled: reader, reason: 'in memory', close: nothing }
+  return { fresh: reader, settled: reader, reason: 'in memory', largePages: nothing, close: nothing }
 }

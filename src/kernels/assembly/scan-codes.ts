@@ -11,6 +11,12 @@ const ZONE_ENTRY: usize = 32
 /** A candidate: float32 lowest likely distance, float32 estimate, u32 zone, u32 row. Before them u32 size, u32 capacity. */
 const CANDIDATE: usize = 16
 const CANDIDATES_HEADER: usize = 8
+/** Rows whose signs are scanned before the refined codes of those that are left; each is listed as u32 row, float32 lowest likely distance. */
+const CHUNK_ROWS: u32 = 1024
+const LISTED: usize = 8
+const LIST: usize = 320
+/** Place among the scalars that nobody reads. */
+const TOUCHED: usize = 60
 
 
 /** Sum over dimensions of code * integer, for a refined row of 4 bits. */
@@ -75,7 +81,7 @@ function productTwo(codes: usize, width: u32, integers: usize): i32 {
 /**
  * Scans the zones at positions first to end - 1 of `list` (a sorted heap of zones with their distances); returns the position of the first
  * that is not in kernel memory, or end. scalars: float32, those of buildTables, then confidence factors of sign planes and of refined codes, <q,q>, slack;
- * 64 bytes in all, and 256 bytes of scratch.
+ * 64 bytes in all, and scratch: 256 bytes, then the list of rows that signs leave, 8 bytes each.
  * heap: the k smallest estimates, each made larger by slack times its distance from the row's bound: the smallest of many estimates are too small.
  * candidates: what could still be a hit.
  */
@@ -93,8 +99,9 @@ export function scanCodes(
   const plane = <usize>width << 2
   const blockBytes = plane + FACTOR_BYTES
   const rowBytes: usize = 12 + <usize>(width * bits >>> 3)
-  const lows = scalars + LOWS
+  const lows = scalars + LOWS, survivorList = scalars + LIST
   let limit = <f32>heapLimit(heap)
+  let touched: u32 = 0
   for (let position = first; position < end; position++) {
     const zone = load<u32>(zoneNumbers + (<usize>position << 3))
     const entry = zones + <usize>zone * ZONE_ENTRY
@@ -106,41 +113,61 @@ export function scanCodes(
     let shared = <f32>load<f64>(zoneDistances + (<usize>position << 3))
     const distance2 = metric == IP ? max<f32>(0, queryNorm2 + 2 * shared + load<f32>(entry, 20)) : max<f32>(0, shared)
     if (metric == COSINE) shared *= 0.5
-    for (let row: u32 = 0; row < rowCount; row += 32, block += blockBytes) {
-      const factors = block + plane
-      const spread = load<f32>(factors, 256)
-      const margin = confidence * Mathf.sqrt(spread * spread * distance2 + variance)
-      let survivors = boundBlock(block, width, tables, scalars, lows, step, offset + margin, limit - shared)
-      if (mask != 0) {
-        survivors &= load<u32>(mask)
-        mask += 4
-      }
-      while (survivors != 0) {
-        const i = <u32>ctz(survivors)
-        survivors &= survivors - 1
-        let estimate: f32, low: f32
-        if (bits == 1) {
-          low = load<f32>(lows + (<usize>i << 2)) + shared
-          estimate = low + load<f32>(factors + 128 + (<usize>i << 2)) * margin
-        } else {
-          const code = refined + <usize>(row + i) * rowBytes
-          const sum = bits == 4 ? productFour(code + 12, width, integers) : productTwo(code + 12, width, integers)
-          const product = <f32>((<f64>sum - codeMiddle) * <f64>integerStep)
-          estimate = shared + load<f32>(code) - load<f32>(code, 4) * product
-          const multiply = <f64>load<f32>(code, 4), error = <f64>load<f32>(code, 8) // products of two squares leave float32
-          low = estimate - refinedConfidence * <f32>Math.sqrt(error * error * <f64>distance2 + multiply * multiply * integerVariance)
+    for (let row: u32 = 0; row < rowCount; ) {
+      // Rows that signs leave are listed first and looked at later, one after the other: their codes then come from memory several at a time.
+      let listEnd = survivorList
+      for (const chunkEnd = min<u32>(rowCount, row + CHUNK_ROWS); row < chunkEnd; row += 32, block += blockBytes) {
+        const factors = block + plane
+        const spread = load<f32>(factors, 256)
+        const margin = confidence * Mathf.sqrt(spread * spread * distance2 + variance)
+        let survivors = boundBlock(block, width, tables, scalars, lows, step, offset + margin, limit - shared)
+        if (mask != 0) {
+          survivors &= load<u32>(mask)
+          mask += 4
         }
-        if (low >= limit) continue
-        heapOffer(heap, <f64>(estimate + slack * (estimate - low)), <u64>zone << 32 | (row + i))
-        limit = <f32>heapLimit(heap)
-        addCandidate(candidates, low, estimate, zone, row + i, limit)
+        for (; survivors != 0; survivors &= survivors - 1) {
+          const i = <u32>ctz(survivors)
+          const low = load<f32>(lows + (<usize>i << 2)) + shared
+          if (bits != 1) {
+            store<u32>(listEnd, row + i)
+            store<f32>(listEnd, low, 4)
+            listEnd += LISTED
+          } else if (low < limit) {
+            limit = offer(heap, candidates, low, low + load<f32>(factors + 128 + (<usize>i << 2)) * margin, slack, zone, row + i)
+          }
+        }
+      }
+      // Touched all at once, so that memory answers for many while it would answer for one.
+      for (let at = survivorList; at < listEnd; at += LISTED) {
+        const code = refined + <usize>load<u32>(at) * rowBytes
+        touched += load<u32>(code) + load<u32>(code + rowBytes - 4)
+      }
+      for (let at = survivorList; at < listEnd; at += LISTED) {
+        if (load<f32>(at, 4) >= limit) continue
+        const i = load<u32>(at)
+        const code = refined + <usize>i * rowBytes
+        const sum = bits == 4 ? productFour(code + 12, width, integers) : productTwo(code + 12, width, integers)
+        const product = <f32>((<f64>sum - codeMiddle) * <f64>integerStep)
+        const estimate = shared + load<f32>(code) - load<f32>(code, 4) * product
+        const multiply = <f64>load<f32>(code, 4), error = <f64>load<f32>(code, 8) // products of two squares leave float32
+        const low = estimate - refinedConfidence * <f32>Math.sqrt(error * error * <f64>distance2 + multiply * multiply * integerVariance)
+        if (low < limit) limit = offer(heap, candidates, low, estimate, slack, zone, i)
       }
     }
   }
+  store<u32>(scalars, touched, TOUCHED) // or the loads would be left out
   return end
 }
 
+/** Takes a row among the candidates; returns the new limit. */
 @inline
+function offer(heap: usize, candidates: usize, low: f32, estimate: f32, slack: f32, zone: u32, row: u32): f32 {
+  heapOffer(heap, <f64>(estimate + slack * (estimate - low)), <u64>zone << 32 | row)
+  const limit = <f32>heapLimit(heap)
+  addCandidate(candidates, low, estimate, zone, row, limit)
+  return limit
+}
+
 function addCandidate(candidates: usize, low: f32, estimate: f32, zone: u32, row: u32, limit: f32): void {
   let size = load<u32>(candidates)
   if (size == load<u32>(candidates, 4)) size = thin(candidates, limit)
