@@ -1,5 +1,5 @@
 // npm run plot-peers -- BENCH.json [FOLDER]: draws, from the JSON of `npm run bench`, one picture of recall against queries a second for each
-// data set (peers-SET.svg), and one each of build time and of memory. Plain JavaScript: see plot.mjs.
+// data set (peers-SET.svg), and one each of build time and of memory. Plain JavaScript: the packages that draw are only installed here.
 
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
