@@ -58,5 +58,5 @@ function openCodes(snapshot: Snapshot, files: ZoneFiles, place: { workspace: Wor
   const { memory } = place.workspace
   const cache = new CodesCache(snapshot, files, { memory, cacheBytes: place.cacheBytes * CODES_SHARE })
   const centroids = snapshot.zones.length >= CODED_PROBE_ZONES ? CentroidCodes.create(memory, snapshot) : undefined
-  return { cache, centroids, mayScanRows: mayScanRows(snapshot.meta, place.cacheBytes), workspace: new CodeWorkspace(snapshot, snapshot.quantizer, { workspace: place.workspace, zones: cache.table }) }
+  return { cache, centroids, mayScanRows: mayScanRows(snapshot.meta), workspace: new CodeWorkspace(snapshot, snapshot.quantizer, { workspace: place.workspace, zones: cache.table }) }
 }

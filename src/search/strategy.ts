@@ -17,10 +17,9 @@ const CANDIDATE_VALUE = 0.4
 /** Rows that are reranked beyond the k wanted. */
 const SPARE_CANDIDATES = 5
 
-/** Tells whether the rows of an index are few enough to be kept in kernel memory beside its codes. */
-export function mayScanRows(index: { readonly count: number; readonly dim: number }, cacheBytes: number): boolean {
-  const rowBytes = index.count * index.dim * 4
-  return rowBytes <= MOST_ROW_BYTES && rowBytes <= cacheBytes / 2
+/** Tells whether the rows of an index are few enough to be scanned in the place of codes. Not by the cache: hits must not depend on it. */
+export function mayScanRows(index: { readonly count: number; readonly dim: number }): boolean {
+  return index.count * index.dim * 4 <= MOST_ROW_BYTES
 }
 
 /** Tells whether scanning the rows of these zones costs less than scanning their codes and reranking. */
