@@ -3,7 +3,7 @@
 
 import { setImmediate } from 'node:timers/promises'
 
-import type { PeerMetric } from './engines/engine.ts'
+import type { EngineStepInput } from './engines/engine.ts'
 import { findEngine } from './engines/index.ts'
 import { stepInput, stepResult } from './child.ts'
 import { dropPages } from './page-cache.ts'
@@ -14,14 +14,7 @@ const K = 10
 /** Run first, the whole procedure, and not counted. */
 const UNCOUNTED = 3
 
-export interface EngineColdInput {
-  readonly engine: string
-  readonly folder: string
-  readonly metric: PeerMetric
-  readonly count: number
-  readonly queries: string
-  readonly truth: string
-  readonly queryLimit: number
+export interface EngineColdInput extends EngineStepInput {
   readonly coldQueries: number
   readonly knob: string
 }

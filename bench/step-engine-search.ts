@@ -2,7 +2,7 @@
 // One thread, one query at a time. For each knob one unmeasured round over the queries, then at least three, and more of short ones; of each
 // query its fastest counts, because what else runs on the machine only ever adds. So p99 is of hard queries, not of interruptions.
 
-import type { OpenEngine, PeerMetric } from './engines/engine.ts'
+import type { OpenEngine, EngineStepInput } from './engines/engine.ts'
 import { findEngine } from './engines/index.ts'
 import { stepInput, stepResult } from './child.ts'
 import { warmFolder } from './page-cache.ts'
@@ -23,14 +23,7 @@ const MIN_GAIN = 0.0005
 /** ... or once a query takes this long on average. */
 const TOO_SLOW_MS = 100
 
-export interface EngineSearchInput {
-  readonly engine: string
-  readonly folder: string
-  readonly metric: PeerMetric
-  readonly count: number
-  readonly queries: string
-  readonly truth: string
-  readonly queryLimit: number
+export interface EngineSearchInput extends EngineStepInput {
   /** Every third knob: for --quick. */
   readonly isQuick: boolean
 }

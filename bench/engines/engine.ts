@@ -85,3 +85,14 @@ export function probesUpTo(lists: number): number[] {
   const probes = [1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024].filter((value) => value < lists)
   return [...probes, lists]
 }
+
+/** What every step that searches an engine is told. */
+export interface EngineStepInput {
+  readonly engine: string
+  readonly folder: string
+  readonly metric: PeerMetric
+  readonly count: number
+  readonly queries: string
+  readonly truth: string
+  readonly queryLimit: number
+}

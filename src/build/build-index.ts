@@ -23,7 +23,6 @@ import { assignRows } from './assign.ts'
 import { Assigner } from './assigner.ts'
 import { checkBuildOptions, type BuildOptions, type BuildPlan, type BuildStage } from './build-options.ts'
 import { checkUniqueIds } from './check-ids.ts'
-import { defaultBits } from './default-bits.ts'
 import { defaultZones } from './default-zones.ts'
 import { checkFreeSpace, checkMemory, memoryShares } from './resources.ts'
 import { openInput, type BuildInput } from './input.ts'
@@ -115,7 +114,7 @@ async function build(context: BuildContext): Promise<BuildReport> {
 
   const runPlan: RunPlan = { dim, ...planRuns(sizes, { count, dim, memoryBytes: shares.run }), bufferBytes: shares.buffers, file: (name) => folder.file(name) }
   const { inputDigest, runCounts } = await assignAll(context, assigner, runPlan)
-  const bits = plan.bits ?? defaultBits(dim)
+  const { bits } = plan
   const indexId = identify(inputDigest, plan, bits)
   const facts = { folder: folder.path, indexId, generation: GENERATION, dim, metric: plan.metric }
   const quantizer = bits === 0 ? undefined : { dim, metric: plan.metric, bits, signs: drawSigns(dim, seededRandom(plan.seed + ROTATION_SEED)), mean: assigner.origin }

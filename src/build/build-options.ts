@@ -7,6 +7,8 @@ import type { Metric } from '../types.ts'
 
 const MIB = 2 ** 20
 const DEFAULT_MEMORY_BYTES = 512 * MIB
+/** Measured fastest at equal recall on every set and dimension (bench/README.md); fewer save memory and disk. */
+const DEFAULT_BITS = 4
 const MIN_MEMORY_BYTES = 64 * MIB
 
 /** Vectors that arrive together: `vectors` is float32, rows * dim, row-major; `ids` has one id a row, in every batch or in none. */
@@ -38,7 +40,7 @@ export interface BuildOptions {
   readonly ids?: string | ArrayLike<number> | undefined
   /** Zones to aim at; the index may have fewer, or up to twice as many where zones had to be split. Default: from count and dim. */
   readonly zones?: number | undefined
-  /** Bits a dimension of the codes: 0 (no codes: float32 rows are scanned), 1, 2 or 4. Default: from dim. */
+  /** Bits a dimension of the codes: 0 (no codes: float32 rows are scanned), 1, 2 or 4. Default 4, whatever the dimension. */
   readonly bits?: number | undefined
   /** Queries like those that will be searched for, to calibrate with: a vector file, or float32, n * dim. Default: rows of the input. */
   readonly queries?: string | Float32Array | undefined
@@ -61,7 +63,7 @@ export interface BuildPlan {
   readonly metric: Metric
   readonly ids: string | ArrayLike<number> | undefined
   readonly zones: number | undefined
-  readonly bits: number | undefined
+  readonly bits: number
   readonly queries: string | Float32Array | undefined
   readonly memoryBytes: number
   readonly seed: number
@@ -75,7 +77,7 @@ const OPTION_NAMES = ['input', 'output', 'dim', 'metric', 'ids', 'zones', 'bits'
 /** Checks the options of a build; throws TypeError or RangeError. */
 export function checkBuildOptions(options: BuildOptions): BuildPlan {
   checkOptionNames('buildIndex', options, OPTION_NAMES)
-  const { input, output, dim, metric = 'l2', ids, zones, bits, queries, memoryBytes = DEFAULT_MEMORY_BYTES, seed = 1, force = false, onProgress, signal } = options
+  const { input, output, dim, metric = 'l2', ids, zones, bits = DEFAULT_BITS, queries, memoryBytes = DEFAULT_MEMORY_BYTES, seed = 1, force = false, onProgress, signal } = options
   if (typeof output !== 'string' || output === '') throw new TypeError(`output must be a non-empty string, found ${String(output)}`)
   const isIterable = typeof input === 'object' && input !== null && Symbol.asyncIterator in input
   if (typeof input !== 'string' && !(input instanceof Float32Array) && !isIterable) {
@@ -98,7 +100,6 @@ export function checkBuildOptions(options: BuildOptions): BuildPlan {
 }
 
 function checkBits(bits: unknown): void {
-  if (bits === undefined) return
   expectWholeNumber('bits', bits, { least: 0, most: 4 })
   if (bits === 3) throw new RangeError('bits must be 0, 1, 2 or 4, found 3')
 }
