@@ -85,10 +85,10 @@ async function build(work: Build): Promise<BuildReport> {
     await assignStage(site, stage)
     await writeStage(site, stage)
     const joined = joinStage(site)
-    const calibration = await calibrateSite(site, crew, { queries: plan.queries, onQueries: (done, total) => tell.now('calibrate', done, total) })
+    const calibration = await calibrateSite(site, crew, { queries: plan.queries, onQueries: (done, total) => { tell.note('calibrate', done, total) } })
     writeCalibration(site.path, calibration)
     await tell.now('publish', 0, 1)
-    await crew.close() // their files are open
+    await crew.close() // its files are open
     folder.clear((name) => joined.files.includes(name))
     const report = describe(work, joined)
     folder.publish()
