@@ -33,6 +33,5 @@ export default tseslint.config(
   { files: ['src/kernels/**/*.ts'], rules: { 'max-params': 'off' } },
   { files: ['src/**/*.ts'], rules: { 'no-console': 'error' } },
   { files: ['test/**/*.ts', 'bench/**/*.ts'], rules: { '@typescript-eslint/no-non-null-assertion': 'off', 'max-params': 'off' } },
-  // Sandboxed preload scripts of Electron are CommonJS.
-  { files: ['examples/**/*.cjs'], rules: { '@typescript-eslint/no-require-imports': 'off' } }
+  { files: ['examples/**/*.cjs', 'test/**/*.cjs'], rules: { '@typescript-eslint/no-require-imports': 'off' } }
 )

@@ -1,11 +1,13 @@
-// The Electron example's own files on plain Node.js: its index process, asked by its own client. Windows, menus and the real model are not here
-// (examples/electron/test.js runs the model).
+// The Electron example's own files on plain Node.js: its index process, asked by its own client, and its main process with a stand-in for Electron.
+// Windows and the real model are not here (examples/electron/test.js runs the model).
 
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 
+import { electronLike } from './support/electron-like.ts'
 import { exampleClient, installExample, type Client, type ClientParts, type Parent, type Progress } from './support/electron-example.ts'
 import { useTempFolder } from './support/temp-folder.ts'
 
@@ -160,6 +162,43 @@ describe('an index of texts', () => {
     const folder = folderOf({ 'a.txt': 'A text.', 'b.txt': Uint8Array.of(0xff, 0xfe, 0x41, 0) })
     expect(await library.request('index', { folder })).toMatchObject({ indexed: { files: 1, skipped: 1, passages: 1 } })
     await expect(library.request('search', { text: ' ' })).rejects.toMatchObject({ code: 'EMPTY_QUERY' })
+  })
+})
+
+it('the main process answers what the preload script offers to the page, and nobody else', () => {
+  const example = installExample(temp.fresh('example'))
+  copyFileSync(join(import.meta.dirname, 'support/word-embedder.mjs'), join(example, 'embed.js'))
+  mkdirSync(join(example, 'node_modules/electron'))
+  for (const [file, name] of [['fake-electron.cjs', 'index.js'], ['parent-port.mjs', 'parent-port.mjs']]) {
+    copyFileSync(join(import.meta.dirname, 'support', file), join(example, 'node_modules/electron', name))
+  }
+  writeFileSync(join(example, 'page.mjs'), `
+    import { closeWindow, invokeFromElsewhere } from 'electron'
+    await import('./main.js')
+    await import('./preload.cjs')
+    const { texts } = globalThis
+    const stages = new Set()
+    const forget = texts.onProgress(({ stage }) => stages.add(stage))
+    const tooEarly = [await texts.state(), await texts.index(), await texts.search('anchor')]
+    const chosen = await texts.chooseFolder()
+    const answers = [await texts.index(), await texts.state(), await texts.search('anchor in sand'), await texts.search(42), await texts.cancel()]
+    const { error } = await invokeFromElsewhere('texts:state')
+    forget()
+    console.log(JSON.stringify({ tooEarly, chosen, answers, stages: [...stages], elsewhere: error.code }))
+    closeWindow() // ends the index process, and with it this one
+  `)
+  const folder = folderOf(TEXTS)
+  const env = electronLike({ ...process.env, ZGQ_TEST_DATA: temp.fresh('data'), ZGQ_TEST_FOLDER: folder })
+  const indexed = { folder, files: 2, skipped: 0, passages: 2 }
+  expect(JSON.parse(execFileSync(process.execPath, ['page.mjs'], { cwd: example, encoding: 'utf8', env }))).toEqual({
+    tooEarly: [{ value: {} }, { error: { code: 'NO_FOLDER', message: expect.any(String) } }, { error: { code: 'NO_INDEX', message: expect.any(String) } }],
+    chosen: { value: folder },
+    answers: [
+      { value: { indexed } }, { value: { folder, indexed } }, { value: [expect.objectContaining({ file: 'boats.txt' }), expect.anything()] },
+      { error: { code: 'EMPTY_QUERY', message: expect.any(String) } }, { value: null }
+    ],
+    stages: ['read', 'build'],
+    elsewhere: 'FORBIDDEN'
   })
 })
 

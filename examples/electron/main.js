@@ -37,7 +37,13 @@ const requests = {
 
   async index() {
     if (folder === undefined) throw Object.assign(new Error('Choose a folder first.'), { code: 'NO_FOLDER' })
-    return index.request('index', { folder })
+    try {
+      return await index.request('index', { folder })
+    } catch (error) {
+      const { indexed } = await index.request('state')
+      folder = indexed?.folder ?? folder // "again" means what can be searched
+      throw error
+    }
   },
 
   cancel: () => index.request('cancel'),
@@ -72,7 +78,10 @@ function openWindow() {
     webPreferences: { preload: join(HERE, 'preload.cjs'), contextIsolation: true, sandbox: true, nodeIntegration: false }
   })
   window.once('ready-to-show', () => window?.show())
-  window.on('closed', () => { window = undefined })
+  window.on('closed', () => {
+    window = undefined
+    index.stop() // no window, no work; the next request starts it again
+  })
   // The page shows texts that anybody may have written: it goes nowhere, opens nothing and is granted nothing.
   window.webContents.on('will-navigate', (event) => event.preventDefault())
   window.webContents.setWindowOpenHandler(() => ({ action: 'deny' }))
@@ -86,4 +95,3 @@ void app.whenReady().then(() => {
 })
 
 app.on('window-all-closed', () => { if (process.platform !== 'darwin') app.quit() })
-app.on('will-quit', () => index.stop())

@@ -19,6 +19,8 @@ let indexed
 let folder
 let isIndexing = false
 let lastSearch = 0
+/** The text whose results are shown. */
+let shown = ''
 
 /** Unwraps an answer; returns undefined for an error, which it shows. @param {Promise<any>} answering */
 async function ask(answering) {
@@ -35,21 +37,27 @@ function showError(error) {
 }
 
 function showState() {
-  const name = folder?.split(/[/\\]/).filter(Boolean).at(-1)
-  element('welcome').hidden = indexed !== undefined || isIndexing
-  element('welcome-choose').hidden = element('choose').hidden = isIndexing
+  const isEmpty = indexed === undefined && !isIndexing
+  element('welcome').hidden = !isEmpty
+  element('choose').hidden = isEmpty || isIndexing
   element('again').hidden = isIndexing || folder === undefined
-  element('choose').classList.toggle('quiet', folder !== undefined)
   element('progress').hidden = !isIndexing
-  element('folder').textContent = indexed ? `${count(indexed.passages, 'passage')} from ${count(indexed.files, 'file')} in ${indexed.folder}${skippedNote(indexed)}` : (name ?? '')
-  element('folder').title = indexed?.folder ?? folder ?? ''
+  element('folder').textContent = element('folder').title = indexed ? describe(indexed) : (folder ?? '')
   query.disabled = !indexed
-  element('hint').hidden = !indexed || results.childElementCount > 0
-  element('hint').textContent = query.value.trim() === '' ? 'Ask a question, or describe what you remember of a text.' : 'Nothing found.'
+  showHint()
+}
+
+function showHint() {
+  const hint = element('hint')
+  if (indexed === undefined) hint.textContent = isIndexing ? 'As soon as all texts are read, you can search them.' : ''
+  else hint.textContent = shown === '' ? 'Ask a question, or describe what you remember of a text.' : 'Nothing found.'
+  hint.hidden = hint.textContent === '' || results.childElementCount > 0 || !element('error').hidden
 }
 
 /** @param {Indexed} state */
-const skippedNote = ({ skipped }) => (skipped > 0 ? ` (${skipped} not readable as text)` : '')
+function describe({ folder, files, skipped, passages }) {
+  return `${count(passages, 'passage')} from ${count(files, 'file')} in ${folder}${skipped > 0 ? ` (${count(skipped, 'file')} left out: no text)` : ''}`
+}
 /** @param {number} number @param {string} word */
 const count = (number, word) => `${number.toLocaleString('en')} ${word}${number === 1 ? '' : 's'}`
 
@@ -66,11 +74,12 @@ async function indexFolder() {
   showState()
   const state = await ask(texts.index())
   isIndexing = false
-  if (state?.indexed) indexed = state.indexed
+  if (state) indexed = state.indexed
   folder = indexed?.folder ?? folder
-  await search()
+  if (state) await search()
   showState()
   if (indexed) query.focus()
+  else element('welcome-choose').focus()
 }
 
 /** @param {{ stage: string, done: number, total: number, passages: number, file?: string }} progress */
@@ -87,11 +96,12 @@ function showProgress({ stage, done, total, passages, file }) {
 async function search() {
   const text = query.value.trim()
   const mine = ++lastSearch
-  const found = text === '' || !indexed ? [] : await ask(texts.search(text))
-  if (mine !== lastSearch || found === undefined) return // somebody typed on, or there was an error
-  results.replaceChildren(...found.map((/** @type {Found} */ hit) => resultOf(hit, text)))
-  element('count').textContent = text === '' ? '' : count(found.length, 'result')
-  showState()
+  const found = text === '' || !indexed ? [] : await texts.search(text).then((/** @type {any} */ answer) => (mine === lastSearch ? ask(answer) : []))
+  if (mine !== lastSearch) return // somebody typed on
+  shown = text
+  results.replaceChildren(...(found ?? []).map((/** @type {Found} */ hit) => resultOf(hit, text)))
+  element('count').textContent = text === '' || found === undefined ? '' : count(found.length, 'result')
+  showHint()
 }
 
 /** @param {Found} hit @param {string} text */
@@ -107,7 +117,7 @@ function resultOf({ file, line, text: passage, similarity }, text) {
 
 /** Marks the words of the query that stand in the passage. @param {string} passage @param {string} text */
 function marked(passage, text) {
-  const words = text.match(/[\p{L}\p{N}]{3,}/gu) ?? []
+  const words = text.match(/[\p{L}\p{N}]{4,}/gu) ?? []
   if (words.length === 0) return [passage]
   const parts = passage.split(new RegExp(`(?<![\\p{L}\\p{N}])(${words.join('|')})(?![\\p{L}\\p{N}])`, 'giu'))
   return parts.map((part, i) => {
@@ -158,7 +168,8 @@ async function start() {
   folder = state?.folder
   showError(state?.problem)
   showState()
-  query.focus()
+  if (indexed) query.focus()
+  else element('welcome-choose').focus()
 }
 
 void start()
