@@ -139,7 +139,7 @@ describe('an index of texts', () => {
     const embedder = join(temp.path, 'other-model.mjs')
     writeFileSync(embedder, `export * from ${JSON.stringify(join(import.meta.dirname, 'support/word-embedder.mjs'))}\nexport const name = 'another'\n`)
     const library = client({ storage, embedder })
-    expect(await library.request('state')).toMatchObject({ problem: { code: 'MODEL_CHANGED' } })
+    expect(await library.request('state')).toMatchObject({ problem: { code: 'MODEL_CHANGED' }, folder })
     expect(await library.request('index', { folder })).toMatchObject({ indexed: { passages: 2 } })
   })
 
@@ -151,7 +151,7 @@ describe('an index of texts', () => {
     const [name] = readdirSync(join(storage, 'passages.zgq')).filter((file) => file.startsWith('vectors-'))
     rmSync(join(storage, 'passages.zgq', name))
     const library = client({ storage })
-    expect(await library.request('state')).toEqual({ problem: { code: expect.stringMatching(/^ZGQ_/), message: expect.any(String) } })
+    expect(await library.request('state')).toEqual({ problem: { code: expect.stringMatching(/^ZGQ_/), message: expect.any(String) }, folder })
     expect(await library.request('index', { folder })).toMatchObject({ indexed: { passages: 2 } })
   })
 

@@ -55,9 +55,13 @@ export class Library {
     this.#takeIndex()
   }
 
-  /** Describes what can be searched. @returns {{ indexed?: Indexed, problem?: Problem }} */
+  /** Describes what can be searched, or why that which is there cannot be. @returns {{ indexed?: Indexed, problem?: Problem, folder?: string }} */
   state() {
-    if (!this.#index) return this.#problem ? { problem: this.#problem } : {}
+    if (this.#problem) {
+      const last = /** @type {any} */ (this.#db.prepare('SELECT folder FROM builds WHERE files IS NOT NULL ORDER BY id DESC').get())
+      return { problem: this.#problem, folder: last?.folder }
+    }
+    if (!this.#index) return {}
     const { folder, files, skipped } = /** @type {any} */ (this.#db.prepare('SELECT folder, files, skipped FROM builds WHERE id = ?').get(this.#build))
     return { indexed: { folder, files, skipped, passages: this.#index.info().count } }
   }

@@ -23,8 +23,8 @@ const index = new WorkerClient({
 const requests = {
   async state() {
     const state = await index.request('state')
-    folder ??= state.indexed?.folder
-    return { folder, ...state }
+    folder ??= state.indexed?.folder ?? state.folder
+    return { ...state, folder }
   },
 
   async chooseFolder() {

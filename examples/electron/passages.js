@@ -6,7 +6,7 @@ import { extname, join } from 'node:path'
 const TEXT_FILES = new Set(['.txt', '.md', '.markdown', '.rst', '.org'])
 const MOST_FILE_BYTES = 16 * 2 ** 20
 /** Long enough for a thought, short enough for the model: what it is given at once blurs into one vector. */
-const MOST_CHARACTERS = 500
+const MOST_CHARACTERS = 400
 
 /**
  * Lists the text files below a folder, in order of their names; what is hidden and links are left out.
