@@ -20,7 +20,7 @@ const DIM = 128
 const BEYOND = 1.03
 const QUERIES = 10_000
 /** Distinct queries that are held against all rows. */
-const TRUTH_QUERIES = 200
+const TRUTH_QUERIES = 100
 
 const options = readOptions(['data', 'rows', 'memory', 'recall'], ['rebuild'])
 const set = await findDataSet('sift1m-1m', resolve(need(options, 'data')), options.work)
