@@ -2,6 +2,8 @@
 
 import { ZgqError } from '../errors.ts'
 import type { BuildPlan } from './build-options.ts'
+import { spoolBatchFile } from './sources/batch-file.ts'
+import { batchFormatOf } from './sources/batch-format.ts'
 import { arrayIdSource, float32ArraySource } from './sources/float32-array.ts'
 import { openIdFile } from './sources/id-file.ts'
 import type { IdSource, RowSource } from './sources/row-source.ts'
@@ -37,15 +39,15 @@ export async function openInput(plan: BuildPlan, file: (name: string) => string)
 
 async function openSources(plan: BuildPlan, file: (name: string) => string): Promise<{ rows: RowSource; ids: IdSource | undefined }> {
   const { input, dim = 0 } = plan
-  if (typeof input === 'string') return { rows: openVectorFile(input), ids: undefined }
-  if (input instanceof Float32Array) return { rows: float32ArraySource(input, dim), ids: undefined }
-  return spoolBatches(input, {
-    dim,
+  const target = {
     rowsPath: file('input.rows'),
     idsPath: file('input.ids'),
     signal: plan.signal,
-    onRows: (rows) => { plan.onProgress({ stage: 'read', done: rows, total: 0 }) }
-  })
+    onRows: (rows: number) => { plan.onProgress({ stage: 'read', done: rows, total: 0 }) }
+  }
+  if (typeof input === 'string') return batchFormatOf(input, plan.query) === undefined ? { rows: openVectorFile(input), ids: undefined } : spoolBatchFile(input, plan, target)
+  if (input instanceof Float32Array) return { rows: float32ArraySource(input, dim), ids: undefined }
+  return spoolBatches(input, { ...target, dim, label: 'batches' })
 }
 
 function openIds(ids: BuildPlan['ids'], count: number): IdSource {

@@ -11,6 +11,8 @@ import type { IdSource, RowSource } from './row-source.ts'
 /** Where and as what batches are spooled. */
 export interface SpoolTarget {
   readonly dim: number
+  /** Names the rows and ids in messages. */
+  readonly label: string
   readonly rowsPath: string
   readonly idsPath: string
   /** Called after each batch with the rows so far. */
@@ -45,9 +47,9 @@ export async function spoolBatches(batches: AsyncIterable<VectorBatch>, target: 
     idsFile?.close()
   }
   if (count === 0) throw new ZgqError('ZGQ_BUILD_INPUT', 'the input has no vectors')
-  const rows = openRawRows(target.rowsPath, { dim: target.dim, count, label: 'batches' })
+  const rows = openRawRows(target.rowsPath, { dim: target.dim, count, label: target.label })
   try {
-    return { rows, ids: haveIds === true ? openRawIds(target.idsPath, count) : undefined }
+    return { rows, ids: haveIds === true ? openRawIds(target.idsPath, { count, label: target.label }) : undefined }
   } catch (error) {
     rows.close()
     throw error
@@ -133,11 +135,10 @@ export function openRawRows(path: string, shape: { dim: number; count: number; l
 }
 
 /** Opens raw float64 ids that this process wrote. */
-function openRawIds(path: string, count: number): IdSource {
+function openRawIds(path: string, shape: { count: number; label: string }): IdSource {
   const descriptor = openRaw(path)
   return {
-    count,
-    label: 'batches',
+    ...shape,
     readIds(firstRow, target) {
       readFully({ descriptor, path }, firstRow * 8, new Uint8Array(target.buffer, target.byteOffset, target.byteLength))
     },
