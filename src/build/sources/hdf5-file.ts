@@ -26,7 +26,7 @@ const CHUNK_LIMIT = 256 * 2 ** 20
 
 /**
  * h5wasm cannot close a file in which a read failed: opened again, the library would answer from what it kept. So such files are remembered, by
- * device and inode, for the life of the process, which is how long h5wasm remembers them.
+ * device and inode, for the life of the process, which is how long h5wasm keeps them open.
  */
 const stuck = new Set<string>()
 
@@ -121,10 +121,13 @@ class Hdf5Set {
   read(firstRow: number, rowCount: number): Float32Array {
     const byteLength = rowCount * this.dim * KIND_BYTES[this.#kind]
     const [count, offset, strides] = [[rowCount, this.dim], [firstRow, 0], [1, 1]].map((numbers) => numbers.map(BigInt))
-    this.#try(() => {
+    try {
       const status = this.#module.get_dataset_data(this.#file.file_id, this.name, count, offset, strides, BigInt(this.#memory))
       if (status !== 0) throw new Error(`reading ended with status ${status}`)
-    })
+    } catch (error) {
+      this.#onStuck()
+      throw wrapHdf5Error(error, this.#path)
+    }
     return toFloat32(plainNumbers(this.#module.HEAPU8.subarray(this.#memory, this.#memory + byteLength), this.#kind))
   }
 
@@ -168,7 +171,6 @@ class Hdf5Set {
     try {
       return work()
     } catch (error) {
-      this.#onStuck()
       throw wrapHdf5Error(error, this.#path)
     }
   }

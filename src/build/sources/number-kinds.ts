@@ -11,7 +11,7 @@ export type Numbers = Float32Array | Float64Array
 
 /** Reads little-endian numbers that lie one after the other; integers above 2^53 are rounded, but never into the safe range. */
 export function plainNumbers(bytes: Uint8Array, kind: NumberKind): Numbers {
-  const { buffer } = bytes.slice() // aligned
+  const { buffer } = new Uint8Array(bytes) // a copy: aligned, and no part of a pool
   switch (kind) {
     case 'f2': {
       const table = float16Table()

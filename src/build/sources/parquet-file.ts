@@ -9,7 +9,8 @@ import type { BatchFileOptions } from './batch-format.ts'
 import { BatchBuffer, checkId, otherDim, wrapFormatError, type BatchSource } from './batch-source.ts'
 import { InputFile, truncated } from './input-file.ts'
 import { toFloat32 } from './number-kinds.ts'
-import { loadParquetLibrary, readPages, type NumberColumn, type NumberPage, type ParquetFile } from './parquet-pages.ts'
+import { loadParquetLibrary } from './parquet-library.ts'
+import { readPages, type NumberColumn, type NumberPage, type ParquetFile } from './parquet-pages.ts'
 import { numberKindOf } from './parquet-values.ts'
 import { checkDim } from './row-source.ts'
 
@@ -33,7 +34,6 @@ export async function openParquetFile(path: string, options: BatchFileOptions): 
     const ids = options.idColumn === undefined ? undefined : findIds(columns, options.idColumn, path)
     const dim = firstLength(readPages(parquet, vectors), vectors, path)
     if (dim === undefined) throw new ZgqError('ZGQ_BUILD_INPUT', 'the file has no vectors: it has no rows', { path })
-    checkDim(dim, { path })
     return { dim, label: path, hasIds: ids !== undefined, batches: readBatches(parquet, { vectors, ids, dim }), close: () => { file.close() } }
   } catch (error) {
     file.close()
@@ -135,7 +135,9 @@ async function* readBatches(parquet: ParquetFile, columns: { vectors: NumberColu
     const rows = new RowChecker(column, path, dim)
     for (const page of readPages(parquet, column)) {
       rows.check(page)
-      for (const vectors of buffer.append(toFloat32(page.numbers))) yield withIds(vectors)
+      for (const numbers of page.numbers) {
+        for (const vectors of buffer.append(toFloat32(numbers))) yield withIds(vectors)
+      }
     }
     for (const vectors of buffer.rest()) yield withIds(vectors)
     if (rows.count !== Number(parquet.metadata.num_rows)) throw new Error(`it has ${rows.count} rows, expected ${parquet.metadata.num_rows}`)
@@ -194,6 +196,7 @@ class RowChecker {
   }
 
   #endRow(): void {
+    if (this.#dim === undefined) checkDim(this.#length, { path: this.#path })
     this.#dim ??= this.#length
     if (this.#length !== this.#dim) throw otherDim(this.#length, this.#dim, { row: this.#row(), path: this.#path })
   }
@@ -242,9 +245,14 @@ class IdReader {
     const { value, done } = this.#pages.next()
     if (done === true) throw new Error('the column of ids ends before that of the vectors')
     const { count, definitions, numbers }: NumberPage = value
-    if (definitions === undefined) return Float64Array.from(numbers)
-    // NaN stands for null: it is refused, with its row, when it is taken.
+    const ids = new Float64Array(count).fill(NaN) // null: refused, with its row, when it is taken
     let at = 0
-    return Float64Array.from({ length: count }, (_, i) => (definitions[i] === 0 ? NaN : numbers[at++]))
+    for (const piece of numbers) {
+      for (let i = 0; i < piece.length; i++) {
+        while (definitions?.[at] === 0) at++
+        ids[at++] = piece[i]
+      }
+    }
+    return ids
   }
 }

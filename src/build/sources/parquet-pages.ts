@@ -1,38 +1,21 @@
-// The pages of one column of a Parquet file, one after the other through all row groups. hyparquet reads the headers, hyparquet-compressors and zlib
-// inflate; what stands in a page is decoded in parquet-values.ts. hyparquet's own reader is not used: it holds whole row groups as boxed numbers
-// and gives short or empty lists where levels are damaged.
+// The pages of one column of a Parquet file, one after the other through all row groups. hyparquet reads the headers; what
+// stands in a page is decoded in parquet-values.ts. hyparquet's own reader is not used: it holds whole row groups as boxed numbers and gives short
+// or empty lists where levels are damaged.
 
-import { brotliDecompressSync, crc32, gunzipSync } from 'node:zlib'
+import { crc32 } from 'node:zlib'
 
-import type * as hyparquet from 'hyparquet'
 import type { ColumnMetaData, FileMetaData, PageHeader, RowGroup, SchemaElement } from 'hyparquet'
-import type * as hyparquetCompressors from 'hyparquet-compressors'
-import type { parquetHeader } from 'hyparquet/src/column.js'
-import type { deltaBinaryUnpack } from 'hyparquet/src/delta.js'
 
 import type { InputFile } from './input-file.ts'
 import { KIND_BYTES, plainNumbers, toFloat32, type NumberKind, type Numbers } from './number-kinds.ts'
+import { inflate, type ParquetLibrary } from './parquet-library.ts'
 import { bitWidth, decodeHybrid, joinByteStreams, lookUp } from './parquet-values.ts'
 
 /** Headers of pages of numbers have under 200 bytes. */
 const HEADER_BYTES = 4096
-const EMPTY = new Uint8Array(0)
-
-/** The parts of the packages that are used; they are loaded with the first Parquet file. */
-export interface ParquetLibrary {
-  readonly readMetadata: typeof hyparquet.parquetMetadataAsync
-  readonly schemaOf: typeof hyparquet.parquetSchema
-  readonly readHeader: typeof parquetHeader
-  readonly unpackDeltas: typeof deltaBinaryUnpack
-  readonly codecs: typeof hyparquetCompressors
-}
-
-export async function loadParquetLibrary(): Promise<ParquetLibrary> {
-  const [{ parquetMetadataAsync, parquetSchema }, column, delta, codecs] = await Promise.all([
-    import('hyparquet'), import('hyparquet/src/column.js'), import('hyparquet/src/delta.js'), import('hyparquet-compressors')
-  ])
-  return { readMetadata: parquetMetadataAsync, schemaOf: parquetSchema, readHeader: column.parquetHeader, unpackDeltas: delta.deltaBinaryUnpack, codecs }
-}
+const MAGIC_BYTES = 4
+/** Some writers make pages of 100 MB: their numbers are given out in pieces. */
+const PIECE_BYTES = 2 ** 20
 
 /** An open Parquet file. */
 export interface ParquetFile {
@@ -57,12 +40,12 @@ export interface NumberColumn {
   readonly entryDefinition: number
 }
 
-/** What stands in a page: `numbers` has one for each definition level that is the highest; absent levels are 0 and the highest. */
+/** What stands in a page. Levels that are left out are 0 for repetitions and the highest for definitions; every highest one has a number. */
 export interface NumberPage {
   readonly count: number
   readonly repetitions: Uint8Array | undefined
   readonly definitions: Uint8Array | undefined
-  readonly numbers: Numbers
+  readonly numbers: Iterable<Numbers>
   /** This page ends a row group of so many rows. */
   readonly endsGroupOf: number | undefined
 }
@@ -70,15 +53,7 @@ export interface NumberPage {
 /** Yields the pages of a column, from the first row to the last. Lists hold float32. */
 export function* readPages(parquet: ParquetFile, column: NumberColumn): Generator<NumberPage> {
   for (const group of parquet.metadata.row_groups) {
-    const rowCount = Number(group.num_rows)
-    if (rowCount === 0) continue
-    let last: NumberPage | undefined
-    for (const page of readChunk(parquet, column, findChunk(group, column))) {
-      if (last !== undefined) yield last
-      last = page
-    }
-    if (last === undefined) throw new Error(`a row group has no pages for the column ${column.name}`)
-    yield { ...last, endsGroupOf: rowCount }
+    if (Number(group.num_rows) > 0) yield* readChunk(parquet, column, group)
   }
 }
 
@@ -91,16 +66,17 @@ function findChunk(group: RowGroup, column: NumberColumn): ColumnMetaData {
   throw new Error(`a row group does not have the column ${column.name}, or it is encrypted`)
 }
 
-function* readChunk(parquet: ParquetFile, column: NumberColumn, chunk: ColumnMetaData): Generator<NumberPage> {
+function* readChunk(parquet: ParquetFile, column: NumberColumn, group: RowGroup): Generator<NumberPage> {
   const { file, library } = parquet
+  const chunk = findChunk(group, column)
   const starts = [chunk.data_page_offset, chunk.dictionary_page_offset].map(Number).filter((offset) => offset > 0)
   let offset = Math.min(...starts)
   const end = offset + Number(chunk.total_compressed_size)
   const expected = Number(chunk.num_values)
-  if (!(offset >= 4 && end <= file.byteLength && expected >= 0)) throw new Error(`the column ${column.name} lies outside the file, in bytes ${offset} to ${end}`)
-  const reader = new PageReader(library, column, chunk)
+  if (!(offset >= MAGIC_BYTES && end <= file.byteLength)) throw new Error(`the column ${column.name} lies outside the file, in bytes ${offset} to ${end}`)
+  const pages = new PageReader(library, column, chunk)
   let count = 0
-  while (count < expected) {
+  do {
     if (offset >= end) throw new Error(`the column ${column.name} has ${count} values, expected ${expected}`)
     const head = new Uint8Array(Math.min(HEADER_BYTES, end - offset))
     file.read(head, offset)
@@ -109,16 +85,20 @@ function* readChunk(parquet: ParquetFile, column: NumberColumn, chunk: ColumnMet
     offset += position.offset
     const byteLength = header.compressed_page_size
     if (!(byteLength >= 0 && offset + byteLength <= end)) throw new Error(`a page of ${byteLength} bytes at byte ${offset} leaves its column`)
-    const bytes = new Uint8Array(byteLength)
-    file.read(bytes, offset)
-    if (header.crc !== undefined && header.crc >>> 0 !== crc32(bytes)) throw new Error(`the page at byte ${offset} does not fit its checksum`)
+    const page = pages.decode(header, readBytes(file, { offset, byteLength, crc: header.crc }))
     offset += byteLength
-    const page = reader.read(header, bytes)
     if (page === undefined) continue
     count += page.count
     if (count > expected) throw new Error(`the column ${column.name} has more than the ${expected} values that its row group says`)
-    yield page
-  }
+    yield count === expected ? { ...page, endsGroupOf: Number(group.num_rows) } : page
+  } while (count !== expected)
+}
+
+function readBytes(file: InputFile, page: { offset: number; byteLength: number; crc: number | undefined }): Uint8Array {
+  const bytes = new Uint8Array(page.byteLength)
+  file.read(bytes, page.offset)
+  if (page.crc !== undefined && page.crc >>> 0 !== crc32(bytes)) throw new Error(`the page at byte ${page.offset} does not fit its checksum`)
+  return bytes
 }
 
 /** Decodes pages; keeps the dictionary of a column chunk. */
@@ -135,7 +115,7 @@ class PageReader {
   }
 
   /** Returns undefined for what is no page of data. */
-  read(header: PageHeader, bytes: Uint8Array): NumberPage | undefined {
+  decode(header: PageHeader, bytes: Uint8Array): NumberPage | undefined {
     switch (header.type) {
       case 'DICTIONARY_PAGE':
         this.#readDictionary(header, bytes)
@@ -151,7 +131,9 @@ class PageReader {
 
   #readDictionary(header: PageHeader, bytes: Uint8Array): void {
     const count = header.dictionary_page_header?.num_values ?? 0
-    this.#dictionary = this.#toNumbers(this.#inflate(bytes, header.uncompressed_page_size), count)
+    const values = this.#inflate(bytes, header.uncompressed_page_size)
+    this.#expectNumbers(values, count)
+    this.#dictionary = this.#toNumbers(values)
   }
 
   /** Levels come first, inside what is compressed, each after a u32 byte length. */
@@ -198,68 +180,68 @@ class PageReader {
   #levels(bytes: Uint8Array, count: number, most: number): Uint8Array {
     const levels = new Uint8Array(count)
     decodeHybrid(bytes, bitWidth(most), levels)
-    for (const level of levels) if (level > most) throw new Error(`a level of ${level}, expected at most ${most}`)
+    for (let i = 0; i < count; i++) if (levels[i] > most) throw new Error(`a level of ${levels[i]}, expected at most ${most}`)
     return levels
   }
 
   #assemble(page: Pick<NumberPage, 'count' | 'repetitions' | 'definitions'> & { values: Uint8Array; encoding: string }): NumberPage {
     const { count, repetitions, definitions, values, encoding } = page
+    const { maxDefinition } = this.#column
     let present = count
-    if (definitions !== undefined) for (const level of definitions) if (level < this.#column.maxDefinition) present--
-    const numbers = this.#decode(values, present, encoding)
-    return { count, repetitions, definitions, numbers, endsGroupOf: undefined }
+    if (definitions !== undefined) for (let i = 0; i < count; i++) if (definitions[i] < maxDefinition) present--
+    return { count, repetitions, definitions, numbers: this.#decode(values, present, encoding), endsGroupOf: undefined }
   }
 
-  #decode(values: Uint8Array, count: number, encoding: string): Numbers {
+  #decode(values: Uint8Array, count: number, encoding: string): Iterable<Numbers> {
     const { kind } = this.#column
     switch (encoding) {
       case 'PLAIN':
-        return this.#toNumbers(values, count)
+        return this.#plainPieces(values, count)
       case 'BYTE_STREAM_SPLIT':
-        return this.#toNumbers(joinByteStreams(values, KIND_BYTES[kind]), count)
+        return this.#plainPieces(joinByteStreams(values, KIND_BYTES[kind]), count)
       case 'PLAIN_DICTIONARY':
       case 'RLE_DICTIONARY': {
-        if (count === 0) return this.#toNumbers(EMPTY, 0)
+        if (count === 0) return []
         if (this.#dictionary === undefined) throw new Error('a page refers to a dictionary that is not there')
         const indexes = new Uint32Array(count)
         decodeHybrid(values.subarray(1), values[0], indexes)
-        return lookUp(indexes, this.#dictionary)
+        return [lookUp(indexes, this.#dictionary)]
       }
       case 'DELTA_BINARY_PACKED': {
         const width = KIND_BYTES[kind]
         const unpacked = width === 4 ? new Int32Array(count) : new BigInt64Array(count)
         if (count > 0) this.#library.unpackDeltas({ view: new DataView(values.buffer, values.byteOffset, values.byteLength), offset: 0 }, count, unpacked)
-        return this.#toNumbers(new Uint8Array(unpacked.buffer), count)
+        return [this.#toNumbers(new Uint8Array(unpacked.buffer))]
       }
       default:
         throw new Error(`values in the encoding ${encoding}, which is not read`)
     }
   }
 
-  #toNumbers(bytes: Uint8Array, count: number): Numbers {
-    const { kind, maxRepetition } = this.#column
-    if (bytes.length !== count * KIND_BYTES[kind]) throw new Error(`a page has ${bytes.length} bytes of values, expected ${count * KIND_BYTES[kind]}`)
-    const numbers = plainNumbers(bytes, kind)
-    return maxRepetition > 0 ? toFloat32(numbers) : numbers
+  #plainPieces(bytes: Uint8Array, count: number): Iterable<Numbers> {
+    this.#expectNumbers(bytes, count)
+    return this.#pieces(bytes)
+  }
+
+  *#pieces(bytes: Uint8Array): Generator<Numbers> {
+    for (let start = 0; start < bytes.length; start += PIECE_BYTES) yield this.#toNumbers(bytes.subarray(start, start + PIECE_BYTES))
+  }
+
+  #expectNumbers(bytes: Uint8Array, count: number): void {
+    const expected = count * KIND_BYTES[this.#column.kind]
+    if (bytes.length !== expected) throw new Error(`a page has ${bytes.length} bytes of values, expected ${expected}`)
+  }
+
+  #toNumbers(bytes: Uint8Array): Numbers {
+    const numbers = plainNumbers(bytes, this.#column.kind)
+    return this.#column.maxRepetition > 0 ? toFloat32(numbers) : numbers
   }
 
   #inflate(bytes: Uint8Array, byteLength: number): Uint8Array {
-    if (!(byteLength >= 0 && byteLength <= Number(this.#chunk.total_uncompressed_size))) throw new Error(`a page of ${byteLength} bytes in a column of ${this.#chunk.total_uncompressed_size}`)
-    const { codec } = this.#chunk
-    if (codec === 'UNCOMPRESSED') return expectLength(bytes, byteLength)
-    if (byteLength === 0) return EMPTY
-    const options = { maxOutputLength: byteLength }
-    // zlib checks the checksum of gzip, and inflates to no more than it is told.
-    if (codec === 'GZIP') return expectLength(gunzipSync(bytes, options), byteLength)
-    if (codec === 'BROTLI') return expectLength(brotliDecompressSync(bytes, options), byteLength)
-    if (codec === 'ZSTD') return expectLength(this.#library.codecs.decompressZstd(bytes, new Uint8Array(byteLength)), byteLength)
-    const decompress = this.#library.codecs.compressors[codec]
-    if (decompress === undefined) throw new Error(`the compression ${codec}, which is not read`)
-    return expectLength(decompress(bytes, byteLength), byteLength)
+    const { codec, total_uncompressed_size: most } = this.#chunk
+    if (!(byteLength >= 0 && byteLength <= Number(most))) throw new Error(`a page of ${byteLength} bytes in a column of ${most}`)
+    const inflated = codec === 'UNCOMPRESSED' || byteLength === 0 ? bytes : inflate(this.#library, codec, { bytes, byteLength })
+    if (inflated.length !== byteLength) throw new Error(`a page inflates to ${inflated.length} bytes, expected ${byteLength}`)
+    return inflated
   }
-}
-
-function expectLength(bytes: Uint8Array, expected: number): Uint8Array {
-  if (bytes.length !== expected) throw new Error(`a page inflates to ${bytes.length} bytes, expected ${expected}`)
-  return bytes
 }
