@@ -7,10 +7,11 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { expectMmapIo, openMmapIoReader } from '../src/storage/mmap-io-reader.ts'
 import type { MmapIo } from '../src/storage/native-modules.ts'
 import { makeVectors } from './support/datasets.ts'
+import { compileShim } from './support/electron-shim.ts'
 import { codeOf, errorOf } from './support/errors.ts'
 import { installMmapIo, MMAP_IO_MODULES, requireMmapIo } from './support/install-mmap-io.ts'
 import { describeReader } from './support/reader-contract.ts'
-import { printedBy } from './support/run-node.ts'
+import { printedBy, runNode } from './support/run-node.ts'
 import { buildSmall, DIM } from './support/small-build.ts'
 import { useTempFolder } from './support/temp-folder.ts'
 
@@ -128,5 +129,16 @@ describe('an index through mmap-io', () => {
         Object.defineProperty(process, 'platform', platform)
       }
     })
+  })
+})
+
+describe.runIf(process.platform === 'linux')('mmap-io without its guard, under the memory cage of Electron', () => {
+  it('ends the process', () => {
+    const script = `
+      const { openSync } = await import('node:fs')
+      const mmapIo = require('mmap-io')
+      print(mmapIo.map(100, mmapIo.PROT_READ, mmapIo.MAP_SHARED, openSync(${JSON.stringify(makeSparse(4096).path)}), 0).length)`
+    expect(printedBy(script, WITH_MMAP_IO)).toBe(100)
+    expect(runNode(script, { ...WITH_MMAP_IO, ...compileShim(temp).env })).toMatchObject({ signal: 'SIGABRT', printed: undefined, stderr: expect.stringContaining(`outside of V8's cage`) })
   })
 })
