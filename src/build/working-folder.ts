@@ -58,9 +58,15 @@ export class WorkingFolder {
     return join(this.path, name)
   }
 
-  /** Tells the lock from the files of the build. */
-  isLock(name: string): boolean {
-    return name === LOCK_NAME
+  /** Removes all but the lock and what `keep` wants: of an earlier build, or of this one once it is done. */
+  clear(keep: (name: string) => boolean): void {
+    try {
+      for (const name of readdirSync(this.path)) {
+        if (name !== LOCK_NAME && !keep(name)) rmSync(this.file(name), { recursive: true, force: true })
+      }
+    } catch (error) {
+      throw wrapWriteError(error, this.path, 'remove temporary files')
+    }
   }
 
   /** Puts the finished index in its place; what stood there is removed afterwards. */
@@ -126,7 +132,7 @@ export class WorkingFolder {
         } catch (error) {
           const isTaken = ['ENOTEMPTY', 'EEXIST', 'EPERM', 'ENOTDIR'].includes(systemCode(error) ?? '')
           if (!isTaken || attempt > 2) throw error
-          this.#clearDeadBuild()
+          if (this.#adoptDeadBuild(mine)) return
         }
       }
     } catch (error) {
@@ -135,15 +141,18 @@ export class WorkingFolder {
     }
   }
 
-  /** Removes the folder of a build that died, after putting back the index that it was about to replace; throws ZGQ_LOCKED if its process lives. */
-  #clearDeadBuild(): void {
-    if (!existsSync(this.path)) return // published or discarded meanwhile: the place is free
+  /**
+   * Takes over the folder of a build that died, after putting back the index that it was about to replace: what it did need not be done again. Returns whether
+   * that was done; throws ZGQ_LOCKED if its process lives.
+   */
+  #adoptDeadBuild(mine: string): boolean {
+    if (!existsSync(this.path)) return false // published or discarded meanwhile: the place is free
     if (!existsSync(join(this.path, LOCK_NAME))) {
       throw new ZgqError('ZGQ_EXISTS', `${basename(this.path)} exists and no build made it: move it away, or choose another output`, { path: this.path })
     }
     expectDead(this.path)
     if (readLock(this.path)?.isReplacing === true && !existsSync(this.#output) && existsSync(this.#replaced)) renameSync(this.#replaced, this.#output)
-    // Renamed first: of several builds that find it dead, one removes it.
+    // Renamed first: of several builds that find it dead, one gets it.
     const dead = this.#deadName()
     renameSync(this.path, dead)
     try {
@@ -152,7 +161,11 @@ export class WorkingFolder {
       renameSync(dead, this.path) // another build cleared it and took the place since the lock was read
       throw error
     }
-    rmSync(dead, { recursive: true, force: true })
+    writeLock(dead, false)
+    rmSync(mine, { recursive: true, force: true })
+    renameSync(dead, mine)
+    renameSync(mine, this.path)
+    return true
   }
 
   /** Removes what builds of this host left that died while they took or cleared the place. */
