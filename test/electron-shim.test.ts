@@ -71,6 +71,6 @@ describe.runIf(process.platform === 'linux')('under the memory cage of Electron'
     expect(under).toEqual(printedBy(script(temp.fresh('index'))))
     const loaded = shim.addons().slice(before).join('\n')
     expect(loaded).toMatch(/koffi\.node/)
-    expect(loaded).toMatch(/better_sqlite3\.node/)
+    expect(loaded).toMatch(/better-sqlite3/)
   })
 })
