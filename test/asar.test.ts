@@ -56,6 +56,12 @@ describe('a path inside app.asar', () => {
     expect([temp.list(), temp.list('app.asar.unpacked')]).toEqual([before, ['docs.fbin', 'docs.zgq']])
   })
 
+  it('is refused before a build begins, though queries are needed at its end', async () => {
+    const stages: string[] = []
+    await errorFrom(buildSmall(temp.fresh('index'), { queries: inside('docs.fbin'), onProgress: ({ stage }) => { stages.push(stage) } }))
+    expect(stages).toEqual([])
+  })
+
   it('is refused by the readers of vector files', () => {
     expect(errorOf(() => openVectorFile(inside('docs.fbin')))).toMatchObject(twinOf('docs.fbin'))
     expect(errorOf(() => readIvecs(inside('truth.ivecs')))).toMatchObject(UNPACK)

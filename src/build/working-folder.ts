@@ -6,7 +6,6 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { threadId } from 'node:worker_threads'
 
 import { systemCode, wrapWriteError, ZgqError } from '../errors.ts'
-import { refuseAsarPath } from '../storage/asar-path.ts'
 import { readCatalogue } from '../storage/catalogue-reader.ts'
 import { isAlive, isHeld, LOCK_NAME, readLock, writeLock } from '../storage/build-lock.ts'
 import { syncFolder } from '../storage/file-writer.ts'
@@ -32,11 +31,10 @@ export class WorkingFolder {
   }
 
   /**
-   * Takes the place beside `output`. Throws ZGQ_EXISTS, ZGQ_NOT_AN_INDEX (something else stands there), ZGQ_LOCKED, ZGQ_NOT_FOUND (no parent folder), ZGQ_UNSUPPORTED (inside app.asar) or ZGQ_READ_ONLY;
+   * Takes the place beside `output`. Throws ZGQ_EXISTS, ZGQ_NOT_AN_INDEX (something else stands there), ZGQ_LOCKED, ZGQ_NOT_FOUND (no parent folder) or ZGQ_READ_ONLY;
    * nothing is left behind then.
    */
   static take(output: string, force: boolean): WorkingFolder {
-    refuseAsarPath(output)
     const folder = new WorkingFolder(resolve(output), force)
     try {
       folder.#lock()
