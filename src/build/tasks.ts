@@ -2,6 +2,7 @@
 // those that answer with numbers.
 
 import { assignPart } from './assign-part.ts'
+import { runStep, type CalibrationAnswer, type CalibrationStep } from './calibration-steps.ts'
 import { checkUniqueIds } from './check-ids.ts'
 import { nearestOfSample, type SampleBlock } from './nearest-of-sample.ts'
 import { sampleInput } from './sample.ts'
@@ -14,10 +15,12 @@ export type BuildTask =
   | { readonly kind: 'nearest'; readonly block: SampleBlock }
   | { readonly kind: 'assign'; readonly part: number }
   | { readonly kind: 'write'; readonly shard: number }
+  | { readonly kind: 'calibrate'; readonly step: CalibrationStep }
 
 export interface TaskAnswer {
   /** Of `nearest`: the zone of each row. */
   readonly zones?: Uint32Array
+  readonly calibration?: CalibrationAnswer
 }
 
 /** Share of a build's memory for ids that are looked at together. */
@@ -40,6 +43,8 @@ export async function runTask(place: Workplace, task: BuildTask, onDone: (done: 
     case 'write':
       await writeShard(place, task.shard, onDone)
       return {}
+    case 'calibrate':
+      return { calibration: await runStep(place.opened, task.step, () => onDone(0)) }
   }
 }
 

@@ -4,7 +4,10 @@ import { drawSigns } from '../quantizer/rotation.ts'
 import { ZoneEncoder, type Quantizer } from '../quantizer/zone-encoder.ts'
 import { KernelMemory } from '../kernels/kernel-memory.ts'
 import { loadKernel } from '../kernels/load-kernel.ts'
+import { openContext, type OpenedContext } from '../search/open-context.ts'
+import { readCatalogue } from '../storage/catalogue-reader.ts'
 import { Assigner } from './assigner.ts'
+import type { OpenedIndex } from './calibration-steps.ts'
 import { openStoredInput, type BuildInput } from './input.ts'
 import { seededRandom } from './random.ts'
 import { assignedPath, trainedPath, type Recipe, type Site, type StoredAssignment, type StoredTraining } from './site.ts'
@@ -15,6 +18,8 @@ import { ZoneStatistics } from './zone-statistics.ts'
 const ROTATION_SEED = 0x5eed
 /** Share of the memory for the rows of the run that a shard is written from, of all threads together. */
 const RUN_SHARE = 0.25
+/** Share of the memory that calibration may fill with codes, of all threads together. */
+const CALIBRATION_SHARE = 0.5
 
 interface Training extends StoredTraining {
   readonly originRow: Float32Array
@@ -33,6 +38,7 @@ export class Workplace {
   #partRows: Float32Array | undefined
   #statistics: ZoneStatistics | undefined
   #encoder: ZoneEncoder | undefined
+  #opened: (OpenedIndex & OpenedContext) | undefined
 
   /** threads: how many share the memory of the build. */
   constructor(site: Site, threads: number) {
@@ -112,10 +118,25 @@ export class Workplace {
     return this.#encoder
   }
 
-  /** Closes the input; idempotent. */
+  /** The index that was built, open for calibration. By plain reads: pages of a mapping would count as memory of the build. */
+  get opened(): OpenedIndex {
+    this.#encoder = undefined
+    this.#statistics = undefined
+    this.#startWriting()
+    if (this.#opened === undefined) {
+      const snapshot = readCatalogue(this.site.path)
+      const cacheBytes = Math.floor((this.site.recipe.memoryBytes * CALIBRATION_SHARE) / this.#threads)
+      this.#opened = { snapshot, ...openContext(snapshot, { mapping: 'pread', cacheBytes, verify: 'none' }) }
+    }
+    return this.#opened
+  }
+
+  /** Closes what is open; idempotent. */
   close(): void {
     this.#input?.close()
     this.#input = undefined
+    this.#opened?.readers.close()
+    this.#opened = undefined
   }
 
   /** Gives back what only the stages before needed. */
