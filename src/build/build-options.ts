@@ -2,6 +2,7 @@
 
 import { MAX_DIM, METRIC_CODES } from '../format/layout.ts'
 import { checkOptionNames, expectOneOf, expectWholeNumber } from '../options.ts'
+import { refuseAsarPath } from '../storage/asar-path.ts'
 import { expectQueries } from './calibrate-index.ts'
 import { expectBatchOptions } from './sources/batch-format.ts'
 import type { Metric } from '../types.ts'
@@ -90,7 +91,7 @@ export interface BuildPlan {
 
 export const OPTION_NAMES = ['input', 'column', 'idColumn', 'query', 'output', 'dim', 'metric', 'ids', 'zones', 'bits', 'queries', 'memoryBytes', 'workers', 'seed', 'force', 'onProgress', 'signal']
 
-/** Checks the options of a build; throws TypeError or RangeError. */
+/** Checks the options of a build; throws TypeError or RangeError, and ZGQ_UNSUPPORTED for a path inside app.asar. */
 export function checkBuildOptions(options: BuildOptions): BuildPlan {
   checkOptionNames('buildIndex', options, OPTION_NAMES)
   const { input, column, idColumn, query, output, dim, metric = 'l2', ids, zones, bits = DEFAULT_BITS, queries, memoryBytes = DEFAULT_MEMORY_BYTES, workers, seed = 1, force = false, onProgress, signal } = options
@@ -114,6 +115,7 @@ export function checkBuildOptions(options: BuildOptions): BuildPlan {
   expectQueries(queries)
   if (onProgress !== undefined && typeof onProgress !== 'function') throw new TypeError('onProgress must be a function')
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw new TypeError('signal must be an AbortSignal')
+  for (const path of [input, ids, queries, output]) if (typeof path === 'string') refuseAsarPath(path)
   return { input, column, idColumn, query, output, dim, metric, ids, zones, bits, queries, memoryBytes, workers, seed, force, onProgress: onProgress ?? (() => undefined), signal }
 }
 
