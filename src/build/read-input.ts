@@ -11,7 +11,7 @@ import { currentBoot, isStillUp } from '../storage/boot.ts'
 import { FileWriter } from '../storage/file-writer.ts'
 import type { BuildPlan, VectorBatch } from './build-options.ts'
 import { defaultZones } from './default-zones.ts'
-import { fingerprintFile, fingerprintInput } from './fingerprint.ts'
+import { fingerprintDatabase, fingerprintFile } from './fingerprint.ts'
 import { checkFreeSpace, checkMemory, chooseRowsPerPart } from './resources.ts'
 import { readRecipe, RECIPE_NAME, SPOOLED_IDS, SPOOLED_ROWS, type InputPlace, type Recipe, type Site } from './site.ts'
 import { arrayIdSource, float32ArraySource } from './sources/float32-array.ts'
@@ -53,7 +53,7 @@ export async function readInput(plan: BuildPlan, folder: WorkingFolder, isDurabl
   folder.clear((name) => !name.endsWith(SPOOLING))
   const before = readRecipe(folder.path)
   const mayGoOn = before !== undefined && (before.isDurable || isStillUp(before.boot))
-  const known = typeof plan.input === 'string' ? identify(plan, fingerprintInput(plan.input)) : undefined
+  const known = typeof plan.input === 'string' ? identify(plan, fingerprintInput(plan.input, plan)) : undefined
   if (mayGoOn && before.identity === known) return siteOf(plan, folder.path, before)
   const rows = await describeRows(plan, folder)
   const idsPlace = rows.hasIds ? 'spool' : prepareIds(plan, rows.count, folder)
@@ -77,7 +77,7 @@ export function findSite(plan: BuildPlan, folder: string): Site {
     const found = Object.entries(recipe).find(([key]) => key === name)?.[1]
     if (found !== begun) throw new ZgqError('ZGQ_MISMATCH', `the build was begun with ${name} ${String(found)}, this stage was called with ${String(begun)}: call all stages with the same options`, { path: folder })
   }
-  if (typeof plan.input !== 'string' || recipe.identity !== identify(plan, fingerprintInput(plan.input))) {
+  if (typeof plan.input !== 'string' || recipe.identity !== identify(plan, fingerprintInput(plan.input, plan))) {
     throw new ZgqError('ZGQ_MISMATCH', 'the build was begun with another input, or its input has changed since: run the stage read again', { path: folder })
   }
   return siteOf(plan, folder, recipe)
@@ -89,6 +89,10 @@ function siteOf(plan: BuildPlan, path: string, recipe: Recipe): Site {
     inputPath: typeof plan.input === 'string' ? plan.input : undefined,
     idsPath: typeof plan.ids === 'string' ? plan.ids : undefined
   }
+}
+
+function fingerprintInput(path: string, { query }: BuildPlan): string {
+  return query === undefined ? fingerprintFile(path) : fingerprintDatabase(path)
 }
 
 /** Names all that decides what the stages leave. */
