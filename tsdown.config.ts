@@ -7,6 +7,8 @@ const shared = { ...quiet, platform: 'node', target: 'node20.19', dts: true, ext
 
 export default defineConfig([
   { ...shared, entry: { ...entry, zgq: 'tools/zgq.ts', demo: 'tools/demo.ts' }, format: 'esm', outExtensions: () => ({ js: '.js', dts: '.d.ts' }) },
+  // Worker threads run these, whatever their parent is.
+  { ...shared, entry: { 'search-worker': 'src/search/search-worker.ts' }, format: 'esm', dts: false, clean: false, outExtensions: () => ({ js: '.js' }) },
   // `shims` gives import.meta.url to CommonJS.
   { ...shared, entry, format: 'cjs', shims: true, clean: false, outExtensions: () => ({ js: '.cjs', dts: '.d.cts' }) }
 ])
