@@ -22,6 +22,12 @@ export interface QueryRange {
   readonly to: number
 }
 
+/** Queries that somebody took, to be searched. */
+export interface TakenQueries extends QueryRange {
+  /** float32, (to - from) * dim */
+  readonly queries: Float32Array
+}
+
 /** Called once, at the end of a job, with what is to be done with its promise. */
 type OnSettled = (settle: (resolve: (found: Found[]) => void, reject: (reason: unknown) => void) => void) => void
 
@@ -46,9 +52,12 @@ export class SearchJob {
   readonly #parts: JobParts
   /** A copy: callers may change theirs. */
   readonly #queries: Float32Array
-  readonly #found: Found[]
+  /** One place a query, filled once. */
+  readonly #found: (Found | undefined)[]
   /** Queries that nobody has taken; the next ones last. */
   readonly #ranges: QueryRange[]
+  /** What threads have in hand, less what was repeated of it; the latest last. */
+  readonly #sent: { readonly of: QueryRange; to: number }[] = []
   #untaken: number
   #missing: number
   #onSettled: OnSettled | undefined
@@ -81,34 +90,65 @@ export class SearchJob {
   }
 
   /** Takes the next queries, `most` at most; there must be one. Throws ZGQ_NON_FINITE or ZGQ_ZERO_VECTOR for one that cannot be searched. */
-  take(most: number): QueryRange & { readonly queries: Float32Array } {
-    const { dim } = this.#parts
+  take(most: number): TakenQueries {
     const range = this.#ranges.pop() ?? { from: 0, to: 0 }
     const taken = { from: range.from, to: Math.min(range.to, range.from + most) }
     if (taken.to < range.to) this.#ranges.push({ from: taken.to, to: range.to })
     this.#untaken -= taken.to - taken.from
     const own = { queries: this.#queries, isBatch: this.#task.isBatch }
     for (let query = taken.from; query < taken.to; query++) checkQueryOf(own, query, this.#parts)
-    return { ...taken, queries: this.#queries.subarray(taken.from * dim, taken.to * dim) }
+    return this.#queriesOf(taken)
+  }
+
+  /** Notes that queries which were taken are with a thread now. */
+  sent(range: QueryRange): void {
+    this.#sent.push({ of: range, to: range.to })
+  }
+
+  /** Notes that a thread has answered. */
+  answered(range: QueryRange): void {
+    this.#sent.splice(this.#sent.findIndex(({ of }) => of === range), 1)
+  }
+
+  get isRepeatable(): boolean {
+    return this.#sent.some(({ of, to }) => to > of.from)
+  }
+
+  /** Returns a query that a thread has in hand and will come to last, for somebody who has nothing else to do; undefined if there is none. */
+  repeat(): TakenQueries | undefined {
+    for (let i = this.#sent.length - 1; i >= 0; i--) {
+      const sent = this.#sent[i]
+      if (sent.to > sent.of.from) return this.#queriesOf({ from: --sent.to, to: sent.to + 1 })
+    }
+    return undefined
   }
 
   /** Takes back queries that were taken and not searched. */
   giveBack(range: QueryRange): void {
+    if (this.isSettled) return
     this.#ranges.push(range)
     this.#untaken += range.to - range.from
   }
 
-  /** Notes what queries found, from number `from` on. */
+  /** Notes what queries found, from number `from` on; what was found twice is the same. */
   put(from: number, found: readonly Found[]): void {
     if (this.isSettled) return
-    for (const [i, each] of found.entries()) this.#found[from + i] = each
-    this.#missing -= found.length
-    if (this.#missing === 0) this.#settle((resolve) => { resolve(this.#found) })
+    for (const [i, each] of found.entries()) {
+      if (this.#found[from + i] !== undefined) continue
+      this.#found[from + i] = each
+      this.#missing--
+    }
+    if (this.#missing === 0) this.#settle((resolve) => { resolve(this.#found.filter((each) => each !== undefined)) })
   }
 
   /** Rejects, unless the job is settled. */
   fail(reason: unknown): void {
     this.#settle((_, reject) => { reject(reason) })
+  }
+
+  #queriesOf({ from, to }: QueryRange): TakenQueries {
+    const { dim } = this.#parts
+    return { from, to, queries: this.#queries.subarray(from * dim, to * dim) }
   }
 
   #settle(settle: Parameters<OnSettled>[0]): void {

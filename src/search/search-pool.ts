@@ -12,7 +12,7 @@ import type { CheckedOpenOptions } from './open-context.ts'
 import type { SearchRequest } from './request.ts'
 import { CHUNK_MICROS, unflatten, type Found } from './search-chunk.ts'
 import { learnHere, learnThere, SearchCosts } from './search-cost.ts'
-import { checkQueryOf, SearchJob, type JobParts, type QueryRange, type SearchTask } from './search-job.ts'
+import { checkQueryOf, SearchJob, type JobParts, type QueryRange, type SearchTask, type TakenQueries } from './search-job.ts'
 import { SearchThreads, type SearchThread } from './search-threads.ts'
 import { search, type SearchContext } from './search.ts'
 
@@ -29,10 +29,16 @@ const FIRST_DELAY_MICROS = 100
 const LONG_DELAY_MICROS = 1000
 /** How far one measurement moves that. */
 const DELAY_SHARE = 0.2
+/** What is left of it each time that it kept work here: it is then not measured any more. */
+const DELAY_FADES = 0.98
 /** Work that a chunk holds at least. */
 const LEAST_CHUNK_MICROS = 250
 /** Work that deserves a thread: as much as starting one takes. */
 const WORTH_STARTING_MICROS = 60_000
+/** How long the caller's thread searches before it believes that so much is to come: the first queries of an index take longer. */
+const MEASURED_MICROS = 10_000
+/** Work that the caller's thread sees through to its end, in its turns: waiting for threads to finish it would take longer. */
+const LAST_MICROS = 50_000
 /** What a query that has to read is taken for until one was measured. */
 const READING_MICROS = 5000
 /** Hits of a chunk at most: what they take as flat arrays stays below 4 MB. */
@@ -89,6 +95,10 @@ export class SearchPool {
     return this.#threads.areUsable ? Math.max(WORTH_SENDING_MICROS, this.#delayMicros * WORTH_SENDING_DELAYS) : Infinity
   }
 
+  get #isDelayed(): boolean {
+    return this.#delayMicros >= LONG_DELAY_MICROS
+  }
+
   get threadsInfo(): ThreadsInfo {
     return this.#threads.info
   }
@@ -124,6 +134,7 @@ export class SearchPool {
   #searchNow(task: SearchTask, parts: JobParts & { readonly found: Found[] }): boolean {
     const { found, dim, cost } = parts
     const count = task.queries.length / dim
+    this.#scheduleTurn()
     let before = nowMicros()
     while (found.length < count && this.#turnMicros < TURN_MICROS) {
       const one = this.#searchOne(checkQueryOf(task, found.length, parts), task.request)
@@ -137,7 +148,6 @@ export class SearchPool {
       learnHere(cost, now - before)
       before = now
     }
-    this.#scheduleTurn()
     return true
   }
 
@@ -163,7 +173,7 @@ export class SearchPool {
   }
 
   #pump(): void {
-    if (this.#queue.size === 0) return
+    if (this.#jobs.size === 0) return
     if (this.#threads.areUsable) this.#workThere()
     this.#workHere()
   }
@@ -185,8 +195,10 @@ export class SearchPool {
   #workThere(): void {
     const { micros, isForThreads } = this.#backlog()
     this.#isShared = micros >= this.#worthSending
+    if (!this.#isShared && micros >= WORTH_SENDING_MICROS) this.#delayMicros *= DELAY_FADES
     if (!this.#isShared && !isForThreads) return
-    const deserved = Math.floor((micros + this.#sharedMicros) / WORTH_STARTING_MICROS)
+    const isMeasured = isForThreads || this.#sharedMicros >= MEASURED_MICROS
+    const deserved = isMeasured ? Math.floor((micros + this.#sharedMicros) / WORTH_STARTING_MICROS) : 0
     this.#wantedThreads = Math.min(this.#source.threads, Math.max(deserved, isForThreads ? 1 : 0))
     if (this.#threads.count < this.#wantedThreads) {
       this.#threads.start(() => { this.#pump() })
@@ -217,12 +229,14 @@ export class SearchPool {
     return false
   }
 
-  async #searchThere(thread: SearchThread, job: SearchJob, taken: QueryRange & { readonly queries: Float32Array }): Promise<void> {
+  async #searchThere(thread: SearchThread, job: SearchJob, taken: TakenQueries): Promise<void> {
+    job.sent(taken)
     try {
       const queries = taken.queries.slice()
       const isFree = thread.thread.pending === 0
       const sentAt = sharedMicros()
       const flat = await thread.thread.call({ request: job.request, queries }, { transfer: [queries.buffer] })
+      job.answered(taken)
       const done = flat.counts.length
       if (isFree) this.#delayMicros += (flat.startedAt - sentAt - this.#delayMicros) * DELAY_SHARE
       learnThere(job.cost, flat.micros / done)
@@ -241,40 +255,45 @@ export class SearchPool {
       const job = this.#nextHere()
       if (job === undefined) return
       this.#scheduleTurn()
-      this.#searchHere(job)
+      const taken = this.#take(job, 1)
+      if (taken !== undefined) this.#searchHere(job, taken)
     }
   }
 
   /** The next job for the caller's thread. */
   #nextHere(): SearchJob | undefined {
     for (const job of this.#queue) if (this.#isForHere(job)) return job
+    if (!this.#isDelayed) return undefined
+    // Threads hold what is left, and their cores have other things to do: repeating the last of it is sooner.
+    for (const job of this.#jobs) if (this.#isForHere(job) && job.isRepeatable) return job
     return undefined
   }
 
-  /** The caller's thread has better things to do than long jobs, where there are threads that begin soon. */
+  /** The caller's thread has better things to do than long jobs, where there are threads that begin soon: it takes part at their beginning and at their end. */
   #isForHere(job: SearchJob): boolean {
     const { areUsable, readyCount } = this.#threads
     if (!areUsable) return true
-    const isManned = readyCount > 0 && readyCount >= this.#wantedThreads && this.#delayMicros < LONG_DELAY_MICROS
-    return !job.isForThreads && !(isManned && job.microsHere >= TURN_MICROS)
+    const isManned = this.#isShared && readyCount > 0 && readyCount >= this.#wantedThreads && !this.#isDelayed
+    return !job.isForThreads && !(isManned && job.microsHere >= TURN_MICROS && job.untaken * job.cost.here > LAST_MICROS)
   }
 
-  /** Searches query after query of a job until its end, the end of the turn, or until it turns out that it is for threads. */
-  #searchHere(job: SearchJob): void {
-    let before = nowMicros()
-    while (this.#turnMicros < TURN_MICROS && job.untaken > 0 && this.#isForHere(job)) {
-      const taken = this.#take(job, 1)
-      if (taken === undefined) return
-      try {
-        const found = this.#searchOne(taken.queries, job.request)
-        if (found === undefined) this.#leave(job, taken)
-        else job.put(taken.from, [found])
-      } catch (error) {
-        job.fail(error)
+  #searchHere(job: SearchJob, taken: TakenQueries): void {
+    const before = nowMicros()
+    try {
+      const found = this.#searchOne(taken.queries, job.request)
+      const micros = nowMicros() - before
+      this.#turnMicros += micros
+      job.microsHere += micros
+      if (this.#isShared) this.#sharedMicros += micros
+      if (found === undefined) {
+        this.#leave(job, taken)
+        return
       }
-      const now = nowMicros()
-      this.#note(job, now - before)
-      before = now
+      learnHere(job.cost, micros)
+      if (job.cost.here > MOST_MICROS_HERE) job.isForThreads = true
+      job.put(taken.from, [found])
+    } catch (error) {
+      job.fail(error)
     }
   }
 
@@ -286,16 +305,9 @@ export class SearchPool {
     this.#scheduleTurn()
   }
 
-  #note(job: SearchJob, micros: number): void {
-    this.#turnMicros += micros
-    job.microsHere += micros
-    learnHere(job.cost, micros)
-    if (this.#isShared) this.#sharedMicros += micros
-    if (micros > MOST_MICROS_HERE) job.isForThreads = true
-  }
-
   /** Takes the next queries of a job, whose turn then comes after all others'; undefined if one of them is refused, which the job fails with. */
-  #take(job: SearchJob, most: number): (QueryRange & { readonly queries: Float32Array }) | undefined {
+  #take(job: SearchJob, most: number): TakenQueries | undefined {
+    if (job.untaken === 0) return job.repeat()
     this.#queue.delete(job)
     try {
       const taken = job.take(most)
@@ -308,9 +320,8 @@ export class SearchPool {
   }
 
   #giveBack(job: SearchJob, range: QueryRange): void {
-    if (job.isSettled) return
     job.giveBack(range)
-    this.#queue.add(job)
+    if (job.untaken > 0) this.#queue.add(job)
   }
 
   /** In the next turn of the event loop there is time for searches again. */
