@@ -537,12 +537,3 @@ describe('a closed index', () => {
     })
   })
 })
-
-describe('what this version does not have', () => {
-  it.each<readonly [string, (index: ZgqIndex) => Promise<unknown>]>([
-    ['searchBatch', (index) => index.searchBatch(query)],
-    ['searchAsync', (index) => index.searchAsync(query)]
-  ])('%s rejects with ZGQ_UNSUPPORTED', async (_, call) => {
-    await expect(withIndex(paths.l2, call)).rejects.toMatchObject({ code: 'ZGQ_UNSUPPORTED' })
-  })
-})
