@@ -13,6 +13,7 @@ import { openPreadReader } from '../src/storage/pread-reader.ts'
 import type { DataFile, Reader } from '../src/storage/reader.ts'
 import { codeOf, errorOf } from './support/errors.ts'
 import { KERNEL_KINDS, memoryOf } from './support/kernels.ts'
+import { CAN_MAP, MAPPINGS } from './support/mappings.ts'
 import { randomFrom } from './support/random.ts'
 
 const PAGE = 4096
@@ -49,10 +50,19 @@ function libc(): Libc {
   return loaded.libc
 }
 
-const READERS: readonly { name: string; open: (files: readonly DataFile[]) => Reader }[] = [
-  { name: 'pread', open: (files) => openPreadReader(files) },
+interface NamedReader {
+  readonly name: string
+  readonly open: (files: readonly DataFile[]) => Reader
+}
+
+const READERS_BY_LIBC: readonly NamedReader[] = [
   { name: 'pread without readahead', open: (files) => openPreadReader(files, libc()) },
   { name: 'mmap', open: (files) => openMmapReader(files, libc()) }
+]
+
+const READERS: readonly NamedReader[] = [
+  { name: 'pread', open: (files) => openPreadReader(files) },
+  ...(CAN_MAP ? READERS_BY_LIBC : [])
 ]
 
 const big = makeFile(3 * 2 ** 20 + 12_345)
@@ -204,7 +214,7 @@ describe('the choice of readers', () => {
     return { fresh: readers.fresh.kind, settled: readers.settled.kind, reason: readers.reason }
   }
 
-  it.each(['auto', 'mmap'] as const)('reads fresh bytes by pread and settled ones by mmap with %s', (mapping) => {
+  it.runIf(CAN_MAP).each(['auto', 'mmap'] as const)('reads fresh bytes by pread and settled ones by mmap with %s', (mapping) => {
     expect(choose(mapping)).toMatchObject({ fresh: 'pread', settled: 'mmap' })
   })
 
@@ -212,11 +222,11 @@ describe('the choice of readers', () => {
     expect(choose('pread')).toMatchObject({ fresh: 'pread', settled: 'pread' })
   })
 
-  it.each(['auto', 'mmap', 'pread'] as const)('gives a reason for %s', (mapping) => {
+  it.each(['auto', ...MAPPINGS] as const)('gives a reason for %s', (mapping) => {
     expect(choose(mapping).reason).toMatch(/\w/)
   })
 
-  it.each(['auto', 'mmap', 'pread'] as const)('reads the same bytes through both readers with %s', (mapping) => {
+  it.each(['auto', ...MAPPINGS] as const)('reads the same bytes through both readers with %s', (mapping) => {
     const readers = openReaders(folder, [small], mapping)
     const found = [readers.fresh, readers.settled].map((reader) => {
       const bytes = Buffer.alloc(small.byteLength)
@@ -232,6 +242,11 @@ describe('the choice of readers', () => {
     expect(openDescriptors()).toEqual([])
   })
 
+  it.runIf(!CAN_MAP)('reads by pread where there is no mapping, and refuses one that was asked for', () => {
+    expect(choose('auto')).toMatchObject({ fresh: 'pread', settled: 'pread' })
+    expect(codeOf(() => choose('mmap'))).toBe('ZGQ_UNSUPPORTED')
+  })
+
   it('reads by pread where the folder does not answer statfs', () => {
     const readers = openReaders(join(folder, 'not-there'), [small], 'auto')
     readers.close()
@@ -241,7 +256,7 @@ describe('the choice of readers', () => {
 
 // Fails today and will pass once the bug is fixed: then `.fails` goes.
 describe('regressions of the readers', () => {
-  it('a missing file is corrupt for the mmap reader, as the spec says and as pread has it', () => {
+  it.runIf(CAN_MAP)('a missing file is corrupt for the mmap reader, as the spec says and as pread has it', () => {
     expect(codeOf(() => openMmapReader([{ path: join(folder, 'missing.zgq'), byteLength: PAGE }], libc()))).toBe('ZGQ_CORRUPT')
   })
 })
