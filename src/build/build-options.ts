@@ -75,7 +75,7 @@ export interface BuildPlan {
   readonly signal: AbortSignal | undefined
 }
 
-const OPTION_NAMES = ['input', 'output', 'dim', 'metric', 'ids', 'zones', 'bits', 'queries', 'memoryBytes', 'workers', 'seed', 'force', 'onProgress', 'signal']
+export const OPTION_NAMES = ['input', 'output', 'dim', 'metric', 'ids', 'zones', 'bits', 'queries', 'memoryBytes', 'workers', 'seed', 'force', 'onProgress', 'signal']
 
 /** Checks the options of a build; throws TypeError or RangeError. */
 export function checkBuildOptions(options: BuildOptions): BuildPlan {

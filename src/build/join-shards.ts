@@ -1,6 +1,6 @@
 // Joins written shards into an index: gives their files their numbers and their place, and writes the catalogue.
 
-import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, existsSync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { wrapWriteError, ZgqError } from '../errors.ts'
@@ -9,6 +9,7 @@ import { decodeHeader, encodeHeader, HEADER } from '../format/header.ts'
 import { CATALOGUE_NAME, dataFileName, PAGE_BYTES, type FileKind } from '../format/layout.ts'
 import type { Quantizer } from '../quantizer/zone-encoder.ts'
 import { writeCatalogue } from '../storage/catalogue-writer.ts'
+import { removeTemporary } from '../storage/file-writer.ts'
 import { readFully } from '../storage/pread-reader.ts'
 import type { Metric } from '../types.ts'
 import { indexIdOf } from './join-parts.ts'
@@ -51,7 +52,7 @@ export function joinShards(site: Site, parts: JoinParts): Joined {
     })
   })
   const path = join(site.path, CATALOGUE_NAME)
-  rmSync(path, { force: true }) // of a build that died at this point
+  removeTemporary(path) // of a build that died at this point
   writeCatalogue(path, {
     meta: { indexId, generation: GENERATION, dim: recipe.dim, metric: recipe.metric, bits: recipe.bits, count: recipe.count },
     quantizer: quantizer === undefined ? undefined : { signs: quantizer.signs, mean: quantizer.mean },
