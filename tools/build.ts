@@ -6,11 +6,11 @@ import { describeBuild } from './build-summary.ts'
 import { print, printJson } from './output.ts'
 import { ProgressLine } from './progress.ts'
 
-export const BUILD_USAGE = 'zgq build VECTORS INDEX [--metric l2|cosine|ip] [--zones N] [--bits 0|1|2|4] [--ids FILE] [--queries QUERIES] [--memory 512MB] [--seed N] [--force] [--json]'
+export const BUILD_USAGE = 'zgq build VECTORS INDEX [--metric l2|cosine|ip] [--zones N] [--bits 0|1|2|4] [--ids FILE] [--column NAME] [--id-column NAME] [--query SELECT] [--queries QUERIES] [--memory 512MB] [--seed N] [--force] [--json]'
 
 export async function runBuild(args: readonly string[]): Promise<void> {
   const { positionals: [input, output], given } = readArguments(args, ['VECTORS', 'INDEX'], {
-    metric: { type: 'string' }, zones: { type: 'string' }, bits: { type: 'string' }, ids: { type: 'string' }, memory: { type: 'string' },
+    metric: { type: 'string' }, zones: { type: 'string' }, bits: { type: 'string' }, ids: { type: 'string' }, column: { type: 'string' }, 'id-column': { type: 'string' }, query: { type: 'string' }, memory: { type: 'string' },
     queries: { type: 'string' }, seed: { type: 'string' }, force: { type: 'boolean' }, json: { type: 'boolean' }
   })
   const progress = new ProgressLine()
@@ -23,6 +23,9 @@ export async function runBuild(args: readonly string[]): Promise<void> {
     zones: wholeNumber(given, 'zones'),
     bits: wholeNumber(given, 'bits'),
     ids: text(given, 'ids'),
+    column: text(given, 'column'),
+    idColumn: text(given, 'id-column'),
+    query: text(given, 'query'),
     memoryBytes: byteSize(given, 'memory'),
     queries: text(given, 'queries'),
     seed: wholeNumber(given, 'seed'),

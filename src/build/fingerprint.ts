@@ -1,13 +1,19 @@
 // Fingerprints of inputs: is this the input that an interrupted build has read? Of files by their length, time of change and a sample of their bytes.
 
 import { createHash } from 'node:crypto'
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs'
 
 import { wrapReadError } from '../errors.ts'
 
 /** Places that are looked at, spread evenly from the first byte to the last, and bytes read at each. */
 const PLACES = 64
 const PLACE_BYTES = 4096
+
+/** Takes the fingerprint of an input; of a database, its write-ahead log is part. Throws ZGQ_NOT_FOUND or ZGQ_IO. */
+export function fingerprintInput(path: string): string {
+  const log = `${path}-wal`
+  return existsSync(log) ? `${fingerprintFile(path)} ${fingerprintFile(log)}` : fingerprintFile(path)
+}
 
 /** Takes the fingerprint of a file; throws ZGQ_NOT_FOUND or ZGQ_IO. */
 export function fingerprintFile(path: string): string {
