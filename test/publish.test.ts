@@ -16,6 +16,7 @@ import { rowOf } from './support/brute-force.ts'
 import { makeVectors } from './support/datasets.ts'
 import { codeOf } from './support/errors.ts'
 import { faults, resetFaults } from './support/failing-fs.ts'
+import { MAPPINGS } from './support/mappings.ts'
 import { batchesOf, buildSmall, DIM, errorFrom, placeIn, SMALL } from './support/small-build.ts'
 import { ROOT } from './support/sources.ts'
 import { fileDigests } from './support/stored-rows.ts'
@@ -52,7 +53,7 @@ describe('the place of the output', () => {
   it('is taken over with force while the index there is open, which goes on to answer', async () => {
     const { output } = place()
     await buildSmall(output)
-    const open = (['mmap', 'pread'] as const).map((mapping) => ZgqIndex.open(output, { mapping, cacheBytes: 0 }))
+    const open = MAPPINGS.map((mapping) => ZgqIndex.open(output, { mapping, cacheBytes: 0 }))
     const before = open.map((index) => index.search(rowOf(SMALL, DIM, 0), { exact: true }))
     await buildIndex({ input: makeVectors('uniform', { count: 9, dim: 2 }, 5), dim: 2, output, force: true })
     const after = open.map((index) => index.search(rowOf(SMALL, DIM, 0), { exact: true }))
@@ -552,7 +553,7 @@ describe('a reader that opens an index while it is replaced', () => {
   }
 
   const CALLS = 14
-  const ways = (['mmap', 'pread'] as const).flatMap((mapping) => (['touch', 'none'] as const).map((verify) => ({ mapping, verify })))
+  const ways = MAPPINGS.flatMap((mapping) => (['touch', 'none'] as const).map((verify) => ({ mapping, verify })))
 
   it.each(ways)('finds the old one, wherever the builder dies between its renames ($mapping, verify $verify)', (options) => {
     const found = Array.from({ length: CALLS }, (_, away) => ({ away, found: foundWhile({ away, back: Infinity }, options) }))
