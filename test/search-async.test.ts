@@ -13,6 +13,7 @@ import { rowOf } from './support/brute-force.ts'
 import { makeVectors } from './support/datasets.ts'
 import { faults, resetFaults } from './support/failing-fs.ts'
 import { dataFileOf, specimenOf, withBytes } from './support/index-damage.ts'
+import { randomFrom } from './support/random.ts'
 import { errorFrom, rejection } from './support/small-build.ts'
 import { ROOT } from './support/sources.ts'
 import { useTempFolder } from './support/temp-folder.ts'
@@ -258,6 +259,29 @@ describe('the queue', () => {
       expect(between).toEqual(index.search(query(6), { k: 4 }))
       expect(await single).toEqual(index.search(query(5), { k: 3 }))
       for (const { options, found } of batches) expect(await found).toEqual(Array.from({ length: 300 }, (_, i) => index.search(query(i), options)))
+    })
+  })
+})
+
+describe('many calls at once, some of them aborted, on a clock that runs as it likes', () => {
+  it.each([1, 2, 3, 4])('all end, with what search finds or with the reason (seed %d)', async (seed) => {
+    const random = randomFrom(seed)
+    const upTo = (most: number): number => Math.floor(random() * (most + 1))
+    const kinds: readonly AsyncSearchOptions[] = [{}, { nprobe: 3 }, { exact: true, k: 200 }]
+    const expected = await withIndex(paths.l2, async (index) => Promise.all(kinds.map((options) => Array.from({ length: 300 }, (_, i) => index.search(query(i), options)))))
+    await withIndex(paths.l2, async (index) => {
+      const calls: Promise<void>[] = []
+      for (let call = 0; call < 60; call++) {
+        clock.step = [0, FAST, 100, 3000, SLOW, 100 * SLOW][upTo(5)]
+        const [kind, count, controller, reason] = [upTo(2), random() < 0.5 ? upTo(5) : upTo(300), new AbortController(), new Error(`call ${call}`)]
+        const found = index.searchBatch(queries(count), { ...kinds[kind], signal: controller.signal })
+        const isAborted = random() < 0.2
+        if (isAborted) setImmediate(() => { controller.abort(reason) })
+        calls.push(found.then((hits) => { expect(hits).toEqual(expected[kind].slice(0, count)) }, (error: unknown) => { expect(isAborted && error === reason).toBe(true) }))
+        if (random() < 0.3) await new Promise(setImmediate)
+        if (random() < 0.2) await calls[upTo(calls.length - 1)]
+      }
+      await Promise.all(calls)
     })
   })
 })
