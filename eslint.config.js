@@ -32,5 +32,6 @@ export default tseslint.config(
   // Kernels take plain numbers: an object a call would cost more than the arithmetic of a small run.
   { files: ['src/kernels/**/*.ts'], rules: { 'max-params': 'off' } },
   { files: ['src/**/*.ts'], rules: { 'no-console': 'error' } },
-  { files: ['test/**/*.ts', 'bench/**/*.ts'], rules: { '@typescript-eslint/no-non-null-assertion': 'off', 'max-params': 'off' } }
+  { files: ['test/**/*.ts', 'bench/**/*.ts'], rules: { '@typescript-eslint/no-non-null-assertion': 'off', 'max-params': 'off' } },
+  { files: ['examples/**/*.cjs', 'test/**/*.cjs'], rules: { '@typescript-eslint/no-require-imports': 'off' } }
 )

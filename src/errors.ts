@@ -61,6 +61,14 @@ export class ZgqError extends Error {
     if (place.path !== undefined) this.path = place.path
     if (place.offset !== undefined) this.offset = place.offset
   }
+
+  /** Makes an error anew that came from another thread; its message names the place already. */
+  static restore(sent: { readonly code: ZgqErrorCode; readonly message: string } & ZgqErrorPlace): ZgqError {
+    const error = new ZgqError(sent.code, sent.message, { cause: sent.cause })
+    if (sent.path !== undefined) Object.assign(error, { path: sent.path })
+    if (sent.offset !== undefined) Object.assign(error, { offset: sent.offset })
+    return error
+  }
 }
 
 /** Returns the `code` of a Node.js system error, or undefined for anything else. */

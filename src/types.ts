@@ -147,3 +147,18 @@ export interface ZoneSizes {
   /** Zones by size: `from` (included) to `to` (excluded) rows. */
   readonly histogram: readonly { readonly from: number; readonly to: number; readonly zones: number }[]
 }
+
+/** A zone, as `ZgqIndex.zones` describes it. */
+export interface ZoneInfo {
+  /** Its number, as in `Explain.zones`. */
+  readonly zone: number
+  readonly rows: number
+  /** Largest Euclidean distance of a row to the centroid; `cosine`: of the row scaled to length 1. */
+  readonly radius: number
+  /** Euclidean length of its shortest row. */
+  readonly minNorm: number
+  /** Euclidean length of its longest row. */
+  readonly maxNorm: number
+  /** float32, `dim` values: a copy. */
+  readonly centroid: Float32Array
+}

@@ -52,7 +52,8 @@ describe('zgq build', () => {
   it('prints with --json what it built', () => {
     const output = temp.fresh('json')
     expect(jsonOf('build', vectorsFile, output)).toEqual({
-      path: output, count: COUNT, dim: DIM, metric: 'l2', zones: any.number, bits: 4, bytes: any.number, indexId: expect.stringMatching(/^[0-9a-f]{32}$/), elapsedMs: any.number, peakRssBytes: any.number
+      path: output, count: COUNT, dim: DIM, metric: 'l2', zones: any.number, bits: 4, bytes: any.number, indexId: expect.stringMatching(/^[0-9a-f]{32}$/), elapsedMs: any.number, peakRssBytes: any.number,
+      stages: ['sample', 'train', 'assign', 'write', 'calibrate', 'publish'].map((stage) => ({ stage, elapsedMs: any.number }))
     })
   })
 
@@ -60,12 +61,13 @@ describe('zgq build', () => {
     const output = temp.fresh('people')
     const { code, stdout } = runZgq('build', vectorsFile, output)
     expect(code).toBe(0)
-    expect(stdout).toContain('2,000 vectors')
+    for (const fact of ['2,000 vectors', '8 dimensions', 'calibrated up to 0.99', 'vectors/s', 'stages', ' at most', `zgq search ${output} QUERIES`, `zgq inspect ${output} --html ${output}.html`]) expect(stdout).toContain(fact)
   })
 
-  it('shows each stage on standard error, in plain lines where that is no terminal', () => {
+  it('shows on standard error where each stage starts and ends, in plain lines where that is no terminal', () => {
     const { stderr } = runZgq('build', vectorsFile, temp.fresh('stages'))
-    expect(stderr).toBe('sample\ntrain\nassign\nwrite\ncalibrate\npublish\n')
+    const stages = ['sample', 'train', 'assign', 'write', 'calibrate', 'publish']
+    expect(stderr.replace(/: done in [\d.]+ s(, [\d,]+ (rows|rounds|queries)(\/s)?)*, \d+ MB$/gm, ': done')).toBe(stages.map((stage) => `${stage}\n${stage}: done\n`).join(''))
   })
 
   it('takes --metric, --zones, --seed and --bits', () => {
@@ -278,7 +280,7 @@ describe('an error ends with 1 and one line, after the stages', () => {
     ['ZGQ_NOT_FOUND', () => ['search', index, queriesFile, '--out', join(temp.path, 'nowhere', 'hits.ivecs')]]
   ])('%s (case %#)', (error, args) => {
     const { code, stdout, stderr } = runZgq(...args(), '--json')
-    const lines = stderr.trimEnd().split('\n').filter((line) => !/^[a-z]+$/.test(line))
+    const lines = stderr.trimEnd().split('\n').filter((line) => !/^[a-z]+($|: done in )/.test(line))
     expect({ code, stdout, lines }).toEqual({ code: 1, stdout: '', lines: [expect.stringMatching(new RegExp(`^zgq: ${error}: `))] })
   })
 })

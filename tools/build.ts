@@ -2,7 +2,9 @@
 
 import { buildIndex, type BuildOptions } from '../src/build.ts'
 import { byteSize, oneOf, readArguments, text, wholeNumber } from './arguments.ts'
-import { formatBytes, formatCount, print, printJson, ProgressLine } from './output.ts'
+import { describeBuild } from './build-summary.ts'
+import { print, printJson } from './output.ts'
+import { ProgressLine } from './progress.ts'
 
 export const BUILD_USAGE = 'zgq build VECTORS INDEX [--metric l2|cosine|ip] [--zones N] [--bits 0|1|2|4] [--ids FILE] [--column NAME] [--id-column NAME] [--query SELECT] [--queries QUERIES] [--memory 512MB] [--seed N] [--force] [--json]'
 
@@ -34,15 +36,11 @@ export async function runBuild(args: readonly string[]): Promise<void> {
   const startedAt = performance.now()
   try {
     const report = await buildIndex(options)
-    progress.end()
+    const stages = progress.finish()
     const elapsedMs = Math.round(performance.now() - startedAt)
     const peakRssBytes = process.resourceUsage().maxRSS * 1024
-    if (given['json'] === true) {
-      printJson({ ...report, elapsedMs, peakRssBytes })
-    } else {
-      print(`${output}: ${formatCount(report.count)} vectors of ${report.dim} dimensions (${report.metric}) in ${formatCount(report.zones)} zones, ${formatBytes(report.bytes)}`)
-      print(`built in ${(elapsedMs / 1000).toFixed(1)} s, peak memory ${formatBytes(peakRssBytes)}`)
-    }
+    if (given['json'] === true) printJson({ ...report, elapsedMs, peakRssBytes, stages: stages.map(({ stage, elapsedMs: ms }) => ({ stage, elapsedMs: Math.round(ms) })) })
+    else print(describeBuild(report, { elapsedMs, peakRssBytes, stages }))
   } finally {
     progress.end()
     process.off('SIGINT', stop).off('SIGTERM', stop)

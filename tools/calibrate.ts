@@ -3,7 +3,8 @@
 import { calibrateIndex } from '../src/build.ts'
 import { readArguments, UsageError, wholeNumber } from './arguments.ts'
 import { describeCalibration } from './inspect.ts'
-import { print, printJson, ProgressLine } from './output.ts'
+import { print, printJson } from './output.ts'
+import { ProgressLine } from './progress.ts'
 
 export const CALIBRATE_USAGE = 'zgq calibrate INDEX [QUERIES] [--seed N] [--json]'
 
@@ -15,7 +16,7 @@ export async function runCalibrate(args: readonly string[]): Promise<void> {
     const calibration = await calibrateIndex(path, {
       queries, seed: wholeNumber(given, 'seed'), onProgress: (state) => { progress.show({ stage: 'calibrate', ...state }) }
     })
-    progress.end()
+    progress.finish()
     if (given['json'] === true) printJson({ path, calibration })
     else print(describeCalibration(calibration))
   } finally {

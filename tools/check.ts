@@ -2,7 +2,8 @@
 
 import { checkIndex } from '../src/check.ts'
 import { readArguments } from './arguments.ts'
-import { formatBytes, formatCount, print, printJson, ProgressLine } from './output.ts'
+import { formatBytes, formatCount, print, printJson } from './output.ts'
+import { ProgressLine } from './progress.ts'
 
 export const CHECK_USAGE = 'zgq check INDEX [--json]'
 
@@ -11,7 +12,7 @@ export async function runCheck(args: readonly string[]): Promise<void> {
   const progress = new ProgressLine()
   try {
     const report = await checkIndex(path, { onProgress: (state) => { progress.show({ stage: 'check', ...state }) } })
-    progress.end()
+    progress.finish()
     if (given['json'] === true) {
       printJson(report)
       return

@@ -1,18 +1,25 @@
-// zgq inspect INDEX: what is in an index.
+// zgq inspect INDEX: what is in an index, as text, as JSON or as a page.
 
 import { ZgqIndex, type Calibration, type IndexInfo } from '../src/index.ts'
-import { readArguments } from './arguments.ts'
+import { readArguments, text } from './arguments.ts'
+import { makePage } from './inspect-html.ts'
 import { formatBytes, formatCount, formatTable, print, printJson } from './output.ts'
+import { writePage } from './write-page.ts'
 
-export const INSPECT_USAGE = 'zgq inspect INDEX [--json]'
+export const INSPECT_USAGE = 'zgq inspect INDEX [--html FILE] [--json]'
 
 export function runInspect(args: readonly string[]): void {
-  const { positionals: [path], given } = readArguments(args, ['INDEX'], { json: { type: 'boolean' } })
+  const { positionals: [path], given } = readArguments(args, ['INDEX'], { html: { type: 'string' }, json: { type: 'boolean' } })
+  const page = text(given, 'html')
   const index = ZgqIndex.open(path)
   try {
     const info = index.info()
-    if (given['json'] === true) printJson(toJson(info))
-    else print(describe(info))
+    if (page !== undefined) {
+      const bytes = writePage(page, { index: info.path, html: makePage({ info, zones: index.zones(), build: plain(info.build) }) })
+      if (given['json'] !== true) print(`wrote ${page}, ${formatBytes(bytes)}: open it in a browser`)
+    }
+    if (given['json'] === true) printJson({ ...toJson(info), ...(page === undefined ? {} : { html: page }) })
+    else if (page === undefined) print(describe(info))
   } finally {
     index.close()
   }

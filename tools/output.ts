@@ -1,4 +1,4 @@
-// What people read: sizes, numbers, tables, and a progress line that stays in place on a terminal.
+// What people read: sizes, numbers, times and tables as text. Progress is in progress.ts.
 
 const MIB = 2 ** 20
 
@@ -12,10 +12,31 @@ export function formatCount(value: number): string {
   return value.toLocaleString('en-US')
 }
 
+/** Memory of a process in whole megabytes: `412 MB`. */
+export function formatMemory(bytes: number): string {
+  return bytes >= 2 ** 30 ? formatBytes(bytes) : `${Math.round(bytes / MIB)} MB`
+}
+
+/** A time as people say it: `0.4 s`, `12 s`, `3 min 05 s`, `2 h 10 min`. */
+export function formatDuration(ms: number): string {
+  if (ms < 9950) return `${(ms / 1000).toFixed(1)} s`
+  const seconds = Math.round(ms / 1000)
+  if (seconds < 60) return `${seconds} s`
+  const two = (value: number): string => String(value).padStart(2, '0')
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${two(seconds % 60)} s`
+  const minutes = Math.round(seconds / 60)
+  return `${formatCount(Math.floor(minutes / 60))} h ${two(minutes % 60)} min`
+}
+
 /** Aligns columns: the first to the left, all others to the right. */
 export function formatTable(rows: readonly (readonly string[])[]): string {
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)))
   return rows.map((row) => row.map((cell, column) => (column === 0 ? cell.padEnd(widths[column]) : cell.padStart(widths[column]))).join('  ').trimEnd()).join('\n')
+}
+
+/** A path as a word of a shell's command line. */
+export function shellWord(path: string): string {
+  return /^[\w./:@%+=,-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`
 }
 
 export function print(line: string): void {
@@ -24,42 +45,4 @@ export function print(line: string): void {
 
 export function printJson(value: unknown): void {
   print(JSON.stringify(value))
-}
-
-/** Shows progress on standard error: one line that is rewritten on a terminal; elsewhere a line for each new stage, and one every five seconds. */
-export class ProgressLine {
-  readonly #isTerminal = process.stderr.isTTY
-  #stage = ''
-  #startedAt = 0
-  #shownAt = 0
-
-  show(progress: { stage: string; done: number; total: number }): void {
-    const now = performance.now()
-    if (progress.stage !== this.#stage) {
-      this.#stage = progress.stage
-      this.#startedAt = now
-      if (!this.#isTerminal) process.stderr.write(`${progress.stage}\n`)
-    } else if (now - this.#shownAt < (this.#isTerminal ? 100 : 5000)) {
-      return
-    } else if (!this.#isTerminal) {
-      process.stderr.write(`${describe(progress, (now - this.#startedAt) / 1000)}\n`)
-    }
-    this.#shownAt = now
-    if (this.#isTerminal) process.stderr.write(`\r\x1b[2K${describe(progress, (now - this.#startedAt) / 1000)}`)
-  }
-
-  /** Clears the line, so that what follows starts on a clean one. */
-  end(): void {
-    if (this.#isTerminal) process.stderr.write('\r\x1b[2K')
-  }
-}
-
-function describe(progress: { stage: string; done: number; total: number }, seconds: number): string {
-  const { stage, done, total } = progress
-  const rate = seconds > 0.5 && done > 0 ? `  ${formatCount(Math.round(done / seconds))}/s` : ''
-  if (total === 0) return `${stage.padEnd(8)} ${formatCount(done)}${rate}`
-  const share = done / total
-  const filled = Math.round(share * 30)
-  const left = seconds > 0.5 && done > 0 && done < total ? `  ${Math.ceil((seconds / done) * (total - done))} s left` : ''
-  return `${stage.padEnd(8)} [${'='.repeat(filled)}${' '.repeat(30 - filled)}] ${Math.floor(share * 100)} %${rate}${left}`
 }

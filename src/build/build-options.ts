@@ -56,6 +56,8 @@ export interface BuildOptions {
   readonly queries?: string | Float32Array | undefined
   /** Memory that the build may use on top of the process, in bytes. Default 512 MB, at least 64 MB. */
   readonly memoryBytes?: number | undefined
+  /** Worker threads. Default: one for each core, fewer where memory is short, none for small inputs. 0: all work is done in this thread. */
+  readonly workers?: number | undefined
   /** Default 1. The same input, options and seed give the same data files. */
   readonly seed?: number | undefined
   /** Replace an index that exists at `output`. */
@@ -79,18 +81,19 @@ export interface BuildPlan {
   readonly bits: number
   readonly queries: string | Float32Array | undefined
   readonly memoryBytes: number
+  readonly workers: number | undefined
   readonly seed: number
   readonly force: boolean
   readonly onProgress: (progress: BuildProgress) => void
   readonly signal: AbortSignal | undefined
 }
 
-const OPTION_NAMES = ['input', 'column', 'idColumn', 'query', 'output', 'dim', 'metric', 'ids', 'zones', 'bits', 'queries', 'memoryBytes', 'seed', 'force', 'onProgress', 'signal']
+export const OPTION_NAMES = ['input', 'column', 'idColumn', 'query', 'output', 'dim', 'metric', 'ids', 'zones', 'bits', 'queries', 'memoryBytes', 'workers', 'seed', 'force', 'onProgress', 'signal']
 
 /** Checks the options of a build; throws TypeError or RangeError. */
 export function checkBuildOptions(options: BuildOptions): BuildPlan {
   checkOptionNames('buildIndex', options, OPTION_NAMES)
-  const { input, column, idColumn, query, output, dim, metric = 'l2', ids, zones, bits = DEFAULT_BITS, queries, memoryBytes = DEFAULT_MEMORY_BYTES, seed = 1, force = false, onProgress, signal } = options
+  const { input, column, idColumn, query, output, dim, metric = 'l2', ids, zones, bits = DEFAULT_BITS, queries, memoryBytes = DEFAULT_MEMORY_BYTES, workers, seed = 1, force = false, onProgress, signal } = options
   if (typeof output !== 'string' || output === '') throw new TypeError(`output must be a non-empty string, found ${String(output)}`)
   const isIterable = typeof input === 'object' && input !== null && Symbol.asyncIterator in input
   if (typeof input !== 'string' && !(input instanceof Float32Array) && !isIterable) {
@@ -104,13 +107,14 @@ export function checkBuildOptions(options: BuildOptions): BuildPlan {
   expectOneOf('metric', metric, Object.keys(METRIC_CODES))
   if (zones !== undefined) expectWholeNumber('zones', zones, { least: 1, most: 2 ** 24 })
   expectWholeNumber('memoryBytes', memoryBytes, { least: MIN_MEMORY_BYTES })
+  if (workers !== undefined) expectWholeNumber('workers', workers, { least: 0, most: 256 })
   expectWholeNumber('seed', seed, { least: 0 })
   if (typeof force !== 'boolean') throw new TypeError(`force must be a boolean, found ${String(force)}`)
   checkBits(bits)
   expectQueries(queries)
   if (onProgress !== undefined && typeof onProgress !== 'function') throw new TypeError('onProgress must be a function')
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw new TypeError('signal must be an AbortSignal')
-  return { input, column, idColumn, query, output, dim, metric, ids, zones, bits, queries, memoryBytes, seed, force, onProgress: onProgress ?? (() => undefined), signal }
+  return { input, column, idColumn, query, output, dim, metric, ids, zones, bits, queries, memoryBytes, workers, seed, force, onProgress: onProgress ?? (() => undefined), signal }
 }
 
 function checkBits(bits: unknown): void {

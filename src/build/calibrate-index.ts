@@ -1,5 +1,7 @@
 // Calibrates a published index anew, with its own rows or with the user's queries, and stores the result in its catalogue.
 
+import { setImmediate } from 'node:timers/promises'
+
 import { checkOptionNames, expectWholeNumber } from '../options.ts'
 import { openContext } from '../search/open-context.ts'
 import { readCatalogue } from '../storage/catalogue-reader.ts'
@@ -7,8 +9,8 @@ import { writeCalibration } from '../storage/catalogue-writer.ts'
 import { loadSqlite } from '../storage/native-modules.ts'
 import type { Calibration } from '../types.ts'
 import { calibrate } from './calibrate.ts'
-import { readQueries, sampleQueries } from './calibration-queries.ts'
-import { seededRandom } from './random.ts'
+import { readQueries } from './calibration-queries.ts'
+import { runStep } from './calibration-steps.ts'
 
 const CACHE_BYTES = 256 * 2 ** 20
 
@@ -37,16 +39,24 @@ export async function calibrateIndex(path: string, options: CalibrateOptions = {
   loadSqlite()
   const snapshot = readCatalogue(path)
   const { readers, context } = openContext(snapshot, { mapping: 'auto', cacheBytes: CACHE_BYTES, verify: 'touch' })
+  const turn = async (): Promise<void> => {
+    await setImmediate()
+    signal?.throwIfAborted()
+  }
   try {
-    const calibration = await calibrate(context, snapshot, {
-      source: queries === undefined ? 'base' : 'queries',
-      queries: queries === undefined ? sampleQueries(context, snapshot, seededRandom(seed)) : readQueries(queries, snapshot.meta),
-      onQueries: async (done, total) => {
-        onProgress?.({ done, total })
-        await new Promise((resolve) => { setImmediate(resolve) })
-        signal?.throwIfAborted()
+    const calibration = await calibrate(
+      snapshot,
+      async (steps, onAnswer) => {
+        for (const [i, step] of steps.entries()) onAnswer(await runStep({ context, snapshot }, step, turn), i)
+      },
+      {
+        given: readQueries(queries, snapshot.meta.dim), seed,
+        onQueries(done, total) {
+          onProgress?.({ done, total })
+          signal?.throwIfAborted()
+        }
       }
-    })
+    )
     writeCalibration(snapshot.folder, calibration)
     return calibration
   } finally {

@@ -1,264 +1,96 @@
-// Calibration: how far must a search probe, so that it reaches a recall? Queries are held against all rows once; then for every neighbour the
-// score of its zone is known, and a threshold on scores (search/recall-rule.ts) gives the recall that it would reach.
+// Calibration: how far must a search probe, so that it reaches a recall? Queries are held against all rows once, and what that shows becomes curves. The work
+// is cut into steps that threads can share; every step depends on the index and the queries alone, so that a calibration does not depend on memory or threads.
 
-import { CALIBRATED_KS, CALIBRATED_RECALLS } from '../format/calibration.ts'
-import type { CatalogueZone } from '../format/catalogue.ts'
-import { CONFIDENCE, lossAllowed, NEARLY_CERTAIN, recallOfZones, trustFor } from '../search/confidence.ts'
-import { ruleDistance, scoreZone } from '../search/recall-rule.ts'
-import { search, type SearchContext } from '../search/search.ts'
+import { CALIBRATED_KS } from '../format/calibration.ts'
 import type { Snapshot } from '../storage/catalogue-reader.ts'
-import type { Calibration, CalibrationCurve, CalibrationPoint, Hit } from '../types.ts'
+import type { Calibration, Hit } from '../types.ts'
+import type { CalibrationQuery } from './calibration-queries.ts'
+import type { Losses } from './calibration-curves.ts'
+import type { CalibrationAnswer, CalibrationStep } from './calibration-steps.ts'
 
-/** Quantile of the normal distribution for a one-sided lower bound of 95 %. */
-const CONFIDENCE_LEVEL = 0.95
-const NORMAL_QUANTILE = 1.645
-/** n queries without a miss promise a recall of n / (n + 2.7) at 95 %: the normal form of the rule of three. */
-const WITHOUT_MISS = NORMAL_QUANTILE ** 2
-/**
- * Part of what may be missed that a calibration by rows under ip leaves unused: rows ask for their like, queries for what is long, and reached .01 to .025 less
- * than was calibrated on one of three sets (bench/README.md).
- */
-const PRODUCT_MARGIN = 0.2
 const NEIGHBOURS = CALIBRATED_KS[CALIBRATED_KS.length - 1]
+/** Zones whose codes, or rows where there are none, are held against all queries together: about this many bytes, which any cache holds. */
+const GROUP_BYTES = 8 * 2 ** 20
+/** Zones that are searched first where there are many groups: their hits bound what the others are searched for. */
+const NEARBY_ZONES = 256
+/** Queries of one step. */
+const QUERIES_PER_STEP = 32
 /** Queries whose searches are repeated with less trust in estimates. */
 const LOSS_QUERIES = 60
-/** Trusts that are tried, in standard deviations. */
-const TRUSTS = [1.25, 1.5, 1.75, 2, 2.5]
 /** Below so many hits a query losses are too few to be measured: the recall alone then says how far estimates are trusted. */
 const FEWEST_HITS = 10
-/** Queries that tell how many zones a threshold means. */
-const COUNTED_QUERIES = 64
-/** Calls of `onQueries` are this many queries apart. */
-const REPORT_EVERY = 16
 
-/** A query and, if it is a row of the index, where that row is. */
-export interface CalibrationQuery {
-  readonly vector: Float32Array
-  readonly row: { readonly zone: CatalogueZone; readonly id: number } | undefined
-}
+/** Does steps, some at a time, and hands out their answers in their order. */
+export type StepRunner = (steps: readonly CalibrationStep[], onAnswer: (answer: CalibrationAnswer, step: number) => void) => Promise<void>
 
 /** What to calibrate with. */
 export interface CalibrationPlan {
-  readonly queries: readonly CalibrationQuery[]
-  readonly source: Calibration['source']
-  /** Called as queries are done; may throw to stop. */
-  readonly onQueries: (done: number, total: number) => Promise<void>
+  /** Vectors of queries, n * dim; undefined: rows of the index. */
+  readonly given: Float32Array | undefined
+  readonly seed: number
+  /** Called as the work goes on; may throw to stop. */
+  readonly onQueries: (done: number, total: number) => void
 }
 
-/** Measures a calibration of an open index. */
-export async function calibrate(context: SearchContext, snapshot: Snapshot, plan: CalibrationPlan): Promise<Calibration> {
-  const neighbours = await findNeighbours(context, plan)
-  const losses = CALIBRATED_KS.map((k) => (k < FEWEST_HITS ? [] : measureLosses(context, plan.queries.slice(0, LOSS_QUERIES), k)))
-  const zoneOfId = locate(context, snapshot, neighbours)
-  const geometry = new ZoneGeometry(context, snapshot, plan.queries)
-  const self = neighbours.map((hits, i) => geometry.scoresOf(plan.queries[i], hits, zoneOfId))
-  // Where rows have exact copies, a query like them but not among them finds its neighbours farther away than a copy does.
-  const strangers = neighbours.map((hits, i) => geometry.scoresWithoutCopies(plan.queries[i], hits, zoneOfId))
-  const highest = plan.queries.length / (plan.queries.length + WITHOUT_MISS)
-  const margin = plan.source === 'base' && snapshot.meta.metric === 'ip' ? PRODUCT_MARGIN : 0
-  const curves = CALIBRATED_KS.map((k, i): CalibrationCurve => {
-    const sets = [self, strangers].map((scores) => ({ scores, sorted: sortedScores(scores, k) }))
-    // The highest too: what may be asked for must have been measured.
-    const points = [...CALIBRATED_RECALLS.filter((recall) => recall < highest), highest].map((recall): CalibrationPoint => {
-      const threshold = Math.max(...sets.map(({ scores, sorted }) => smallestThreshold(scores, sorted, { k, recall: Math.min(recallOfZones(recall) + (1 - recall) * margin, highest) })))
-      const trust = Math.min(trustFor(recall), losses[i].find(({ loss }) => loss <= lossAllowed(recall))?.trust ?? Infinity)
-      return { recall, threshold, mean: recallAt(self, k, threshold).mean, zones: geometry.meanZones(threshold), trust }
-    })
-    return { k, points }
+/** Measures a calibration of an index. */
+export async function calibrate(snapshot: Snapshot, run: StepRunner, plan: CalibrationPlan): Promise<Calibration> {
+  const queries: CalibrationQuery[] = []
+  await run([{ kind: 'queries', given: plan.given, seed: plan.seed }], (answer) => { queries.push(...(answer.queries ?? [])) })
+  const neighbours = await findNeighbours(snapshot, run, { ...plan, queries })
+  const losses = CALIBRATED_KS.map((): Losses => [])
+  const measured = [...CALIBRATED_KS.keys()].filter((i) => CALIBRATED_KS[i] >= FEWEST_HITS)
+  const some = queries.slice(0, LOSS_QUERIES).map(({ vector }) => vector)
+  await run(measured.map((i) => ({ kind: 'losses', vectors: some, k: CALIBRATED_KS[i] })), (answer, step) => { losses[measured[step]] = answer.losses ?? [] })
+  const calibrations: Calibration[] = []
+  await run([{ kind: 'curves', measured: { queries, neighbours, losses, source: plan.given === undefined ? 'base' : 'queries' } }], ({ calibration }) => {
+    if (calibration !== undefined) calibrations.push(calibration)
   })
-  return {
-    source: plan.source, queries: plan.queries.length, confidence: CONFIDENCE_LEVEL, scale: geometry.scale,
-    highestRecall: highest, curves
-  }
+  plan.onQueries(queries.length, queries.length)
+  return calibrations[0]
 }
 
 /** Finds the neighbours of each query among all rows, nearest first, without the query itself. */
-async function findNeighbours(context: SearchContext, plan: CalibrationPlan): Promise<Hit[][]> {
-  const { zones } = context.workspace
-  const neighbours: Hit[][] = []
-  for (const [i, { vector, row }] of plan.queries.entries()) {
-    if (i % REPORT_EVERY === 0) await plan.onQueries(i, plan.queries.length)
-    const request = { k: NEIGHBOURS + 1, probe: { nprobe: zones.length }, explain: false, isExact: false, rerank: 0, confidence: NEARLY_CERTAIN }
-    const { hits } = search(context, vector, request)
-    neighbours.push(hits.filter((hit) => hit.id !== row?.id).slice(0, NEIGHBOURS))
-  }
-  await plan.onQueries(plan.queries.length, plan.queries.length)
-  return neighbours
-}
-
-/**
- * Finds what share of the k hits the estimates from signs lose, for each of the trusts that are tried: an upper bound, as if one more was lost.
- * All zones are searched: where fewer are, the limit for candidates is looser and less is lost.
- */
-function measureLosses(context: SearchContext, queries: readonly CalibrationQuery[], k: number): { trust: number; loss: number }[] {
-  const shared = { k: k + 1, probe: { nprobe: context.workspace.zones.length }, explain: false, isExact: false, rerank: 1 }
-  const losses: { trust: number; loss: number }[] = []
-  if (context.codes === undefined) return losses
-  const sure = queries.map(({ vector }) => search(context, vector, { ...shared, confidence: NEARLY_CERTAIN }).hits)
-  const wanted = sure.reduce((sum, hits) => sum + hits.length, 0)
-  for (const trust of TRUSTS) {
-    let missed = 0
-    for (const [i, { vector }] of queries.entries()) {
-      const usual = new Set(search(context, vector, { ...shared, confidence: { ...CONFIDENCE, signs: trust } }).hits.map((hit) => hit.id))
-      missed += sure[i].filter((hit) => !usual.has(hit.id)).length
-    }
-    losses.push({ trust, loss: (missed + 1) / wanted })
-    if (missed === 0) break
-  }
-  return losses
-}
-
-/** Finds the zones of all neighbours in one pass over the ids of the index. */
-function locate(context: SearchContext, snapshot: Snapshot, neighbours: readonly (readonly Hit[])[]): Map<number, number> {
-  const wanted = new Set(neighbours.flatMap((hits) => hits.map((hit) => hit.id)))
-  const zoneOfId = new Map<number, number>()
-  for (const zone of snapshot.zones) {
-    const words = context.files.readIdWords(zone)
-    for (let i = 0; i < zone.rowCount; i++) {
-      const id = words[i * 2] + words[i * 2 + 1] * 2 ** 32
-      if (wanted.has(id)) zoneOfId.set(id, zone.zone)
-    }
-  }
-  return zoneOfId
-}
-
-/** Distances of queries to zones, and the scores that follow from them. */
-class ZoneGeometry {
-  /** Unit of the rule: mean distance of a query to its nearest zone. */
-  readonly scale: number
-  readonly #context: SearchContext
-  readonly #snapshot: Snapshot
-  /** Sorted distances of the first queries. */
-  readonly #counted: Float64Array[] = []
-
-  constructor(context: SearchContext, snapshot: Snapshot, queries: readonly CalibrationQuery[]) {
-    this.#context = context
-    this.#snapshot = snapshot
-    this.scale = this.#meanNearest(queries)
-    for (const query of queries.slice(0, COUNTED_QUERIES)) this.#counted.push(this.#distances(query, 1).sort())
-  }
-
-  /** The score of the zone of each neighbour; a query that is a row of the index is taken out of its zone first. */
-  scoresOf(query: CalibrationQuery, hits: readonly Hit[], zoneOfId: ReadonlyMap<number, number>): Float64Array {
-    return this.#scores(this.#distances(query, 1), hits, zoneOfId)
-  }
-
-  /** The same with all exact copies of the query taken out, from the zone and from the neighbours. */
-  scoresWithoutCopies(query: CalibrationQuery, hits: readonly Hit[], zoneOfId: ReadonlyMap<number, number>): Float64Array {
-    if (this.#snapshot.meta.metric === 'ip') return this.scoresOf(query, hits, zoneOfId)
-    const others = hits.filter((hit) => hit.distance > COPY_DISTANCE)
-    const inZone = query.row?.zone.zone
-    const copies = hits.filter((hit) => hit.distance <= COPY_DISTANCE && zoneOfId.get(hit.id) === inZone).length
-    return this.#scores(this.#distances(query, 1 + copies), others, zoneOfId)
-  }
-
-  /** Mean number of zones that a threshold probes. */
-  meanZones(threshold: number): number {
-    let zones = 0
-    for (const sorted of this.#counted) {
-      let count = 1
-      while (count < sorted.length && scoreZone(sorted[0], sorted[count], { rank: count + 1, scale: this.scale }) <= threshold) count++
-      zones += count
-    }
-    return zones / Math.max(1, this.#counted.length)
-  }
-
-  #scores(distances: Float64Array, hits: readonly Hit[], zoneOfId: ReadonlyMap<number, number>): Float64Array {
-    const sorted = distances.slice().sort()
-    return Float64Array.from(hits, (hit) => {
-      const distance = distances[zoneOfId.get(hit.id) ?? 0]
-      const rank = rankOf(sorted, distance)
-      return rank === 1 ? 0 : scoreZone(sorted[0], distance, { rank, scale: this.scale })
+async function findNeighbours(snapshot: Snapshot, run: StepRunner, plan: CalibrationPlan & { queries: readonly CalibrationQuery[] }): Promise<Hit[][]> {
+  const { queries } = plan
+  const vectors = queries.map(({ vector }) => vector)
+  const groups = groupZones(snapshot)
+  const found: (readonly Hit[])[] = queries.map(() => [])
+  const nearby = Array.from({ length: Math.ceil(queries.length / QUERIES_PER_STEP) }, (_, i) => i * QUERIES_PER_STEP)
+  const nprobe = groups.length === 1 ? snapshot.zones.length : NEARBY_ZONES
+  const steps = nearby.map((first): CalibrationStep => ({ kind: 'search', vectors: vectors.slice(first, first + QUERIES_PER_STEP), k: NEIGHBOURS + 1, probe: { nprobe }, bounds: undefined }))
+  const total = steps.length + (groups.length === 1 ? 0 : groups.length)
+  let done = 0
+  const tell = (): void => { plan.onQueries(Math.floor((++done / total) * queries.length), queries.length) }
+  plan.onQueries(0, queries.length)
+  await run(steps, ({ hits = [] }, step) => {
+    hits.forEach((ofQuery, i) => { found[nearby[step] + i] = ofQuery })
+    tell()
+  })
+  if (groups.length > 1) {
+    const bounds = found.map((hits) => (hits.length > NEIGHBOURS ? hits[NEIGHBOURS].distance : Infinity))
+    const byId = found.map((hits) => new Map(hits.map((hit) => [hit.id, hit])))
+    await run(groups.map((probe) => ({ kind: 'search', vectors, k: NEIGHBOURS + 1, probe, bounds })), ({ hits = [] }) => {
+      hits.forEach((ofQuery, i) => { for (const hit of ofQuery) byId[i].set(hit.id, hit) })
+      tell()
     })
+    byId.forEach((hits, i) => { found[i] = [...hits.values()].sort((a, b) => a.distance - b.distance || a.id - b.id) })
   }
+  return found.map((hits, i) => hits.filter((hit) => hit.id !== queries[i].row?.id).slice(0, NEIGHBOURS))
+}
 
-  /** Distances of all zones as the rule counts them, with `without` rows equal to the query taken out of its zone. */
-  #distances(query: CalibrationQuery, without: number): Float64Array {
-    const { workspace } = this.#context
-    const { memory, zones, dim, metric } = workspace
-    workspace.setQuery(query.vector)
-    if (metric === 'ip') memory.kernel.innerProducts(workspace.centroids, zones.length, dim, workspace.probeQuery, workspace.zoneDistances)
-    else memory.kernel.l2Distances(workspace.centroids, zones.length, dim, workspace.probeQuery, workspace.zoneDistances)
-    const distances = Float64Array.from(memory.float32At(workspace.zoneDistances, zones.length))
-    if (query.row !== undefined) {
-      const { zone, rowCount } = query.row.zone
-      distances[zone] = leaveOut(distances[zone], { rowCount, without, norm2: metric === 'ip' ? workspace.scanQuery.queryNorm2 : undefined })
+/** Cuts the zones into groups of about GROUP_BYTES. */
+function groupZones(snapshot: Snapshot): { firstZone: number; endZone: number }[] {
+  const { zones, meta } = snapshot
+  const groups: { firstZone: number; endZone: number }[] = []
+  let bytes = Infinity
+  for (const zone of zones) {
+    const more = meta.bits === 0 ? zone.rowCount * meta.dim * 4 : zone.codesByteLength
+    if (bytes + more > GROUP_BYTES) {
+      groups.push({ firstZone: zone.zone, endZone: zone.zone })
+      bytes = 0
     }
-    return distances.map((distance) => ruleDistance(workspace, distance))
+    bytes += more
+    groups[groups.length - 1].endZone = zone.zone + 1
   }
-
-  #meanNearest(queries: readonly CalibrationQuery[]): number {
-    const nearest = queries.map((query) => this.#distances(query, 1).reduce((least, distance) => Math.min(least, distance), Infinity)).filter(Number.isFinite)
-    return nearest.length === 0 ? 0 : Math.max(0, nearest.reduce((sum, distance) => sum + distance, 0) / nearest.length)
-  }
-}
-
-/** Distances up to this are taken for copies: rounding keeps the cosine distance of equal vectors above zero. */
-const COPY_DISTANCE = 1e-12
-
-/** The distance of a zone to one of its rows x, as if `without` rows equal to x were not in it; norm2: <x, x>, with minus the product for distance. */
-function leaveOut(distance: number, of: { rowCount: number; without: number; norm2: number | undefined }): number {
-  const { rowCount, without, norm2 } = of
-  const left = rowCount - without
-  if (left < 1) return Infinity
-  return norm2 === undefined ? distance * (rowCount / left) ** 2 : (rowCount * distance + without * norm2) / left
-}
-
-/** One more than the number of sorted values below `value`. */
-function rankOf(sorted: Float64Array, value: number): number {
-  let low = 0
-  let high = sorted.length
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if (sorted[middle] < value) low = middle + 1
-    else high = middle
-  }
-  return low + 1
-}
-
-/** Mean recall at k over the queries that have neighbours, and its lower bound. */
-function recallAt(scores: readonly Float64Array[], k: number, threshold: number): { mean: number; bound: number } {
-  let count = 0
-  let sum = 0
-  let squares = 0
-  for (const ofQuery of scores) {
-    const wanted = Math.min(k, ofQuery.length)
-    if (wanted === 0) continue
-    let found = 0
-    for (let i = 0; i < wanted; i++) if (ofQuery[i] <= threshold) found++
-    const recall = found / wanted
-    count++
-    sum += recall
-    squares += recall * recall
-  }
-  if (count === 0) return { mean: 1, bound: 1 }
-  const mean = sum / count
-  const variance = Math.max(0, squares / count - mean * mean)
-  return { mean, bound: mean - NORMAL_QUANTILE * Math.sqrt(variance / count) }
-}
-
-/** The smallest threshold whose recall has a lower bound of at least `wanted`, or the largest score that any neighbour needs. */
-function smallestThreshold(scores: readonly Float64Array[], sorted: Float64Array, wanted: { k: number; recall: number }): number {
-  let low = 0
-  let high = sorted.length - 1
-  if (high < 0) return 0
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if (recallAt(scores, wanted.k, sorted[middle]).bound >= wanted.recall) high = middle
-    else low = middle + 1
-  }
-  return sorted[low]
-}
-
-/** Scores of the k nearest neighbours of all queries, ascending: thresholds between them change nothing. */
-function sortedScores(scores: readonly Float64Array[], k: number): Float64Array {
-  const joined = new Float64Array(scores.reduce((sum, ofQuery) => sum + Math.min(k, ofQuery.length), 0))
-  let at = 0
-  for (const ofQuery of scores) {
-    joined.set(ofQuery.subarray(0, k), at)
-    at += Math.min(k, ofQuery.length)
-  }
-  const sorted = joined.sort()
-  const infinite = sorted.indexOf(Infinity)
-  return infinite === -1 ? sorted : sorted.subarray(0, infinite)
+  return groups
 }

@@ -4,7 +4,6 @@ import { ZgqError } from '../errors.ts'
 import { checkQuery } from '../search/request.ts'
 import type { SearchContext } from '../search/search.ts'
 import type { Snapshot } from '../storage/catalogue-reader.ts'
-import type { CalibrationQuery } from './calibrate.ts'
 import { sampleRows } from './random.ts'
 import { openVectorFile } from './sources/vector-file.ts'
 
@@ -15,6 +14,12 @@ const FEWEST_QUERIES = 200
 /** Values (rows * dim) that all scans together may take about: without codes, with codes. */
 const ROW_WORK = 4e10
 const CODE_WORK = 1.2e12
+
+/** A query and, if it is a row of the index, where that row is. */
+export interface CalibrationQuery {
+  readonly vector: Float32Array
+  readonly row: { readonly zone: number; readonly rowCount: number; readonly id: number } | undefined
+}
 
 /** Takes random rows, with where they are. */
 export function sampleQueries(context: SearchContext, snapshot: Snapshot, random: () => number): CalibrationQuery[] {
@@ -29,20 +34,24 @@ export function sampleQueries(context: SearchContext, snapshot: Snapshot, random
     while (ordinal - firstRow >= zones[zone].rowCount) firstRow += zones[zone++].rowCount
     const row = ordinal - firstRow
     const words = context.files.readIdWords(zones[zone])
-    queries.push({ vector: context.files.readRow(zones[zone], row), row: { zone: zones[zone], id: words[row * 2] + words[row * 2 + 1] * 2 ** 32 } })
+    queries.push({ vector: context.files.readRow(zones[zone], row), row: { zone, rowCount: zones[zone].rowCount, id: words[row * 2] + words[row * 2 + 1] * 2 ** 32 } })
   }
   return queries
 }
 
-/** Reads queries from a file or splits an array of them; throws ZGQ_DIMENSION, ZGQ_NON_FINITE, ZGQ_ZERO_VECTOR, ZGQ_BUILD_INPUT, or what reading the file throws. */
-export function readQueries(input: string | Float32Array, meta: Snapshot['meta']): CalibrationQuery[] {
+/** Splits vectors into queries; throws ZGQ_DIMENSION, ZGQ_NON_FINITE, ZGQ_ZERO_VECTOR or ZGQ_BUILD_INPUT. */
+export function splitQueries(vectors: Float32Array, meta: Snapshot['meta']): CalibrationQuery[] {
   const { dim, metric } = meta
-  const vectors = typeof input === 'string' ? readFile(input, dim) : input
   if (vectors.length % dim !== 0) throw new ZgqError('ZGQ_DIMENSION', `queries have ${vectors.length} values, which is no multiple of the ${dim} that the index has`)
   if (vectors.length === 0) throw new ZgqError('ZGQ_BUILD_INPUT', 'there are no queries to calibrate with')
   const queries: CalibrationQuery[] = []
   for (let at = 0; at < vectors.length; at += dim) queries.push({ vector: checkQuery(vectors.slice(at, at + dim), dim, metric), row: undefined })
   return queries
+}
+
+/** Reads the vectors of queries from a file or takes them as they are; undefined: none were given. Throws ZGQ_DIMENSION, or what reading the file throws. */
+export function readQueries(input: string | Float32Array | undefined, dim: number): Float32Array | undefined {
+  return typeof input === 'string' ? readFile(input, dim) : input
 }
 
 function readFile(path: string, dim: number): Float32Array {

@@ -1,13 +1,12 @@
-// From the `input` and `ids` options to sources that can be read in any order, and the checks that concern all of them.
+// What a build reads, opened anew by every thread and process of it; and the checks that concern every row. How it is prepared for that: read-input.ts.
+
+import { join } from 'node:path'
 
 import { ZgqError } from '../errors.ts'
-import type { BuildPlan } from './build-options.ts'
-import { spoolBatchFile } from './sources/batch-file.ts'
-import { batchFormatOf } from './sources/batch-format.ts'
-import { arrayIdSource, float32ArraySource } from './sources/float32-array.ts'
+import { SPOOLED_IDS, SPOOLED_ROWS, type Site } from './site.ts'
 import { openIdFile } from './sources/id-file.ts'
 import type { IdSource, RowSource } from './sources/row-source.ts'
-import { spoolBatches } from './sources/spool.ts'
+import { openRawIds, openRawRows } from './sources/spool.ts'
 import { openVectorFile } from './sources/vector-file.ts'
 
 /** What a build reads. */
@@ -17,15 +16,14 @@ export interface BuildInput {
   close(): void
 }
 
-/** Opens the input; batches are spooled to `file(name)`. Throws ZGQ_BUILD_INPUT and what the sources throw. */
-export async function openInput(plan: BuildPlan, file: (name: string) => string): Promise<BuildInput> {
-  const { rows, ids: givenIds } = await openSources(plan, file)
+/** Opens the input of a site: the caller's files, or what was spooled. Throws ZGQ_BUILD_INPUT and what the sources throw. */
+export function openStoredInput(site: Site): BuildInput {
+  const { recipe } = site
+  const rows = site.inputPath !== undefined && recipe.rows === 'file'
+    ? openVectorFile(site.inputPath)
+    : openRawRows(join(site.path, SPOOLED_ROWS), { dim: recipe.dim, count: recipe.count, label: recipe.label })
   try {
-    const ids = givenIds ?? openIds(plan.ids, rows.count)
-    if (ids.count !== rows.count) {
-      ids.close()
-      throw new ZgqError('ZGQ_BUILD_INPUT', `${ids.label} has ${ids.count} ids for ${rows.count} vectors`)
-    }
+    const ids = openStoredIds(site)
     const close = (): void => {
       rows.close()
       ids.close()
@@ -37,22 +35,10 @@ export async function openInput(plan: BuildPlan, file: (name: string) => string)
   }
 }
 
-async function openSources(plan: BuildPlan, file: (name: string) => string): Promise<{ rows: RowSource; ids: IdSource | undefined }> {
-  const { input, dim = 0 } = plan
-  const target = {
-    rowsPath: file('input.rows'),
-    idsPath: file('input.ids'),
-    signal: plan.signal,
-    onRows: (rows: number) => { plan.onProgress({ stage: 'read', done: rows, total: 0 }) }
-  }
-  if (typeof input === 'string') return batchFormatOf(input, plan.query) === undefined ? { rows: openVectorFile(input), ids: undefined } : spoolBatchFile(input, plan, target)
-  if (input instanceof Float32Array) return { rows: float32ArraySource(input, dim), ids: undefined }
-  return spoolBatches(input, { ...target, dim, label: 'batches' })
-}
-
-function openIds(ids: BuildPlan['ids'], count: number): IdSource {
-  if (ids === undefined) return rowNumbers(count)
-  return typeof ids === 'string' ? openIdFile(ids) : arrayIdSource(ids)
+function openStoredIds(site: Site): IdSource {
+  const { ids, count } = site.recipe
+  if (ids === 'counted') return rowNumbers(count)
+  return site.idsPath !== undefined && ids === 'file' ? openIdFile(site.idsPath) : openRawIds(join(site.path, SPOOLED_IDS), count)
 }
 
 function rowNumbers(count: number): IdSource {

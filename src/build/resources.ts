@@ -1,24 +1,40 @@
 // Memory and disk of a build: shares of the budget, and refusals before work starts rather than in the middle of it.
 
 import { statfsSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 
 import { ZgqError } from '../errors.ts'
-import { KEY_OVERHEAD_BYTES, runCount } from './runs.ts'
+import { SHARD_BYTES } from '../format/layout.ts'
+import { KEY_OVERHEAD_BYTES } from './parts.ts'
 import { ROWS_PER_ZONE } from './sample.ts'
 
 const MIB = 2 ** 20
+/** Shards that are written side by side, as far as free space is foreseen. */
+const MOST_SHARDS_IN_WORK = 2
 
-/** How the memory of a build is shared out, in bytes. */
-export interface MemoryShares {
-  /** Rows and keys of the run that is being written. */
-  readonly run: number
-  /** Buffers of all run files together. */
-  readonly buffers: number
+/** A thread costs so much before it does anything: its heap, its code, the kernel. */
+const THREAD_BYTES = 64 * MIB
+/** Values (rows * dim) of an input that is worth worker threads: some tens of milliseconds of work. */
+const THREADED_VALUES = 2 ** 22
+/** Share of the memory for the rows of a part, of each thread; and the limits of that. */
+const PART_SHARE = 1 / 32
+const SMALLEST_PART_BYTES = 4 * MIB
+const LARGEST_PART_BYTES = 64 * MIB
+/** Parts that an input is cut into at least, where they would not be too small. */
+const WANTED_PARTS = 16
+
+/** Chooses how many threads build: as many as were asked for or the machine has, fewer where memory is short, none where the input is small. */
+export function chooseThreads(asked: number | undefined, data: { count: number; dim: number; memoryBytes: number }): number {
+  if (data.count * data.dim < THREADED_VALUES) return 0
+  return asked ?? Math.max(1, Math.min(availableParallelism(), Math.floor(data.memoryBytes / THREAD_BYTES)))
 }
 
-/** Shares out the budget; what is left is for the kernel, the catalogue and the engine itself. */
-export function memoryShares(memoryBytes: number): MemoryShares {
-  return { run: Math.floor(memoryBytes / 4), buffers: Math.floor(memoryBytes / 8) }
+/** Chooses how many rows are assigned in one task, in multiples of `rowsPerBlock`. */
+export function chooseRowsPerPart(data: { count: number; dim: number; memoryBytes: number; rowsPerBlock: number }): number {
+  const { count, dim, memoryBytes, rowsPerBlock } = data
+  const most = Math.min(LARGEST_PART_BYTES, Math.max(SMALLEST_PART_BYTES, memoryBytes * PART_SHARE))
+  const bytes = Math.min(most, Math.max(SMALLEST_PART_BYTES, (count * dim * 4) / WANTED_PARTS))
+  return Math.max(1, Math.floor(bytes / (rowsPerBlock * dim * 4))) * rowsPerBlock
 }
 
 /** Throws RangeError if centroids or one zone cannot fit into the budget, saying what would. */
@@ -35,12 +51,11 @@ export function checkMemory(build: { count: number; dim: number; zones: number; 
 }
 
 /** Throws ZGQ_IO if the disk cannot hold the index and the temporary files beside it. */
-export function checkFreeSpace(folder: string, data: { count: number; dim: number; zones: number; memoryBytes: number }): void {
-  const { count, dim, zones, memoryBytes } = data
+export function checkFreeSpace(folder: string, data: { count: number; dim: number; zones: number }): void {
+  const { count, dim, zones } = data
   const dataBytes = count * (dim * 4 + 32)
-  // Runs are removed as their zones are written, so the data stands there once, and the run in work twice. The samples are gone by then.
-  const runs = runCount({ count, dim, zones, memoryBytes: memoryShares(memoryBytes).run })
-  const writeBytes = dataBytes * (1 + 1 / runs)
+  // Parts of the input are removed shard by shard, so the data stands there once, and the shard in work twice. The samples are gone by then.
+  const writeBytes = dataBytes + Math.min(dataBytes, MOST_SHARDS_IN_WORK * SHARD_BYTES)
   const sampleBytes = Math.min(count, zones * ROWS_PER_ZONE) * dim * 4 * 2.25
   const needed = Math.ceil(Math.max(writeBytes, sampleBytes) * 1.05)
   const free = freeBytes(folder)

@@ -1,12 +1,16 @@
 // The sample that training sees: random rows of the input, scaled and centred, in files of the working folder.
 
+import { join } from 'node:path'
+
 import { FileWriter, removeTemporary } from '../storage/file-writer.ts'
-import type { Metric } from '../types.ts'
 import type { Assigner } from './assigner.ts'
 import { checkRows } from './input.ts'
-import { sampleRows } from './random.ts'
+import { sampleRows, seededRandom } from './random.ts'
+import type { Site } from './site.ts'
 import type { RowSource } from './sources/row-source.ts'
 import { openRawRows } from './sources/spool.ts'
+import { encodeArray, readStored, writeStored } from './stored-json.ts'
+import type { Workplace } from './workplace.ts'
 
 /** Rows of the sample for each zone: k-means gains little from more (faiss warns below 39 a centroid). */
 export const ROWS_PER_ZONE = 64
@@ -19,67 +23,68 @@ const EARLY_ROWS_PER_ZONE = 16
 const CENTRE_PARTS = 15
 const FEWEST_ROWS_PER_PART = 4
 
-export interface Samples {
-  readonly sample: RowSource
-  readonly earlySample: RowSource
-  /** Closes and removes the samples. */
-  discard(): void
+/** What is known of the sample besides its rows. */
+export interface StoredSample {
+  /** float32, dim */
+  readonly origin: string
+  readonly count: number
 }
 
-/** How to sample. */
-export interface SamplePlan {
-  readonly zones: number
-  readonly metric: Metric
-  readonly random: () => number
-  readonly file: (name: string) => string
-  /** Called as rows are read; may throw to stop. */
-  readonly onRows: (done: number, total: number) => Promise<void>
+/** Rows of the sample of a build. */
+export function sampleCount(recipe: Site['recipe']): number {
+  return Math.min(recipe.count, recipe.zones * ROWS_PER_ZONE)
 }
 
-/** Takes the sample and sets the assigner's centre to its middle; throws ZGQ_NON_FINITE or ZGQ_ZERO_VECTOR for a bad row in it. */
-export async function takeSample(rows: RowSource, assigner: Assigner, plan: SamplePlan): Promise<Samples> {
-  const { dim } = rows
-  const wanted = sampleRows(rows.count, Math.min(rows.count, plan.zones * ROWS_PER_ZONE), plan.random)
-  const scaledPath = plan.file('sample.scaled')
-  const centre = await writeScaled({ rows, assigner, plan, path: scaledPath }, wanted)
-  assigner.setCentre(centre)
+/** Takes the sample, scaled and centred at its middle; throws ZGQ_NON_FINITE or ZGQ_ZERO_VECTOR for a bad row in it. `onRows` is told rows done; it may throw to stop. */
+export async function sampleInput(place: Workplace, onRows: (rows: number) => Promise<void>): Promise<void> {
+  const { site, input } = place
+  const { dim, seed } = site.recipe
+  const assigner = place.emptyAssigner
+  const wanted = sampleRows(input.rows.count, sampleCount(site.recipe), seededRandom(seed))
+  const scaledPath = join(site.path, 'sample.scaled')
+  removeTemporary(scaledPath)
+  const origin = await writeScaled({ rows: input.rows, assigner, path: scaledPath, onRows }, wanted)
+  assigner.setCentre(origin)
   const scaled = openRawRows(scaledPath, { dim, count: wanted.length, label: 'sample' })
   try {
-    writeCentred(scaled, assigner, { path: plan.file('sample.rows'), step: 1 })
-    writeCentred(scaled, assigner, { path: plan.file('sample.early'), step: EARLY_STEP })
+    writeCentred(scaled, assigner, { path: samplePath(site, false), step: 1 })
+    writeCentred(scaled, assigner, { path: samplePath(site, true), step: EARLY_STEP })
   } finally {
     scaled.close()
   }
   removeTemporary(scaledPath)
-  await plan.onRows(wanted.length, wanted.length)
-  return openSamples(plan, { dim, count: wanted.length })
+  const stored: StoredSample = { origin: encodeArray(origin), count: wanted.length }
+  writeStored(factsPath(site), stored, false)
 }
 
-function openSamples(plan: SamplePlan, shape: { dim: number; count: number }): Samples {
-  const paths = { sample: plan.file('sample.rows'), early: plan.file('sample.early') }
-  const opened: RowSource[] = []
-  const discard = (): void => {
-    for (const source of opened) source.close()
-    removeTemporary(paths.sample)
-    removeTemporary(paths.early)
-  }
-  try {
-    const sample = openRawRows(paths.sample, { ...shape, label: 'sample' })
-    opened.push(sample)
-    const earlyCount = Math.ceil(shape.count / EARLY_STEP)
-    if (earlyCount < plan.zones * EARLY_ROWS_PER_ZONE) return { sample, earlySample: sample, discard }
-    const earlySample = openRawRows(paths.early, { ...shape, count: earlyCount, label: 'sample' })
-    opened.push(earlySample)
-    return { sample, earlySample, discard }
-  } catch (error) {
-    discard()
-    throw error
-  }
+export function readSampleFacts(site: Site): StoredSample {
+  return readStored<StoredSample>(factsPath(site))
+}
+
+/** Opens the sample, or the part of it that early rounds use: all of it where that part would be too small. */
+export function openSample(site: Site, isEarly: boolean): RowSource {
+  const { dim, zones } = site.recipe
+  const count = sampleCount(site.recipe)
+  const earlyCount = Math.ceil(count / EARLY_STEP)
+  const takesEarly = isEarly && earlyCount >= zones * EARLY_ROWS_PER_ZONE
+  return openRawRows(samplePath(site, takesEarly), { dim, count: takesEarly ? earlyCount : count, label: 'sample' })
+}
+
+export function discardSample(site: Site): void {
+  for (const path of [samplePath(site, false), samplePath(site, true), factsPath(site)]) removeTemporary(path)
+}
+
+function samplePath(site: Site, isEarly: boolean): string {
+  return join(site.path, isEarly ? 'sample.early' : 'sample.rows')
+}
+
+function factsPath(site: Site): string {
+  return join(site.path, 'sample.json')
 }
 
 /** Copies the wanted rows, scaled, to a file and returns their centre. */
-async function writeScaled(from: { rows: RowSource; assigner: Assigner; plan: SamplePlan; path: string }, wanted: readonly number[]): Promise<Float32Array> {
-  const { rows, assigner, plan } = from
+async function writeScaled(from: { rows: RowSource; assigner: Assigner; path: string; onRows: (rows: number) => Promise<void> }, wanted: readonly number[]): Promise<Float32Array> {
+  const { rows, assigner, onRows } = from
   const { dim } = rows
   const writer = new FileWriter(from.path)
   const parts = wanted.length < FEWEST_ROWS_PER_PART * CENTRE_PARTS ? 1 : CENTRE_PARTS
@@ -87,12 +92,11 @@ async function writeScaled(from: { rows: RowSource; assigner: Assigner; plan: Sa
   const row = new Float32Array(dim)
   try {
     for (let first = 0; first < wanted.length; first += assigner.shape.rowsPerCall) {
-      await plan.onRows(first, wanted.length)
       const some = wanted.slice(first, first + assigner.shape.rowsPerCall)
       const view = assigner.rowsView(some.length)
       for (const [i, number] of some.entries()) {
         rows.readRows(number, row)
-        checkRows(row, number, { dim, metric: plan.metric, label: rows.label })
+        checkRows(row, number, { dim, metric: assigner.shape.metric, label: rows.label })
         view.set(row, i * dim)
       }
       assigner.scale(some.length)
@@ -100,6 +104,7 @@ async function writeScaled(from: { rows: RowSource; assigner: Assigner; plan: Sa
         for (let j = 0, part = ((first + i) % parts) * dim; j < dim; j++) sums[part + j] += view[i * dim + j]
       }
       writer.write(new Uint8Array(view.buffer, view.byteOffset, view.byteLength))
+      await onRows(some.length)
     }
     writer.flush()
   } finally {
@@ -119,6 +124,7 @@ function centreOf(sums: Float64Array, { dim, count }: { dim: number; count: numb
 }
 
 function writeCentred(scaled: RowSource, assigner: Assigner, to: { path: string; step: number }): void {
+  removeTemporary(to.path)
   const writer = new FileWriter(to.path)
   const { dim } = scaled
   const { rowsPerCall } = assigner.shape

@@ -1,53 +1,80 @@
 // Training: k-means on a sample. Lloyd's algorithm from random rows (Lloyd 1982); small clusters are spent on splitting large ones, so that sizes stay even.
 
-import type { Assigner } from './assigner.ts'
+import { runInOrder, type Crew } from './crew.ts'
+import type { SampleBlock } from './nearest-of-sample.ts'
+import { seededRandom } from './random.ts'
+import { openSample, readSampleFacts } from './sample.ts'
+import { planShards } from './shards.ts'
+import { trainedPath, type Site, type StoredTraining } from './site.ts'
 import type { RowSource } from './sources/row-source.ts'
+import { encodeArray, writeStored } from './stored-json.ts'
 
 /** Rounds over the early sample, then over all of it: most movement is in the first rounds, which need fewer rows. */
 const EARLY_ROUNDS = 5
 const FULL_ROUNDS = 3
+const ROUNDS = EARLY_ROUNDS + FULL_ROUNDS
 /** A cluster above this many times the mean is split, as long as one below SMALL times the mean can be given up. */
 const LARGE = 2
 const SMALL = 0.25
 
-/** Samples that are scaled and centred already, and how many zones to find in them. */
-export interface TrainingSet {
-  readonly sample: RowSource
-  /** A part of the sample. */
-  readonly earlySample: RowSource
-  readonly zones: number
-  readonly random: () => number
-  /** Called before each round; may throw to stop. */
-  readonly onRound: (round: number, rounds: number) => void | Promise<void>
+/** Rows of the sample that one task holds against the centroids, as a multiple of those of one call. */
+const BLOCKS_PER_TASK = 8
+/** Keeps training's random numbers apart from those of sampling. */
+const TRAIN_SEED = 0x7a13
+
+/** Trains on the sample of the site and leaves the centroids there, with the plan of the shards. `onRound` may throw to stop. */
+export async function trainSite(site: Site, crew: Crew, onRound: (round: number, rounds: number) => Promise<void>): Promise<void> {
+  const { dim, count, zones } = site.recipe
+  const [sample, early] = [openSample(site, false), openSample(site, true)]
+  try {
+    const { centroids, sizes } = await train({ site, crew, sample, early, onRound })
+    const facts = readSampleFacts(site)
+    const stored: StoredTraining = {
+      origin: facts.origin, centroids: encodeArray(centroids), sampleCount: sizes.reduce((sum, size) => sum + size, 0), shardStarts: planShards(sizes, { count, dim })
+    }
+    writeStored(trainedPath(site), stored, site.recipe.isDurable)
+  } finally {
+    sample.close()
+    early.close()
+  }
+  await onRound(zones === 1 ? 1 : ROUNDS, zones === 1 ? 1 : ROUNDS)
 }
 
-/** Returns `zones` centroids in the space of the sample (float32, zones * dim) and how many of its rows each had in the last round. */
-export async function train(assigner: Assigner, set: TrainingSet): Promise<{ centroids: Float32Array; sizes: Float64Array }> {
-  const { sample, zones, random } = set
-  const { dim } = sample
-  const centroids = firstCentroids(set)
+interface Training {
+  readonly site: Site
+  readonly crew: Crew
+  readonly sample: RowSource
+  readonly early: RowSource
+  readonly onRound: (round: number, rounds: number) => Promise<void>
+}
+
+/** Returns centroids in the space of the sample (float32, zones * dim) and how many of its rows each had in the last round. */
+async function train(training: Training): Promise<{ centroids: Float32Array; sizes: Float64Array }> {
+  const { sample, early, onRound } = training
+  const { zones, dim, seed } = training.site.recipe
+  const random = seededRandom(seed + TRAIN_SEED)
+  const centroids = firstCentroids(sample, zones, random)
   const sums = new Float64Array(zones * dim)
   const sizes = new Float64Array(zones)
-  const rounds = zones === 1 ? 1 : EARLY_ROUNDS + FULL_ROUNDS
+  const rounds = zones === 1 ? 1 : ROUNDS
   for (let round = 0; round < rounds; round++) {
-    await set.onRound(round, rounds)
-    assigner.setCentroids(centroids)
+    await onRound(round, rounds)
     sums.fill(0)
     sizes.fill(0)
-    accumulate(assigner, round < EARLY_ROUNDS ? set.earlySample : sample, { sums, sizes })
+    const isEarly = round < EARLY_ROUNDS
+    await accumulate(training, { round, isEarly, centroids, sample: isEarly ? early : sample }, { sums, sizes })
     for (let zone = 0; zone < zones; zone++) {
       if (sizes[zone] === 0) continue
       for (let i = 0; i < dim; i++) centroids[zone * dim + i] = sums[zone * dim + i] / sizes[zone]
     }
     if (round < rounds - 1) splitLarge(centroids, sizes, random)
   }
-  await set.onRound(rounds, rounds)
   return { centroids, sizes }
 }
 
 /** Distinct rows of the sample, one from each stratum. */
-function firstCentroids({ sample, zones, random }: TrainingSet): Float32Array {
-  const centroids = new Float32Array(zones * sample.dim)
+function firstCentroids(sample: RowSource, zones: number, random: () => number): Float32Array {
+  const centroids = new Float32Array(new SharedArrayBuffer(zones * sample.dim * 4))
   for (let zone = 0; zone < zones; zone++) {
     const start = Math.floor((zone * sample.count) / zones)
     const end = Math.floor(((zone + 1) * sample.count) / zones)
@@ -63,20 +90,25 @@ interface Accumulation {
   readonly sizes: Float64Array
 }
 
-function accumulate(assigner: Assigner, sample: RowSource, into: Accumulation): void {
+/** Sums up the rows of each centroid, in the order of the sample whoever found their centroids: float sums depend on it. */
+async function accumulate(training: Training, round: { round: number; isEarly: boolean; centroids: Float32Array; sample: RowSource }, into: Accumulation): Promise<void> {
+  const { sample, ...facts } = round
   const { dim } = sample
-  const rowsPerCall = assigner.shape.rowsPerCall
-  for (let row = 0; row < sample.count; row += rowsPerCall) {
-    const count = Math.min(rowsPerCall, sample.count - row)
-    const rows = assigner.rowsView(count)
-    sample.readRows(row, rows)
-    const zones = assigner.nearest(count)
-    for (let i = 0; i < count; i++) {
-      const zone = zones[i]
-      into.sizes[zone]++
-      for (let j = 0, at = zone * dim, from = i * dim; j < dim; j++) into.sums[at + j] += rows[from + j]
+  const rowsPerTask = training.site.recipe.rowsPerBlock * BLOCKS_PER_TASK
+  const blocks: SampleBlock[] = []
+  for (let firstRow = 0; firstRow < sample.count; firstRow += rowsPerTask) blocks.push({ ...facts, firstRow, count: Math.min(rowsPerTask, sample.count - firstRow) })
+  const rows = new Float32Array(Math.min(rowsPerTask, sample.count) * dim)
+  await runInOrder(training.crew, blocks.map((block) => ({ kind: 'nearest', block })), {
+    done: () => undefined,
+    answer({ zones = new Uint32Array(0) }, task) {
+      sample.readRows(blocks[task].firstRow, rows.subarray(0, zones.length * dim))
+      for (let i = 0; i < zones.length; i++) {
+        const zone = zones[i]
+        into.sizes[zone]++
+        for (let j = 0, at = zone * dim, from = i * dim; j < dim; j++) into.sums[at + j] += rows[from + j]
+      }
     }
-  }
+  })
 }
 
 /** Gives the centroids of empty and small clusters to the largest ones: both then start a little apart and share the members. */

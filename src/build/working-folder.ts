@@ -7,11 +7,14 @@ import { threadId } from 'node:worker_threads'
 
 import { systemCode, wrapWriteError, ZgqError } from '../errors.ts'
 import { readCatalogue } from '../storage/catalogue-reader.ts'
-import { isAlive, isHeld, LOCK_NAME, readLock, writeLock } from '../storage/build-lock.ts'
+import { isAlive, isHeld, LOCK_NAME, readLock, writeLock, writeStageLock } from '../storage/build-lock.ts'
 import { syncFolder } from '../storage/file-writer.ts'
+import { RECIPE_NAME } from './site.ts'
 
 /** Names of files in the folder of an index; anything else there is the user's. */
 const OWN_FILES = /^(catalogue\.sqlite(-journal|-wal|-shm)?|(vectors|codes)-\d{6}-\d{5}\.zgq|lock\.json)$/
+/** Begins the names of locks that processes of one stage hold side by side. */
+const STAGE_LOCK = 'lock-'
 /** Between OUTPUT.building and the number of a process that is about to take or clear that place. */
 const FALSE_START = `-${hostname()}-`
 
@@ -56,9 +59,40 @@ export class WorkingFolder {
     return join(this.path, name)
   }
 
-  /** Tells the lock from the files of the build. */
-  isLock(name: string): boolean {
-    return name === LOCK_NAME
+  /** Removes all but the lock and what `keep` wants: of an earlier build, or of this one once it is done. */
+  clear(keep: (name: string) => boolean): void {
+    try {
+      for (const name of readdirSync(this.path)) {
+        if (name !== LOCK_NAME && !keep(name)) rmSync(this.file(name), { recursive: true, force: true })
+      }
+    } catch (error) {
+      throw wrapWriteError(error, this.path, 'remove temporary files')
+    }
+  }
+
+  /** Leaves the folder as it is, for the next stage. */
+  release(): void {
+    this.#isDone = true
+    rmSync(this.file(LOCK_NAME), { force: true })
+  }
+
+  /**
+   * Joins a stage that several processes share in the folder beside `output`, under a name of its own; returns what leaves it again. Throws ZGQ_LOCKED where that name is
+   * taken, or another process has the folder for itself.
+   */
+  static join(output: string, name: string): { readonly path: string; leave(): void } {
+    const path = `${resolve(output)}.building`
+    const lock = `${STAGE_LOCK}${name}.json`
+    try {
+      expectNotHeld(path, LOCK_NAME)
+      expectNotHeld(path, lock)
+      rmSync(join(path, lock), { force: true })
+      if (!writeStageLock(join(path, lock))) expectNotHeld(path, lock)
+    } catch (error) {
+      if (!existsSync(path)) throw new ZgqError('ZGQ_NOT_FOUND', 'no build was begun here: run the stage read first', { path })
+      throw wrapWriteError(error, path, 'join the build')
+    }
+    return { path, leave: () => { rmSync(join(path, lock), { force: true }) } }
   }
 
   /** Puts the finished index in its place; what stood there is removed afterwards. */
@@ -124,7 +158,7 @@ export class WorkingFolder {
         } catch (error) {
           const isTaken = ['ENOTEMPTY', 'EEXIST', 'EPERM', 'ENOTDIR'].includes(systemCode(error) ?? '')
           if (!isTaken || attempt > 2) throw error
-          this.#clearDeadBuild()
+          this.#takeOver(mine)
         }
       }
     } catch (error) {
@@ -133,15 +167,19 @@ export class WorkingFolder {
     }
   }
 
-  /** Removes the folder of a build that died, after putting back the index that it was about to replace; throws ZGQ_LOCKED if its process lives. */
-  #clearDeadBuild(): void {
+  /**
+   * Moves the folder of a build that died, or that goes on in stages, to `mine`, after putting back the index that it was about to replace: what it did need not be
+   * done again. Throws ZGQ_LOCKED if its process lives.
+   */
+  #takeOver(mine: string): void {
     if (!existsSync(this.path)) return // published or discarded meanwhile: the place is free
-    if (!existsSync(join(this.path, LOCK_NAME))) {
+    if (!existsSync(join(this.path, LOCK_NAME)) && !existsSync(join(this.path, RECIPE_NAME))) {
       throw new ZgqError('ZGQ_EXISTS', `${basename(this.path)} exists and no build made it: move it away, or choose another output`, { path: this.path })
     }
     expectDead(this.path)
+    this.#expectFree() // now: what was done must not be lost because of it
     if (readLock(this.path)?.isReplacing === true && !existsSync(this.#output) && existsSync(this.#replaced)) renameSync(this.#replaced, this.#output)
-    // Renamed first: of several builds that find it dead, one removes it.
+    // Renamed first: of several builds that find it dead, one gets it.
     const dead = this.#deadName()
     renameSync(this.path, dead)
     try {
@@ -150,7 +188,9 @@ export class WorkingFolder {
       renameSync(dead, this.path) // another build cleared it and took the place since the lock was read
       throw error
     }
-    rmSync(dead, { recursive: true, force: true })
+    writeLock(dead, false)
+    rmSync(mine, { recursive: true, force: true })
+    renameSync(dead, mine)
   }
 
   /** Removes what builds of this host left that died while they took or cleared the place. */
@@ -191,11 +231,16 @@ export class WorkingFolder {
   }
 }
 
-/** Throws ZGQ_LOCKED if the process that holds the lock in `folder` may be at work. */
+/** Throws ZGQ_LOCKED if a process that holds a lock in `folder` may be at work. */
 function expectDead(folder: string): void {
-  const lock = readLock(folder)
+  const stages = existsSync(folder) ? readdirSync(folder).filter((name) => name.startsWith(STAGE_LOCK)) : []
+  for (const name of [LOCK_NAME, ...stages]) expectNotHeld(folder, name)
+}
+
+function expectNotHeld(folder: string, name: string): void {
+  const lock = readLock(folder, name)
   if (lock === undefined || !isHeld(lock)) return
-  throw new ZgqError('ZGQ_LOCKED', `process ${lock.pid} on ${lock.host} is building this index; wait for it, or remove the folder if that process is not a build`, { path: folder })
+  throw new ZgqError('ZGQ_LOCKED', `process ${lock.pid} on ${lock.host} is building this index; wait for it, or remove ${name} in the folder if that process is not a build`, { path: folder })
 }
 
 /** Throws ZGQ_NOT_AN_INDEX for what no build made; a damaged index passes. */

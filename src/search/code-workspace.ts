@@ -63,6 +63,11 @@ export class CodeWorkspace {
     words[this.scan.candidates / 4 + 1] = this.#candidateCapacity
   }
 
+  /** Places of the heap of smallest estimates. */
+  get size(): number {
+    return this.#memory.words[this.scan.heap / 4 + 1]
+  }
+
   /** The largest of the smallest estimates; infinite until there are as many as wanted. */
   get limit(): number {
     const { words, doubles } = this.#memory

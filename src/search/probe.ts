@@ -1,10 +1,11 @@
 // Stage 1, pure: from the query to the zones to scan.
 
 import type { CatalogueZone } from '../format/catalogue.ts'
+import { ELEMENT_BYTES } from '../format/layout.ts'
 import type { CentroidCodes } from './centroid-codes.ts'
 import type { CodeWorkspace } from './code-workspace.ts'
 import { countZones } from './recall-rule.ts'
-import type { ProbeWish } from './request.ts'
+import type { ProbeWish, ZoneRange } from './request.ts'
 import type { Workspace } from './workspace.ts'
 
 /** Zones that are listed at first, as a multiple of the mean that the calibration saw. */
@@ -23,6 +24,7 @@ export interface CodedProbe {
 export function probe(workspace: Workspace, wish: ProbeWish, coded: CodedProbe | undefined): CatalogueZone[] {
   const { zones } = workspace
   if ('nprobe' in wish) return takeZones(workspace, listNearest(workspace, wish.nprobe, coded))
+  if ('firstZone' in wish) return takeZones(workspace, listRange(workspace, wish))
   // More than the mean at first: most queries then need one look.
   for (let wanted = wish.zones * FIRST_LOOK + 4; ; wanted *= 4) {
     const listed = listNearest(workspace, Math.ceil(wanted), coded)
@@ -40,6 +42,18 @@ function takeZones(workspace: Workspace, count: number): CatalogueZone[] {
   const nearest: CatalogueZone[] = []
   for (let i = 0; i < count; i++) nearest.push(zones[words[ids + i * 2]])
   return nearest
+}
+
+/** Lists the zones of a range, nearest first; returns how many there are. */
+function listRange(workspace: Workspace, range: ZoneRange): number {
+  const { memory, zones, dim, centroids, probeQuery, zoneDistances } = workspace
+  const count = range.endZone - range.firstZone
+  memory.float32At(zoneDistances, zones.length).fill(Infinity)
+  const [first, distances] = [centroids + range.firstZone * dim * ELEMENT_BYTES, zoneDistances + range.firstZone * ELEMENT_BYTES]
+  if (workspace.metric === 'ip') memory.kernel.innerProducts(first, count, dim, probeQuery, distances)
+  else memory.kernel.l2Distances(first, count, dim, probeQuery, distances)
+  memory.kernel.selectNearest(zoneDistances, zones.length, count, 0, workspace.zoneList, workspace.selectScratch)
+  return count
 }
 
 /**

@@ -8,8 +8,14 @@ import type { Calibration, Metric, SearchOptions } from '../types.ts'
 import { CONFIDENCE, confidenceFor } from './confidence.ts'
 import { defaultNprobe } from './default-nprobe.ts'
 
-/** How many zones are probed: a number of them, or as many as the query needs. */
-export type ProbeWish = { readonly nprobe: number } | ({ readonly threshold: number; readonly zones: number; readonly scale: number; readonly trust?: number | undefined })
+/** The zones from `firstZone` up to `endZone`, however far they are. */
+export interface ZoneRange {
+  readonly firstZone: number
+  readonly endZone: number
+}
+
+/** How many zones are probed: a number of them, or as many as the query needs; or which. */
+export type ProbeWish = { readonly nprobe: number } | ZoneRange | ({ readonly threshold: number; readonly zones: number; readonly scale: number; readonly trust?: number | undefined })
 
 export interface SearchRequest {
   readonly k: number
@@ -19,6 +25,8 @@ export interface SearchRequest {
   /** Candidates to rerank at least. */
   readonly rerank: number
   readonly confidence: Confidence
+  /** Hits must be nearer than this; for calibration. */
+  readonly bound?: number | undefined
 }
 
 /** The last recall that was asked for and what it means: most programs ask for the same again and again. */

@@ -44,6 +44,9 @@ export function setRerankTolerance(workspace: Workspace): void {
   if (workspace.metric !== 'l2') workspace.scanQuery.absolute = Infinity
 }
 
+/** High word of ids that are none. */
+const NO_ID = 0xffff_ffff
+
 /** Takes the hits out of the heap, nearest first. */
 export function takeHits(workspace: Workspace, k: number): Hit[] {
   const { memory, scanQuery } = workspace
@@ -51,6 +54,9 @@ export function takeHits(workspace: Workspace, k: number): Hit[] {
   const distances = memory.float64At(scanQuery.heap + 8, size)
   const ids = memory.uint32At(scanQuery.heap + 8 + k * 8, size * 2)
   const hits: Hit[] = []
-  for (let i = 0; i < size; i++) hits.push({ id: ids[i * 2] + ids[i * 2 + 1] * 2 ** 32, distance: distances[i] })
+  for (let i = 0; i < size; i++) {
+    if (ids[i * 2 + 1] === NO_ID) break // what filled the heap before the search
+    hits.push({ id: ids[i * 2] + ids[i * 2 + 1] * 2 ** 32, distance: distances[i] })
+  }
   return hits
 }

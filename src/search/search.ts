@@ -63,6 +63,7 @@ export function search(context: SearchContext, query: Float32Array, request: Sea
   workspace.setQuery(query)
   const codes = hasEstimates(workspace) ? context.codes : undefined
   if (wantsHits) workspace.startHits(request.k)
+  if (wantsHits && request.bound !== undefined) workspace.fillHeap(workspace.scanQuery.heap, request.k, request.bound)
   if (codes?.centroids !== undefined) setQueryCodes({ ...context, codes }, request)
   const zones = wantsHits ? probe(workspace, request.probe, codes?.centroids && { centroids: codes.centroids, workspace: codes.workspace }) : []
   const probedAt = nowMicros()
@@ -115,6 +116,7 @@ function scanCodes(context: SearchContext & { codes: CodesContext }, zones: read
   const { memory } = workspace
   const { cache } = codes
   codes.workspace.start(Math.max(request.k, request.rerank, codes.workspace.scan.bits === 1 ? FEWEST_ESTIMATES : 1))
+  if (request.bound !== undefined) workspace.fillHeap(codes.workspace.scan.heap, codes.workspace.size, request.bound)
   if (codes.centroids === undefined) setQueryCodes(context, request)
   const ahead = new Prefetcher(zones.filter((zone) => !cache.holds(zone)), files.codesSource)
   for (const zone of zones) cache.touch(zone)

@@ -77,4 +77,12 @@ export class Workspace {
     }
     this.memory.kernel.heapInit(this.scanQuery.heap, k)
   }
+
+  /** Fills a heap of `k` places with `distance`, so that only what is nearer gets in; the ids of such places are above any safe integer. */
+  fillHeap(heap: number, k: number, distance: number): void {
+    const { words } = this.memory
+    words[heap / 4] = k
+    this.memory.float64At(heap + 8, k).fill(distance)
+    words.fill(0xffff_ffff, heap / 4 + 2 + k * 2, heap / 4 + 2 + k * 4)
+  }
 }

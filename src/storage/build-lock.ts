@@ -20,16 +20,31 @@ export interface BuildLock {
 
 /** Writes the lock of this process into `folder`, in one step. */
 export function writeLock(folder: string, isReplacing: boolean): void {
-  const lock: BuildLock = { pid: process.pid, host: hostname(), start: startOf(process.pid), isReplacing }
+  const lock = ownLock(isReplacing)
   const temporary = join(folder, `${LOCK_NAME}.new`)
   writeFileSync(temporary, JSON.stringify(lock))
   renameSync(temporary, join(folder, LOCK_NAME))
 }
 
-/** Reads the lock in `folder`; undefined if there is none, or a crash cut it short: its process is gone then. */
-export function readLock(folder: string): BuildLock | undefined {
+/** Writes a lock of its own name where none is; returns false where one is. */
+export function writeStageLock(path: string): boolean {
   try {
-    const lock: unknown = JSON.parse(readFileSync(join(folder, LOCK_NAME), 'utf8'))
+    writeFileSync(path, JSON.stringify(ownLock(false)), { flag: 'wx' })
+    return true
+  } catch (error) {
+    if (systemCode(error) === 'EEXIST') return false
+    throw error
+  }
+}
+
+function ownLock(isReplacing: boolean): BuildLock {
+  return { pid: process.pid, host: hostname(), start: startOf(process.pid), isReplacing }
+}
+
+/** Reads the lock in `folder`; undefined if there is none, or a crash cut it short: its process is gone then. */
+export function readLock(folder: string, name = LOCK_NAME): BuildLock | undefined {
+  try {
+    const lock: unknown = JSON.parse(readFileSync(join(folder, name), 'utf8'))
     if (typeof lock !== 'object' || lock === null || !('pid' in lock) || !('host' in lock)) return undefined
     if (typeof lock.pid !== 'number' || typeof lock.host !== 'string') return undefined
     const start = 'start' in lock && typeof lock.start === 'string' ? lock.start : ''

@@ -8,8 +8,7 @@ import type { BatchSource } from './batch-source.ts'
 import { openHdf5File } from './hdf5-file.ts'
 import { openJsonLinesFile } from './jsonl-file.ts'
 import { openParquetFile } from './parquet-file.ts'
-import type { IdSource, RowSource } from './row-source.ts'
-import { spoolBatches, type SpoolTarget } from './spool.ts'
+import { spoolBatches, type Spooled, type SpoolTarget } from './spool.ts'
 import { openSqliteQuery } from './sqlite-query.ts'
 
 const OPENERS: Readonly<Record<BatchFormat, (path: string, options: BatchFileOptions) => Promise<BatchSource> | BatchSource>> = {
@@ -27,13 +26,12 @@ export async function openBatchFile(path: string, options: BatchFileOptions): Pr
 }
 
 /** Reads a batch file whole into `target`. Rejects as `openBatchFile` and its batches do, and with TypeError if it brings ids and `ids` are given too. */
-export async function spoolBatchFile(
-  path: string, options: BatchFileOptions & { readonly ids: unknown }, target: Omit<SpoolTarget, 'dim' | 'label'>
-): Promise<{ rows: RowSource; ids: IdSource | undefined }> {
+export async function spoolBatchFile(path: string, options: BatchFileOptions & { readonly ids: unknown }, target: Omit<SpoolTarget, 'dim'>): Promise<Spooled & { readonly dim: number }> {
   const source = await openBatchFile(path, options)
   try {
-    if (source.hasIds && options.ids !== undefined) throw new TypeError(`${path} brings ids of its own: leave out the option ids, or the ids there`)
-    return await spoolBatches(lettingOthersRun(source.batches), { ...target, dim: source.dim, label: source.label })
+    const { dim, hasIds } = source
+    if (hasIds && options.ids !== undefined) throw new TypeError(`${path} brings ids of its own: leave out the option ids, or the ids there`)
+    return { dim, ...await spoolBatches(lettingOthersRun(source.batches), { ...target, dim }) }
   } finally {
     source.close()
   }

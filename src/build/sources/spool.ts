@@ -1,5 +1,6 @@
 // Spools what can be read only once: batches of vectors become raw files in the working folder, which can be read in any order.
 
+import { createHash } from 'node:crypto'
 import { closeSync, openSync } from 'node:fs'
 
 import { wrapReadError, ZgqError } from '../../errors.ts'
@@ -11,8 +12,6 @@ import type { IdSource, RowSource } from './row-source.ts'
 /** Where and as what batches are spooled. */
 export interface SpoolTarget {
   readonly dim: number
-  /** Names the rows and ids in messages. */
-  readonly label: string
   readonly rowsPath: string
   readonly idsPath: string
   /** Called after each batch with the rows so far. */
@@ -21,22 +20,38 @@ export interface SpoolTarget {
   readonly signal: AbortSignal | undefined
 }
 
-/** Reads all batches; throws ZGQ_DIMENSION for a batch that is not whole rows, ZGQ_BUILD_INPUT for a batch of another shape, and what the iterable throws. */
-export async function spoolBatches(batches: AsyncIterable<VectorBatch>, target: SpoolTarget): Promise<{ rows: RowSource; ids: IdSource | undefined }> {
+/** What was spooled. */
+export interface Spooled {
+  readonly count: number
+  readonly hasIds: boolean
+  /** Digest of all that was spooled, in hex. */
+  readonly digest: string
+}
+
+/** Writes all batches to files; throws ZGQ_DIMENSION for a batch that is not whole rows, ZGQ_BUILD_INPUT for a batch of another shape, and what the iterable throws. */
+export async function spoolBatches(batches: AsyncIterable<VectorBatch>, target: SpoolTarget): Promise<Spooled> {
   const rowsFile = new FileWriter(target.rowsPath)
   let idsFile: FileWriter | undefined
+  const rowsHash = createHash('sha256')
+  const idsHash = createHash('sha256')
   let count = 0
-  let haveIds: boolean | undefined
+  let hasIds: boolean | undefined
   try {
     for await (const batch of untilAborted(batches, target.signal)) {
       const rows = checkBatch(batch, target.dim, count)
-      if (haveIds !== undefined && haveIds !== (batch.ids !== undefined)) {
-        throw new ZgqError('ZGQ_BUILD_INPUT', `the batch at row ${count} ${haveIds ? 'has no ids' : 'has ids'}, unlike the batches before it`)
+      if (hasIds !== undefined && hasIds !== (batch.ids !== undefined)) {
+        throw new ZgqError('ZGQ_BUILD_INPUT', `the batch at row ${count} ${hasIds ? 'has no ids' : 'has ids'}, unlike the batches before it`)
       }
-      haveIds = batch.ids !== undefined
-      rowsFile.write(new Uint8Array(batch.vectors.buffer, batch.vectors.byteOffset, batch.vectors.byteLength))
-      if (batch.ids !== undefined) idsFile ??= new FileWriter(target.idsPath)
-      if (batch.ids !== undefined) idsFile?.write(new Uint8Array(checkIds(batch.ids, count).buffer))
+      hasIds = batch.ids !== undefined
+      const bytes = new Uint8Array(batch.vectors.buffer, batch.vectors.byteOffset, batch.vectors.byteLength)
+      rowsHash.update(bytes)
+      rowsFile.write(bytes)
+      if (batch.ids !== undefined) {
+        const ids = new Uint8Array(checkIds(batch.ids, count).buffer)
+        idsHash.update(ids)
+        idsFile ??= new FileWriter(target.idsPath)
+        idsFile.write(ids)
+      }
       count += rows
       target.onRows(count)
     }
@@ -47,13 +62,7 @@ export async function spoolBatches(batches: AsyncIterable<VectorBatch>, target: 
     idsFile?.close()
   }
   if (count === 0) throw new ZgqError('ZGQ_BUILD_INPUT', 'the input has no vectors')
-  const rows = openRawRows(target.rowsPath, { dim: target.dim, count, label: target.label })
-  try {
-    return { rows, ids: haveIds === true ? openRawIds(target.idsPath, { count, label: target.label }) : undefined }
-  } catch (error) {
-    rows.close()
-    throw error
-  }
+  return { count, hasIds: hasIds === true, digest: `${rowsHash.digest('hex')} ${idsHash.digest('hex')}` }
 }
 
 /** Passes batches on; rejects with the signal's reason as soon as it is aborted, even in the middle of a wait. */
@@ -134,11 +143,12 @@ export function openRawRows(path: string, shape: { dim: number; count: number; l
   }
 }
 
-/** Opens raw float64 ids that this process wrote. */
-function openRawIds(path: string, shape: { count: number; label: string }): IdSource {
+/** Opens raw float64 ids that the build wrote. */
+export function openRawIds(path: string, count: number): IdSource {
   const descriptor = openRaw(path)
   return {
-    ...shape,
+    count,
+    label: 'the ids',
     readIds(firstRow, target) {
       readFully({ descriptor, path }, firstRow * 8, new Uint8Array(target.buffer, target.byteOffset, target.byteLength))
     },

@@ -1,0 +1,106 @@
+// One stage of a build by itself, so that a queue of jobs, or several processes over a shared folder, can build an index together.
+
+import { existsSync } from 'node:fs'
+
+import { ZgqError } from '../errors.ts'
+import { checkOptionNames, expectOneOf, expectWholeNumber } from '../options.ts'
+import { loadSqlite } from '../storage/native-modules.ts'
+import { isAssigned } from './assign-part.ts'
+import { checkBuildOptions, OPTION_NAMES, type BuildOptions, type BuildPlan } from './build-options.ts'
+import { publishStage, type BuildReport } from './publish-stage.ts'
+import { findSite, readInput } from './read-input.ts'
+import { partCount, readRecipe, trainedPath } from './site.ts'
+import { assignStage, trainStage, withCrew, writeStage } from './stages.ts'
+import { Workplace } from './workplace.ts'
+import { WorkingFolder } from './working-folder.ts'
+import { isWritten } from './write-shard.ts'
+
+/** Stages that can be run by themselves, in their order. `train` samples too, `publish` calibrates too. */
+export type RunnableStage = 'read' | 'train' | 'assign' | 'write' | 'publish'
+
+const RUNNABLE_STAGES: readonly RunnableStage[] = ['read', 'train', 'assign', 'write', 'publish']
+
+/** Which share of a stage's tasks is meant: number `index`, from 1 on, of `of`. */
+export interface StageShare {
+  readonly index: number
+  readonly of: number
+}
+
+/** Options of `buildStage`: those of a build, the same for every stage, with a file for input. */
+export interface StageOptions extends BuildOptions {
+  readonly stage: RunnableStage
+  /** Which share of `assign` or `write` to do. Default: all. */
+  readonly shard?: StageShare | undefined
+}
+
+/** What became of a stage. */
+export interface StageReport {
+  readonly stage: RunnableStage
+  /** Tasks of the stage that are done by now, by whatever process, and tasks that there are. */
+  readonly done: number
+  readonly total: number
+  /** Of `publish`: what was built. */
+  readonly built?: BuildReport
+}
+
+/**
+ * Runs one stage of a build in the folder OUTPUT.building. `read`, `train` and `publish` want it for themselves; `assign` and `write` are shared by as many processes as
+ * there are shards of the work. A stage that is done already does nothing. The data files are the same, byte for byte, as those of `buildIndex`.
+ * Rejects as `buildIndex` does, and with ZGQ_NOT_FOUND where an earlier stage is not done, ZGQ_MISMATCH where it was given other options or another input, ZGQ_LOCKED
+ * where another process does the same.
+ */
+export async function buildStage(options: StageOptions): Promise<StageReport> {
+  checkOptionNames('buildStage', options, [...OPTION_NAMES, 'stage', 'shard'])
+  const { stage, shard, ...rest } = options
+  expectOneOf('stage', stage, RUNNABLE_STAGES)
+  const plan = checkBuildOptions(rest)
+  if (typeof plan.input !== 'string') throw new TypeError('the input of a stage must be a path: other processes cannot see an array or an iterable')
+  const share = checkShare(stage, shard)
+  plan.signal?.throwIfAborted()
+  loadSqlite()
+  return stage === 'assign' || stage === 'write' ? runShared(plan, stage, share) : runAlone(plan, stage)
+}
+
+function checkShare(stage: RunnableStage, share: StageShare | undefined): StageShare {
+  if (share === undefined) return { index: 1, of: 1 }
+  if (stage !== 'assign' && stage !== 'write') throw new TypeError(`shard is for the stages assign and write, found stage ${stage}`)
+  checkOptionNames('shard', share, ['index', 'of'])
+  expectWholeNumber('shard.of', share.of, { least: 1, most: 65_536 })
+  expectWholeNumber('shard.index', share.index, { least: 1, most: share.of })
+  return share
+}
+
+async function runAlone(plan: BuildPlan, stage: 'read' | 'train' | 'publish'): Promise<StageReport> {
+  const folder = WorkingFolder.take(plan.output, plan.force)
+  try {
+    const site = stage === 'read' ? await readInput(plan, folder, true) : findSite(plan, folder.path)
+    if (stage === 'read') return { stage, done: 1, total: 1 }
+    return await withCrew(plan, site, async (work) => {
+      if (stage === 'publish') return { stage, done: 1, total: 1, built: await publishStage({ plan, folder, site }, work) }
+      await trainStage(site, work)
+      return { stage, done: 1, total: 1 }
+    })
+  } finally {
+    // Without a recipe nothing was begun: a folder without either would look like what no build made.
+    if (readRecipe(folder.path) === undefined) folder.discard()
+    else folder.release()
+  }
+}
+
+async function runShared(plan: BuildPlan, stage: 'assign' | 'write', share: StageShare): Promise<StageReport> {
+  const joined = WorkingFolder.join(plan.output, `${stage}-${share.index}-of-${share.of}`)
+  try {
+    const site = findSite(plan, joined.path)
+    if (!existsSync(trainedPath(site))) throw new ZgqError('ZGQ_NOT_FOUND', `the stage ${stage} needs trained zones: run the stage train first`, { path: joined.path })
+    const { shardStarts } = new Workplace(site, 1).training
+    await withCrew(plan, site, async (work) => {
+      const mine = { ...work, mine: (task: number) => task % share.of === share.index - 1 }
+      await (stage === 'assign' ? assignStage(site, mine) : writeStage(site, mine))
+    })
+    const total = stage === 'assign' ? partCount(site.recipe) : shardStarts.length - 1
+    const isDone = stage === 'assign' ? isAssigned : isWritten
+    return { stage, total, done: Array.from({ length: total }, (_, task) => task).filter((task) => isDone(site, task)).length }
+  } finally {
+    joined.leave()
+  }
+}

@@ -1,0 +1,13 @@
+// The entry of a build's worker threads.
+
+import { workerData } from 'node:worker_threads'
+
+import { serveThread } from '../threads/serve-thread.ts'
+import { serveTask, type CrewData } from './crew.ts'
+import type { BuildTask, TaskAnswer } from './tasks.ts'
+import { Workplace } from './workplace.ts'
+
+const data: CrewData = workerData
+const place = new Workplace(data.site, data.threads)
+
+serveThread<BuildTask, TaskAnswer, number>((task, note) => serveTask(place, task, note))

@@ -1,0 +1,189 @@
+// The first stage: finds out what the input is, brings what can be read only once into a file of the working folder, and writes the recipe. Where the
+// folder holds the work of a build that died, and the recipe is the same, that work is kept.
+
+import { createHash } from 'node:crypto'
+import { existsSync, renameSync } from 'node:fs'
+import { setImmediate } from 'node:timers/promises'
+
+import { wrapWriteError, ZgqError } from '../errors.ts'
+import { FORMAT_VERSION } from '../format/layout.ts'
+import { currentBoot, isStillUp } from '../storage/boot.ts'
+import { FileWriter } from '../storage/file-writer.ts'
+import type { BuildPlan, VectorBatch } from './build-options.ts'
+import { defaultZones } from './default-zones.ts'
+import { fingerprintDatabase, fingerprintFile } from './fingerprint.ts'
+import { checkFreeSpace, checkMemory, chooseRowsPerPart } from './resources.ts'
+import { readRecipe, RECIPE_NAME, SPOOLED_IDS, SPOOLED_ROWS, type InputPlace, type Recipe, type Site } from './site.ts'
+import { spoolBatchFile } from './sources/batch-file.ts'
+import { batchFormatOf } from './sources/batch-format.ts'
+import { arrayIdSource, float32ArraySource } from './sources/float32-array.ts'
+import { openIdFile } from './sources/id-file.ts'
+import { spoolBatches } from './sources/spool.ts'
+import { openVectorFile } from './sources/vector-file.ts'
+import { writeStored } from './stored-json.ts'
+import type { WorkingFolder } from './working-folder.ts'
+
+/** Rises when stages leave other files than before: what a build of another version left is not gone on with. */
+const STAGES_VERSION = 1
+/** Rows of the input pass through the kernel in calls of about so many bytes; a constant, since results must not depend on memory. */
+const CALL_BYTES = 1024 * 1024
+/** Bytes of an array that are written at a time. */
+const SPOOL_BYTES = 4 * CALL_BYTES
+
+/** Ends the names of files that are being spooled: those of a build that died stay until it is known whether they are the same. */
+const SPOOLING = '.spooling'
+
+/** What was found out about the vectors. */
+interface RowFacts {
+  readonly dim: number
+  readonly count: number
+  readonly label: string
+  readonly place: InputPlace
+  /** They came with ids. */
+  readonly hasIds: boolean
+  /** Digest of what was spooled; undefined for files, whose fingerprint is taken. */
+  readonly digest: string | undefined
+}
+
+/**
+ * Prepares the input and the recipe; isDurable: so that the work outlasts the run of the system, as stages in several processes need. Throws ZGQ_BUILD_INPUT, what the
+ * sources throw, RangeError for too little memory, ZGQ_IO for a full disk.
+ */
+export async function readInput(plan: BuildPlan, folder: WorkingFolder, isDurable: boolean): Promise<Site> {
+  folder.clear((name) => !name.endsWith(SPOOLING))
+  const before = readRecipe(folder.path)
+  const mayGoOn = before !== undefined && (before.isDurable || isStillUp(before.boot))
+  const known = typeof plan.input === 'string' ? identify(plan, fingerprintInput(plan.input, plan.query)) : undefined
+  if (mayGoOn && before.identity === known) return siteOf(plan, folder.path, before)
+  const rows = await describeRows(plan, folder)
+  const idsPlace = rows.hasIds ? 'spool' : prepareIds(plan, rows.count, folder)
+  const identity = known ?? identify(plan, rows.digest ?? '')
+  if (mayGoOn && before.identity === identity) return siteOf(plan, folder.path, before) // spooled once more, it is the same
+  folder.clear((name) => name.endsWith(SPOOLING))
+  const recipe = makeRecipe(plan, { ...rows, identity, idsPlace, isDurable })
+  checkMemory(recipe)
+  checkFreeSpace(folder.path, recipe)
+  for (const name of [SPOOLED_ROWS, SPOOLED_IDS]) keepSpooled(folder, name)
+  writeStored(folder.file(RECIPE_NAME), recipe, true)
+  return siteOf(plan, folder.path, recipe)
+}
+
+/** Finds the site that an earlier stage prepared. Throws ZGQ_NOT_FOUND where there is none, ZGQ_MISMATCH where it is for another input or other options. */
+export function findSite(plan: BuildPlan, folder: string): Site {
+  const recipe = readRecipe(folder)
+  if (recipe === undefined) throw new ZgqError('ZGQ_NOT_FOUND', 'no build was begun here: run the stage read first', { path: folder })
+  const told = { metric: plan.metric, zonesAsked: plan.zones ?? null, bits: plan.bits, seed: plan.seed, memoryBytes: plan.memoryBytes }
+  for (const [name, begun] of Object.entries(told)) {
+    const found = Object.entries(recipe).find(([key]) => key === name)?.[1]
+    if (found !== begun) throw new ZgqError('ZGQ_MISMATCH', `the build was begun with ${name} ${String(found)}, this stage was called with ${String(begun)}: call all stages with the same options`, { path: folder })
+  }
+  if (typeof plan.input !== 'string' || recipe.identity !== identify(plan, fingerprintInput(plan.input, plan.query))) {
+    throw new ZgqError('ZGQ_MISMATCH', 'the build was begun with another input, or its input has changed since: run the stage read again', { path: folder })
+  }
+  return siteOf(plan, folder, recipe)
+}
+
+function siteOf(plan: BuildPlan, path: string, recipe: Recipe): Site {
+  return {
+    path, recipe,
+    inputPath: typeof plan.input === 'string' ? plan.input : undefined,
+    idsPath: typeof plan.ids === 'string' ? plan.ids : undefined
+  }
+}
+
+/** Names all that decides what the stages leave. */
+function identify(plan: BuildPlan, fingerprint: string): string {
+  const { ids, metric, zones = null, bits, seed, memoryBytes, dim = null, column = null, idColumn = null, query = null } = plan
+  const idsFingerprint = typeof ids === 'string' ? fingerprintFile(ids) : ids === undefined ? '' : hashOf(new Uint8Array(Float64Array.from(ids).buffer))
+  return hashOf(JSON.stringify([STAGES_VERSION, FORMAT_VERSION, fingerprint, idsFingerprint, dim, column, idColumn, query, metric, zones, bits, seed, memoryBytes]))
+}
+
+function fingerprintInput(path: string, query: string | undefined): string {
+  return batchFormatOf(path, query) === 'sqlite' ? fingerprintDatabase(path) : fingerprintFile(path)
+}
+
+function hashOf(data: string | Uint8Array): string {
+  return createHash('sha256').update(data).digest('hex')
+}
+
+async function describeRows(plan: BuildPlan, folder: WorkingFolder): Promise<RowFacts> {
+  const { input, dim = 0 } = plan
+  if (typeof input === 'string' && batchFormatOf(input, plan.query) === undefined) return describeFile(input)
+  const isArray = input instanceof Float32Array
+  const target = {
+    rowsPath: folder.file(SPOOLED_ROWS + SPOOLING),
+    idsPath: folder.file(SPOOLED_IDS + SPOOLING),
+    signal: plan.signal,
+    onRows: (rows: number) => { plan.onProgress({ stage: 'read', done: rows, total: isArray ? input.length / dim : 0 }) }
+  }
+  if (typeof input === 'string') return { ...await spoolBatchFile(input, plan, target), label: input, place: 'spool' }
+  const spooled = await spoolBatches(isArray ? batchesOfArray(input, dim) : input, { ...target, dim })
+  return { ...spooled, dim, label: isArray ? 'Float32Array' : 'batches', place: 'spool' }
+}
+
+function describeFile(path: string): RowFacts {
+  const rows = openVectorFile(path)
+  try {
+    return { dim: rows.dim, count: rows.count, label: path, place: 'file', hasIds: false, digest: undefined }
+  } finally {
+    rows.close()
+  }
+}
+
+async function* batchesOfArray(values: Float32Array, dim: number): AsyncGenerator<VectorBatch> {
+  const rows = float32ArraySource(values, dim) // checks the length
+  const step = Math.max(1, Math.floor(SPOOL_BYTES / (dim * 4))) * dim
+  for (let at = 0; at < rows.count * dim; at += step) {
+    await setImmediate()
+    yield { vectors: values.subarray(at, at + step) }
+  }
+}
+
+function prepareIds(plan: BuildPlan, count: number, folder: WorkingFolder): InputPlace {
+  const { ids } = plan
+  if (ids === undefined) return 'counted'
+  const source = typeof ids === 'string' ? openIdFile(ids) : arrayIdSource(ids)
+  try {
+    if (source.count !== count) throw new ZgqError('ZGQ_BUILD_INPUT', `${source.label} has ${source.count} ids for ${count} vectors`)
+    if (typeof ids === 'string') return 'file'
+    const values = new Float64Array(count)
+    source.readIds(0, values)
+    writeIds(folder.file(SPOOLED_IDS + SPOOLING), new Uint8Array(values.buffer))
+    return 'spool'
+  } finally {
+    source.close()
+  }
+}
+
+function writeIds(path: string, bytes: Uint8Array): void {
+  const writer = new FileWriter(path)
+  try {
+    writer.write(bytes)
+    writer.flush()
+  } finally {
+    writer.close()
+  }
+}
+
+function makeRecipe(plan: BuildPlan, facts: RowFacts & { identity: string; idsPlace: InputPlace; isDurable: boolean }): Recipe {
+  const { metric, bits, seed, memoryBytes } = plan
+  const { identity, isDurable, dim, count, label, place, idsPlace } = facts
+  const rowsPerBlock = Math.max(1, Math.floor(CALL_BYTES / (dim * 4)))
+  return {
+    identity, boot: currentBoot(), isDurable,
+    metric, zonesAsked: plan.zones ?? null, bits, seed, memoryBytes,
+    dim, count, label, rows: place, ids: idsPlace,
+    zones: Math.min(count, plan.zones ?? defaultZones(count, dim)),
+    rowsPerBlock,
+    rowsPerPart: chooseRowsPerPart({ count, dim, memoryBytes, rowsPerBlock })
+  }
+}
+
+function keepSpooled(folder: WorkingFolder, name: string): void {
+  const from = folder.file(name + SPOOLING)
+  try {
+    if (existsSync(from)) renameSync(from, folder.file(name))
+  } catch (error) {
+    throw wrapWriteError(error, from, 'rename a temporary file')
+  }
+}

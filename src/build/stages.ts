@@ -1,0 +1,112 @@
+// The stages of a build between reading the input and publishing: which tasks each is made of, and what of them is left to do.
+
+import { existsSync } from 'node:fs'
+import { setImmediate } from 'node:timers/promises'
+
+import { isAssigned } from './assign-part.ts'
+import type { BuildPlan, BuildStage } from './build-options.ts'
+import { openCrew, runInOrder, type Crew } from './crew.ts'
+import { joinParts } from './join-parts.ts'
+import { joinShards, type Joined } from './join-shards.ts'
+import { chooseThreads } from './resources.ts'
+import { discardSample, sampleCount } from './sample.ts'
+import { assignedPath, partCount, trainedPath, type Site } from './site.ts'
+import type { BuildTask } from './tasks.ts'
+import { trainSite } from './train.ts'
+import { quantizerOf, Workplace } from './workplace.ts'
+import { isWritten } from './write-shard.ts'
+
+/** Tells how far a build is. */
+export interface Tell {
+  /** Reports progress; throws if the build was aborted. */
+  note(stage: BuildStage, done: number, total: number): void
+  /** The same, and lets the event loop turn in between. */
+  now(stage: BuildStage, done: number, total: number): Promise<void>
+}
+
+export function openTell(plan: BuildPlan): Tell {
+  const note = (stage: BuildStage, done: number, total: number): void => {
+    plan.onProgress({ stage, done, total })
+    plan.signal?.throwIfAborted()
+  }
+  return {
+    note,
+    async now(stage, done, total) {
+      note(stage, done, total)
+      await setImmediate()
+      plan.signal?.throwIfAborted()
+    }
+  }
+}
+
+/** Who does the tasks of a stage, and which of them: processes may share them. */
+export interface StageWork {
+  readonly crew: Crew
+  readonly tell: Tell
+  readonly mine: (task: number) => boolean
+}
+
+/** Opens a crew for stages of a build and closes it after them; an abort stops it at once. */
+export async function withCrew<T>(plan: BuildPlan, site: Site, run: (work: StageWork) => Promise<T>): Promise<T> {
+  const crew = openCrew(site, chooseThreads(plan.workers, site.recipe))
+  const stop = (): void => { void crew.close() }
+  plan.signal?.addEventListener('abort', stop, { once: true })
+  try {
+    return await run({ crew, tell: openTell(plan), mine: () => true })
+  } catch (error) {
+    plan.signal?.throwIfAborted() // what the end of the crew brought about says less
+    throw error
+  } finally {
+    plan.signal?.removeEventListener('abort', stop)
+    await crew.close()
+  }
+}
+
+export async function trainStage(site: Site, { crew, tell }: StageWork): Promise<void> {
+  if (existsSync(trainedPath(site))) return
+  await runTasks(crew, [{ kind: 'check-ids' }, { kind: 'sample' }], { stage: 'sample', done: 0, total: sampleCount(site.recipe), tell })
+  await trainSite(site, crew, (round, rounds) => tell.now('train', round, rounds))
+  discardSample(site)
+}
+
+/** Assigns the parts that are not assigned yet. */
+export async function assignStage(site: Site, { crew, tell, mine }: StageWork): Promise<void> {
+  if (existsSync(assignedPath(site))) return
+  const parts = Array.from({ length: partCount(site.recipe) }, (_, part) => part).filter((part) => mine(part) && !isAssigned(site, part))
+  const { count, rowsPerPart } = site.recipe
+  const rowsOf = (part: number): number => Math.min(rowsPerPart, count - part * rowsPerPart)
+  const left = parts.reduce((sum, part) => sum + rowsOf(part), 0)
+  const total = Array.from({ length: partCount(site.recipe) }, (_, part) => part).filter(mine).reduce((sum, part) => sum + rowsOf(part), 0)
+  await runTasks(crew, parts.map((part) => ({ kind: 'assign', part })), { stage: 'assign', done: total - left, total, tell })
+}
+
+/** Writes the shards that are not written yet. */
+export async function writeStage(site: Site, { crew, tell, mine }: StageWork): Promise<void> {
+  joinParts(site)
+  const { training, assignment } = new Workplace(site, 1)
+  const rowsOf = (shard: number): number => assignment.zoneRows.subarray(training.shardStarts[shard], training.shardStarts[shard + 1]).reduce((sum, rows) => sum + rows, 0)
+  const all = Array.from({ length: training.shardStarts.length - 1 }, (_, shard) => shard)
+  const shards = all.filter((shard) => mine(shard) && !isWritten(site, shard))
+  const total = all.filter(mine).reduce((sum, shard) => sum + rowsOf(shard), 0)
+  const left = shards.reduce((sum, shard) => sum + rowsOf(shard), 0)
+  await runTasks(crew, shards.map((shard) => ({ kind: 'write', shard })), { stage: 'write', done: total - left, total, tell })
+}
+
+/** Makes an index of what was written, in the working folder; returns what it is. */
+export function joinStage(site: Site): Joined {
+  const { training, assignment } = new Workplace(site, 1)
+  return joinShards(site, { training, inputDigest: assignment.inputDigest, quantizer: quantizerOf(site.recipe, training.originRow) })
+}
+
+/** Does tasks of a stage and tells how far it is: `done` of `total` was done before. */
+async function runTasks(crew: Crew, tasks: readonly BuildTask[], progress: { stage: BuildStage; done: number; total: number; tell: Tell }): Promise<void> {
+  const { stage, total, tell } = progress
+  let { done } = progress
+  await tell.now(stage, done, total)
+  await runInOrder(crew, tasks, {
+    done(more) {
+      done += more
+      tell.note(stage, done, total)
+    }
+  })
+}

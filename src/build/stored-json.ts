@@ -1,0 +1,61 @@
+// Facts that one stage leaves for the next: JSON files that appear whole or not at all. Typed arrays go into them as base64.
+
+import { readFileSync, renameSync } from 'node:fs'
+import { threadId } from 'node:worker_threads'
+
+import { wrapReadError, wrapWriteError } from '../errors.ts'
+import { FileWriter, removeTemporary } from '../storage/file-writer.ts'
+
+/** Writes `value` to `path` in one step; isDurable: so that a power failure does not undo it. */
+export function writeStored(path: string, value: unknown, isDurable: boolean): void {
+  const temporary = `${path}.${temporaryEnding()}`
+  removeTemporary(temporary)
+  const writer = new FileWriter(temporary)
+  try {
+    writer.write(Buffer.from(JSON.stringify(value)))
+    if (isDurable) writer.sync()
+    else writer.flush()
+  } finally {
+    writer.close()
+  }
+  try {
+    renameSync(temporary, path)
+  } catch (error) {
+    throw wrapWriteError(error, path, 'rename a temporary file')
+  }
+}
+
+/** Reads what `writeStored` of this version wrote. */
+export function readStored<T>(path: string): T {
+  try {
+    const value: T = JSON.parse(readFileSync(path, 'utf8'))
+    return value
+  } catch (error) {
+    throw wrapReadError(error, path, 'read what an earlier stage of the build left')
+  }
+}
+
+/** Ends names that belong to this thread alone. */
+export function temporaryEnding(): string {
+  return `new-${process.pid}-${threadId}`
+}
+
+export function encodeArray(values: Float32Array | Float64Array | Uint32Array | Uint8Array): string {
+  return Buffer.from(values.buffer, values.byteOffset, values.byteLength).toString('base64')
+}
+
+export function decodeBytes(text: string): Uint8Array {
+  return Uint8Array.from(Buffer.from(text, 'base64'))
+}
+
+export function decodeFloats(text: string): Float32Array {
+  return new Float32Array(decodeBytes(text).buffer)
+}
+
+export function decodeDoubles(text: string): Float64Array {
+  return new Float64Array(decodeBytes(text).buffer)
+}
+
+export function decodeWords(text: string): Uint32Array {
+  return new Uint32Array(decodeBytes(text).buffer)
+}

@@ -1,0 +1,55 @@
+// The tasks of a build: what can be done anywhere that sees the working folder - in this thread, in another one, in another process. They leave files, except
+// those that answer with numbers.
+
+import { assignPart } from './assign-part.ts'
+import { runStep, type CalibrationAnswer, type CalibrationStep } from './calibration-steps.ts'
+import { checkUniqueIds } from './check-ids.ts'
+import { nearestOfSample, type SampleBlock } from './nearest-of-sample.ts'
+import { sampleInput } from './sample.ts'
+import type { Workplace } from './workplace.ts'
+import { writeShard } from './write-shard.ts'
+
+export type BuildTask =
+  | { readonly kind: 'check-ids' }
+  | { readonly kind: 'sample' }
+  | { readonly kind: 'nearest'; readonly block: SampleBlock }
+  | { readonly kind: 'assign'; readonly part: number }
+  | { readonly kind: 'write'; readonly shard: number }
+  | { readonly kind: 'calibrate'; readonly step: CalibrationStep }
+
+export interface TaskAnswer {
+  /** Of `nearest`: the zone of each row. */
+  readonly zones?: Uint32Array
+  readonly calibration?: CalibrationAnswer
+}
+
+/** Share of a build's memory for ids that are looked at together. */
+const IDS_SHARE = 1 / 64
+
+/** Does a task. `onDone` is told what was done, in the unit of its stage; it may throw to stop. */
+export async function runTask(place: Workplace, task: BuildTask, onDone: (done: number) => Promise<void>): Promise<TaskAnswer> {
+  switch (task.kind) {
+    case 'check-ids':
+      checkUniqueIds(place.input.ids, Math.floor(place.site.recipe.memoryBytes * IDS_SHARE))
+      return {}
+    case 'sample':
+      await sampleInput(place, onDone)
+      return {}
+    case 'nearest':
+      return { zones: nearestOfSample(place, task.block) }
+    case 'assign':
+      await assignPart(place, task.part, onDone)
+      return {}
+    case 'write':
+      await writeShard(place, task.shard, onDone)
+      return {}
+    case 'calibrate':
+      return { calibration: await runStep(place.opened, task.step, () => onDone(0)) }
+  }
+}
+
+/** The buffers of an answer, which go over to another thread instead of being copied. */
+export function buffersOf(answer: TaskAnswer): ArrayBuffer[] {
+  const arrays = [answer.zones].filter((array) => array !== undefined)
+  return arrays.flatMap(({ buffer }) => (buffer instanceof ArrayBuffer ? [buffer] : []))
+}

@@ -1,0 +1,154 @@
+// What a thread works with during a build: the site, the opened input, and kernel memory. Each is made when a task first needs it.
+
+import { drawSigns } from '../quantizer/rotation.ts'
+import { ZoneEncoder, type Quantizer } from '../quantizer/zone-encoder.ts'
+import { KernelMemory } from '../kernels/kernel-memory.ts'
+import { loadKernel } from '../kernels/load-kernel.ts'
+import { openContext, type OpenedContext } from '../search/open-context.ts'
+import { readCatalogue } from '../storage/catalogue-reader.ts'
+import { Assigner } from './assigner.ts'
+import type { OpenedIndex } from './calibration-steps.ts'
+import { openStoredInput, type BuildInput } from './input.ts'
+import { seededRandom } from './random.ts'
+import { assignedPath, trainedPath, type Recipe, type Site, type StoredAssignment, type StoredTraining } from './site.ts'
+import { decodeFloats, decodeWords, readStored } from './stored-json.ts'
+import { ZoneStatistics } from './zone-statistics.ts'
+
+/** Keeps the rotation's random numbers apart from those of sampling and training. */
+const ROTATION_SEED = 0x5eed
+/** Share of the memory for the rows of the run that a shard is written from, of all threads together. */
+const RUN_SHARE = 0.25
+/** Share of the memory that calibration may fill with codes, of all threads together. */
+const CALIBRATION_SHARE = 0.5
+
+interface Training extends StoredTraining {
+  readonly originRow: Float32Array
+}
+
+export class Workplace {
+  readonly site: Site
+  readonly #threads: number
+  #input: BuildInput | undefined
+  #assigner: Assigner | undefined
+  /** What the assigner's centroids are: the round of training, or the end of it. */
+  #centroidsOf = ''
+  #training: Training | undefined
+  #zoneRows: Uint32Array | undefined
+  #inputDigest = ''
+  #partRows: Float32Array | undefined
+  #statistics: ZoneStatistics | undefined
+  #encoder: ZoneEncoder | undefined
+  #opened: (OpenedIndex & OpenedContext) | undefined
+
+  /** threads: how many share the memory of the build. */
+  constructor(site: Site, threads: number) {
+    this.site = site
+    this.#threads = Math.max(1, threads)
+  }
+
+  get input(): BuildInput {
+    this.#input ??= openStoredInput(this.site)
+    return this.#input
+  }
+
+  /** The assigner without centroids, for sampling and training. */
+  get emptyAssigner(): Assigner {
+    const { dim, metric, rowsPerBlock, zones } = this.site.recipe
+    this.#assigner ??= new Assigner(new KernelMemory(loadKernel()), { dim, metric, rowsPerCall: rowsPerBlock, zones })
+    return this.#assigner
+  }
+
+  /** The assigner with the centroids of a round of training; they are copied once a round. */
+  assignerOf(round: number, centroids: Float32Array): Assigner {
+    const assigner = this.emptyAssigner
+    if (this.#centroidsOf !== `round ${round}`) assigner.setCentroids(centroids)
+    this.#centroidsOf = `round ${round}`
+    return assigner
+  }
+
+  /** The assigner with the trained centroids. */
+  get assigner(): Assigner {
+    const assigner = this.emptyAssigner
+    if (this.#centroidsOf !== 'trained') {
+      assigner.setCentre(this.training.originRow)
+      assigner.setCentroids(decodeFloats(this.training.centroids))
+      this.#centroidsOf = 'trained'
+    }
+    return assigner
+  }
+
+  get training(): Training {
+    if (this.#training === undefined) {
+      const stored = readStored<StoredTraining>(trainedPath(this.site))
+      this.#training = { ...stored, originRow: decodeFloats(stored.origin) }
+    }
+    return this.#training
+  }
+
+  get assignment(): { zoneRows: Uint32Array; inputDigest: string } {
+    if (this.#zoneRows === undefined) {
+      const stored = readStored<StoredAssignment>(assignedPath(this.site))
+      this.#zoneRows = decodeWords(stored.zoneRows)
+      this.#inputDigest = stored.inputDigest
+    }
+    return { zoneRows: this.#zoneRows, inputDigest: this.#inputDigest }
+  }
+
+  /** Room for the rows of a part. */
+  get partRows(): Float32Array {
+    this.#partRows ??= new Float32Array(Math.min(this.site.recipe.count, this.site.recipe.rowsPerPart) * this.site.recipe.dim)
+    return this.#partRows
+  }
+
+  /** Memory for the rows of a run, in bytes. */
+  get runBytes(): number {
+    return Math.floor((this.site.recipe.memoryBytes * RUN_SHARE) / this.#threads)
+  }
+
+  get statistics(): ZoneStatistics {
+    this.#startWriting()
+    this.#statistics ??= new ZoneStatistics(new KernelMemory(loadKernel()), this.site.recipe)
+    return this.#statistics
+  }
+
+  /** Undefined with `bits: 0`. */
+  get encoder(): ZoneEncoder | undefined {
+    const quantizer = quantizerOf(this.site.recipe, this.training.originRow)
+    if (quantizer !== undefined) this.#encoder ??= new ZoneEncoder(new KernelMemory(loadKernel()), quantizer)
+    return this.#encoder
+  }
+
+  /** The index that was built, open for calibration. By plain reads: pages of a mapping would count as memory of the build. */
+  get opened(): OpenedIndex {
+    this.#encoder = undefined
+    this.#statistics = undefined
+    this.#startWriting()
+    if (this.#opened === undefined) {
+      const snapshot = readCatalogue(this.site.path)
+      const cacheBytes = Math.floor((this.site.recipe.memoryBytes * CALIBRATION_SHARE) / this.#threads)
+      this.#opened = { snapshot, ...openContext(snapshot, { mapping: 'pread', cacheBytes, verify: 'none' }) }
+    }
+    return this.#opened
+  }
+
+  /** Closes what is open; idempotent. */
+  close(): void {
+    this.#input?.close()
+    this.#input = undefined
+    this.#opened?.readers.close()
+    this.#opened = undefined
+  }
+
+  /** Gives back what only the stages before needed. */
+  #startWriting(): void {
+    this.#assigner = undefined
+    this.#partRows = undefined
+    this.#centroidsOf = ''
+  }
+}
+
+/** What makes the codes of an index; undefined with `bits: 0`. mean: the point that rows were centred on. */
+export function quantizerOf(recipe: Recipe, mean: Float32Array): Quantizer | undefined {
+  const { dim, metric, bits, seed } = recipe
+  return bits === 0 ? undefined : { dim, metric, bits, signs: drawSigns(dim, seededRandom(seed + ROTATION_SEED)), mean }
+}

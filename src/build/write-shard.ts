@@ -1,0 +1,150 @@
+// Writes a shard: its zones, one after the other, from the parts of the input to vectors and codes files. Sizes are evened out here, where all rows of a
+// zone are known.
+
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+
+import type { CodesPlace, FileRecord } from '../format/catalogue.ts'
+import { encodeIds } from '../format/columns.ts'
+import type { ZoneEncoder } from '../quantizer/zone-encoder.ts'
+import { CodesWriter } from '../storage/codes-writer.ts'
+import { VectorsWriter, type VectorsZone } from '../storage/vectors-writer.ts'
+import type { OnRows } from './assign-part.ts'
+import { indexIdOf } from './join-parts.ts'
+import { discardPartsOfShard, ShardRows, type ZoneRun } from './parts.ts'
+import { shardPath, type Site } from './site.ts'
+import type { RowSource } from './sources/row-source.ts'
+import { splitZone } from './split-zone.ts'
+import { encodeArray, writeStored } from './stored-json.ts'
+import { fillFolder } from './temporary-folder.ts'
+import type { Workplace } from './workplace.ts'
+import type { ZoneStatistics } from './zone-statistics.ts'
+
+export const GENERATION = 1
+/** Notes on progress are at least so many bytes of rows apart. */
+const NOTE_BYTES = 2 ** 20
+
+/** Facts of a written shard, in its folder. Numbers of files are its own, vectors and codes apart, from 0 on. */
+export interface StoredShard {
+  readonly vectorsFiles: readonly FileRecord[]
+  readonly codesFiles: readonly FileRecord[]
+  /** The centroids are beside them: a typed array would become a list of decimals. */
+  readonly zones: readonly Omit<VectorsZone, 'centroid'>[]
+  /** float32, zones * dim */
+  readonly centroids: string
+  /** Of each zone; empty with `bits: 0`. */
+  readonly codes: readonly CodesPlace[]
+}
+
+export const SHARD_FACTS = 'facts.json'
+
+/** Tells whether a shard was written already. */
+export function isWritten(site: Site, shard: number): boolean {
+  return existsSync(shardPath(site, shard))
+}
+
+/** Writes shard `shard` into its folder and removes what it was made of. */
+export async function writeShard(place: Workplace, shard: number, onRows: OnRows): Promise<void> {
+  const { site, assignment } = place
+  const facts = { indexId: indexIdOf(site.recipe, assignment.inputDigest), generation: GENERATION, dim: site.recipe.dim, metric: site.recipe.metric }
+  await fillFolder(shardPath(site, shard), async (folder) => {
+    const vectors = new VectorsWriter({ ...facts, folder })
+    const codes = new CodesWriter({ ...facts, folder })
+    try {
+      await writeZones({ place, vectors, codes, onRows }, shard)
+      vectors.finish()
+      const { files, places } = codes.finish(0)
+      const centroids = Buffer.concat(vectors.zones.map(({ centroid }) => new Uint8Array(centroid.buffer, centroid.byteOffset, centroid.byteLength)))
+      const stored: StoredShard = {
+        vectorsFiles: vectors.files, codesFiles: files, zones: vectors.zones.map(({ centroid: _, ...zone }) => zone), centroids: encodeArray(centroids), codes: places
+      }
+      writeStored(join(folder, SHARD_FACTS), stored, site.recipe.isDurable)
+    } finally {
+      vectors.close()
+      codes.close()
+    }
+  })
+  discardPartsOfShard(site, shard)
+}
+
+interface ShardWork {
+  readonly place: Workplace
+  readonly vectors: VectorsWriter
+  readonly codes: CodesWriter
+  readonly onRows: OnRows
+}
+
+async function writeZones(work: ShardWork, shard: number): Promise<void> {
+  const { place, onRows } = work
+  const { recipe } = place.site
+  const { shardStarts } = place.training
+  const meanRows = recipe.count / recipe.zones
+  let zone = zonesBefore(place.assignment.zoneRows, shardStarts[shard], meanRows)
+  let rows = 0
+  const tools = { ...work, statistics: place.statistics, encoder: place.encoder }
+  const shardRows = new ShardRows(place.site, { number: shard, firstZone: shardStarts[shard], endZone: shardStarts[shard + 1] })
+  for (const run of shardRows.runs(place.runBytes)) {
+    for (const found of run.zones) {
+      for (const piece of evenPieces(run.rows, found, { meanRows, metric: recipe.metric })) {
+        writeZone({ ...tools, rows: run.rows }, piece, zone++)
+        rows += piece.positions.length
+        if (rows * recipe.dim * 4 < NOTE_BYTES) continue
+        await onRows(rows)
+        rows = 0
+      }
+    }
+  }
+  await onRows(rows)
+}
+
+/** Counts the zones that are written before trained zone `end`: how many pieces a zone gives follows from its rows alone. */
+function zonesBefore(zoneRows: Uint32Array, end: number, meanRows: number): number {
+  return zoneRows.subarray(0, end).reduce((sum, count) => sum + (count === 0 ? 0 : pieceCount(count, meanRows)), 0)
+}
+
+/** Zones above twice the mean aimed at are split: a zone of c rows gives c / mean pieces. */
+function pieceCount(rows: number, meanRows: number): number {
+  return rows <= 2 * meanRows ? 1 : Math.max(2, Math.floor(rows / meanRows))
+}
+
+/**
+ * Returns the zone, or the pieces of one that is above twice the mean aimed at, so that there are at most twice as many zones as asked for, and none above
+ * four times the mean of those there are.
+ */
+function evenPieces(rows: RowSource, zone: ZoneRun, of: { meanRows: number; metric: string }): ZoneRun[] {
+  const count = zone.positions.length
+  const pieces = pieceCount(count, of.meanRows)
+  if (pieces === 1) return [zone]
+  const largest = Math.max(Math.floor(2 * of.meanRows), Math.ceil(count / pieces))
+  const zoneRows = {
+    count,
+    dim: rows.dim,
+    readRow(position: number, target: Float32Array): void {
+      rows.readRows(zone.positions[position], target)
+      if (of.metric === 'cosine') scaleToUnit(target)
+    }
+  }
+  return splitZone(zoneRows, pieces, largest).map((members) => ({
+    zone: zone.zone,
+    positions: members.map((member) => zone.positions[member]),
+    ids: Float64Array.from(members, (member) => zone.ids[member])
+  }))
+}
+
+function scaleToUnit(row: Float32Array): void {
+  let norm2 = 0
+  for (let i = 0; i < row.length; i++) norm2 += row[i] * row[i]
+  const scale = 1 / Math.sqrt(norm2)
+  for (let i = 0; i < row.length; i++) row[i] *= scale
+}
+
+function writeZone(work: ShardWork & { rows: RowSource; statistics: ZoneStatistics; encoder: ZoneEncoder | undefined }, piece: ZoneRun, zone: number): void {
+  const { statistics, encoder, rows } = work
+  const facts = statistics.measure(rows, piece.positions)
+  const rowCount = piece.positions.length
+  const ids = encodeIds(piece.ids)
+  const pageCrcs = work.vectors.writeZone({ zone, rowCount, rowRuns: statistics.eachChunk(rows, piece.positions), ids, ...facts })
+  if (encoder === undefined) return
+  const codes = encoder.encode(facts.centroid, rowCount, statistics.eachScaledChunk(rows, piece.positions))
+  work.codes.writeZone({ segment: zone, rowCount, ids, pageCrcs, ...codes })
+}

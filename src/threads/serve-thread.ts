@@ -1,0 +1,38 @@
+// The worker's side of a thread: answers calls, one after the other.
+
+import { parentPort } from 'node:worker_threads'
+
+import { sendableError, type SentError } from './thread-error.ts'
+
+/** A call, as it is sent. */
+export interface SentCall<Request> {
+  readonly call: number
+  readonly request: Request
+}
+
+/** What comes back: any number of notes, then an answer or an error. */
+export type SentReply<Answer, Note> =
+  | { readonly call: number; readonly kind: 'note'; readonly note: Note }
+  | { readonly call: number; readonly kind: 'answer'; readonly answer: Answer }
+  | { readonly call: number; readonly kind: 'error'; readonly error: SentError }
+
+/** An answer, and the buffers of it that go over instead of being copied. */
+export interface Reply<Answer> {
+  readonly answer: Answer
+  readonly transfer?: ArrayBuffer[]
+}
+
+/** Answers calls of the parent thread for as long as it lives. `note` sends word before the answer. */
+export function serveThread<Request, Answer, Note>(handle: (request: Request, note: (note: Note) => void) => Reply<Answer> | Promise<Reply<Answer>>): void {
+  const send = (reply: SentReply<Answer, Note>, transfer?: ArrayBuffer[]): void => { parentPort?.postMessage(reply, transfer) }
+  const reply = async ({ call, request }: SentCall<Request>): Promise<void> => {
+    try {
+      const { answer, transfer } = await handle(request, (note) => { send({ call, kind: 'note', note }) })
+      send({ call, kind: 'answer', answer }, transfer)
+    } catch (error) {
+      send({ call, kind: 'error', error: sendableError(error) })
+    }
+  }
+  let last = Promise.resolve()
+  parentPort?.on('message', (message: SentCall<Request>) => { last = last.then(() => reply(message)) })
+}

@@ -1,0 +1,85 @@
+// The parent's side of a worker thread: calls that are answered in order, and a typed error where the thread dies.
+
+import { Worker } from 'node:worker_threads'
+
+import { ZgqError } from '../errors.ts'
+import type { SentCall, SentReply } from './serve-thread.ts'
+import { receivedError } from './thread-error.ts'
+import { workerFile, type WorkerName } from './worker-file.ts'
+
+interface Waiting<Answer, Note> {
+  readonly resolve: (answer: Answer) => void
+  readonly reject: (reason: unknown) => void
+  readonly onNote: ((note: Note) => void) | undefined
+}
+
+/** What comes with a call. */
+export interface CallOptions<Note> {
+  readonly onNote?: ((note: Note) => void) | undefined
+  /** Buffers that go over instead of being copied. */
+  readonly transfer?: ArrayBuffer[] | undefined
+}
+
+/** A worker thread. It keeps the process alive only while calls wait for an answer. */
+export class Thread<Request, Answer, Note = never> {
+  readonly #worker: Worker
+  readonly #name: WorkerName
+  readonly #waiting = new Map<number, Waiting<Answer, Note>>()
+  #calls = 0
+  /** Why no call can be answered any more. */
+  #end: ZgqError | undefined
+
+  /** Starts the thread; `data` is its workerData. Throws ZGQ_UNSUPPORTED where its file is missing. */
+  constructor(name: WorkerName, data: unknown) {
+    this.#name = name
+    // Flags of the main thread's command line are not for this one: loaders above all.
+    this.#worker = new Worker(workerFile(name), { name: `zgq-${name}`, workerData: data, execArgv: [] })
+    this.#worker.unref()
+    this.#worker.on('message', (reply: SentReply<Answer, Note>) => { this.#receive(reply) })
+    this.#worker.on('error', (cause) => { this.#fail(new ZgqError('ZGQ_IO', `a worker thread (${name}) died: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })) })
+    this.#worker.on('exit', (code) => { this.#fail(new ZgqError('ZGQ_IO', `a worker thread (${name}) ended before its work was done, with exit code ${code}`)) })
+  }
+
+  /** Calls that have no answer yet. */
+  get pending(): number {
+    return this.#waiting.size
+  }
+
+  /** Sends a call; rejects with the error of the thread's side, or with ZGQ_IO if the thread dies. */
+  call(request: Request, options: CallOptions<Note> = {}): Promise<Answer> {
+    if (this.#end !== undefined) return Promise.reject(this.#end)
+    return new Promise((resolve, reject) => {
+      const call = this.#calls++
+      const message: SentCall<Request> = { call, request }
+      this.#worker.postMessage(message, options.transfer)
+      this.#waiting.set(call, { resolve, reject, onNote: options.onNote })
+      this.#worker.ref()
+    })
+  }
+
+  /** Stops the thread, in the middle of its work if need be; calls that wait reject with ZGQ_CLOSED. Resolves once it runs no more. */
+  async close(): Promise<void> {
+    this.#fail(new ZgqError('ZGQ_CLOSED', `the worker thread (${this.#name}) was stopped`))
+    await this.#worker.terminate()
+  }
+
+  #receive(reply: SentReply<Answer, Note>): void {
+    const waiting = this.#waiting.get(reply.call)
+    if (waiting === undefined) return
+    if (reply.kind === 'note') {
+      waiting.onNote?.(reply.note)
+      return
+    }
+    this.#waiting.delete(reply.call)
+    if (this.#waiting.size === 0) this.#worker.unref()
+    if (reply.kind === 'answer') waiting.resolve(reply.answer)
+    else waiting.reject(receivedError(reply.error))
+  }
+
+  #fail(end: ZgqError): void {
+    this.#end ??= end
+    const waiting = [...this.#waiting.values()]
+    this.#waiting.clear()
+    for (const { reject } of waiting) reject(this.#end)
+  }
+}

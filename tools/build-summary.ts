@@ -1,0 +1,42 @@
+// What is printed once an index is built: what it holds, what it took, what to do next.
+
+import type { BuildReport } from '../src/build.ts'
+import { ZgqIndex } from '../src/index.ts'
+import { formatBytes, formatCount, formatDuration, shellWord } from './output.ts'
+import type { StageTime } from './progress.ts'
+
+export interface BuildCost {
+  readonly elapsedMs: number
+  readonly peakRssBytes: number
+  readonly stages: readonly StageTime[]
+}
+
+/** Opens the index for what the report does not say: its calibration. */
+export function describeBuild(report: BuildReport, cost: BuildCost): string {
+  const { path, count, dim, metric, zones, bits, bytes } = report
+  const { elapsedMs, peakRssBytes, stages } = cost
+  const facts = [
+    ['vectors', `${formatCount(count)} vectors of ${formatCount(dim)} dimensions, ${metric}`],
+    ['zones', `${formatCount(zones)}, ${formatCount(Math.round(count / zones))} rows each in the mean`],
+    ['size', `${formatBytes(bytes)}, ${bits === 0 ? 'no codes' : `codes of ${bits} ${bits === 1 ? 'bit' : 'bits'} a dimension`}`],
+    ['recall', describeRecall(path)],
+    ['time', `${formatDuration(elapsedMs)}, ${formatCount(Math.round((count / Math.max(1, elapsedMs)) * 1000))} vectors/s`],
+    ['stages', stages.map((stage) => `${stage.stage} ${formatDuration(stage.elapsedMs)}`).join(', ')],
+    ['memory', `${formatBytes(peakRssBytes)} at most`],
+    ['next', `zgq search ${shellWord(path)} QUERIES`],
+    ['', `zgq inspect ${shellWord(path)} --html ${shellWord(`${path.replace(/\/+$/, '')}.html`)}`]
+  ]
+  return `built ${path}\n${facts.map(([name, value]) => `  ${name.padEnd(8)} ${value}`).join('\n')}`
+}
+
+function describeRecall(path: string): string {
+  const index = ZgqIndex.open(path)
+  try {
+    const { calibration } = index.info()
+    if (calibration === null) return 'not calibrated'
+    const by = calibration.source === 'base' ? 'rows of the index' : 'queries that were given'
+    return `calibrated up to ${calibration.highestRecall.toFixed(4)} by ${formatCount(calibration.queries)} ${by}`
+  } finally {
+    index.close()
+  }
+}
