@@ -1,7 +1,7 @@
 // Parts: ranges of the input's rows whose zones are known, each in a folder. A part holds a file for every shard to come, so that these can be removed
 // one by one as shards are written: counts of rows by zone (u32), then the rows in order of zone (float32), then their ids (float64).
 
-import { closeSync, existsSync, fstatSync, openSync } from 'node:fs'
+import { closeSync, fstatSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { wrapReadError } from '../errors.ts'
@@ -255,11 +255,6 @@ class RowsInFiles implements RowSource {
     this.#descriptors.set(file, descriptor)
     return descriptor
   }
-}
-
-/** Tells whether the file of a shard is there in a part. */
-export function hasPartOfShard(site: Site, part: number, shard: number): boolean {
-  return existsSync(shardFile(partPath(site, part), shard))
 }
 
 function readRange(path: string, offset: number, target: Uint8Array): void {
