@@ -94,7 +94,7 @@ async function runShared(plan: BuildPlan, stage: 'assign' | 'write', share: Stag
       const mine = { ...work, mine: (task: number) => task % share.of === share.index - 1 }
       await (stage === 'assign' ? assignStage(site, mine) : writeStage(site, mine))
     })
-    const total = stage === 'assign' ? partCount(site.recipe) : new Workplace(site, 1).training.shardStarts.length - 1
+    const total = stage === 'assign' ? partCount(site.recipe) : new Workplace(site, 0).training.shardStarts.length - 1
     const isDone = stage === 'assign' ? isAssigned : isWritten
     return { stage, total, done: Array.from({ length: total }, (_, task) => task).filter((task) => isDone(site, task)).length }
   } finally {

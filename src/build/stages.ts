@@ -90,7 +90,7 @@ export async function assignStage(site: Site, { crew, tell, mine }: StageWork): 
 export async function writeStage(site: Site, { crew, tell, mine }: StageWork): Promise<void> {
   expectTrained(site, 'write')
   joinParts(site)
-  const { training, assignment } = new Workplace(site, 1)
+  const { training, assignment } = new Workplace(site, 0)
   const rowsOf = (shard: number): number => assignment.zoneRows.subarray(training.shardStarts[shard], training.shardStarts[shard + 1]).reduce((sum, rows) => sum + rows, 0)
   const all = Array.from({ length: training.shardStarts.length - 1 }, (_, shard) => shard)
   const shards = all.filter((shard) => mine(shard) && !isWritten(site, shard))
@@ -104,7 +104,7 @@ export async function writeStage(site: Site, { crew, tell, mine }: StageWork): P
 export function joinStage(site: Site): Joined {
   expectTrained(site, 'publish')
   joinParts(site)
-  const { training, assignment } = new Workplace(site, 1)
+  const { training, assignment } = new Workplace(site, 0)
   return joinShards(site, { training, inputDigest: assignment.inputDigest, quantizer: quantizerOf(site.recipe, training.originRow) })
 }
 
