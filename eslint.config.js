@@ -6,7 +6,7 @@ const noAssertions = {
 }
 
 export default tseslint.config(
-  { ignores: ['dist/', 'build/', 'demo/', 'node_modules/', 'bench/node_modules/', 'src/kernels/assembly/', 'src/kernels/wasm-bytes.ts'] },
+  { ignores: ['dist/', 'build/', 'demo/', 'node_modules/', 'bench/node_modules/', 'test/mmap-io/', 'src/kernels/assembly/', 'src/kernels/wasm-bytes.ts'] },
   ...tseslint.configs.strict,
   {
     files: ['**/*.ts'],

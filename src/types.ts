@@ -3,8 +3,11 @@
 /** How far two vectors are; smaller is nearer. `l2`: squared Euclidean; `cosine`: 1 - cos; `ip`: minus the inner product. */
 export type Metric = 'l2' | 'cosine' | 'ip'
 
-/** How bytes of an index reach the kernels; `auto` picks `mmap` where it is safe, else `pread`. */
-export type Mapping = 'auto' | 'mmap' | 'pread'
+/** What carries bytes of an index to the kernels: the system's mmap, the package mmap-io, or plain reads. */
+export type ReaderKind = 'mmap' | 'mmap-io' | 'pread'
+
+/** How bytes of an index reach the kernels; `auto` picks `mmap` where it is safe, else `pread`, and never `mmap-io`. */
+export type Mapping = 'auto' | ReaderKind
 
 /** When pages are checked against their checksums: at their first use, all at open, or never. */
 export type Verify = 'touch' | 'open' | 'none'
@@ -128,7 +131,7 @@ export interface IndexInfo {
   readonly bits: number
   /** How far searches probe for a recall, and how that was measured. */
   readonly calibration: Calibration | null
-  readonly reader: { readonly kind: 'mmap' | 'pread'; readonly reason: string }
+  readonly reader: { readonly kind: ReaderKind; readonly reason: string }
   /** `wasm`, or `scalar` where WebAssembly SIMD does not load. */
   readonly kernel: 'wasm' | 'scalar'
   readonly cacheBytes: number

@@ -154,7 +154,7 @@ export class ZgqIndex {
 function checkOpenOptions(options: OpenOptions): CheckedOpenOptions {
   checkOptionNames('open', options, ['mapping', 'cacheBytes', 'verify'])
   const { mapping = 'auto', cacheBytes = DEFAULT_CACHE_BYTES, verify = 'touch' } = options
-  expectOneOf('mapping', mapping, ['auto', 'mmap', 'pread'])
+  expectOneOf('mapping', mapping, ['auto', 'mmap', 'mmap-io', 'pread'])
   expectOneOf('verify', verify, ['touch', 'open', 'none'])
   expectWholeNumber('cacheBytes', cacheBytes, { least: 0, most: MAX_CACHE_BYTES })
   return { mapping, cacheBytes, verify }

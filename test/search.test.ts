@@ -484,7 +484,7 @@ describe('open', () => {
   const open = (options: object) => () => { ZgqIndex.open(paths.l2, { ...options }).close() }
 
   it.each([
-    ['an unknown option', { cacheByte: 5 }], ['mapping', { mapping: 'mmap-io' }], ['verify', { verify: true }], ['cacheBytes', { cacheBytes: '5' }]
+    ['an unknown option', { cacheByte: 5 }], ['mapping', { mapping: 'mapped' }], ['verify', { verify: true }], ['cacheBytes', { cacheBytes: '5' }]
   ])('throws TypeError: %s', (_, options) => {
     expect(open(options)).toThrow(TypeError)
   })

@@ -24,6 +24,7 @@ const SUBCOMMANDS = new Map<string, { usage: string; run: (args: readonly string
 const HELP = `${Array.from(SUBCOMMANDS.values(), ({ usage }) => usage).join('\n')}
 
 VECTORS and QUERIES: .fvecs .bvecs .fbin .u8bin .f16bin .npy. INDEX: a folder.
+VECTORS also: .parquet .jsonl .hdf5 with --column, .parquet .jsonl with --id-column; a SQLite database with --query 'SELECT id, vector FROM ...'.
 --json prints one JSON object on standard output.`
 
 async function main(args: readonly string[]): Promise<number> {

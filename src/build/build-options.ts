@@ -2,7 +2,9 @@
 
 import { MAX_DIM, METRIC_CODES } from '../format/layout.ts'
 import { checkOptionNames, expectOneOf, expectWholeNumber } from '../options.ts'
+import { refuseAsarPath } from '../storage/asar-path.ts'
 import { expectQueries } from './calibrate-index.ts'
+import { expectBatchOptions } from './sources/batch-format.ts'
 import type { Metric } from '../types.ts'
 
 const MIB = 2 ** 20
@@ -28,8 +30,17 @@ export interface BuildProgress {
 
 /** Options of `buildIndex`. */
 export interface BuildOptions {
-  /** A file (.fvecs .bvecs .ivecs .fbin .u8bin .f16bin .npy), all vectors at once (with `dim`), or batches (with `dim`). */
+  /**
+   * A file (.fvecs .bvecs .ivecs .fbin .u8bin .f16bin .npy .parquet .jsonl .ndjson .hdf5 .h5, or a SQLite database with `query`), all vectors at once
+   * (with `dim`), or batches (with `dim`).
+   */
   readonly input: string | Float32Array | AsyncIterable<VectorBatch>
+  /** Where the vectors are: a column in .parquet (default: the only one of lists of numbers), a key in .jsonl (default `vector`), a data set in .hdf5 (default `train`). */
+  readonly column?: string | undefined
+  /** Where the ids are: a column in .parquet (default: row numbers), a key in .jsonl (default `id`, where lines have it). */
+  readonly idColumn?: string | undefined
+  /** For a SQLite database: a SELECT of ids and vectors, or of vectors, each a BLOB of float32. */
+  readonly query?: string | undefined
   /** Folder to make. */
   readonly output: string
   /** Values in a vector; for arrays and batches. */
@@ -60,6 +71,9 @@ export interface BuildOptions {
 /** Options with defaults filled in. */
 export interface BuildPlan {
   readonly input: BuildOptions['input']
+  readonly column: string | undefined
+  readonly idColumn: string | undefined
+  readonly query: string | undefined
   readonly output: string
   readonly dim: number | undefined
   readonly metric: Metric
@@ -75,12 +89,12 @@ export interface BuildPlan {
   readonly signal: AbortSignal | undefined
 }
 
-export const OPTION_NAMES = ['input', 'output', 'dim', 'metric', 'ids', 'zones', 'bits', 'queries', 'memoryBytes', 'workers', 'seed', 'force', 'onProgress', 'signal']
+export const OPTION_NAMES = ['input', 'column', 'idColumn', 'query', 'output', 'dim', 'metric', 'ids', 'zones', 'bits', 'queries', 'memoryBytes', 'workers', 'seed', 'force', 'onProgress', 'signal']
 
-/** Checks the options of a build; throws TypeError or RangeError. */
+/** Checks the options of a build; throws TypeError or RangeError, and ZGQ_UNSUPPORTED for a path inside app.asar. */
 export function checkBuildOptions(options: BuildOptions): BuildPlan {
   checkOptionNames('buildIndex', options, OPTION_NAMES)
-  const { input, output, dim, metric = 'l2', ids, zones, bits = DEFAULT_BITS, queries, memoryBytes = DEFAULT_MEMORY_BYTES, workers, seed = 1, force = false, onProgress, signal } = options
+  const { input, column, idColumn, query, output, dim, metric = 'l2', ids, zones, bits = DEFAULT_BITS, queries, memoryBytes = DEFAULT_MEMORY_BYTES, workers, seed = 1, force = false, onProgress, signal } = options
   if (typeof output !== 'string' || output === '') throw new TypeError(`output must be a non-empty string, found ${String(output)}`)
   const isIterable = typeof input === 'object' && input !== null && Symbol.asyncIterator in input
   if (typeof input !== 'string' && !(input instanceof Float32Array) && !isIterable) {
@@ -90,6 +104,7 @@ export function checkBuildOptions(options: BuildOptions): BuildPlan {
   if (typeof input !== 'string') expectWholeNumber('dim', dim, { least: 1, most: MAX_DIM })
   if (isIterable && ids !== undefined) throw new TypeError('ids of batches come with the batches: { vectors, ids }')
   if (ids !== undefined && typeof ids !== 'string' && (typeof ids !== 'object' || ids === null || typeof ids.length !== 'number')) throw new TypeError('ids must be a path or an array of integers')
+  expectBatchOptions({ input, ids, column, idColumn, query })
   expectOneOf('metric', metric, Object.keys(METRIC_CODES))
   if (zones !== undefined) expectWholeNumber('zones', zones, { least: 1, most: 2 ** 24 })
   expectWholeNumber('memoryBytes', memoryBytes, { least: MIN_MEMORY_BYTES })
@@ -100,7 +115,8 @@ export function checkBuildOptions(options: BuildOptions): BuildPlan {
   expectQueries(queries)
   if (onProgress !== undefined && typeof onProgress !== 'function') throw new TypeError('onProgress must be a function')
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw new TypeError('signal must be an AbortSignal')
-  return { input, output, dim, metric, ids, zones, bits, queries, memoryBytes, workers, seed, force, onProgress: onProgress ?? (() => undefined), signal }
+  for (const path of [input, ids, queries, output]) if (typeof path === 'string') refuseAsarPath(path)
+  return { input, column, idColumn, query, output, dim, metric, ids, zones, bits, queries, memoryBytes, workers, seed, force, onProgress: onProgress ?? (() => undefined), signal }
 }
 
 function checkBits(bits: unknown): void {

@@ -36,9 +36,9 @@ export function openStoredInput(site: Site): BuildInput {
 }
 
 function openStoredIds(site: Site): IdSource {
-  const { ids, count } = site.recipe
+  const { ids, count, label } = site.recipe
   if (ids === 'counted') return rowNumbers(count)
-  return site.idsPath !== undefined && ids === 'file' ? openIdFile(site.idsPath) : openRawIds(join(site.path, SPOOLED_IDS), count)
+  return site.idsPath !== undefined && ids === 'file' ? openIdFile(site.idsPath) : openRawIds(join(site.path, SPOOLED_IDS), { count, label })
 }
 
 function rowNumbers(count: number): IdSource {

@@ -11,10 +11,12 @@ import { currentBoot, isStillUp } from '../storage/boot.ts'
 import { FileWriter } from '../storage/file-writer.ts'
 import type { BuildPlan, VectorBatch } from './build-options.ts'
 import { defaultZones } from './default-zones.ts'
-import { fingerprintFile } from './fingerprint.ts'
+import { fingerprintDatabase, fingerprintFile } from './fingerprint.ts'
 import { checkFreeSpace, checkMemory, chooseRowsPerPart } from './resources.ts'
 import { readRecipe, RECIPE_NAME, SPOOLED_IDS, SPOOLED_ROWS, type InputPlace, type Recipe, type Site } from './site.ts'
 import { arrayIdSource, float32ArraySource } from './sources/float32-array.ts'
+import { spoolBatchFile } from './sources/batch-file.ts'
+import { batchFormatOf } from './sources/batch-format.ts'
 import { openIdFile } from './sources/id-file.ts'
 import { spoolBatches } from './sources/spool.ts'
 import { openVectorFile } from './sources/vector-file.ts'
@@ -51,7 +53,7 @@ export async function readInput(plan: BuildPlan, folder: WorkingFolder, isDurabl
   folder.clear((name) => !name.endsWith(SPOOLING) && !isTemporaryName(name)) // of a build that died
   const before = readRecipe(folder.path)
   const mayGoOn = before !== undefined && isTrusted(before) && (before.isDurable || !isDurable)
-  const known = typeof plan.input === 'string' ? identify(plan, fingerprintFile(plan.input)) : undefined
+  const known = typeof plan.input === 'string' ? identify(plan, fingerprintInput(plan.input, plan)) : undefined
   if (mayGoOn && before.identity === known) return siteOf(plan, folder.path, before)
   const rows = await describeRows(plan, folder)
   const idsPlace = rows.hasIds ? 'spool' : prepareIds(plan, rows.count, folder)
@@ -79,7 +81,7 @@ export function findSite(plan: BuildPlan, folder: string): Site {
     const found = Object.entries(recipe).find(([key]) => key === name)?.[1]
     if (found !== begun) throw new ZgqError('ZGQ_MISMATCH', `the build was begun with ${name} ${String(found)}, this stage was called with ${String(begun)}: call all stages with the same options`, { path: folder })
   }
-  if (typeof plan.input !== 'string' || recipe.identity !== identify(plan, fingerprintFile(plan.input))) {
+  if (typeof plan.input !== 'string' || recipe.identity !== identify(plan, fingerprintInput(plan.input, plan))) {
     throw new ZgqError('ZGQ_MISMATCH', 'the build was begun with another input, or its input has changed since: run the stage read again', { path: folder })
   }
   return siteOf(plan, folder, recipe)
@@ -98,11 +100,15 @@ function siteOf(plan: BuildPlan, path: string, recipe: Recipe): Site {
   }
 }
 
+function fingerprintInput(path: string, { query }: BuildPlan): string {
+  return query === undefined ? fingerprintFile(path) : fingerprintDatabase(path)
+}
+
 /** Names all that decides what the stages leave. */
 function identify(plan: BuildPlan, fingerprint: string): string {
-  const { ids, metric, zones = null, bits, seed, memoryBytes, dim = null } = plan
+  const { ids, metric, zones = null, bits, seed, memoryBytes, dim = null, column = null, idColumn = null, query = null } = plan
   const idsFingerprint = typeof ids === 'string' ? fingerprintFile(ids) : ids === undefined ? '' : hashOf(new Uint8Array(Float64Array.from(ids).buffer))
-  return hashOf(JSON.stringify([STAGES_VERSION, FORMAT_VERSION, fingerprint, idsFingerprint, dim, metric, zones, bits, seed, memoryBytes]))
+  return hashOf(JSON.stringify([STAGES_VERSION, FORMAT_VERSION, fingerprint, idsFingerprint, column, idColumn, query, dim, metric, zones, bits, seed, memoryBytes]))
 }
 
 function hashOf(data: string | Uint8Array): string {
@@ -111,16 +117,17 @@ function hashOf(data: string | Uint8Array): string {
 
 async function describeRows(plan: BuildPlan, folder: WorkingFolder): Promise<RowFacts> {
   const { input, dim = 0 } = plan
-  if (typeof input === 'string') return describeFile(input)
-  const isArray = input instanceof Float32Array
-  const { count, hasIds, digest } = await spoolBatches(isArray ? batchesOfArray(input, dim) : input, {
-    dim,
+  const target = {
     rowsPath: folder.file(SPOOLED_ROWS + SPOOLING),
     idsPath: folder.file(SPOOLED_IDS + SPOOLING),
     signal: plan.signal,
-    onRows: (rows) => { plan.onProgress({ stage: 'read', done: rows, total: isArray ? input.length / dim : 0 }) }
-  })
-  return { dim, count, label: isArray ? 'Float32Array' : 'batches', place: 'spool', hasIds, digest }
+    onRows: (rows: number) => { plan.onProgress({ stage: 'read', done: rows, total: input instanceof Float32Array ? input.length / dim : 0 }) }
+  }
+  if (typeof input !== 'string') {
+    const isArray = input instanceof Float32Array
+    return { ...await spoolBatches(isArray ? batchesOfArray(input, dim) : input, { ...target, dim }), dim, label: isArray ? 'Float32Array' : 'batches', place: 'spool' }
+  }
+  return batchFormatOf(input, plan.query) === undefined ? describeFile(input) : { ...await spoolBatchFile(input, plan, target), place: 'spool' }
 }
 
 function describeFile(path: string): RowFacts {

@@ -14,6 +14,7 @@ import type { Calibration } from '../types.ts'
 import { decodeCalibration } from '../format/calibration.ts'
 import { bytesEqual, CATALOGUE_NAME, ELEMENT_BYTES, PAGE_BYTES, type Extent } from '../format/layout.ts'
 import { expectVersion } from '../format/version.ts'
+import { refuseAsarPath } from './asar-path.ts'
 import { readLock } from './build-lock.ts'
 import { loadSqlite } from './native-modules.ts'
 
@@ -52,6 +53,7 @@ export function wasReplaced(snapshot: Snapshot, path: string): boolean {
  * While an index is being replaced its folder may be away for a moment: the old one then stands beside it (spec, section 10).
  */
 export function readCatalogue(path: string): Snapshot {
+  refuseAsarPath(path)
   const place = path.replace(/[/\\]+$/, '')
   const replaced = `${place}.replaced`
   const candidates = [path, replaced, path, replaced, path]
@@ -117,9 +119,6 @@ function readFound(folder: string): Snapshot {
 
 function findCatalogue(folder: string, path: string): Pick<Snapshot, 'catalogueBytes' | 'catalogueFile'> {
   const notAnIndex = (what: string): ZgqError => new ZgqError('ZGQ_NOT_AN_INDEX', `${what}; an index is a folder with ${CATALOGUE_NAME}`, { path: folder })
-  if (process.versions.electron !== undefined && folder.split(/[/\\]/).includes('app.asar')) {
-    throw new ZgqError('ZGQ_UNSUPPORTED', 'an index cannot be read from inside app.asar: list it under asarUnpack and open it from app.asar.unpacked', { path: folder })
-  }
   try {
     if (!statSync(folder).isDirectory()) throw notAnIndex(`${basename(folder)} is not a folder`)
   } catch (error) {

@@ -3,12 +3,10 @@
 import { closeSync } from 'node:fs'
 
 import { ZgqError } from '../errors.ts'
+import { forEachAdvice } from './advice.ts'
 import type { Libc } from './libc.ts'
 import { openFile } from './pread-reader.ts'
-import type { DataFile, FileRange, Reader } from './reader.ts'
-
-/** What MADV_WILLNEED reads in one call at most: the usual readahead limit of a block device. */
-const ADVICE_BYTES = 128 * 1024
+import type { DataFile, Reader } from './reader.ts'
 
 /** Maps every file whole. Lengths must have been checked: touching a page past the end of a file kills the process. */
 export function openMmapReader(files: readonly DataFile[], libc: Libc): Reader {
@@ -35,7 +33,7 @@ export function openMmapReader(files: readonly DataFile[], libc: Libc): Reader {
       libc.copy(target, addresses[file] + offset)
     },
     prefetch(ranges) {
-      for (const range of ranges) advise(libc, addresses[range.file], range)
+      for (const range of ranges) forEachAdvice(range, libc.pageBytes, (offset, byteLength) => { libc.willNeed(addresses[range.file] + offset, byteLength) })
     },
     close
   }
@@ -50,10 +48,4 @@ function mapFile(file: DataFile, libc: Libc): number {
   } finally {
     closeSync(descriptor) // a mapping outlives its descriptor
   }
-}
-
-function advise(libc: Libc, address: number, range: FileRange): void {
-  const start = Math.floor(range.offset / libc.pageBytes) * libc.pageBytes
-  const end = range.offset + range.byteLength
-  for (let at = start; at < end; at += ADVICE_BYTES) libc.willNeed(address + at, Math.min(ADVICE_BYTES, end - at))
 }

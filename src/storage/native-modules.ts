@@ -22,6 +22,27 @@ export function loadKoffi(): { koffi: Koffi } | { reason: string } {
   }
 }
 
+/** What is used of mmap-io; the package brings no types that fit this compiler. */
+export interface MmapIo {
+  readonly PROT_READ: number
+  readonly MAP_SHARED: number
+  readonly MADV_RANDOM: number
+  readonly MADV_WILLNEED: number
+  readonly PAGESIZE: number
+  map(byteLength: number, protection: number, flags: number, descriptor: number, offset: number, advice: number): Buffer
+  advise(buffer: Buffer, advice: number): void
+}
+
+/** Loads mmap-io, or returns the reason why it does not load here. */
+export function loadMmapIo(): { mmapIo: MmapIo } | { reason: string } {
+  try {
+    const mmapIo: MmapIo = requirePackage('mmap-io')
+    return { mmapIo }
+  } catch (error) {
+    return { reason: `mmap-io does not load: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}` }
+  }
+}
+
 /** Loads better-sqlite3; throws ZGQ_UNSUPPORTED where it is missing or would crash this Node. */
 export function loadSqlite(): Sqlite {
   try {

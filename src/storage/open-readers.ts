@@ -1,23 +1,13 @@
 // Chooses the readers of an index: one for first touches, one for all later ones, and the reason why.
 
-import { statfsSync } from 'node:fs'
-
 import { ZgqError } from '../errors.ts'
 import type { Mapping } from '../types.ts'
+import { findMappingRisk } from './file-systems.ts'
 import { loadLibc, type Libc } from './libc.ts'
+import { expectMmapIo, openMmapIoReader } from './mmap-io-reader.ts'
 import { openMmapReader } from './mmap-reader.ts'
 import { openPreadReader } from './pread-reader.ts'
 import type { DataFile, Reader } from './reader.ts'
-
-/** Types that statfs gives to file systems on which a failed read under a mapping kills the process. */
-const REMOTE_FILE_SYSTEMS: ReadonlyMap<number, string> = new Map([
-  [0x6969, 'NFS'],
-  [0x517b, 'SMB'],
-  [0xff534d42, 'CIFS'],
-  [0xfe534d42, 'SMB2'],
-  [0x65735546, 'FUSE'],
-  [0x01021997, '9P']
-])
 
 /** Two readers over the same files; `settled` may be `fresh`. */
 export interface Readers {
@@ -31,19 +21,28 @@ export interface Readers {
   close(): void
 }
 
-/** Opens the readers. `mmap` throws ZGQ_UNSUPPORTED where mapping cannot be had; `auto` then takes `pread`. */
+/** How settled bytes are read, and why so. */
+interface Choice {
+  /** Undefined: by the reader of fresh bytes. */
+  readonly openSettled?: () => Reader
+  readonly libc?: Libc
+  readonly reason: string
+}
+
+/** Opens the readers. `mmap` and `mmap-io` throw ZGQ_UNSUPPORTED where mapping cannot be had; `auto` then takes `pread`. */
 export function openReaders(folder: string, files: readonly DataFile[], mapping: Mapping): Readers {
-  const { libc, reason } = choose(folder, mapping)
+  const { libc, openSettled, reason } = choose(folder, files, mapping)
   const fresh = openPreadReader(files, libc)
-  const plain = (why: string): Readers => ({ fresh, settled: fresh, reason: why, largePages: (memory) => { libc?.largePages(memory) }, close: () => { fresh.close() } })
-  if (libc === undefined) return plain(reason)
+  const largePages = (memory: Uint8Array): void => { libc?.largePages(memory) }
+  const plain = (why: string): Readers => ({ fresh, settled: fresh, reason: why, largePages, close: () => { fresh.close() } })
+  if (openSettled === undefined) return plain(reason)
   try {
-    const settled = openMmapReader(files, libc)
+    const settled = openSettled()
     const close = (): void => {
       fresh.close()
       settled.close()
     }
-    return { fresh, settled, reason, largePages: (memory) => { libc.largePages(memory) }, close }
+    return { fresh, settled, reason, largePages, close }
   } catch (error) {
     if (mapping === 'auto' && error instanceof ZgqError) return plain(error.message)
     fresh.close()
@@ -51,20 +50,19 @@ export function openReaders(folder: string, files: readonly DataFile[], mapping:
   }
 }
 
-function choose(folder: string, mapping: Mapping): { libc?: Libc; reason: string } {
+function choose(folder: string, files: readonly DataFile[], mapping: Mapping): Choice {
   if (mapping === 'pread') return { reason: 'asked for' }
-  const remote = mapping === 'auto' ? remoteFileSystem(folder) : undefined
-  if (remote !== undefined) return { reason: `the index is on ${remote}, where a failed read under a mapping would end the process` }
-  const loaded = loadLibc()
-  if ('libc' in loaded) return { libc: loaded.libc, reason: mapping === 'mmap' ? 'asked for' : 'koffi loads and the file system is local' }
-  if (mapping === 'mmap') throw new ZgqError('ZGQ_UNSUPPORTED', `mapping: 'mmap' cannot be had: ${loaded.reason}. Use mapping: 'auto' or 'pread'`)
-  return { reason: loaded.reason }
-}
-
-function remoteFileSystem(folder: string): string | undefined {
-  try {
-    return process.platform === 'linux' ? REMOTE_FILE_SYSTEMS.get(statfsSync(folder).type) : undefined
-  } catch {
-    return 'a file system that does not answer statfs'
+  if (mapping === 'mmap-io') {
+    const mmapIo = expectMmapIo()
+    return { openSettled: () => openMmapIoReader(files, mmapIo), reason: 'asked for' }
   }
+  const risk = mapping === 'auto' ? findMappingRisk(folder) : undefined
+  if (risk !== undefined) return { reason: risk }
+  const loaded = loadLibc()
+  if ('reason' in loaded) {
+    if (mapping === 'mmap') throw new ZgqError('ZGQ_UNSUPPORTED', `mapping: 'mmap' cannot be had: ${loaded.reason}. Use mapping: 'auto' or 'pread'`)
+    return { reason: loaded.reason }
+  }
+  const { libc } = loaded
+  return { libc, openSettled: () => openMmapReader(files, libc), reason: mapping === 'mmap' ? 'asked for' : 'koffi loads, and the file system is one of built-in disks' }
 }

@@ -2,6 +2,7 @@
 // (Electron forbids ArrayBuffers over foreign memory, and WebAssembly sees only its own).
 
 import type { Extent } from '../format/layout.ts'
+import type { ReaderKind } from '../types.ts'
 
 /** A data file of an index. */
 export interface DataFile {
@@ -17,7 +18,7 @@ export interface FileRange extends Extent {
 }
 
 export interface Reader {
-  readonly kind: 'mmap' | 'pread'
+  readonly kind: ReaderKind
   /** Copies `target.byteLength` bytes at `offset` of a file into `target`; throws ZGQ_TRUNCATED or ZGQ_IO. */
   read(file: number, offset: number, target: Uint8Array): void
   /** Asks the system to read these ranges at once, before the first of them is needed. Never fails. */

@@ -118,7 +118,7 @@ export class ZoneFiles {
   }
 
   get #canPrefetch(): boolean {
-    return this.#readers.settled.kind === 'mmap'
+    return this.#readers.settled.kind !== 'pread'
   }
 
   #prefetch(ranges: readonly FileRange[]): void {

@@ -14,12 +14,12 @@ export interface Import {
   readonly isTypeOnly: boolean
 }
 
-/** Lists the files below a folder whose names end as told, as paths from the root of the repository. */
+/** Lists the files below a folder whose names end as told, as paths from the root of the repository; without what npm installed there. */
 export function filesBelow(folder: string, endings: readonly string[]): string[] {
   const start = join(ROOT, folder)
   if (!existsSync(start)) return []
   return readdirSync(start, { recursive: true, encoding: 'utf8' })
-    .filter((name) => endings.some((ending) => name.endsWith(ending)) && statSync(join(start, name)).isFile())
+    .filter((name) => endings.some((ending) => name.endsWith(ending)) && !name.split(sep).includes('node_modules') && statSync(join(start, name)).isFile())
     .map((name) => join(folder, name).split(sep).join('/'))
     .sort()
 }

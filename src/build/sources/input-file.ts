@@ -3,6 +3,7 @@
 import { closeSync, openSync, readSync, statSync, type Stats } from 'node:fs'
 
 import { wrapReadError, ZgqError } from '../../errors.ts'
+import { refuseAsarPath } from '../../storage/asar-path.ts'
 import { NPY_HEADER_LIMIT, parseNpyHeader, type NpyHeader } from './npy.ts'
 
 /** The largest single read, and the size of a source's buffer. */
@@ -25,8 +26,9 @@ export class InputFile {
     this.#descriptor = openSync(path, 'r')
   }
 
-  /** Opens a file for reading; throws ZGQ_NOT_FOUND and ZGQ_IO, and ZGQ_BUILD_INPUT for a directory or a device. */
+  /** Opens a file for reading; throws ZGQ_NOT_FOUND and ZGQ_IO, ZGQ_UNSUPPORTED inside app.asar, and ZGQ_BUILD_INPUT for a directory or a device. */
   static open(path: string): InputFile {
+    refuseAsarPath(path)
     try {
       const stats = statSync(path)
       checkRegular(stats, path)

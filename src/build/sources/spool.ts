@@ -144,11 +144,10 @@ export function openRawRows(path: string, shape: { dim: number; count: number; l
 }
 
 /** Opens raw float64 ids that the build wrote. */
-export function openRawIds(path: string, count: number): IdSource {
+export function openRawIds(path: string, shape: { count: number; label: string }): IdSource {
   const descriptor = openRaw(path)
   return {
-    count,
-    label: 'the ids',
+    ...shape,
     readIds(firstRow, target) {
       readFully({ descriptor, path }, firstRow * 8, new Uint8Array(target.buffer, target.byteOffset, target.byteLength))
     },

@@ -1,0 +1,82 @@
+// The seam between a build and inputs that are read once, from front to back: batches of vectors, with or without ids.
+// How batches become something that can be read in any order is in spool.ts.
+
+import { ZgqError } from '../../errors.ts'
+import type { VectorBatch } from '../build-options.ts'
+
+/** About what a batch of vectors weighs. */
+const BATCH_BYTES = 2 * 2 ** 20
+const SHOWN_CHARACTERS = 40
+
+/** Vectors of one dimension that are read once. */
+export interface BatchSource {
+  readonly dim: number
+  /** Names the source in messages. */
+  readonly label: string
+  /** Every batch has ids; else none has. */
+  readonly hasIds: boolean
+  /** To be read once. Rejects with ZGQ_BUILD_INPUT, ZGQ_DIMENSION or ZGQ_TRUNCATED, naming the row or line, and with ZGQ_IO. */
+  readonly batches: AsyncIterable<VectorBatch>
+  /** Releases what the source holds; a second call does nothing. */
+  close(): void
+}
+
+/** Collects rows, float32, and gives them out a batch at a time. */
+export class BatchBuffer {
+  readonly #dim: number
+  #vectors: Float32Array
+  #length = 0
+
+  constructor(dim: number) {
+    this.#dim = dim
+    this.#vectors = new Float32Array(Math.max(1, Math.floor(BATCH_BYTES / (dim * 4))) * dim)
+  }
+
+  /** Takes values, row-major, that may begin and end in the middle of a row; yields each batch that is full, to be kept by the caller. */
+  *append(values: Float32Array): Generator<Float32Array> {
+    for (let done = 0; done < values.length; ) {
+      const taken = values.subarray(done, done + this.#vectors.length - this.#length)
+      this.#vectors.set(taken, this.#length)
+      this.#length += taken.length
+      done += taken.length
+      if (this.#length === this.#vectors.length) yield this.#take()
+    }
+  }
+
+  /** Yields what is left, if anything. */
+  *rest(): Generator<Float32Array> {
+    if (this.#length > 0) yield this.#take()
+  }
+
+  #take(): Float32Array {
+    const full = this.#vectors.subarray(0, this.#length)
+    if (this.#length % this.#dim !== 0) throw new Error(`${this.#length} values are no rows of ${this.#dim}`)
+    this.#vectors = new Float32Array(this.#vectors.length)
+    this.#length = 0
+    return full
+  }
+}
+
+/** Wraps what a library throws over a file once; a ZgqError passes through unchanged. */
+export function wrapFormatError(error: unknown, path: string, what: string): ZgqError {
+  if (error instanceof ZgqError) return error
+  const reason = error instanceof Error ? error.message : String(error)
+  return new ZgqError('ZGQ_BUILD_INPUT', `${what}: ${reason}`, { path, cause: error })
+}
+
+/** Describes a row of another dimension than the first. */
+export function otherDim(found: number, expected: number, place: { readonly row: string; readonly path: string }): ZgqError {
+  return new ZgqError('ZGQ_DIMENSION', `${place.row} has ${found} dimensions, expected ${expected} as in the first`, { path: place.path })
+}
+
+/** Throws ZGQ_BUILD_INPUT for an id that is not a safe integer >= 0. */
+export function checkId(id: unknown, place: { readonly row: string; readonly path: string }): number {
+  if (typeof id === 'number' && Number.isSafeInteger(id) && id >= 0) return id
+  const found = typeof id === 'string' ? JSON.stringify(shorten(id)) : shorten(String(id))
+  throw new ZgqError('ZGQ_BUILD_INPUT', `the id of ${place.row} is ${found}, expected a safe integer >= 0`, { path: place.path })
+}
+
+/** Cuts text for a message. */
+export function shorten(text: string): string {
+  return text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}...` : text
+}

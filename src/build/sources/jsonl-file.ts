@@ -1,0 +1,152 @@
+// JSON lines: an array of numbers, or an object with a vector and perhaps an id, a line. The first line says which; all others must be alike.
+
+import { ZgqError } from '../../errors.ts'
+import type { VectorBatch } from '../build-options.ts'
+import type { BatchFileOptions } from './batch-format.ts'
+import { BatchBuffer, checkId, otherDim, shorten, type BatchSource } from './batch-source.ts'
+import { CHUNK_BYTES, InputFile } from './input-file.ts'
+import { checkDim } from './row-source.ts'
+
+/** Longer than any line of 65,536 numbers: what is longer is no file of lines. */
+const LINE_LIMIT = 64 * 2 ** 20
+const LINE_FEED = 10
+
+interface Line {
+  /** From 1. */
+  readonly number: number
+  readonly text: string
+}
+
+/** What the first line says of all. */
+interface LineKind {
+  /** Key of the vectors; undefined where lines are arrays. */
+  readonly column: string | undefined
+  /** Key of the ids; undefined where there are none. */
+  readonly idColumn: string | undefined
+}
+
+/**
+ * Opens a file of JSON lines: `[1, 2, 3]`, or objects with the vector under `column` (default `vector`) and the id under `idColumn` (default `id`, which may be missing from all).
+ * Throws ZGQ_NOT_FOUND, ZGQ_IO, ZGQ_BUILD_INPUT and ZGQ_DIMENSION; its batches reject with the same, naming the line, counted from 1.
+ */
+export function openJsonLinesFile(path: string, options: BatchFileOptions): BatchSource {
+  const file = InputFile.open(path)
+  try {
+    const { value: first } = readLines(file).next()
+    if (first === undefined) throw new ZgqError('ZGQ_BUILD_INPUT', 'the file has no vectors: it is empty', { path })
+    const kind = kindOf(first, options, path)
+    const dim = vectorOf(first, kind, path).vector.length
+    checkDim(dim, { path })
+    return { dim, label: path, hasIds: kind.idColumn !== undefined, batches: readBatches(file, kind, dim), close: () => { file.close() } }
+  } catch (error) {
+    file.close()
+    throw error
+  }
+}
+
+async function* readBatches(file: InputFile, kind: LineKind, dim: number): AsyncGenerator<VectorBatch> {
+  const { path } = file
+  const buffer = new BatchBuffer(dim)
+  const row = new Float32Array(dim)
+  let ids: number[] = []
+  const withIds = (vectors: Float32Array): VectorBatch => {
+    const batch = kind.idColumn === undefined ? { vectors } : { vectors, ids }
+    ids = []
+    return batch
+  }
+  for (const line of readLines(file)) {
+    const { vector, id } = vectorOf(line, kind, path)
+    if (vector.length !== dim) throw otherDim(vector.length, dim, { row: `line ${line.number}`, path })
+    for (let i = 0; i < dim; i++) {
+      const value = vector[i]
+      if (typeof value !== 'number') throw badLine(line, `a number at position ${i} of the vector`, path)
+      row[i] = value
+    }
+    if (kind.idColumn !== undefined) ids.push(checkId(id, { row: `line ${line.number}`, path }))
+    for (const vectors of buffer.append(row)) yield withIds(vectors)
+  }
+  for (const vectors of buffer.rest()) yield withIds(vectors)
+}
+
+function kindOf(line: Line, options: BatchFileOptions, path: string): LineKind {
+  const value = parse(line, path)
+  if (Array.isArray(value)) {
+    if (options.column === undefined && options.idColumn === undefined) return { column: undefined, idColumn: undefined }
+    throw badLine(line, `an object with the key ${JSON.stringify(options.column ?? options.idColumn)}`, path)
+  }
+  const column = options.column ?? 'vector'
+  if (!isObject(value)) throw badLine(line, 'an array of numbers, or an object with "vector" and "id"', path)
+  if (!Object.hasOwn(value, column)) throw new ZgqError('ZGQ_BUILD_INPUT', `line ${line.number} has no key ${JSON.stringify(column)}: it has ${shorten(Object.keys(value).join(', '))}; say which one with column`, { path })
+  const hasIds = options.idColumn !== undefined || Object.hasOwn(value, 'id')
+  return { column, idColumn: hasIds ? (options.idColumn ?? 'id') : undefined }
+}
+
+/** Takes a line apart; the values of the vector are not yet looked at. */
+function vectorOf(line: Line, kind: LineKind, path: string): { vector: readonly unknown[]; id: unknown } {
+  const value = parse(line, path)
+  if (kind.column === undefined) {
+    if (Array.isArray(value)) return { vector: value, id: undefined }
+    throw badLine(line, 'an array of numbers, like the lines before', path)
+  }
+  if (!isObject(value)) throw badLine(line, `an object with the key ${JSON.stringify(kind.column)}, like the lines before`, path)
+  const vector = Object.hasOwn(value, kind.column) ? value[kind.column] : undefined
+  if (!Array.isArray(vector)) throw badLine(line, `an array of numbers under the key ${JSON.stringify(kind.column)}`, path)
+  if (kind.idColumn === undefined) {
+    if (Object.hasOwn(value, 'id')) throw badLine(line, 'no id, like the lines before', path)
+    return { vector, id: undefined }
+  }
+  if (!Object.hasOwn(value, kind.idColumn)) throw badLine(line, `an id under the key ${JSON.stringify(kind.idColumn)}`, path)
+  return { vector, id: value[kind.idColumn] }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function parse(line: Line, path: string): unknown {
+  try {
+    return JSON.parse(line.text)
+  } catch {
+    throw badLine(line, 'JSON: an array of numbers, or an object with "vector" and "id"', path)
+  }
+}
+
+function badLine(line: Line, expected: string, path: string): ZgqError {
+  const found = line.text.trim() === '' ? 'blank' : JSON.stringify(shorten(line.text))
+  return new ZgqError('ZGQ_BUILD_INPUT', `line ${line.number} is ${found}, expected ${expected}`, { path })
+}
+
+/** Yields the lines of a file; blank ones may only end it. */
+function* readLines(file: InputFile): Generator<Line> {
+  let blank: Line | undefined
+  for (const line of splitLines(file)) {
+    if (line.text.trim() === '') blank ??= line
+    else if (blank !== undefined) throw badLine(blank, 'a vector: blank lines may only end the file', file.path)
+    else yield line
+  }
+}
+
+/** Yields all lines, without their line feeds, a chunk of the file at a time; a byte order mark before the first is left out. */
+function* splitLines(file: InputFile): Generator<Line> {
+  const decoder = new TextDecoder()
+  let number = 0
+  /** Bytes of a line whose end is not read yet. */
+  let begun: Uint8Array[] = []
+  let begunBytes = 0
+  for (let offset = 0; offset < file.byteLength; offset += CHUNK_BYTES) {
+    const chunk = new Uint8Array(Math.min(CHUNK_BYTES, file.byteLength - offset))
+    file.read(chunk, offset)
+    let start = 0
+    for (let end = chunk.indexOf(LINE_FEED); end >= 0; end = chunk.indexOf(LINE_FEED, start)) {
+      const bytes = chunk.subarray(start, end)
+      yield { number: ++number, text: decoder.decode(begun.length === 0 ? bytes : Buffer.concat([...begun, bytes])) }
+      begun = []
+      begunBytes = 0
+      start = end + 1
+    }
+    begun.push(chunk.subarray(start))
+    begunBytes += chunk.length - start
+    if (begunBytes > LINE_LIMIT) throw new ZgqError('ZGQ_BUILD_INPUT', `line ${number + 1} is longer than ${LINE_LIMIT} bytes, expected one vector a line`, { path: file.path })
+  }
+  if (begunBytes > 0) yield { number: number + 1, text: decoder.decode(Buffer.concat(begun)) }
+}

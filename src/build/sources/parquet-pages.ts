@@ -1,0 +1,247 @@
+// The pages of one column of a Parquet file, one after the other through all row groups. hyparquet reads the headers; what
+// stands in a page is decoded in parquet-values.ts. hyparquet's own reader is not used: it holds whole row groups as boxed numbers and gives short
+// or empty lists where levels are damaged.
+
+import { crc32 } from 'node:zlib'
+
+import type { ColumnMetaData, FileMetaData, PageHeader, RowGroup, SchemaElement } from 'hyparquet'
+
+import type { InputFile } from './input-file.ts'
+import { KIND_BYTES, plainNumbers, toFloat32, type NumberKind, type Numbers } from './number-kinds.ts'
+import { inflate, type ParquetLibrary } from './parquet-library.ts'
+import { bitWidth, decodeHybrid, joinByteStreams, lookUp } from './parquet-values.ts'
+
+/** Headers of pages of numbers have under 200 bytes. */
+const HEADER_BYTES = 4096
+const MAGIC_BYTES = 4
+/** Some writers make pages of 100 MB: their numbers are given out in pieces. */
+const PIECE_BYTES = 2 ** 20
+
+/** An open Parquet file. */
+export interface ParquetFile {
+  readonly file: InputFile
+  readonly library: ParquetLibrary
+  readonly metadata: FileMetaData
+}
+
+/** A column of numbers, or of lists of numbers. */
+export interface NumberColumn {
+  /** Name of the column in the table. */
+  readonly name: string
+  /** Names from the table's column down to the numbers. */
+  readonly path: readonly string[]
+  readonly element: SchemaElement
+  readonly kind: NumberKind
+  /** 0: one number a row; 1: a list. */
+  readonly maxRepetition: number
+  /** Level of a number that is there; below it something is null or empty. */
+  readonly maxDefinition: number
+  /** Level from which on a list has an entry. */
+  readonly entryDefinition: number
+}
+
+/** What stands in a page. Levels that are left out are 0 for repetitions and the highest for definitions; every highest one has a number. */
+export interface NumberPage {
+  readonly count: number
+  readonly repetitions: Uint8Array | undefined
+  readonly definitions: Uint8Array | undefined
+  readonly numbers: Iterable<Numbers>
+  /** This page ends a row group of so many rows. */
+  readonly endsGroupOf: number | undefined
+}
+
+/** Yields the pages of a column, from the first row to the last. Lists hold float32. */
+export function* readPages(parquet: ParquetFile, column: NumberColumn): Generator<NumberPage> {
+  for (const group of parquet.metadata.row_groups) {
+    if (Number(group.num_rows) > 0) yield* readChunk(parquet, column, group)
+  }
+}
+
+function findChunk(group: RowGroup, column: NumberColumn): ColumnMetaData {
+  for (const { file_path: elsewhere, meta_data: chunk } of group.columns) {
+    if (chunk === undefined || chunk.path_in_schema.length !== column.path.length || !chunk.path_in_schema.every((name, i) => name === column.path[i])) continue
+    if (elsewhere !== undefined && elsewhere !== '') throw new Error(`the column ${column.name} lies in another file, ${elsewhere}`)
+    return chunk
+  }
+  throw new Error(`a row group does not have the column ${column.name}, or it is encrypted`)
+}
+
+function* readChunk(parquet: ParquetFile, column: NumberColumn, group: RowGroup): Generator<NumberPage> {
+  const { file, library } = parquet
+  const chunk = findChunk(group, column)
+  const starts = [chunk.data_page_offset, chunk.dictionary_page_offset].map(Number).filter((offset) => offset > 0)
+  let offset = Math.min(...starts)
+  const end = offset + Number(chunk.total_compressed_size)
+  const expected = Number(chunk.num_values)
+  if (!(offset >= MAGIC_BYTES && end <= file.byteLength)) throw new Error(`the column ${column.name} lies outside the file, in bytes ${offset} to ${end}`)
+  const pages = new PageReader(library, column, chunk)
+  let count = 0
+  do {
+    if (offset >= end) throw new Error(`the column ${column.name} has ${count} values, expected ${expected}`)
+    const head = new Uint8Array(Math.min(HEADER_BYTES, end - offset))
+    file.read(head, offset)
+    const position = { view: new DataView(head.buffer), offset: 0 }
+    const header = library.readHeader(position)
+    offset += position.offset
+    const byteLength = header.compressed_page_size
+    if (!(byteLength >= 0 && offset + byteLength <= end)) throw new Error(`a page of ${byteLength} bytes at byte ${offset} leaves its column`)
+    const page = pages.decode(header, readBytes(file, { offset, byteLength, crc: header.crc }))
+    offset += byteLength
+    if (page === undefined) continue
+    count += page.count
+    if (count > expected) throw new Error(`the column ${column.name} has more than the ${expected} values that its row group says`)
+    yield count === expected ? { ...page, endsGroupOf: Number(group.num_rows) } : page
+  } while (count !== expected)
+}
+
+function readBytes(file: InputFile, page: { offset: number; byteLength: number; crc: number | undefined }): Uint8Array {
+  const bytes = new Uint8Array(page.byteLength)
+  file.read(bytes, page.offset)
+  if (page.crc !== undefined && page.crc >>> 0 !== crc32(bytes)) throw new Error(`the page at byte ${page.offset} does not fit its checksum`)
+  return bytes
+}
+
+/** Decodes pages; keeps the dictionary of a column chunk. */
+class PageReader {
+  readonly #library: ParquetLibrary
+  readonly #column: NumberColumn
+  readonly #chunk: ColumnMetaData
+  #dictionary: Numbers | undefined
+
+  constructor(library: ParquetLibrary, column: NumberColumn, chunk: ColumnMetaData) {
+    this.#library = library
+    this.#column = column
+    this.#chunk = chunk
+  }
+
+  /** Returns undefined for what is no page of data. */
+  decode(header: PageHeader, bytes: Uint8Array): NumberPage | undefined {
+    switch (header.type) {
+      case 'DICTIONARY_PAGE':
+        this.#readDictionary(header, bytes)
+        return undefined
+      case 'DATA_PAGE':
+        return this.#readDataPage(header, bytes)
+      case 'DATA_PAGE_V2':
+        return this.#readDataPageV2(header, bytes)
+      default:
+        return undefined
+    }
+  }
+
+  #readDictionary(header: PageHeader, bytes: Uint8Array): void {
+    const count = header.dictionary_page_header?.num_values ?? 0
+    const values = this.#inflate(bytes, header.uncompressed_page_size)
+    this.#expectNumbers(values, count)
+    this.#dictionary = this.#toNumbers(values)
+  }
+
+  /** Levels come first, inside what is compressed, each after a u32 byte length. */
+  #readDataPage(header: PageHeader, bytes: Uint8Array): NumberPage {
+    const facts = header.data_page_header
+    if (facts === undefined) throw new Error('a page without its header')
+    const count = this.#checkCount(facts.num_values)
+    let rest = this.#inflate(bytes, header.uncompressed_page_size)
+    const take = (encoding: string, most: number): Uint8Array | undefined => {
+      if (most === 0) return undefined
+      if (encoding !== 'RLE') throw new Error(`levels in the encoding ${encoding}, which is not read`)
+      if (rest.length < 4) throw new Error('a page that ends before its levels')
+      const byteLength = new DataView(rest.buffer, rest.byteOffset).getUint32(0, true)
+      const levels = this.#levels(rest.subarray(4, 4 + byteLength), count, most)
+      rest = rest.subarray(4 + byteLength)
+      return levels
+    }
+    const repetitions = take(facts.repetition_level_encoding, this.#column.maxRepetition)
+    const definitions = take(facts.definition_level_encoding, this.#column.maxDefinition)
+    return this.#assemble({ count, repetitions, definitions, values: rest, encoding: facts.encoding })
+  }
+
+  /** Levels come first, never compressed, as long as the header says. */
+  #readDataPageV2(header: PageHeader, bytes: Uint8Array): NumberPage {
+    const facts = header.data_page_header_v2
+    if (facts === undefined) throw new Error('a page without its header')
+    const { repetition_levels_byte_length: repetitionBytes, definition_levels_byte_length: definitionBytes } = facts
+    const count = this.#checkCount(facts.num_values)
+    const levelBytes = repetitionBytes + definitionBytes
+    if (!(repetitionBytes >= 0 && definitionBytes >= 0 && levelBytes <= bytes.length)) throw new Error('a page that ends before its levels')
+    const { maxRepetition, maxDefinition } = this.#column
+    const repetitions = maxRepetition === 0 ? undefined : this.#levels(bytes.subarray(0, repetitionBytes), count, maxRepetition)
+    const definitions = maxDefinition === 0 ? undefined : this.#levels(bytes.subarray(repetitionBytes, levelBytes), count, maxDefinition)
+    const packed = bytes.subarray(levelBytes)
+    const values = facts.is_compressed === false ? packed : this.#inflate(packed, header.uncompressed_page_size - levelBytes)
+    return this.#assemble({ count, repetitions, definitions, values, encoding: facts.encoding })
+  }
+
+  #checkCount(count: number): number {
+    if (!(count >= 0 && count <= Number(this.#chunk.num_values))) throw new Error(`a page of ${count} values in a column of ${this.#chunk.num_values}`)
+    return count
+  }
+
+  #levels(bytes: Uint8Array, count: number, most: number): Uint8Array {
+    const levels = new Uint8Array(count)
+    decodeHybrid(bytes, bitWidth(most), levels)
+    for (let i = 0; i < count; i++) if (levels[i] > most) throw new Error(`a level of ${levels[i]}, expected at most ${most}`)
+    return levels
+  }
+
+  #assemble(page: Pick<NumberPage, 'count' | 'repetitions' | 'definitions'> & { values: Uint8Array; encoding: string }): NumberPage {
+    const { count, repetitions, definitions, values, encoding } = page
+    const { maxDefinition } = this.#column
+    let present = count
+    if (definitions !== undefined) for (let i = 0; i < count; i++) if (definitions[i] < maxDefinition) present--
+    return { count, repetitions, definitions, numbers: this.#decode(values, present, encoding), endsGroupOf: undefined }
+  }
+
+  #decode(values: Uint8Array, count: number, encoding: string): Iterable<Numbers> {
+    const { kind } = this.#column
+    switch (encoding) {
+      case 'PLAIN':
+        return this.#plainPieces(values, count)
+      case 'BYTE_STREAM_SPLIT':
+        return this.#plainPieces(joinByteStreams(values, KIND_BYTES[kind]), count)
+      case 'PLAIN_DICTIONARY':
+      case 'RLE_DICTIONARY': {
+        if (count === 0) return []
+        if (this.#dictionary === undefined) throw new Error('a page refers to a dictionary that is not there')
+        const indexes = new Uint32Array(count)
+        decodeHybrid(values.subarray(1), values[0], indexes)
+        return [lookUp(indexes, this.#dictionary)]
+      }
+      case 'DELTA_BINARY_PACKED': {
+        const width = KIND_BYTES[kind]
+        const unpacked = width === 4 ? new Int32Array(count) : new BigInt64Array(count)
+        if (count > 0) this.#library.unpackDeltas({ view: new DataView(values.buffer, values.byteOffset, values.byteLength), offset: 0 }, count, unpacked)
+        return [this.#toNumbers(new Uint8Array(unpacked.buffer))]
+      }
+      default:
+        throw new Error(`values in the encoding ${encoding}, which is not read`)
+    }
+  }
+
+  #plainPieces(bytes: Uint8Array, count: number): Iterable<Numbers> {
+    this.#expectNumbers(bytes, count)
+    return this.#pieces(bytes)
+  }
+
+  *#pieces(bytes: Uint8Array): Generator<Numbers> {
+    for (let start = 0; start < bytes.length; start += PIECE_BYTES) yield this.#toNumbers(bytes.subarray(start, start + PIECE_BYTES))
+  }
+
+  #expectNumbers(bytes: Uint8Array, count: number): void {
+    const expected = count * KIND_BYTES[this.#column.kind]
+    if (bytes.length !== expected) throw new Error(`a page has ${bytes.length} bytes of values, expected ${expected}`)
+  }
+
+  #toNumbers(bytes: Uint8Array): Numbers {
+    const numbers = plainNumbers(bytes, this.#column.kind)
+    return this.#column.maxRepetition > 0 ? toFloat32(numbers) : numbers
+  }
+
+  #inflate(bytes: Uint8Array, byteLength: number): Uint8Array {
+    const { codec, total_uncompressed_size: most } = this.#chunk
+    if (!(byteLength >= 0 && byteLength <= Number(most))) throw new Error(`a page of ${byteLength} bytes in a column of ${most}`)
+    const inflated = codec === 'UNCOMPRESSED' || byteLength === 0 ? bytes : inflate(this.#library, codec, { bytes, byteLength })
+    if (inflated.length !== byteLength) throw new Error(`a page inflates to ${inflated.length} bytes, expected ${byteLength}`)
+    return inflated
+  }
+}
