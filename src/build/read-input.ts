@@ -8,7 +8,7 @@ import { setImmediate } from 'node:timers/promises'
 import { wrapWriteError, ZgqError } from '../errors.ts'
 import { FORMAT_VERSION } from '../format/layout.ts'
 import { currentBoot, isStillUp } from '../storage/boot.ts'
-import { FileWriter } from '../storage/file-writer.ts'
+import { FileWriter, syncFile } from '../storage/file-writer.ts'
 import type { BuildPlan, VectorBatch } from './build-options.ts'
 import { defaultZones } from './default-zones.ts'
 import { fingerprintDatabase, fingerprintFile } from './fingerprint.ts'
@@ -66,7 +66,7 @@ export async function readInput(plan: BuildPlan, folder: WorkingFolder, isDurabl
   const recipe = makeRecipe(plan, { ...rows, identity, idsPlace, isDurable })
   checkMemory(recipe)
   checkFreeSpace(folder.path, recipe)
-  for (const name of [SPOOLED_ROWS, SPOOLED_IDS]) keepSpooled(folder, name)
+  for (const name of [SPOOLED_ROWS, SPOOLED_IDS]) keepSpooled(folder, name, isDurable)
   writeStored(folder.file(RECIPE_NAME), recipe, true)
   return siteOf(plan, folder.path, recipe)
 }
@@ -188,10 +188,12 @@ function makeRecipe(plan: BuildPlan, facts: RowFacts & { identity: string; idsPl
   }
 }
 
-function keepSpooled(folder: WorkingFolder, name: string): void {
+function keepSpooled(folder: WorkingFolder, name: string, isDurable: boolean): void {
   const from = folder.file(name + SPOOLING)
   try {
-    if (existsSync(from)) renameSync(from, folder.file(name))
+    if (!existsSync(from)) return
+    if (isDurable) syncFile(from)
+    renameSync(from, folder.file(name))
   } catch (error) {
     throw wrapWriteError(error, from, 'rename a temporary file')
   }
