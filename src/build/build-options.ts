@@ -57,7 +57,7 @@ export interface BuildOptions {
   readonly queries?: string | Float32Array | undefined
   /** Memory that the build may use on top of the process, in bytes. Default 512 MB, at least 64 MB. */
   readonly memoryBytes?: number | undefined
-  /** Worker threads. Default: one for each core, fewer where memory is short, none for small inputs. 0: all work is done in this thread. */
+  /** Worker threads, at most. Default: one for each core. There are fewer where memory is short, none for small inputs. 0: all work is done in this thread. */
   readonly workers?: number | undefined
   /** Default 1. The same input, options and seed give the same data files. */
   readonly seed?: number | undefined

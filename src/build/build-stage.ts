@@ -2,14 +2,13 @@
 
 import { existsSync } from 'node:fs'
 
-import { ZgqError } from '../errors.ts'
 import { checkOptionNames, expectOneOf, expectWholeNumber } from '../options.ts'
 import { loadSqlite } from '../storage/native-modules.ts'
 import { isAssigned } from './assign-part.ts'
 import { checkBuildOptions, OPTION_NAMES, type BuildOptions, type BuildPlan } from './build-options.ts'
 import { publishStage, type BuildReport } from './publish-stage.ts'
 import { findSite, readInput } from './read-input.ts'
-import { partCount, readRecipe, trainedPath } from './site.ts'
+import { partCount, RECIPE_NAME } from './site.ts'
 import { assignStage, trainStage, withCrew, writeStage } from './stages.ts'
 import { Workplace } from './workplace.ts'
 import { WorkingFolder } from './working-folder.ts'
@@ -82,8 +81,8 @@ async function runAlone(plan: BuildPlan, stage: 'read' | 'train' | 'publish'): P
     })
   } finally {
     // Without a recipe nothing was begun: a folder without either would look like what no build made.
-    if (readRecipe(folder.path) === undefined) folder.discard()
-    else folder.release()
+    if (existsSync(folder.file(RECIPE_NAME))) folder.release()
+    else folder.discard()
   }
 }
 
@@ -91,13 +90,11 @@ async function runShared(plan: BuildPlan, stage: 'assign' | 'write', share: Stag
   const joined = WorkingFolder.join(plan.output, `${stage}-${share.index}-of-${share.of}`)
   try {
     const site = findSite(plan, joined.path)
-    if (!existsSync(trainedPath(site))) throw new ZgqError('ZGQ_NOT_FOUND', `the stage ${stage} needs trained zones: run the stage train first`, { path: joined.path })
-    const { shardStarts } = new Workplace(site, 1).training
     await withCrew(plan, site, async (work) => {
       const mine = { ...work, mine: (task: number) => task % share.of === share.index - 1 }
       await (stage === 'assign' ? assignStage(site, mine) : writeStage(site, mine))
     })
-    const total = stage === 'assign' ? partCount(site.recipe) : shardStarts.length - 1
+    const total = stage === 'assign' ? partCount(site.recipe) : new Workplace(site, 0).training.shardStarts.length - 1
     const isDone = stage === 'assign' ? isAssigned : isWritten
     return { stage, total, done: Array.from({ length: total }, (_, task) => task).filter((task) => isDone(site, task)).length }
   } finally {

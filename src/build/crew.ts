@@ -32,7 +32,7 @@ export function openCrew(site: Site, threads: number): Crew {
 }
 
 function openInline(site: Site): Crew {
-  const place = new Workplace(site, 1)
+  const place = new Workplace(site, 0)
   let isClosed = false
   return {
     size: 1,

@@ -1,7 +1,7 @@
 // Parts: ranges of the input's rows whose zones are known, each in a folder. A part holds a file for every shard to come, so that these can be removed
 // one by one as shards are written: counts of rows by zone (u32), then the rows in order of zone (float32), then their ids (float64).
 
-import { closeSync, existsSync, fstatSync, openSync } from 'node:fs'
+import { closeSync, fstatSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { wrapReadError } from '../errors.ts'
@@ -92,10 +92,12 @@ export class ShardRows {
   readonly #shard: { readonly firstZone: number; readonly endZone: number }
   readonly #dim: number
   readonly #files: PartFile[]
-  /** Rows of the run that is open, if they fit into the memory given. */
-  #values: Float32Array = new Float32Array(0)
+  /** Room for the rows of the run that is open, if they fit. */
+  readonly #values: Float32Array
 
-  constructor(site: Site, shard: { number: number; firstZone: number; endZone: number }) {
+  /** room: for the rows of a run; each shard uses it again. */
+  constructor(site: Site, shard: { number: number; firstZone: number; endZone: number }, room: Float32Array) {
+    this.#values = room
     this.#shard = shard
     this.#dim = site.recipe.dim
     const zoneCount = shard.endZone - shard.firstZone
@@ -109,10 +111,10 @@ export class ShardRows {
     })
   }
 
-  /** Yields runs of zones whose rows fit into `memoryBytes`; a zone that is larger comes alone, and its rows are read as they are asked for. Each run ends the one before. */
-  *runs(memoryBytes: number): Generator<Run> {
+  /** Yields runs of zones whose rows fit into the room there is; a zone that is larger comes alone, and its rows are read as they are asked for. Each run ends the one before. */
+  *runs(): Generator<Run> {
     const zoneCount = this.#shard.endZone - this.#shard.firstZone
-    const most = Math.max(1, Math.floor(memoryBytes / (this.#dim * 4 + KEY_OVERHEAD_BYTES)))
+    const most = Math.floor(this.#values.byteLength / (this.#dim * 4 + KEY_OVERHEAD_BYTES))
     for (let first = 0; first < zoneCount; ) {
       let end = first + 1
       while (end < zoneCount && this.#count(first, end + 1) <= most) end++
@@ -137,7 +139,6 @@ export class ShardRows {
 
   #hold(inFiles: RowsInFiles, count: number): RowSource {
     const dim = this.#dim
-    if (this.#values.length < count * dim) this.#values = new Float32Array(count * dim)
     const values = this.#values
     inFiles.readAll(values.subarray(0, count * dim))
     return {
@@ -255,11 +256,6 @@ class RowsInFiles implements RowSource {
     this.#descriptors.set(file, descriptor)
     return descriptor
   }
-}
-
-/** Tells whether the file of a shard is there in a part. */
-export function hasPartOfShard(site: Site, part: number, shard: number): boolean {
-  return existsSync(shardFile(partPath(site, part), shard))
 }
 
 function readRange(path: string, offset: number, target: Uint8Array): void {

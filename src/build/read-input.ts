@@ -8,7 +8,7 @@ import { setImmediate } from 'node:timers/promises'
 import { wrapWriteError, ZgqError } from '../errors.ts'
 import { FORMAT_VERSION } from '../format/layout.ts'
 import { currentBoot, isStillUp } from '../storage/boot.ts'
-import { FileWriter } from '../storage/file-writer.ts'
+import { FileWriter, syncFile } from '../storage/file-writer.ts'
 import type { BuildPlan, VectorBatch } from './build-options.ts'
 import { defaultZones } from './default-zones.ts'
 import { fingerprintDatabase, fingerprintFile } from './fingerprint.ts'
@@ -20,7 +20,7 @@ import { batchFormatOf } from './sources/batch-format.ts'
 import { openIdFile } from './sources/id-file.ts'
 import { spoolBatches } from './sources/spool.ts'
 import { openVectorFile } from './sources/vector-file.ts'
-import { writeStored } from './stored-json.ts'
+import { isTemporaryName, writeStored } from './stored-json.ts'
 import type { WorkingFolder } from './working-folder.ts'
 
 /** Rises when stages leave other files than before: what a build of another version left is not gone on with. */
@@ -50,20 +50,23 @@ interface RowFacts {
  * sources throw, RangeError for too little memory, ZGQ_IO for a full disk.
  */
 export async function readInput(plan: BuildPlan, folder: WorkingFolder, isDurable: boolean): Promise<Site> {
-  folder.clear((name) => !name.endsWith(SPOOLING))
+  folder.clear((name) => !name.endsWith(SPOOLING) && !isTemporaryName(name)) // of a build that died
   const before = readRecipe(folder.path)
-  const mayGoOn = before !== undefined && (before.isDurable || isStillUp(before.boot))
+  const mayGoOn = before !== undefined && isTrusted(before) && (before.isDurable || !isDurable)
   const known = typeof plan.input === 'string' ? identify(plan, fingerprintInput(plan.input, plan)) : undefined
   if (mayGoOn && before.identity === known) return siteOf(plan, folder.path, before)
   const rows = await describeRows(plan, folder)
   const idsPlace = rows.hasIds ? 'spool' : prepareIds(plan, rows.count, folder)
   const identity = known ?? identify(plan, rows.digest ?? '')
-  if (mayGoOn && before.identity === identity) return siteOf(plan, folder.path, before) // spooled once more, it is the same
+  if (mayGoOn && before.identity === identity) {
+    folder.clear((name) => !name.endsWith(SPOOLING)) // spooled once more, it is the same
+    return siteOf(plan, folder.path, before)
+  }
   folder.clear((name) => name.endsWith(SPOOLING))
   const recipe = makeRecipe(plan, { ...rows, identity, idsPlace, isDurable })
   checkMemory(recipe)
   checkFreeSpace(folder.path, recipe)
-  for (const name of [SPOOLED_ROWS, SPOOLED_IDS]) keepSpooled(folder, name)
+  for (const name of [SPOOLED_ROWS, SPOOLED_IDS]) keepSpooled(folder, name, isDurable)
   writeStored(folder.file(RECIPE_NAME), recipe, true)
   return siteOf(plan, folder.path, recipe)
 }
@@ -72,6 +75,7 @@ export async function readInput(plan: BuildPlan, folder: WorkingFolder, isDurabl
 export function findSite(plan: BuildPlan, folder: string): Site {
   const recipe = readRecipe(folder)
   if (recipe === undefined) throw new ZgqError('ZGQ_NOT_FOUND', 'no build was begun here: run the stage read first', { path: folder })
+  if (!isTrusted(recipe)) throw new ZgqError('ZGQ_NOT_FOUND', 'what was begun here was not synced, and the system was started anew since: run the stage read again', { path: folder })
   const told = { metric: plan.metric, zonesAsked: plan.zones ?? null, bits: plan.bits, seed: plan.seed, memoryBytes: plan.memoryBytes }
   for (const [name, begun] of Object.entries(told)) {
     const found = Object.entries(recipe).find(([key]) => key === name)?.[1]
@@ -81,6 +85,11 @@ export function findSite(plan: BuildPlan, folder: string): Site {
     throw new ZgqError('ZGQ_MISMATCH', 'the build was begun with another input, or its input has changed since: run the stage read again', { path: folder })
   }
   return siteOf(plan, folder, recipe)
+}
+
+/** Tells whether the files of a site are what was written to them. */
+function isTrusted(recipe: Recipe): boolean {
+  return recipe.isDurable || isStillUp(recipe.boot)
 }
 
 function siteOf(plan: BuildPlan, path: string, recipe: Recipe): Site {
@@ -179,10 +188,12 @@ function makeRecipe(plan: BuildPlan, facts: RowFacts & { identity: string; idsPl
   }
 }
 
-function keepSpooled(folder: WorkingFolder, name: string): void {
+function keepSpooled(folder: WorkingFolder, name: string, isDurable: boolean): void {
   const from = folder.file(name + SPOOLING)
   try {
-    if (existsSync(from)) renameSync(from, folder.file(name))
+    if (!existsSync(from)) return
+    if (isDurable) syncFile(from)
+    renameSync(from, folder.file(name))
   } catch (error) {
     throw wrapWriteError(error, from, 'rename a temporary file')
   }

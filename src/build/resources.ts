@@ -12,8 +12,10 @@ const MIB = 2 ** 20
 /** Shards that are written side by side, as far as free space is foreseen. */
 const MOST_SHARDS_IN_WORK = 2
 
-/** A thread costs so much before it does anything: its heap, its code, the kernel. */
-const THREAD_BYTES = 64 * MIB
+/** A thread takes so much besides rows and codes: its heap, its code, its kernel. */
+const THREAD_BYTES = 48 * MIB
+/** Memory that each thread wants, and as much is left for this one. */
+const WANTED_BYTES = 64 * MIB
 /** Values (rows * dim) of an input that is worth worker threads: some tens of milliseconds of work. */
 const THREADED_VALUES = 2 ** 22
 /** Share of the memory for the rows of a part, of each thread; and the limits of that. */
@@ -23,10 +25,15 @@ const LARGEST_PART_BYTES = 64 * MIB
 /** Parts that an input is cut into at least, where they would not be too small. */
 const WANTED_PARTS = 16
 
-/** Chooses how many threads build: as many as were asked for or the machine has, fewer where memory is short, none where the input is small. */
+/** Chooses how many threads build: as many as were asked for or the machine has, fewer where memory is short, none where it is very short or the input is small. */
 export function chooseThreads(asked: number | undefined, data: { count: number; dim: number; memoryBytes: number }): number {
   if (data.count * data.dim < THREADED_VALUES) return 0
-  return asked ?? Math.max(1, Math.min(availableParallelism(), Math.floor(data.memoryBytes / THREAD_BYTES)))
+  return Math.min(asked ?? availableParallelism(), Math.max(0, Math.floor(data.memoryBytes / WANTED_BYTES) - 1))
+}
+
+/** Memory for rows and codes of all threads together. */
+export function sharedBytes(memoryBytes: number, threads: number): number {
+  return memoryBytes - threads * THREAD_BYTES
 }
 
 /** Chooses how many rows are assigned in one task, in multiples of `rowsPerBlock`. */

@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs'
 import { setImmediate } from 'node:timers/promises'
 
+import { ZgqError } from '../errors.ts'
 import { isAssigned } from './assign-part.ts'
 import type { BuildPlan, BuildStage } from './build-options.ts'
 import { openCrew, runInOrder, type Crew } from './crew.ts'
@@ -10,6 +11,7 @@ import { joinParts } from './join-parts.ts'
 import { joinShards, type Joined } from './join-shards.ts'
 import { chooseThreads } from './resources.ts'
 import { discardSample, sampleCount } from './sample.ts'
+import { discardPartsOfShard } from './parts.ts'
 import { assignedPath, partCount, trainedPath, type Site } from './site.ts'
 import type { BuildTask } from './tasks.ts'
 import { trainSite } from './train.ts'
@@ -63,7 +65,10 @@ export async function withCrew<T>(plan: BuildPlan, site: Site, run: (work: Stage
 }
 
 export async function trainStage(site: Site, { crew, tell }: StageWork): Promise<void> {
-  if (existsSync(trainedPath(site))) return
+  if (existsSync(trainedPath(site))) {
+    discardSample(site) // where a build died before it could
+    return
+  }
   await runTasks(crew, [{ kind: 'check-ids' }, { kind: 'sample' }], { stage: 'sample', done: 0, total: sampleCount(site.recipe), tell })
   await trainSite(site, crew, (round, rounds) => tell.now('train', round, rounds))
   discardSample(site)
@@ -71,6 +76,7 @@ export async function trainStage(site: Site, { crew, tell }: StageWork): Promise
 
 /** Assigns the parts that are not assigned yet. */
 export async function assignStage(site: Site, { crew, tell, mine }: StageWork): Promise<void> {
+  expectTrained(site, 'assign')
   if (existsSync(assignedPath(site))) return
   const parts = Array.from({ length: partCount(site.recipe) }, (_, part) => part).filter((part) => mine(part) && !isAssigned(site, part))
   const { count, rowsPerPart } = site.recipe
@@ -82,11 +88,13 @@ export async function assignStage(site: Site, { crew, tell, mine }: StageWork): 
 
 /** Writes the shards that are not written yet. */
 export async function writeStage(site: Site, { crew, tell, mine }: StageWork): Promise<void> {
+  expectTrained(site, 'write')
   joinParts(site)
-  const { training, assignment } = new Workplace(site, 1)
+  const { training, assignment } = new Workplace(site, 0)
   const rowsOf = (shard: number): number => assignment.zoneRows.subarray(training.shardStarts[shard], training.shardStarts[shard + 1]).reduce((sum, rows) => sum + rows, 0)
   const all = Array.from({ length: training.shardStarts.length - 1 }, (_, shard) => shard)
   const shards = all.filter((shard) => mine(shard) && !isWritten(site, shard))
+  for (const shard of all.filter((one) => mine(one) && isWritten(site, one))) discardPartsOfShard(site, shard) // where a build died before it could
   const total = all.filter(mine).reduce((sum, shard) => sum + rowsOf(shard), 0)
   const left = shards.reduce((sum, shard) => sum + rowsOf(shard), 0)
   await runTasks(crew, shards.map((shard) => ({ kind: 'write', shard })), { stage: 'write', done: total - left, total, tell })
@@ -94,8 +102,14 @@ export async function writeStage(site: Site, { crew, tell, mine }: StageWork): P
 
 /** Makes an index of what was written, in the working folder; returns what it is. */
 export function joinStage(site: Site): Joined {
-  const { training, assignment } = new Workplace(site, 1)
+  expectTrained(site, 'publish')
+  joinParts(site)
+  const { training, assignment } = new Workplace(site, 0)
   return joinShards(site, { training, inputDigest: assignment.inputDigest, quantizer: quantizerOf(site.recipe, training.originRow) })
+}
+
+function expectTrained(site: Site, stage: BuildStage): void {
+  if (!existsSync(trainedPath(site))) throw new ZgqError('ZGQ_NOT_FOUND', `the stage ${stage} needs trained zones: run the stage train first`, { path: site.path })
 }
 
 /** Does tasks of a stage and tells how far it is: `done` of `total` was done before. */

@@ -1,10 +1,13 @@
 // Facts that one stage leaves for the next: JSON files that appear whole or not at all. Typed arrays go into them as base64.
 
 import { readFileSync, renameSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { threadId } from 'node:worker_threads'
 
 import { wrapReadError, wrapWriteError } from '../errors.ts'
 import { FileWriter, removeTemporary } from '../storage/file-writer.ts'
+
+const TEMPORARY_NAME = /\.new-.*-\d+-\d+$/
 
 /** Writes `value` to `path` in one step; isDurable: so that a power failure does not undo it. */
 export function writeStored(path: string, value: unknown, isDurable: boolean): void {
@@ -35,9 +38,14 @@ export function readStored<T>(path: string): T {
   }
 }
 
-/** Ends names that belong to this thread alone. */
+/** Ends names that belong to this thread alone: hosts that share a folder have processes of the same number, containers above all. */
 export function temporaryEnding(): string {
-  return `new-${process.pid}-${threadId}`
+  return `new-${hostname()}-${process.pid}-${threadId}`
+}
+
+/** Tells whether a name in the working folder is one that a task gave to what it had not completed yet. */
+export function isTemporaryName(name: string): boolean {
+  return TEMPORARY_NAME.test(name)
 }
 
 export function encodeArray(values: Float32Array | Float64Array | Uint32Array | Uint8Array): string {

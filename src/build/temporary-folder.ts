@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
 import { wrapWriteError } from '../errors.ts'
 import { temporaryEnding } from './stored-json.ts'
 
-/** Has `write` fill a folder and puts it at `path`. Throws ZGQ_IO or ZGQ_READ_ONLY. */
+/** Has `write` fill a folder and puts it at `path`; where `write` fails, nothing is left. Throws ZGQ_IO or ZGQ_READ_ONLY. */
 export async function fillFolder(path: string, write: (folder: string) => Promise<void>): Promise<void> {
   const temporary = `${path}.${temporaryEnding()}`
   try {
@@ -15,11 +15,26 @@ export async function fillFolder(path: string, write: (folder: string) => Promis
   } catch (error) {
     throw wrapWriteError(error, temporary, 'make a temporary folder')
   }
-  await write(temporary)
+  try {
+    await write(temporary)
+  } catch (error) {
+    removeQuietly(temporary)
+    throw error
+  }
   try {
     renameSync(temporary, path)
   } catch (error) {
+    removeQuietly(temporary)
     if (!existsSync(path)) throw wrapWriteError(error, path, 'rename a temporary folder')
-    rmSync(temporary, { recursive: true, force: true }) // another process was faster
+    // else another process was faster
+  }
+}
+
+/** What cannot be removed now is removed when the build goes on; the error that came before says more. */
+function removeQuietly(path: string): void {
+  try {
+    rmSync(path, { recursive: true, force: true })
+  } catch {
+    return
   }
 }

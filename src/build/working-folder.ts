@@ -7,7 +7,7 @@ import { threadId } from 'node:worker_threads'
 
 import { systemCode, wrapWriteError, ZgqError } from '../errors.ts'
 import { readCatalogue } from '../storage/catalogue-reader.ts'
-import { isAlive, isHeld, LOCK_NAME, readLock, writeLock, writeStageLock } from '../storage/build-lock.ts'
+import { clearStageLock, isAlive, isHeld, LOCK_NAME, readLock, writeLock, writeStageLock } from '../storage/build-lock.ts'
 import { syncFolder } from '../storage/file-writer.ts'
 import { RECIPE_NAME } from './site.ts'
 
@@ -73,7 +73,7 @@ export class WorkingFolder {
   /** Leaves the folder as it is, for the next stage. */
   release(): void {
     this.#isDone = true
-    rmSync(this.file(LOCK_NAME), { force: true })
+    removeLock(this.path, LOCK_NAME)
   }
 
   /**
@@ -83,16 +83,24 @@ export class WorkingFolder {
   static join(output: string, name: string): { readonly path: string; leave(): void } {
     const path = `${resolve(output)}.building`
     const lock = `${STAGE_LOCK}${name}.json`
+    const leave = (): void => { removeLock(path, lock) }
     try {
       expectNotHeld(path, LOCK_NAME)
-      expectNotHeld(path, lock)
-      rmSync(join(path, lock), { force: true })
-      if (!writeStageLock(join(path, lock))) expectNotHeld(path, lock)
+      while (!writeStageLock(join(path, lock))) {
+        expectNotHeld(path, lock)
+        clearStageLock(path, lock)
+      }
     } catch (error) {
       if (!existsSync(path)) throw new ZgqError('ZGQ_NOT_FOUND', 'no build was begun here: run the stage read first', { path })
       throw wrapWriteError(error, path, 'join the build')
     }
-    return { path, leave: () => { rmSync(join(path, lock), { force: true }) } }
+    try {
+      expectNotHeld(path, LOCK_NAME) // once more: who wants the folder for itself sees this lock, or is seen by it
+    } catch (error) {
+      leave()
+      throw error
+    }
+    return { path, leave }
   }
 
   /** Puts the finished index in its place; what stood there is removed afterwards. */
@@ -256,6 +264,14 @@ function removeDead(folder: string): void {
 function expectDead(folder: string): void {
   const stages = existsSync(folder) ? readdirSync(folder).filter((name) => name.startsWith(STAGE_LOCK)) : []
   for (const name of [LOCK_NAME, ...stages]) expectNotHeld(folder, name)
+}
+
+function removeLock(folder: string, name: string): void {
+  try {
+    rmSync(join(folder, name), { force: true })
+  } catch (error) {
+    throw wrapWriteError(error, folder, 'remove the lock')
+  }
 }
 
 function expectNotHeld(folder: string, name: string): void {

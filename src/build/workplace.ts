@@ -10,6 +10,7 @@ import { Assigner } from './assigner.ts'
 import type { OpenedIndex } from './calibration-steps.ts'
 import { openStoredInput, type BuildInput } from './input.ts'
 import { seededRandom } from './random.ts'
+import { sharedBytes } from './resources.ts'
 import { assignedPath, trainedPath, type Recipe, type Site, type StoredAssignment, type StoredTraining } from './site.ts'
 import { decodeFloats, decodeWords, readStored } from './stored-json.ts'
 import { ZoneStatistics } from './zone-statistics.ts'
@@ -28,6 +29,7 @@ interface Training extends StoredTraining {
 export class Workplace {
   readonly site: Site
   readonly #threads: number
+  readonly #sharedBytes: number
   #input: BuildInput | undefined
   #assigner: Assigner | undefined
   /** What the assigner's centroids are: the round of training, or the end of it. */
@@ -36,14 +38,16 @@ export class Workplace {
   #zoneRows: Uint32Array | undefined
   #inputDigest = ''
   #partRows: Float32Array | undefined
+  #runRows: Float32Array | undefined
   #statistics: ZoneStatistics | undefined
   #encoder: ZoneEncoder | undefined
   #opened: (OpenedIndex & OpenedContext) | undefined
 
-  /** threads: how many share the memory of the build. */
+  /** threads: how many worker threads share the memory of the build; 0 where there are none. */
   constructor(site: Site, threads: number) {
     this.site = site
     this.#threads = Math.max(1, threads)
+    this.#sharedBytes = sharedBytes(site.recipe.memoryBytes, threads)
   }
 
   get input(): BuildInput {
@@ -100,9 +104,12 @@ export class Workplace {
     return this.#partRows
   }
 
-  /** Memory for the rows of a run, in bytes. */
-  get runBytes(): number {
-    return Math.floor((this.site.recipe.memoryBytes * RUN_SHARE) / this.#threads)
+  /** Room for the rows of a run. */
+  get runRows(): Float32Array {
+    this.#startWriting()
+    const { count, dim } = this.site.recipe
+    this.#runRows ??= new Float32Array(Math.min(count * dim, Math.floor((this.#sharedBytes * RUN_SHARE) / this.#threads / 4)))
+    return this.#runRows
   }
 
   get statistics(): ZoneStatistics {
@@ -122,10 +129,11 @@ export class Workplace {
   get opened(): OpenedIndex {
     this.#encoder = undefined
     this.#statistics = undefined
+    this.#runRows = undefined
     this.#startWriting()
     if (this.#opened === undefined) {
       const snapshot = readCatalogue(this.site.path)
-      const cacheBytes = Math.floor((this.site.recipe.memoryBytes * CALIBRATION_SHARE) / this.#threads)
+      const cacheBytes = Math.floor((this.#sharedBytes * CALIBRATION_SHARE) / this.#threads)
       this.#opened = { snapshot, ...openContext(snapshot, { mapping: 'pread', cacheBytes, verify: 'none' }) }
     }
     return this.#opened

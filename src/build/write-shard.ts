@@ -82,8 +82,8 @@ async function writeZones(work: ShardWork, shard: number): Promise<void> {
   let zone = zonesBefore(place.assignment.zoneRows, shardStarts[shard], meanRows)
   let rows = 0
   const tools = { ...work, statistics: place.statistics, encoder: place.encoder }
-  const shardRows = new ShardRows(place.site, { number: shard, firstZone: shardStarts[shard], endZone: shardStarts[shard + 1] })
-  for (const run of shardRows.runs(place.runBytes)) {
+  const shardRows = new ShardRows(place.site, { number: shard, firstZone: shardStarts[shard], endZone: shardStarts[shard + 1] }, place.runRows)
+  for (const run of shardRows.runs()) {
     for (const found of run.zones) {
       for (const piece of evenPieces(run.rows, found, { meanRows, metric: recipe.metric })) {
         writeZone({ ...tools, rows: run.rows }, piece, zone++)

@@ -22,9 +22,9 @@ export function currentBoot(): Boot {
   }
 }
 
-/** Tells whether `then` is this run, or one of another system: that one wrote to a shared disk, which has what it was given. */
+/** Tells whether `then` is this run. One of another host is not: a container that was started anew after a power failure has another name too. */
 export function isStillUp(then: Boot): boolean {
   const now = currentBoot()
-  if (then.host !== now.host || then.run === now.run) return true
-  return Math.abs(Number(then.run) - Number(now.run)) < SECONDS_APART
+  if (then.run === now.run) return true
+  return then.host === now.host && Math.abs(Number(then.run) - Number(now.run)) < SECONDS_APART
 }

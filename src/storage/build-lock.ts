@@ -1,8 +1,9 @@
 // The lock of a build: a file that names the process that works in a folder (spec, section 10).
 
-import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { constants, copyFileSync, linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { threadId } from 'node:worker_threads'
 
 import { systemCode } from '../errors.ts'
 
@@ -26,15 +27,43 @@ export function writeLock(folder: string, isReplacing: boolean): void {
   renameSync(temporary, join(folder, LOCK_NAME))
 }
 
-/** Writes a lock of its own name where none is; returns false where one is. */
+/** Writes a lock of its own name where none is, whole from its first moment; returns false where one is. */
 export function writeStageLock(path: string): boolean {
+  const temporary = `${path}.new-${hostname()}-${process.pid}-${threadId}`
   try {
-    writeFileSync(path, JSON.stringify(ownLock(false)), { flag: 'wx' })
+    writeFileSync(temporary, JSON.stringify(ownLock(false)))
+    linkOrCopy(temporary, path)
     return true
   } catch (error) {
     if (systemCode(error) === 'EEXIST') return false
     throw error
+  } finally {
+    rmSync(temporary, { force: true })
   }
+}
+
+/** Not every file system has links; without them, the copy is whole a moment later. */
+function linkOrCopy(from: string, to: string): void {
+  try {
+    linkSync(from, to)
+  } catch (error) {
+    if (systemCode(error) === 'EEXIST') throw error
+    copyFileSync(from, to, constants.COPYFILE_EXCL)
+  }
+}
+
+/** Removes a lock of a dead process, and leaves it where a living one has taken its place meanwhile. */
+export function clearStageLock(folder: string, name: string): void {
+  const dead = `${name}.dead-${hostname()}-${process.pid}-${threadId}`
+  try {
+    renameSync(join(folder, name), join(folder, dead)) // of several processes that find it dead, one gets it
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return
+    throw error
+  }
+  const lock = readLock(folder, dead)
+  if (lock === undefined || !isHeld(lock)) rmSync(join(folder, dead), { force: true })
+  else renameSync(join(folder, dead), join(folder, name))
 }
 
 function ownLock(isReplacing: boolean): BuildLock {

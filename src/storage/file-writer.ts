@@ -96,6 +96,20 @@ export function removeTemporary(path: string): void {
   }
 }
 
+/** Makes the bytes of a file durable that was written before. */
+export function syncFile(path: string): void {
+  try {
+    const descriptor = openSync(path, 'r+') // Windows syncs nothing that is open for reading
+    try {
+      fsyncSync(descriptor)
+    } finally {
+      closeSync(descriptor)
+    }
+  } catch (error) {
+    throw wrapWriteError(error, path, 'sync a file')
+  }
+}
+
 /** Makes a folder's entries durable; where a system cannot open folders, its renames are durable by themselves. */
 export function syncFolder(path: string): void {
   if (process.platform === 'win32') return
