@@ -11,6 +11,7 @@ export interface EngineBuildInput {
   readonly path: string
   readonly metric: PeerMetric
   readonly folder: string
+  readonly threads?: number | undefined
 }
 
 export interface EngineBuildResult {
@@ -22,13 +23,13 @@ export interface EngineBuildResult {
   readonly bytes: number
 }
 
-const { engine, path, metric, folder } = stepInput<EngineBuildInput>()
+const { engine, path, metric, folder, threads } = stepInput<EngineBuildInput>()
 const { openVectorFile } = await loadZgqBuild()
 const rows = openVectorFile(path)
 await eachBatch(rows, 8192, () => undefined) // the vectors come from the page cache for every engine
 const cpuBefore = process.cpuUsage()
 const startedAt = performance.now()
-await findEngine(engine).build({ rows, path, metric, folder })
+await findEngine(engine).build({ rows, path, metric, folder, threads })
 const seconds = (performance.now() - startedAt) / 1000
 const cpu = process.cpuUsage(cpuBefore)
 const result: EngineBuildResult = { count: rows.count, dim: rows.dim, seconds, cpuPerWall: (cpu.user + cpu.system) / 1e6 / seconds, bytes: folderBytes(folder) }

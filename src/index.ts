@@ -3,7 +3,7 @@
 export { ZgqError, type ZgqErrorCode } from './errors.ts'
 export { DEFAULT_RECALL } from './search/request.ts'
 export type {
-  Calibration, CalibrationCurve, CalibrationPoint, ExplainedHits, Explain, Hit, IndexInfo, Mapping, Metric, OpenOptions, ReaderKind, SearchOptions, Verify, ZoneInfo,
-  ZoneSizes
+  AsyncSearchOptions, Calibration, CalibrationCurve, CalibrationPoint, ExplainedHits, Explain, Hit, IndexInfo, Mapping, Metric, OpenOptions, ReaderKind, SearchOptions,
+  ThreadsInfo, Verify, ZoneInfo, ZoneSizes
 } from './types.ts'
 export { ZgqIndex } from './zgq-index.ts'

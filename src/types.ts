@@ -28,6 +28,12 @@ export interface OpenOptions {
   readonly cacheBytes?: number | undefined
   /** Default `touch`. */
   readonly verify?: Verify | undefined
+  /**
+   * Worker threads at most that `searchAsync` and `searchBatch` may start, 0 to 64. Default: one for each core, up to 8. None is started before there is
+   * work that deserves it, and none keeps the process alive. Each has a cache of its own: together as many bytes as `cacheBytes`, on top of the caller's.
+   * 0: those searches run on the caller's thread, some milliseconds a turn of the event loop, and block it where one query takes longer.
+   */
+  readonly threads?: number | undefined
 }
 
 /** Options of `search`. Give at most one of `nprobe`, `exact` and `recall`. */
@@ -47,6 +53,12 @@ export interface SearchOptions {
   readonly rerank?: number | undefined
   /** Return `{ hits, explain }` instead of the hits. */
   readonly explain?: boolean | undefined
+}
+
+/** Options of `searchAsync` and `searchBatch`: those of `search`, and a signal. */
+export interface AsyncSearchOptions extends SearchOptions {
+  /** Aborts the search: its promise rejects with the reason of the signal at once, what waits is dropped, what runs is not looked at any more. */
+  readonly signal?: AbortSignal | undefined
 }
 
 /** What one search did. */
@@ -136,10 +148,25 @@ export interface IndexInfo {
   readonly kernel: 'wasm' | 'scalar'
   readonly cacheBytes: number
   readonly verify: Verify
+  readonly threads: ThreadsInfo
   readonly files: readonly { readonly name: string; readonly kind: string; readonly bytes: number }[]
   readonly zoneRows: ZoneSizes
   /** Facts of the build: seed, zones asked for, input digest, rows trained on. */
   readonly build: Readonly<Record<string, unknown>>
+}
+
+/** Worker threads of `searchAsync` and `searchBatch`. */
+export interface ThreadsInfo {
+  readonly most: number
+  /** Open at this moment. */
+  readonly running: number
+  /** Cache of each of them, on top of `cacheBytes` of the caller's thread. */
+  readonly cacheBytes: number
+  /**
+   * Why a thread could not be opened; none is tried again then, and without any the searches run on the caller's thread. Above all: the index was
+   * replaced on disk since it was opened.
+   */
+  readonly failure: string | undefined
 }
 
 /** How many rows the zones have. */

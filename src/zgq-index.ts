@@ -1,22 +1,29 @@
-// An open index: open, search, info, close. What a search does is in search/search.ts.
+// An open index: open, search, info, close. What a search does is in search/search.ts, where it runs in search/search-pool.ts.
+
+import { availableParallelism } from 'node:os'
 
 import { ZgqError } from './errors.ts'
 import { hex } from './format/header.ts'
 import { checkOptionNames, expectOneOf, expectWholeNumber } from './options.ts'
 import { findRow } from './search/lookup.ts'
-import { checkQuery, checkRequest, type RequestedIndex } from './search/request.ts'
+import { checkAsyncRequest, checkQueries, checkQuery, checkRequest, type RequestedIndex } from './search/request.ts'
 import { openContext, type CheckedOpenOptions } from './search/open-context.ts'
+import { SearchPool } from './search/search-pool.ts'
 import { search, type SearchContext } from './search/search.ts'
 import { summarizeZones } from './zone-sizes.ts'
 import { readCatalogue, wasReplaced, type Snapshot } from './storage/catalogue-reader.ts'
 import type { Readers } from './storage/open-readers.ts'
 import type { RowPlace } from './storage/zone-files.ts'
-import type { ExplainedHits, Hit, IndexInfo, OpenOptions, SearchOptions, ZoneInfo } from './types.ts'
+import type { AsyncSearchOptions, ExplainedHits, Hit, IndexInfo, OpenOptions, SearchOptions, ZoneInfo } from './types.ts'
 
 const MIB = 2 ** 20
 const DEFAULT_CACHE_BYTES = 256 * MIB
 /** Leaves room for centroids and heaps below the 4 GiB of wasm32. */
 const MAX_CACHE_BYTES = 3072 * MIB
+
+const MOST_THREADS = 64
+/** More of them share the same memory bandwidth. */
+const DEFAULT_MOST_THREADS = 8
 
 /** How often an index may be replaced while it is being opened before that is an error. */
 const MAX_REPLACEMENTS = 3
@@ -25,7 +32,7 @@ interface OpenParts {
   readonly snapshot: Snapshot
   readonly readers: Readers
   readonly context: SearchContext
-  readonly options: CheckedOpenOptions
+  readonly options: CheckedOpenOptions & { readonly threads: number }
   readonly requested: RequestedIndex
 }
 
@@ -34,6 +41,7 @@ export class ZgqIndex {
   readonly #path: string
   /** Undefined once closed, so that memory is given back while the object lives on. */
   #parts: OpenParts | undefined
+  #lazyPool: SearchPool | undefined
 
   private constructor(parts: OpenParts) {
     this.#parts = parts
@@ -92,16 +100,39 @@ export class ZgqIndex {
     return findRow(snapshot.zones, context.files, id)
   }
 
-  /** Searches many queries without blocking. Not in this version: rejects with ZGQ_UNSUPPORTED. */
-  async searchBatch(_queries: Float32Array, _options: SearchOptions = {}): Promise<Hit[][]> {
-    this.#expectOpen()
-    return Promise.reject(new ZgqError('ZGQ_UNSUPPORTED', 'searchBatch is not in this version; call search for each query'))
+  /**
+   * Searches many queries (`queries`: n * `dim` values, row after row) and leaves the event loop free; resolves to the hits of each, the same as of `search`.
+   * The queries are copied before this returns. Rejects as `search` throws, with the number of the query; with the reason of `signal`; with ZGQ_IO if a worker
+   * thread dies, ZGQ_CLOSED if the index is closed meanwhile. What was called waits in memory: await a batch before the next.
+   */
+  searchBatch(queries: Float32Array, options: AsyncSearchOptions & { readonly explain: true }): Promise<ExplainedHits[]>
+  searchBatch(queries: Float32Array, options?: AsyncSearchOptions & { readonly explain?: false | undefined }): Promise<Hit[][]>
+  searchBatch(queries: Float32Array, options?: AsyncSearchOptions): Promise<(Hit[] | ExplainedHits)[]>
+  async searchBatch(queries: Float32Array, options: AsyncSearchOptions = {}): Promise<(Hit[] | ExplainedHits)[]> {
+    const { snapshot, requested } = this.#expectOpen()
+    const request = checkAsyncRequest(options, requested)
+    checkQueries(queries, snapshot.meta.dim)
+    return await this.#pool().run({ queries, request, isBatch: true, signal: options.signal })
   }
 
-  /** Searches one query without blocking. Not in this version: rejects with ZGQ_UNSUPPORTED. */
-  async searchAsync(_query: Float32Array | readonly number[], _options: SearchOptions = {}): Promise<Hit[]> {
-    this.#expectOpen()
-    return Promise.reject(new ZgqError('ZGQ_UNSUPPORTED', 'searchAsync is not in this version; call search'))
+  /** Searches one query and leaves the event loop free, even where files have to be read; resolves to the hits of `search`, rejects as `searchBatch` does. */
+  searchAsync(query: Float32Array | readonly number[], options: AsyncSearchOptions & { readonly explain: true }): Promise<ExplainedHits>
+  searchAsync(query: Float32Array | readonly number[], options?: AsyncSearchOptions & { readonly explain?: false | undefined }): Promise<Hit[]>
+  searchAsync(query: Float32Array | readonly number[], options?: AsyncSearchOptions): Promise<Hit[] | ExplainedHits>
+  async searchAsync(query: Float32Array | readonly number[], options: AsyncSearchOptions = {}): Promise<Hit[] | ExplainedHits> {
+    const { snapshot, requested } = this.#expectOpen()
+    const { dim, metric } = snapshot.meta
+    const request = checkAsyncRequest(options, requested)
+    const queries = checkQuery(query, dim, metric)
+    const [found] = await this.#pool().run({ queries, request, isBatch: false, signal: options.signal })
+    return found
+  }
+
+  /** The pool of this index, made at the first call that needs it. */
+  #pool(): SearchPool {
+    const parts = this.#expectOpen()
+    this.#lazyPool ??= new SearchPool({ ...parts, threads: parts.options.threads })
+    return this.#lazyPool
   }
 
   /** Describes the index and how it was opened. Throws ZGQ_CLOSED. */
@@ -124,6 +155,7 @@ export class ZgqIndex {
       kernel: context.workspace.memory.kernel.kind,
       cacheBytes: options.cacheBytes,
       verify: options.verify,
+      threads: this.#pool().threadsInfo,
       files: files.map((file) => ({ name: file.name, kind: file.kind, bytes: file.byteLength })),
       zoneRows: summarizeZones(zones),
       build: snapshot.build
@@ -135,8 +167,9 @@ export class ZgqIndex {
     return this.#expectOpen().snapshot.zones.map(({ zone, rowCount, radius, minNorm, maxNorm, centroid }) => ({ zone, rows: rowCount, radius, minNorm, maxNorm, centroid: centroid.slice() }))
   }
 
-  /** Closes files and mappings. Calling it again does nothing. */
+  /** Closes files and mappings; searches that are not done reject with ZGQ_CLOSED, and worker threads end as soon as they are through with what they are at. Calling it again does nothing. */
   close(): void {
+    this.#lazyPool?.close()
     this.#parts?.readers.close()
     this.#parts = undefined
   }
@@ -151,11 +184,12 @@ export class ZgqIndex {
   }
 }
 
-function checkOpenOptions(options: OpenOptions): CheckedOpenOptions {
-  checkOptionNames('open', options, ['mapping', 'cacheBytes', 'verify'])
-  const { mapping = 'auto', cacheBytes = DEFAULT_CACHE_BYTES, verify = 'touch' } = options
+function checkOpenOptions(options: OpenOptions): OpenParts['options'] {
+  checkOptionNames('open', options, ['mapping', 'cacheBytes', 'verify', 'threads'])
+  const { mapping = 'auto', cacheBytes = DEFAULT_CACHE_BYTES, verify = 'touch', threads = Math.min(availableParallelism(), DEFAULT_MOST_THREADS) } = options
   expectOneOf('mapping', mapping, ['auto', 'mmap', 'mmap-io', 'pread'])
   expectOneOf('verify', verify, ['touch', 'open', 'none'])
   expectWholeNumber('cacheBytes', cacheBytes, { least: 0, most: MAX_CACHE_BYTES })
-  return { mapping, cacheBytes, verify }
+  expectWholeNumber('threads', threads, { least: 0, most: MOST_THREADS })
+  return { mapping, cacheBytes, verify, threads }
 }

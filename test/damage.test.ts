@@ -22,6 +22,7 @@ import {
 } from './support/index-damage.ts'
 import { randomFrom } from './support/random.ts'
 import { ROOT } from './support/sources.ts'
+import { MAPPINGS } from './support/mappings.ts'
 import { fileDigests } from './support/stored-rows.ts'
 import { useTempFolder } from './support/temp-folder.ts'
 
@@ -29,7 +30,6 @@ const temp = useTempFolder('damage')
 const SEED = 31
 const DIM = 8
 const COUNT = 300
-const MAPPINGS = ['mmap', 'pread'] as const
 const METRICS = ['l2', 'cosine'] as const
 const BITS = { l2: 2, cosine: 4 } as const
 const KINDS = ['vectors', 'codes'] as const
@@ -599,7 +599,7 @@ describe('an index is only read', () => {
         process.setuid(65534)
       }
       const isWritable = (() => { try { accessSync(${JSON.stringify(copy)}, constants.W_OK); return true } catch { return false } })()
-      const answers = ['mmap', 'pread'].map((mapping) => {
+      const answers = ${JSON.stringify(MAPPINGS)}.map((mapping) => {
         const index = ZgqIndex.open(${JSON.stringify(copy)}, { mapping })
         const hits = queries.map((query) => ${JSON.stringify(SEARCHES)}.map((search) => index.search(query, search)))
         index.close()

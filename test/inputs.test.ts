@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path'
 import Sqlite from 'better-sqlite3'
 import { describe, expect, it, vi } from 'vitest'
 
-import { buildIndex, type BuildOptions } from '../src/build.ts'
+import { buildIndex, buildStage, type BuildOptions, type StageOptions } from '../src/build.ts'
 import { BatchBuffer } from '../src/build/sources/batch-source.ts'
 import { decodeHybrid } from '../src/build/sources/parquet-values.ts'
 import { makeIds, makeVectors } from './support/datasets.ts'
@@ -96,6 +96,44 @@ describe('the same vectors give the same data files', () => {
     const fromQuery = temp.fresh('cli')
     expect(runZgq('build', sqliteOf(chunksOf({ ...rows, ids })), fromQuery, '--query', SELECT, '--zones', '12')).toMatchObject({ code: 0 })
     expect([dataFileDigests(output), dataFileDigests(fromQuery)]).toEqual(new Array(2).fill(Object(await digests({ ids })).files))
+  })
+})
+
+describe('stages that are run one by one', () => {
+  const STAGES: readonly StageOptions['stage'][] = ['read', 'train', 'assign', 'write', 'publish']
+
+  it.each<[string, () => string, GivenOptions]>([
+    ['Parquet', () => fileOf('x.parquet', parquetOf({ vectors, dim, ids })), { idColumn: 'id' }],
+    ['a query', () => sqliteOf(chunksOf({ vectors, dim, ids })), { query: SELECT }]
+  ])('give the same data files from %s', async (_, write, options) => {
+    const { output } = placeIn(temp)
+    const input = write()
+    for (const stage of STAGES) await buildStage({ stage, input, output, zones: 12, ...options })
+    expect(dataFileDigests(output)).toEqual(Object(await digests({ ids })).files)
+  })
+
+  it.each<[string, () => string, GivenOptions, GivenOptions]>([
+    ['another column of ids', () => fileOf('x.parquet', parquetOf({ vectors, dim, ids })), { idColumn: 'id' }, {}],
+    ['another query', () => sqliteOf(chunksOf({ vectors, dim, ids })), { query: SELECT }, { query: `${SELECT} LIMIT 9` }]
+  ])('are ZGQ_MISMATCH with %s', async (_, write, before, after) => {
+    const { output } = placeIn(temp)
+    const input = write()
+    await buildStage({ stage: 'read', input, output, ...before })
+    expect(await errorFrom(buildStage({ stage: 'train', input, output, ...after }))).toMatchObject({ code: 'ZGQ_MISMATCH' })
+  })
+
+  it('are ZGQ_MISMATCH where the database has changed, if only in its log', async () => {
+    const { output } = placeIn(temp)
+    const input = sqliteOf(chunksOf({ vectors, dim, ids }))
+    const database = new Sqlite(input)
+    try {
+      database.pragma('journal_mode = WAL')
+      await buildStage({ stage: 'read', input, output, query: SELECT })
+      database.exec('DELETE FROM chunks WHERE rowid = 1')
+      expect(await errorFrom(buildStage({ stage: 'train', input, output, query: SELECT }))).toMatchObject({ code: 'ZGQ_MISMATCH' })
+    } finally {
+      database.close()
+    }
   })
 })
 
@@ -199,7 +237,7 @@ describe('Parquet is refused', () => {
     ['with a null id', { lists: { a: good }, columns: [{ ...three, nullable: true, data: [1n, null, 3n] }] }, { idColumn: 'id' }, 'ZGQ_BUILD_INPUT', /id of row 1 is null/],
     ['with a negative id', { lists: { a: good }, columns: [{ ...three, data: [1n, 2n, -3n] }] }, { idColumn: 'id' }, 'ZGQ_BUILD_INPUT', /id of row 2 is -3/],
     ['with an id of 2^53', { lists: { a: good }, columns: [{ ...three, data: [1n, 2n ** 53n, 3n] }] }, { idColumn: 'id' }, 'ZGQ_BUILD_INPUT', /id of row 1 is 9007199254740992/],
-    ['with an id that stands twice', { lists: { a: good }, columns: [{ ...three, data: [1n, 2n, 1n] }] }, { idColumn: 'id' }, 'ZGQ_ID_EXISTS', /id 1 stands twice in .*x\.parquet: in rows 0 and 2/]
+    ['with an id that stands twice', { lists: { a: good }, columns: [{ ...three, data: [1n, 2n, 1n] }] }, { idColumn: 'id' }, 'ZGQ_ID_EXISTS', /id 1 stands twice .*in rows 0 and 2/]
   ])('%s', async (_, table, options, code, message) => {
     expect(await buildError({ input: fileOf('x.parquet', parquet(table)), ...options })).toMatchObject({ code, message: expect.stringMatching(message) })
   })
@@ -290,7 +328,7 @@ describe('JSON lines are refused', () => {
     ['with an id in quotes', '{"id":"1","vector":[1,2]}\n', {}, 'ZGQ_BUILD_INPUT', /id of line 1 is "1", expected a safe integer/],
     ['with an id of 2^53', '{"id":1,"vector":[1,2]}\n{"id":9007199254740993,"vector":[1,2]}\n', {}, 'ZGQ_BUILD_INPUT', /id of line 2/],
     ['with a negative id', '{"id":-1,"vector":[1,2]}\n', {}, 'ZGQ_BUILD_INPUT', /id of line 1 is -1/],
-    ['with an id that stands twice', '{"id":5,"vector":[1,2]}\n{"id":5,"vector":[3,2]}\n', {}, 'ZGQ_ID_EXISTS', /id 5 stands twice in .*x\.jsonl/],
+    ['with an id that stands twice', '{"id":5,"vector":[1,2]}\n{"id":5,"vector":[3,2]}\n', {}, 'ZGQ_ID_EXISTS', /id 5 stands twice/],
     ['without the key', '{"id":1,"embedding":[1,2]}\n', {}, 'ZGQ_BUILD_INPUT', /line 1 has no key "vector": it has id, embedding/],
     ['of arrays where a key is named', '[1,2]\n', { column: 'embedding' }, 'ZGQ_BUILD_INPUT', /line 1 is "\[1,2\]", expected an object with the key "embedding"/]
   ])('%s', async (_, text, options, code, message) => {
@@ -330,7 +368,7 @@ describe('HDF5 is refused', () => {
   })
 
   it('with NaN', async () => {
-    expect(await buildError({ input: await hdf5Of([{ name: 'train', data: Float32Array.of(1, 2, NaN, 4), shape: [2, 2] }]) })).toMatchObject({ code: 'ZGQ_NON_FINITE', message: expect.stringMatching(/row 1 of .*:train/) })
+    expect(await buildError({ input: await hdf5Of([{ name: 'train', data: Float32Array.of(1, 2, NaN, 4), shape: [2, 2] }]) })).toMatchObject({ code: 'ZGQ_NON_FINITE', message: expect.stringMatching(/row 1 of .*\.hdf5/) })
   })
 
   it.each([['empty', new Uint8Array(0)], ['of another kind', 'PAR1 and so on']])('if it is %s', async (_, bytes) => {
@@ -435,10 +473,11 @@ describe('a database', () => {
       const database = new (require('better-sqlite3'))(${JSON.stringify(input)})
       database.pragma('journal_mode = WAL')
       const insert = database.prepare('INSERT INTO chunks VALUES (?, zeroblob(4))')
-      let id = 1e6
-      const write = () => { insert.run(id++); setImmediate(write) }
-      write()
-      console.log('writing')`], { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] })
+      for (let id = 1e6; id < 1e6 + 100; id++) insert.run(id)
+      database.exec('BEGIN IMMEDIATE')
+      insert.run(1)
+      console.log('in the middle of writing')
+      process.stdin.resume()`], { cwd: ROOT, stdio: ['pipe', 'pipe', 'inherit'] })
     try {
       await once(writer.stdout, 'data')
       const logBytes = statSync(`${input}-wal`).size
@@ -452,7 +491,7 @@ describe('a database', () => {
     // The writer died without tidying up: another that may write would now move the log into the database.
     const left = (): Buffer[] => [readFileSync(input), readFileSync(`${input}-wal`)]
     const before = left()
-    expect((await readAll(input, { query: 'SELECT id, embedding FROM chunks WHERE id >= 1000000' })).dim).toBe(1)
+    expect((await readAll(input, { query: 'SELECT id, embedding FROM chunks WHERE id >= 1000000' })).vectors).toEqual(new Array(100).fill(0))
     expect(left()).toEqual(before)
   })
 

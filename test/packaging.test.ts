@@ -129,7 +129,7 @@ describe('loading zgq', () => {
 
 describe('types', () => {
   const PROGRAM = `
-import { ZgqError, ZgqIndex, type Hit, type IndexInfo } from 'zgq'
+import { ZgqError, ZgqIndex, type ExplainedHits, type Hit, type IndexInfo } from 'zgq'
 import { buildIndex, type BuildProgress, type VectorBatch } from 'zgq/build'
 import { checkIndex, type CheckReport } from 'zgq/check'
 
@@ -142,7 +142,11 @@ export async function main(): Promise<void> {
   const index = ZgqIndex.open('x', { mapping: 'auto', cacheBytes: 2 ** 20, verify: 'touch' })
   const hits: Hit[] = index.search([1, 2, 3, 4], { k: 10, nprobe: 3 })
   const { explain } = index.search(new Float32Array(4), { exact: true, explain: true })
-  const later: Promise<Hit[][]> = index.searchBatch(new Float32Array(8))
+  const later: Promise<Hit[][]> = index.searchBatch(new Float32Array(8), { signal: AbortSignal.timeout(1) })
+  const explained: Promise<ExplainedHits[]> = index.searchBatch(new Float32Array(8), { explain: true })
+  const one: Hit[] = await index.searchAsync([1, 2, 3, 4])
+  // @ts-expect-error: search ends before it could be aborted
+  index.search([1], { signal: AbortSignal.timeout(1) })
   const info: IndexInfo = index.info()
   const report: CheckReport = await checkIndex('x')
   // @ts-expect-error: an unknown option
@@ -150,7 +154,7 @@ export async function main(): Promise<void> {
   // @ts-expect-error: an unknown metric
   await buildIndex({ input: 'x.fbin', output: 'x', metric: 'dot' })
   index.close()
-  if (report.ok && hits[0].id > explain.vectorsScanned) throw new ZgqError('ZGQ_IO', indexId + info.metric + String(await later))
+  if (report.ok && hits[0].id > explain.vectorsScanned) throw new ZgqError('ZGQ_IO', indexId + info.metric + String(await later) + String(await explained) + String(one))
 }`
 
   it.each(['mts', 'cts'] as const)('resolve and fit in a .%s file', (ending) => {

@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 
 import { buildIndex, type BuildOptions } from '../src/build.ts'
@@ -16,6 +17,7 @@ import { rowOf } from './support/brute-force.ts'
 import { makeVectors } from './support/datasets.ts'
 import { codeOf } from './support/errors.ts'
 import { faults, resetFaults } from './support/failing-fs.ts'
+import { MAPPINGS } from './support/mappings.ts'
 import { batchesOf, buildSmall, DIM, errorFrom, placeIn, SMALL } from './support/small-build.ts'
 import { ROOT } from './support/sources.ts'
 import { fileDigests } from './support/stored-rows.ts'
@@ -52,7 +54,7 @@ describe('the place of the output', () => {
   it('is taken over with force while the index there is open, which goes on to answer', async () => {
     const { output } = place()
     await buildSmall(output)
-    const open = (['mmap', 'pread'] as const).map((mapping) => ZgqIndex.open(output, { mapping, cacheBytes: 0 }))
+    const open = MAPPINGS.map((mapping) => ZgqIndex.open(output, { mapping, cacheBytes: 0 }))
     const before = open.map((index) => index.search(rowOf(SMALL, DIM, 0), { exact: true }))
     await buildIndex({ input: makeVectors('uniform', { count: 9, dim: 2 }, 5), dim: 2, output, force: true })
     const after = open.map((index) => index.search(rowOf(SMALL, DIM, 0), { exact: true }))
@@ -118,7 +120,7 @@ describe('the place of the output', () => {
 /** Starts a process that builds into `output` and waits for its second batch for ever. */
 async function startBuild(output: string): Promise<ChildProcess> {
   const script = `
-    import { buildIndex } from ${JSON.stringify(join(ROOT, 'dist/build.js'))}
+    import { buildIndex } from ${JSON.stringify(pathToFileURL(join(ROOT, 'dist/build.js')))}
     async function* batches() {
       yield { vectors: new Float32Array(8).fill(1) }
       process.stdout.write('building')
@@ -358,7 +360,7 @@ describe('what a crash leaves (spec, section 10)', () => {
     expect([openSeed(output), readFileSync(join(output, 'notes.txt'), 'utf8')]).toEqual([1, 'mine'])
   })
 
-  it('OUTPUT that is a symbolic link: force refuses to replace it, also where it points to nothing', async () => {
+  it.runIf(process.platform !== 'win32')('OUTPUT that is a symbolic link: force refuses to replace it, also where it points to nothing', async () => {
     const { folder, output } = await placeWith('elsewhere')
     for (const target of ['elsewhere', 'nowhere']) {
       symlinkSync(join(folder, target), output)
@@ -368,7 +370,7 @@ describe('what a crash leaves (spec, section 10)', () => {
     expect(openSeed(join(folder, 'elsewhere'))).toBe(1)
   })
 
-  it('OUTPUT.building of a process whose number was given again: the next build removes it', async () => {
+  it.runIf(process.platform === 'linux')('OUTPUT.building of a process whose number was given again: the next build removes it', async () => {
     const { folder, output } = place()
     leaveBuilding(folder, { ...ALIVE, start: '1' })
     await buildSmall(output)
@@ -552,7 +554,7 @@ describe('a reader that opens an index while it is replaced', () => {
   }
 
   const CALLS = 14
-  const ways = (['mmap', 'pread'] as const).flatMap((mapping) => (['touch', 'none'] as const).map((verify) => ({ mapping, verify })))
+  const ways = MAPPINGS.flatMap((mapping) => (['touch', 'none'] as const).map((verify) => ({ mapping, verify })))
 
   it.each(ways)('finds the old one, wherever the builder dies between its renames ($mapping, verify $verify)', (options) => {
     const found = Array.from({ length: CALLS }, (_, away) => ({ away, found: foundWhile({ away, back: Infinity }, options) }))

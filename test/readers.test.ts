@@ -8,6 +8,7 @@ import { openMmapReader } from '../src/storage/mmap-reader.ts'
 import { openReaders } from '../src/storage/open-readers.ts'
 import { openPreadReader } from '../src/storage/pread-reader.ts'
 import { codeOf } from './support/errors.ts'
+import { CAN_MAP, MAPPINGS } from './support/mappings.ts'
 import { describeReader, makeFile, openDescriptors } from './support/reader-contract.ts'
 import { useTempFolder } from './support/temp-folder.ts'
 
@@ -23,8 +24,8 @@ function libc(): Libc {
 }
 
 describeReader({ name: 'pread', open: (files) => openPreadReader(files), mapsUntil: 'never' })
-describeReader({ name: 'pread without readahead', open: (files) => openPreadReader(files, libc()), mapsUntil: 'never' })
-describeReader({ name: 'mmap', open: (files) => openMmapReader(files, libc()), mapsUntil: 'closed' })
+if (CAN_MAP) describeReader({ name: 'pread without readahead', open: (files) => openPreadReader(files, libc()), mapsUntil: 'never' })
+if (CAN_MAP) describeReader({ name: 'mmap', open: (files) => openMmapReader(files, libc()), mapsUntil: 'closed' })
 
 describe('the choice of readers', () => {
   const choose = (mapping: 'auto' | 'mmap' | 'pread'): { fresh: string; settled: string; reason: string } => {
@@ -33,7 +34,7 @@ describe('the choice of readers', () => {
     return { fresh: readers.fresh.kind, settled: readers.settled.kind, reason: readers.reason }
   }
 
-  it.each(['auto', 'mmap'] as const)('reads fresh bytes by pread and settled ones by mmap with %s', (mapping) => {
+  it.runIf(CAN_MAP).each(['auto', 'mmap'] as const)('reads fresh bytes by pread and settled ones by mmap with %s', (mapping) => {
     expect(choose(mapping)).toMatchObject({ fresh: 'pread', settled: 'mmap' })
   })
 
@@ -41,11 +42,11 @@ describe('the choice of readers', () => {
     expect(choose('pread')).toMatchObject({ fresh: 'pread', settled: 'pread' })
   })
 
-  it.each(['auto', 'mmap', 'pread'] as const)('gives a reason for %s', (mapping) => {
+  it.each(['auto', ...MAPPINGS] as const)('gives a reason for %s', (mapping) => {
     expect(choose(mapping).reason).toMatch(/\w/)
   })
 
-  it.each(['auto', 'mmap', 'pread'] as const)('reads the same bytes through both readers with %s', (mapping) => {
+  it.each(['auto', ...MAPPINGS] as const)('reads the same bytes through both readers with %s', (mapping) => {
     const readers = openReaders(temp.path, [small], mapping)
     const found = [readers.fresh, readers.settled].map((reader) => {
       const bytes = Buffer.alloc(small.byteLength)
@@ -56,9 +57,14 @@ describe('the choice of readers', () => {
     expect(found).toEqual([small.content, small.content])
   })
 
-  it.runIf(isLinux).each(['auto', 'mmap', 'pread'] as const)('leaves nothing open with %s once closed', (mapping) => {
+  it.runIf(isLinux).each(['auto', ...MAPPINGS] as const)('leaves nothing open with %s once closed', (mapping) => {
     choose(mapping)
     expect(openDescriptors(temp)).toEqual([])
+  })
+
+  it.runIf(!CAN_MAP)('reads by pread where there is no mapping, and refuses one that was asked for', () => {
+    expect(choose('auto')).toMatchObject({ fresh: 'pread', settled: 'pread' })
+    expect(codeOf(() => choose('mmap'))).toBe('ZGQ_UNSUPPORTED')
   })
 
   it('reads by pread where the folder does not answer statfs', () => {
@@ -69,7 +75,7 @@ describe('the choice of readers', () => {
 })
 
 describe('regressions of the readers', () => {
-  it('a missing file is corrupt for the mmap reader, as the spec says and as pread has it', () => {
+  it.runIf(CAN_MAP)('a missing file is corrupt for the mmap reader, as the spec says and as pread has it', () => {
     expect(codeOf(() => openMmapReader([{ path: join(temp.path, 'missing.zgq'), byteLength: PAGE }], libc()))).toBe('ZGQ_CORRUPT')
   })
 })

@@ -12,6 +12,7 @@ import { bruteForce, rowOf, squaredDistance } from './support/brute-force.ts'
 import { makeIds, makeVectors, shuffled, type DataSetName } from './support/datasets.ts'
 import { codeOf } from './support/errors.ts'
 import { expectNearest, expectSameHits } from './support/hits.ts'
+import { CAN_MAP, MAPPINGS } from './support/mappings.ts'
 import { VALUE_KINDS } from './support/one-zone.ts'
 import { randomFrom, randomVectors } from './support/random.ts'
 import { useTempFolder } from './support/temp-folder.ts'
@@ -77,7 +78,7 @@ describe('an exact search of values at the ends of float32, and one that reranks
         expectNearest(index.search(some, { k, exact: true }), { metric, rows: vectors, ids: numbers, query: some }, k)
         expectNearest(index.search(some, { k, nprobe: count, rerank: count }), { metric, rows: vectors, ids: numbers, query: some }, k)
       }
-    }, { cacheBytes: random() < 0.5 ? 0 : 100_000, mapping: random() < 0.5 ? 'mmap' : 'pread' })
+    }, { cacheBytes: random() < 0.5 ? 0 : 100_000, mapping: random() < 0.5 ? MAPPINGS[0] : 'pread' })
   })
 })
 
@@ -182,7 +183,7 @@ describe('hits do not depend on', () => {
   })
 
   const options = METRICS.flatMap((metric) => [0, 4].flatMap((bits) =>
-    (['mmap', 'pread'] as const).flatMap((mapping) =>
+    MAPPINGS.flatMap((mapping) =>
       (['touch', 'open', 'none'] as const).flatMap((verify) => [0, 100_000, undefined].map((cacheBytes) => ({ metric, bits, mapping, verify, cacheBytes }))))))
 
   it.each(options)('how the index is opened: $metric, $bits bits, $mapping, verify $verify, cacheBytes $cacheBytes, searches in another order', ({ metric, bits, ...open }) => {
@@ -265,7 +266,7 @@ describe('explain of a scan of rows', () => {
     expect(first.pages).toBe(sum(pages))
   })
 
-  it('reports one round of input for a search of zones not seen before', () => {
+  it.runIf(CAN_MAP)('reports one round of input for a search of zones not seen before', () => {
     const { first } = explainOn(plain.l2)
     expect(first.ioRounds).toBe(1)
     expect(first.bytesRead).toBeGreaterThanOrEqual(first.bytes - first.pages * 4096)
@@ -276,7 +277,7 @@ describe('explain of a scan of rows', () => {
     expect({ bytesRead: second.bytesRead, ioRounds: second.ioRounds, pagesVerified: second.pagesVerified }).toEqual({ bytesRead: 0, ioRounds: 0, pagesVerified: 0 })
   })
 
-  it('reports input for a search that is repeated without a cache', () => {
+  it.runIf(CAN_MAP)('reports input for a search that is repeated without a cache', () => {
     const { second } = explainOn(plain.l2, { cacheBytes: 0 })
     expect(second.bytesRead).toBeGreaterThan(0)
     expect(second.ioRounds).toBe(1)
@@ -340,7 +341,7 @@ describe('explain of a scan of codes', () => {
     expect(explainOn({}, { rerank, nprobe: 20 }).first.rowsReranked).toBeGreaterThanOrEqual(rerank)
   })
 
-  it('reports two rounds of input for zones not seen before: codes, then rows', () => {
+  it.runIf(CAN_MAP)('reports two rounds of input for zones not seen before: codes, then rows', () => {
     expect(explainOn().first.ioRounds).toBe(2)
   })
 
@@ -535,14 +536,5 @@ describe('a closed index', () => {
       closed()
       expect(index.search(query)).toHaveLength(10)
     })
-  })
-})
-
-describe('what this version does not have', () => {
-  it.each<readonly [string, (index: ZgqIndex) => Promise<unknown>]>([
-    ['searchBatch', (index) => index.searchBatch(query)],
-    ['searchAsync', (index) => index.searchAsync(query)]
-  ])('%s rejects with ZGQ_UNSUPPORTED', async (_, call) => {
-    await expect(withIndex(paths.l2, call)).rejects.toMatchObject({ code: 'ZGQ_UNSUPPORTED' })
   })
 })

@@ -11,6 +11,8 @@ export interface BuildInput {
   readonly metric: PeerMetric
   /** Empty; all files of the index go into it, and nothing else. */
   readonly folder: string
+  /** Threads, for engines that can be told; default: `buildThreads`. */
+  readonly threads?: number | undefined
 }
 
 export interface OpenInput {

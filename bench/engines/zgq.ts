@@ -4,7 +4,7 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { loadZgq, loadZgqBuild, type ZgqIndex } from '../packages.ts'
-import type { Engine, Knob, OpenEngine, OpenInput } from './engine.ts'
+import { BUILD_THREADS, type Engine, type Knob, type OpenEngine, type OpenInput } from './engine.ts'
 
 const RECALLS = [0.8, 0.9, 0.95, 0.98, 0.99] as const
 
@@ -14,12 +14,12 @@ export function zgq(bits: 0 | undefined): Engine {
     name: bits === 0 ? 'zgq-bits0' : 'zgq',
     packageName: 'zgq',
     settings: bits === 0 ? 'bits 0: plain scan of float32 zones' : 'default options',
-    buildThreads: 1,
+    buildThreads: BUILD_THREADS,
     cold: true,
-    async build({ path, metric, folder }) {
+    async build({ path, metric, folder, threads = BUILD_THREADS }) {
       rmSync(file(folder), { recursive: true, force: true })
       const { buildIndex } = await loadZgqBuild()
-      await buildIndex({ input: path, output: file(folder), metric, ...(bits === undefined ? {} : { bits }) })
+      await buildIndex({ input: path, output: file(folder), metric, workers: threads, ...(bits === undefined ? {} : { bits }) })
     },
     async open(input) {
       const { ZgqIndex } = await loadZgq()

@@ -199,7 +199,7 @@ export class Library {
  * @param {ZgqIndex} index @param {Float32Array} query @param {number} k
  */
 async function nearest(index, query, k) {
-  return index.search(query, { k })
+  return index.searchAsync(query, { k })
 }
 
 /** @param {string} code @param {string} message @param {unknown} [cause] */

@@ -38,7 +38,7 @@ export async function calibrateIndex(path: string, options: CalibrateOptions = {
   expectWholeNumber('seed', seed, { least: 0 })
   loadSqlite()
   const snapshot = readCatalogue(path)
-  const { readers, context } = openContext(snapshot, { mapping: 'auto', cacheBytes: CACHE_BYTES, verify: 'touch' })
+  const { readers, context } = openContext(snapshot, { mapping: 'pread', cacheBytes: CACHE_BYTES, verify: 'touch' })
   const turn = async (): Promise<void> => {
     await setImmediate()
     signal?.throwIfAborted()

@@ -9,8 +9,8 @@ import { openVectorFile } from './sources/vector-file.ts'
 
 /** Queries that a calibration takes at most: enough to promise a recall of .997. */
 const MOST_QUERIES = 1000
-/** Fewest, where every query costs a scan of very many values. */
-const FEWEST_QUERIES = 200
+/** Fewest, where every query costs a scan of very many values: enough to promise .99. */
+const FEWEST_QUERIES = 400
 /** Values (rows * dim) that all scans together may take about: without codes, with codes. */
 const ROW_WORK = 4e10
 const CODE_WORK = 1.2e12

@@ -101,7 +101,7 @@ function siteOf(plan: BuildPlan, path: string, recipe: Recipe): Site {
 }
 
 function fingerprintInput(path: string, { query }: BuildPlan): string {
-  return query === undefined ? fingerprintFile(path) : fingerprintDatabase(path)
+  return batchFormatOf(path, query) === 'sqlite' ? fingerprintDatabase(path) : fingerprintFile(path)
 }
 
 /** Names all that decides what the stages leave. */
@@ -127,7 +127,7 @@ async function describeRows(plan: BuildPlan, folder: WorkingFolder): Promise<Row
     const isArray = input instanceof Float32Array
     return { ...await spoolBatches(isArray ? batchesOfArray(input, dim) : input, { ...target, dim }), dim, label: isArray ? 'Float32Array' : 'batches', place: 'spool' }
   }
-  return batchFormatOf(input, plan.query) === undefined ? describeFile(input) : { ...await spoolBatchFile(input, plan, target), place: 'spool' }
+  return batchFormatOf(input, plan.query) === undefined ? describeFile(input) : { ...await spoolBatchFile(input, plan, target), label: input, place: 'spool' }
 }
 
 function describeFile(path: string): RowFacts {

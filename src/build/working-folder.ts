@@ -143,11 +143,15 @@ export class WorkingFolder {
       if (systemCode(error) === 'ENOENT') return // nothing there, or cleared by another build
       throw error
     }
-    rmSync(dead, { recursive: true, force: true })
+    removeDead(dead)
   }
 
+  /** A name where nothing is: an earlier build of this thread may have had to leave something. */
   #deadName(): string {
-    return `${this.path}${FALSE_START}${process.pid}-${threadId}-dead`
+    for (let number = 0; ; number++) {
+      const name = `${this.path}${FALSE_START}${process.pid}-${threadId}-dead${number}`
+      if (!existsSync(name)) return name
+    }
   }
 
   /** A folder that already holds its lock is renamed into place: taking it is one step, whoever else tries. */
@@ -161,7 +165,7 @@ export class WorkingFolder {
       writeLock(mine, false)
       for (let attempt = 0; ; attempt++) {
         try {
-          renameSync(mine, this.path)
+          takePlace(mine, this.path)
           return
         } catch (error) {
           const isTaken = ['ENOTEMPTY', 'EEXIST', 'EPERM', 'ENOTDIR'].includes(systemCode(error) ?? '')
@@ -205,12 +209,12 @@ export class WorkingFolder {
   #clearFalseStarts(parent: string): void {
     const prefix = `${basename(this.path)}${FALSE_START}`
     for (const name of readdirSync(parent)) {
-      const owner = name.startsWith(prefix) ? /^(\d+)-(\d+)(-dead)?$/.exec(name.slice(prefix.length)) : null
+      const owner = name.startsWith(prefix) ? /^(\d+)-(\d+)(-dead\d*)?$/.exec(name.slice(prefix.length)) : null
       if (owner === null) continue
       const pid = Number(owner[1])
       // Taking the place is one step of a thread: what carries this thread's own number is of an earlier process with that number.
       const isMine = pid === process.pid && Number(owner[2]) === threadId
-      if (isMine || !isAlive(pid)) rmSync(join(parent, name), { recursive: true, force: true })
+      if (isMine || !isAlive(pid)) removeDead(join(parent, name))
     }
   }
 
@@ -236,6 +240,23 @@ export class WorkingFolder {
     if (existsSync(this.#replaced)) {
       throw new ZgqError('ZGQ_EXISTS', `${basename(this.#replaced)} exists, and that name is needed for a moment: move it away`, { path: this.#replaced })
     }
+  }
+}
+
+/** Renames a folder to where nothing is, or an empty folder; throws where something else is. */
+function takePlace(folder: string, place: string): void {
+  // Windows would put the folder in the place of a file.
+  if (process.platform === 'win32' && existsSync(place)) throw Object.assign(new Error(`EEXIST: ${place}`), { code: 'EEXIST' })
+  renameSync(folder, place)
+}
+
+/** Removes a folder that is in nobody's way. On Windows files that are open stay until they are closed: the next build removes them. */
+function removeDead(folder: string): void {
+  try {
+    rmSync(folder, { recursive: true, force: true })
+  } catch (error) {
+    const isOpen = process.platform === 'win32' && ['ENOTEMPTY', 'EBUSY', 'EPERM', 'EACCES'].includes(systemCode(error) ?? '')
+    if (!isOpen) throw error
   }
 }
 

@@ -60,7 +60,7 @@ export class CodeWorkspace {
     this.#memory.kernel.heapInit(this.scan.heap, wanted)
     const { words } = this.#memory
     words[this.scan.candidates / 4] = 0
-    words[this.scan.candidates / 4 + 1] = this.#candidateCapacity
+    words[this.scan.candidates / 4 + 1] = candidates // not all there is room for: hits must not depend on searches before
   }
 
   /** Places of the heap of smallest estimates. */

@@ -4,7 +4,7 @@ import { ZgqError } from '../errors.ts'
 import type { Confidence } from '../quantizer/query-codes.ts'
 import { thresholdFor } from '../format/calibration.ts'
 import { checkOptionNames, expectWholeNumber } from '../options.ts'
-import type { Calibration, Metric, SearchOptions } from '../types.ts'
+import type { AsyncSearchOptions, Calibration, Metric, SearchOptions } from '../types.ts'
 import { CONFIDENCE, confidenceFor } from './confidence.ts'
 import { defaultNprobe } from './default-nprobe.ts'
 
@@ -47,14 +47,15 @@ export interface RequestedIndex {
 }
 
 const OPTION_NAMES = ['k', 'nprobe', 'exact', 'recall', 'rerank', 'explain']
+const ASYNC_OPTION_NAMES = [...OPTION_NAMES, 'signal']
 /** What a search reaches when it is told nothing. */
 export const DEFAULT_RECALL = 0.95
 /** Values of an index (count * dim) up to which a recall above what its calibration can promise is reached by the exact scan: 0.1 ms. */
 const SMALL_INDEX_VALUES = 2 ** 20
 
 /** Checks the options of a search; throws TypeError, RangeError, ZGQ_RECALL or ZGQ_UNSUPPORTED. */
-export function checkRequest(options: SearchOptions, index: RequestedIndex): SearchRequest {
-  checkOptionNames('search', options, OPTION_NAMES)
+export function checkRequest(options: SearchOptions, index: RequestedIndex, names = OPTION_NAMES): SearchRequest {
+  checkOptionNames('search', options, names)
   const { k = 10, nprobe, exact = false, recall, rerank = 0, explain = false } = options
   expectWholeNumber('k', k, { least: 0 })
   expectWholeNumber('rerank', rerank, { least: 0 })
@@ -69,6 +70,14 @@ export function checkRequest(options: SearchOptions, index: RequestedIndex): Sea
   const wish = exact ? 'exact' : rememberWish(recall, Math.max(1, shared.k), index)
   if (wish === 'exact') return { ...shared, isExact: true, probe: { nprobe: index.zoneCount }, confidence: CONFIDENCE }
   return { ...shared, isExact: false, ...wish }
+}
+
+/** Checks the options of a search that runs beside the caller; throws as `checkRequest` does. */
+export function checkAsyncRequest(options: AsyncSearchOptions, index: RequestedIndex): SearchRequest {
+  const request = checkRequest(options, index, ASYNC_OPTION_NAMES)
+  const { signal } = options
+  if (signal !== undefined && !(signal instanceof AbortSignal)) throw new TypeError(`signal must be an AbortSignal, found ${String(signal)}`)
+  return request
 }
 
 /** Throws TypeError or RangeError unless `recall` lies between 0 and 1. */
@@ -118,4 +127,10 @@ export function checkQuery(query: Float32Array | readonly number[], dim: number,
   }
   if (isZero && metric === 'cosine') throw new ZgqError('ZGQ_ZERO_VECTOR', 'the query has length zero, which has no direction: cosine cannot compare it')
   return vector
+}
+
+/** Checks a batch of queries (float32, n * dim) as a whole; throws TypeError or ZGQ_DIMENSION. Its values are checked query by query. */
+export function checkQueries(queries: Float32Array, dim: number): void {
+  if (!(queries instanceof Float32Array)) throw new TypeError(`queries must be a Float32Array, found ${String(queries)}`)
+  if (queries.length % dim !== 0) throw new ZgqError('ZGQ_DIMENSION', `the queries have ${queries.length} values, which is no multiple of ${dim}: the index has vectors of ${dim}`)
 }

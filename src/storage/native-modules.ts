@@ -6,8 +6,9 @@ import type BetterSqlite3 from 'better-sqlite3'
 import type koffi from 'koffi'
 
 import { ZgqError } from '../errors.ts'
+import { MODULE_URL } from '../module-url.ts'
 
-const requirePackage = createRequire(import.meta.url)
+const requirePackage = createRequire(MODULE_URL)
 
 type Koffi = typeof koffi
 type Sqlite = typeof BetterSqlite3

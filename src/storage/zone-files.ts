@@ -50,6 +50,9 @@ const NORMS = 1
 const PAGE_CRCS = 2
 const PLACES = 3
 
+/** Thrown where bytes would have to be read that nothing may be read: the search is then for another thread. */
+export const WOULD_READ = new Error('bytes would have to be read')
+
 /** How much `verifyZone` reads at a time: whole pages. */
 const VERIFY_BYTES = 256 * PAGE_BYTES
 
@@ -59,6 +62,8 @@ export class ZoneFiles {
   /** Codes, as a scan of codes reads them. */
   readonly codesSource: ZoneSource
   readonly counters: ReadCounters = { bytesRead: 0, pagesVerified: 0 }
+  /** While false, only rows that were read before may be read again, as what is mapped and was used lately; all else throws WOULD_READ. */
+  mayRead = true
   readonly #snapshot: Snapshot
   readonly #readers: Readers
   readonly #paths: readonly string[]
@@ -128,6 +133,7 @@ export class ZoneFiles {
   /** Copies verified rows with their ids and norms; throws ZGQ_CORRUPT, ZGQ_TRUNCATED or ZGQ_IO. */
   readRows(target: RowsTarget): void {
     const { zone, firstRow } = target
+    this.#expectMayRead()
     const at = zone.zone * PLACES
     this.#expectColumns(zone)
     this.#readSettled(zone, zone.columnsOffset + this.#columnPlaces[at + IDS] + firstRow * 8, target.ids)
@@ -216,6 +222,7 @@ export class ZoneFiles {
    * Throws ZGQ_CORRUPT, ZGQ_TRUNCATED, ZGQ_UNSUPPORTED or ZGQ_IO.
    */
   readCodes(zone: CatalogueZone, target: Uint8Array): ColumnsLayout {
+    this.#expectMayRead()
     const isFirst = this.#codesIds[zone.zone] === 0
     const reader = isFirst ? this.#readers.fresh : this.#readers.settled
     reader.read(zone.codesFile, zone.codesOffset, target)
@@ -262,6 +269,7 @@ export class ZoneFiles {
 
   /** Reads the pages that bytes of a segment lie in one by one, whole, so that each can be verified. */
   #copyFreshRow(zone: CatalogueZone, offset: number, target: Uint8Array): void {
+    this.#expectMayRead()
     const end = offset + target.byteLength
     for (let page = Math.floor(offset / PAGE_BYTES); page * PAGE_BYTES < end; page++) {
       this.#readers.fresh.read(zone.file, zone.segmentOffset + page * PAGE_BYTES, this.#page)
@@ -325,6 +333,10 @@ export class ZoneFiles {
     this.counters.pagesVerified++
     const bit = this.#firstPage[zone.zone] + page
     this.#verifiedPages[Math.floor(bit / 32)] |= 1 << (bit % 32)
+  }
+
+  #expectMayRead(): void {
+    if (!this.mayRead) throw WOULD_READ
   }
 
   #isVerified(zone: CatalogueZone, page: number): boolean {

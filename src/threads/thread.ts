@@ -48,6 +48,11 @@ export class Thread<Request, Answer, Note = never> {
     return this.#waiting.size
   }
 
+  /** Calls reach it: it was neither stopped nor did it die. */
+  get isAlive(): boolean {
+    return this.#end === undefined
+  }
+
   /** Sends a call; rejects with the error of the thread's side, or with ZGQ_IO if the thread dies. */
   call(request: Request, options: CallOptions<Note> = {}): Promise<Answer> {
     if (this.#end !== undefined) return Promise.reject(this.#end)
@@ -64,6 +69,14 @@ export class Thread<Request, Answer, Note = never> {
   async close(): Promise<void> {
     this.#fail(new ZgqError('ZGQ_CLOSED', `the worker thread (${this.#name}) was stopped`))
     await this.#worker.terminate()
+  }
+
+  /** Sends a last request, by which the thread is to end itself once its work is done; calls that wait reject with ZGQ_CLOSED. It keeps the process alive no more. */
+  retire(request: Request): void {
+    this.#fail(new ZgqError('ZGQ_CLOSED', `the worker thread (${this.#name}) was stopped`))
+    const message: SentCall<Request> = { call: this.#calls++, request }
+    this.#worker.postMessage(message)
+    this.#worker.unref()
   }
 
   #receive(reply: SentReply<Answer, Note>): void {

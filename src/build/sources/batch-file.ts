@@ -26,12 +26,12 @@ export async function openBatchFile(path: string, options: BatchFileOptions): Pr
 }
 
 /** Reads a batch file whole into `target`. Rejects as `openBatchFile` and its batches do, and with TypeError if it brings ids and `ids` are given too. */
-export async function spoolBatchFile(path: string, options: BatchFileOptions & { readonly ids: unknown }, target: Omit<SpoolTarget, 'dim'>): Promise<Spooled & { dim: number; label: string }> {
+export async function spoolBatchFile(path: string, options: BatchFileOptions & { readonly ids: unknown }, target: Omit<SpoolTarget, 'dim'>): Promise<Spooled & { readonly dim: number }> {
   const source = await openBatchFile(path, options)
   try {
-    if (source.hasIds && options.ids !== undefined) throw new TypeError(`${path} brings ids of its own: leave out the option ids, or the ids there`)
-    const { dim, label } = source
-    return { ...await spoolBatches(lettingOthersRun(source.batches), { ...target, dim }), dim, label }
+    const { dim, hasIds } = source
+    if (hasIds && options.ids !== undefined) throw new TypeError(`${path} brings ids of its own: leave out the option ids, or the ids there`)
+    return { dim, ...await spoolBatches(lettingOthersRun(source.batches), { ...target, dim }) }
   } finally {
     source.close()
   }

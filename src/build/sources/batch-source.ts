@@ -11,8 +11,6 @@ const SHOWN_CHARACTERS = 40
 /** Vectors of one dimension that are read once. */
 export interface BatchSource {
   readonly dim: number
-  /** Names the source in messages. */
-  readonly label: string
   /** Every batch has ids; else none has. */
   readonly hasIds: boolean
   /** To be read once. Rejects with ZGQ_BUILD_INPUT, ZGQ_DIMENSION or ZGQ_TRUNCATED, naming the row or line, and with ZGQ_IO. */

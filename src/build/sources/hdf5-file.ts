@@ -40,7 +40,7 @@ export async function openHdf5File(path: string, options: BatchFileOptions): Pro
   if (stuck.has(identity)) throw new ZgqError('ZGQ_BUILD_INPUT', 'this process found the file damaged before, and h5wasm keeps what it read then: read it in a new process, or read a copy', { path })
   const hdf5 = await loadHdf5()
   const set = new Hdf5Set(hdf5, { path, name: options.column ?? DEFAULT_DATA_SET, onStuck: () => stuck.add(identity) })
-  return { dim: set.dim, label: `${path}:${set.name}`, hasIds: false, batches: readBatches(set), close: () => { set.close() } }
+  return { dim: set.dim, hasIds: false, batches: readBatches(set), close: () => { set.close() } }
 }
 
 async function loadHdf5(): Promise<{ hdf5: Hdf5Package; module: Hdf5Module }> {

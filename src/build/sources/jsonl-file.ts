@@ -37,7 +37,7 @@ export function openJsonLinesFile(path: string, options: BatchFileOptions): Batc
     const kind = kindOf(first, options, path)
     const dim = vectorOf(first, kind, path).vector.length
     checkDim(dim, { path })
-    return { dim, label: path, hasIds: kind.idColumn !== undefined, batches: readBatches(file, kind, dim), close: () => { file.close() } }
+    return { dim, hasIds: kind.idColumn !== undefined, batches: readBatches(file, kind, dim), close: () => { file.close() } }
   } catch (error) {
     file.close()
     throw error

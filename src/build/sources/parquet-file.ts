@@ -34,7 +34,7 @@ export async function openParquetFile(path: string, options: BatchFileOptions): 
     const ids = options.idColumn === undefined ? undefined : findIds(columns, options.idColumn, path)
     const dim = firstLength(readPages(parquet, vectors), vectors, path)
     if (dim === undefined) throw new ZgqError('ZGQ_BUILD_INPUT', 'the file has no vectors: it has no rows', { path })
-    return { dim, label: path, hasIds: ids !== undefined, batches: readBatches(parquet, { vectors, ids, dim }), close: () => { file.close() } }
+    return { dim, hasIds: ids !== undefined, batches: readBatches(parquet, { vectors, ids, dim }), close: () => { file.close() } }
   } catch (error) {
     file.close()
     throw wrapFormatError(error, path, DAMAGED)

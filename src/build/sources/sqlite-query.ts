@@ -28,7 +28,7 @@ export function openSqliteQuery(path: string, options: BatchFileOptions): BatchS
     if (!Number.isInteger(dim)) throw new ZgqError('ZGQ_DIMENSION', `the vector of row 0 has ${byteLength} bytes, expected a multiple of ${ELEMENT_BYTES}: float32`, { path })
     checkDim(dim, { path })
     const hasIds = columnNames.length === 2
-    return { dim, label: path, hasIds, batches: readBatches(startingWith(first.value, rows), { path, dim, hasIds }), close: () => { query.close() } }
+    return { dim, hasIds, batches: readBatches(startingWith(first.value, rows), { path, dim, hasIds }), close: () => { query.close() } }
   } catch (error) {
     query.close()
     throw error

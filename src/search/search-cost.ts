@@ -1,0 +1,66 @@
+// What a query is likely to cost, so that work goes where it is done soonest. Estimates decide who works, never what is found.
+
+import type { Snapshot } from '../storage/catalogue-reader.ts'
+import type { SearchRequest } from './request.ts'
+import { estimateMicros } from './strategy.ts'
+
+/** Microseconds that one query of a kind of request takes. */
+export interface SearchCost {
+  /** On the caller's thread, with all it needs in memory. */
+  here: number
+  /** On a worker thread; undefined before the first was told. */
+  there: number | undefined
+}
+
+/** Kinds of request that are remembered: most programs have one or two. */
+const MOST_KINDS = 16
+/** How far one measurement moves an estimate. Up fast: a search that blocks must not be repeated often. */
+const UP = 0.5
+const DOWN = 0.2
+/** What counts of a measurement at most, as a multiple of the estimate: the system may have had something else to do in between. */
+const MOST_GROWTH = 4
+
+/** The costs of the kinds of request that an open index was asked for. */
+export class SearchCosts {
+  readonly #snapshot: Snapshot
+  /** Last used first. */
+  readonly #known: { readonly request: SearchRequest; readonly cost: SearchCost }[] = []
+
+  constructor(snapshot: Snapshot) {
+    this.#snapshot = snapshot
+  }
+
+  /** The cost of a kind of request, which goes on learning. */
+  of(request: SearchRequest): SearchCost {
+    const at = this.#known.findIndex((known) => isSameKind(known.request, request))
+    if (at === 0) return this.#known[0].cost
+    const found = at === -1 ? { request, cost: { here: estimateMicros(this.#snapshot, request), there: undefined } } : this.#known[at]
+    this.#known.splice(at === -1 ? MOST_KINDS - 1 : at, 1)
+    this.#known.unshift(found)
+    return found.cost
+  }
+}
+
+function isSameKind(a: SearchRequest, b: SearchRequest): boolean {
+  return a.k === b.k && a.isExact === b.isExact && a.rerank === b.rerank && reachOf(a) === reachOf(b)
+}
+
+function reachOf({ probe }: SearchRequest): number {
+  if ('firstZone' in probe) return probe.endZone - probe.firstZone
+  return 'nprobe' in probe ? probe.nprobe : -probe.threshold
+}
+
+/** Notes what a query on the caller's thread took. */
+export function learnHere(cost: SearchCost, micros: number): void {
+  cost.here = moved(cost.here, micros)
+}
+
+/** Notes what a query on a worker thread took. With all in memory the caller's thread would have taken no longer. */
+export function learnThere(cost: SearchCost, micros: number): void {
+  cost.there = cost.there === undefined ? micros : moved(cost.there, micros)
+  if (cost.there < cost.here) cost.here = moved(cost.here, cost.there)
+}
+
+function moved(from: number, to: number): number {
+  return from + (Math.min(to, from * MOST_GROWTH) - from) * (to > from ? UP : DOWN)
+}

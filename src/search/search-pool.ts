@@ -1,0 +1,337 @@
+// Who searches what, and when: jobs wait in a queue; the caller's thread takes what is little, some milliseconds a turn of its event loop, and
+// worker threads take the rest, chunk by chunk. Times decide who works, never what is found.
+
+import { setImmediate } from 'node:timers'
+
+import { nowMicros, sharedMicros } from '../clock.ts'
+import { ZgqError } from '../errors.ts'
+import type { Snapshot } from '../storage/catalogue-reader.ts'
+import { WOULD_READ } from '../storage/zone-files.ts'
+import type { ThreadsInfo } from '../types.ts'
+import type { CheckedOpenOptions } from './open-context.ts'
+import type { SearchRequest } from './request.ts'
+import { CHUNK_MICROS, unflatten, type Found } from './search-chunk.ts'
+import { learnHere, learnThere, SearchCosts } from './search-cost.ts'
+import { checkQueryOf, SearchJob, type JobParts, type QueryRange, type SearchTask, type TakenQueries } from './search-job.ts'
+import { SearchThreads, type SearchThread } from './search-threads.ts'
+import { search, type SearchContext } from './search.ts'
+
+/** How long the caller's thread searches in one turn of its event loop. */
+const TURN_MICROS = 2000
+/** A query that is likely to take longer than this is not for the caller's thread. */
+const MOST_MICROS_HERE = 4000
+/** Work that is worth a message to a thread: so much at least, and so many times what threads took lately to begin. Where cores are busy that is milliseconds. */
+const WORTH_SENDING_MICROS = 500
+const WORTH_SENDING_DELAYS = 5
+/** Delay that is taken for granted before one was measured. */
+const FIRST_DELAY_MICROS = 100
+/** Threads that take so long to begin share their cores with others: the caller's thread then goes on with its part. */
+const LONG_DELAY_MICROS = 1000
+/** How far one measurement moves that. */
+const DELAY_SHARE = 0.2
+/** What is left of it each time that it kept work here: it is then not measured any more. */
+const DELAY_FADES = 0.98
+/** Work that a chunk holds at least. */
+const LEAST_CHUNK_MICROS = 250
+/** Work that deserves a thread: as much as starting one takes. */
+const WORTH_STARTING_MICROS = 60_000
+/** How long the caller's thread searches before it believes that so much is to come: the first queries of an index take longer. */
+const MEASURED_MICROS = 10_000
+/** Work that the caller's thread sees through to its end, in its turns: waiting for threads to finish it would take longer. */
+const LAST_MICROS = 50_000
+/** What a query that has to read is taken for until one was measured. */
+const READING_MICROS = 5000
+/** Hits of a chunk at most: what they take as flat arrays stays below 4 MB. */
+const CHUNK_HITS = 2 ** 18
+/** Indexes up to this size the caller's thread may read itself: that takes some milliseconds, less than starting a thread. */
+const SMALL_INDEX_BYTES = 16 * 2 ** 20
+
+/** What a pool searches. */
+export interface PoolSource {
+  readonly snapshot: Snapshot
+  readonly context: SearchContext
+  readonly options: CheckedOpenOptions
+  /** Worker threads at most. */
+  readonly threads: number
+}
+
+/** Work that waits. */
+interface Backlog {
+  readonly micros: number
+  /** There are queries that the caller's thread leaves to others. */
+  readonly isForThreads: boolean
+}
+
+export class SearchPool {
+  readonly #source: PoolSource
+  readonly #costs: SearchCosts
+  readonly #threads: SearchThreads
+  readonly #isSmall: boolean
+  /** There is so much work that threads take part in all of it. */
+  #isShared = false
+  /** Jobs with queries that nobody has taken; the next one first. */
+  readonly #queue = new Set<SearchJob>()
+  /** All jobs that are not settled. */
+  readonly #jobs = new Set<SearchJob>()
+  /** What the caller's thread has searched in this turn of its event loop. */
+  #turnMicros = 0
+  #isTurnScheduled = false
+  /** What the caller's thread has searched that threads could have shared. */
+  #sharedMicros = 0
+  #wantedThreads = 0
+  /** What threads took lately to begin with a chunk. */
+  #delayMicros = FIRST_DELAY_MICROS
+
+  constructor(source: PoolSource) {
+    const { snapshot, options, threads } = source
+    this.#source = source
+    this.#costs = new SearchCosts(snapshot)
+    this.#threads = new SearchThreads({ snapshot, options, most: threads })
+    this.#isSmall = snapshot.files.reduce((sum, file) => sum + file.byteLength, 0) <= SMALL_INDEX_BYTES
+  }
+
+  /** Work that is worth a message to a thread. */
+  get #worthSending(): number {
+    return this.#threads.areUsable ? Math.max(WORTH_SENDING_MICROS, this.#delayMicros * WORTH_SENDING_DELAYS) : Infinity
+  }
+
+  get #isDelayed(): boolean {
+    return this.#delayMicros >= LONG_DELAY_MICROS
+  }
+
+  get threadsInfo(): ThreadsInfo {
+    return this.#threads.info
+  }
+
+  /**
+   * Searches the queries of a task: at once what is little, the rest in a promise, with a copy of the queries. Throws and rejects with what `search` throws,
+   * with ZGQ_CLOSED, with ZGQ_IO for a thread that died, and with the reason of its signal.
+   */
+  run(task: SearchTask): Found[] | Promise<Found[]> {
+    const { signal, queries, request } = task
+    signal?.throwIfAborted()
+    const { dim, metric } = this.#source.snapshot.meta
+    const cost = this.#costs.of(request)
+    const count = queries.length / dim
+    const parts = { cost, dim, metric, found: new Array<Found>() }
+    const isLittle = this.#queue.size === 0 && cost.here <= MOST_MICROS_HERE && cost.here * count < this.#worthSending
+    const isForThreads = isLittle ? !this.#searchNow(task, parts) : cost.here > MOST_MICROS_HERE
+    if (parts.found.length === count) return parts.found
+    return new Promise((resolve, reject) => {
+      const job = new SearchJob(task, parts, (settle) => {
+        this.#queue.delete(job)
+        this.#jobs.delete(job)
+        settle(resolve, reject)
+      })
+      job.isForThreads = isForThreads
+      this.#jobs.add(job)
+      this.#queue.add(job)
+      this.#pump()
+    })
+  }
+
+  /** Searches queries of a task until this turn of the event loop has had its time; returns false if the next one has to read. */
+  #searchNow(task: SearchTask, parts: JobParts & { readonly found: Found[] }): boolean {
+    const { found, dim, cost } = parts
+    const count = task.queries.length / dim
+    this.#scheduleTurn()
+    let before = nowMicros()
+    while (found.length < count && this.#turnMicros < TURN_MICROS) {
+      const one = this.#searchOne(checkQueryOf(task, found.length, parts), task.request)
+      if (one === undefined) {
+        cost.there ??= cost.here + READING_MICROS
+        return false
+      }
+      found.push(one)
+      const now = nowMicros()
+      this.#turnMicros += now - before
+      learnHere(cost, now - before)
+      before = now
+    }
+    return true
+  }
+
+  /** Searches one query on the caller's thread; undefined if that had to read what is for threads to read. */
+  #searchOne(query: Float32Array, request: SearchRequest): Found | undefined {
+    const { files } = this.#source.context
+    files.mayRead = this.#isSmall || !this.#threads.areUsable
+    try {
+      const { hits, explain } = search(this.#source.context, query, request)
+      return explain === undefined ? hits : { hits, explain }
+    } catch (error) {
+      if (error === WOULD_READ) return undefined
+      throw error
+    } finally {
+      files.mayRead = true
+    }
+  }
+
+  /** Rejects all that waits with ZGQ_CLOSED, and ends the threads. */
+  close(): void {
+    for (const job of this.#jobs) job.fail(new ZgqError('ZGQ_CLOSED', 'the index was closed before the search was done', { path: this.#source.snapshot.folder }))
+    this.#threads.close()
+  }
+
+  #pump(): void {
+    if (this.#jobs.size === 0) return
+    if (this.#threads.areUsable) this.#workThere()
+    this.#workHere()
+  }
+
+  /** Adds up the work that waits, as far as it matters how much that is. */
+  #backlog(): Backlog {
+    const enough = WORTH_STARTING_MICROS * (this.#source.threads + 1)
+    let micros = 0
+    let isForThreads = false
+    for (const job of this.#queue) {
+      micros += job.untaken * (job.cost.there ?? job.cost.here)
+      isForThreads ||= job.isForThreads
+      if (micros > enough) break
+    }
+    return { micros, isForThreads }
+  }
+
+  /** Gives threads what is worth it, and starts one where there is work for more of them. */
+  #workThere(): void {
+    const { micros, isForThreads } = this.#backlog()
+    this.#isShared = micros >= this.#worthSending
+    if (!this.#isShared && micros >= WORTH_SENDING_MICROS) this.#delayMicros *= DELAY_FADES
+    if (!this.#isShared && !isForThreads) return
+    const isMeasured = isForThreads || this.#sharedMicros >= MEASURED_MICROS
+    const deserved = isMeasured ? Math.floor((micros + this.#sharedMicros) / WORTH_STARTING_MICROS) : 0
+    this.#wantedThreads = Math.min(this.#source.threads, Math.max(deserved, isForThreads ? 1 : 0))
+    if (this.#threads.count < this.#wantedThreads) {
+      this.#threads.start(() => { this.#pump() })
+      this.#scheduleTurn() // for the next of them
+    }
+    // One more than a thread is at, so that it need not wait for an answer from here.
+    for (const chunks of [1, 2]) {
+      for (let thread = this.#threads.free(chunks); thread !== undefined; thread = this.#threads.free(chunks)) {
+        if (!this.#sendChunk(thread, micros)) return
+      }
+    }
+  }
+
+  /** Sends the next chunk of the next job to a thread; returns false if there is none. */
+  #sendChunk(thread: SearchThread, backlogMicros: number): boolean {
+    for (const job of this.#queue) {
+      if (!this.#isShared && !job.isForThreads) continue
+      const micros = job.cost.there ?? job.cost.here
+      // Smaller chunks towards the end, so that all finish at the same time.
+      const share = Math.max(LEAST_CHUNK_MICROS, Math.min(CHUNK_MICROS, Math.max(this.#delayMicros, backlogMicros / (2 * (this.#threads.readyCount + 1)))))
+      const most = Math.min(Math.floor(share / micros), Math.floor(CHUNK_HITS / Math.max(1, job.request.k)))
+      if (thread.thread.pending > 0 && micros > CHUNK_MICROS) continue // another thread may be free sooner
+      const taken = this.#take(job, Math.max(1, most))
+      if (taken === undefined) continue
+      void this.#searchThere(thread, job, taken)
+      return true
+    }
+    return false
+  }
+
+  async #searchThere(thread: SearchThread, job: SearchJob, taken: TakenQueries): Promise<void> {
+    job.sent(taken)
+    try {
+      const queries = taken.queries.slice()
+      const isFree = thread.thread.pending === 0
+      const sentAt = sharedMicros()
+      const flat = await thread.thread.call({ request: job.request, queries }, { transfer: [queries.buffer] })
+      job.answered(taken)
+      const done = flat.counts.length
+      if (isFree) this.#delayMicros += (flat.startedAt - sentAt - this.#delayMicros) * DELAY_SHARE
+      learnThere(job.cost, flat.micros / done)
+      if (taken.from + done < taken.to) this.#giveBack(job, { from: taken.from + done, to: taken.to })
+      this.#pump()
+      if (!job.isSettled) job.put(taken.from, await unflatten(flat))
+    } catch (error) {
+      job.fail(error)
+      this.#pump()
+    }
+  }
+
+  /** Searches on the caller's thread for as long as a turn of its event loop may take. */
+  #workHere(): void {
+    while (this.#turnMicros < TURN_MICROS) {
+      const job = this.#nextHere()
+      if (job === undefined) return
+      this.#scheduleTurn()
+      const taken = this.#take(job, 1)
+      if (taken !== undefined) this.#searchHere(job, taken)
+    }
+  }
+
+  /** The next job for the caller's thread. */
+  #nextHere(): SearchJob | undefined {
+    for (const job of this.#queue) if (this.#isForHere(job)) return job
+    if (!this.#isDelayed) return undefined
+    // Threads hold what is left, and their cores have other things to do: repeating the last of it is sooner.
+    for (const job of this.#jobs) if (this.#isForHere(job) && job.isRepeatable) return job
+    return undefined
+  }
+
+  /** The caller's thread has better things to do than long jobs, where there are threads that begin soon: it takes part at their beginning and at their end. */
+  #isForHere(job: SearchJob): boolean {
+    const { areUsable, readyCount } = this.#threads
+    if (!areUsable) return true
+    const isManned = this.#isShared && readyCount > 0 && readyCount >= this.#wantedThreads && !this.#isDelayed
+    return !job.isForThreads && !(isManned && job.microsHere >= TURN_MICROS && job.untaken * job.cost.here > LAST_MICROS)
+  }
+
+  #searchHere(job: SearchJob, taken: TakenQueries): void {
+    const before = nowMicros()
+    try {
+      const found = this.#searchOne(taken.queries, job.request)
+      const micros = nowMicros() - before
+      this.#turnMicros += micros
+      job.microsHere += micros
+      if (this.#isShared) this.#sharedMicros += micros
+      if (found === undefined) {
+        this.#leave(job, taken)
+        return
+      }
+      learnHere(job.cost, micros)
+      if (job.cost.here > MOST_MICROS_HERE) job.isForThreads = true
+      job.put(taken.from, [found])
+    } catch (error) {
+      job.fail(error)
+    }
+  }
+
+  /** Leaves a job whose next query has to read to threads. */
+  #leave(job: SearchJob, taken: QueryRange): void {
+    job.isForThreads = true
+    job.cost.there ??= job.cost.here + READING_MICROS
+    this.#giveBack(job, taken)
+    this.#scheduleTurn()
+  }
+
+  /** Takes the next queries of a job, whose turn then comes after all others'; undefined if one of them is refused, which the job fails with. */
+  #take(job: SearchJob, most: number): TakenQueries | undefined {
+    if (job.untaken === 0) return job.repeat()
+    this.#queue.delete(job)
+    try {
+      const taken = job.take(most)
+      if (job.untaken > 0) this.#queue.add(job)
+      return taken
+    } catch (error) {
+      job.fail(error)
+      return undefined
+    }
+  }
+
+  #giveBack(job: SearchJob, range: QueryRange): void {
+    job.giveBack(range)
+    if (job.untaken > 0) this.#queue.add(job)
+  }
+
+  /** In the next turn of the event loop there is time for searches again. */
+  #scheduleTurn(): void {
+    if (this.#isTurnScheduled) return
+    this.#isTurnScheduled = true
+    setImmediate(() => {
+      this.#isTurnScheduled = false
+      this.#turnMicros = 0
+      this.#pump()
+    })
+  }
+}
