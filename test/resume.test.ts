@@ -19,7 +19,7 @@ const temp = useTempFolder('resume')
 const place = (): ReturnType<typeof placeIn> => placeIn(temp)
 
 /** Enough values for worker threads: 2^22 at least. */
-const COUNT = 36_000
+const COUNT = 32_768
 const DIM = 128
 const MIB = 2 ** 20
 /** Two threads, and parts of 4 MiB: five of them. */
@@ -38,17 +38,20 @@ function vectorsOf(seed: number): Float32Array {
 }
 
 const input = temp.fresh('input.fbin')
+/** A few, so that calibration is soon done. */
+const queries = temp.fresh('queries.fbin')
 const otherInput = temp.fresh('other.fbin')
 /** Data files of a build that nobody interrupted. */
 let wanted: Record<string, string> = {}
 
 beforeAll(async () => {
   writeFileSync(input, fbin(vectorsOf(61), DIM))
+  writeFileSync(queries, fbin(vectorsOf(63).subarray(0, 20 * DIM), DIM))
   writeFileSync(otherInput, fbin(vectorsOf(62), DIM))
   wanted = await digestsOf({ options: {} })
 })
 
-const build = (output: string, call: BuildCall): Promise<BuildEnd> => buildInProcess({ ...call, options: { input, output, ...OPTIONS, ...call.options } })
+const build = (output: string, call: BuildCall): Promise<BuildEnd> => buildInProcess({ ...call, options: { input, output, queries, ...OPTIONS, ...call.options } })
 
 /** Builds in a place of its own. */
 async function digestsOf(call: BuildCall): Promise<Record<string, string>> {
@@ -90,7 +93,7 @@ const SHARDS = /^shard-\d{5}$/
 describe('a build that was killed, made again', () => {
   const moments = [
     { stage: 'sample' }, { stage: 'sample', done: 1 }, { stage: 'train' }, { stage: 'train', done: 4 }, { stage: 'assign' }, { stage: 'assign', done: 1 }, { stage: 'assign', done: COUNT },
-    { stage: 'write' }, { stage: 'write', done: 1 }, { stage: 'calibrate' }, { stage: 'calibrate', done: 500 }, { stage: 'publish' }
+    { stage: 'write' }, { stage: 'write', done: 1 }, { stage: 'calibrate' }, { stage: 'calibrate', done: 10 }, { stage: 'publish' }
   ]
 
   it.each(moments)('makes the same data files: killed at $stage, $done done', async (kill) => {
@@ -156,7 +159,7 @@ describe('a build of several shards that was killed, made again', () => {
 
   beforeAll(async () => {
     const { output } = place()
-    const options = { input, output, ...OPTIONS }
+    const options = { input, output, queries, ...OPTIONS }
     await buildStage({ ...options, stage: 'read' })
     await buildStage({ ...options, stage: 'train' })
     const path = join(`${output}.building`, 'trained.json')
@@ -192,7 +195,7 @@ describe('a build of several shards that was killed, made again', () => {
 describe('another build where one was killed', () => {
   const others = [{ seed: 2 }, { bits: 0 }, { metric: 'cosine' }, { zones: 25 }, { memoryBytes: 256 * MIB }]
 
-  it.each(others)('starts anew, and makes what it makes elsewhere: $metric $seed $bits $zones $memoryBytes', async (options) => {
+  it.each(others)('starts anew, and makes what it makes elsewhere: %o', async (options) => {
     const { output } = place()
     await killed(output, { options: {}, kill: { stage: 'write', done: 1 } })
     const end = await finished(output, { options })

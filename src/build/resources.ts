@@ -12,10 +12,13 @@ const MIB = 2 ** 20
 /** Shards that are written side by side, as far as free space is foreseen. */
 const MOST_SHARDS_IN_WORK = 2
 
-/** A thread takes so much besides rows and codes: its heap, its code, its kernel. */
+/** A thread takes so much besides rows, codes and centroids: its heap, its code, its kernel. */
 const THREAD_BYTES = 48 * MIB
-/** Memory that each thread wants, and as much is left for this one. */
-const WANTED_BYTES = 64 * MIB
+/** Bytes for each value of the centroids in a thread: their text, what it is decoded to, the kernel's copy. */
+const THREAD_CENTROID_BYTES = 12
+/** Each thread gets at least so much for rows and codes, and the first one so much for itself. */
+const SMALLEST_SHARE_BYTES = 8 * MIB
+const MAIN_BYTES = 64 * MIB
 /** Values (rows * dim) of an input that is worth worker threads: some tens of milliseconds of work. */
 const THREADED_VALUES = 2 ** 22
 /** Share of the memory for the rows of a part, of each thread; and the limits of that. */
@@ -26,14 +29,19 @@ const LARGEST_PART_BYTES = 64 * MIB
 const WANTED_PARTS = 16
 
 /** Chooses how many threads build: as many as were asked for or the machine has, fewer where memory is short, none where it is very short or the input is small. */
-export function chooseThreads(asked: number | undefined, data: { count: number; dim: number; memoryBytes: number }): number {
+export function chooseThreads(asked: number | undefined, data: { count: number; dim: number; zones: number; memoryBytes: number }): number {
   if (data.count * data.dim < THREADED_VALUES) return 0
-  return Math.min(asked ?? availableParallelism(), Math.max(0, Math.floor(data.memoryBytes / WANTED_BYTES) - 1))
+  const affordable = Math.floor((data.memoryBytes - MAIN_BYTES) / (threadBytes(data) + SMALLEST_SHARE_BYTES))
+  return Math.min(asked ?? availableParallelism(), Math.max(0, affordable))
 }
 
 /** Memory for rows and codes of all threads together. */
-export function sharedBytes(memoryBytes: number, threads: number): number {
-  return memoryBytes - threads * THREAD_BYTES
+export function sharedBytes(data: { dim: number; zones: number; memoryBytes: number }, threads: number): number {
+  return data.memoryBytes - threads * threadBytes(data)
+}
+
+function threadBytes(data: { dim: number; zones: number }): number {
+  return THREAD_BYTES + data.zones * data.dim * THREAD_CENTROID_BYTES
 }
 
 /** Chooses how many rows are assigned in one task, in multiples of `rowsPerBlock`. */

@@ -20,7 +20,7 @@ const ROTATION_SEED = 0x5eed
 /** Share of the memory for the rows of the run that a shard is written from, of all threads together. */
 const RUN_SHARE = 0.25
 /** Share of the memory that calibration may fill with codes, of all threads together. */
-const CALIBRATION_SHARE = 0.5
+const CALIBRATION_SHARE = 0.4
 
 interface Training extends StoredTraining {
   readonly originRow: Float32Array
@@ -47,7 +47,7 @@ export class Workplace {
   constructor(site: Site, threads: number) {
     this.site = site
     this.#threads = Math.max(1, threads)
-    this.#sharedBytes = sharedBytes(site.recipe.memoryBytes, threads)
+    this.#sharedBytes = sharedBytes(site.recipe, threads)
   }
 
   get input(): BuildInput {
