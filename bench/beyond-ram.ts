@@ -12,6 +12,7 @@ import { writeNoisyRows } from './noisy-rows.ts'
 import { folderBytes } from './page-cache.ts'
 import { endReport, printTable, showMib, startReport } from './report.ts'
 import type { BeyondBuild, BeyondBuildInput } from './step-beyond-build.ts'
+import type { BeyondCalibrateInput } from './step-beyond-calibrate.ts'
 import type { BeyondSearch, BeyondSearchInput } from './step-beyond-search.ts'
 import type { BeyondTruth, BeyondTruthInput } from './step-beyond-truth.ts'
 
@@ -21,8 +22,9 @@ const BEYOND = 1.03
 const QUERIES = 10_000
 /** Distinct queries that are held against all rows. */
 const TRUTH_QUERIES = 100
+const CALIBRATION_QUERIES = 400
 
-const options = readOptions(['data', 'rows', 'memory', 'recall'], ['rebuild'])
+const options = readOptions(['data', 'rows', 'memory', 'recall', 'by'], ['rebuild'])
 const set = await findDataSet('sift1m-1m', resolve(need(options, 'data')), options.work)
 const rows = Number(options.text['rows'] ?? Math.ceil((totalmem() * BEYOND) / (DIM * 4)))
 const memoryBytes = Number(options.text['memory'] ?? 2048) * 2 ** 20
@@ -45,16 +47,25 @@ if (!existsSync(truth)) {
   const { elapsedMs } = await runStep<BeyondTruth>('step-beyond-truth.ts', { input, queries, count: TRUTH_QUERIES, to: truth } satisfies BeyondTruthInput)
   console.log(`Exact neighbours of ${TRUTH_QUERIES} queries among all rows: ${(elapsedMs / 60_000).toFixed(1)} minutes.\n`)
 }
+const calibrationQueries = join(options.work, 'beyond-calibration.u8bin')
+// Of other pictures than the queries that recall is measured with.
+writeNoisyRows({ from: set.queries, to: calibrationQueries, rows: CALIBRATION_QUERIES, seed: 3, skip: 500 })
+const ways = (options.text['by'] ?? 'rows,queries').split(',')
 const recalls = (options.text['recall'] ?? '0.9,0.95,0.99').split(',').map(Number)
-const results: BeyondSearch[] = []
-for (const recall of recalls) {
-  const { value } = await runStep<BeyondSearch>('step-beyond-search.ts', { index, queries, truth, recall, draws: QUERIES } satisfies BeyondSearchInput)
-  results.push(value)
+const results: (BeyondSearch & { readonly by: string })[] = []
+for (const by of ways) {
+  const { elapsedMs } = await runStep<unknown>('step-beyond-calibrate.ts', { index, queries: by === 'rows' ? undefined : calibrationQueries } satisfies BeyondCalibrateInput)
+  console.log(`Calibrated by ${by}: ${(elapsedMs / 60_000).toFixed(1)} minutes, one thread.`)
+  for (const recall of recalls) {
+    const { value } = await runStep<BeyondSearch>('step-beyond-search.ts', { index, queries, truth, recall, draws: QUERIES } satisfies BeyondSearchInput)
+    results.push({ ...value, by })
+  }
 }
+console.log('')
 printTable(
-  ['recall asked for', 'recall@10', 'p50 ms', 'p99 ms', 'zones', 'KiB copied a query', 'KiB from the disk a query', 'open to first hit ms', 'RssAnon MiB'],
+  ['calibrated by', 'recall asked for', 'recall@10', 'p50 ms', 'p99 ms', 'zones', 'KiB copied a query', 'KiB from the disk a query', 'open to first hit ms', 'RssAnon MiB'],
   results.map((result) => [
-    String(result.recall), result.reached.toFixed(3), result.p50Ms.toFixed(2), result.p99Ms.toFixed(2), result.meanZones.toFixed(0),
+    result.by, String(result.recall), result.reached.toFixed(3), result.p50Ms.toFixed(2), result.p99Ms.toFixed(2), result.meanZones.toFixed(0),
     (result.bytesRead / 1024).toFixed(0), (result.deviceBytes / 1024).toFixed(0), result.openMs.toFixed(0), showMib(result.rssAnon)
   ])
 )

@@ -14,7 +14,7 @@ const GOAL_MS = 20
 
 const options = readOptions(['data', 'rounds', 'index'])
 const data = options.text['data'] === undefined ? undefined : resolve(options.text['data'])
-const rounds = Number(options.text['rounds'] ?? 5)
+const rounds = Number(options.text['rounds'] ?? 3)
 const set = await findDataSet(data === undefined ? 'sift10k' : 'sift1m-1m', data, options.work)
 const index = options.text['index'] ?? `${options.work}/event-loop-${set.name}.zgq`
 const machine = startReport(`Delay of the event loop while ${set.name} is searched`)
@@ -36,5 +36,5 @@ printTable(
   })
 )
 console.log(`Medians of ${rounds} processes each. A timer is due every millisecond; its delay is how late it runs (perf_hooks.monitorEventLoopDelay, less its resolution).`)
-console.log('search: one query a turn of the event loop. Cold: the files of the index were dropped from the page cache before opening, and again after it.\n')
+console.log('nothing: an idle process, for what the machine itself adds. search: one query a turn of the event loop. Cold: the files of the index were dropped from the page cache before opening, and again after it.\n')
 endReport(machine, results, options.json)

@@ -11,10 +11,12 @@ export interface NoisyRows {
   readonly to: string
   readonly rows: number
   readonly seed: number
+  /** Rows of `from` to leave out at its start. */
+  readonly skip?: number
 }
 
 /** Writes a .u8bin file of `rows` rows: row i is row i mod n of `from` with uniform noise, cut off at 0 and 255. */
-export function writeNoisyRows({ from, to, rows, seed }: NoisyRows): void {
+export function writeNoisyRows({ from, to, rows, seed, skip = 0 }: NoisyRows): void {
   const source = readFileSync(from)
   const [count, dim] = [source.readUInt32LE(0), source.readUInt32LE(4)]
   const header = Buffer.alloc(8)
@@ -27,7 +29,7 @@ export function writeNoisyRows({ from, to, rows, seed }: NoisyRows): void {
   for (let first = 0; first < rows; first += ROWS_AT_ONCE) {
     const some = Math.min(ROWS_AT_ONCE, rows - first)
     for (let row = 0; row < some; row++) {
-      const at = 8 + ((first + row) % count) * dim
+      const at = 8 + ((skip + first + row) % count) * dim
       for (let i = 0; i < dim; i++) {
         // xorshift32 (Marsaglia 2003); the high bits are taken
         state ^= state << 13

@@ -61,6 +61,10 @@ stepResult(result)
 
 async function run(index: ZgqIndex, work: { mode: (typeof MODES)[number]; queries: Float32Array; dim: number; options: { exact?: boolean } }): Promise<void> {
   const { mode, queries, dim, options } = work
+  if (mode === 'nothing') {
+    await setTimeout(500)
+    return
+  }
   if (mode === 'searchBatch') {
     await index.searchBatch(queries, options)
     return

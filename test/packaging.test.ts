@@ -55,7 +55,7 @@ main()`
 describe.each(['mjs', 'cjs'] as const)('a program in a .%s file', (ending) => {
   it('builds, opens, searches and checks', () => {
     expect(run(`story.${ending}`, story(ending))).toMatchObject({
-      exports: [['DEFAULT_RECALL', 'ZgqError', 'ZgqIndex'], ['ZgqError', 'buildIndex', 'calibrateIndex', 'openVectorFile', 'readIvecs'], ['ZgqError', 'checkIndex']],
+      exports: [['DEFAULT_RECALL', 'ZgqError', 'ZgqIndex'], ['ZgqError', 'buildIndex', 'buildStage', 'calibrateIndex', 'openVectorFile', 'readIvecs'], ['ZgqError', 'checkIndex']],
       count: 100, kernel: 'wasm', ok: true, hits: [{ id: expect.any(Number) }, {}, {}],
       isZgqError: [true, true, true], codes: ['ZGQ_EXISTS', 'ZGQ_NOT_FOUND'], version: expect.stringMatching(/^\d+\.\d+\.\d+/)
     })

@@ -282,11 +282,11 @@ describe('what a crash leaves (spec, section 10)', () => {
     expect(openSeed(output)).toBe(9)
   })
 
-  it('OUTPUT and OUTPUT.building: the next build without force leaves OUTPUT alone', async () => {
+  it('OUTPUT and OUTPUT.building: the next build without force leaves both alone', async () => {
     const { folder, output } = await placeWith('index')
     leaveBuilding(folder, DEAD)
     expect((await errorFrom(buildSmall(output))).code).toBe('ZGQ_EXISTS')
-    expect(readdirSync(folder)).toEqual(['index'])
+    expect(readdirSync(folder)).toEqual(['index', 'index.building'])
     expect(openSeed(output)).toBe(1)
   })
 

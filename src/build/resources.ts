@@ -6,7 +6,7 @@ import { availableParallelism } from 'node:os'
 import { ZgqError } from '../errors.ts'
 import { SHARD_BYTES } from '../format/layout.ts'
 import { KEY_OVERHEAD_BYTES } from './parts.ts'
-import { ROWS_PER_ZONE } from './sample.ts'
+import { sampleCount } from './site.ts'
 
 const MIB = 2 ** 20
 /** Shards that are written side by side, as far as free space is foreseen. */
@@ -71,7 +71,7 @@ export function checkFreeSpace(folder: string, data: { count: number; dim: numbe
   const dataBytes = count * (dim * 4 + 32)
   // Parts of the input are removed shard by shard, so the data stands there once, and the shard in work twice. The samples are gone by then.
   const writeBytes = dataBytes + Math.min(dataBytes, MOST_SHARDS_IN_WORK * SHARD_BYTES)
-  const sampleBytes = Math.min(count, zones * ROWS_PER_ZONE) * dim * 4 * 2.25
+  const sampleBytes = sampleCount({ count, zones }) * dim * 4 * 2.25
   const needed = Math.ceil(Math.max(writeBytes, sampleBytes) * 1.05)
   const free = freeBytes(folder)
   if (free < needed) {

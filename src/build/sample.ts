@@ -6,14 +6,12 @@ import { FileWriter, removeTemporary } from '../storage/file-writer.ts'
 import type { Assigner } from './assigner.ts'
 import { checkRows } from './input.ts'
 import { sampleRows, seededRandom } from './random.ts'
-import type { Site } from './site.ts'
+import { sampleCount, type Site } from './site.ts'
 import type { RowSource } from './sources/row-source.ts'
 import { openRawRows } from './sources/spool.ts'
 import { encodeArray, readStored, writeStored } from './stored-json.ts'
 import type { Workplace } from './workplace.ts'
 
-/** Rows of the sample for each zone: k-means gains little from more (faiss warns below 39 a centroid). */
-export const ROWS_PER_ZONE = 64
 /** One row in so many of the sample is in the early sample. */
 const EARLY_STEP = 4
 /** Below this many rows a zone, the early sample is the whole sample. */
@@ -28,11 +26,6 @@ export interface StoredSample {
   /** float32, dim */
   readonly origin: string
   readonly count: number
-}
-
-/** Rows of the sample of a build. */
-export function sampleCount(recipe: Site['recipe']): number {
-  return Math.min(recipe.count, recipe.zones * ROWS_PER_ZONE)
 }
 
 /** Takes the sample, scaled and centred at its middle; throws ZGQ_NON_FINITE or ZGQ_ZERO_VECTOR for a bad row in it. `onRows` is told rows done; it may throw to stop. */

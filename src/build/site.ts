@@ -53,6 +53,14 @@ export const RECIPE_NAME = 'recipe.json'
 export const SPOOLED_ROWS = 'input.rows'
 export const SPOOLED_IDS = 'input.ids'
 
+/** Rows of the sample for each zone: k-means gains little from more (faiss warns below 39 a centroid). */
+const ROWS_PER_ZONE = 64
+
+/** Rows of the sample of a build. */
+export function sampleCount(recipe: Pick<Recipe, 'count' | 'zones'>): number {
+  return Math.min(recipe.count, recipe.zones * ROWS_PER_ZONE)
+}
+
 export function partCount(recipe: Recipe): number {
   return Math.ceil(recipe.count / recipe.rowsPerPart)
 }

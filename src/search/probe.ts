@@ -46,13 +46,13 @@ function takeZones(workspace: Workspace, count: number): CatalogueZone[] {
 
 /** Lists the zones of a range, nearest first; returns how many there are. */
 function listRange(workspace: Workspace, range: ZoneRange): number {
-  const { memory, zones, dim, centroids, probeQuery, zoneDistances } = workspace
+  const { memory, dim, centroids, probeQuery, zoneDistances } = workspace
   const count = range.endZone - range.firstZone
-  memory.float32At(zoneDistances, zones.length).fill(Infinity)
-  const [first, distances] = [centroids + range.firstZone * dim * ELEMENT_BYTES, zoneDistances + range.firstZone * ELEMENT_BYTES]
-  if (workspace.metric === 'ip') memory.kernel.innerProducts(first, count, dim, probeQuery, distances)
-  else memory.kernel.l2Distances(first, count, dim, probeQuery, distances)
-  memory.kernel.selectNearest(zoneDistances, zones.length, count, 0, workspace.zoneList, workspace.selectScratch)
+  const numbers = workspace.zoneNumbers() + range.firstZone * ELEMENT_BYTES
+  const first = centroids + range.firstZone * dim * ELEMENT_BYTES
+  if (workspace.metric === 'ip') memory.kernel.innerProducts(first, count, dim, probeQuery, zoneDistances)
+  else memory.kernel.l2Distances(first, count, dim, probeQuery, zoneDistances)
+  memory.kernel.selectNearest(zoneDistances, count, count, numbers, workspace.zoneList, workspace.selectScratch)
   return count
 }
 

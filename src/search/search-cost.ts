@@ -10,6 +10,9 @@ export interface SearchCost {
   here: number
   /** On a worker thread; undefined before the first was told. */
   there: number | undefined
+  /** Tasks that go to threads without a try, since one here would have had to read; and how many the next such failure sends there. */
+  away: number
+  awayNext: number
 }
 
 /** Kinds of request that are remembered: most programs have one or two. */
@@ -19,6 +22,11 @@ const UP = 0.5
 const DOWN = 0.2
 /** What counts of a measurement at most, as a multiple of the estimate: the system may have had something else to do in between. */
 const MOST_GROWTH = 4
+
+const FEWEST_AWAY = 4
+const MOST_AWAY = 1024
+/** What a query that has to read is taken for until one was measured. */
+const READING_MICROS = 5000
 
 /** The costs of the kinds of request that an open index was asked for. */
 export class SearchCosts {
@@ -34,7 +42,7 @@ export class SearchCosts {
   of(request: SearchRequest): SearchCost {
     const at = this.#known.findIndex((known) => isSameKind(known.request, request))
     if (at === 0) return this.#known[0].cost
-    const found = at === -1 ? { request, cost: { here: estimateMicros(this.#snapshot, request), there: undefined } } : this.#known[at]
+    const found = at === -1 ? { request, cost: { here: estimateMicros(this.#snapshot, request), there: undefined, away: 0, awayNext: FEWEST_AWAY } } : this.#known[at]
     this.#known.splice(at === -1 ? MOST_KINDS - 1 : at, 1)
     this.#known.unshift(found)
     return found.cost
@@ -50,8 +58,16 @@ function reachOf({ probe }: SearchRequest): number {
   return 'nprobe' in probe ? probe.nprobe : -probe.threshold
 }
 
+/** Notes that a query on the caller's thread would have had to read. */
+export function learnReading(cost: SearchCost): void {
+  cost.there ??= cost.here + READING_MICROS
+  cost.away = cost.awayNext
+  cost.awayNext = Math.min(MOST_AWAY, cost.awayNext * 2)
+}
+
 /** Notes what a query on the caller's thread took. */
 export function learnHere(cost: SearchCost, micros: number): void {
+  cost.awayNext = FEWEST_AWAY
   cost.here = moved(cost.here, micros)
 }
 

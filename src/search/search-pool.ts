@@ -11,7 +11,7 @@ import type { ThreadsInfo } from '../types.ts'
 import type { CheckedOpenOptions } from './open-context.ts'
 import type { SearchRequest } from './request.ts'
 import { CHUNK_MICROS, unflatten, type Found } from './search-chunk.ts'
-import { learnHere, learnThere, SearchCosts } from './search-cost.ts'
+import { learnHere, learnReading, learnThere, SearchCosts, type SearchCost } from './search-cost.ts'
 import { checkQueryOf, SearchJob, type JobParts, type QueryRange, type SearchTask, type TakenQueries } from './search-job.ts'
 import { SearchThreads, type SearchThread } from './search-threads.ts'
 import { search, type SearchContext } from './search.ts'
@@ -39,8 +39,6 @@ const WORTH_STARTING_MICROS = 60_000
 const MEASURED_MICROS = 10_000
 /** Work that the caller's thread sees through to its end, in its turns: waiting for threads to finish it would take longer. */
 const LAST_MICROS = 50_000
-/** What a query that has to read is taken for until one was measured. */
-const READING_MICROS = 5000
 /** Hits of a chunk at most: what they take as flat arrays stays below 4 MB. */
 const CHUNK_HITS = 2 ** 18
 /** Indexes up to this size the caller's thread may read itself: that takes some milliseconds, less than starting a thread. */
@@ -114,8 +112,9 @@ export class SearchPool {
     const cost = this.#costs.of(request)
     const count = queries.length / dim
     const parts = { cost, dim, metric, found: new Array<Found>() }
-    const isLittle = this.#queue.size === 0 && cost.here <= MOST_MICROS_HERE && cost.here * count < this.#worthSending
-    const isForThreads = isLittle ? !this.#searchNow(task, parts) : cost.here > MOST_MICROS_HERE
+    const isLarge = cost.here > MOST_MICROS_HERE || this.#isAway(cost)
+    const isNow = !isLarge && this.#queue.size === 0 && cost.here * count < this.#worthSending
+    const isForThreads = isLarge || (isNow && !this.#searchNow(task, parts))
     if (parts.found.length === count) return parts.found
     return new Promise((resolve, reject) => {
       const job = new SearchJob(task, parts, (settle) => {
@@ -126,7 +125,7 @@ export class SearchPool {
       job.isForThreads = isForThreads
       this.#jobs.add(job)
       this.#queue.add(job)
-      this.#pump()
+      if (this.#turnMicros < TURN_MICROS || !this.#isTurnScheduled) this.#pump() // else soon, once for all that was called in this turn
     })
   }
 
@@ -138,16 +137,23 @@ export class SearchPool {
     let before = nowMicros()
     while (found.length < count && this.#turnMicros < TURN_MICROS) {
       const one = this.#searchOne(checkQueryOf(task, found.length, parts), task.request)
+      const now = nowMicros()
+      this.#turnMicros += now - before
       if (one === undefined) {
-        cost.there ??= cost.here + READING_MICROS
+        learnReading(cost)
         return false
       }
       found.push(one)
-      const now = nowMicros()
-      this.#turnMicros += now - before
       learnHere(cost, now - before)
       before = now
     }
+    return true
+  }
+
+  /** Tells whether a task is not worth a try here, as those before had to read. */
+  #isAway(cost: SearchCost): boolean {
+    if (cost.away === 0 || !this.#threads.areUsable) return false
+    cost.away--
     return true
   }
 
@@ -300,7 +306,7 @@ export class SearchPool {
   /** Leaves a job whose next query has to read to threads. */
   #leave(job: SearchJob, taken: QueryRange): void {
     job.isForThreads = true
-    job.cost.there ??= job.cost.here + READING_MICROS
+    learnReading(job.cost)
     this.#giveBack(job, taken)
     this.#scheduleTurn()
   }

@@ -21,6 +21,8 @@ export class Workspace {
   readonly zoneList: number
   readonly selectScratch: number
   readonly scanQuery: ScanQuery
+  /** 0 before they are asked for. */
+  #zoneNumbers = 0
   #heapCapacity = 0
 
   constructor(snapshot: Snapshot, memory: KernelMemory) {
@@ -65,6 +67,16 @@ export class Workspace {
       floats[exact + i] = query[i]
       floats[probe + i] = query[i] * scale
     }
+  }
+
+  /** Returns where the numbers of all zones are: u32, 0, 1, 2, ... */
+  zoneNumbers(): number {
+    if (this.#zoneNumbers === 0) {
+      this.#zoneNumbers = this.memory.allocate(this.zones.length * ELEMENT_BYTES)
+      const numbers = this.memory.uint32At(this.#zoneNumbers, this.zones.length)
+      for (let zone = 0; zone < numbers.length; zone++) numbers[zone] = zone
+    }
+    return this.#zoneNumbers
   }
 
   /** Empties the heap of hits and makes room for `k` in it. */

@@ -1,7 +1,7 @@
 // A copy of the project in a temporary folder, so that it can be installed for another Node or another system; and Vitest's results in it.
 
 import { execFileSync } from 'node:child_process'
-import { cpSync, existsSync, mkdtempSync, readFileSync } from 'node:fs'
+import { chmodSync, cpSync, existsSync, mkdtempSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 
@@ -15,6 +15,7 @@ export function copyProject(name) {
   const missing = BUILT.find((path) => !existsSync(join(ROOT, path)))
   if (missing !== undefined) throw new Error(`${missing} is missing: run npm run build first`)
   const folder = mkdtempSync(join(tmpdir(), `zgq-${name}-`))
+  chmodSync(folder, 0o755) // some tests read it as another user
   const listed = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], { cwd: ROOT, encoding: 'utf8' }).split('\0')
   const files = listed.filter((path) => path !== '' && existsSync(join(ROOT, path)))
   for (const path of [...files, ...BUILT]) cpSync(join(ROOT, path), join(folder, path), { recursive: true })

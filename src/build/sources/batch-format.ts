@@ -17,6 +17,8 @@ export interface BatchFileOptions {
 const FORMATS: ReadonlyMap<string, BatchFormat> = new Map([
   ['.parquet', 'parquet'], ['.jsonl', 'jsonl'], ['.ndjson', 'jsonl'], ['.hdf5', 'hdf5'], ['.h5', 'hdf5'], ['.db', 'sqlite'], ['.sqlite', 'sqlite'], ['.sqlite3', 'sqlite']
 ])
+export const BATCH_ENDINGS: readonly string[] = [...FORMATS.keys()]
+
 const FITTING: Readonly<Record<keyof BatchFileOptions, readonly BatchFormat[]>> = { column: ['parquet', 'jsonl', 'hdf5'], idColumn: ['parquet', 'jsonl'], query: ['sqlite'] }
 const OPTION_NAMES: readonly (keyof BatchFileOptions)[] = ['column', 'idColumn', 'query']
 const NAMES: Readonly<Record<BatchFormat, string>> = { parquet: '.parquet', jsonl: '.jsonl', hdf5: '.hdf5', sqlite: 'a SQLite database' }

@@ -36,13 +36,16 @@ const FORMATS: ReadonlyMap<string, (file: InputFile) => RowLayout> = new Map([
   ['.npy', npyLayout]
 ])
 
+/** Endings of the files that `openVectorFile` opens. */
+export const VECTOR_ENDINGS: readonly string[] = [...FORMATS.keys()]
+
 /**
  * Opens a file of vectors, its format chosen by the ending and checked by the content; integers and halves are read as the nearest float32.
  * Throws ZGQ_NOT_FOUND; ZGQ_BUILD_INPUT for an unknown ending, no vectors, a directory, too long a file or a wrong header; ZGQ_TRUNCATED;
  * ZGQ_DIMENSION (from `readRows` too, where a row has another d than the first); ZGQ_IO.
  */
 export function openVectorFile(path: string): RowSource {
-  return openRowFile(path, [...FORMATS.keys()])
+  return openRowFile(path, VECTOR_ENDINGS)
 }
 
 /** Opens a file of vectors that has one of these endings; throws as `openVectorFile` does. */
