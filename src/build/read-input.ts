@@ -77,15 +77,22 @@ export function findSite(plan: BuildPlan, folder: string): Site {
   const recipe = readRecipe(folder)
   if (recipe === undefined) throw new ZgqError('ZGQ_NOT_FOUND', 'no build was begun here: run the stage read first', { path: folder })
   if (!isTrusted(recipe)) throw new ZgqError('ZGQ_NOT_FOUND', 'what was begun here was not synced, and the system was started anew since: run the stage read again', { path: folder })
-  const told = { metric: plan.metric, zonesAsked: plan.zones ?? null, bits: plan.bits, seed: plan.seed, memoryBytes: plan.memoryBytes }
-  for (const [name, begun] of Object.entries(told)) {
-    const found = Object.entries(recipe).find(([key]) => key === name)?.[1]
-    if (found !== begun) throw new ZgqError('ZGQ_MISMATCH', `the build was begun with ${name} ${String(found)}, this stage was called with ${String(begun)}: call all stages with the same options`, { path: folder })
-  }
+  expectSameOptions(plan, recipe, folder)
   if (typeof plan.input !== 'string' || recipe.identity !== identify(plan, fingerprintInput(plan.input, plan))) {
     throw new ZgqError('ZGQ_MISMATCH', 'the build was begun with another input, or its input has changed since: run the stage read again', { path: folder })
   }
   return siteOf(plan, folder, recipe)
+}
+
+function expectSameOptions(plan: BuildPlan, recipe: Recipe, path: string): void {
+  const { metric, bits, seed, memoryBytes } = plan
+  const [told, begun] = [{ metric, zones: plan.zones ?? null, bits, seed, memoryBytes }, { ...recipe, zones: recipe.zonesAsked }]
+  const names: readonly (keyof typeof told)[] = ['metric', 'zones', 'bits', 'seed', 'memoryBytes']
+  for (const name of names) {
+    if (told[name] === begun[name]) continue
+    const [before, now] = [begun[name] ?? 'of its own choice', told[name] ?? 'left to choose']
+    throw new ZgqError('ZGQ_MISMATCH', `the build was begun with ${name} ${before}, this stage was called with ${now}: call all stages with the same options`, { path })
+  }
 }
 
 /** Tells whether the files of a site are what was written to them. */
