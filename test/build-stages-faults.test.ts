@@ -59,8 +59,9 @@ async function repeat(output: string, name: RunnableStage): Promise<void> {
   expect(dataFileDigests(output)).toEqual(wanted)
 }
 
-describe.each(STAGES)('the stage %s', (name) => {
-  it('rejects with ZGQ_IO where the disk is full, keeps what was done before, and can be repeated', async () => {
+// What publishing writes, SQLite writes.
+describe.each(STAGES.slice(0, -1))('the stage %s, on a disk that is full,', (name) => {
+  it('rejects with ZGQ_IO, keeps what was done before, and can be repeated', async () => {
     const needed = recorded.get(name)?.bytes ?? 0
     for (const share of [0, 0.3, 0.6, 0.9, 1]) {
       const output = placeBefore(name)
@@ -71,7 +72,9 @@ describe.each(STAGES)('the stage %s', (name) => {
       await repeat(output, name)
     }
   })
+})
 
+describe.each(STAGES)('the stage %s, where the file system fails it,', (name) => {
   // What fsync did not report, close does not either: closeSync is not made to fail.
   it('rejects with a ZgqError whichever call fails, and can be repeated', async () => {
     const { calls = [] } = recorded.get(name) ?? {}
@@ -86,7 +89,9 @@ describe.each(STAGES)('the stage %s', (name) => {
       // A lock that could not be removed names this process: nobody else may remove it while it lives.
       if (calls[failingCall] === 'rmSync') for (const lock of lockNames(output)) rmSync(join(`${output}.building`, lock))
       const isPublished = readdirSync(join(output, '..')).includes('index')
-      if (!isPublished) await repeat(output, name).catch((thrown: unknown) => { wrong.push({ failingCall, failed: calls[failingCall], repeated: String(thrown) }) })
+      // Publishing ends with clearing and renaming the folder: from then on there is nothing to go on with.
+      const isOver = name === 'publish' && failingCall > calls.lastIndexOf('readSync')
+      if (!isPublished) await repeat(output, isOver ? 'read' : name).catch((thrown: unknown) => { wrong.push({ failingCall, failed: calls[failingCall], repeated: String(thrown) }) })
     }
     expect({ some: chosen.length > 10, wrong }).toEqual({ some: true, wrong: [] })
   })

@@ -1,14 +1,12 @@
 // One stage of a build by itself, so that a queue of jobs, or several processes over a shared folder, can build an index together.
 
-import { existsSync } from 'node:fs'
-
 import { checkOptionNames, expectOneOf, expectWholeNumber } from '../options.ts'
 import { loadSqlite } from '../storage/native-modules.ts'
 import { isAssigned } from './assign-part.ts'
 import { checkBuildOptions, OPTION_NAMES, type BuildOptions, type BuildPlan } from './build-options.ts'
 import { publishStage, type BuildReport } from './publish-stage.ts'
 import { findSite, readInput } from './read-input.ts'
-import { partCount, RECIPE_NAME } from './site.ts'
+import { partCount } from './site.ts'
 import { assignStage, trainStage, withCrew, writeStage } from './stages.ts'
 import { Workplace } from './workplace.ts'
 import { WorkingFolder } from './working-folder.ts'
@@ -80,9 +78,7 @@ async function runAlone(plan: BuildPlan, stage: 'read' | 'train' | 'publish'): P
       return { stage, done: 1, total: 1 }
     })
   } finally {
-    // Without a recipe nothing was begun: a folder without either would look like what no build made.
-    if (existsSync(folder.file(RECIPE_NAME))) folder.release()
-    else folder.discard()
+    folder.leave()
   }
 }
 

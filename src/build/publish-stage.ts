@@ -42,8 +42,9 @@ export async function publishStage(build: WrittenBuild, { crew, tell }: StageWor
   writeCalibration(site.path, calibration)
   await tell.now('publish', 0, 1)
   await crew.close() // it has files open
-  folder.clear((name) => joined.files.includes(name))
   const report = describe(build, joined)
+  folder.expectFree() // before what was done cannot be gone on with any more
+  folder.clear((name) => joined.files.includes(name))
   folder.publish()
   plan.onProgress({ stage: 'publish', done: 1, total: 1 })
   return report

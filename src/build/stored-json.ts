@@ -1,6 +1,6 @@
 // Facts that one stage leaves for the next: JSON files that appear whole or not at all. Typed arrays go into them as base64.
 
-import { readFileSync, renameSync } from 'node:fs'
+import { readFileSync, renameSync, rmSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { threadId } from 'node:worker_threads'
 
@@ -13,18 +13,32 @@ const TEMPORARY_NAME = /\.new-.*-\d+-\d+$/
 export function writeStored(path: string, value: unknown, isDurable: boolean): void {
   const temporary = `${path}.${temporaryEnding()}`
   removeTemporary(temporary)
-  const writer = new FileWriter(temporary)
   try {
-    writer.write(Buffer.from(JSON.stringify(value)))
+    writeFile(temporary, JSON.stringify(value), isDurable)
+    renameSync(temporary, path)
+  } catch (error) {
+    removeQuietly(temporary)
+    throw wrapWriteError(error, path, 'rename a temporary file')
+  }
+}
+
+function writeFile(path: string, text: string, isDurable: boolean): void {
+  const writer = new FileWriter(path)
+  try {
+    writer.write(Buffer.from(text))
     if (isDurable) writer.sync()
     else writer.flush()
   } finally {
     writer.close()
   }
+}
+
+/** Removes what was not completed. Where that fails it is removed when the build goes on; the error that came before says more. */
+export function removeQuietly(path: string): void {
   try {
-    renameSync(temporary, path)
-  } catch (error) {
-    throw wrapWriteError(error, path, 'rename a temporary file')
+    rmSync(path, { recursive: true, force: true })
+  } catch {
+    return
   }
 }
 

@@ -4,7 +4,7 @@
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
 
 import { wrapWriteError } from '../errors.ts'
-import { temporaryEnding } from './stored-json.ts'
+import { removeQuietly, temporaryEnding } from './stored-json.ts'
 
 /** Has `write` fill a folder and puts it at `path`; where `write` fails, nothing is left. Throws ZGQ_IO or ZGQ_READ_ONLY. */
 export async function fillFolder(path: string, write: (folder: string) => Promise<void>): Promise<void> {
@@ -27,14 +27,5 @@ export async function fillFolder(path: string, write: (folder: string) => Promis
     removeQuietly(temporary)
     if (!existsSync(path)) throw wrapWriteError(error, path, 'rename a temporary folder')
     // else another process was faster
-  }
-}
-
-/** What cannot be removed now is removed when the build goes on; the error that came before says more. */
-function removeQuietly(path: string): void {
-  try {
-    rmSync(path, { recursive: true, force: true })
-  } catch {
-    return
   }
 }

@@ -46,9 +46,9 @@ export class WorkingFolder {
     }
     try {
       folder.#clearReplaced()
-      folder.#expectFree()
+      folder.expectFree()
     } catch (error) {
-      folder.discard()
+      folder.leave()
       throw wrapWriteError(error, folder.#output, 'prepare the output')
     }
     return folder
@@ -70,8 +70,12 @@ export class WorkingFolder {
     }
   }
 
-  /** Leaves the folder as it is, for the next stage. */
-  release(): void {
+  /** Leaves the folder as it is, for the next stage; removes it where nothing was begun in it: without a recipe and a lock it would look like what no build made. */
+  leave(): void {
+    if (!existsSync(this.file(RECIPE_NAME))) {
+      this.discard()
+      return
+    }
     this.#isDone = true
     removeLock(this.path, LOCK_NAME)
   }
@@ -107,7 +111,7 @@ export class WorkingFolder {
   publish(): void {
     try {
       syncFolder(this.path)
-      this.#expectFree() // once more: somebody may have put something there meanwhile
+      this.expectFree() // once more: somebody may have put something there meanwhile
       const isReplacing = existsSync(this.#output)
       if (isReplacing) {
         writeLock(this.path, true)
@@ -170,7 +174,9 @@ export class WorkingFolder {
         } catch (error) {
           const isTaken = ['ENOTEMPTY', 'EEXIST', 'EPERM', 'ENOTDIR'].includes(systemCode(error) ?? '')
           if (!isTaken || attempt > 2) throw error
-          this.#takeOver(mine)
+          if (!this.#takeOver()) continue
+          rmSync(mine, { recursive: true, force: true })
+          return
         }
       }
     } catch (error) {
@@ -180,16 +186,16 @@ export class WorkingFolder {
   }
 
   /**
-   * Moves the folder of a build that died, or that goes on in stages, to `mine`, after putting back the index that it was about to replace: what it did need not be
-   * done again. Throws ZGQ_LOCKED if its process lives.
+   * Makes the folder of a build that died, or that goes on in stages, that of this build, after putting back the index that it was about to replace: what it did need
+   * not be done again. Returns false where it is gone meanwhile; throws ZGQ_LOCKED if its process lives.
    */
-  #takeOver(mine: string): void {
-    if (!existsSync(this.path)) return // published or discarded meanwhile: the place is free
+  #takeOver(): boolean {
+    if (!existsSync(this.path)) return false // published or discarded meanwhile: the place is free
     if (!existsSync(join(this.path, LOCK_NAME)) && !existsSync(join(this.path, RECIPE_NAME))) {
       throw new ZgqError('ZGQ_EXISTS', `${basename(this.path)} exists and no build made it: move it away, or choose another output`, { path: this.path })
     }
     expectDead(this.path)
-    this.#expectFree() // now: what was done must not be lost because of it
+    this.expectFree() // now: what was done must not be lost because of it
     if (readLock(this.path)?.isReplacing === true && !existsSync(this.#output) && existsSync(this.#replaced)) renameSync(this.#replaced, this.#output)
     // Renamed first: of several builds that find it dead, one gets it.
     const dead = this.#deadName()
@@ -200,9 +206,15 @@ export class WorkingFolder {
       renameSync(dead, this.path) // another build cleared it and took the place since the lock was read
       throw error
     }
-    writeLock(dead, false)
-    rmSync(mine, { recursive: true, force: true })
-    renameSync(dead, mine)
+    try {
+      writeLock(dead, false)
+      renameSync(dead, this.path)
+    } catch (error) {
+      if (existsSync(join(dead, RECIPE_NAME))) rmSync(join(dead, LOCK_NAME), { force: true }) // work that is not to be lost, and nobody's now
+      renameSync(dead, this.path)
+      throw error
+    }
+    return true
   }
 
   /** Removes what builds of this host left that died while they took or cleared the place. */
@@ -228,7 +240,7 @@ export class WorkingFolder {
   }
 
   /** Throws ZGQ_EXISTS or ZGQ_NOT_AN_INDEX if something stands at the output that must not be replaced. */
-  #expectFree(): void {
+  expectFree(): void {
     const found = lstatSync(this.#output, { throwIfNoEntry: false })
     if (found === undefined) return
     const refuse = (what: string): ZgqError => new ZgqError('ZGQ_EXISTS', `${basename(this.#output)} ${what}`, { path: this.#output })
