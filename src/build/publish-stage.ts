@@ -43,7 +43,7 @@ export async function publishStage(build: WrittenBuild, { crew, tell }: StageWor
   await tell.now('publish', 0, 1)
   await crew.close() // it has files open
   const report = describe(build, joined)
-  folder.expectFree() // before what was done cannot be gone on with any more
+  folder.expectPublishable() // before what was done cannot be gone on with any more
   folder.clear((name) => joined.files.includes(name))
   folder.publish()
   plan.onProgress({ stage: 'publish', done: 1, total: 1 })

@@ -46,7 +46,7 @@ export class WorkingFolder {
     }
     try {
       folder.#clearReplaced()
-      folder.expectFree()
+      folder.#expectFree()
     } catch (error) {
       folder.leave()
       throw wrapWriteError(error, folder.#output, 'prepare the output')
@@ -107,11 +107,20 @@ export class WorkingFolder {
     return { path, leave }
   }
 
+  /** Throws what `publish` would if something has come to stand at the output. */
+  expectPublishable(): void {
+    try {
+      this.#expectFree()
+    } catch (error) {
+      throw wrapWriteError(error, this.#output, 'look at the output')
+    }
+  }
+
   /** Puts the finished index in its place; what stood there is removed afterwards. */
   publish(): void {
     try {
       syncFolder(this.path)
-      this.expectFree() // once more: somebody may have put something there meanwhile
+      this.#expectFree() // once more: somebody may have put something there meanwhile
       const isReplacing = existsSync(this.#output)
       if (isReplacing) {
         writeLock(this.path, true)
@@ -195,7 +204,7 @@ export class WorkingFolder {
       throw new ZgqError('ZGQ_EXISTS', `${basename(this.path)} exists and no build made it: move it away, or choose another output`, { path: this.path })
     }
     expectDead(this.path)
-    this.expectFree() // now: what was done must not be lost because of it
+    this.#expectFree() // now: what was done must not be lost because of it
     if (readLock(this.path)?.isReplacing === true && !existsSync(this.#output) && existsSync(this.#replaced)) renameSync(this.#replaced, this.#output)
     // Renamed first: of several builds that find it dead, one gets it.
     const dead = this.#deadName()
@@ -240,7 +249,7 @@ export class WorkingFolder {
   }
 
   /** Throws ZGQ_EXISTS or ZGQ_NOT_AN_INDEX if something stands at the output that must not be replaced. */
-  expectFree(): void {
+  #expectFree(): void {
     const found = lstatSync(this.#output, { throwIfNoEntry: false })
     if (found === undefined) return
     const refuse = (what: string): ZgqError => new ZgqError('ZGQ_EXISTS', `${basename(this.#output)} ${what}`, { path: this.#output })
