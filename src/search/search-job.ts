@@ -46,6 +46,12 @@ export class SearchJob {
   readonly cost: SearchCost
   /** Not, or not any more, for the caller's thread. */
   isForThreads = false
+  /** For the caller's thread, unless it is for threads. */
+  isSolo = false
+  /** No other job was there at the same time. */
+  isLone = false
+  /** Threads took part in it. */
+  wasShared = false
   /** What the caller's thread spent on it. */
   microsHere = 0
   readonly #task: SearchTask
@@ -79,6 +85,11 @@ export class SearchJob {
     task.signal?.addEventListener('abort', this.#onAbort)
   }
 
+  /** All that was asked for was found. */
+  get isDone(): boolean {
+    return this.#missing === 0
+  }
+
   /** Queries that nobody has taken. */
   get untaken(): number {
     return this.#untaken
@@ -102,6 +113,7 @@ export class SearchJob {
 
   /** Notes that queries which were taken are with a thread now. */
   sent(range: QueryRange): void {
+    this.wasShared = true
     this.#sent.push({ of: range, to: range.to })
   }
 

@@ -1,6 +1,7 @@
 // Who searches what, and when: jobs wait in a queue; the caller's thread takes what is little, some milliseconds a turn of its event loop, and
 // worker threads take the rest, chunk by chunk. Times decide who works, never what is found.
 
+import { availableParallelism } from 'node:os'
 import { setImmediate } from 'node:timers'
 
 import { nowMicros, sharedMicros } from '../clock.ts'
@@ -11,7 +12,7 @@ import type { ThreadsInfo } from '../types.ts'
 import type { CheckedOpenOptions } from './open-context.ts'
 import type { SearchRequest } from './request.ts'
 import { CHUNK_MICROS, unflatten, type Found } from './search-chunk.ts'
-import { learnHere, learnReading, learnThere, SearchCosts, type SearchCost } from './search-cost.ts'
+import { learnHere, learnReading, learnSharing, learnThere, SearchCosts, type SearchCost } from './search-cost.ts'
 import { checkQueryOf, SearchJob, type JobParts, type QueryRange, type SearchTask, type TakenQueries } from './search-job.ts'
 import { SearchThreads, type SearchThread } from './search-threads.ts'
 import { search, type SearchContext } from './search.ts'
@@ -20,8 +21,8 @@ import { search, type SearchContext } from './search.ts'
 const TURN_MICROS = 2000
 /** A query that is likely to take longer than this is not for the caller's thread. */
 const MOST_MICROS_HERE = 4000
-/** Work that is worth a message to a thread: so much at least, and so many times what threads took lately to begin. Where cores are busy that is milliseconds. */
-const WORTH_SENDING_MICROS = 500
+/** Work that is worth messages to threads: so much at least, and so many times what threads took lately to begin. Where cores are busy that is much. */
+const WORTH_SENDING_MICROS = 2000
 const WORTH_SENDING_DELAYS = 5
 /** Delay that is taken for granted before one was measured. */
 const FIRST_DELAY_MICROS = 100
@@ -31,6 +32,9 @@ const LONG_DELAY_MICROS = 1000
 const DELAY_SHARE = 0.2
 /** What is left of it each time that it kept work here: it is then not measured any more. */
 const DELAY_FADES = 0.98
+/** A task that is likely to take no longer is measured now and then only: two looks at the clock would be 3 % of it. */
+const BRIEF_MICROS = 100
+const BRIEF_TASKS = 8
 /** Work that a chunk holds at least. */
 const LEAST_CHUNK_MICROS = 250
 /** Work that deserves a thread: as much as starting one takes. */
@@ -43,6 +47,8 @@ const LAST_MICROS = 50_000
 const CHUNK_HITS = 2 ** 18
 /** Indexes up to this size the caller's thread may read itself: that takes some milliseconds, less than starting a thread. */
 const SMALL_INDEX_BYTES = 16 * 2 ** 20
+
+const CORES = availableParallelism()
 
 /** What a pool searches. */
 export interface PoolSource {
@@ -77,6 +83,8 @@ export class SearchPool {
   /** What the caller's thread has searched that threads could have shared. */
   #sharedMicros = 0
   #wantedThreads = 0
+  /** Counts brief tasks. */
+  #tasks = 0
   /** What threads took lately to begin with a chunk. */
   #delayMicros = FIRST_DELAY_MICROS
 
@@ -117,16 +125,31 @@ export class SearchPool {
     const isForThreads = isLarge || (isNow && !this.#searchNow(task, parts))
     if (parts.found.length === count) return parts.found
     return new Promise((resolve, reject) => {
+      const startedAt = nowMicros()
       const job = new SearchJob(task, parts, (settle) => {
         this.#queue.delete(job)
         this.#jobs.delete(job)
+        if (job.isLone && job.wasShared && job.isDone && !job.isForThreads) learnSharing(cost, (nowMicros() - startedAt) / (count - parts.found.length))
         settle(resolve, reject)
       })
       job.isForThreads = isForThreads
-      this.#jobs.add(job)
-      this.#queue.add(job)
+      this.#add(job)
       if (this.#turnMicros < TURN_MICROS || !this.#isTurnScheduled) this.#pump() // else soon, once for all that was called in this turn
     })
+  }
+
+  #add(job: SearchJob): void {
+    job.isLone = this.#jobs.size === 0
+    for (const first of this.#jobs) {
+      if (!first.isLone) break // those behind it are not, either
+      first.isLone = false
+    }
+    if (job.isLone && job.cost.solo > 0) {
+      job.cost.solo--
+      job.isSolo = true
+    }
+    this.#jobs.add(job)
+    this.#queue.add(job)
   }
 
   /** Searches queries of a task until this turn of the event loop has had its time; returns false if the next one has to read. */
@@ -134,17 +157,19 @@ export class SearchPool {
     const { found, dim, cost } = parts
     const count = task.queries.length / dim
     this.#scheduleTurn()
-    let before = nowMicros()
+    const isMeasured = cost.hereCount < BRIEF_TASKS || cost.here * count > BRIEF_MICROS || this.#tasks++ % BRIEF_TASKS === 0
+    let before = isMeasured ? nowMicros() : 0
     while (found.length < count && this.#turnMicros < TURN_MICROS) {
       const one = this.#searchOne(checkQueryOf(task, found.length, parts), task.request)
-      const now = nowMicros()
+      const now = isMeasured ? nowMicros() : cost.here
       this.#turnMicros += now - before
       if (one === undefined) {
         learnReading(cost)
         return false
       }
       found.push(one)
-      learnHere(cost, now - before)
+      if (!isMeasured) continue
+      learnHere(cost, now - before, !this.#threads.areBusy)
       before = now
     }
     return true
@@ -190,11 +215,18 @@ export class SearchPool {
     let micros = 0
     let isForThreads = false
     for (const job of this.#queue) {
-      micros += job.untaken * (job.cost.there ?? job.cost.here)
+      if (!job.isSolo || job.isForThreads) micros += job.untaken * (job.cost.there ?? job.cost.here)
       isForThreads ||= job.isForThreads
       if (micros > enough) break
     }
     return { micros, isForThreads }
+  }
+
+  /** Threads to be used now: one core is left to the caller's thread where that takes part. */
+  get #mostThreads(): number {
+    const { threads } = this.#source
+    for (const job of this.#queue) if (this.#isForHere(job)) return Math.min(threads, Math.max(1, CORES - 1))
+    return threads
   }
 
   /** Gives threads what is worth it, and starts one where there is work for more of them. */
@@ -205,14 +237,15 @@ export class SearchPool {
     if (!this.#isShared && !isForThreads) return
     const isMeasured = isForThreads || this.#sharedMicros >= MEASURED_MICROS
     const deserved = isMeasured ? Math.floor((micros + this.#sharedMicros) / WORTH_STARTING_MICROS) : 0
-    this.#wantedThreads = Math.min(this.#source.threads, Math.max(deserved, isForThreads ? 1 : 0))
+    const most = this.#mostThreads
+    this.#wantedThreads = Math.min(most, Math.max(deserved, isForThreads ? 1 : 0))
     if (this.#threads.count < this.#wantedThreads) {
       this.#threads.start(() => { this.#pump() })
       this.#scheduleTurn() // for the next of them
     }
     // One more than a thread is at, so that it need not wait for an answer from here.
     for (const chunks of [1, 2]) {
-      for (let thread = this.#threads.free(chunks); thread !== undefined; thread = this.#threads.free(chunks)) {
+      for (let thread = this.#threads.free(chunks, most); thread !== undefined; thread = this.#threads.free(chunks, most)) {
         if (!this.#sendChunk(thread, micros)) return
       }
     }
@@ -221,10 +254,11 @@ export class SearchPool {
   /** Sends the next chunk of the next job to a thread; returns false if there is none. */
   #sendChunk(thread: SearchThread, backlogMicros: number): boolean {
     for (const job of this.#queue) {
-      if (!this.#isShared && !job.isForThreads) continue
+      if (!job.isForThreads && (job.isSolo || !this.#isShared)) continue
       const micros = job.cost.there ?? job.cost.here
-      // Smaller chunks towards the end, so that all finish at the same time.
-      const share = Math.max(LEAST_CHUNK_MICROS, Math.min(CHUNK_MICROS, Math.max(this.#delayMicros, backlogMicros / (2 * (this.#threads.readyCount + 1)))))
+      // Little until it is known how fast threads are; smaller chunks towards the end, so that all finish at the same time.
+      const least = Math.min(CHUNK_MICROS, Math.max(LEAST_CHUNK_MICROS, this.#delayMicros))
+      const share = job.cost.there === undefined ? least : Math.max(least, Math.min(CHUNK_MICROS, backlogMicros / (2 * (this.#threads.readyCount + 1))))
       const most = Math.min(Math.floor(share / micros), Math.floor(CHUNK_HITS / Math.max(1, job.request.k)))
       if (thread.thread.pending > 0 && micros > CHUNK_MICROS) continue // another thread may be free sooner
       const taken = this.#take(job, Math.max(1, most))
@@ -245,7 +279,7 @@ export class SearchPool {
       job.answered(taken)
       const done = flat.counts.length
       if (isFree) this.#delayMicros += (flat.startedAt - sentAt - this.#delayMicros) * DELAY_SHARE
-      learnThere(job.cost, flat.micros / done)
+      learnThere(job.cost, flat.micros / done, done)
       if (taken.from + done < taken.to) this.#giveBack(job, { from: taken.from + done, to: taken.to })
       this.#pump()
       if (!job.isSettled) job.put(taken.from, await unflatten(flat))
@@ -278,7 +312,7 @@ export class SearchPool {
   /** The caller's thread has better things to do than long jobs, where there are threads that begin soon: it takes part at their beginning and at their end. */
   #isForHere(job: SearchJob): boolean {
     const { areUsable, readyCount } = this.#threads
-    if (!areUsable) return true
+    if (!areUsable || (job.isSolo && !job.isForThreads)) return true
     const isManned = this.#isShared && readyCount > 0 && readyCount >= this.#wantedThreads && !this.#isDelayed
     return !job.isForThreads && !(isManned && job.microsHere >= TURN_MICROS && job.untaken * job.cost.here > LAST_MICROS)
   }
@@ -295,7 +329,7 @@ export class SearchPool {
         this.#leave(job, taken)
         return
       }
-      learnHere(job.cost, micros)
+      learnHere(job.cost, micros, !this.#threads.areBusy)
       if (job.cost.here > MOST_MICROS_HERE) job.isForThreads = true
       job.put(taken.from, [found])
     } catch (error) {

@@ -57,6 +57,12 @@ export class SearchThreads {
     return count
   }
 
+  /** Some have chunks in hand, or are being opened. */
+  get areBusy(): boolean {
+    for (const { thread } of this.#threads) if (thread.pending > 0) return true
+    return false
+  }
+
   get info(): ThreadsInfo {
     return { most: this.#source.most, running: this.readyCount, cacheBytes: workerOptions(this.#source).cacheBytes, failure: this.#failure }
   }
@@ -75,9 +81,9 @@ export class SearchThreads {
     }
   }
 
-  /** Returns a thread with fewer chunks than `chunks` in hand. */
-  free(chunks: number): SearchThread | undefined {
-    return this.#threads.find(({ thread, isReady }) => isReady && thread.isAlive && thread.pending < chunks)
+  /** Returns one of the first `most` threads that has fewer chunks than `chunks` in hand. */
+  free(chunks: number, most: number): SearchThread | undefined {
+    return this.#threads.slice(0, most).find(({ thread, isReady }) => isReady && thread.isAlive && thread.pending < chunks)
   }
 
   /** Has them end on their own as soon as they have finished what they are at; their calls reject with ZGQ_CLOSED. */
