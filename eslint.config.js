@@ -6,13 +6,27 @@ const noAssertions = {
 }
 
 export default tseslint.config(
-  { ignores: ['dist/', 'build/', 'demo/', 'node_modules/', 'bench/node_modules/', 'test/mmap-io/', 'src/kernels/assembly/', 'src/kernels/wasm-bytes.ts'] },
+  {
+    ignores: [
+      'dist/',
+      'build/',
+      'demo/',
+      'node_modules/',
+      'bench/node_modules/',
+      'test/mmap-io/',
+      'src/kernels/assembly/',
+      'src/kernels/wasm-bytes.ts'
+    ]
+  },
   ...tseslint.configs.strict,
   {
     files: ['**/*.ts'],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     rules: {
-      '@typescript-eslint/no-unused-vars': ['error', { ignoreRestSiblings: true, argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
+      '@typescript-eslint/no-unused-vars': [
+        'error',
+        { ignoreRestSiblings: true, argsIgnorePattern: '^_', varsIgnorePattern: '^_' }
+      ],
       '@typescript-eslint/no-explicit-any': 'error',
       '@typescript-eslint/no-floating-promises': 'error',
       '@typescript-eslint/consistent-type-imports': 'error',
@@ -25,13 +39,20 @@ export default tseslint.config(
     files: ['src/**/*.ts', 'tools/**/*.ts'],
     ignores: ['src/format/**', 'src/kernels/**'],
     rules: {
-      'no-restricted-syntax': ['error', { selector: 'TSEnumDeclaration', message: 'Use a union of literals.' }, noAssertions],
+      'no-restricted-syntax': [
+        'error',
+        { selector: 'TSEnumDeclaration', message: 'Use a union of literals.' },
+        noAssertions
+      ],
       'max-lines': ['error', 400]
     }
   },
   // Kernels take plain numbers: an object a call would cost more than the arithmetic of a small run.
   { files: ['src/kernels/**/*.ts'], rules: { 'max-params': 'off' } },
   { files: ['src/**/*.ts'], rules: { 'no-console': 'error' } },
-  { files: ['test/**/*.ts', 'bench/**/*.ts'], rules: { '@typescript-eslint/no-non-null-assertion': 'off', 'max-params': 'off' } },
+  {
+    files: ['test/**/*.ts', 'bench/**/*.ts'],
+    rules: { '@typescript-eslint/no-non-null-assertion': 'off', 'max-params': 'off' }
+  },
   { files: ['examples/**/*.cjs', 'test/**/*.cjs'], rules: { '@typescript-eslint/no-require-imports': 'off' } }
 )

@@ -3,12 +3,30 @@ import { defineConfig, type UserConfig } from 'tsdown'
 const entry = { index: 'src/index.ts', build: 'src/build.ts', check: 'src/check.ts' }
 // Timings of plugins and advice about CommonJS are no reason to fail, in CI or elsewhere.
 const quiet = { failOnWarn: false, checks: { legacyCjs: false, pluginTimings: false } } as const
-const shared = { ...quiet, platform: 'node', target: 'node20.19', dts: true, external: ['better-sqlite3', 'koffi', 'mmap-io', 'msgpackr', 'h5wasm', 'hyparquet', 'hyparquet-compressors'] } satisfies UserConfig
+const shared = {
+  ...quiet,
+  platform: 'node',
+  target: 'node20.19',
+  dts: true,
+  external: ['better-sqlite3', 'koffi', 'mmap-io', 'msgpackr', 'h5wasm', 'hyparquet', 'hyparquet-compressors']
+} satisfies UserConfig
 
 export default defineConfig([
-  { ...shared, entry: { ...entry, zgq: 'tools/zgq.ts', demo: 'tools/demo.ts' }, format: 'esm', outExtensions: () => ({ js: '.js', dts: '.d.ts' }) },
+  {
+    ...shared,
+    entry: { ...entry, zgq: 'tools/zgq.ts', demo: 'tools/demo.ts' },
+    format: 'esm',
+    outExtensions: () => ({ js: '.js', dts: '.d.ts' })
+  },
   // Worker threads run these, whatever their parent is.
-  { ...shared, entry: { 'search-worker': 'src/search/search-worker.ts', 'build-worker': 'src/build/build-worker.ts' }, format: 'esm', dts: false, clean: false, outExtensions: () => ({ js: '.js' }) },
+  {
+    ...shared,
+    entry: { 'search-worker': 'src/search/search-worker.ts', 'build-worker': 'src/build/build-worker.ts' },
+    format: 'esm',
+    dts: false,
+    clean: false,
+    outExtensions: () => ({ js: '.js' })
+  },
   // `shims` gives import.meta.url to CommonJS.
   { ...shared, entry, format: 'cjs', shims: true, clean: false, outExtensions: () => ({ js: '.cjs', dts: '.d.cts' }) }
 ])

@@ -17,19 +17,30 @@ export interface BenchOptions {
 }
 
 /** Reads `--json FILE --work DIR`, the options named, which take a value, and the flags named, which do not. */
-export function readOptions(names: readonly string[], flagNames: readonly string[] = [], positionalCount = 0): BenchOptions {
+export function readOptions(
+  names: readonly string[],
+  flagNames: readonly string[] = [],
+  positionalCount = 0
+): BenchOptions {
   const typed = (list: readonly string[], type: 'string' | 'boolean') => list.map((name) => [name, { type }] as const)
   const { values, positionals } = parseArgs({
     options: Object.fromEntries([...typed(['json', 'work', ...names], 'string'), ...typed(flagNames, 'boolean')]),
     allowPositionals: positionalCount > 0
   })
-  if (positionals.length !== positionalCount) throw new Error(`${positionals.length} arguments were given, expected ${positionalCount}`)
+  if (positionals.length !== positionalCount)
+    throw new Error(`${positionals.length} arguments were given, expected ${positionalCount}`)
   const text: Record<string, string | undefined> = {}
   for (const name of names) text[name] = one(values[name])
   const json = one(values['json'])
   const work = resolve(one(values['work']) ?? join(tmpdir(), 'zgq-bench'))
   mkdirSync(work, { recursive: true })
-  return { json: json === undefined ? undefined : resolve(json), work, text, flags: new Set(flagNames.filter((name) => values[name] === true)), positionals }
+  return {
+    json: json === undefined ? undefined : resolve(json),
+    work,
+    text,
+    flags: new Set(flagNames.filter((name) => values[name] === true)),
+    positionals
+  }
 }
 
 /** Returns an option that must be there. */

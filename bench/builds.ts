@@ -1,4 +1,5 @@
-// npm run builds: how long ZGQ builds against HNSW graphs, on the same data and with the same threads, in turn: zgq, hnswlib, zgq, usearch, zgq, ...
+// npm run builds: how long ZGQ builds against HNSW graphs, on the same data and with the same threads, in turn: zgq,
+// hnswlib, zgq, usearch, zgq, ...
 
 import { mkdirSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -11,7 +12,10 @@ import type { EngineBuildInput, EngineBuildResult } from './step-engine-build.ts
 
 const GOAL = 20
 /** hnswlib-node builds with one thread; usearch with as many as it is given. */
-const RIVALS = [{ engine: 'hnswlib', threads: 1 }, { engine: 'usearch-f32', threads: 2 }]
+const RIVALS = [
+  { engine: 'hnswlib', threads: 1 },
+  { engine: 'usearch-f32', threads: 2 }
+]
 
 const options = readOptions(['data', 'sets', 'rounds'])
 const data = options.text['data'] === undefined ? undefined : resolve(options.text['data'])
@@ -33,12 +37,29 @@ for (const name of names) {
 }
 const seconds = (builds: readonly Build[]): number[] => builds.map((one) => one.seconds)
 printTable(
-  ['set', 'against', 'threads', 'zgq s', 'its s', 'times as long (spread)', `>= ${GOAL}`, 'zgq peak RSS MiB', 'its peak RSS MiB'],
+  [
+    'set',
+    'against',
+    'threads',
+    'zgq s',
+    'its s',
+    'times as long (spread)',
+    `>= ${GOAL}`,
+    'zgq peak RSS MiB',
+    'its peak RSS MiB'
+  ],
   results.map(({ set, engine, threads, zgq, rival }) => {
     const ratio = pairedRatio(seconds(rival), seconds(zgq))
     return [
-      set, engine, String(threads), spread(seconds(zgq)).median.toFixed(1), spread(seconds(rival)).median.toFixed(1), showSpread(ratio, 1), ratio.median >= GOAL ? 'yes' : 'NO',
-      showMib(spread(zgq.map((one) => one.peakRss)).median), showMib(spread(rival.map((one) => one.peakRss)).median)
+      set,
+      engine,
+      String(threads),
+      spread(seconds(zgq)).median.toFixed(1),
+      spread(seconds(rival)).median.toFixed(1),
+      showSpread(ratio, 1),
+      ratio.median >= GOAL ? 'yes' : 'NO',
+      showMib(spread(zgq.map((one) => one.peakRss)).median),
+      showMib(spread(rival.map((one) => one.peakRss)).median)
     ]
   })
 )

@@ -31,26 +31,45 @@ export interface RunOptions {
 
 /** Runs a file of this folder with `input`, which it gets from `stepInput`. */
 export function runStep<T>(file: string, input: unknown, options: RunOptions = {}): Promise<ChildResult<T>> {
-  return runNode(['--expose-gc', '--import', TSX, fileURLToPath(new URL(file, import.meta.url)), JSON.stringify(input)], options)
+  return runNode(
+    ['--expose-gc', '--import', TSX, fileURLToPath(new URL(file, import.meta.url)), JSON.stringify(input)],
+    options
+  )
 }
 
 /** Runs Node with these arguments; rejects unless it exits with 0. */
-export function runNode<T>(args: readonly string[], { env = {}, timeoutMs = 0 }: RunOptions = {}): Promise<ChildResult<T>> {
+export function runNode<T>(
+  args: readonly string[],
+  { env = {}, timeoutMs = 0 }: RunOptions = {}
+): Promise<ChildResult<T>> {
   return new Promise((resolve, reject) => {
     const startedAt = performance.now()
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env }, timeout: timeoutMs, killSignal: 'SIGKILL' })
+    const child = spawn(process.execPath, args, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...env },
+      timeout: timeoutMs,
+      killSignal: 'SIGKILL'
+    })
     const out: Buffer[] = []
     const errors: Buffer[] = []
     child.stdout.on('data', (chunk: Buffer) => out.push(chunk))
     child.stderr.on('data', (chunk: Buffer) => errors.push(chunk))
     let peaks: MemoryPeaks = { rss: 0, rssAnon: 0, rssFile: 0 }
-    const timer = setInterval(() => { peaks = raise(peaks, child.pid) }, SAMPLE_MS)
+    const timer = setInterval(() => {
+      peaks = raise(peaks, child.pid)
+    }, SAMPLE_MS)
     child.once('error', reject)
     child.once('close', (code, signal) => {
       clearInterval(timer)
       const elapsedMs = performance.now() - startedAt
       if (code === 0) resolve({ value: JSON.parse(resultIn(Buffer.concat(out).toString())), peaks, elapsedMs })
-      else reject(new Error(`${args.join(' ')} ended with ${String(code ?? signal)} after ${Math.round(elapsedMs / 1000)} s:\n${Buffer.concat(errors).toString()}`))
+      else
+        reject(
+          new Error(
+            `${args.join(' ')} ended with ${String(code ?? signal)} after ${Math.round(elapsedMs / 1000)} ` +
+              `s:\n${Buffer.concat(errors).toString()}`
+          )
+        )
     })
   })
 }

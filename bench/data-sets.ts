@@ -1,4 +1,5 @@
-// The data sets by name: where their files are, which metric they are searched with, and prefixes of sift1m as files of their own.
+// The data sets by name: where their files are, which metric they are searched with, and prefixes of sift1m as files of
+// their own.
 
 import { closeSync, existsSync, openSync, readSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -36,8 +37,10 @@ export async function findDataSet(name: string, data: string | undefined, work: 
   const quick = QUICK_SETS.find((candidate) => candidate === name)
   if (quick !== undefined) return await locateQuick(quick, work)
   const known = SET_NAMES.find((candidate) => candidate === name)
-  if (known === undefined) throw new Error(`${name} is no data set; expected one of ${[...QUICK_SETS, ...SET_NAMES].join(', ')}`)
-  if (data === undefined) throw new Error(`${name} is not part of this repository: --data is missing; see README.md for its layout`)
+  if (known === undefined)
+    throw new Error(`${name} is no data set; expected one of ${[...QUICK_SETS, ...SET_NAMES].join(', ')}`)
+  if (data === undefined)
+    throw new Error(`${name} is not part of this repository: --data is missing; see README.md for its layout`)
   const set = locate(known, data, work)
   for (const path of [set.base, set.queries, set.truth]) {
     if (!existsSync(path)) throw new Error(`${path} is missing; see README.md for the layout of --data`)
@@ -48,9 +51,22 @@ export async function findDataSet(name: string, data: string | undefined, work: 
 async function locateQuick(name: QuickName, work: string): Promise<DataSet> {
   const file = (ending: string): string => fileURLToPath(new URL(`../test/data/${name}.${ending}`, import.meta.url))
   const shared = { name, queryLimit: 1000, splitAt: undefined }
-  if (name === 'sift10k') return { ...shared, metric: 'l2', base: file('base.u8bin'), queries: file('queries.u8bin'), truth: file('truth.ivecs') }
+  if (name === 'sift10k')
+    return {
+      ...shared,
+      metric: 'l2',
+      base: file('base.u8bin'),
+      queries: file('queries.u8bin'),
+      truth: file('truth.ivecs')
+    }
   const [base, queries] = [file('base.f16bin'), file('queries.f16bin')]
-  return { ...shared, metric: 'cosine', base, queries, truth: await writeTruth({ base, queries, metric: 'cosine' }, join(work, `${name}.truth.ivecs`)) }
+  return {
+    ...shared,
+    metric: 'cosine',
+    base,
+    queries,
+    truth: await writeTruth({ base, queries, metric: 'cosine' }, join(work, `${name}.truth.ivecs`))
+  }
 }
 
 function locate(name: SetName, data: string, work: string): DataSet {
@@ -62,7 +78,13 @@ function locate(name: SetName, data: string, work: string): DataSet {
       const { rows, truth } = SIFT_PARTS[name]
       const whole = join(data, 'sift1m', 'base.u8bin')
       const base = rows === undefined ? whole : writePrefix(whole, rows, join(work, `${name}.u8bin`))
-      return { ...shared, metric: 'l2', base, queries: join(data, 'sift1m', 'queries.u8bin'), truth: join(data, 'sift1m', truth) }
+      return {
+        ...shared,
+        metric: 'l2',
+        base,
+        queries: join(data, 'sift1m', 'queries.u8bin'),
+        truth: join(data, 'sift1m', truth)
+      }
     }
     case 'glove':
       return { ...shared, metric: 'cosine', ...folder(join(data, name), 'fvecs') }
@@ -74,7 +96,11 @@ function locate(name: SetName, data: string, work: string): DataSet {
 }
 
 function folder(path: string, ending: string): { base: string; queries: string; truth: string } {
-  return { base: join(path, `base.${ending}`), queries: join(path, `queries.${ending}`), truth: join(path, 'groundtruth.ivecs') }
+  return {
+    base: join(path, `base.${ending}`),
+    queries: join(path, `queries.${ending}`),
+    truth: join(path, 'groundtruth.ivecs')
+  }
 }
 
 /** Writes the first rows of a .u8bin file (u32 n, u32 d, n * d bytes) as a file of its own; returns its path. */
@@ -85,7 +111,8 @@ export function writePrefix(from: string, rows: number, to: string): string {
     const header = Buffer.alloc(8)
     readSync(descriptor, header)
     const bytes = Buffer.alloc(8 + rows * header.readUInt32LE(4))
-    if (readSync(descriptor, bytes, { position: 0 }) !== bytes.length) throw new Error(`${from} has fewer than ${rows} rows`)
+    if (readSync(descriptor, bytes, { position: 0 }) !== bytes.length)
+      throw new Error(`${from} has fewer than ${rows} rows`)
     bytes.writeUInt32LE(rows, 0)
     writeFileSync(to, bytes)
     return to

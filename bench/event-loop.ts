@@ -1,5 +1,5 @@
-// npm run event-loop: how long the event loop is held up while a million distances are computed, and while a cold index is read:
-// search in turns of the event loop, searchAsync one by one, searchBatch.
+// npm run event-loop: how long the event loop is held up while a million distances are computed, and while a cold index
+// is read: search in turns of the event loop, searchAsync one by one, searchBatch.
 
 import { resolve } from 'node:path'
 
@@ -23,7 +23,8 @@ for (const { work } of WORKS) {
   for (const mode of MODES) {
     const input: EventLoopInput = { base: set.base, queries: set.queries, index, work, mode }
     const found: EventLoopResult[] = []
-    for (let round = 0; round < rounds; round++) found.push((await runStep<EventLoopResult>('step-event-loop.ts', input)).value)
+    for (let round = 0; round < rounds; round++)
+      found.push((await runStep<EventLoopResult>('step-event-loop.ts', input)).value)
     results.push({ work, mode, rounds: found })
   }
 }
@@ -32,9 +33,23 @@ printTable(
   results.map(({ work, mode, rounds: found }) => {
     const of = (name: keyof EventLoopResult): number[] => found.map((one) => one[name])
     const p99 = spread(of('p99Ms'))
-    return [WORKS.find((one) => one.work === work)?.says ?? work, mode, spread(of('totalMs')).median.toFixed(0), spread(of('p50Ms')).median.toFixed(2), showSpread(p99), showSpread(spread(of('maxMs'))), p99.median < GOAL_MS ? 'yes' : 'NO']
+    return [
+      WORKS.find((one) => one.work === work)?.says ?? work,
+      mode,
+      spread(of('totalMs')).median.toFixed(0),
+      spread(of('p50Ms')).median.toFixed(2),
+      showSpread(p99),
+      showSpread(spread(of('maxMs'))),
+      p99.median < GOAL_MS ? 'yes' : 'NO'
+    ]
   })
 )
-console.log(`Medians of ${rounds} processes each. A timer is due every millisecond; its delay is how late it runs (perf_hooks.monitorEventLoopDelay, less its resolution).`)
-console.log('nothing: an idle process, for what the machine itself adds. search: one query a turn of the event loop. Cold: the files of the index were dropped from the page cache before opening, and again after it.\n')
+console.log(
+  `Medians of ${rounds} processes each. A timer is due every millisecond; its delay is how late it runs ` +
+    '(perf_hooks.monitorEventLoopDelay, less its resolution).'
+)
+console.log(
+  'nothing: an idle process, for what the machine itself adds. search: one query a turn of the event loop. ' +
+    'Cold: the files of the index were dropped from the page cache before opening, and again after it.\n'
+)
 endReport(machine, results, options.json)

@@ -44,7 +44,10 @@ export const FOUR_SUM_LOOPS: Readonly<Record<Metric, Loop>> = {
     const dim = query.length
     for (let row = 0; row < count; row++) {
       const at = row * dim
-      let a = 0, b = 0, c = 0, d = 0
+      let a = 0,
+        b = 0,
+        c = 0,
+        d = 0
       for (let i = 0; i < dim; i += 4) {
         const p = rows[at + i] - query[i]
         const q = rows[at + i + 1] - query[i + 1]
@@ -62,7 +65,10 @@ export const FOUR_SUM_LOOPS: Readonly<Record<Metric, Loop>> = {
     const dim = query.length
     for (let row = 0; row < count; row++) {
       const at = row * dim
-      let a = 0, b = 0, c = 0, d = 0
+      let a = 0,
+        b = 0,
+        c = 0,
+        d = 0
       for (let i = 0; i < dim; i += 4) {
         a += rows[at + i] * query[i]
         b += rows[at + i + 1] * query[i + 1]
@@ -87,7 +93,12 @@ export function allocateKernelData(rowBytes: number): KernelData {
   const kernel = createWasmKernel()
   if (kernel === undefined) throw new Error('WebAssembly SIMD does not load here')
   const memory = new KernelMemory(kernel)
-  const data = { memory, rows: memory.allocate(rowBytes), query: memory.allocate(LARGEST_DIM * 4), out: memory.allocate(rowBytes / 64) }
+  const data = {
+    memory,
+    rows: memory.allocate(rowBytes),
+    query: memory.allocate(LARGEST_DIM * 4),
+    out: memory.allocate(rowBytes / 64)
+  }
   // Whole numbers from 0 to 15: sums are exact in any order, and no byte is 0xff.
   const next = uniform(1)
   const pattern = Float32Array.from({ length: 65_537 }, () => Math.floor(next() * 16))

@@ -1,4 +1,5 @@
-// npm run memory: the memory of a build under three budgets, through the `zgq` command, and whether the data files stay the same.
+// npm run memory: the memory of a build under three budgets, through the `zgq` command, and whether the data files stay
+// the same.
 
 import { createHash } from 'node:crypto'
 import { createReadStream, readdirSync } from 'node:fs'
@@ -29,21 +30,50 @@ const machine = startReport(`Memory of a build: ${set.name}`)
 const results: Awaited<ReturnType<typeof measure>>[] = []
 for (const budgetMib of budgets) results.push(await measure(budgetMib))
 printTable(
-  ['--memory', 'wall s', 'peak RSS MiB', 'goal MiB', 'within', 'ru_maxrss MiB', 'peak RssAnon MiB', 'peak RssFile MiB', 'sha256 of the vectors files'],
+  [
+    '--memory',
+    'wall s',
+    'peak RSS MiB',
+    'goal MiB',
+    'within',
+    'ru_maxrss MiB',
+    'peak RssAnon MiB',
+    'peak RssFile MiB',
+    'sha256 of the vectors files'
+  ],
   results.map(({ budgetMib, build, peaks, goalBytes, isWithin, digest }) => [
-    `${budgetMib}MB`, (build.elapsedMs / 1000).toFixed(1), showMib(peaks.rss), showMib(goalBytes), isWithin ? 'yes' : 'NO',
-    showMib(build.peakRssBytes), showMib(peaks.rssAnon), showMib(peaks.rssFile), digest.slice(0, 16)
+    `${budgetMib}MB`,
+    (build.elapsedMs / 1000).toFixed(1),
+    showMib(peaks.rss),
+    showMib(goalBytes),
+    isWithin ? 'yes' : 'NO',
+    showMib(build.peakRssBytes),
+    showMib(peaks.rssAnon),
+    showMib(peaks.rssFile),
+    digest.slice(0, 16)
   ])
 )
 const isSame = results.every(({ digest }) => digest === results[0].digest)
-console.log(`The vectors files are ${isSame ? 'byte-identical' : 'NOT THE SAME'} over all budgets (${results[0].build.count.toLocaleString('en-US')} vectors).\n`)
+console.log(
+  `The vectors files are ${isSame ? 'byte-identical' : 'NOT THE SAME'} over all budgets ` +
+    `(${results[0].build.count.toLocaleString('en-US')} vectors).\n`
+)
 endReport(machine, results, options.json)
 
 async function measure(budgetMib: number) {
   const folder = join(options.work, `memory-${set.name}.zgq`)
-  const { value: build, peaks } = await runNode<BuildOutput>(
-    [ZGQ_COMMAND, 'build', set.base, folder, '--metric', set.metric, '--memory', `${budgetMib}MB`, '--force', '--json']
-  )
+  const { value: build, peaks } = await runNode<BuildOutput>([
+    ZGQ_COMMAND,
+    'build',
+    set.base,
+    folder,
+    '--metric',
+    set.metric,
+    '--memory',
+    `${budgetMib}MB`,
+    '--force',
+    '--json'
+  ])
   const goalBytes = budgetMib * MIB + ALLOWANCE_BYTES
   // The sampled peak can miss the last 20 ms; ru_maxrss cannot, but has the parent's memory at the fork in it.
   const isWithin = Math.max(peaks.rss, build.peakRssBytes) <= goalBytes
@@ -53,7 +83,9 @@ async function measure(budgetMib: number) {
 /** One sha256 over names and contents of all vectors files. */
 async function digestVectors(folder: string): Promise<string> {
   const hash = createHash('sha256')
-  const names = readdirSync(folder).filter((name) => /^vectors-.*\.zgq$/.test(name)).sort()
+  const names = readdirSync(folder)
+    .filter((name) => /^vectors-.*\.zgq$/.test(name))
+    .sort()
   if (names.length === 0) throw new Error(`${folder} has no vectors files`)
   for (const name of names) {
     const own = createHash('sha256')

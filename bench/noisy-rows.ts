@@ -35,7 +35,7 @@ export function writeNoisyRows({ from, to, rows, seed, skip = 0 }: NoisyRows): v
         state ^= state << 13
         state ^= state >>> 17
         state ^= state << 5
-        const value = source[at + i] + (((state >>> 8) * (2 * NOISE + 1)) / 2 ** 24 | 0) - NOISE
+        const value = source[at + i] + ((((state >>> 8) * (2 * NOISE + 1)) / 2 ** 24) | 0) - NOISE
         chunk[row * dim + i] = value < 0 ? 0 : value > 255 ? 255 : value
       }
     }

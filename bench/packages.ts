@@ -1,5 +1,5 @@
-// The packages under measurement, loaded by name at run time and typed here: the root's type check then needs neither dist/ nor
-// bench/node_modules. Timings are of the published entries (dist/), never of src/.
+// The packages under measurement, loaded by name at run time and typed here: the root's type check then needs neither
+// dist/ nor bench/node_modules. Timings are of the published entries (dist/), never of src/.
 
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
@@ -55,18 +55,25 @@ export function loadDatabase(): new (path: string, options?: { readonly?: boolea
 
 /** Version of an installed package; for zgq with a digest of its code, which changes without its version. */
 export function packageVersion(name: string): string {
-  const path = name === 'zgq' ? join(ZGQ_FOLDER, 'package.json') : join(import.meta.dirname, 'node_modules', name, 'package.json')
+  const path =
+    name === 'zgq' ? join(ZGQ_FOLDER, 'package.json') : join(import.meta.dirname, 'node_modules', name, 'package.json')
   const { version }: { version: string } = JSON.parse(readFileSync(path, 'utf8'))
   return name === 'zgq' ? `${version}+${digestCode(join(ZGQ_FOLDER, 'dist'))}` : version
 }
 
 function digestCode(folder: string): string {
   const hash = createHash('sha256')
-  for (const file of readdirSync(folder).filter((entry) => entry.endsWith('.js')).sort()) hash.update(readFileSync(join(folder, file)))
+  for (const file of readdirSync(folder)
+    .filter((entry) => entry.endsWith('.js'))
+    .sort())
+    hash.update(readFileSync(join(folder, file)))
   return hash.digest('hex').slice(0, 8)
 }
 
-/** Loads what `ZgqIndex.open` would load on first use, better-sqlite3's native part (loaded by its first database) included. */
+/**
+ * Loads what `ZgqIndex.open` would load on first use, better-sqlite3's native part (loaded by its first database)
+ * included.
+ */
 export function loadLazyModules(): void {
   new (loadDatabase())(':memory:').close()
   loadKoffi()
@@ -83,6 +90,7 @@ export interface HnswIndex {
 }
 
 export function createHnsw(space: 'l2', dim: number): HnswIndex {
-  const { HierarchicalNSW }: { HierarchicalNSW: new (space: string, dim: number) => HnswIndex } = requireHere('hnswlib-node')
+  const { HierarchicalNSW }: { HierarchicalNSW: new (space: string, dim: number) => HnswIndex } =
+    requireHere('hnswlib-node')
   return new HierarchicalNSW(space, dim)
 }

@@ -10,7 +10,9 @@ const PROT_READ = 1
 const MAP_SHARED = 1
 const PAGE_BYTES = 4096
 
-/** Drops every page of every file in the folder and below. Nothing may have them mapped or open. Throws if a page stays. */
+/**
+ * Drops every page of every file in the folder and below. Nothing may have them mapped or open. Throws if a page stays.
+ */
 export function evictFolder(folder: string): void {
   const resident = dropPages(folder)
   if (resident > 0) throw new Error(`${folder}: ${resident} pages are still resident`)
@@ -41,7 +43,9 @@ function systemCalls(): SystemCalls {
   const library = loadKoffi().load(null)
   return {
     fadvise: library.func('int posix_fadvise(int descriptor, int64_t offset, int64_t length, int advice)'),
-    mmap: library.func('intptr_t mmap(uintptr_t address, size_t length, int protection, int flags, int descriptor, int64_t offset)'),
+    mmap: library.func(
+      'intptr_t mmap(uintptr_t address, size_t length, int protection, int flags, int descriptor, int64_t offset)'
+    ),
     munmap: library.func('int munmap(uintptr_t address, size_t length)'),
     mincore: library.func('int mincore(uintptr_t address, size_t length, _Out_ uint8_t *pages)')
   }
@@ -50,7 +54,9 @@ function systemCalls(): SystemCalls {
 /** Adds up the lengths of all files in the folder and below. */
 export function folderBytes(folder: string): number {
   let bytes = 0
-  eachFile(folder, (_, byteLength) => { bytes += byteLength })
+  eachFile(folder, (_, byteLength) => {
+    bytes += byteLength
+  })
   return bytes
 }
 
@@ -58,7 +64,8 @@ export function folderBytes(folder: string): number {
 export function warmFolder(folder: string): void {
   const chunk = new Uint8Array(2 ** 20)
   eachFile(folder, (descriptor, byteLength) => {
-    for (let offset = 0; offset < byteLength; offset += chunk.byteLength) readSync(descriptor, chunk, { position: offset })
+    for (let offset = 0; offset < byteLength; offset += chunk.byteLength)
+      readSync(descriptor, chunk, { position: offset })
   })
 }
 

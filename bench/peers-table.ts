@@ -17,14 +17,19 @@ interface Point {
 export function frontier<T extends Point>(points: readonly T[]): T[] {
   const sorted = [...points].sort((a, b) => b.recall - a.recall || b.qps - a.qps)
   let best = 0
-  return sorted.filter(({ qps }) => {
-    if (qps <= best) return false
-    best = qps
-    return true
-  }).reverse()
+  return sorted
+    .filter(({ qps }) => {
+      if (qps <= best) return false
+      best = qps
+      return true
+    })
+    .reverse()
 }
 
-/** Queries a second at a recall: log(qps) linear in recall between neighbours on the frontier; undefined where the recall is not reached. */
+/**
+ * Queries a second at a recall: log(qps) linear in recall between neighbours on the frontier; undefined where the
+ * recall is not reached.
+ */
 export function qpsAt(points: readonly Point[], recall: number): number | undefined {
   const front = frontier(points)
   const above = front.find((point) => point.recall >= recall)
@@ -44,32 +49,69 @@ export function reasonOf(error: unknown): string {
 
 export function printSetTable(outcomes: Readonly<Record<string, Outcome>>): void {
   const entries = Object.entries(outcomes)
-  const head = ['engine', ...RECALLS.map((recall) => `q/s at ${recall.toFixed(2)}`), `us at ${RECALLS[1].toFixed(2)}`, 'cpu/wall', 'build s', 'threads', 'build peak MiB', 'index MiB', 'RSS + MiB']
-  printTable(head, entries.map(([name, outcome]) => {
-    if ('notMeasured' in outcome) return [name, `not measured: ${outcome.notMeasured.replaceAll('|', '/').split('\n')[0]}`, ...head.slice(2).map(() => '')]
-    const { build, search } = outcome
-    const at = qpsAt(search.rows, RECALLS[1])
-    return [
-      name,
-      ...RECALLS.map((recall) => showQps(search.rows, recall)),
-      at === undefined ? '' : (1e6 / at).toFixed(0),
-      showRange(search.rows.map(({ cpuPerWall }) => cpuPerWall)),
-      build.seconds.toFixed(1), String(build.threads), mib(build.peakRss), mib(build.bytes), mib(search.after.rss - search.before.rss)
-    ]
-  }))
+  const head = [
+    'engine',
+    ...RECALLS.map((recall) => `q/s at ${recall.toFixed(2)}`),
+    `us at ${RECALLS[1].toFixed(2)}`,
+    'cpu/wall',
+    'build s',
+    'threads',
+    'build peak MiB',
+    'index MiB',
+    'RSS + MiB'
+  ]
+  printTable(
+    head,
+    entries.map(([name, outcome]) => {
+      if ('notMeasured' in outcome)
+        return [
+          name,
+          `not measured: ${outcome.notMeasured.replaceAll('|', '/').split('\n')[0]}`,
+          ...head.slice(2).map(() => '')
+        ]
+      const { build, search } = outcome
+      const at = qpsAt(search.rows, RECALLS[1])
+      return [
+        name,
+        ...RECALLS.map((recall) => showQps(search.rows, recall)),
+        at === undefined ? '' : (1e6 / at).toFixed(0),
+        showRange(search.rows.map(({ cpuPerWall }) => cpuPerWall)),
+        build.seconds.toFixed(1),
+        String(build.threads),
+        mib(build.peakRss),
+        mib(build.bytes),
+        mib(search.after.rss - search.before.rss)
+      ]
+    })
+  )
 }
 
 /** Ratio of the first engine to the best of the others, for each recall. */
 export function printLeads(outcomes: Readonly<Record<string, Outcome>>, own: readonly string[]): void {
-  const measured = Object.entries(outcomes).flatMap(([name, outcome]) => ('notMeasured' in outcome ? [] : [{ name, rows: outcome.search.rows }]))
+  const measured = Object.entries(outcomes).flatMap(([name, outcome]) =>
+    'notMeasured' in outcome ? [] : [{ name, rows: outcome.search.rows }]
+  )
   const rows = RECALLS.flatMap((recall) => {
-    const at = measured.flatMap(({ name, rows: points }) => {
-      const qps = qpsAt(points, recall)
-      return qps === undefined ? [] : [{ name, qps }]
-    }).sort((a, b) => b.qps - a.qps)
+    const at = measured
+      .flatMap(({ name, rows: points }) => {
+        const qps = qpsAt(points, recall)
+        return qps === undefined ? [] : [{ name, qps }]
+      })
+      .sort((a, b) => b.qps - a.qps)
     const mine = at.find(({ name }) => own.includes(name))
     const other = at.find(({ name }) => !own.includes(name))
-    return mine === undefined || other === undefined ? [] : [[recall.toFixed(2), mine.name, mine.qps.toFixed(0), other.name, other.qps.toFixed(0), (mine.qps / other.qps).toFixed(2)]]
+    return mine === undefined || other === undefined
+      ? []
+      : [
+          [
+            recall.toFixed(2),
+            mine.name,
+            mine.qps.toFixed(0),
+            other.name,
+            other.qps.toFixed(0),
+            (mine.qps / other.qps).toFixed(2)
+          ]
+        ]
   })
   if (rows.length > 0) printTable(['recall@10', 'best ZGQ', 'q/s', 'best of the others', 'q/s', 'ZGQ / other'], rows)
 }

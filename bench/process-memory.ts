@@ -1,4 +1,5 @@
-// Memory of a process as Linux counts it, in bytes. Rss = RssAnon (its own) + RssFile (mapped files, the Node binary) + RssShmem.
+// Memory of a process as Linux counts it, in bytes. Rss = RssAnon (its own) + RssFile (mapped files, the Node binary) +
+// RssShmem.
 
 import { readFileSync } from 'node:fs'
 
@@ -18,7 +19,8 @@ export function readProcessMemory(pid: number | 'self'): ProcessMemory | undefin
   } catch {
     return undefined
   }
-  const bytes = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? NaN) * 1024
+  const bytes = (name: string): number =>
+    Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? NaN) * 1024
   const memory = { rss: bytes('VmRSS'), rssAnon: bytes('RssAnon'), rssFile: bytes('RssFile'), peakRss: bytes('VmHWM') }
   return Number.isNaN(memory.rss) ? undefined : memory // a zombie has a status without these lines
 }

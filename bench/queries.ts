@@ -70,7 +70,11 @@ export function measureSearch(index: ZgqIndex, queries: Queries, options: Search
     const startedAt = performance.now()
     const hits = index.search(vectors[i], options)
     micros[i] = (performance.now() - startedAt) * 1000
-    recalls[i] = recallOf(hits.map((hit) => hit.id), truth[i], options.k)
+    recalls[i] = recallOf(
+      hits.map((hit) => hit.id),
+      truth[i],
+      options.k
+    )
   }
   return { recalls, micros }
 }

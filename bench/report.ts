@@ -46,7 +46,9 @@ export function showMib(bytes: number): string {
 /** Prints a Markdown table: the first column to the left, all others to the right. */
 export function printTable(head: readonly string[], rows: readonly (readonly string[])[]): void {
   const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
-  console.log([line(head), line(head.map((_, column) => (column === 0 ? '---' : '--:'))), ...rows.map(line)].join('\n') + '\n')
+  console.log(
+    [line(head), line(head.map((_, column) => (column === 0 ? '---' : '--:'))), ...rows.map(line)].join('\n') + '\n'
+  )
 }
 
 export function describeMachine(): Record<string, unknown> {
@@ -65,7 +67,10 @@ export function describeMachine(): Record<string, unknown> {
 export function startReport(title: string): Record<string, unknown> {
   const machine = describeMachine()
   console.log(`# ${title}\n`)
-  console.log(`${String(machine['cpu'])}, ${String(machine['cores'])} cores, Node ${process.version}; load average at the start ${showLoad()}\n`)
+  console.log(
+    `${String(machine['cpu'])}, ${String(machine['cores'])} cores, Node ${process.version}; load average at ` +
+      `the start ${showLoad()}\n`
+  )
   return machine
 }
 
@@ -76,5 +81,7 @@ export function endReport(machine: Record<string, unknown>, results: unknown, js
 }
 
 function showLoad(): string {
-  return loadavg().map((load) => load.toFixed(2)).join(' ')
+  return loadavg()
+    .map((load) => load.toFixed(2))
+    .join(' ')
 }

@@ -12,7 +12,15 @@ import type { EngineBuildInput, EngineBuildResult } from './step-engine-build.ts
 import type { EngineSearchInput, EngineSearchResult } from './step-engine-search.ts'
 
 /** What keeps every engine to one thread while it searches. They have settings of their own besides (usearch, zvec). */
-export const ONE_THREAD = { OMP_NUM_THREADS: '1', RAYON_NUM_THREADS: '1', LANCE_CPU_THREADS: '1', TOKIO_WORKER_THREADS: '1', OPENBLAS_NUM_THREADS: '1', RUST_LOG: 'error', LANCE_LOG: 'error' }
+export const ONE_THREAD = {
+  OMP_NUM_THREADS: '1',
+  RAYON_NUM_THREADS: '1',
+  LANCE_CPU_THREADS: '1',
+  TOKIO_WORKER_THREADS: '1',
+  OPENBLAS_NUM_THREADS: '1',
+  RUST_LOG: 'error',
+  LANCE_LOG: 'error'
+}
 const BUILD_ENVIRONMENT = { RUST_LOG: 'error', LANCE_LOG: 'error' }
 
 export interface BuildRecord extends EngineBuildResult {
@@ -41,7 +49,11 @@ export function indexFolder(engine: string, set: DataSet, work: string): string 
 }
 
 /** Builds unless there is an index of the same version and settings already. */
-export async function ensureBuilt(engineName: string, set: DataSet, { work, isRebuild, timeoutMs }: RunSettings): Promise<BuildRecord> {
+export async function ensureBuilt(
+  engineName: string,
+  set: DataSet,
+  { work, isRebuild, timeoutMs }: RunSettings
+): Promise<BuildRecord> {
   const engine = findEngine(engineName)
   const folder = indexFolder(engineName, set, work)
   const recordPath = join(work, set.name, engineName, 'build.json')
@@ -55,16 +67,32 @@ export async function ensureBuilt(engineName: string, set: DataSet, { work, isRe
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
   const input: EngineBuildInput = { engine: engineName, path: set.base, metric: set.metric, folder }
-  const { value, peaks } = await runStep<EngineBuildResult>('step-engine-build.ts', input, { env: BUILD_ENVIRONMENT, timeoutMs })
-  const record: BuildRecord = { engine: engineName, version, settings: engine.settings, threads: engine.buildThreads, ...value, peakRss: peaks.rss, date: new Date().toISOString() }
+  const { value, peaks } = await runStep<EngineBuildResult>('step-engine-build.ts', input, {
+    env: BUILD_ENVIRONMENT,
+    timeoutMs
+  })
+  const record: BuildRecord = {
+    engine: engineName,
+    version,
+    settings: engine.settings,
+    threads: engine.buildThreads,
+    ...value,
+    peakRss: peaks.rss,
+    date: new Date().toISOString()
+  }
   writeJson(recordPath, record)
   return record
 }
 
 /** Finds what earlier runs left in --work; undefined where an engine was not both built and searched. */
 export function findResult(engineName: string, set: DataSet, work: string): EngineResult | undefined {
-  const [build, search] = [readText(engineName, set, work, 'build.json'), readText(engineName, set, work, 'search.json')]
-  return build === undefined || search === undefined ? undefined : { build: JSON.parse(build), search: JSON.parse(search) }
+  const [build, search] = [
+    readText(engineName, set, work, 'build.json'),
+    readText(engineName, set, work, 'search.json')
+  ]
+  return build === undefined || search === undefined
+    ? undefined
+    : { build: JSON.parse(build), search: JSON.parse(search) }
 }
 
 /** Keeps the reason why an engine could not be measured, for `findFailure`. */
@@ -88,10 +116,19 @@ function readText(engineName: string, set: DataSet, work: string, name: string):
 export async function searchEngine(engineName: string, set: DataSet, settings: RunSettings): Promise<EngineResult> {
   const build = await ensureBuilt(engineName, set, settings)
   const input: EngineSearchInput = {
-    engine: engineName, folder: indexFolder(engineName, set, settings.work), metric: set.metric, count: build.count,
-    queries: set.queries, truth: set.truth, queryLimit: set.queryLimit, isQuick: settings.isQuick
+    engine: engineName,
+    folder: indexFolder(engineName, set, settings.work),
+    metric: set.metric,
+    count: build.count,
+    queries: set.queries,
+    truth: set.truth,
+    queryLimit: set.queryLimit,
+    isQuick: settings.isQuick
   }
-  const { value: search } = await runStep<EngineSearchResult>('step-engine-search.ts', input, { env: ONE_THREAD, timeoutMs: settings.timeoutMs })
+  const { value: search } = await runStep<EngineSearchResult>('step-engine-search.ts', input, {
+    env: ONE_THREAD,
+    timeoutMs: settings.timeoutMs
+  })
   writeJson(join(settings.work, set.name, engineName, 'search.json'), search)
   return { build, search }
 }

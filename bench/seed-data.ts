@@ -1,4 +1,5 @@
-// The project's seed table's data: 10,000 x 128 standard normal vectors, 1,000 queries of the same kind, exact neighbours by brute force.
+// The project's seed table's data: 10,000 x 128 standard normal vectors, 1,000 queries of the same kind, exact
+// neighbours by brute force.
 
 import type { Queries } from './queries.ts'
 import { normalRows } from './random.ts'

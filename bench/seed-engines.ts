@@ -1,4 +1,5 @@
-// ZGQ and hnswlib-node behind one call, over the seed table's data. Both get queries in the form that costs them nothing to convert.
+// ZGQ and hnswlib-node behind one call, over the seed table's data. Both get queries in the form that costs them
+// nothing to convert.
 
 import { createHnsw, type HnswIndex, type ZgqIndex } from './packages.ts'
 import type { Queries } from './queries.ts'
@@ -17,7 +18,8 @@ export interface Round {
 export function buildHnsw(base: Float32Array): HnswIndex {
   const index = createHnsw('l2', SEED_DIM)
   index.initIndex({ maxElements: SEED_COUNT, m: 16, efConstruction: 200, randomSeed: 100 })
-  for (let row = 0; row < SEED_COUNT; row++) index.addPoint(Array.from(base.subarray(row * SEED_DIM, (row + 1) * SEED_DIM)), row)
+  for (let row = 0; row < SEED_COUNT; row++)
+    index.addPoint(Array.from(base.subarray(row * SEED_DIM, (row + 1) * SEED_DIM)), row)
   return index
 }
 
@@ -54,7 +56,11 @@ export function timeRound(search: Search, effort: number, queryCount: number): R
 }
 
 /** Finds the smallest effort of at least `from` whose recall reaches `target`; recall is taken to rise with effort. */
-export function findEffort(recallAt: (effort: number) => number, target: number, range: { from: number; to: number }): number {
+export function findEffort(
+  recallAt: (effort: number) => number,
+  target: number,
+  range: { from: number; to: number }
+): number {
   let { from, to } = range
   while (from < to) {
     const middle = (from + to) >>> 1

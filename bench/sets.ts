@@ -43,11 +43,32 @@ async function measureBuild(set: DataSet, folder: string): Promise<ChildResult<B
   const built = await runStep<BuildStepResult>('step-build.ts', input)
   const { value, peaks } = built
   printTable(
-    ['build: vectors', 'dim', 'zones', 'index MiB', 'wall s', 'peak RSS MiB', 'ru_maxrss MiB', 'peak RssAnon MiB', 'peak RssFile MiB', 'RSS before MiB'],
-    [[
-      value.count.toLocaleString('en-US'), String(value.dim), String(value.zones), showMib(value.bytes), (value.elapsedMs / 1000).toFixed(2),
-      showMib(value.peakRss), showMib(value.maxRss), showMib(peaks.rssAnon), showMib(peaks.rssFile), showMib(value.before.rss)
-    ]]
+    [
+      'build: vectors',
+      'dim',
+      'zones',
+      'index MiB',
+      'wall s',
+      'peak RSS MiB',
+      'ru_maxrss MiB',
+      'peak RssAnon MiB',
+      'peak RssFile MiB',
+      'RSS before MiB'
+    ],
+    [
+      [
+        value.count.toLocaleString('en-US'),
+        String(value.dim),
+        String(value.zones),
+        showMib(value.bytes),
+        (value.elapsedMs / 1000).toFixed(2),
+        showMib(value.peakRss),
+        showMib(value.maxRss),
+        showMib(peaks.rssAnon),
+        showMib(peaks.rssFile),
+        showMib(value.before.rss)
+      ]
+    ]
   )
   return built
 }
@@ -60,13 +81,27 @@ async function measureOpen(set: DataSet, folder: string): Promise<Opened> {
     cold.push((await runStep<OpenStepResult>('step-open.ts', input)).value)
     warm.push((await runStep<OpenStepResult>('step-open.ts', { ...input, isCold: false })).value)
   }
-  const of = (runs: readonly OpenStepResult[], take: (run: OpenStepResult) => number, digits = 1): string => showSpread(spread(runs.map(take)), digits)
+  const of = (runs: readonly OpenStepResult[], take: (run: OpenStepResult) => number, digits = 1): string =>
+    showSpread(spread(runs.map(take)), digits)
   const row = (label: string, runs: readonly OpenStepResult[]): string[] => [
-    label, of(runs, (run) => run.openMs + run.searchMs), of(runs, (run) => run.openMs), of(runs, (run) => run.searchMs),
-    of(runs, (run) => run.deviceBytes / 1024, 0), of(runs, (run) => run.rssAnonGrown / 2 ** 20), of(runs, (run) => run.rssFileGrown / 2 ** 20)
+    label,
+    of(runs, (run) => run.openMs + run.searchMs),
+    of(runs, (run) => run.openMs),
+    of(runs, (run) => run.searchMs),
+    of(runs, (run) => run.deviceBytes / 1024, 0),
+    of(runs, (run) => run.rssAnonGrown / 2 ** 20),
+    of(runs, (run) => run.rssFileGrown / 2 ** 20)
   ]
   printTable(
-    [`open to first hit (${cold[0].zonesProbed} zones probed)`, 'total ms', 'open ms', 'first search ms', 'read from device KiB', 'RssAnon + MiB', 'RssFile + MiB'],
+    [
+      `open to first hit (${cold[0].zonesProbed} zones probed)`,
+      'total ms',
+      'open ms',
+      'first search ms',
+      'read from device KiB',
+      'RssAnon + MiB',
+      'RssFile + MiB'
+    ],
     [row('cold', cold), row('warm', warm)]
   )
   return { cold, warm }
@@ -81,14 +116,19 @@ async function measureRecall(set: DataSet, folder: string): Promise<RecallStepRe
     ['nprobe', 'recall@10', ...split, 'p50 us', 'p99 us', 'mean us', 'queries'],
     value.rows.map((row) => [
       row.nprobe === 'exact' ? `${value.zones} (exact)` : String(row.nprobe),
-      row.recall.toFixed(4), ...(row.recallApart ?? []).map((recall) => recall.toFixed(4)),
-      row.p50Us.toFixed(1), row.p99Us.toFixed(1), row.meanUs.toFixed(1), String(row.queries)
+      row.recall.toFixed(4),
+      ...(row.recallApart ?? []).map((recall) => recall.toFixed(4)),
+      row.p50Us.toFixed(1),
+      row.p99Us.toFixed(1),
+      row.meanUs.toFixed(1),
+      String(row.queries)
     ])
   )
   const { before, after, cacheBytes } = value
   console.log(
     `After it: RssAnon ${showMib(after.rssAnon)} MiB (+${showMib(after.rssAnon - before.rssAnon)}), ` +
-    `RssFile ${showMib(after.rssFile)} MiB (+${showMib(after.rssFile - before.rssFile)}); cacheBytes ${showMib(cacheBytes)} MiB.\n`
+      `RssFile ${showMib(after.rssFile)} MiB (+${showMib(after.rssFile - before.rssFile)}); cacheBytes ` +
+      `${showMib(cacheBytes)} MiB.\n`
   )
   return value
 }

@@ -1,4 +1,5 @@
-// One size in its own process: searchBatch and a loop over search, in turn, on one open index and on indexes that were just opened.
+// One size in its own process: searchBatch and a loop over search, in turn, on one open index and on indexes that were
+// just opened.
 
 import { isDeepStrictEqual } from 'node:util'
 
@@ -90,14 +91,20 @@ async function measureBatch(batch: number): Promise<BatchRow> {
   const warm: Paired = { loopMs: [], batchMs: [] }
   const opened: Paired = { loopMs: [], batchMs: [] }
   const count = Math.ceil(all.length / dim / batch)
-  const slices = Array.from({ length: Math.min(count, Math.max(1, Math.ceil(QUERIES_A_ROUND / batch))) }, (_, i) => all.subarray(i * batch * dim, (i + 1) * batch * dim))
+  const slices = Array.from({ length: Math.min(count, Math.max(1, Math.ceil(QUERIES_A_ROUND / batch))) }, (_, i) =>
+    all.subarray(i * batch * dim, (i + 1) * batch * dim)
+  )
   const index = open()
-  for (let round = -1; round < input.rounds; round++) { // round -1 warms up
-    const round1 = async (): Promise<number> => spread(await each(slices, (queries) => timed(() => loop(index, queries)))).median
-    const round2 = async (): Promise<number> => spread(await each(slices, (queries) => timed(() => index.searchBatch(queries)))).median
+  for (let round = -1; round < input.rounds; round++) {
+    // round -1 warms up
+    const round1 = async (): Promise<number> =>
+      spread(await each(slices, (queries) => timed(() => loop(index, queries)))).median
+    const round2 = async (): Promise<number> =>
+      spread(await each(slices, (queries) => timed(() => index.searchBatch(queries)))).median
     const [loopMs, batchMs] = await inOrder(round, round1, round2)
     if (round < 0) {
-      if (!isDeepStrictEqual(await index.searchBatch(slices[0]), loop(index, slices[0]))) throw new Error('searchBatch found something else than search')
+      if (!isDeepStrictEqual(await index.searchBatch(slices[0]), loop(index, slices[0])))
+        throw new Error('searchBatch found something else than search')
       continue
     }
     warm.loopMs.push(loopMs)
@@ -106,14 +113,21 @@ async function measureBatch(batch: number): Promise<BatchRow> {
   const running = index.info().threads.running
   index.close()
   for (let round = 0; round < input.rounds; round++) {
-    const [loopMs, batchMs] = await inOrder(round, () => first((fresh) => loop(fresh, slices[0])), () => first((fresh) => fresh.searchBatch(slices[0])))
+    const [loopMs, batchMs] = await inOrder(
+      round,
+      () => first((fresh) => loop(fresh, slices[0])),
+      () => first((fresh) => fresh.searchBatch(slices[0]))
+    )
     opened.loopMs.push(loopMs)
     opened.batchMs.push(batchMs)
   }
   return { batch, warm, opened, running }
 }
 
-async function each(slices: readonly Float32Array[], measure: (queries: Float32Array) => Promise<number>): Promise<number[]> {
+async function each(
+  slices: readonly Float32Array[],
+  measure: (queries: Float32Array) => Promise<number>
+): Promise<number[]> {
   const values: number[] = []
   for (const queries of slices) values.push(await measure(queries))
   return values

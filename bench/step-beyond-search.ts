@@ -1,4 +1,5 @@
-// Queries against a large index whose files are out of memory at the start: some are asked for often, most seldom (Zipf, exponent 1).
+// Queries against a large index whose files are out of memory at the start: some are asked for often, most seldom
+// (Zipf, exponent 1).
 
 import { readFileSync } from 'node:fs'
 
@@ -23,7 +24,9 @@ export interface BeyondSearch {
   readonly p50Ms: number
   readonly p99Ms: number
   readonly meanZones: number
-  /** Mean of a query: copied into kernel memory, from the page cache or not; and read from the device by this process. */
+  /**
+   * Mean of a query: copied into kernel memory, from the page cache or not; and read from the device by this process.
+   */
   readonly bytesRead: number
   readonly deviceBytes: number
   readonly openMs: number
@@ -61,16 +64,27 @@ for (const query of order) {
 const deviceBytes = (ownDeviceReads() - before) / draws
 const neighbours: number[][] = JSON.parse(readFileSync(truth, 'utf8'))
 let found = 0
-for (const [query, ids] of neighbours.entries()) found += index.search(vectors[query], { k: K, recall }).filter(({ id }) => ids.includes(id)).length
+for (const [query, ids] of neighbours.entries())
+  found += index.search(vectors[query], { k: K, recall }).filter(({ id }) => ids.includes(id)).length
 times.sort((a, b) => a - b)
 const result: BeyondSearch = {
-  recall, reached: found / (neighbours.length * K), p50Ms: times[Math.floor(draws * 0.5)], p99Ms: times[Math.floor(draws * 0.99)],
-  meanZones: zones / draws, bytesRead: bytesRead / draws, deviceBytes, openMs, rssAnon: ownMemory().rssAnon
+  recall,
+  reached: found / (neighbours.length * K),
+  p50Ms: times[Math.floor(draws * 0.5)],
+  p99Ms: times[Math.floor(draws * 0.99)],
+  meanZones: zones / draws,
+  bytesRead: bytesRead / draws,
+  deviceBytes,
+  openMs,
+  rssAnon: ownMemory().rssAnon
 }
 index.close()
 stepResult(result)
 
-/** Draws numbers below `count`: that of rank r with a probability in proportion to 1 / r; which number has which rank is a matter of chance. */
+/**
+ * Draws numbers below `count`: that of rank r with a probability in proportion to 1 / r; which number has which rank is
+ * a matter of chance.
+ */
 function drawZipf(count: number, some: number): number[] {
   const next = uniform(SEED)
   const names = Array.from({ length: count }, (_, i) => i)

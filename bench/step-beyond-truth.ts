@@ -1,4 +1,5 @@
-// Exact neighbours of some queries among the rows of a large .u8bin file, in one pass over it: integers, so sums are exact.
+// Exact neighbours of some queries among the rows of a large .u8bin file, in one pass over it: integers, so sums are
+// exact.
 
 import { closeSync, openSync, readSync, writeFileSync } from 'node:fs'
 

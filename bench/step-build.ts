@@ -28,8 +28,12 @@ const startedAt = performance.now()
 const report = await buildIndex({ ...stepInput<BuildStepInput>(), force: true })
 const elapsedMs = performance.now() - startedAt
 const result: BuildStepResult = {
-  count: report.count, dim: report.dim, zones: report.zones, bytes: report.bytes,
-  elapsedMs, before,
+  count: report.count,
+  dim: report.dim,
+  zones: report.zones,
+  bytes: report.bytes,
+  elapsedMs,
+  before,
   peakRss: ownMemory().peakRss,
   maxRss: process.resourceUsage().maxRSS * 1024
 }

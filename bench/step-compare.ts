@@ -1,4 +1,5 @@
-// One checkout of zgq in its own process: builds an index, or searches one over a list of settings. By its published entries only.
+// One checkout of zgq in its own process: builds an index, or searches one over a list of settings. By its published
+// entries only.
 
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -48,7 +49,13 @@ async function build({ checkout, base, metric, folder }: CompareBuildInput): Pro
   return { seconds: (performance.now() - startedAt) / 1000, bytes: folderBytes(folder) }
 }
 
-async function search({ checkout, folder, queries, truth, queryLimit }: CompareSearchInput): Promise<CompareSearchResult> {
+async function search({
+  checkout,
+  folder,
+  queries,
+  truth,
+  queryLimit
+}: CompareSearchInput): Promise<CompareSearchResult> {
   const { ZgqIndex }: typeof Entry = await import(entry(checkout, 'index'))
   const all = await readQueries(queries, truth, queryLimit)
   const index = ZgqIndex.open(folder)
@@ -64,7 +71,8 @@ async function search({ checkout, folder, queries, truth, queryLimit }: CompareS
     try {
       measureSearch(index, asked, { k: 10, ...knob }) // unmeasured
     } catch (error) {
-      if (error instanceof Error && 'code' in error && knob.recall !== undefined) continue // asked for what this checkout or index lacks
+      // asked for what this checkout or index lacks
+      if (error instanceof Error && 'code' in error && knob.recall !== undefined) continue
       throw error
     }
     rows[label] = summarize(measureSearch(index, asked, { k: 10, ...knob }))

@@ -32,7 +32,13 @@ const startedAt = performance.now()
 await findEngine(engine).build({ rows, path, metric, folder, threads })
 const seconds = (performance.now() - startedAt) / 1000
 const cpu = process.cpuUsage(cpuBefore)
-const result: EngineBuildResult = { count: rows.count, dim: rows.dim, seconds, cpuPerWall: (cpu.user + cpu.system) / 1e6 / seconds, bytes: folderBytes(folder) }
+const result: EngineBuildResult = {
+  count: rows.count,
+  dim: rows.dim,
+  seconds,
+  cpuPerWall: (cpu.user + cpu.system) / 1e6 / seconds,
+  bytes: folderBytes(folder)
+}
 rows.close()
 stepResult(result)
 process.exit(0) // some engines leave threads that keep the process alive

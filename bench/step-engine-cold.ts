@@ -1,5 +1,6 @@
-// One engine, cold, in its own process. Before every query the index is opened anew, so that no mapping and no cache of an earlier query is
-// left, and then its files are dropped from the page cache; only the search itself is timed. The code is warm: queries before have run it.
+// One engine, cold, in its own process. Before every query the index is opened anew, so that no mapping and no cache of
+// an earlier query is left, and then its files are dropped from the page cache; only the search itself is timed. The
+// code is warm: queries before have run it.
 
 import { setImmediate } from 'node:timers/promises'
 
@@ -34,12 +35,30 @@ export interface EngineColdResult {
 
 const input = stepInput<EngineColdInput>()
 const { folder, metric, count } = input
-const { vectors, truth } = thinQueries(await readQueries(input.queries, input.truth, input.queryLimit), input.coldQueries + UNCOUNTED)
-const result: EngineColdResult = { recalls: [], searchMs: [], openMs: [], deviceBytes: [], residentPages: [], ioRounds: [] }
+const { vectors, truth } = thinQueries(
+  await readQueries(input.queries, input.truth, input.queryLimit),
+  input.coldQueries + UNCOUNTED
+)
+const result: EngineColdResult = {
+  recalls: [],
+  searchMs: [],
+  openMs: [],
+  deviceBytes: [],
+  residentPages: [],
+  ioRounds: []
+}
 for (let query = 0; query < vectors.length; query++) {
   dropPages(folder)
   const openedAt = performance.now()
-  const engine = await findEngine(input.engine).open({ folder, metric, count, dim: vectors[0].length, queries: vectors, k: K, isCold: true })
+  const engine = await findEngine(input.engine).open({
+    folder,
+    metric,
+    count,
+    dim: vectors[0].length,
+    queries: vectors,
+    k: K,
+    isCold: true
+  })
   const knob = engine.knobs.findIndex(({ label }) => label === input.knob)
   if (knob === -1) throw new Error(`${input.engine} has no setting "${input.knob}" any more; run npm run bench again`)
   await engine.select(knob)

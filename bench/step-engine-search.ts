@@ -1,6 +1,7 @@
-// One engine on one data set in its own process, files in the page cache: recall and latency over the engine's own knob.
-// One thread, one query at a time. For each knob one unmeasured round over the queries, then at least three, and more of short ones; of each
-// query its fastest counts, because what else runs on the machine only ever adds. So p99 is of hard queries, not of interruptions.
+// One engine on one data set in its own process, files in the page cache: recall and latency over the engine's own
+// knob. One thread, one query at a time. For each knob one unmeasured round over the queries, then at least three, and
+// more of short ones; of each query its fastest counts, because what else runs on the machine only ever adds. So p99 is
+// of hard queries, not of interruptions.
 
 import type { OpenEngine, EngineStepInput } from './engines/engine.ts'
 import { findEngine } from './engines/index.ts'
@@ -51,7 +52,13 @@ warmFolder(input.folder)
 const { rss, rssAnon, rssFile } = ownMemory()
 const openedAt = performance.now()
 const engine = await findEngine(input.engine).open({
-  folder: input.folder, metric: input.metric, count: input.count, dim: all.vectors[0].length, queries: all.vectors, k: K, isCold: false
+  folder: input.folder,
+  metric: input.metric,
+  count: input.count,
+  dim: all.vectors[0].length,
+  queries: all.vectors,
+  k: K,
+  isCold: false
 })
 const openMs = performance.now() - openedAt
 const rows: EngineRow[] = []
@@ -83,12 +90,15 @@ async function chooseQueries(): Promise<readonly number[]> {
   const fitting = Math.round((ROUND_MS * TRIAL_QUERIES) / (performance.now() - startedAt))
   const indices = all.vectors.map((_, query) => query)
   const thinned: Queries = thinQueries(all, Math.max(MIN_QUERIES, fitting))
-  return thinned.vectors.length === all.vectors.length ? indices : indices.filter((query) => thinned.vectors.includes(all.vectors[query]))
+  return thinned.vectors.length === all.vectors.length
+    ? indices
+    : indices.filter((query) => thinned.vectors.includes(all.vectors[query]))
 }
 
 async function measure(knob: string, queries: readonly number[]): Promise<EngineRow> {
   const recalls = new Float64Array(queries.length)
-  for (const [i, query] of queries.entries()) { // the unmeasured round; recall does not change with the round
+  for (const [i, query] of queries.entries()) {
+    // the unmeasured round; recall does not change with the round
     await runOne(engine, query)
     recalls[i] = recallOf(engine.found(), all.truth[query], K)
   }

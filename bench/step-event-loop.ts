@@ -55,11 +55,19 @@ const totalMs = performance.now() - startedAt
 await setTimeout(5) // the last delay is seen by the next tick
 delays.disable()
 const ms = (nanos: number): number => Math.max(0, nanos / 1e6 - RESOLUTION_MS)
-const result: EventLoopResult = { totalMs, p50Ms: ms(delays.percentile(50)), p99Ms: ms(delays.percentile(99)), maxMs: ms(delays.max) }
+const result: EventLoopResult = {
+  totalMs,
+  p50Ms: ms(delays.percentile(50)),
+  p99Ms: ms(delays.percentile(99)),
+  maxMs: ms(delays.max)
+}
 index.close()
 stepResult(result)
 
-async function run(index: ZgqIndex, work: { mode: (typeof MODES)[number]; queries: Float32Array; dim: number; options: { exact?: boolean } }): Promise<void> {
+async function run(
+  index: ZgqIndex,
+  work: { mode: (typeof MODES)[number]; queries: Float32Array; dim: number; options: { exact?: boolean } }
+): Promise<void> {
   const { mode, queries, dim, options } = work
   if (mode === 'nothing') {
     await setTimeout(500)

@@ -1,4 +1,5 @@
-// One number of centroids in its own process: the strategies of the probe take turns. Centroids are SIFT features, with noise where more are needed than there are.
+// One number of centroids in its own process: the strategies of the probe take turns. Centroids are SIFT features, with
+// noise where more are needed than there are.
 
 import { fileURLToPath } from 'node:url'
 
@@ -68,7 +69,8 @@ function probeAll(byCodes: boolean): number {
 
 function probeOne(i: number, byCodes: boolean): number[] {
   workspace.setQuery(queries.subarray(i * dim, (i + 1) * dim))
-  if (byCodes) codes.queryCodes.set(workspace.codesQuery, workspace.scanQuery.queryNorm2, { confidence: CONFIDENCE, bits: BITS })
+  if (byCodes)
+    codes.queryCodes.set(workspace.codesQuery, workspace.scanQuery.queryNorm2, { confidence: CONFIDENCE, bits: BITS })
   const coded = byCodes && centroids !== undefined ? { centroids, workspace: codes } : undefined
   return probe(workspace, { nprobe }, coded).map((zone) => zone.zone)
 }
@@ -84,16 +86,55 @@ function shareInCommon(): number {
 
 function makeSnapshot(): Snapshot {
   const base = readRows('sift10k.base.u8bin', Math.min(count, 10_000)).rows
-  const centroids = Float32Array.from({ length: count * dim }, (_, i) => base[i % base.length] + (i < base.length ? 0 : (random() - 0.5) * 2 * NOISE))
+  const centroids = Float32Array.from(
+    { length: count * dim },
+    (_, i) => base[i % base.length] + (i < base.length ? 0 : (random() - 0.5) * 2 * NOISE)
+  )
   const zones = Array.from({ length: count }, (_, zone) => ({
-    zone, segment: zone, file: 0, rowCount: 1, segmentOffset: 0, columnsOffset: 0, columnsByteLength: 0, columnsCrc: 0,
-    codesFile: 0, codesOffset: 0, codesByteLength: 0, codesCrc: 0, minNorm: 0, maxNorm: 1000, radius: 0, centroid: centroids.subarray(zone * dim, (zone + 1) * dim)
+    zone,
+    segment: zone,
+    file: 0,
+    rowCount: 1,
+    segmentOffset: 0,
+    columnsOffset: 0,
+    columnsByteLength: 0,
+    columnsCrc: 0,
+    codesFile: 0,
+    codesOffset: 0,
+    codesByteLength: 0,
+    codesCrc: 0,
+    minNorm: 0,
+    maxNorm: 1000,
+    radius: 0,
+    centroid: centroids.subarray(zone * dim, (zone + 1) * dim)
   }))
   const meta = {
-    version: 1, indexId: new Uint8Array(16), generation: 1, dim, metric: 'l2', elementType: 'float32', bits: BITS, count, zoneCount: count, fileCount: 0,
-    readerFeatures: 0, writerFeatures: 0, digest: new Uint8Array(32)
+    version: 1,
+    indexId: new Uint8Array(16),
+    generation: 1,
+    dim,
+    metric: 'l2',
+    elementType: 'float32',
+    bits: BITS,
+    count,
+    zoneCount: count,
+    fileCount: 0,
+    readerFeatures: 0,
+    writerFeatures: 0,
+    digest: new Uint8Array(32)
   } as const
-  return { folder: '', meta, build: {}, files: [], zones, centroids, quantizer: undefined, calibration: null, catalogueBytes: 0, catalogueFile: '' }
+  return {
+    folder: '',
+    meta,
+    build: {},
+    files: [],
+    zones,
+    centroids,
+    quantizer: undefined,
+    calibration: null,
+    catalogueBytes: 0,
+    catalogueFile: ''
+  }
 }
 
 function readRows(name: string, rows: number): { rows: Float32Array; dim: number } {

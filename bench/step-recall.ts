@@ -1,4 +1,5 @@
-// Recall and latency over nprobe in its own process: one thread, one query at a time, each row after an unmeasured round.
+// Recall and latency over nprobe in its own process: one thread, one query at a time, each row after an unmeasured
+// round.
 
 import { stepInput, stepResult } from './child.ts'
 import { loadZgq } from './packages.ts'
@@ -57,7 +58,11 @@ function measureRow(nprobe: RecallRow['nprobe']): RecallRow {
   measureSearch(index, queries, options) // unmeasured
   const measured = measureSearch(index, queries, options)
   // Thinned queries keep their order, so the split moves in proportion.
-  const split = input.splitAt === undefined ? undefined : Math.round((input.splitAt * queries.vectors.length) / all.vectors.length)
-  const recallApart = split === undefined ? undefined : [mean(measured.recalls.subarray(0, split)), mean(measured.recalls.subarray(split))] as const
+  const split =
+    input.splitAt === undefined ? undefined : Math.round((input.splitAt * queries.vectors.length) / all.vectors.length)
+  const recallApart =
+    split === undefined
+      ? undefined
+      : ([mean(measured.recalls.subarray(0, split)), mean(measured.recalls.subarray(split))] as const)
   return { nprobe, queries: queries.vectors.length, ...summarize(measured), recallApart }
 }

@@ -1,4 +1,5 @@
-// One size in its own process: the default search and the plain exact zone scan (an index with bits: 0) at equal recall, A B A B.
+// One size in its own process: the default search and the plain exact zone scan (an index with bits: 0) at equal
+// recall, A B A B.
 
 import { join } from 'node:path'
 
@@ -48,7 +49,8 @@ const recall = measure(auto, {}).recall
 const nprobe = findEffort((effort) => measure(plain, { nprobe: effort }).recall, recall, { from: 1, to: zones })
 const below = Math.max(1, nprobe - 1)
 const recalls = { below: measure(plain, { nprobe: below }).recall, at: measure(plain, { nprobe }).recall }
-const share = recalls.at === recalls.below ? 1 : Math.max(0, Math.min(1, (recall - recalls.below) / (recalls.at - recalls.below)))
+const share =
+  recalls.at === recalls.below ? 1 : Math.max(0, Math.min(1, (recall - recalls.below) / (recalls.at - recalls.below)))
 const autoUs: number[] = []
 const plainUs: number[] = []
 for (let round = 0; round < ROUNDS; round++) {
@@ -56,7 +58,16 @@ for (let round = 0; round < ROUNDS; round++) {
   const lower = measure(plain, { nprobe: below }).p50Us
   plainUs.push(lower + share * (measure(plain, { nprobe }).p50Us - lower))
 }
-const result: SmallResult = { count: auto.info().count, bits: auto.info().bits, zones, nprobe, recall, queries: queries.vectors.length, autoUs, plainUs }
+const result: SmallResult = {
+  count: auto.info().count,
+  bits: auto.info().bits,
+  zones,
+  nprobe,
+  recall,
+  queries: queries.vectors.length,
+  autoUs,
+  plainUs
+}
 auto.close()
 plain.close()
 stepResult(result)

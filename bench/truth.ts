@@ -12,7 +12,10 @@ export interface TruthInput {
   readonly metric: 'l2' | 'cosine'
 }
 
-/** Writes the ten nearest rows of each query as .ivecs, ties to the lower row, unless the file is there; returns its path. */
+/**
+ * Writes the ten nearest rows of each query as .ivecs, ties to the lower row, unless the file is there; returns its
+ * path.
+ */
 export async function writeTruth({ base, queries, metric }: TruthInput, to: string): Promise<string> {
   if (existsSync(to)) return to
   const rows = await readAll(base)
@@ -47,7 +50,9 @@ function squaredDistance(a: Float32Array, b: Float32Array): number {
 }
 
 function cosineDistance(a: Float32Array, b: Float32Array): number {
-  let dot = 0, squaredA = 0, squaredB = 0
+  let dot = 0,
+    squaredA = 0,
+    squaredB = 0
   for (let i = 0; i < a.length; i++) {
     dot += a[i] * b[i]
     squaredA += a[i] ** 2

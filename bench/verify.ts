@@ -1,5 +1,5 @@
-// npm run verify: what checksums (verify 'touch' against 'none'), the reader (mmap against pread) and a small cache cost,
-// with all files in the page cache. Eight ways to open one index, taking turns in one process.
+// npm run verify: what checksums (verify 'touch' against 'none'), the reader (mmap against pread) and a small cache
+// cost, with all files in the page cache. Eight ways to open one index, taking turns in one process.
 
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -45,9 +45,13 @@ const queries = await readQueries(set.queries, set.truth, QUERIES)
 warmFolder(folder)
 
 const ways: Way[] = (['default', '1 %'] as const).flatMap((cache) =>
-  (['mmap', 'pread'] as const).flatMap((mapping) => (['touch', 'none'] as const).map((verify) => ({ verify, mapping, cache })))
+  (['mmap', 'pread'] as const).flatMap((mapping) =>
+    (['touch', 'none'] as const).map((verify) => ({ verify, mapping, cache }))
+  )
 )
-const all = ways.map(() => ({ open: [], firstTouch: [], allAgain: [], firstRound: [], warm: [] }) satisfies Measurements as Measurements)
+const all = ways.map(
+  () => ({ open: [], firstTouch: [], allAgain: [], firstRound: [], warm: [] }) satisfies Measurements as Measurements
+)
 const facts = describeIndex()
 for (const way of ways) measureWay(way, undefined) // unmeasured: compiles the code
 for (let round = 0; round < ROUNDS; round++) {
@@ -55,18 +59,44 @@ for (let round = 0; round < ROUNDS; round++) {
   const order = round % 2 === 0 ? ways.keys() : [...ways.keys()].reverse()
   for (const i of order) measureWay(ways[i], all[i])
 }
-console.log(`${facts.pages} pages of segments and columns, nprobe ${facts.nprobe} of ${facts.zones} zones, recall@${K} ${facts.recall.toFixed(4)}, ${QUERIES} queries, ${ROUNDS} rounds, files in the page cache.\n`)
+console.log(
+  `${facts.pages} pages of segments and columns, nprobe ${facts.nprobe} of ${facts.zones} zones, recall@${K} ` +
+    `${facts.recall.toFixed(4)}, ${QUERIES} queries, ${ROUNDS} rounds, files in the page cache.\n`
+)
 printTable(
-  ['cacheBytes', 'reader', 'verify', 'open ms', 'first touch us/page', 'all zones again us/page', 'first round us/query', 'warm us/query'],
+  [
+    'cacheBytes',
+    'reader',
+    'verify',
+    'open ms',
+    'first touch us/page',
+    'all zones again us/page',
+    'first round us/query',
+    'warm us/query'
+  ],
   ways.map((way, i) => [
-    way.cache, way.mapping, way.verify, showSpread(spread(all[i].open)), showSpread(spread(all[i].firstTouch), 2), showSpread(spread(all[i].allAgain), 2),
-    showSpread(spread(all[i].firstRound)), showSpread(spread(all[i].warm))
+    way.cache,
+    way.mapping,
+    way.verify,
+    showSpread(spread(all[i].open)),
+    showSpread(spread(all[i].firstTouch), 2),
+    showSpread(spread(all[i].allAgain), 2),
+    showSpread(spread(all[i].firstRound)),
+    showSpread(spread(all[i].warm))
   ])
 )
-const comparisons = [...comparePairs('verify', 'touch', 'none'), ...comparePairs('mapping', 'pread', 'mmap'), ...comparePairs('cache', '1 %', 'default')]
+const comparisons = [
+  ...comparePairs('verify', 'touch', 'none'),
+  ...comparePairs('mapping', 'pread', 'mmap'),
+  ...comparePairs('cache', '1 %', 'default')
+]
 printTable(
   ['ratio, paired by round', 'otherwise', 'first touch', 'all zones again', 'first round', 'warm'],
-  comparisons.map((row) => [row.label, row.otherwise, ...[row.firstTouch, row.allAgain, row.firstRound, row.warm].map((ratio) => showSpread(ratio, 2))])
+  comparisons.map((row) => [
+    row.label,
+    row.otherwise,
+    ...[row.firstTouch, row.allAgain, row.firstRound, row.warm].map((ratio) => showSpread(ratio, 2))
+  ])
 )
 endReport(machine, { facts, ways: ways.map((way, i) => ({ ...way, ...all[i] })), comparisons }, options.json)
 
@@ -89,7 +119,9 @@ function measureWay(way: Way, into: Measurements | undefined): void {
   const startedAt = performance.now()
   const index = ZgqIndex.open(folder, openOptions)
   const open = performance.now() - startedAt
-  const perPage = (): number => measureSearch(index, { vectors: queries.vectors.slice(0, 1), truth: queries.truth }, { k: K, exact: true }).micros[0] / facts.pages
+  const perPage = (): number =>
+    measureSearch(index, { vectors: queries.vectors.slice(0, 1), truth: queries.truth }, { k: K, exact: true })
+      .micros[0] / facts.pages
   const firstTouch = perPage()
   const allAgain = perPage()
   index.close()
@@ -113,8 +145,20 @@ function comparePairs<K extends keyof Way>(key: K, above: Way[K], below: Way[K])
     if (way[key] !== above) return []
     const wanted = JSON.stringify({ ...way, [key]: below })
     const other = all[ways.findIndex((candidate) => JSON.stringify(candidate) === wanted)]
-    const otherwise = Object.entries(way).filter(([name]) => name !== key).map(([name, value]) => `${name} ${value}`).join(', ')
+    const otherwise = Object.entries(way)
+      .filter(([name]) => name !== key)
+      .map(([name, value]) => `${name} ${value}`)
+      .join(', ')
     const ratio = (name: keyof Measurements) => pairedRatio(all[i][name], other[name])
-    return [{ label: `${key}: ${above} / ${below}`, otherwise, firstTouch: ratio('firstTouch'), allAgain: ratio('allAgain'), firstRound: ratio('firstRound'), warm: ratio('warm') }]
+    return [
+      {
+        label: `${key}: ${above} / ${below}`,
+        otherwise,
+        firstTouch: ratio('firstTouch'),
+        allAgain: ratio('allAgain'),
+        firstRound: ratio('firstRound'),
+        warm: ratio('warm')
+      }
+    ]
   })
 }

@@ -1,7 +1,13 @@
 // The entry `zgq/build`: making indexes, and reading the vector files that builds, queries and ground truth come in.
 
 export { buildIndex } from './build/build-index.ts'
-export { buildStage, type RunnableStage, type StageOptions, type StageReport, type StageShare } from './build/build-stage.ts'
+export {
+  buildStage,
+  type RunnableStage,
+  type StageOptions,
+  type StageReport,
+  type StageShare
+} from './build/build-stage.ts'
 export type { BuildReport } from './build/publish-stage.ts'
 export { calibrateIndex, type CalibrateOptions } from './build/calibrate-index.ts'
 export type { BuildOptions, BuildProgress, BuildStage, VectorBatch } from './build/build-options.ts'

@@ -55,7 +55,8 @@ export class ZgqError extends Error {
   declare readonly offset?: number
 
   constructor(code: ZgqErrorCode, message: string, place: ZgqErrorPlace = {}) {
-    const where = place.path === undefined ? '' : ` (${place.path}${place.offset === undefined ? '' : ` at byte ${place.offset}`})`
+    const where =
+      place.path === undefined ? '' : ` (${place.path}${place.offset === undefined ? '' : ` at byte ${place.offset}`})`
     super(message + where, place.cause === undefined ? undefined : { cause: place.cause })
     this.code = code
     if (place.path !== undefined) this.path = place.path
@@ -82,7 +83,8 @@ export function wrapReadError(error: unknown, path: string, doing: string): ZgqE
   if (error instanceof ZgqError) return error
   const code = systemCode(error)
   const reason = error instanceof Error ? error.message : String(error)
-  if (code === 'ENOENT') return new ZgqError('ZGQ_NOT_FOUND', `cannot ${doing}: nothing is there`, { path, cause: error })
+  if (code === 'ENOENT')
+    return new ZgqError('ZGQ_NOT_FOUND', `cannot ${doing}: nothing is there`, { path, cause: error })
   return new ZgqError('ZGQ_IO', `cannot ${doing}: ${reason}`, { path, cause: error })
 }
 
@@ -92,9 +94,13 @@ export function wrapWriteError(error: unknown, path: string, doing: string): Zgq
   if (code === 'EROFS' || code === 'EACCES' || code === 'EPERM' || code?.startsWith('SQLITE_READONLY') === true) {
     return new ZgqError('ZGQ_READ_ONLY', `cannot ${doing}: permission denied (${code})`, { path, cause: error })
   }
-  if (code?.startsWith('SQLITE_BUSY') === true) return new ZgqError('ZGQ_LOCKED', `cannot ${doing}: another process is changing it`, { path, cause: error })
+  if (code?.startsWith('SQLITE_BUSY') === true)
+    return new ZgqError('ZGQ_LOCKED', `cannot ${doing}: another process is changing it`, { path, cause: error })
   if (code === 'ENOSPC' || code === 'SQLITE_FULL') {
-    return new ZgqError('ZGQ_IO', `cannot ${doing}: the disk is full (${code}); free some space and repeat`, { path, cause: error })
+    return new ZgqError('ZGQ_IO', `cannot ${doing}: the disk is full (${code}); free some space and repeat`, {
+      path,
+      cause: error
+    })
   }
   return wrapReadError(error, path, doing)
 }

@@ -1,9 +1,25 @@
-// The entry `zgq`: opening and searching. Building and checking are entries of their own, so that an app loads only what it uses.
+// The entry `zgq`: opening and searching. Building and checking are entries of their own, so that an app loads only
+// what it uses.
 
 export { ZgqError, type ZgqErrorCode } from './errors.ts'
 export { DEFAULT_RECALL } from './search/request.ts'
 export type {
-  AsyncSearchOptions, Calibration, CalibrationCurve, CalibrationPoint, ExplainedHits, Explain, Hit, IndexInfo, Mapping, Metric, OpenOptions, ReaderKind, SearchOptions,
-  ThreadsInfo, Verify, ZoneInfo, ZoneSizes
+  AsyncSearchOptions,
+  Calibration,
+  CalibrationCurve,
+  CalibrationPoint,
+  ExplainedHits,
+  Explain,
+  Hit,
+  IndexInfo,
+  Mapping,
+  Metric,
+  OpenOptions,
+  ReaderKind,
+  SearchOptions,
+  ThreadsInfo,
+  Verify,
+  ZoneInfo,
+  ZoneSizes
 } from './types.ts'
 export { ZgqIndex } from './zgq-index.ts'

@@ -2,9 +2,11 @@
 
 /** Throws TypeError unless `options` is an object whose every key is one of `names`. */
 export function checkOptionNames(what: string, options: unknown, names: readonly string[]): void {
-  if (typeof options !== 'object' || options === null) throw new TypeError(`${what}: options must be an object, found ${String(options)}`)
+  if (typeof options !== 'object' || options === null)
+    throw new TypeError(`${what}: options must be an object, found ${String(options)}`)
   for (const key of Object.keys(options)) {
-    if (!names.includes(key)) throw new TypeError(`${what}: unknown option ${JSON.stringify(key)}; known are ${names.join(', ')}`)
+    if (!names.includes(key))
+      throw new TypeError(`${what}: unknown option ${JSON.stringify(key)}; known are ${names.join(', ')}`)
   }
 }
 
@@ -18,11 +20,15 @@ export function expectWholeNumber(name: string, value: unknown, range: Range): v
   const { least, most = Number.MAX_SAFE_INTEGER } = range
   if (typeof value !== 'number') throw new TypeError(`${name} must be a number, found ${String(value)}`)
   if (!Number.isSafeInteger(value) || value < least || value > most) {
-    throw new RangeError(`${name} must be a whole number from ${least}${most === Number.MAX_SAFE_INTEGER ? '' : ` to ${most}`}, found ${value}`)
+    throw new RangeError(
+      `${name} must be a whole number from ${least}${most === Number.MAX_SAFE_INTEGER ? '' : ` to ${most}`}, ` +
+        `found ${value}`
+    )
   }
 }
 
 /** Throws TypeError unless `value` is one of `choices`. */
 export function expectOneOf(name: string, value: unknown, choices: readonly string[]): void {
-  if (typeof value !== 'string' || !choices.includes(value)) throw new TypeError(`${name} must be one of ${choices.join(', ')}, found ${String(value)}`)
+  if (typeof value !== 'string' || !choices.includes(value))
+    throw new TypeError(`${name} must be one of ${choices.join(', ')}, found ${String(value)}`)
 }

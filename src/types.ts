@@ -1,6 +1,9 @@
 // The public types that open, search and info share. Types of a build live with the build.
 
-/** How far two vectors are; smaller is nearer. `l2`: squared Euclidean; `cosine`: 1 - cos; `ip`: minus the inner product. */
+/**
+ * How far two vectors are; smaller is nearer. `l2`: squared Euclidean; `cosine`: 1 - cos; `ip`: minus the inner
+ * product.
+ */
 export type Metric = 'l2' | 'cosine' | 'ip'
 
 /** What carries bytes of an index to the kernels: the system's mmap, the package mmap-io, or plain reads. */
@@ -24,14 +27,18 @@ export interface Hit {
 export interface OpenOptions {
   /** Default `auto`. */
   readonly mapping?: Mapping | undefined
-  /** Memory for the parts of zones that stay in kernel memory, in bytes. Default 256 MB; at least one part is always kept. */
+  /**
+   * Memory for the parts of zones that stay in kernel memory, in bytes. Default 256 MB; at least one part is always
+   * kept.
+   */
   readonly cacheBytes?: number | undefined
   /** Default `touch`. */
   readonly verify?: Verify | undefined
   /**
-   * Worker threads at most that `searchAsync` and `searchBatch` may start, 0 to 64. Default: one for each core, up to 8. None is started before there is
-   * work that deserves it, and none keeps the process alive. Each has a cache of its own: together as many bytes as `cacheBytes`, on top of the caller's.
-   * 0: those searches run on the caller's thread, some milliseconds a turn of the event loop, and block it where one query takes longer.
+   * Worker threads at most that `searchAsync` and `searchBatch` may start, 0 to 64. Default: one for each core, up to
+   * 8. None is started before there is work that deserves it, and none keeps the process alive. Each has a cache of its
+   * own: together as many bytes as `cacheBytes`, on top of the caller's. 0: those searches run on the caller's thread,
+   * some milliseconds a turn of the event loop, and block it where one query takes longer.
    */
   readonly threads?: number | undefined
 }
@@ -45,11 +52,14 @@ export interface SearchOptions {
   /** Scan every zone: equal to brute force, ties included. */
   readonly exact?: boolean | undefined
   /**
-   * Recall@k wanted, above 0 and below 1: as many zones are probed as this query needs, by the calibration of the index. Default 0.95.
-   * Throws ZGQ_RECALL above `info().calibration.highestRecall`.
+   * Recall@k wanted, above 0 and below 1: as many zones are probed as this query needs, by the calibration of the
+   * index. Default 0.95. Throws ZGQ_RECALL above `info().calibration.highestRecall`.
    */
   readonly recall?: number | undefined
-  /** Candidates that are reranked by their exact distances at least; more where the bound of their estimates asks for it. Default 0; no effect without codes. */
+  /**
+   * Candidates that are reranked by their exact distances at least; more where the bound of their estimates asks for
+   * it. Default 0; no effect without codes.
+   */
   readonly rerank?: number | undefined
   /** Return `{ hits, explain }` instead of the hits. */
   readonly explain?: boolean | undefined
@@ -57,7 +67,10 @@ export interface SearchOptions {
 
 /** Options of `searchAsync` and `searchBatch`: those of `search`, and a signal. */
 export interface AsyncSearchOptions extends SearchOptions {
-  /** Aborts the search: its promise rejects with the reason of the signal at once, what waits is dropped, what runs is not looked at any more. */
+  /**
+   * Aborts the search: its promise rejects with the reason of the signal at once, what waits is dropped, what runs is
+   * not looked at any more.
+   */
   readonly signal?: AbortSignal | undefined
 }
 
@@ -79,7 +92,10 @@ export interface Explain {
   readonly bytesRead: number
   /** Pages that were checked against their checksums for the first time. */
   readonly pagesVerified: number
-  /** Dependent rounds of input: 0 where all was in the cache; 1 where all was asked for at once; with `pread`, one for each zone that was read. */
+  /**
+   * Dependent rounds of input: 0 where all was in the cache; 1 where all was asked for at once; with `pread`, one for
+   * each zone that was read.
+   */
   readonly ioRounds: number
   readonly probeMicros: number
   readonly scanMicros: number
@@ -163,8 +179,8 @@ export interface ThreadsInfo {
   /** Cache of each of them, on top of `cacheBytes` of the caller's thread. */
   readonly cacheBytes: number
   /**
-   * Why a thread could not be opened; none is tried again then, and without any the searches run on the caller's thread. Above all: the index was
-   * replaced on disk since it was opened.
+   * Why a thread could not be opened; none is tried again then, and without any the searches run on the caller's
+   * thread. Above all: the index was replaced on disk since it was opened.
    */
   readonly failure: string | undefined
 }

@@ -1,4 +1,5 @@
-// An open index: open, search, info, close. What a search does is in search/search.ts, where it runs in search/search-pool.ts.
+// An open index: open, search, info, close. What a search does is in search/search.ts, where it runs in
+// search/search-pool.ts.
 
 import { availableParallelism } from 'node:os'
 
@@ -14,7 +15,15 @@ import { summarizeZones } from './zone-sizes.ts'
 import { readCatalogue, wasReplaced, type Snapshot } from './storage/catalogue-reader.ts'
 import type { Readers } from './storage/open-readers.ts'
 import type { RowPlace } from './storage/zone-files.ts'
-import type { AsyncSearchOptions, ExplainedHits, Hit, IndexInfo, OpenOptions, SearchOptions, ZoneInfo } from './types.ts'
+import type {
+  AsyncSearchOptions,
+  ExplainedHits,
+  Hit,
+  IndexInfo,
+  OpenOptions,
+  SearchOptions,
+  ZoneInfo
+} from './types.ts'
 
 const MIB = 2 ** 20
 const DEFAULT_CACHE_BYTES = 256 * MIB
@@ -50,16 +59,24 @@ export class ZgqIndex {
 
   /**
    * Opens the index in folder `path`. Reads the catalogue and the header pages, no vectors; creates no file.
-   * Throws ZGQ_NOT_FOUND, ZGQ_NOT_AN_INDEX, ZGQ_UNSUPPORTED, ZGQ_CORRUPT, ZGQ_TRUNCATED, ZGQ_MISMATCH or ZGQ_IO; TypeError or RangeError for bad options.
+   * Throws ZGQ_NOT_FOUND, ZGQ_NOT_AN_INDEX, ZGQ_UNSUPPORTED, ZGQ_CORRUPT, ZGQ_TRUNCATED, ZGQ_MISMATCH or ZGQ_IO;
+   * TypeError or RangeError for bad options.
    */
   static open(path: string, options: OpenOptions = {}): ZgqIndex {
-    if (typeof path !== 'string' || path === '') throw new TypeError(`path must be a non-empty string, found ${String(path)}`)
+    if (typeof path !== 'string' || path === '')
+      throw new TypeError(`path must be a non-empty string, found ${String(path)}`)
     const checked = checkOpenOptions(options)
     for (let attempt = 0; ; attempt++) {
       const snapshot = readCatalogue(path)
       try {
         const { meta, zones, calibration } = snapshot
-        const requested = { count: meta.count, dim: meta.dim, zoneCount: zones.length, calibration, lastWish: undefined }
+        const requested = {
+          count: meta.count,
+          dim: meta.dim,
+          zoneCount: zones.length,
+          calibration,
+          lastWish: undefined
+        }
         return new ZgqIndex({ snapshot, requested, options: checked, ...openContext(snapshot, checked) })
       } catch (error) {
         // An index that was replaced between its catalogue and its files is sound: take it from the start.
@@ -70,10 +87,14 @@ export class ZgqIndex {
 
   /**
    * Finds the vectors nearest to `query` (`dim` values), nearest first; equal distances: lower id first.
-   * Throws ZGQ_DIMENSION, ZGQ_NON_FINITE, ZGQ_ZERO_VECTOR for the query; ZGQ_CORRUPT, ZGQ_TRUNCATED, ZGQ_IO for the files; ZGQ_CLOSED.
+   * Throws ZGQ_DIMENSION, ZGQ_NON_FINITE, ZGQ_ZERO_VECTOR for the query; ZGQ_CORRUPT, ZGQ_TRUNCATED, ZGQ_IO for the
+   * files; ZGQ_CLOSED.
    */
   search(query: Float32Array | readonly number[], options: SearchOptions & { readonly explain: true }): ExplainedHits
-  search(query: Float32Array | readonly number[], options?: SearchOptions & { readonly explain?: false | undefined }): Hit[]
+  search(
+    query: Float32Array | readonly number[],
+    options?: SearchOptions & { readonly explain?: false | undefined }
+  ): Hit[]
   search(query: Float32Array | readonly number[], options?: SearchOptions): Hit[] | ExplainedHits
   search(query: Float32Array | readonly number[], options: SearchOptions = {}): Hit[] | ExplainedHits {
     const { snapshot, context, requested } = this.#expectOpen()
@@ -83,12 +104,18 @@ export class ZgqIndex {
     return result.explain === undefined ? result.hits : { hits: result.hits, explain: result.explain }
   }
 
-  /** Tells whether the index has a vector with this id. Asks zone after zone: some milliseconds for a million vectors. Throws as `search` does for the files. */
+  /**
+   * Tells whether the index has a vector with this id. Asks zone after zone: some milliseconds for a million vectors.
+   * Throws as `search` does for the files.
+   */
   has(id: number): boolean {
     return this.#find(id) !== undefined
   }
 
-  /** Returns a copy of the vector with this id (`dim` values, as the caller gave them), or undefined. Throws as `search` does for the files. */
+  /**
+   * Returns a copy of the vector with this id (`dim` values, as the caller gave them), or undefined. Throws as `search`
+   * does for the files.
+   */
   get(id: number): Float32Array | undefined {
     const place = this.#find(id)
     return place === undefined ? undefined : this.#expectOpen().context.files.readRow(place.zone, place.row)
@@ -101,12 +128,16 @@ export class ZgqIndex {
   }
 
   /**
-   * Searches many queries (`queries`: n * `dim` values, row after row) and leaves the event loop free; resolves to the hits of each, the same as of `search`.
-   * The queries are copied before this returns. Rejects as `search` throws, with the number of the query; with the reason of `signal`; with ZGQ_IO if a worker
-   * thread dies, ZGQ_CLOSED if the index is closed meanwhile. What was called waits in memory: await a batch before the next.
+   * Searches many queries (`queries`: n * `dim` values, row after row) and leaves the event loop free; resolves to the
+   * hits of each, the same as of `search`. The queries are copied before this returns. Rejects as `search` throws, with
+   * the number of the query; with the reason of `signal`; with ZGQ_IO if a worker thread dies, ZGQ_CLOSED if the index
+   * is closed meanwhile. What was called waits in memory: await a batch before the next.
    */
   searchBatch(queries: Float32Array, options: AsyncSearchOptions & { readonly explain: true }): Promise<ExplainedHits[]>
-  searchBatch(queries: Float32Array, options?: AsyncSearchOptions & { readonly explain?: false | undefined }): Promise<Hit[][]>
+  searchBatch(
+    queries: Float32Array,
+    options?: AsyncSearchOptions & { readonly explain?: false | undefined }
+  ): Promise<Hit[][]>
   searchBatch(queries: Float32Array, options?: AsyncSearchOptions): Promise<(Hit[] | ExplainedHits)[]>
   async searchBatch(queries: Float32Array, options: AsyncSearchOptions = {}): Promise<(Hit[] | ExplainedHits)[]> {
     const { snapshot, requested } = this.#expectOpen()
@@ -115,11 +146,23 @@ export class ZgqIndex {
     return await this.#pool().run({ queries, request, isBatch: true, signal: options.signal })
   }
 
-  /** Searches one query and leaves the event loop free, even where files have to be read; resolves to the hits of `search`, rejects as `searchBatch` does. */
-  searchAsync(query: Float32Array | readonly number[], options: AsyncSearchOptions & { readonly explain: true }): Promise<ExplainedHits>
-  searchAsync(query: Float32Array | readonly number[], options?: AsyncSearchOptions & { readonly explain?: false | undefined }): Promise<Hit[]>
+  /**
+   * Searches one query and leaves the event loop free, even where files have to be read; resolves to the hits of
+   * `search`, rejects as `searchBatch` does.
+   */
+  searchAsync(
+    query: Float32Array | readonly number[],
+    options: AsyncSearchOptions & { readonly explain: true }
+  ): Promise<ExplainedHits>
+  searchAsync(
+    query: Float32Array | readonly number[],
+    options?: AsyncSearchOptions & { readonly explain?: false | undefined }
+  ): Promise<Hit[]>
   searchAsync(query: Float32Array | readonly number[], options?: AsyncSearchOptions): Promise<Hit[] | ExplainedHits>
-  async searchAsync(query: Float32Array | readonly number[], options: AsyncSearchOptions = {}): Promise<Hit[] | ExplainedHits> {
+  async searchAsync(
+    query: Float32Array | readonly number[],
+    options: AsyncSearchOptions = {}
+  ): Promise<Hit[] | ExplainedHits> {
     const { snapshot, requested } = this.#expectOpen()
     const { dim, metric } = snapshot.meta
     const request = checkAsyncRequest(options, requested)
@@ -162,12 +205,25 @@ export class ZgqIndex {
     }
   }
 
-  /** Describes every zone, in the order of their numbers. Makes copies: 4 * dim bytes a zone and call. Reads no vectors. Throws ZGQ_CLOSED. */
+  /**
+   * Describes every zone, in the order of their numbers. Makes copies: 4 * dim bytes a zone and call. Reads no vectors.
+   * Throws ZGQ_CLOSED.
+   */
   zones(): ZoneInfo[] {
-    return this.#expectOpen().snapshot.zones.map(({ zone, rowCount, radius, minNorm, maxNorm, centroid }) => ({ zone, rows: rowCount, radius, minNorm, maxNorm, centroid: centroid.slice() }))
+    return this.#expectOpen().snapshot.zones.map(({ zone, rowCount, radius, minNorm, maxNorm, centroid }) => ({
+      zone,
+      rows: rowCount,
+      radius,
+      minNorm,
+      maxNorm,
+      centroid: centroid.slice()
+    }))
   }
 
-  /** Closes files and mappings; searches that are not done reject with ZGQ_CLOSED, and worker threads end as soon as they are through with what they are at. Calling it again does nothing. */
+  /**
+   * Closes files and mappings; searches that are not done reject with ZGQ_CLOSED, and worker threads end as soon as
+   * they are through with what they are at. Calling it again does nothing.
+   */
   close(): void {
     this.#lazyPool?.close()
     this.#parts?.readers.close()
@@ -186,7 +242,12 @@ export class ZgqIndex {
 
 function checkOpenOptions(options: OpenOptions): OpenParts['options'] {
   checkOptionNames('open', options, ['mapping', 'cacheBytes', 'verify', 'threads'])
-  const { mapping = 'auto', cacheBytes = DEFAULT_CACHE_BYTES, verify = 'touch', threads = Math.min(availableParallelism(), DEFAULT_MOST_THREADS) } = options
+  const {
+    mapping = 'auto',
+    cacheBytes = DEFAULT_CACHE_BYTES,
+    verify = 'touch',
+    threads = Math.min(availableParallelism(), DEFAULT_MOST_THREADS)
+  } = options
   expectOneOf('mapping', mapping, ['auto', 'mmap', 'mmap-io', 'pread'])
   expectOneOf('verify', verify, ['touch', 'open', 'none'])
   expectWholeNumber('cacheBytes', cacheBytes, { least: 0, most: MAX_CACHE_BYTES })

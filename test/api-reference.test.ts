@@ -12,7 +12,12 @@ import { useTempFolder } from './support/temp-folder.ts'
 const temp = useTempFolder('api')
 const root = fileURLToPath(new URL('..', import.meta.url))
 
-const pages = (folder: string): Record<string, string> => Object.fromEntries(readdirSync(folder).sort().map((name) => [name, readFileSync(join(folder, name), 'utf8')]))
+const pages = (folder: string): Record<string, string> =>
+  Object.fromEntries(
+    readdirSync(folder)
+      .sort()
+      .map((name) => [name, readFileSync(join(folder, name), 'utf8')])
+  )
 
 it('the API reference is made from the docstrings as they are (else: npm run docs)', () => {
   const out = temp.fresh('api')

@@ -5,7 +5,14 @@ import { describe, expect, it } from 'vitest'
 import { consoleUses, filesBelow, findCycle, importsOf, readSource } from './support/sources.ts'
 
 /** Folders and files of src, each named by what follows `src/`; imports go from right to left, or stay on one level. */
-const LEVELS = [['errors', 'types', 'clock', 'module-url', 'options', 'zone-sizes'], ['format', 'kernels', 'threads'], ['storage', 'quantizer'], ['search', 'build', 'check'], ['zgq-index'], ['index']]
+const LEVELS = [
+  ['errors', 'types', 'clock', 'module-url', 'options', 'zone-sizes'],
+  ['format', 'kernels', 'threads'],
+  ['storage', 'quantizer'],
+  ['search', 'build', 'check'],
+  ['zgq-index'],
+  ['index']
+]
 
 const SOURCES = filesBelow('src', ['.ts'])
 const IMPORTS = SOURCES.flatMap((file) => importsOf(file).map((found) => ({ file, ...found })))
@@ -25,7 +32,10 @@ function lines(imports: readonly { file: string; target: string }[]): string[] {
   return imports.map(({ file, target }) => `${file} -> ${target}`)
 }
 
-function graphOf(imports: readonly { file: string; target: string }[], name: (file: string) => string): Map<string, string[]> {
+function graphOf(
+  imports: readonly { file: string; target: string }[],
+  name: (file: string) => string
+): Map<string, string[]> {
   const graph = new Map<string, string[]>()
   for (const { file, target } of imports) {
     const [from, to] = [name(file), name(target)]
@@ -64,18 +74,27 @@ describe('imports in src', () => {
 
   it('of search do not reach the build, at any distance', () => {
     const reached = new Set(SOURCES.filter((file) => unitOf(file) === 'search'))
-    for (const file of reached) for (const { target } of INTERNAL.filter((found) => found.file === file)) reached.add(target)
+    for (const file of reached)
+      for (const { target } of INTERNAL.filter((found) => found.file === file)) reached.add(target)
     expect([...reached].filter((file) => unitOf(file) === 'build')).toEqual([])
   })
 
   it('of the main entry do not load build or check at run time', () => {
     const reached = new Set(['src/index.ts'])
-    for (const file of reached) for (const { target } of INTERNAL.filter((found) => found.file === file && !found.isTypeOnly)) reached.add(target)
+    for (const file of reached)
+      for (const { target } of INTERNAL.filter((found) => found.file === file && !found.isTypeOnly)) reached.add(target)
     expect([...reached].filter((file) => ['build', 'check'].includes(unitOf(file)))).toEqual([])
   })
 
   it('of kernels load nothing but kernels at run time', () => {
-    expect(lines(IMPORTS.filter(({ file, target, isTypeOnly }) => unitOf(file) === 'kernels' && !isTypeOnly && !target.startsWith('src/kernels/')))).toEqual([])
+    expect(
+      lines(
+        IMPORTS.filter(
+          ({ file, target, isTypeOnly }) =>
+            unitOf(file) === 'kernels' && !isTypeOnly && !target.startsWith('src/kernels/')
+        )
+      )
+    ).toEqual([])
   })
 
   it('of kernels take types from src/types.ts only', () => {
@@ -99,8 +118,14 @@ describe('source files', () => {
   })
 
   it('in src, tools, test and format-spec are ASCII', () => {
-    const files = ['src', 'tools', 'test', 'format-spec'].flatMap((folder) => filesBelow(folder, ['.ts', '.mjs', '.js', '.json', '.md', '.py', '.sql']))
-    const foreign = files.flatMap((file) => readSource(file).split('\n').flatMap((line, i) => (/^[\t\x20-\x7e\r]*$/.test(line) ? [] : [`${file}:${i + 1}`])))
+    const files = ['src', 'tools', 'test', 'format-spec'].flatMap((folder) =>
+      filesBelow(folder, ['.ts', '.mjs', '.js', '.json', '.md', '.py', '.sql'])
+    )
+    const foreign = files.flatMap((file) =>
+      readSource(file)
+        .split('\n')
+        .flatMap((line, i) => (/^[\t\x20-\x7e\r]*$/.test(line) ? [] : [`${file}:${i + 1}`]))
+    )
     expect(foreign).toEqual([])
   })
 })

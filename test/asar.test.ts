@@ -1,4 +1,5 @@
-// Paths inside an archive of Electron (app.asar) are refused wherever they come in; its unpacked twin is a folder like any other.
+// Paths inside an archive of Electron (app.asar) are refused wherever they come in; its unpacked twin is a folder like
+// any other.
 
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
@@ -25,12 +26,25 @@ beforeAll(async () => {
   writeFileSync(join(unpacked, 'docs.fbin'), fbin(SMALL, DIM))
 })
 
-const UNPACK = { code: 'ZGQ_UNSUPPORTED', message: expect.stringContaining('list it under asarUnpack, and give its path in app.asar.unpacked') }
-const twinOf = (name: string): object => ({ code: 'ZGQ_UNSUPPORTED', path: inside(name), message: expect.stringContaining(`give that path: ${join(unpacked, name)} (`) })
+const UNPACK = {
+  code: 'ZGQ_UNSUPPORTED',
+  message: expect.stringContaining('list it under asarUnpack, and give its path in app.asar.unpacked')
+}
+const twinOf = (name: string): object => ({
+  code: 'ZGQ_UNSUPPORTED',
+  path: inside(name),
+  message: expect.stringContaining(`give that path: ${join(unpacked, name)} (`)
+})
 
 describe('a path inside app.asar', () => {
-  it.each([['the archive', ''], ['a folder in it', 'docs'], ['a folder further down', 'a/b/docs']])('is refused with what to do: %s', (_, name) => {
-    expect(errorOf(() => ZgqIndex.open(inside(name || '.')))).toMatchObject(name === '' ? { code: 'ZGQ_UNSUPPORTED' } : UNPACK)
+  it.each([
+    ['the archive', ''],
+    ['a folder in it', 'docs'],
+    ['a folder further down', 'a/b/docs']
+  ])('is refused with what to do: %s', (_, name) => {
+    expect(errorOf(() => ZgqIndex.open(inside(name || '.')))).toMatchObject(
+      name === '' ? { code: 'ZGQ_UNSUPPORTED' } : UNPACK
+    )
   })
 
   it('is refused with the path of its unpacked twin where that is there', () => {
@@ -38,7 +52,12 @@ describe('a path inside app.asar', () => {
   })
 
   it('is refused however it is written', () => {
-    for (const path of [relative(process.cwd(), inside('x')), join(resources, 'APP.ASAR', 'x'), `${resources}/other.asar/x`, `${archive}/x/../y`]) {
+    for (const path of [
+      relative(process.cwd(), inside('x')),
+      join(resources, 'APP.ASAR', 'x'),
+      `${resources}/other.asar/x`,
+      `${archive}/x/../y`
+    ]) {
       expect(errorOf(() => ZgqIndex.open(path)).code, path).toBe('ZGQ_UNSUPPORTED')
     }
   })
@@ -58,7 +77,14 @@ describe('a path inside app.asar', () => {
 
   it('is refused before a build begins, though queries are needed at its end', async () => {
     const stages: string[] = []
-    await errorFrom(buildSmall(temp.fresh('index'), { queries: inside('docs.fbin'), onProgress: ({ stage }) => { stages.push(stage) } }))
+    await errorFrom(
+      buildSmall(temp.fresh('index'), {
+        queries: inside('docs.fbin'),
+        onProgress: ({ stage }) => {
+          stages.push(stage)
+        }
+      })
+    )
     expect(stages).toEqual([])
   })
 

@@ -1,4 +1,5 @@
-// Stages of a build where the file system fails them: a full disk, a call that fails, a folder that cannot be written. What was done is kept, and repeating works.
+// Stages of a build where the file system fails them: a full disk, a call that fails, a folder that cannot be written.
+// What was done is kept, and repeating works.
 
 import { chmodSync, cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -12,7 +13,9 @@ import { dataFileDigests } from './support/stored-rows.ts'
 import { useTempFolder } from './support/temp-folder.ts'
 import { fbin } from './support/vector-files.ts'
 
-vi.mock('node:fs', async (importOriginal) => (await import('./support/failing-fs.ts')).failingFs(await importOriginal()))
+vi.mock('node:fs', async (importOriginal) =>
+  (await import('./support/failing-fs.ts')).failingFs(await importOriginal())
+)
 afterEach(resetFaults)
 
 const temp = useTempFolder('stages-faults')
@@ -21,7 +24,11 @@ const STAGES: readonly RunnableStage[] = ['read', 'train', 'assign', 'write', 'p
 const input = temp.fresh('input.fbin')
 const shared = { input, zones: 10, queries: SMALL.subarray(0, 20 * DIM) }
 
-const stage = (output: string, name: RunnableStage, options: Partial<StageOptions> = {}): ReturnType<typeof buildStage> => buildStage({ ...shared, output, stage: name, ...options })
+const stage = (
+  output: string,
+  name: RunnableStage,
+  options: Partial<StageOptions> = {}
+): ReturnType<typeof buildStage> => buildStage({ ...shared, output, stage: name, ...options })
 
 /** What is at OUTPUT.building before each stage, what each calls and writes, and what all of them make. */
 const before = new Map<RunnableStage, string>()
@@ -78,20 +85,30 @@ describe.each(STAGES)('the stage %s, where the file system fails it,', (name) =>
   // What fsync did not report, close does not either: closeSync is not made to fail.
   it('rejects with a ZgqError whichever call fails, and can be repeated', async () => {
     const { calls = [] } = recorded.get(name) ?? {}
-    const chosen = Array.from(calls.keys()).filter((i) => calls[i] !== 'closeSync' && (calls[i] !== calls[i - 1] || calls[i] !== calls[i + 1]))
+    const chosen = Array.from(calls.keys()).filter(
+      (i) => calls[i] !== 'closeSync' && (calls[i] !== calls[i - 1] || calls[i] !== calls[i + 1])
+    )
     const wrong: unknown[] = []
     for (const failingCall of chosen) {
       const output = placeBefore(name)
       faults.failingCall = failingCall
-      const error: unknown = await stage(output, name).then(() => undefined, (thrown: unknown) => thrown)
+      const error: unknown = await stage(output, name).then(
+        () => undefined,
+        (thrown: unknown) => thrown
+      )
       resetFaults()
-      if (error !== undefined && !(error instanceof ZgqError)) wrong.push({ failingCall, failed: calls[failingCall], error: String(error) })
+      if (error !== undefined && !(error instanceof ZgqError))
+        wrong.push({ failingCall, failed: calls[failingCall], error: String(error) })
       // A lock that could not be removed names this process: nobody else may remove it while it lives.
-      if (calls[failingCall] === 'rmSync') for (const lock of lockNames(output)) rmSync(join(`${output}.building`, lock))
+      if (calls[failingCall] === 'rmSync')
+        for (const lock of lockNames(output)) rmSync(join(`${output}.building`, lock))
       const isPublished = readdirSync(join(output, '..')).includes('index')
       // Publishing ends with clearing and renaming the folder: from then on there is nothing to go on with.
       const isOver = name === 'publish' && failingCall > calls.lastIndexOf('readSync')
-      if (!isPublished) await repeat(output, isOver ? 'read' : name).catch((thrown: unknown) => { wrong.push({ failingCall, failed: calls[failingCall], repeated: String(thrown) }) })
+      if (!isPublished)
+        await repeat(output, isOver ? 'read' : name).catch((thrown: unknown) => {
+          wrong.push({ failingCall, failed: calls[failingCall], repeated: String(thrown) })
+        })
     }
     expect({ some: chosen.length > 10, wrong }).toEqual({ some: true, wrong: [] })
   })
@@ -118,19 +135,25 @@ describe('a folder that cannot be written', () => {
     const { folder, output } = place()
     chmodSync(temp.path, 0o755)
     chmodSync(folder, 0o555)
-    const errors = await bound(async () => [await errorFrom(buildIndex({ ...shared, output })), await errorFrom(stage(output, 'read'))])
+    const errors = await bound(async () => [
+      await errorFrom(buildIndex({ ...shared, output })),
+      await errorFrom(stage(output, 'read'))
+    ])
     chmodSync(folder, 0o755)
     expect(errors.map(({ code }) => code)).toEqual(['ZGQ_READ_ONLY', 'ZGQ_READ_ONLY'])
     expect(readdirSync(folder)).toEqual([])
   })
 
-  it.each(['assign', 'write'] as const)('is ZGQ_READ_ONLY for a stage that others share, and the work is kept: %s', async (name) => {
-    const output = placeBefore(name)
-    chmodSync(temp.path, 0o755)
-    chmodSync(`${output}.building`, 0o555)
-    const error = await bound(() => errorFrom(stage(output, name)))
-    chmodSync(`${output}.building`, 0o755)
-    expect(error.code).toBe('ZGQ_READ_ONLY')
-    await repeat(output, name)
-  })
+  it.each(['assign', 'write'] as const)(
+    'is ZGQ_READ_ONLY for a stage that others share, and the work is kept: %s',
+    async (name) => {
+      const output = placeBefore(name)
+      chmodSync(temp.path, 0o755)
+      chmodSync(`${output}.building`, 0o555)
+      const error = await bound(() => errorFrom(stage(output, name)))
+      chmodSync(`${output}.building`, 0o755)
+      expect(error.code).toBe('ZGQ_READ_ONLY')
+      await repeat(output, name)
+    }
+  )
 })

@@ -1,4 +1,5 @@
-// buildStage: the stages of a build in processes of their own, side by side or one after the other, make the index that buildIndex makes.
+// buildStage: the stages of a build in processes of their own, side by side or one after the other, make the index that
+// buildIndex makes.
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -32,7 +33,10 @@ const queries = temp.fresh('queries.fbin')
 const after: Partial<Record<RunnableStage, string>> = {}
 let wanted: Record<string, string> = {}
 
-const stage = (output: string, options: Partial<StageOptions> & { stage: RunnableStage }): ReturnType<typeof buildStage> => buildStage({ input, output, queries, ...OPTIONS, ...options })
+const stage = (
+  output: string,
+  options: Partial<StageOptions> & { stage: RunnableStage }
+): ReturnType<typeof buildStage> => buildStage({ input, output, queries, ...OPTIONS, ...options })
 
 /** Sets the plan of the shards: trained zones are a file between two stages, and a small input would give one shard. */
 function cutIntoShards(output: string): void {
@@ -70,17 +74,28 @@ async function expectSame(output: string): Promise<void> {
 }
 
 /** Runs a stage in a process of its own. */
-const inProcess = (output: string, options: Readonly<Record<string, unknown>>, kill?: { stage: string; done: number }): ReturnType<typeof buildInProcess> =>
+const inProcess = (
+  output: string,
+  options: Readonly<Record<string, unknown>>,
+  kill?: { stage: string; done: number }
+): ReturnType<typeof buildInProcess> =>
   buildInProcess({ options: { input, output, queries, ...OPTIONS, ...options }, kill })
 
 describe('stages in processes of their own', () => {
   it('make the same data files as one call, with shares side by side', async () => {
     const output = placeAfter('train')
-    const assigned = await Promise.all([1, 2, 3].map((index) => inProcess(output, { stage: 'assign', shard: { index, of: 3 } })))
+    const assigned = await Promise.all(
+      [1, 2, 3].map((index) => inProcess(output, { stage: 'assign', shard: { index, of: 3 } }))
+    )
     expect(assigned.map(({ code }) => code)).toEqual([0, 0, 0])
-    const written = await Promise.all([1, 2].map((index) => inProcess(output, { stage: 'write', shard: { index, of: 2 } })))
+    const written = await Promise.all(
+      [1, 2].map((index) => inProcess(output, { stage: 'write', shard: { index, of: 2 } }))
+    )
     expect(written.map(({ code }) => code)).toEqual([0, 0])
-    expect((await inProcess(output, { stage: 'publish' })).outcome).toMatchObject({ stage: 'publish', built: { path: output, count: COUNT } })
+    expect((await inProcess(output, { stage: 'publish' })).outcome).toMatchObject({
+      stage: 'publish',
+      built: { path: output, count: COUNT }
+    })
     await expectSame(output)
   })
 
@@ -94,26 +109,49 @@ describe('stages in processes of their own', () => {
 
   it('do the share that they are told, and say how much is done', async () => {
     const output = placeAfter('train')
-    expect(await stage(output, { stage: 'assign', shard: { index: 2, of: 2 } })).toEqual({ stage: 'assign', done: 1, total: 3 })
+    expect(await stage(output, { stage: 'assign', shard: { index: 2, of: 2 } })).toEqual({
+      stage: 'assign',
+      done: 1,
+      total: 3
+    })
     expect(readdirSync(`${output}.building`).filter((name) => name.startsWith('part-'))).toEqual(['part-00001'])
-    expect(await stage(output, { stage: 'assign', shard: { index: 1, of: 2 } })).toEqual({ stage: 'assign', done: 3, total: 3 })
-    expect(await stage(output, { stage: 'write', shard: { index: 5, of: 5 } })).toEqual({ stage: 'write', done: 0, total: 4 })
-    expect(await stage(output, { stage: 'write', shard: { index: 1, of: 3 } })).toEqual({ stage: 'write', done: 2, total: 4 })
+    expect(await stage(output, { stage: 'assign', shard: { index: 1, of: 2 } })).toEqual({
+      stage: 'assign',
+      done: 3,
+      total: 3
+    })
+    expect(await stage(output, { stage: 'write', shard: { index: 5, of: 5 } })).toEqual({
+      stage: 'write',
+      done: 0,
+      total: 4
+    })
+    expect(await stage(output, { stage: 'write', shard: { index: 1, of: 3 } })).toEqual({
+      stage: 'write',
+      done: 2,
+      total: 4
+    })
   })
 
   it('leave no lock, and nothing that is half done', async () => {
     const output = placeAfter('write')
-    expect(readdirSync(`${output}.building`).filter((name) => !/^(recipe|trained|assigned)\.json$|^(part|shard)-\d{5}$/.test(name))).toEqual([])
+    expect(
+      readdirSync(`${output}.building`).filter(
+        (name) => !/^(recipe|trained|assigned)\.json$|^(part|shard)-\d{5}$/.test(name)
+      )
+    ).toEqual([])
   })
 })
 
 describe('a stage that is done', () => {
   it.each(['read', 'train', 'assign', 'write'] as const)('does nothing when it is run again: %s', async (name) => {
     const output = placeAfter('write')
-    const state = (): unknown => readdirSync(`${output}.building`).sort().map((file) => {
-      const { ino, mtimeMs } = statSync(join(`${output}.building`, file))
-      return { file, ino, mtimeMs }
-    })
+    const state = (): unknown =>
+      readdirSync(`${output}.building`)
+        .sort()
+        .map((file) => {
+          const { ino, mtimeMs } = statSync(join(`${output}.building`, file))
+          return { file, ino, mtimeMs }
+        })
     const before = state()
     await stage(output, { stage: name })
     expect(state()).toEqual(before)
@@ -122,7 +160,15 @@ describe('a stage that is done', () => {
   it('is not done again by buildIndex, which goes on from there', async () => {
     const output = placeAfter('assign')
     const notes: BuildProgress[] = []
-    await buildIndex({ input, output, queries, ...OPTIONS, onProgress: (note) => { notes.push(note) } })
+    await buildIndex({
+      input,
+      output,
+      queries,
+      ...OPTIONS,
+      onProgress: (note) => {
+        notes.push(note)
+      }
+    })
     expect(notes.filter((note) => note.stage === 'assign')).toEqual([{ stage: 'assign', done: COUNT, total: COUNT }])
     expect([...new Set(notes.map((note) => note.stage))]).toEqual(['assign', 'write', 'calibrate', 'publish'])
     await expectSame(output)
@@ -140,7 +186,8 @@ describe('a stage that is done', () => {
   it.each(['read', 'train', 'publish'] as const)('is repeated where it was killed: %s', async (name) => {
     const first = name === 'publish' ? 'calibrate' : name === 'read' ? undefined : name
     const output = name === 'read' ? place().output : placeAfter(name === 'train' ? 'read' : 'write')
-    if (first !== undefined) expect((await inProcess(output, { stage: name }, { stage: first, done: 1 })).signal).toBe('SIGKILL')
+    if (first !== undefined)
+      expect((await inProcess(output, { stage: name }, { stage: first, done: 1 })).signal).toBe('SIGKILL')
     await stage(output, { stage: name })
     if (name === 'train') cutIntoShards(output)
     for (const next of STAGES.slice(STAGES.indexOf(name) + 1)) await stage(output, { stage: next })
@@ -150,24 +197,42 @@ describe('a stage that is done', () => {
 })
 
 describe('a stage out of its order', () => {
-  it.each(['train', 'assign', 'write', 'publish'] as const)('is refused with ZGQ_NOT_FOUND where nothing was begun, and leaves nothing: %s', async (name) => {
-    const { folder, output } = place()
-    const { code, message } = await errorFrom(stage(output, { stage: name }))
-    expect({ code, says: message.includes('run the stage read first') }).toEqual({ code: 'ZGQ_NOT_FOUND', says: true })
-    expect(readdirSync(folder)).toEqual([])
-  })
+  it.each(['train', 'assign', 'write', 'publish'] as const)(
+    'is refused with ZGQ_NOT_FOUND where nothing was begun, and leaves nothing: %s',
+    async (name) => {
+      const { folder, output } = place()
+      const { code, message } = await errorFrom(stage(output, { stage: name }))
+      expect({ code, says: message.includes('run the stage read first') }).toEqual({
+        code: 'ZGQ_NOT_FOUND',
+        says: true
+      })
+      expect(readdirSync(folder)).toEqual([])
+    }
+  )
 
-  it.each([['assign', 'read', 'run the stage train first'], ['write', 'read', 'run the stage train first'], ['publish', 'read', 'run the stage train first'],
-    ['write', 'train', 'finish the stage assign'], ['publish', 'train', 'finish the stage assign'], ['publish', 'assign', 'finish the stage write']] as const
-  )('is refused with ZGQ_NOT_FOUND: %s after %s, saying: %s', async (name, done, says) => {
+  it.each([
+    ['assign', 'read', 'run the stage train first'],
+    ['write', 'read', 'run the stage train first'],
+    ['publish', 'read', 'run the stage train first'],
+    ['write', 'train', 'finish the stage assign'],
+    ['publish', 'train', 'finish the stage assign'],
+    ['publish', 'assign', 'finish the stage write']
+  ] as const)('is refused with ZGQ_NOT_FOUND: %s after %s, saying: %s', async (name, done, says) => {
     const output = placeAfter(done)
     const before = readdirSync(`${output}.building`).sort()
     const { code, message } = await errorFrom(stage(output, { stage: name }))
     expect({ code, message }).toEqual({ code: 'ZGQ_NOT_FOUND', message: expect.stringContaining(says) })
-    expect(readdirSync(`${output}.building`).filter((file) => file !== 'assigned.json').sort()).toEqual(before.filter((file) => file !== 'assigned.json'))
+    expect(
+      readdirSync(`${output}.building`)
+        .filter((file) => file !== 'assigned.json')
+        .sort()
+    ).toEqual(before.filter((file) => file !== 'assigned.json'))
   })
 
-  it.each([['write', 'assign', 'part-00002'], ['publish', 'write', 'shard-00003']] as const)('is refused with ZGQ_NOT_FOUND where one share is missing: %s', async (name, done, missing) => {
+  it.each([
+    ['write', 'assign', 'part-00002'],
+    ['publish', 'write', 'shard-00003']
+  ] as const)('is refused with ZGQ_NOT_FOUND where one share is missing: %s', async (name, done, missing) => {
     const output = placeAfter(done)
     rmSync(join(`${output}.building`, missing), { recursive: true })
     expect((await errorFrom(stage(output, { stage: name }))).message).toMatch(/^1 of the [34] (parts|shards)/)
@@ -175,24 +240,37 @@ describe('a stage out of its order', () => {
 })
 
 describe('a stage with other options than the stages before', () => {
-  it.each([['bits', { bits: 1 }], ['seed', { seed: 5 }], ['metric', { metric: 'cosine' }], ['zones', { zones: 21 }], ['zones', { zones: undefined }], ['memoryBytes', { memoryBytes: 65 * 2 ** 20 }]] as const)(
-    'is refused with ZGQ_MISMATCH that names %s', async (name, options) => {
-      const output = placeAfter('train')
-      const { code, message } = await errorFrom(stage(output, { stage: 'assign', ...options }))
-      expect({ code, message }).toEqual({ code: 'ZGQ_MISMATCH', message: expect.stringContaining(`begun with ${name} `) })
-    })
+  it.each([
+    ['bits', { bits: 1 }],
+    ['seed', { seed: 5 }],
+    ['metric', { metric: 'cosine' }],
+    ['zones', { zones: 21 }],
+    ['zones', { zones: undefined }],
+    ['memoryBytes', { memoryBytes: 65 * 2 ** 20 }]
+  ] as const)('is refused with ZGQ_MISMATCH that names %s', async (name, options) => {
+    const output = placeAfter('train')
+    const { code, message } = await errorFrom(stage(output, { stage: 'assign', ...options }))
+    expect({ code, message }).toEqual({ code: 'ZGQ_MISMATCH', message: expect.stringContaining(`begun with ${name} `) })
+  })
 
   it('is refused with ZGQ_MISMATCH where the input has changed since', async () => {
     const output = placeAfter('assign')
     const changed = temp.fresh('changed.fbin')
     cpSync(input, changed)
-    for (const name of ['train', 'write', 'publish'] as const) expect((await errorFrom(stage(output, { stage: name, input: changed }))).code).toBe('ZGQ_MISMATCH')
+    for (const name of ['train', 'write', 'publish'] as const)
+      expect((await errorFrom(stage(output, { stage: name, input: changed }))).code).toBe('ZGQ_MISMATCH')
     expect(existsSync(join(`${output}.building`, 'part-00000'))).toBe(true)
   })
 
   it('may have other workers, queries and listeners', async () => {
     const output = placeAfter('write')
-    const built = await stage(output, { stage: 'publish', workers: 1, queries: undefined, force: true, onProgress: () => undefined })
+    const built = await stage(output, {
+      stage: 'publish',
+      workers: 1,
+      queries: undefined,
+      force: true,
+      onProgress: () => undefined
+    })
     expect(built.built?.count).toBe(COUNT)
     await expectSame(output)
   })
@@ -233,24 +311,34 @@ describe('two processes at one stage', () => {
     const output = placeAfter('train')
     writeFileSync(lockOf(output, 'lock-assign-1-of-2.json'), alive())
     const { code, message } = await errorFrom(stage(output, { stage: 'assign', shard: { index: 1, of: 2 } }))
-    expect({ code, message }).toEqual({ code: 'ZGQ_LOCKED', message: expect.stringContaining(`process ${process.ppid} on ${hostname()}`) })
+    expect({ code, message }).toEqual({
+      code: 'ZGQ_LOCKED',
+      message: expect.stringContaining(`process ${process.ppid} on ${hostname()}`)
+    })
     expect(await stage(output, { stage: 'assign', shard: { index: 2, of: 2 } })).toMatchObject({ done: 1 })
   })
 
   it('of this process too: one of them does the share', async () => {
     const output = placeAfter('train')
     const ends = await Promise.allSettled([1, 2, 3].map(() => stage(output, { stage: 'assign' })))
-    expect(ends.map((end) => (end.status === 'fulfilled' ? 'done' : Object(end.reason).code)).sort()).toEqual(['ZGQ_LOCKED', 'ZGQ_LOCKED', 'done'])
+    expect(ends.map((end) => (end.status === 'fulfilled' ? 'done' : Object(end.reason).code)).sort()).toEqual([
+      'ZGQ_LOCKED',
+      'ZGQ_LOCKED',
+      'done'
+    ])
     expect(readdirSync(`${output}.building`).filter((name) => name.startsWith('lock'))).toEqual([])
   })
 
-  it.each(['read', 'train', 'publish'] as const)('are refused with ZGQ_LOCKED where one wants the folder for itself: %s while another assigns', async (name) => {
-    const output = placeAfter('train')
-    writeFileSync(lockOf(output, 'lock-assign-2-of-2.json'), alive())
-    expect((await errorFrom(stage(output, { stage: name }))).code).toBe('ZGQ_LOCKED')
-    expect((await errorFrom(buildIndex({ input, output, ...OPTIONS }))).code).toBe('ZGQ_LOCKED')
-    expect(existsSync(lockOf(output, 'trained.json'))).toBe(true)
-  })
+  it.each(['read', 'train', 'publish'] as const)(
+    'are refused with ZGQ_LOCKED where one wants the folder for itself: %s while another assigns',
+    async (name) => {
+      const output = placeAfter('train')
+      writeFileSync(lockOf(output, 'lock-assign-2-of-2.json'), alive())
+      expect((await errorFrom(stage(output, { stage: name }))).code).toBe('ZGQ_LOCKED')
+      expect((await errorFrom(buildIndex({ input, output, ...OPTIONS }))).code).toBe('ZGQ_LOCKED')
+      expect(existsSync(lockOf(output, 'trained.json'))).toBe(true)
+    }
+  )
 
   it('are refused with ZGQ_LOCKED where one has the folder for itself', async () => {
     const output = placeAfter('train')
@@ -279,8 +367,13 @@ describe('two processes at one stage', () => {
 
 describe('the options of a stage', () => {
   it.each([
-    ['an array as input', { input: new Float32Array(DIM), dim: DIM }], ['an unknown stage', { stage: 'scan' }], ['no stage', { stage: undefined }], ['an unknown option', { shards: 2 }],
-    ['a shard of train', { stage: 'train', shard: { index: 1, of: 2 } }], ['a shard as text', { shard: '1/2' }], ['an unknown key of the shard', { shard: { index: 1, of: 2, at: 3 } }]
+    ['an array as input', { input: new Float32Array(DIM), dim: DIM }],
+    ['an unknown stage', { stage: 'scan' }],
+    ['no stage', { stage: undefined }],
+    ['an unknown option', { shards: 2 }],
+    ['a shard of train', { stage: 'train', shard: { index: 1, of: 2 } }],
+    ['a shard as text', { shard: '1/2' }],
+    ['an unknown key of the shard', { shard: { index: 1, of: 2, at: 3 } }]
   ] as const)('are refused with TypeError: %s', async (_, options) => {
     const { folder, output } = place()
     const call: Record<string, unknown> = { input, output, ...OPTIONS, stage: 'assign', ...options }
@@ -288,25 +381,43 @@ describe('the options of a stage', () => {
     expect(readdirSync(folder)).toEqual([])
   })
 
-  it.each([{ index: 0, of: 2 }, { index: 3, of: 2 }, { index: 1, of: 0 }, { index: 1, of: 65_537 }])('are refused with RangeError: %o', async (shard) => {
+  it.each([
+    { index: 0, of: 2 },
+    { index: 3, of: 2 },
+    { index: 1, of: 0 },
+    { index: 1, of: 65_537 }
+  ])('are refused with RangeError: %o', async (shard) => {
     expect(await rejection(stage(place().output, { stage: 'assign', shard }))).toBeInstanceOf(RangeError)
   })
 })
 
 describe('an aborted stage', () => {
-  it.each(['train', 'assign', 'write', 'publish'] as const)('rejects with the reason, keeps what was done and leaves no lock: %s', async (name) => {
-    const done = STAGES[STAGES.indexOf(name) - 1]
-    const output = placeAfter(done)
-    const controller = new AbortController()
-    const reason = new Error('enough')
-    expect(await rejection(stage(output, { stage: name, signal: controller.signal, onProgress: () => { controller.abort(reason) } }))).toBe(reason)
-    expect(readdirSync(`${output}.building`).filter((file) => /^lock|\.new-/.test(file))).toEqual([])
-    for (const next of STAGES.slice(STAGES.indexOf(name))) {
-      await stage(output, { stage: next })
-      if (next === 'train') cutIntoShards(output)
+  it.each(['train', 'assign', 'write', 'publish'] as const)(
+    'rejects with the reason, keeps what was done and leaves no lock: %s',
+    async (name) => {
+      const done = STAGES[STAGES.indexOf(name) - 1]
+      const output = placeAfter(done)
+      const controller = new AbortController()
+      const reason = new Error('enough')
+      expect(
+        await rejection(
+          stage(output, {
+            stage: name,
+            signal: controller.signal,
+            onProgress: () => {
+              controller.abort(reason)
+            }
+          })
+        )
+      ).toBe(reason)
+      expect(readdirSync(`${output}.building`).filter((file) => /^lock|\.new-/.test(file))).toEqual([])
+      for (const next of STAGES.slice(STAGES.indexOf(name))) {
+        await stage(output, { stage: next })
+        if (next === 'train') cutIntoShards(output)
+      }
+      await expectSame(output)
     }
-    await expectSame(output)
-  })
+  )
 })
 
 describe('an index that stands where stages are to publish', () => {
@@ -327,6 +438,9 @@ it('a process that ends between two stages holds nothing up', async () => {
   const output = placeAfter('read')
   const child = spawn(process.execPath, ['--version'], { stdio: 'ignore' })
   await once(child, 'exit')
-  writeFileSync(join(`${output}.building`, 'lock.json'), JSON.stringify({ pid: child.pid, host: hostname(), start: '1', isReplacing: false }))
+  writeFileSync(
+    join(`${output}.building`, 'lock.json'),
+    JSON.stringify({ pid: child.pid, host: hostname(), start: '1', isReplacing: false })
+  )
   expect(await stage(output, { stage: 'train' })).toEqual({ stage: 'train', done: 1, total: 1 })
 })

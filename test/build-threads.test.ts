@@ -1,4 +1,5 @@
-// Worker threads of a build: the same bytes whatever their number and memory, and no trace of them when a build fails, is aborted, or one of them dies.
+// Worker threads of a build: the same bytes whatever their number and memory, and no trace of them when a build fails,
+// is aborted, or one of them dies.
 
 import { mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -15,7 +16,9 @@ import { useTempFolder } from './support/temp-folder.ts'
 import { fbin } from './support/vector-files.ts'
 import { resetWorkers, workers } from './support/watched-workers.ts'
 
-vi.mock('node:worker_threads', async (importOriginal) => (await import('./support/watched-workers.ts')).watchedWorkers(await importOriginal()))
+vi.mock('node:worker_threads', async (importOriginal) =>
+  (await import('./support/watched-workers.ts')).watchedWorkers(await importOriginal())
+)
 
 const temp = useTempFolder('threads')
 const place = (): ReturnType<typeof placeIn> => placeIn(temp)
@@ -37,18 +40,28 @@ beforeAll(() => {
 })
 
 beforeEach(resetWorkers)
-afterEach(() => { expect({ ended: workers.ended }).toEqual({ ended: workers.started.length }) })
+afterEach(() => {
+  expect({ ended: workers.ended }).toEqual({ ended: workers.started.length })
+})
 
 const build = (output: string, options: Partial<BuildOptions> = {}): ReturnType<typeof buildIndex> =>
   buildIndex({ input, output, queries, zones: 50, bits: 1, memoryBytes: 512 * MIB, workers: 2, ...options })
 
 describe('a build makes the same data files and the same calibration', () => {
   const ways = [
-    { workers: 0 }, { workers: 1 }, { workers: 2 }, { workers: 4 }, { workers: undefined },
-    ...[128, 192, 2048].map((mb) => ({ memoryBytes: mb * MIB, workers: 2 })), { memoryBytes: 64 * MIB, workers: undefined }
+    { workers: 0 },
+    { workers: 1 },
+    { workers: 2 },
+    { workers: 4 },
+    { workers: undefined },
+    ...[128, 192, 2048].map((mb) => ({ memoryBytes: mb * MIB, workers: 2 })),
+    { memoryBytes: 64 * MIB, workers: undefined }
   ]
 
-  it.each([{ metric: 'l2', bits: 4 }, { metric: 'cosine', bits: 0 }] as const)('whatever the workers and the memory: $metric, $bits bits', async (options) => {
+  it.each([
+    { metric: 'l2', bits: 4 },
+    { metric: 'cosine', bits: 0 }
+  ] as const)('whatever the workers and the memory: $metric, $bits bits', async (options) => {
     const made: unknown[] = []
     for (const way of ways) {
       const { output } = place()
@@ -66,7 +79,9 @@ describe('threads', () => {
 
   it('are as many as were asked for where memory holds them, fewer where not', () => {
     expect([0, 1, 4, 16].map((asked) => chooseThreads(asked, large))).toEqual([0, 1, 4, 16])
-    expect([64, 128, 256, 512].map((mb) => chooseThreads(16, { ...large, memoryBytes: mb * MIB }))).toEqual([0, 1, 3, 7])
+    expect([64, 128, 256, 512].map((mb) => chooseThreads(16, { ...large, memoryBytes: mb * MIB }))).toEqual([
+      0, 1, 3, 7
+    ])
   })
 
   it('are fewer where centroids are many', () => {
@@ -100,7 +115,16 @@ describe('a build by threads leaves nothing, neither files nor threads', () => {
     const { folder, output } = place()
     const controller = new AbortController()
     const reason = new Error('enough')
-    expect(await rejection(build(output, { signal: controller.signal, onProgress: at(stage, () => { controller.abort(reason) }) }))).toBe(reason)
+    expect(
+      await rejection(
+        build(output, {
+          signal: controller.signal,
+          onProgress: at(stage, () => {
+            controller.abort(reason)
+          })
+        })
+      )
+    ).toBe(reason)
     expect(readdirSync(folder)).toEqual([])
   })
 
@@ -108,44 +132,94 @@ describe('a build by threads leaves nothing, neither files nor threads', () => {
     const { folder, output } = place()
     const controller = new AbortController()
     const reason = { not: 'an error' }
-    expect(await rejection(build(output, { signal: controller.signal, onProgress: at(stage, () => { setImmediate(() => { controller.abort(reason) }) }) }))).toBe(reason)
+    expect(
+      await rejection(
+        build(output, {
+          signal: controller.signal,
+          onProgress: at(stage, () => {
+            setImmediate(() => {
+              controller.abort(reason)
+            })
+          })
+        })
+      )
+    ).toBe(reason)
     expect(readdirSync(folder)).toEqual([])
   })
 
   it.each(STAGES)('when onProgress throws, and rejects with what it threw: at %s', async (stage) => {
     const { folder, output } = place()
     const thrown = new Error('no terminal')
-    expect(await rejection(build(output, { onProgress: at(stage, () => { throw thrown }) }))).toBe(thrown)
+    expect(
+      await rejection(
+        build(output, {
+          onProgress: at(stage, () => {
+            throw thrown
+          })
+        })
+      )
+    ).toBe(thrown)
     expect(readdirSync(folder)).toEqual([])
   })
 
-  it.each(['sample', 'train', 'assign', 'write', 'calibrate'] as const)('when a thread ends, and rejects with ZGQ_IO: at %s', async (stage) => {
-    const { folder, output } = place()
-    const error = await errorFrom(build(output, { onProgress: at(stage, () => { for (const worker of workers.started) void worker.terminate() }) }))
-    expect({ code: error.code, message: error.message }).toEqual({ code: 'ZGQ_IO', message: expect.stringContaining('worker thread') })
-    expect(readdirSync(folder)).toEqual([])
-  })
+  it.each(['sample', 'train', 'assign', 'write', 'calibrate'] as const)(
+    'when a thread ends, and rejects with ZGQ_IO: at %s',
+    async (stage) => {
+      const { folder, output } = place()
+      const error = await errorFrom(
+        build(output, {
+          onProgress: at(stage, () => {
+            for (const worker of workers.started) void worker.terminate()
+          })
+        })
+      )
+      expect({ code: error.code, message: error.message }).toEqual({
+        code: 'ZGQ_IO',
+        message: expect.stringContaining('worker thread')
+      })
+      expect(readdirSync(folder)).toEqual([])
+    }
+  )
 
   it('when threads run out of memory, and rejects with ZGQ_IO', async () => {
     const { folder, output } = place()
     workers.limits = { maxOldGenerationSizeMb: 5, maxYoungGenerationSizeMb: 1 }
     const error = await errorFrom(build(output, { zones: 4000, memoryBytes: 1024 * MIB }))
-    expect({ code: error.code, cause: Object(error.cause).code }).toEqual({ code: 'ZGQ_IO', cause: 'ERR_WORKER_OUT_OF_MEMORY' })
+    expect({ code: error.code, cause: Object(error.cause).code }).toEqual({
+      code: 'ZGQ_IO',
+      cause: 'ERR_WORKER_OUT_OF_MEMORY'
+    })
     expect(readdirSync(folder)).toEqual([])
   })
 
-  it.each(['sample', 'assign'] as const)('when the input is cut short under it, and rejects with ZGQ_TRUNCATED: at %s', async (stage) => {
-    const { folder, output } = place()
-    const cut = temp.fresh('cut.fbin')
-    writeFileSync(cut, readFileSync(input))
-    const error = await errorFrom(build(output, { input: cut, onProgress: at(stage, () => { truncateSync(cut, COUNT * DIM * 2) }) }))
-    expect({ code: error.code, path: error.path }).toEqual({ code: 'ZGQ_TRUNCATED', path: cut })
-    expect(readdirSync(folder)).toEqual([])
-  })
+  it.each(['sample', 'assign'] as const)(
+    'when the input is cut short under it, and rejects with ZGQ_TRUNCATED: at %s',
+    async (stage) => {
+      const { folder, output } = place()
+      const cut = temp.fresh('cut.fbin')
+      writeFileSync(cut, readFileSync(input))
+      const error = await errorFrom(
+        build(output, {
+          input: cut,
+          onProgress: at(stage, () => {
+            truncateSync(cut, COUNT * DIM * 2)
+          })
+        })
+      )
+      expect({ code: error.code, path: error.path }).toEqual({ code: 'ZGQ_TRUNCATED', path: cut })
+      expect(readdirSync(folder)).toEqual([])
+    }
+  )
 
   it('when a file that a stage left is damaged under it, and rejects with ZGQ_IO', async () => {
     const { folder, output } = place()
-    const error = await errorFrom(build(output, { onProgress: at('write', () => { truncateSync(join(`${output}.building`, 'trained.json'), 10) }) }))
+    const error = await errorFrom(
+      build(output, {
+        onProgress: at('write', () => {
+          truncateSync(join(`${output}.building`, 'trained.json'), 10)
+        })
+      })
+    )
     expect(error.code).toBe('ZGQ_IO')
     expect(readdirSync(folder)).toEqual([])
   })
@@ -157,7 +231,10 @@ describe('a build by threads leaves nothing, neither files nor threads', () => {
     for (const row of [60_000, 40_001, 20_002]) bytes.writeFloatLE(NaN, 8 + row * DIM * 4)
     writeFileSync(bad, bytes)
     const error = await errorFrom(build(output, { input: bad, seed: 5 }))
-    expect({ code: error.code, message: error.message }).toEqual({ code: 'ZGQ_NON_FINITE', message: expect.stringMatching(/^row 20002 /) })
+    expect({ code: error.code, message: error.message }).toEqual({
+      code: 'ZGQ_NON_FINITE',
+      message: expect.stringMatching(/^row 20002 /)
+    })
     expect(readdirSync(folder)).toEqual([])
   })
 })

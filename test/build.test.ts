@@ -27,7 +27,9 @@ vi.mock(import('../src/kernels/load-kernel.ts'), async (importOriginal) => {
   const original = await importOriginal()
   return { loadKernel: () => (kernels.isScalar ? createScalarKernel() : original.loadKernel()) }
 })
-vi.mock('node:fs', async (importOriginal) => (await import('./support/failing-fs.ts')).failingFs(await importOriginal()))
+vi.mock('node:fs', async (importOriginal) =>
+  (await import('./support/failing-fs.ts')).failingFs(await importOriginal())
+)
 afterEach(resetFaults)
 
 const temp = useTempFolder('build')
@@ -64,7 +66,11 @@ describe('the same input, options and seed give the same data files', () => {
     expect(await digests({ metric: 'l2', bits: 4, seed: 1, force: true })).toEqual(reference)
   })
 
-  it.each([['fbin', fbin], ['fvecs', fvecs], ['npy', npy]] as const)('for a .%s file', async (ending, encode) => {
+  it.each([
+    ['fbin', fbin],
+    ['fvecs', fvecs],
+    ['npy', npy]
+  ] as const)('for a .%s file', async (ending, encode) => {
     const input = temp.fresh(`vectors.${ending}`)
     writeFileSync(input, encode(vectors, dim))
     expect(await digests({ input, dim: undefined })).toEqual(reference)
@@ -80,19 +86,29 @@ describe('the same input, options and seed give the same data files', () => {
     expect(await digests({ ids: path })).toEqual(reference)
   })
 
-  it.each(METRICS.flatMap((metric) => BITS.map((bits) => [metric, bits] as const)))('for either kernel (%s, %d bits)', async (metric, bits) => {
-    const wasm = await digests({ metric, bits })
-    kernels.isScalar = true
-    try {
-      expect(await digests({ metric, bits })).toEqual(wasm)
-    } finally {
-      kernels.isScalar = false
+  it.each(METRICS.flatMap((metric) => BITS.map((bits) => [metric, bits] as const)))(
+    'for either kernel (%s, %d bits)',
+    async (metric, bits) => {
+      const wasm = await digests({ metric, bits })
+      kernels.isScalar = true
+      try {
+        expect(await digests({ metric, bits })).toEqual(wasm)
+      } finally {
+        kernels.isScalar = false
+      }
     }
-  })
+  )
 
   it('for 64 MB of memory, where rows are in several runs, as for 512 MB', async () => {
-    const many = { input: makeVectors('power-law clusters', { count: 60_000, dim: 80 }, seed), ids: undefined, dim: 80, zones: 100 }
-    expect(await digests({ ...many, memoryBytes: 64 * MIB })).toEqual(await digests({ ...many, memoryBytes: 512 * MIB }))
+    const many = {
+      input: makeVectors('power-law clusters', { count: 60_000, dim: 80 }, seed),
+      ids: undefined,
+      dim: 80,
+      zones: 100
+    }
+    expect(await digests({ ...many, memoryBytes: 64 * MIB })).toEqual(
+      await digests({ ...many, memoryBytes: 512 * MIB })
+    )
   })
 
   it.each(BITS)('and with %d bits the same zones, with a codes file or none', async (bits) => {
@@ -117,7 +133,14 @@ describe('the same input, options and seed give the same data files', () => {
 })
 
 /** Builds, and expects even zones that hold every row once, unchanged, and an exact search that is right. */
-async function expectSound(options: { vectors: Float32Array; dim: number; ids: readonly number[]; metric: (typeof METRICS)[number]; zones: number | undefined; bits?: number }): Promise<void> {
+async function expectSound(options: {
+  vectors: Float32Array
+  dim: number
+  ids: readonly number[]
+  metric: (typeof METRICS)[number]
+  zones: number | undefined
+  bits?: number
+}): Promise<void> {
   const { vectors, dim, ids, metric, zones, bits } = options
   const { output } = place()
   await buildIndex({ input: vectors, dim, ids, metric, zones, bits, output })
@@ -128,7 +151,8 @@ async function expectSound(options: { vectors: Float32Array; dim: number; ids: r
   if (zones !== undefined) expect(stored.length).toBeLessThanOrEqual(2 * zones)
   const rowById = new Map(stored.flatMap((zone) => zone.ids.map((id, i) => [id, rowOf(zone.rows, dim, i)])))
   expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(ids.length)
-  const hex = (row: Float32Array | undefined): string => (row === undefined ? 'missing' : Buffer.from(Float32Array.from(row).buffer).toString('hex'))
+  const hex = (row: Float32Array | undefined): string =>
+    row === undefined ? 'missing' : Buffer.from(Float32Array.from(row).buffer).toString('hex')
   const changed = ids.filter((id, i) => hex(rowById.get(id)) !== hex(rowOf(vectors, dim, i)))
   expect(changed).toEqual([])
   await checkIndex(output)
@@ -136,7 +160,11 @@ async function expectSound(options: { vectors: Float32Array; dim: number; ids: r
   const index = ZgqIndex.open(output)
   try {
     expectNearest(index.search(query, { exact: true, k: 20 }), { metric, rows: vectors, ids, query }, 20)
-    expectNearest(index.search(query, { nprobe: stored.length, rerank: ids.length, k: 20 }), { metric, rows: vectors, ids, query }, 20)
+    expectNearest(
+      index.search(query, { nprobe: stored.length, rerank: ids.length, k: 20 }),
+      { metric, rows: vectors, ids, query },
+      20
+    )
   } finally {
     index.close()
   }
@@ -147,17 +175,39 @@ const DATASET_NAMES = Object.keys(DATASETS).filter((name): name is DataSetName =
 describe('zones are even and hold every row once, unchanged', () => {
   const seed = 21
 
-  it.each(DATASET_NAMES.flatMap((name) => METRICS.map((metric) => ({ name, metric }))))(`$name, $metric (seed ${seed})`, async ({ name, metric }) => {
-    const shape = { count: 2000, dim: 6 }
-    await expectSound({ vectors: makeVectors(name, shape, seed), dim: 6, ids: makeIds(shape.count, seed), metric, zones: 40 })
-  })
+  it.each(DATASET_NAMES.flatMap((name) => METRICS.map((metric) => ({ name, metric }))))(
+    `$name, $metric (seed ${seed})`,
+    async ({ name, metric }) => {
+      const shape = { count: 2000, dim: 6 }
+      await expectSound({
+        vectors: makeVectors(name, shape, seed),
+        dim: 6,
+        ids: makeIds(shape.count, seed),
+        metric,
+        zones: 40
+      })
+    }
+  )
 
   it.each([
-    ['one vector', 1, undefined], ['one vector, many zones', 1, 50], ['two vectors, one zone', 2, 1], ['fewer vectors than zones', 10, 1000],
-    ['one zone', 300, 1], ['as many zones as vectors', 300, 300], ['one zone less than vectors', 300, 299], ['half as many zones as vectors', 301, 150], ['zones by default', 3000, undefined]
+    ['one vector', 1, undefined],
+    ['one vector, many zones', 1, 50],
+    ['two vectors, one zone', 2, 1],
+    ['fewer vectors than zones', 10, 1000],
+    ['one zone', 300, 1],
+    ['as many zones as vectors', 300, 300],
+    ['one zone less than vectors', 300, 299],
+    ['half as many zones as vectors', 301, 150],
+    ['zones by default', 3000, undefined]
   ])('%s', async (_, count, zones) => {
     for (const name of ['normal', 'one vector repeated', 'a line'] as const) {
-      await expectSound({ vectors: makeVectors(name, { count, dim: 4 }, seed), dim: 4, ids: makeIds(count, seed), metric: 'l2', zones })
+      await expectSound({
+        vectors: makeVectors(name, { count, dim: 4 }, seed),
+        dim: 4,
+        ids: makeIds(count, seed),
+        metric: 'l2',
+        zones
+      })
     }
   })
 
@@ -167,11 +217,24 @@ describe('zones are even and hold every row once, unchanged', () => {
     const shape = { count: upTo(random() < 0.3 ? 20 : 700), dim: upTo(12) }
     const name = DATASET_NAMES[upTo(DATASET_NAMES.length) - 1]
     const zones = random() < 0.1 ? undefined : upTo(random() < 0.3 ? shape.count : 40)
-    await expectSound({ vectors: makeVectors(name, shape, caseSeed), dim: shape.dim, ids: makeIds(shape.count, caseSeed), metric: METRICS[upTo(3) - 1], zones, bits: BITS[upTo(4) - 1] })
+    await expectSound({
+      vectors: makeVectors(name, shape, caseSeed),
+      dim: shape.dim,
+      ids: makeIds(shape.count, caseSeed),
+      metric: METRICS[upTo(3) - 1],
+      zones,
+      bits: BITS[upTo(4) - 1]
+    })
   })
 
   it.each([4096, 65_536])('vectors of %d dimensions', async (dim) => {
-    await expectSound({ vectors: makeVectors('normal', { count: 12, dim }, seed), dim, ids: makeIds(12, seed), metric: 'cosine', zones: 3 })
+    await expectSound({
+      vectors: makeVectors('normal', { count: 12, dim }, seed),
+      dim,
+      ids: makeIds(12, seed),
+      metric: 'cosine',
+      zones: 3
+    })
   })
 
   it('rows without ids are numbered in the order of the input', async () => {
@@ -179,7 +242,9 @@ describe('zones are even and hold every row once, unchanged', () => {
     await buildSmall(output)
     const stored = readStored(output)
     expect(stored.flatMap((zone) => zone.ids).sort((a, b) => a - b)).toEqual(Array.from({ length: 500 }, (_, i) => i))
-    const wrong = stored.flatMap((zone) => zone.ids.filter((id, i) => rowOf(SMALL, DIM, id).join() !== rowOf(zone.rows, DIM, i).join()))
+    const wrong = stored.flatMap((zone) =>
+      zone.ids.filter((id, i) => rowOf(SMALL, DIM, id).join() !== rowOf(zone.rows, DIM, i).join())
+    )
     expect(wrong).toEqual([])
   })
 })
@@ -189,7 +254,12 @@ describe('what a build tells', () => {
 
   it('is the stages in order, never done beyond their total', async () => {
     const told: BuildProgress[] = []
-    await buildSmall(place().output, { input: batchesOf(SMALL, DIM, [100]), onProgress: (progress) => { told.push(progress) } })
+    await buildSmall(place().output, {
+      input: batchesOf(SMALL, DIM, [100]),
+      onProgress: (progress) => {
+        told.push(progress)
+      }
+    })
     const order = told.map((progress) => STAGES.indexOf(progress.stage))
     expect(order).toEqual([...order].sort((a, b) => a - b))
     expect(new Set(order).size).toBe(STAGES.length)
@@ -199,7 +269,11 @@ describe('what a build tells', () => {
   it('ends with the index in its place', async () => {
     const { output } = place()
     const seen: boolean[] = []
-    await buildSmall(output, { onProgress: () => { seen.push(existsSync(output)) } })
+    await buildSmall(output, {
+      onProgress: () => {
+        seen.push(existsSync(output))
+      }
+    })
     expect(seen.indexOf(true)).toBe(seen.length - 1)
   })
 
@@ -208,7 +282,16 @@ describe('what a build tells', () => {
     const report = await buildSmall(output, { metric: 'cosine' })
     const bytes = readdirSync(output).reduce((sum, name) => sum + readFileSync(join(output, name)).byteLength, 0)
     expect(readdirSync(folder)).toEqual(['index'])
-    expect(report).toEqual({ path: output, count: 500, dim: DIM, metric: 'cosine', zones: readStored(output).length, bits: 4, bytes, indexId: expect.stringMatching(/^[0-9a-f]{32}$/) })
+    expect(report).toEqual({
+      path: output,
+      count: 500,
+      dim: DIM,
+      metric: 'cosine',
+      zones: readStored(output).length,
+      bits: 4,
+      bytes,
+      indexId: expect.stringMatching(/^[0-9a-f]{32}$/)
+    })
   })
 })
 
@@ -221,13 +304,22 @@ describe('an aborted build', () => {
     expect(readdirSync(folder)).toEqual([])
   })
 
-  it.each(['read', 'sample', 'train', 'assign', 'write', 'calibrate', 'publish'] as const)('rejects with the reason and leaves nothing: aborted at %s', async (stage) => {
-    const { folder, output } = place()
-    const controller = new AbortController()
-    const onProgress = (progress: BuildProgress): void => { if (progress.stage === stage) controller.abort(reason) }
-    expect(await rejection(buildSmall(output, { input: batchesOf(SMALL, DIM, [100]), signal: controller.signal, onProgress }))).toBe(reason)
-    expect(readdirSync(folder)).toEqual([])
-  })
+  it.each(['read', 'sample', 'train', 'assign', 'write', 'calibrate', 'publish'] as const)(
+    'rejects with the reason and leaves nothing: aborted at %s',
+    async (stage) => {
+      const { folder, output } = place()
+      const controller = new AbortController()
+      const onProgress = (progress: BuildProgress): void => {
+        if (progress.stage === stage) controller.abort(reason)
+      }
+      expect(
+        await rejection(
+          buildSmall(output, { input: batchesOf(SMALL, DIM, [100]), signal: controller.signal, onProgress })
+        )
+      ).toBe(reason)
+      expect(readdirSync(folder)).toEqual([])
+    }
+  )
 
   it('rejects with the reason while it waits for the next batch', async () => {
     const controller = new AbortController()
@@ -237,7 +329,9 @@ describe('an aborted build', () => {
       await gate.opened
     }
     let found: unknown = 'nothing yet'
-    const build = rejection(buildSmall(place().output, { input: slow(), signal: controller.signal })).then((thrown) => { found = thrown })
+    const build = rejection(buildSmall(place().output, { input: slow(), signal: controller.signal })).then((thrown) => {
+      found = thrown
+    })
     for (let turn = 0; turn < 20; turn++) await setImmediate()
     controller.abort(reason)
     for (let turn = 0; turn < 20; turn++) await setImmediate()
@@ -252,7 +346,9 @@ describe('an aborted build', () => {
     await buildSmall(output)
     const before = fileDigests(output)
     const controller = new AbortController()
-    const onProgress = (progress: BuildProgress): void => { if (progress.stage === 'publish') controller.abort(reason) }
+    const onProgress = (progress: BuildProgress): void => {
+      if (progress.stage === 'publish') controller.abort(reason)
+    }
     await rejection(buildSmall(output, { seed: 2, force: true, signal: controller.signal, onProgress }))
     expect(readdirSync(folder)).toEqual(['index'])
     expect(fileDigests(output)).toEqual(before)
@@ -260,7 +356,15 @@ describe('an aborted build', () => {
 
   it('rejects with what onProgress throws, and leaves nothing', async () => {
     const { folder, output } = place()
-    expect(await rejection(buildSmall(output, { onProgress: () => { throw reason } }))).toBe(reason)
+    expect(
+      await rejection(
+        buildSmall(output, {
+          onProgress: () => {
+            throw reason
+          }
+        })
+      )
+    ).toBe(reason)
     expect(readdirSync(folder)).toEqual([])
   })
 })
@@ -268,7 +372,9 @@ describe('an aborted build', () => {
 /** A promise that is opened from outside. */
 class Gate {
   open: () => void = () => undefined
-  readonly opened = new Promise<void>((resolve) => { this.open = resolve })
+  readonly opened = new Promise<void>((resolve) => {
+    this.open = resolve
+  })
 }
 
 describe('bad input is refused, and nothing is left', () => {
@@ -281,7 +387,9 @@ describe('bad input is refused, and nothing is left', () => {
   const numbers = Array.from({ length: 500 }, (_, i) => i)
 
   const cases: readonly (readonly [string, Partial<BuildOptions>, string, RegExp])[] = [
-    ...[0, 1, 250, 499].map((row) => [`NaN in row ${row}`, { input: bad(row, NaN) }, 'ZGQ_NON_FINITE', new RegExp(`row ${row}\\b`)] as const),
+    ...[0, 1, 250, 499].map(
+      (row) => [`NaN in row ${row}`, { input: bad(row, NaN) }, 'ZGQ_NON_FINITE', new RegExp(`row ${row}\\b`)] as const
+    ),
     ['Infinity', { input: bad(77, Infinity) }, 'ZGQ_NON_FINITE', /row 77\b/],
     ['-Infinity', { input: bad(77, -Infinity) }, 'ZGQ_NON_FINITE', /row 77\b/],
     ['a zero vector under cosine', { input: zeroRow(123), metric: 'cosine' }, 'ZGQ_ZERO_VECTOR', /row 123\b/],
@@ -297,7 +405,12 @@ describe('bad input is refused, and nothing is left', () => {
     ['no vectors', { input: new Float32Array(0) }, 'ZGQ_BUILD_INPUT', /./],
     ['half a vector', { input: SMALL.subarray(0, DIM + 1) }, 'ZGQ_DIMENSION', /./],
     ['a file that is missing', { input: '/nowhere/vectors.fbin', dim: undefined }, 'ZGQ_NOT_FOUND', /vectors\.fbin/],
-    ['a file of an unknown kind', { input: join(ROOT, 'package.json'), dim: undefined }, 'ZGQ_BUILD_INPUT', /package\.json/],
+    [
+      'a file of an unknown kind',
+      { input: join(ROOT, 'package.json'), dim: undefined },
+      'ZGQ_BUILD_INPUT',
+      /package\.json/
+    ],
     ['a file of ids that is missing', { ids: '/nowhere/ids.txt' }, 'ZGQ_NOT_FOUND', /ids\.txt/]
   ]
 
@@ -319,7 +432,14 @@ describe('bad input is refused, and nothing is left', () => {
     ['vectors of another type', [{ vectors: new Float64Array(DIM) }], 'ZGQ_BUILD_INPUT'],
     ['nothing', [undefined], 'ZGQ_BUILD_INPUT'],
     ['a bare array', [one], 'ZGQ_BUILD_INPUT'],
-    ['an id that stands twice', [{ vectors: one, ids: [5] }, { vectors: one, ids: [5] }], 'ZGQ_ID_EXISTS'],
+    [
+      'an id that stands twice',
+      [
+        { vectors: one, ids: [5] },
+        { vectors: one, ids: [5] }
+      ],
+      'ZGQ_ID_EXISTS'
+    ],
     ['a negative id', [{ vectors: one, ids: [-1] }], 'ZGQ_BUILD_INPUT'],
     ['an id that is no integer', [{ vectors: one, ids: [1.5] }], 'ZGQ_BUILD_INPUT'],
     ['an id above 2^53 - 1', [{ vectors: one, ids: [2 ** 53] }], 'ZGQ_BUILD_INPUT'],
@@ -386,7 +506,11 @@ describe('bad input is refused, and nothing is left', () => {
     const open = (): number => readdirSync('/proc/self/fd').length
     await buildSmall(place().output)
     const before = open()
-    for (const options of [{ input: bad(499, NaN) }, { input: batchesOf(bad(499, NaN), DIM, [100]) }, { ids: numbers.with(400, 17) }]) {
+    for (const options of [
+      { input: bad(499, NaN) },
+      { input: batchesOf(bad(499, NaN), DIM, [100]) },
+      { ids: numbers.with(400, 17) }
+    ]) {
       await rejection(buildSmall(place().output, options))
     }
     expect(open()).toBe(before)
@@ -397,22 +521,46 @@ describe('a wrong option', () => {
   const build = (options: object): Promise<unknown> => buildSmall(place().output, { ...options })
 
   it.each([
-    ['an unknown name', { zone: 5 }], ['a metric that is not known', { metric: 'dot' }], ['metric null', { metric: null }], ['zones as text', { zones: '5' }],
-    ['bits as text', { bits: '0' }], ['seed as text', { seed: '5' }], ['memoryBytes as text', { memoryBytes: '512MB' }], ['force as a number', { force: 1 }],
-    ['onProgress that is no function', { onProgress: 5 }], ['signal that is no AbortSignal', { signal: {} }], ['ids as a number', { ids: 5 }], ['ids null', { ids: null }],
-    ['input undefined', { input: undefined }], ['input as an array', { input: [1, 2, 3] }], ['input null', { input: null }], ['output empty', { output: '' }], ['output undefined', { output: undefined }],
-    ['dim with a file', { input: 'x.fbin' }], ['dim missing', { dim: undefined }], ['dim as text', { dim: '8' }], ['ids beside batches', { input: batchesOf(SMALL, DIM, [9]), ids: [1] }]
+    ['an unknown name', { zone: 5 }],
+    ['a metric that is not known', { metric: 'dot' }],
+    ['metric null', { metric: null }],
+    ['zones as text', { zones: '5' }],
+    ['bits as text', { bits: '0' }],
+    ['seed as text', { seed: '5' }],
+    ['memoryBytes as text', { memoryBytes: '512MB' }],
+    ['force as a number', { force: 1 }],
+    ['onProgress that is no function', { onProgress: 5 }],
+    ['signal that is no AbortSignal', { signal: {} }],
+    ['ids as a number', { ids: 5 }],
+    ['ids null', { ids: null }],
+    ['input undefined', { input: undefined }],
+    ['input as an array', { input: [1, 2, 3] }],
+    ['input null', { input: null }],
+    ['output empty', { output: '' }],
+    ['output undefined', { output: undefined }],
+    ['dim with a file', { input: 'x.fbin' }],
+    ['dim missing', { dim: undefined }],
+    ['dim as text', { dim: '8' }],
+    ['ids beside batches', { input: batchesOf(SMALL, DIM, [9]), ids: [1] }]
   ])('throws TypeError: %s', async (_, options) => {
     expect(await rejection(build(options))).toBeInstanceOf(TypeError)
   })
 
   it.each([
-    ['zones 0', { zones: 0 }], ['zones 1.5', { zones: 1.5 }], ['zones NaN', { zones: NaN }], ['bits 3', { bits: 3 }], ['bits -1', { bits: -1 }], ['bits 8', { bits: 8 }], ['seed -1', { seed: -1 }],
-    ['seed 0.5', { seed: 0.5 }], ['memoryBytes of 1 MB', { memoryBytes: MIB }], ['dim 0', { dim: 0 }], ['dim 65,537', { dim: 65_537 }]
+    ['zones 0', { zones: 0 }],
+    ['zones 1.5', { zones: 1.5 }],
+    ['zones NaN', { zones: NaN }],
+    ['bits 3', { bits: 3 }],
+    ['bits -1', { bits: -1 }],
+    ['bits 8', { bits: 8 }],
+    ['seed -1', { seed: -1 }],
+    ['seed 0.5', { seed: 0.5 }],
+    ['memoryBytes of 1 MB', { memoryBytes: MIB }],
+    ['dim 0', { dim: 0 }],
+    ['dim 65,537', { dim: 65_537 }]
   ])('throws RangeError: %s', async (_, options) => {
     expect(await rejection(build(options))).toBeInstanceOf(RangeError)
   })
-
 
   it('throws TypeError: no options', async () => {
     const call: Promise<unknown> = Reflect.apply(buildIndex, undefined, [])

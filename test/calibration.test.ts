@@ -74,11 +74,19 @@ const fileOf = (name: string, bytes: Uint8Array): string => {
 }
 
 let path = ''
-beforeAll(async () => { path = await build() })
+beforeAll(async () => {
+  path = await build()
+})
 
 describe(`the calibration of a build (seed ${SEED})`, () => {
   it('says what it was measured with', () => {
-    expect(storedIn(path)).toMatchObject({ source: 'base', queries: 1000, confidence: 0.95, highestRecall: expect.closeTo(1000 / 1002.706, 6), scale: expect.any(Number) })
+    expect(storedIn(path)).toMatchObject({
+      source: 'base',
+      queries: 1000,
+      confidence: 0.95,
+      highestRecall: expect.closeTo(1000 / 1002.706, 6),
+      scale: expect.any(Number)
+    })
   })
 
   it('has a curve for each number of hits, with recalls that ascend', () => {
@@ -93,13 +101,15 @@ describe(`the calibration of a build (seed ${SEED})`, () => {
 
   it('asks for no less where more recall is wanted: thresholds and zones never fall', () => {
     for (const { points } of storedIn(path).curves) {
-      for (const values of [points.map((point) => point.threshold), points.map((point) => point.zones)]) expect(values).toEqual([...values].sort((a, b) => a - b))
+      for (const values of [points.map((point) => point.threshold), points.map((point) => point.zones)])
+        expect(values).toEqual([...values].sort((a, b) => a - b))
       expect(points[points.length - 1].threshold).toBeGreaterThan(points[0].threshold)
     }
   })
 
   it('keeps every recall below the one that was measured', () => {
-    for (const { points } of storedIn(path).curves) expect(points.filter((point) => point.mean < point.recall)).toEqual([])
+    for (const { points } of storedIn(path).curves)
+      expect(points.filter((point) => point.mean < point.recall)).toEqual([])
   })
 
   it('reaches to the highest recall that it promises', () => {
@@ -110,7 +120,9 @@ describe(`the calibration of a build (seed ${SEED})`, () => {
   it('names as zones what searches probe', () => {
     const { curves } = storedIn(path)
     const { zones } = curves[1].points.find((point) => point.recall === 0.95) ?? { zones: NaN }
-    const probed = withIndex(path, (index) => queryList.map((some) => index.search(some, { recall: 0.95, explain: true }).explain.zones.length))
+    const probed = withIndex(path, (index) =>
+      queryList.map((some) => index.search(some, { recall: 0.95, explain: true }).explain.zones.length)
+    )
     expect(probed.reduce((sum, value) => sum + value, 0) / probed.length / zones).toBeGreaterThan(0.7)
     expect(probed.reduce((sum, value) => sum + value, 0) / probed.length / zones).toBeLessThan(1.4)
   })
@@ -123,11 +135,32 @@ describe(`the calibration of a build (seed ${SEED})`, () => {
 
 describe('a threshold between the points of a calibration', () => {
   const curve = (k: number, of: (recall: number) => number): CalibrationCurve => ({
-    k, points: [0.5, 0.8, 0.9, 0.95, 0.99].map((recall) => ({ recall, threshold: of(recall), mean: recall, zones: 1 + of(recall) }))
+    k,
+    points: [0.5, 0.8, 0.9, 0.95, 0.99].map((recall) => ({
+      recall,
+      threshold: of(recall),
+      mean: recall,
+      zones: 1 + of(recall)
+    }))
   })
-  const calibrationOf = (...curves: CalibrationCurve[]): Calibration => ({ source: 'base', queries: 1000, confidence: 0.95, highestRecall: 0.99, scale: 1, curves })
-  const rising = calibrationOf(curve(1, (recall) => recall), curve(10, (recall) => 2 * recall), curve(100, (recall) => 5 * recall))
-  const falling = calibrationOf(curve(1, (recall) => 5 * recall), curve(10, (recall) => 2 * recall), curve(100, (recall) => recall))
+  const calibrationOf = (...curves: CalibrationCurve[]): Calibration => ({
+    source: 'base',
+    queries: 1000,
+    confidence: 0.95,
+    highestRecall: 0.99,
+    scale: 1,
+    curves
+  })
+  const rising = calibrationOf(
+    curve(1, (recall) => recall),
+    curve(10, (recall) => 2 * recall),
+    curve(100, (recall) => 5 * recall)
+  )
+  const falling = calibrationOf(
+    curve(1, (recall) => 5 * recall),
+    curve(10, (recall) => 2 * recall),
+    curve(100, (recall) => recall)
+  )
   const at = (recall: number, k: number, calibration = rising): number => thresholdFor(calibration, recall, k).threshold
 
   it('is that of the point where there is one', () => {
@@ -168,7 +201,11 @@ describe('a threshold between the points of a calibration', () => {
   })
 
   it('is that of the next number of hits where the last needs none', () => {
-    const none = calibrationOf(curve(1, () => 0), curve(10, (recall) => recall), curve(100, (recall) => recall))
+    const none = calibrationOf(
+      curve(1, () => 0),
+      curve(10, (recall) => recall),
+      curve(100, (recall) => recall)
+    )
     expect(at(0.9, 1, none)).toBe(0)
     expect(at(0.9, 2, none)).toBe(0.9)
   })
@@ -187,25 +224,55 @@ describe('a stored calibration', () => {
     ['that is a number', () => 3],
     ['without a source', ({ source: _, ...rest }) => rest],
     ['of an unknown source', (value) => ({ ...value, source: 'rows' })],
-    ...['queries', 'confidence', 'highestRecall', 'scale'].flatMap((key): (readonly [string, (value: Record<string, unknown>) => unknown])[] => [
-      [`without ${key}`, (value) => ({ ...value, [key]: undefined })],
-      [`with ${key} a text`, (value) => ({ ...value, [key]: '1' })],
-      [`with ${key} negative`, (value) => ({ ...value, [key]: -1 })],
-      [`with ${key} NaN`, (value) => ({ ...value, [key]: NaN })]
-    ]),
+    ...['queries', 'confidence', 'highestRecall', 'scale'].flatMap(
+      (key): (readonly [string, (value: Record<string, unknown>) => unknown])[] => [
+        [`without ${key}`, (value) => ({ ...value, [key]: undefined })],
+        [`with ${key} a text`, (value) => ({ ...value, [key]: '1' })],
+        [`with ${key} negative`, (value) => ({ ...value, [key]: -1 })],
+        [`with ${key} NaN`, (value) => ({ ...value, [key]: NaN })]
+      ]
+    ),
     ['without curves', ({ curves: _, ...rest }) => rest],
     ['with no curve', (value) => ({ ...value, curves: [] })],
     ['with curves that are no list', (value) => ({ ...value, curves: {} })],
     ['with a curve that is no map', (value) => ({ ...value, curves: [5] })],
     ['with a curve without points', (value) => ({ ...value, curves: [{ k: 1, points: [] }] })],
-    ['with a curve of k 0', (value) => ({ ...value, curves: [{ k: 0, points: [{ recall: 0.5, threshold: 1, mean: 0.5, zones: 1 }] }] })],
-    ['with curves in another order', (value) => ({ ...value, curves: Array.isArray(value['curves']) ? [...value['curves']].reverse() : 0 })],
-    ['with a curve twice', (value) => ({ ...value, curves: Array.isArray(value['curves']) ? [value['curves'][0], value['curves'][0]] : 0 })],
-    ...['recall', 'threshold', 'mean', 'zones'].map((key): readonly [string, (value: Record<string, unknown>) => unknown] =>
-      [`with a point without ${key}`, (value) => ({ ...value, curves: [{ k: 1, points: [{ recall: 0.5, threshold: 1, mean: 0.5, zones: 1, [key]: undefined }] }] })]),
-    ['with points in another order', (value) => ({ ...value, curves: [{ k: 1, points: [0.9, 0.5].map((recall) => ({ recall, threshold: 1, mean: 0.5, zones: 1 })) }] })],
-    ['with a recall of 1', (value) => ({ ...value, curves: [{ k: 1, points: [{ recall: 1, threshold: 1, mean: 1, zones: 1 }] }] })],
-    ['with an infinite threshold', (value) => ({ ...value, curves: [{ k: 1, points: [{ recall: 0.5, threshold: Infinity, mean: 1, zones: 1 }] }] })]
+    [
+      'with a curve of k 0',
+      (value) => ({ ...value, curves: [{ k: 0, points: [{ recall: 0.5, threshold: 1, mean: 0.5, zones: 1 }] }] })
+    ],
+    [
+      'with curves in another order',
+      (value) => ({ ...value, curves: Array.isArray(value['curves']) ? [...value['curves']].reverse() : 0 })
+    ],
+    [
+      'with a curve twice',
+      (value) => ({ ...value, curves: Array.isArray(value['curves']) ? [value['curves'][0], value['curves'][0]] : 0 })
+    ],
+    ...['recall', 'threshold', 'mean', 'zones'].map(
+      (key): readonly [string, (value: Record<string, unknown>) => unknown] => [
+        `with a point without ${key}`,
+        (value) => ({
+          ...value,
+          curves: [{ k: 1, points: [{ recall: 0.5, threshold: 1, mean: 0.5, zones: 1, [key]: undefined }] }]
+        })
+      ]
+    ),
+    [
+      'with points in another order',
+      (value) => ({
+        ...value,
+        curves: [{ k: 1, points: [0.9, 0.5].map((recall) => ({ recall, threshold: 1, mean: 0.5, zones: 1 })) }]
+      })
+    ],
+    [
+      'with a recall of 1',
+      (value) => ({ ...value, curves: [{ k: 1, points: [{ recall: 1, threshold: 1, mean: 1, zones: 1 }] }] })
+    ],
+    [
+      'with an infinite threshold',
+      (value) => ({ ...value, curves: [{ k: 1, points: [{ recall: 0.5, threshold: Infinity, mean: 1, zones: 1 }] }] })
+    ]
   ]
 
   it('is read back as it was written', () => {
@@ -219,14 +286,21 @@ describe('a stored calibration', () => {
   it('that is damaged, though its checksum fits, makes open throw ZGQ_CORRUPT', () => {
     const copy = copyOf(path)
     const bytes = encodeMessagePack({ ...storedIn(path), curves: [] })
-    change(copy, 'UPDATE meta SET value = ?, crc = ? WHERE key = ?', bytes, metaChecksum('calibration', bytes), 'calibration')
+    change(
+      copy,
+      'UPDATE meta SET value = ?, crc = ? WHERE key = ?',
+      bytes,
+      metaChecksum('calibration', bytes),
+      'calibration'
+    )
     expect(codeOf(() => ZgqIndex.open(copy))).toBe('ZGQ_CORRUPT')
   })
 
   it('with any byte turned over makes open throw ZGQ_CORRUPT', () => {
     const copy = copyOf(path)
     const database = new Sqlite(join(copy, CATALOGUE_NAME))
-    const bytes = database.prepare<[], Buffer>('SELECT value FROM meta WHERE key = \'calibration\'').pluck().get() ?? Buffer.alloc(0)
+    const bytes =
+      database.prepare<[], Buffer>("SELECT value FROM meta WHERE key = 'calibration'").pluck().get() ?? Buffer.alloc(0)
     expect(bytes.length).toBeGreaterThan(500)
     for (const at of [0, 1, 37, Math.floor(bytes.length / 2), bytes.length - 1]) {
       const flipped = Buffer.from(bytes)
@@ -242,7 +316,7 @@ describe('an index without a calibration', () => {
   let bare = ''
   beforeAll(() => {
     bare = copyOf(path)
-    change(bare, 'DELETE FROM meta WHERE key = \'calibration\'')
+    change(bare, "DELETE FROM meta WHERE key = 'calibration'")
   })
 
   it('answers with nprobe, exact, or when told nothing', () => {
@@ -256,7 +330,10 @@ describe('an index without a calibration', () => {
 
   it('throws ZGQ_UNSUPPORTED for a recall, and says how to calibrate', () => {
     const error = withIndex(bare, (index) => errorOf(() => index.search(query, { recall: 0.9 })))
-    expect({ code: error.code, message: error.message }).toEqual({ code: 'ZGQ_UNSUPPORTED', message: expect.stringContaining('zgq calibrate') })
+    expect({ code: error.code, message: error.message }).toEqual({
+      code: 'ZGQ_UNSUPPORTED',
+      message: expect.stringContaining('zgq calibrate')
+    })
   })
 
   it('has one once it is calibrated', async () => {
@@ -268,20 +345,29 @@ describe('an index without a calibration', () => {
 })
 
 describe('a recall that a search is asked for', () => {
-  const request = (options: SearchOptions, of: { count: number; calibration?: Calibration }): ReturnType<typeof checkRequest> =>
+  const request = (
+    options: SearchOptions,
+    of: { count: number; calibration?: Calibration }
+  ): ReturnType<typeof checkRequest> =>
     checkRequest(options, { dim: 128, zoneCount: 50, calibration: storedIn(path), lastWish: undefined, ...of })
 
   it.each([0, 1, NaN, -1, 2, -0.5, Infinity])('of %d is a RangeError', (recall) => {
-    withIndex(path, (index) => { expect(() => index.search(query, { recall })).toThrow(RangeError) })
+    withIndex(path, (index) => {
+      expect(() => index.search(query, { recall })).toThrow(RangeError)
+    })
   })
 
   it('that is a text is a TypeError', () => {
-    // @ts-expect-error what JavaScript may pass
-    withIndex(path, (index) => { expect(() => index.search(query, { recall: '0.9' })).toThrow(TypeError) })
+    withIndex(path, (index) => {
+      // @ts-expect-error what JavaScript may pass
+      expect(() => index.search(query, { recall: '0.9' })).toThrow(TypeError)
+    })
   })
 
   it.each([{ nprobe: 3 }, { exact: true }])('with %o is a TypeError', (other) => {
-    withIndex(path, (index) => { expect(() => index.search(query, { recall: 0.9, ...other })).toThrow(TypeError) })
+    withIndex(path, (index) => {
+      expect(() => index.search(query, { recall: 0.9, ...other })).toThrow(TypeError)
+    })
   })
 
   it('above what can be promised is reached by an exact search where the index is small', () => {
@@ -303,18 +389,31 @@ describe('a recall that a search is asked for', () => {
   })
 
   it('means the same whatever was asked for before', () => {
-    const ways: SearchOptions[] = [{ recall: 0.8 }, { recall: 0.99 }, { recall: 0.8, k: 1 }, {}, { recall: 0.9999 }, { nprobe: 2 }, { recall: 0.8, k: 100 }]
-    const zonesOf = (index: ZgqIndex, options: SearchOptions): readonly number[] => index.search(query, { ...options, explain: true }).explain.zones
+    const ways: SearchOptions[] = [
+      { recall: 0.8 },
+      { recall: 0.99 },
+      { recall: 0.8, k: 1 },
+      {},
+      { recall: 0.9999 },
+      { nprobe: 2 },
+      { recall: 0.8, k: 100 }
+    ]
+    const zonesOf = (index: ZgqIndex, options: SearchOptions): readonly number[] =>
+      index.search(query, { ...options, explain: true }).explain.zones
     const fresh = ways.map((options) => withIndex(path, (index) => zonesOf(index, options)))
     expect(new Set(fresh.map((zones) => zones.length)).size).toBeGreaterThan(3)
     withIndex(path, (index) => {
-      for (const step of [1, 2, 3, 5]) for (let i = 0; i < ways.length; i++) expect(zonesOf(index, ways[(i * step) % ways.length])).toEqual(fresh[(i * step) % ways.length])
+      for (const step of [1, 2, 3, 5])
+        for (let i = 0; i < ways.length; i++)
+          expect(zonesOf(index, ways[(i * step) % ways.length])).toEqual(fresh[(i * step) % ways.length])
     })
   })
 
   it('that nobody named is what can be promised, where .95 cannot', () => {
     const few = { ...storedIn(path), queries: 10, highestRecall: 0.8 }
-    expect(request({}, { count: 9000, calibration: few }).probe).toEqual(request({ recall: 0.8 }, { count: 9000, calibration: few }).probe)
+    expect(request({}, { count: 9000, calibration: few }).probe).toEqual(
+      request({ recall: 0.8 }, { count: 9000, calibration: few }).probe
+    )
     expect(codeOf(() => request({ recall: 0.81 }, { count: 9000, calibration: few }))).toBe('ZGQ_RECALL')
   })
 })
@@ -323,11 +422,21 @@ describe('a large index', () => {
   const dim = 128
   it('says by search which recall it can promise', async () => {
     const output = temp.fresh('large')
-    await buildIndex({ input: makeVectors('clustered', { count: 9000, dim }, SEED), dim, bits: 1, zones: 30, queries: makeVectors('clustered', { count: 40, dim }, SEED + 1), output })
+    await buildIndex({
+      input: makeVectors('clustered', { count: 9000, dim }, SEED),
+      dim,
+      bits: 1,
+      zones: 30,
+      queries: makeVectors('clustered', { count: 40, dim }, SEED + 1),
+      output
+    })
     withIndex(output, (index) => {
       const some = makeVectors('clustered', { count: 1, dim }, SEED + 2)
       const error = errorOf(() => index.search(some, { recall: 0.95 }))
-      expect({ code: error.code, message: error.message }).toEqual({ code: 'ZGQ_RECALL', message: expect.stringContaining('0.9366') })
+      expect({ code: error.code, message: error.message }).toEqual({
+        code: 'ZGQ_RECALL',
+        message: expect.stringContaining('0.9366')
+      })
       expect(index.search(some)).toHaveLength(10)
       expect(index.search(some, { recall: 0.93 })).toHaveLength(10)
     })
@@ -346,14 +455,23 @@ describe('data on which there is little to measure is built, and searched by rec
     // Under ip its products overflow float32: only an exact search is sure to find it.
     { name: 'one huge outlier', count: 300, kind: 'one huge outlier', zones: 10, skipped: 'ip' }
   ]
-  const ways: readonly { metric: Metric; bits: number }[] = [{ metric: 'l2', bits: 0 }, { metric: 'l2', bits: 4 }, { metric: 'cosine', bits: 1 }, { metric: 'ip', bits: 4 }]
-  const all = cases.flatMap((one) => ways.filter((way) => way.metric !== one.skipped).map((way) => ({ ...one, ...way })))
+  const ways: readonly { metric: Metric; bits: number }[] = [
+    { metric: 'l2', bits: 0 },
+    { metric: 'l2', bits: 4 },
+    { metric: 'cosine', bits: 1 },
+    { metric: 'ip', bits: 4 }
+  ]
+  const all = cases.flatMap((one) =>
+    ways.filter((way) => way.metric !== one.skipped).map((way) => ({ ...one, ...way }))
+  )
 
   it.each(all)(`$name ($metric, $bits bits, seed ${SEED})`, async ({ count, kind, zones, metric, bits }) => {
     const vectors = makeVectors(kind, { count, dim: DIM }, SEED)
     const output = await build({ input: vectors, zones, metric, bits })
     withIndex(output, (index) => {
-      for (const curve of index.info().calibration?.curves ?? []) for (const point of curve.points) for (const value of Object.values(point)) expect(value).toBeGreaterThanOrEqual(0)
+      for (const curve of index.info().calibration?.curves ?? [])
+        for (const point of curve.points)
+          for (const value of Object.values(point)) expect(value).toBeGreaterThanOrEqual(0)
       const some = Array.from({ length: Math.min(count, 30) }, (_, i) => rowOf(vectors, DIM, count - 1 - i))
       for (const k of [1, 10, 1000]) {
         for (const recall of [0.1, 0.8, 0.95]) {
@@ -361,7 +479,10 @@ describe('data on which there is little to measure is built, and searched by rec
         }
       }
       // By distance, not by id: which of equal rows are found is chance.
-      const found = some.map((each) => ({ best: index.search(each, { k: 1 })[0].distance, least: index.search(each, { k: 1, exact: true })[0].distance }))
+      const found = some.map((each) => ({
+        best: index.search(each, { k: 1 })[0].distance,
+        least: index.search(each, { k: 1, exact: true })[0].distance
+      }))
       expect(found.filter(({ best, least }) => best === least).length / found.length).toBeGreaterThanOrEqual(0.9)
     })
   })
@@ -369,7 +490,11 @@ describe('data on which there is little to measure is built, and searched by rec
 
 describe('calibrateIndex', () => {
   const dataFiles = (folder: string): Map<string, string> =>
-    new Map(readdirSync(folder).filter((name) => name.endsWith('.zgq')).map((name) => [name, readFileSync(join(folder, name)).toString('hex')]))
+    new Map(
+      readdirSync(folder)
+        .filter((name) => name.endsWith('.zgq'))
+        .map((name) => [name, readFileSync(join(folder, name)).toString('hex')])
+    )
   /** Calibrates a copy that must fail, and tells that its calibration is what it was. */
   const failing = async (options: CalibrateOptions, index = path): Promise<unknown> => {
     const copy = copyOf(index)
@@ -381,7 +506,11 @@ describe('calibrateIndex', () => {
   it('measures with the queries it is given, from an array or a file, and stores that', async () => {
     const copy = copyOf(path)
     const calibration = await calibrateIndex(copy, { queries })
-    expect(calibration).toMatchObject({ source: 'queries', queries: 300, highestRecall: expect.closeTo(300 / 302.706, 6) })
+    expect(calibration).toMatchObject({
+      source: 'queries',
+      queries: 300,
+      highestRecall: expect.closeTo(300 / 302.706, 6)
+    })
     expect(storedIn(copy)).toEqual(calibration)
     expect(await calibrateIndex(copy, { queries: fileOf('queries.fbin', fbin(queries, DIM)) })).toEqual(calibration)
   })
@@ -392,7 +521,8 @@ describe('calibrateIndex', () => {
     const some = queryList.map((_, i) => rowOf(wide, DIM, i))
     await calibrateIndex(copy, { queries: wide })
     withIndex(copy, (index) => {
-      for (const recall of [0.8, 0.9, 0.95]) expect(meanRecall(index, some, exactIds(index, some, 10), { k: 10, recall })).toBeGreaterThanOrEqual(recall)
+      for (const recall of [0.8, 0.9, 0.95])
+        expect(meanRecall(index, some, exactIds(index, some, 10), { k: 10, recall })).toBeGreaterThanOrEqual(recall)
     })
   })
 
@@ -424,29 +554,61 @@ describe('calibrateIndex', () => {
 
   it('tells how far it is', async () => {
     const seen: string[] = []
-    await calibrateIndex(copyOf(path), { queries, onProgress: ({ done, total }) => { seen.push(`${done}/${total}`) } })
+    await calibrateIndex(copyOf(path), {
+      queries,
+      onProgress: ({ done, total }) => {
+        seen.push(`${done}/${total}`)
+      }
+    })
     expect([seen[0], seen.at(-1)]).toEqual(['0/300', '300/300'])
   })
 
   it('rejects with the reason of the signal and keeps the old calibration', async () => {
     const abort = new AbortController()
     const reason = new Error('enough')
-    expect(await failing({ queries, signal: abort.signal, onProgress: ({ done }) => { if (done > 0) abort.abort(reason) } })).toBe(reason)
+    expect(
+      await failing({
+        queries,
+        signal: abort.signal,
+        onProgress: ({ done }) => {
+          if (done > 0) abort.abort(reason)
+        }
+      })
+    ).toBe(reason)
   })
 
   it('rejects with what onProgress throws and keeps the old calibration', async () => {
     const reason = new Error('full')
-    expect(await failing({ queries, onProgress: () => { throw reason } })).toBe(reason)
+    expect(
+      await failing({
+        queries,
+        onProgress: () => {
+          throw reason
+        }
+      })
+    ).toBe(reason)
   })
 
   it.each<readonly [string, string, () => string | Float32Array]>([
-    ['ZGQ_DIMENSION', 'of another dimension in a file', () => fileOf('wide.fbin', fbin(queries.subarray(0, 13 * 4), 13))],
+    [
+      'ZGQ_DIMENSION',
+      'of another dimension in a file',
+      () => fileOf('wide.fbin', fbin(queries.subarray(0, 13 * 4), 13))
+    ],
     ['ZGQ_DIMENSION', 'that are no multiple of the dimension', () => queries.subarray(0, DIM + 1)],
     ['ZGQ_NON_FINITE', 'with NaN', () => queries.slice(0, DIM * 3).fill(NaN, DIM + 1, DIM + 2)],
-    ['ZGQ_NON_FINITE', 'with infinity in a file', () => fileOf('infinite.fbin', fbin(queries.slice(0, DIM).fill(Infinity, 1, 2), DIM))],
+    [
+      'ZGQ_NON_FINITE',
+      'with infinity in a file',
+      () => fileOf('infinite.fbin', fbin(queries.slice(0, DIM).fill(Infinity, 1, 2), DIM))
+    ],
     ['ZGQ_BUILD_INPUT', 'of which there are none', () => new Float32Array(0)],
     ['ZGQ_BUILD_INPUT', 'in an empty file', () => fileOf('none.fbin', new Uint8Array(0))],
-    ['ZGQ_BUILD_INPUT', 'in a file of no rows', () => fileOf('no-rows.fbin', fbin(new Float32Array(0), DIM).fill(DIM, 4, 5))],
+    [
+      'ZGQ_BUILD_INPUT',
+      'in a file of no rows',
+      () => fileOf('no-rows.fbin', fbin(new Float32Array(0), DIM).fill(DIM, 4, 5))
+    ],
     ['ZGQ_TRUNCATED', 'in a file cut short', () => fileOf('short.fbin', fbin(queries, DIM).subarray(0, 500))],
     ['ZGQ_NOT_FOUND', 'in a file that is not there', () => join(temp.path, 'nowhere.fbin')]
   ])('rejects with %s for queries %s', async (code, _, make) => {
@@ -455,7 +617,9 @@ describe('calibrateIndex', () => {
 
   it('rejects with ZGQ_ZERO_VECTOR for a query without direction under cosine, and takes it under l2', async () => {
     const zero = queries.slice(0, DIM * 3).fill(0, DIM, DIM * 2)
-    expect(await failing({ queries: zero }, await build({ metric: 'cosine' }))).toMatchObject({ code: 'ZGQ_ZERO_VECTOR' })
+    expect(await failing({ queries: zero }, await build({ metric: 'cosine' }))).toMatchObject({
+      code: 'ZGQ_ZERO_VECTOR'
+    })
     expect(await calibrateIndex(copyOf(path), { queries: zero })).toMatchObject({ queries: 3 })
   })
 
@@ -463,7 +627,12 @@ describe('calibrateIndex', () => {
     expect(await errorFrom(calibrateIndex(join(temp.path, 'nowhere')))).toMatchObject({ code: 'ZGQ_NOT_FOUND' })
   })
 
-  it.each<readonly [string, unknown]>([['queries: 5', { queries: 5 }], ['queries: an empty path', { queries: '' }], ['an unknown option', { query: queries }], ['a seed that is a text', { seed: '1' }]])('rejects with a TypeError for %s', async (_, options) => {
+  it.each<readonly [string, unknown]>([
+    ['queries: 5', { queries: 5 }],
+    ['queries: an empty path', { queries: '' }],
+    ['an unknown option', { query: queries }],
+    ['a seed that is a text', { seed: '1' }]
+  ])('rejects with a TypeError for %s', async (_, options) => {
     // @ts-expect-error what JavaScript may pass
     expect(await rejection(calibrateIndex(path, options))).toBeInstanceOf(TypeError)
   })
@@ -473,7 +642,9 @@ describe('calibrateIndex', () => {
     const database = new Sqlite(join(copy, CATALOGUE_NAME))
     try {
       database.exec('BEGIN IMMEDIATE')
-      expect(await errorFrom(calibrateIndex(copy, { queries: queries.subarray(0, DIM * 20) }))).toMatchObject({ code: 'ZGQ_LOCKED' })
+      expect(await errorFrom(calibrateIndex(copy, { queries: queries.subarray(0, DIM * 20) }))).toMatchObject({
+        code: 'ZGQ_LOCKED'
+      })
     } finally {
       database.close()
     }
@@ -490,18 +661,26 @@ describe('calibrateIndex', () => {
     }
   }
 
-  it.each([['folder', 0o555, 0o666], ['catalogue', 0o777, 0o444]] as const)('rejects with ZGQ_READ_ONLY for a read-only %s, and keeps the old calibration', async (_, folderMode, fileMode) => {
-    const copy = copyOf(path)
-    chmodSync(temp.path, 0o755)
-    for (const name of readdirSync(copy)) chmodSync(join(copy, name), fileMode)
-    chmodSync(copy, folderMode)
-    try {
-      expect(await withoutRoot(async () => errorFrom(calibrateIndex(copy, { queries })))).toMatchObject({ code: 'ZGQ_READ_ONLY' })
-      expect(storedIn(copy)).toEqual(storedIn(path))
-    } finally {
-      chmodSync(copy, 0o755)
+  it.each([
+    ['folder', 0o555, 0o666],
+    ['catalogue', 0o777, 0o444]
+  ] as const)(
+    'rejects with ZGQ_READ_ONLY for a read-only %s, and keeps the old calibration',
+    async (_, folderMode, fileMode) => {
+      const copy = copyOf(path)
+      chmodSync(temp.path, 0o755)
+      for (const name of readdirSync(copy)) chmodSync(join(copy, name), fileMode)
+      chmodSync(copy, folderMode)
+      try {
+        expect(await withoutRoot(async () => errorFrom(calibrateIndex(copy, { queries })))).toMatchObject({
+          code: 'ZGQ_READ_ONLY'
+        })
+        expect(storedIn(copy)).toEqual(storedIn(path))
+      } finally {
+        chmodSync(copy, 0o755)
+      }
     }
-  })
+  )
 })
 
 describe('a build with queries', () => {
@@ -511,10 +690,16 @@ describe('a build with queries', () => {
     expect(storedIn(output)).toEqual(await calibrateIndex(copyOf(path), { queries }))
   })
 
-  it.each([['ZGQ_DIMENSION', new Float32Array(DIM + 1)], ['ZGQ_NON_FINITE', new Float32Array(DIM).fill(NaN)], ['ZGQ_BUILD_INPUT', new Float32Array(0)]])('leaves nothing and rejects with %s for bad ones', async (code, bad) => {
+  it.each([
+    ['ZGQ_DIMENSION', new Float32Array(DIM + 1)],
+    ['ZGQ_NON_FINITE', new Float32Array(DIM).fill(NaN)],
+    ['ZGQ_BUILD_INPUT', new Float32Array(0)]
+  ])('leaves nothing and rejects with %s for bad ones', async (code, bad) => {
     const folder = temp.fresh('refused')
     mkdirSync(folder)
-    expect(await errorFrom(buildIndex({ input: rows, dim: DIM, zones: 10, queries: bad, output: join(folder, 'index') }))).toMatchObject({ code })
+    expect(
+      await errorFrom(buildIndex({ input: rows, dim: DIM, zones: 10, queries: bad, output: join(folder, 'index') }))
+    ).toMatchObject({ code })
     expect(readdirSync(folder)).toEqual([])
   })
 })
@@ -522,7 +707,9 @@ describe('a build with queries', () => {
 describe('the command', () => {
   const queriesFile = fileOf('asked.fbin', fbin(queries, DIM))
   let index = ''
-  beforeAll(() => { index = copyOf(path) })
+  beforeAll(() => {
+    index = copyOf(path)
+  })
 
   it('calibrate prints with --json what it stored', () => {
     const printed = jsonOf('calibrate', index, queriesFile)
@@ -533,7 +720,10 @@ describe('the command', () => {
   it('calibrate prints for people a line for each recall, without queries too', () => {
     const copy = copyOf(path)
     const { code, stdout } = runZgq('calibrate', copy, '--seed', '3')
-    expect({ code, lines: stdout.split('\n').filter((line) => /^ +0\.\d+ /.test(line)).length }).toEqual({ code: 0, lines: CALIBRATED_RECALLS.length + 1 })
+    expect({ code, lines: stdout.split('\n').filter((line) => /^ +0\.\d+ /.test(line)).length }).toEqual({
+      code: 0,
+      lines: CALIBRATED_RECALLS.length + 1
+    })
     expect(stdout).toContain('1000 rows of the index')
     expect(storedIn(copy)).not.toEqual(storedIn(path))
   })
@@ -556,12 +746,19 @@ describe('the command', () => {
 
   it('eval prints a row for each recall in the order asked, with the recall asked for and the mean number of zones', () => {
     const truth = fileOf('truth.ivecs', ivecs(withIndex(index, (open) => exactIds(open, queryList, 10))))
-    const meanZones = (recall: number): number => withIndex(index, (open) => {
-      const zones = queryList.map((some) => open.search(some, { recall, explain: true }).explain.zones.length)
-      return Math.round((zones.reduce((sum, value) => sum + value, 0) / zones.length) * 10) / 10
-    })
+    const meanZones = (recall: number): number =>
+      withIndex(index, (open) => {
+        const zones = queryList.map((some) => open.search(some, { recall, explain: true }).explain.zones.length)
+        return Math.round((zones.reduce((sum, value) => sum + value, 0) / zones.length) * 10) / 10
+      })
     expect(jsonOf('eval', index, queriesFile, truth, '--recall', '.95,0.8,.9')).toMatchObject({
-      k: 10, queries: 300, rows: [0.95, 0.8, 0.9].map((target) => ({ target, nprobe: meanZones(target), recall: expect.toSatisfy((recall: number) => recall >= target) }))
+      k: 10,
+      queries: 300,
+      rows: [0.95, 0.8, 0.9].map((target) => ({
+        target,
+        nprobe: meanZones(target),
+        recall: expect.toSatisfy((recall: number) => recall >= target)
+      }))
     })
   })
 })

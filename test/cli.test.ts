@@ -37,7 +37,9 @@ const any = { number: expect.any(Number), text: expect.any(String) }
 /** Ids of the exact hits of every query, by the library. */
 function exactIds(k: number): number[][] {
   const open = ZgqIndex.open(index)
-  const ids = Array.from({ length: QUERY_COUNT }, (_, i) => open.search(rowOf(queries, DIM, i), { k, exact: true }).map((hit) => hit.id))
+  const ids = Array.from({ length: QUERY_COUNT }, (_, i) =>
+    open.search(rowOf(queries, DIM, i), { k, exact: true }).map((hit) => hit.id)
+  )
   open.close()
   return ids
 }
@@ -52,8 +54,20 @@ describe('zgq build', () => {
   it('prints with --json what it built', () => {
     const output = temp.fresh('json')
     expect(jsonOf('build', vectorsFile, output)).toEqual({
-      path: output, count: COUNT, dim: DIM, metric: 'l2', zones: any.number, bits: 4, bytes: any.number, indexId: expect.stringMatching(/^[0-9a-f]{32}$/), elapsedMs: any.number, peakRssBytes: any.number,
-      stages: ['sample', 'train', 'assign', 'write', 'calibrate', 'publish'].map((stage) => ({ stage, elapsedMs: any.number }))
+      path: output,
+      count: COUNT,
+      dim: DIM,
+      metric: 'l2',
+      zones: any.number,
+      bits: 4,
+      bytes: any.number,
+      indexId: expect.stringMatching(/^[0-9a-f]{32}$/),
+      elapsedMs: any.number,
+      peakRssBytes: any.number,
+      stages: ['sample', 'train', 'assign', 'write', 'calibrate', 'publish'].map((stage) => ({
+        stage,
+        elapsedMs: any.number
+      }))
     })
   })
 
@@ -61,18 +75,32 @@ describe('zgq build', () => {
     const output = temp.fresh('people')
     const { code, stdout } = runZgq('build', vectorsFile, output)
     expect(code).toBe(0)
-    for (const fact of ['2,000 vectors', '8 dimensions', 'calibrated up to 0.99', 'vectors/s', 'stages', ' at most', `zgq search ${output} QUERIES`, `zgq inspect ${output} --html ${output}.html`]) expect(stdout).toContain(fact)
+    for (const fact of [
+      '2,000 vectors',
+      '8 dimensions',
+      'calibrated up to 0.99',
+      'vectors/s',
+      'stages',
+      ' at most',
+      `zgq search ${output} QUERIES`,
+      `zgq inspect ${output} --html ${output}.html`
+    ])
+      expect(stdout).toContain(fact)
   })
 
   it('shows on standard error where each stage starts and ends, in plain lines where that is no terminal', () => {
     const { stderr } = runZgq('build', vectorsFile, temp.fresh('stages'))
     const stages = ['sample', 'train', 'assign', 'write', 'calibrate', 'publish']
-    expect(stderr.replace(/: done in [\d.]+ s(, [\d,]+ (rows|rounds|queries)(\/s)?)*, \d+ MB$/gm, ': done')).toBe(stages.map((stage) => `${stage}\n${stage}: done\n`).join(''))
+    expect(stderr.replace(/: done in [\d.]+ s(, [\d,]+ (rows|rounds|queries)(\/s)?)*, \d+ MB$/gm, ': done')).toBe(
+      stages.map((stage) => `${stage}\n${stage}: done\n`).join('')
+    )
   })
 
   it('takes --metric, --zones, --seed and --bits', () => {
     const output = temp.fresh('options')
-    expect(jsonOf('build', vectorsFile, output, '--metric', 'cosine', '--zones', '12', '--seed', '9', '--bits', '2')).toMatchObject({ metric: 'cosine', bits: 2 })
+    expect(
+      jsonOf('build', vectorsFile, output, '--metric', 'cosine', '--zones', '12', '--seed', '9', '--bits', '2')
+    ).toMatchObject({ metric: 'cosine', bits: 2 })
     expect(jsonOf('inspect', output)).toMatchObject({ metric: 'cosine', bits: 2, build: { zones: 12, seed: 9 } })
   })
 
@@ -104,8 +132,19 @@ describe('zgq build', () => {
     const folder = temp.fresh('interrupted')
     mkdirSync(folder)
     const large = fileOf('large.fbin', fbin(makeVectors('uniform', { count: 100_000, dim: 32 }, SEED), 32))
-    const { code, stdout, stderr } = await interruptZgq(signal, 'train\n', ['build', large, join(folder, 'index'), '--zones', '2000', '--json'])
-    expect({ code, stdout, last: stderr.trimEnd().split('\n').at(-1) }).toEqual({ code: 1, stdout: '', last: expect.stringMatching(/^zgq: .*interrupted/) })
+    const { code, stdout, stderr } = await interruptZgq(signal, 'train\n', [
+      'build',
+      large,
+      join(folder, 'index'),
+      '--zones',
+      '2000',
+      '--json'
+    ])
+    expect({ code, stdout, last: stderr.trimEnd().split('\n').at(-1) }).toEqual({
+      code: 1,
+      stdout: '',
+      last: expect.stringMatching(/^zgq: .*interrupted/)
+    })
     expect(readdirSync(folder)).toEqual([])
   })
 })
@@ -114,13 +153,23 @@ describe('zgq search', () => {
   it('prints with --json the hits of every query', () => {
     const found = jsonOf('search', index, queriesFile, '--k', '3', '--nprobe', '4')
     expect(found).toEqual({
-      k: 3, nprobe: 4, recall: null, exact: false,
-      queries: Array.from({ length: QUERY_COUNT }, () => ({ hits: Array.from({ length: 3 }, () => ({ id: any.number, distance: any.number })) }))
+      k: 3,
+      nprobe: 4,
+      recall: null,
+      exact: false,
+      queries: Array.from({ length: QUERY_COUNT }, () => ({
+        hits: Array.from({ length: 3 }, () => ({ id: any.number, distance: any.number }))
+      }))
     })
   })
 
   it('finds with --exact what the library finds', () => {
-    expect(jsonOf('search', index, queriesFile, '--exact')).toMatchObject({ k: 10, nprobe: null, exact: true, queries: exactIds(10).map((ids) => ({ hits: ids.map((id) => ({ id })) })) })
+    expect(jsonOf('search', index, queriesFile, '--exact')).toMatchObject({
+      k: 10,
+      nprobe: null,
+      exact: true,
+      queries: exactIds(10).map((ids) => ({ hits: ids.map((id) => ({ id })) }))
+    })
   })
 
   it('says that no number of probes decided when told nothing', () => {
@@ -136,41 +185,80 @@ describe('zgq search', () => {
     const out = temp.fresh('hits.ivecs')
     expect(runZgq('search', index, queriesFile, '--exact', '--k', '7', '--out', out).code).toBe(0)
     const { count, dim, values } = readIvecs(out)
-    expect({ count, dim, values: Array.from(values) }).toEqual({ count: QUERY_COUNT, dim: 7, values: exactIds(7).flat() })
+    expect({ count, dim, values: Array.from(values) }).toEqual({
+      count: QUERY_COUNT,
+      dim: 7,
+      values: exactIds(7).flat()
+    })
   })
 
   it('finds nothing with --k 0', () => {
-    expect(jsonOf('search', index, queriesFile, '--k', '0')).toMatchObject({ k: 0, queries: Array.from({ length: QUERY_COUNT }, () => ({ hits: [] })) })
+    expect(jsonOf('search', index, queriesFile, '--k', '0')).toMatchObject({
+      k: 0,
+      queries: Array.from({ length: QUERY_COUNT }, () => ({ hits: [] }))
+    })
   })
 
   it('refuses with ZGQ_UNSUPPORTED to write ids that .ivecs cannot hold, and writes nothing', () => {
     const [large, out] = [temp.fresh('large-ids'), temp.fresh('large.ivecs')]
-    jsonOf('build', vectorsFile, large, '--ids', fileOf('ids.txt', Array.from({ length: COUNT }, (_, i) => i + 2 ** 31).join('\n')))
+    jsonOf(
+      'build',
+      vectorsFile,
+      large,
+      '--ids',
+      fileOf('ids.txt', Array.from({ length: COUNT }, (_, i) => i + 2 ** 31).join('\n'))
+    )
     const { code, stderr } = runZgq('search', large, queriesFile, '--out', out)
-    expect({ code, error: stderr.split(':')[1], isWritten: existsSync(out) }).toEqual({ code: 1, error: ' ZGQ_UNSUPPORTED', isWritten: false })
+    expect({ code, error: stderr.split(':')[1], isWritten: existsSync(out) }).toEqual({
+      code: 1,
+      error: ' ZGQ_UNSUPPORTED',
+      isWritten: false
+    })
   })
 
   it('ends quietly when nobody reads on', () => {
-    const { stderr } = spawnSync('sh', ['-c', `"${process.execPath}" "${join(ROOT, 'dist/zgq.js')}" search "${index}" "${queriesFile}" --exact --k 2000 | head -c 10`], { encoding: 'utf8' })
+    const { stderr } = spawnSync(
+      'sh',
+      [
+        '-c',
+        `"${process.execPath}" "${join(ROOT, 'dist/zgq.js')}" search "${index}" "${queriesFile}" --exact --k ` +
+          '2000 | head -c 10'
+      ],
+      { encoding: 'utf8' }
+    )
     expect(stderr).toBe('')
   })
 })
 
 describe('zgq eval', () => {
   const row = (nprobe: number): object => ({
-    nprobe, recall: any.number, p50Us: any.number, p99Us: any.number, meanUs: any.number, qps: any.number, bytesPerQuery: any.number
+    nprobe,
+    recall: any.number,
+    p50Us: any.number,
+    p99Us: any.number,
+    meanUs: any.number,
+    qps: any.number,
+    bytesPerQuery: any.number
   })
 
   it('prints with --json a row for each number of probes, in the order asked', () => {
-    expect(jsonOf('eval', index, queriesFile, truthFile, '--nprobe', '8,1,3')).toEqual({ k: 10, queries: QUERY_COUNT, rows: [row(8), row(1), row(3)] })
+    expect(jsonOf('eval', index, queriesFile, truthFile, '--nprobe', '8,1,3')).toEqual({
+      k: 10,
+      queries: QUERY_COUNT,
+      rows: [row(8), row(1), row(3)]
+    })
   })
 
   it('prints the number of probes as asked, above the number of zones too', () => {
-    expect(jsonOf('eval', index, queriesFile, truthFile, '--nprobe', '100000')).toMatchObject({ rows: [{ nprobe: 100_000, recall: 1 }] })
+    expect(jsonOf('eval', index, queriesFile, truthFile, '--nprobe', '100000')).toMatchObject({
+      rows: [{ nprobe: 100_000, recall: 1 }]
+    })
   })
 
   it('takes the default recall when told nothing', () => {
-    expect(jsonOf('eval', index, queriesFile, truthFile)).toMatchObject({ rows: [{ nprobe: any.number, recall: any.number }] })
+    expect(jsonOf('eval', index, queriesFile, truthFile)).toMatchObject({
+      rows: [{ nprobe: any.number, recall: any.number }]
+    })
   })
 
   it('counts as recall the ids in common with the first k of the truth', () => {
@@ -180,7 +268,10 @@ describe('zgq eval', () => {
 
   it('counts with --k fewer neighbours', () => {
     const half = fileOf('half.ivecs', ivecs(exactIds(10).map((ids) => [...ids.slice(0, 5), -1, -1, -1, -1, -1])))
-    expect(jsonOf('eval', index, queriesFile, half, '--nprobe', '1000', '--k', '5')).toMatchObject({ k: 5, rows: [{ recall: 1 }] })
+    expect(jsonOf('eval', index, queriesFile, half, '--nprobe', '1000', '--k', '5')).toMatchObject({
+      k: 5,
+      rows: [{ recall: 1 }]
+    })
   })
 
   it('prints for people a table with a line for each row', () => {
@@ -202,24 +293,57 @@ describe('zgq eval', () => {
 describe('zgq inspect', () => {
   it('prints with --json what the index holds', () => {
     expect(jsonOf('inspect', index)).toEqual({
-      path: index, formatVersion: 1, indexId: expect.stringMatching(/^[0-9a-f]{32}$/), generation: 1, count: COUNT, dim: DIM, metric: 'l2', bits: 4, zones: any.number, bytes: any.number,
-      zoneRows: { min: any.number, mean: any.number, max: any.number, histogram: expect.arrayContaining([{ from: any.number, to: any.number, zones: any.number }]) },
+      path: index,
+      formatVersion: 1,
+      indexId: expect.stringMatching(/^[0-9a-f]{32}$/),
+      generation: 1,
+      count: COUNT,
+      dim: DIM,
+      metric: 'l2',
+      bits: 4,
+      zones: any.number,
+      bytes: any.number,
+      zoneRows: {
+        min: any.number,
+        mean: any.number,
+        max: any.number,
+        histogram: expect.arrayContaining([{ from: any.number, to: any.number, zones: any.number }])
+      },
       files: ['vectors', 'codes'].map((kind) => ({ name: `${kind}-000001-00000.zgq`, kind, bytes: any.number })),
       build: { seed: 1, zones: 30, sampleCount: any.number, inputDigest: expect.stringMatching(/^[0-9a-f]{64}$/) },
-      reader: { kind: expect.stringMatching(/^(mmap|pread)$/), reason: any.text }, kernel: 'wasm', calibration: expect.objectContaining({ source: 'base', highestRecall: any.number })
+      reader: { kind: expect.stringMatching(/^(mmap|pread)$/), reason: any.text },
+      kernel: 'wasm',
+      calibration: expect.objectContaining({ source: 'base', highestRecall: any.number })
     })
   })
 
   it('prints for people what the index holds', () => {
     const { code, stdout } = runZgq('inspect', index)
     expect(code).toBe(0)
-    for (const fact of ['2,000', 'l2', 'zones', 'vectors-000001-00000.zgq', 'codes-000001-00000.zgq', 'catalogue.sqlite']) expect(stdout).toContain(fact)
+    for (const fact of [
+      '2,000',
+      'l2',
+      'zones',
+      'vectors-000001-00000.zgq',
+      'codes-000001-00000.zgq',
+      'catalogue.sqlite'
+    ])
+      expect(stdout).toContain(fact)
   })
 })
 
 describe('zgq check', () => {
   it('prints with --json that the index is sound', () => {
-    expect(jsonOf('check', index)).toEqual({ ok: true, path: index, count: COUNT, zones: any.number, files: 2, bytesChecked: any.number, pagesChecked: any.number, notes: [] })
+    expect(jsonOf('check', index)).toEqual({
+      ok: true,
+      path: index,
+      count: COUNT,
+      zones: any.number,
+      files: 2,
+      bytesChecked: any.number,
+      pagesChecked: any.number,
+      notes: []
+    })
   })
 
   it('prints for people that the index is sound', () => {
@@ -242,7 +366,11 @@ describe('zgq check', () => {
     bytes[4100] ^= 1
     writeFileSync(join(output, name), bytes)
     const { code, stdout, stderr } = runZgq('check', output, '--json')
-    expect({ code, stdout, last: stderr.trimEnd().split('\n').at(-1) }).toEqual({ code: 1, stdout: '', last: expect.stringMatching(new RegExp(`^zgq: ZGQ_CORRUPT: .*${name} at byte 4096`)) })
+    expect({ code, stdout, last: stderr.trimEnd().split('\n').at(-1) }).toEqual({
+      code: 1,
+      stdout: '',
+      last: expect.stringMatching(new RegExp(`^zgq: ZGQ_CORRUPT: .*${name} at byte 4096`))
+    })
   })
 })
 
@@ -254,7 +382,10 @@ describe('an error ends with 1 and one line, after the stages', () => {
   const withZero = fileOf('zero.fbin', fbin(vectors.slice(0, DIM * 4).fill(0, 8, 16), DIM))
   const short = fileOf('short.fbin', fbin(vectors, DIM).subarray(0, 1000))
   const none = fileOf('none.fbin', '')
-  const ragged = fileOf('ragged.fvecs', Buffer.concat([fvecs(vectors.subarray(0, 16), DIM), fvecs(vectors.subarray(0, 9), DIM + 1)]))
+  const ragged = fileOf(
+    'ragged.fvecs',
+    Buffer.concat([fvecs(vectors.subarray(0, 16), DIM), fvecs(vectors.subarray(0, 9), DIM + 1)])
+  )
   const doubled = fileOf('doubled.txt', Array.from({ length: COUNT }, (_, i) => (i === 9 ? 5 : i)).join('\n'))
   const output = (): string => temp.fresh('refused')
 
@@ -280,8 +411,15 @@ describe('an error ends with 1 and one line, after the stages', () => {
     ['ZGQ_NOT_FOUND', () => ['search', index, queriesFile, '--out', join(temp.path, 'nowhere', 'hits.ivecs')]]
   ])('%s (case %#)', (error, args) => {
     const { code, stdout, stderr } = runZgq(...args(), '--json')
-    const lines = stderr.trimEnd().split('\n').filter((line) => !/^[a-z]+($|: done in )/.test(line))
-    expect({ code, stdout, lines }).toEqual({ code: 1, stdout: '', lines: [expect.stringMatching(new RegExp(`^zgq: ${error}: `))] })
+    const lines = stderr
+      .trimEnd()
+      .split('\n')
+      .filter((line) => !/^[a-z]+($|: done in )/.test(line))
+    expect({ code, stdout, lines }).toEqual({
+      code: 1,
+      stdout: '',
+      lines: [expect.stringMatching(new RegExp(`^zgq: ${error}: `))]
+    })
   })
 })
 

@@ -30,7 +30,9 @@ const PLENTY = 2 ** 30
 const rows = makeVectors('power-law clusters', { count: COUNT, dim: DIM }, SEED)
 const queries = makeVectors('power-law clusters', { count: 8, dim: DIM }, SEED + 1)
 const ids = makeIds(COUNT, SEED)
-const CASES = (['l2', 'cosine', 'ip'] as const satisfies readonly Metric[]).flatMap((metric) => [1, 2, 4].map((bits) => ({ metric, bits })))
+const CASES = (['l2', 'cosine', 'ip'] as const satisfies readonly Metric[]).flatMap((metric) =>
+  [1, 2, 4].map((bits) => ({ metric, bits }))
+)
 const paths = new Map<string, string>()
 const pathOf = ({ metric, bits }: { metric: Metric; bits: number }): string => paths.get(`${metric} ${bits}`) ?? ''
 
@@ -50,7 +52,9 @@ interface Cached {
 }
 
 const opened: Readers[] = []
-afterAll(() => { for (const readers of opened) readers.close() })
+afterAll(() => {
+  for (const readers of opened) readers.close()
+})
 
 function openCache(folder: string, cacheBytes: number): Cached {
   const snapshot = readCatalogue(folder)
@@ -59,7 +63,12 @@ function openCache(folder: string, cacheBytes: number): Cached {
   opened.push(readers)
   const memory = memoryOf('wasm')
   const zoneFiles = new ZoneFiles(snapshot, readers, { verify: 'touch', paths: files.map(({ path }) => path) })
-  return { snapshot, contents: files.map(({ path }) => readFileSync(path)), memory, cache: new CodesCache(snapshot, zoneFiles, { memory, cacheBytes }) }
+  return {
+    snapshot,
+    contents: files.map(({ path }) => readFileSync(path)),
+    memory,
+    cache: new CodesCache(snapshot, zoneFiles, { memory, cacheBytes })
+  }
 }
 
 function codesBytes(snapshot: Snapshot): number {
@@ -74,8 +83,13 @@ function isSound({ memory, cache, contents }: Cached, zone: CatalogueZone): bool
   /** Offset of the column in entry `i` of the extent (spec, section 4). */
   const offsetOf = (i: number): number => view.getUint32(24 + i * 32 + 8, true)
   const start = zoneIds - offsetOf(0)
-  return zoneIds === cache.idsOf(zone) && signs - start === offsetOf(2) && (refined === 0 || refined - start === offsetOf(3)) && rowCount === zone.rowCount
-    && Buffer.compare(memory.bytesAt(start, zone.codesByteLength), extent) === 0
+  return (
+    zoneIds === cache.idsOf(zone) &&
+    signs - start === offsetOf(2) &&
+    (refined === 0 || refined - start === offsetOf(3)) &&
+    rowCount === zone.rowCount &&
+    Buffer.compare(memory.bytesAt(start, zone.codesByteLength), extent) === 0
+  )
 }
 
 describe.each(CASES)('a cache of codes under $metric with $bits bits', (some) => {
@@ -89,8 +103,13 @@ describe.each(CASES)('a cache of codes under $metric with $bits bits', (some) =>
         if (random() < 0.5) cached.cache.touch(zone)
         cached.cache.load(zone)
         expect(cached.cache.holds(zone)).toBe(true)
-        const wrong = cached.snapshot.zones.filter((other) => cached.cache.holds(other) ? !isSound(cached, other) : cached.cache.idsOf(other) !== 0)
-        expect(wrong.map((other) => other.zone), `share ${share}, load ${i}`).toEqual([])
+        const wrong = cached.snapshot.zones.filter((other) =>
+          cached.cache.holds(other) ? !isSound(cached, other) : cached.cache.idsOf(other) !== 0
+        )
+        expect(
+          wrong.map((other) => other.zone),
+          `share ${share}, load ${i}`
+        ).toEqual([])
       }
     }
   })
@@ -115,11 +134,18 @@ describe.each(CASES)('a cache of codes under $metric with $bits bits', (some) =>
         return { hits, explain: { zones, rowsReranked, vectorsScanned } }
       }
       // Twice over: cold, then with what the first round left.
-      return [1, 2].flatMap(() => Array.from({ length: 8 }, (_, i) => [search(i, { k: 10, nprobe: 1000, rerank: 1 }), search(i, { k: 3, nprobe: 4, rerank: 1 }), search(i, { k: 100, rerank: 500, nprobe: 20 })]))
+      return [1, 2].flatMap(() =>
+        Array.from({ length: 8 }, (_, i) => [
+          search(i, { k: 10, nprobe: 1000, rerank: 1 }),
+          search(i, { k: 3, nprobe: 4, rerank: 1 }),
+          search(i, { k: 100, rerank: 500, nprobe: 20 })
+        ])
+      )
     }
     const expected = searchAll(PLENTY)
     const all = codesBytes(readCatalogue(pathOf(some)))
-    for (const cacheBytes of [0, Math.floor(all / 100), Math.floor(all / 3)]) expect(searchAll(cacheBytes), `cacheBytes ${cacheBytes}`).toEqual(expected)
+    for (const cacheBytes of [0, Math.floor(all / 100), Math.floor(all / 3)])
+      expect(searchAll(cacheBytes), `cacheBytes ${cacheBytes}`).toEqual(expected)
   })
 })
 
@@ -154,7 +180,11 @@ describe('a cache of codes', () => {
     writeFileSync(path, bytes)
     const { cache, memory, contents, snapshot } = openCache(folder, 0)
     for (const _ of [1, 2, 3]) {
-      expect(codeOf(() => { cache.load(snapshot.zones[3]) })).toBe('ZGQ_CORRUPT')
+      expect(
+        codeOf(() => {
+          cache.load(snapshot.zones[3])
+        })
+      ).toBe('ZGQ_CORRUPT')
       expect(cache.holds(snapshot.zones[3])).toBe(false)
       expect(cache.idsOf(snapshot.zones[3])).toBe(0)
       for (const zone of snapshot.zones.filter(({ zone: number }) => number !== 3)) {

@@ -1,7 +1,18 @@
 // A damaged index gives the right answer or a ZgqError: never another exception, a crash, a hang or a wrong answer.
 
 import { execFileSync } from 'node:child_process'
-import { chmodSync, copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  unlinkSync,
+  writeFileSync
+} from 'node:fs'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import Sqlite from 'better-sqlite3'
@@ -18,7 +29,23 @@ import { makeVectors } from './support/datasets.ts'
 import { codeOf, errorOf } from './support/errors.ts'
 import { forged } from './support/format-samples.ts'
 import {
-  bytesOf, changeCatalogue, dataFileOf, describeError, forgeCatalogue, forgeCodes, forgeMeta, isSafe, outcomeOf, regionsOf, replaceFile, restoreAll, SEARCHES, specimenOf, withBytes, type Region, type Specimen
+  bytesOf,
+  changeCatalogue,
+  dataFileOf,
+  describeError,
+  forgeCatalogue,
+  forgeCodes,
+  forgeMeta,
+  isSafe,
+  outcomeOf,
+  regionsOf,
+  replaceFile,
+  restoreAll,
+  SEARCHES,
+  specimenOf,
+  withBytes,
+  type Region,
+  type Specimen
 } from './support/index-damage.ts'
 import { randomFrom } from './support/random.ts'
 import { ROOT } from './support/sources.ts'
@@ -37,11 +64,25 @@ const CASES = METRICS.flatMap((metric) => KINDS.map((kind) => [kind, metric] as 
 
 async function build(metric: (typeof METRICS)[number], seed: number): Promise<Specimen> {
   const folder = temp.fresh(metric)
-  await buildIndex({ input: makeVectors('clustered', { count: COUNT, dim: DIM }, SEED), dim: DIM, metric, bits: BITS[metric], zones: 6, seed, output: folder })
-  return specimenOf(folder, [0, 1, 2].map((i) => makeVectors('clustered', { count: 1, dim: DIM }, SEED + 1 + i)))
+  await buildIndex({
+    input: makeVectors('clustered', { count: COUNT, dim: DIM }, SEED),
+    dim: DIM,
+    metric,
+    bits: BITS[metric],
+    zones: 6,
+    seed,
+    output: folder
+  })
+  return specimenOf(
+    folder,
+    [0, 1, 2].map((i) => makeVectors('clustered', { count: 1, dim: DIM }, SEED + 1 + i))
+  )
 }
 
-/** Builds with other seeds until the data files have the same lengths: only then is it for their headers to tell them apart. */
+/**
+ * Builds with other seeds until the data files have the same lengths: only then is it for their headers to tell them
+ * apart.
+ */
 async function buildOfOneLength(metric: (typeof METRICS)[number], specimen: Specimen): Promise<Specimen> {
   const lengths = (of: Specimen): string => KINDS.map((kind) => bytesOf(of, dataFileOf(of, kind)).byteLength).join()
   for (let seed = 2; seed < 30; seed++) {
@@ -81,7 +122,10 @@ function damagedByte(byte: number, random: () => number): Uint8Array {
   return Uint8Array.of(byte ^ mask)
 }
 
-/** How many bytes lie between two that are damaged, by region; headers and columns change answers in more ways than rows. */
+/**
+ * How many bytes lie between two that are damaged, by region; headers and columns change answers in more ways than
+ * rows.
+ */
 const STRIDES: Record<(typeof METRICS)[number], Record<Region, number> & { catalogue: number }> = {
   l2: { header: 1, columns: 1, codes: 5, directory: 1, footer: 1, segment: 23, padding: 101, catalogue: 1 },
   cosine: { header: 7, columns: 3, codes: 11, directory: 5, footer: 3, segment: 41, padding: 307, catalogue: 11 }
@@ -112,7 +156,8 @@ describe.each(CASES)(`bits turned over in the %s of an index (%s, seed ${SEED})`
       const mapping = MAPPINGS[Math.floor(random() * 2)]
       const outcome = withBytes(specimen, { name, offset, bytes }, () => outcomeOf(specimen, { mapping }))
       const isRead = ['header', 'segment', 'columns', 'codes'].includes(regions[offset])
-      if (!isSafe(outcome) || (outcome === 'right') === isRead) wrong.push({ offset, region: regions[offset], byte: bytes[0], mapping, outcome })
+      if (!isSafe(outcome) || (outcome === 'right') === isRead)
+        wrong.push({ offset, region: regions[offset], byte: bytes[0], mapping, outcome })
     }
     expect(wrong).toEqual([])
   })
@@ -126,7 +171,8 @@ describe.each(CASES)(`bits turned over in the %s of an index (%s, seed ${SEED})`
     for (const offset of chosenOffsets(regions, STRIDES[metric])) {
       const bytes = damagedByte(bytesOf(specimen, name)[offset], random)
       const outcome = await withBytes(specimen, { name, offset, bytes }, () => outcomeOfCheck(specimen.folder))
-      if (!isSafe(outcome) || (outcome === 'right') !== (regions[offset] === 'padding')) wrong.push({ offset, region: regions[offset], byte: bytes[0], outcome })
+      if (!isSafe(outcome) || (outcome === 'right') !== (regions[offset] === 'padding'))
+        wrong.push({ offset, region: regions[offset], byte: bytes[0], outcome })
     }
     expect(wrong).toEqual([])
   })
@@ -140,8 +186,11 @@ describe.each(CASES)(`bits turned over in the %s of an index (%s, seed ${SEED})`
     for (const offset of chosenOffsets(regions, { ...STRIDES.cosine, columns: 5, segment: 101 })) {
       const bytes = damagedByte(bytesOf(specimen, name)[offset], random)
       const mapping = MAPPINGS[Math.floor(random() * 2)]
-      const outcome = withBytes(specimen, { name, offset, bytes }, () => outcomeOf(specimen, { mapping, verify: 'none' }))
-      if (!isSafe(outcome) && outcome !== 'wrong') wrong.push({ offset, region: regions[offset], byte: bytes[0], mapping, outcome })
+      const outcome = withBytes(specimen, { name, offset, bytes }, () =>
+        outcomeOf(specimen, { mapping, verify: 'none' })
+      )
+      if (!isSafe(outcome) && outcome !== 'wrong')
+        wrong.push({ offset, region: regions[offset], byte: bytes[0], mapping, outcome })
     }
     expect(wrong).toEqual([])
   })
@@ -156,7 +205,9 @@ describe.each(METRICS)(`bits turned over in the catalogue of an index (%s, seed 
     for (let offset = 0; offset < bytes.byteLength; offset += STRIDES[metric].catalogue) {
       const damaged = damagedByte(bytes[offset], random)
       const mapping = MAPPINGS[Math.floor(random() * 2)]
-      const outcome = withBytes(specimen, { name: CATALOGUE_NAME, offset, bytes: damaged }, () => outcomeOf(specimen, { mapping }))
+      const outcome = withBytes(specimen, { name: CATALOGUE_NAME, offset, bytes: damaged }, () =>
+        outcomeOf(specimen, { mapping })
+      )
       if (!isSafe(outcome)) wrong.push({ offset, byte: damaged[0], mapping, outcome })
     }
     expect(wrong).toEqual([])
@@ -166,19 +217,24 @@ describe.each(METRICS)(`bits turned over in the catalogue of an index (%s, seed 
 
 describe.each(METRICS)('a file of an index (%s)', (metric) => {
   const lengthsBelow = (byteLength: number): number[] =>
-    Array.from({ length: Math.ceil(byteLength / 512) }, (_, i) => i * 512).flatMap((length) => (length % PAGE_BYTES === 0 ? [length, length + 1, length - 1] : [length]))
-      .concat(byteLength - 1).filter((length) => length >= 0 && length < byteLength)
+    Array.from({ length: Math.ceil(byteLength / 512) }, (_, i) => i * 512)
+      .flatMap((length) => (length % PAGE_BYTES === 0 ? [length, length + 1, length - 1] : [length]))
+      .concat(byteLength - 1)
+      .filter((length) => length >= 0 && length < byteLength)
 
-  it.each(MAPPINGS.flatMap((mapping) => KINDS.map((kind) => [kind, mapping] as const)))('that is cut short gives ZGQ_TRUNCATED: the %s, at any length (%s)', (kind, mapping) => {
-    const specimen = specimenWith(metric)
-    const name = dataFileOf(specimen, kind)
-    const whole = bytesOf(specimen, name)
-    const outcomes = lengthsBelow(whole.byteLength).map((length) => {
-      replaceFile(specimen, name, whole.subarray(0, length))
-      return { length, outcome: outcomeOf(specimen, { mapping }) }
-    })
-    expect(outcomes.filter(({ outcome }) => outcome !== 'ZGQ_TRUNCATED')).toEqual([])
-  })
+  it.each(MAPPINGS.flatMap((mapping) => KINDS.map((kind) => [kind, mapping] as const)))(
+    'that is cut short gives ZGQ_TRUNCATED: the %s, at any length (%s)',
+    (kind, mapping) => {
+      const specimen = specimenWith(metric)
+      const name = dataFileOf(specimen, kind)
+      const whole = bytesOf(specimen, name)
+      const outcomes = lengthsBelow(whole.byteLength).map((length) => {
+        replaceFile(specimen, name, whole.subarray(0, length))
+        return { length, outcome: outcomeOf(specimen, { mapping }) }
+      })
+      expect(outcomes.filter(({ outcome }) => outcome !== 'ZGQ_TRUNCATED')).toEqual([])
+    }
+  )
 
   it('that is cut short gives the right answer or an error: the catalogue, at any length', () => {
     const specimen = specimenWith(metric)
@@ -190,27 +246,41 @@ describe.each(METRICS)('a file of an index (%s)', (metric) => {
     expect(outcomes.filter(({ outcome }) => !isSafe(outcome))).toEqual([])
   })
 
-  it.each([1, 100, PAGE_BYTES, 10 * PAGE_BYTES].flatMap((more) => KINDS.map((kind) => [more, kind] as const)))('that has grown by %d bytes gives ZGQ_CORRUPT: the %s', (more, kind) => {
-    const specimen = specimenWith(metric)
-    const name = dataFileOf(specimen, kind)
-    replaceFile(specimen, name, Buffer.concat([bytesOf(specimen, name), Buffer.alloc(more)]))
-    expect(MAPPINGS.map((mapping) => outcomeOf(specimen, { mapping }))).toEqual(['ZGQ_CORRUPT', 'ZGQ_CORRUPT'])
-  })
+  it.each([1, 100, PAGE_BYTES, 10 * PAGE_BYTES].flatMap((more) => KINDS.map((kind) => [more, kind] as const)))(
+    'that has grown by %d bytes gives ZGQ_CORRUPT: the %s',
+    (more, kind) => {
+      const specimen = specimenWith(metric)
+      const name = dataFileOf(specimen, kind)
+      replaceFile(specimen, name, Buffer.concat([bytesOf(specimen, name), Buffer.alloc(more)]))
+      expect(MAPPINGS.map((mapping) => outcomeOf(specimen, { mapping }))).toEqual(['ZGQ_CORRUPT', 'ZGQ_CORRUPT'])
+    }
+  )
 
-  it.each([1, 100, PAGE_BYTES])('that has grown by %d bytes gives the right answer or an error: the catalogue', (more) => {
-    const specimen = specimenWith(metric)
-    replaceFile(specimen, CATALOGUE_NAME, Buffer.concat([bytesOf(specimen, CATALOGUE_NAME), Buffer.alloc(more, 7)]))
-    expect(outcomeOf(specimen, {})).toSatisfy(isSafe)
-  })
+  it.each([1, 100, PAGE_BYTES])(
+    'that has grown by %d bytes gives the right answer or an error: the catalogue',
+    (more) => {
+      const specimen = specimenWith(metric)
+      replaceFile(specimen, CATALOGUE_NAME, Buffer.concat([bytesOf(specimen, CATALOGUE_NAME), Buffer.alloc(more, 7)]))
+      expect(outcomeOf(specimen, {})).toSatisfy(isSafe)
+    }
+  )
 
   it('with a page of zeros gives the right answer or an error', () => {
     const specimen = specimenWith(metric)
-    const outcomes = Array.from(specimen.files).flatMap(([name, { byteLength }]) =>
-      Array.from({ length: byteLength / PAGE_BYTES }, (_, page) =>
-        MAPPINGS.map((mapping) => ({
-          name, page, mapping,
-          outcome: withBytes(specimen, { name, offset: page * PAGE_BYTES, bytes: new Uint8Array(PAGE_BYTES) }, () => outcomeOf(specimen, { mapping }))
-        })))).flat()
+    const outcomes = Array.from(specimen.files)
+      .flatMap(([name, { byteLength }]) =>
+        Array.from({ length: byteLength / PAGE_BYTES }, (_, page) =>
+          MAPPINGS.map((mapping) => ({
+            name,
+            page,
+            mapping,
+            outcome: withBytes(specimen, { name, offset: page * PAGE_BYTES, bytes: new Uint8Array(PAGE_BYTES) }, () =>
+              outcomeOf(specimen, { mapping })
+            )
+          }))
+        )
+      )
+      .flat()
     expect(outcomes.filter(({ outcome }) => !isSafe(outcome))).toEqual([])
   })
 
@@ -219,12 +289,19 @@ describe.each(METRICS)('a file of an index (%s)', (metric) => {
     const outcomes = Array.from(specimen.files).flatMap(([name, bytes]) => {
       const page = (number: number): Buffer => bytes.subarray(number * PAGE_BYTES, (number + 1) * PAGE_BYTES)
       const numbers = Array.from({ length: bytes.byteLength / PAGE_BYTES }, (_, i) => i)
-      return numbers.flatMap((a) => numbers.filter((b) => b > a).map((b) => {
-        const mapping = MAPPINGS[(a + b) % 2]
-        const outcome = withBytes(specimen, { name, offset: a * PAGE_BYTES, bytes: page(b) }, () =>
-          withBytes(specimen, { name, offset: b * PAGE_BYTES, bytes: page(a) }, () => outcomeOf(specimen, { mapping })))
-        return { name, a, b, mapping, outcome }
-      }))
+      return numbers.flatMap((a) =>
+        numbers
+          .filter((b) => b > a)
+          .map((b) => {
+            const mapping = MAPPINGS[(a + b) % 2]
+            const outcome = withBytes(specimen, { name, offset: a * PAGE_BYTES, bytes: page(b) }, () =>
+              withBytes(specimen, { name, offset: b * PAGE_BYTES, bytes: page(a) }, () =>
+                outcomeOf(specimen, { mapping })
+              )
+            )
+            return { name, a, b, mapping, outcome }
+          })
+      )
     })
     expect(outcomes.filter(({ outcome }) => !isSafe(outcome))).toEqual([])
   })
@@ -238,7 +315,14 @@ describe.each(METRICS)('a file of an index (%s)', (metric) => {
       const offset = Math.floor(random() * bytesOf(specimen, name).byteLength)
       const length = Math.min(1 + Math.floor(random() ** 3 * 2000), bytesOf(specimen, name).byteLength - offset)
       const bytes = Uint8Array.from({ length }, () => random() * 256)
-      return { name, offset, length, outcome: withBytes(specimen, { name, offset, bytes }, () => outcomeOf(specimen, { mapping: MAPPINGS[Math.floor(i / names.length) % 2] })) }
+      return {
+        name,
+        offset,
+        length,
+        outcome: withBytes(specimen, { name, offset, bytes }, () =>
+          outcomeOf(specimen, { mapping: MAPPINGS[Math.floor(i / names.length) % 2] })
+        )
+      }
     })
     expect(outcomes.filter(({ outcome }) => !isSafe(outcome))).toEqual([])
   })
@@ -247,7 +331,11 @@ describe.each(METRICS)('a file of an index (%s)', (metric) => {
     const specimen = specimenWith(metric)
     const random = randomFrom(SEED)
     const outcomes = Array.from(specimen.files).map(([name, bytes]) => {
-      replaceFile(specimen, name, Uint8Array.from(bytes, () => random() * 256))
+      replaceFile(
+        specimen,
+        name,
+        Uint8Array.from(bytes, () => random() * 256)
+      )
       const outcome = outcomeOf(specimen, {})
       restoreAll(specimen)
       return outcome
@@ -255,10 +343,17 @@ describe.each(METRICS)('a file of an index (%s)', (metric) => {
     expect(outcomes).toEqual(['ZGQ_NOT_AN_INDEX', 'ZGQ_CORRUPT', 'ZGQ_CORRUPT'])
   })
 
-  it.each([['catalogue', 'ZGQ_NOT_AN_INDEX'], ['vectors', 'ZGQ_CORRUPT'], ['codes', 'ZGQ_CORRUPT']] as const)('that is missing gives an error: the %s (%s)', async (kind, code) => {
+  it.each([
+    ['catalogue', 'ZGQ_NOT_AN_INDEX'],
+    ['vectors', 'ZGQ_CORRUPT'],
+    ['codes', 'ZGQ_CORRUPT']
+  ] as const)('that is missing gives an error: the %s (%s)', async (kind, code) => {
     const specimen = specimenWith(metric)
     unlinkSync(join(specimen.folder, fileOf(specimen, kind)))
-    expect([...MAPPINGS.map((mapping) => outcomeOf(specimen, { mapping })), await outcomeOfCheck(specimen.folder)]).toEqual([code, code, code])
+    expect([
+      ...MAPPINGS.map((mapping) => outcomeOf(specimen, { mapping })),
+      await outcomeOfCheck(specimen.folder)
+    ]).toEqual([code, code, code])
   })
 
   it.each(FILES)('of another build of the same vectors gives ZGQ_MISMATCH: the %s', async (kind) => {
@@ -266,7 +361,10 @@ describe.each(METRICS)('a file of an index (%s)', (metric) => {
     const other = await buildOfOneLength(metric, specimen)
     const file = fileOf(specimen, kind)
     copyFileSync(join(other.folder, file), join(specimen.folder, file))
-    expect([...MAPPINGS.map((mapping) => outcomeOf(specimen, { mapping })), await outcomeOfCheck(specimen.folder)]).toEqual(Array(3).fill('ZGQ_MISMATCH'))
+    expect([
+      ...MAPPINGS.map((mapping) => outcomeOf(specimen, { mapping })),
+      await outcomeOfCheck(specimen.folder)
+    ]).toEqual(Array(3).fill('ZGQ_MISMATCH'))
   })
 
   it.each(FILES)('of another build under another metric gives an error: the %s', async (kind) => {
@@ -279,27 +377,61 @@ describe.each(METRICS)('a file of an index (%s)', (metric) => {
 })
 
 describe('codes whose checksums fit, but not what they say', () => {
-  const wrong: readonly (readonly [string, (layout: ColumnsLayout) => Extent | undefined, (bytes: Uint8Array) => void])[] = [
-    ['an id that is not that of the row', (layout) => layout.ids, (bytes) => { bytes[0] ^= 1 }],
-    ['a page CRC that is not that of the segment', (layout) => layout.pageCrcs, (bytes) => { bytes[0] ^= 1 }],
-    ['a row more in the last block', (layout) => layout.signs, (bytes) => { bytes[bytes.byteLength - 12 - 4 - 4 - 128 + 3] = 0 }]
+  const wrong: readonly (readonly [
+    string,
+    (layout: ColumnsLayout) => Extent | undefined,
+    (bytes: Uint8Array) => void
+  ])[] = [
+    [
+      'an id that is not that of the row',
+      (layout) => layout.ids,
+      (bytes) => {
+        bytes[0] ^= 1
+      }
+    ],
+    [
+      'a page CRC that is not that of the segment',
+      (layout) => layout.pageCrcs,
+      (bytes) => {
+        bytes[0] ^= 1
+      }
+    ],
+    [
+      'a row more in the last block',
+      (layout) => layout.signs,
+      (bytes) => {
+        bytes[bytes.byteLength - 12 - 4 - 4 - 128 + 3] = 0
+      }
+    ]
   ]
 
   it.each(wrong)('give ZGQ_CORRUPT by a check and by verify: open: %s', async (_, column, change) => {
     const specimen = specimenWith('l2')
     forgeCodes(specimen, readCatalogue(specimen.folder).zones[2], column, change)
-    expect([outcomeOf(specimen, { verify: 'open' }), await outcomeOfCheck(specimen.folder)]).toEqual(['ZGQ_CORRUPT', 'ZGQ_CORRUPT'])
+    expect([outcomeOf(specimen, { verify: 'open' }), await outcomeOfCheck(specimen.folder)]).toEqual([
+      'ZGQ_CORRUPT',
+      'ZGQ_CORRUPT'
+    ])
   })
 
   it('give the right answer if nothing was changed but the checksums made again', async () => {
     const specimen = specimenWith('l2')
-    forgeCodes(specimen, readCatalogue(specimen.folder).zones[2], (layout) => layout.signs, () => undefined)
+    forgeCodes(
+      specimen,
+      readCatalogue(specimen.folder).zones[2],
+      (layout) => layout.signs,
+      () => undefined
+    )
     expect([outcomeOf(specimen, { verify: 'open' }), await outcomeOfCheck(specimen.folder)]).toEqual(['right', 'right'])
   })
 })
 
 describe('a quantizer in the catalogue', () => {
-  it.each(['DELETE FROM meta WHERE key = \'quantizer\'', 'UPDATE meta SET value = x\'c0\' WHERE key = \'quantizer\'', 'UPDATE meta SET crc = crc + 1 WHERE key = \'quantizer\''])('gives ZGQ_CORRUPT if it was changed: %s', async (statement) => {
+  it.each([
+    "DELETE FROM meta WHERE key = 'quantizer'",
+    "UPDATE meta SET value = x'c0' WHERE key = 'quantizer'",
+    "UPDATE meta SET crc = crc + 1 WHERE key = 'quantizer'"
+  ])('gives ZGQ_CORRUPT if it was changed: %s', async (statement) => {
     const specimen = specimenWith('l2')
     changeCatalogue(specimen.folder, statement)
     expect([outcomeOf(specimen, {}), await outcomeOfCheck(specimen.folder)]).toEqual(['ZGQ_CORRUPT', 'ZGQ_CORRUPT'])
@@ -308,8 +440,13 @@ describe('a quantizer in the catalogue', () => {
   const sound = { signs: new Uint8Array(6), mean: new Uint8Array(DIM * 4) }
 
   it.each([
-    ['nil', null], ['text', 'signs'], ['without signs', { mean: sound.mean }], ['without a mean', { signs: sound.signs }], ['with no signs', { ...sound, signs: new Uint8Array(0) }],
-    ['with half a round of signs', { ...sound, signs: new Uint8Array(5) }], ['with a mean of other dimensions', { ...sound, mean: new Uint8Array(DIM * 4 + 4) }],
+    ['nil', null],
+    ['text', 'signs'],
+    ['without signs', { mean: sound.mean }],
+    ['without a mean', { signs: sound.signs }],
+    ['with no signs', { ...sound, signs: new Uint8Array(0) }],
+    ['with half a round of signs', { ...sound, signs: new Uint8Array(5) }],
+    ['with a mean of other dimensions', { ...sound, mean: new Uint8Array(DIM * 4 + 4) }],
     ['with a mean that is no number', { ...sound, mean: new Uint8Array(DIM * 4).fill(0xff) }]
   ])('gives ZGQ_CORRUPT though its CRC fits: %s', (_, value) => {
     const specimen = specimenWith('l2')
@@ -324,7 +461,10 @@ describe('verify: open', () => {
     const name = dataFileOf(specimen, 'codes')
     const offset = regionsOf(specimen, 'codes').lastIndexOf('codes')
     const change = { name, offset, bytes: Uint8Array.of(bytesOf(specimen, name)[offset] ^ 1) }
-    const [open, touch] = withBytes(specimen, change, () => [errorOf(() => ZgqIndex.open(specimen.folder, { verify: 'open' })), ZgqIndex.open(specimen.folder)])
+    const [open, touch] = withBytes(specimen, change, () => [
+      errorOf(() => ZgqIndex.open(specimen.folder, { verify: 'open' })),
+      ZgqIndex.open(specimen.folder)
+    ])
     touch.close()
     expect(open).toMatchObject({ code: 'ZGQ_CORRUPT', path: join(specimen.folder, name) })
   })
@@ -332,12 +472,18 @@ describe('verify: open', () => {
   it('finds a damaged row before the first search', () => {
     const specimen = specimenWith('l2')
     const change = { name: dataFileOf(specimen), offset: PAGE_BYTES + 100, bytes: Uint8Array.of(77) }
-    expect(withBytes(specimen, change, () => codeOf(() => ZgqIndex.open(specimen.folder, { verify: 'open' })))).toBe('ZGQ_CORRUPT')
+    expect(withBytes(specimen, change, () => codeOf(() => ZgqIndex.open(specimen.folder, { verify: 'open' })))).toBe(
+      'ZGQ_CORRUPT'
+    )
   })
 })
 
 describe('a search that meets damage', () => {
-  const damageZone = (specimen: Specimen): { name: string; offset: number; bytes: Uint8Array } => ({ name: dataFileOf(specimen), offset: PAGE_BYTES + 100, bytes: Uint8Array.of(77) })
+  const damageZone = (specimen: Specimen): { name: string; offset: number; bytes: Uint8Array } => ({
+    name: dataFileOf(specimen),
+    offset: PAGE_BYTES + 100,
+    bytes: Uint8Array.of(77)
+  })
 
   it('says in which file and where', () => {
     const specimen = specimenWith('l2')
@@ -352,7 +498,11 @@ describe('a search that meets damage', () => {
         index.close()
       }
     }
-    expect(withBytes(specimen, damageZone(specimen), work)).toMatchObject({ code: 'ZGQ_CORRUPT', path: join(specimen.folder, name), offset: PAGE_BYTES })
+    expect(withBytes(specimen, damageZone(specimen), work)).toMatchObject({
+      code: 'ZGQ_CORRUPT',
+      path: join(specimen.folder, name),
+      offset: PAGE_BYTES
+    })
   })
 
   it.each(MAPPINGS)('fails again when it is repeated, and answers when the damage is mended (%s)', (mapping) => {
@@ -360,7 +510,9 @@ describe('a search that meets damage', () => {
     const index = ZgqIndex.open(specimen.folder, { mapping })
     const search = (): unknown => index.search(specimen.queries[0], { exact: true, k: 20 })
     try {
-      withBytes(specimen, damageZone(specimen), () => { expect([codeOf(search), codeOf(search)]).toEqual(['ZGQ_CORRUPT', 'ZGQ_CORRUPT']) })
+      withBytes(specimen, damageZone(specimen), () => {
+        expect([codeOf(search), codeOf(search)]).toEqual(['ZGQ_CORRUPT', 'ZGQ_CORRUPT'])
+      })
       expect(JSON.stringify(search())).toBe(JSON.stringify(JSON.parse(specimen.answers)[0][1]))
     } finally {
       index.close()
@@ -371,13 +523,15 @@ describe('a search that meets damage', () => {
     const specimen = specimenWith('l2')
     const index = ZgqIndex.open(specimen.folder, { mapping })
     try {
-      const outcomes = withBytes(specimen, damageZone(specimen), () => Array.from({ length: 30 }, (_, i) => {
-        try {
-          return index.search(makeVectors('clustered', { count: 1, dim: DIM }, i), { nprobe: 1 }).length
-        } catch (error) {
-          return describeError(error)
-        }
-      }))
+      const outcomes = withBytes(specimen, damageZone(specimen), () =>
+        Array.from({ length: 30 }, (_, i) => {
+          try {
+            return index.search(makeVectors('clustered', { count: 1, dim: DIM }, i), { nprobe: 1 }).length
+          } catch (error) {
+            return describeError(error)
+          }
+        })
+      )
       expect(new Set(outcomes)).toEqual(new Set([10, 'ZGQ_CORRUPT']))
     } finally {
       index.close()
@@ -387,12 +541,38 @@ describe('a search that meets damage', () => {
 
 describe('rows of the catalogue that were changed without their checksums', () => {
   it.each([
-    'DELETE FROM zones WHERE zone = 3', 'DELETE FROM zones WHERE zone = 5', 'DELETE FROM zones', 'UPDATE zones SET row_count = row_count - 1 WHERE zone = 2', 'UPDATE zones SET radius = radius + 1',
-    'UPDATE centroids SET vectors = zeroblob(192)', 'UPDATE centroids SET vectors = x\'00\'', 'DELETE FROM centroids', 'DROP TABLE centroids', 'UPDATE centroids SET zone_count = 5', 'UPDATE zones SET zone = 77 WHERE zone = 0', 'UPDATE zones SET segment = \'seven\' WHERE zone = 0',
-    'UPDATE zones SET segment_offset = -4096 WHERE zone = 1', 'UPDATE zones SET segment_offset = 9223372036854775807 WHERE zone = 1', 'UPDATE centroids SET vectors = \'text\'', 'UPDATE centroids SET first_zone = 1', 'UPDATE zones SET crc = 0',
-    'UPDATE files SET name = \'../elsewhere.zgq\'', 'UPDATE files SET byte_length = byte_length + 1', 'UPDATE files SET kind = \'codes\'', 'DELETE FROM files', 'UPDATE files SET file = file + 2',
-    'DELETE FROM meta', 'DELETE FROM meta WHERE key = \'index\'', 'UPDATE meta SET value = x\'c0\' WHERE key = \'index\'', 'UPDATE meta SET value = \'text\'', 'UPDATE meta SET key = \'other\' WHERE key = \'index\'',
-    'DROP TABLE zones', 'DROP TABLE meta', 'DROP TABLE files', 'ALTER TABLE zones RENAME COLUMN radius TO reach', 'DROP TABLE files; CREATE VIEW files AS SELECT 1 AS file'
+    'DELETE FROM zones WHERE zone = 3',
+    'DELETE FROM zones WHERE zone = 5',
+    'DELETE FROM zones',
+    'UPDATE zones SET row_count = row_count - 1 WHERE zone = 2',
+    'UPDATE zones SET radius = radius + 1',
+    'UPDATE centroids SET vectors = zeroblob(192)',
+    "UPDATE centroids SET vectors = x'00'",
+    'DELETE FROM centroids',
+    'DROP TABLE centroids',
+    'UPDATE centroids SET zone_count = 5',
+    'UPDATE zones SET zone = 77 WHERE zone = 0',
+    "UPDATE zones SET segment = 'seven' WHERE zone = 0",
+    'UPDATE zones SET segment_offset = -4096 WHERE zone = 1',
+    'UPDATE zones SET segment_offset = 9223372036854775807 WHERE zone = 1',
+    "UPDATE centroids SET vectors = 'text'",
+    'UPDATE centroids SET first_zone = 1',
+    'UPDATE zones SET crc = 0',
+    "UPDATE files SET name = '../elsewhere.zgq'",
+    'UPDATE files SET byte_length = byte_length + 1',
+    "UPDATE files SET kind = 'codes'",
+    'DELETE FROM files',
+    'UPDATE files SET file = file + 2',
+    'DELETE FROM meta',
+    "DELETE FROM meta WHERE key = 'index'",
+    "UPDATE meta SET value = x'c0' WHERE key = 'index'",
+    "UPDATE meta SET value = 'text'",
+    "UPDATE meta SET key = 'other' WHERE key = 'index'",
+    'DROP TABLE zones',
+    'DROP TABLE meta',
+    'DROP TABLE files',
+    'ALTER TABLE zones RENAME COLUMN radius TO reach',
+    'DROP TABLE files; CREATE VIEW files AS SELECT 1 AS file'
   ])('give ZGQ_CORRUPT: %s', async (statement) => {
     const specimen = specimenWith('l2')
     changeCatalogue(specimen.folder, statement)
@@ -401,7 +581,10 @@ describe('rows of the catalogue that were changed without their checksums', () =
 
   it('that a reader needs not may be there: a key of meta that it does not know', () => {
     const specimen = specimenWith('l2')
-    changeCatalogue(specimen.folder, `INSERT INTO meta VALUES ('newer', x'c0', ${metaCrc('newer', Uint8Array.of(0xc0))})`)
+    changeCatalogue(
+      specimen.folder,
+      `INSERT INTO meta VALUES ('newer', x'c0', ${metaCrc('newer', Uint8Array.of(0xc0))})`
+    )
     expect(outcomeOf(specimen, {})).toBe('right')
   })
 })
@@ -429,9 +612,17 @@ describe('a catalogue whose checksums fit, but not what it says', () => {
     ['columns beyond the file', {}, 'UPDATE zones SET columns_byte_length = 1048576 WHERE zone = 1'],
     ['columns of no length', {}, 'UPDATE zones SET columns_byte_length = 0 WHERE zone = 1'],
     ['columns cut short', {}, 'UPDATE zones SET columns_byte_length = 100 WHERE zone = 1'],
-    ['columns of another zone', {}, 'UPDATE zones SET columns_offset = (SELECT columns_offset FROM zones WHERE zone = 2) WHERE zone = 1'],
+    [
+      'columns of another zone',
+      {},
+      'UPDATE zones SET columns_offset = (SELECT columns_offset FROM zones WHERE zone = 2) WHERE zone = 1'
+    ],
     ['a zone in a file that is not listed', {}, 'UPDATE zones SET file = 3 WHERE zone = 1'],
-    ['a row moved from zone to zone', {}, 'UPDATE zones SET row_count = row_count + iif(zone = 1, 1, -1) WHERE zone IN (1, 2)'],
+    [
+      'a row moved from zone to zone',
+      {},
+      'UPDATE zones SET row_count = row_count + iif(zone = 1, 1, -1) WHERE zone IN (1, 2)'
+    ],
     ['zones that leave out a number', {}, 'UPDATE zones SET zone = 17 WHERE zone = 5'],
     ['a longer file', {}, 'UPDATE files SET byte_length = byte_length - 4096'],
     ['codes beyond the file', {}, 'UPDATE zones SET codes_offset = 1048576 WHERE zone = 1'],
@@ -440,7 +631,11 @@ describe('a catalogue whose checksums fit, but not what it says', () => {
     ['codes of no length', {}, 'UPDATE zones SET codes_byte_length = 0 WHERE zone = 1'],
     ['codes cut short', {}, 'UPDATE zones SET codes_byte_length = 200 WHERE zone = 1'],
     ['codes of very great length', {}, 'UPDATE zones SET codes_byte_length = 1099511627776 WHERE zone = 1'],
-    ['codes of another zone', {}, 'UPDATE zones SET codes_offset = (SELECT codes_offset FROM zones WHERE zone = 2) WHERE zone = 1'],
+    [
+      'codes of another zone',
+      {},
+      'UPDATE zones SET codes_offset = (SELECT codes_offset FROM zones WHERE zone = 2) WHERE zone = 1'
+    ],
     ['codes with another CRC', {}, 'UPDATE zones SET codes_crc = codes_crc + 1 WHERE zone = 1'],
     ['codes in a vectors file', {}, 'UPDATE zones SET codes_file = 0'],
     ['codes in a file that is not listed', {}, 'UPDATE zones SET codes_file = 2 WHERE zone = 1'],
@@ -460,7 +655,9 @@ describe('a catalogue whose checksums fit, but not what it says', () => {
   })
 
   it.each([
-    ['another index id', { indexId: new Uint8Array(16) }], ['another generation', { generation: 2 }], ['another metric', { metric: 'ip' }]
+    ['another index id', { indexId: new Uint8Array(16) }],
+    ['another generation', { generation: 2 }],
+    ['another metric', { metric: 'ip' }]
   ])('gives ZGQ_MISMATCH: %s', (_, meta) => {
     const specimen = specimenWith('l2')
     forgeCatalogue(specimen.folder, meta)
@@ -470,7 +667,10 @@ describe('a catalogue whose checksums fit, but not what it says', () => {
 
 describe('an index of another format gives ZGQ_UNSUPPORTED', () => {
   it.each([
-    ['version', { version: 2 }], ['reader features', { readerFeatures: 1 }], ['element type', { elementType: 'float16' }], ['bits', { bits: 3 }]
+    ['version', { version: 2 }],
+    ['reader features', { readerFeatures: 1 }],
+    ['element type', { elementType: 'float16' }],
+    ['bits', { bits: 3 }]
   ])('by the %s of its catalogue', (_, meta) => {
     const specimen = specimenWith('l2')
     forgeCatalogue(specimen.folder, meta)
@@ -480,13 +680,19 @@ describe('an index of another format gives ZGQ_UNSUPPORTED', () => {
   it('by the user_version of its catalogue', async () => {
     const specimen = specimenWith('l2')
     changeCatalogue(specimen.folder, 'PRAGMA user_version = 2')
-    expect([outcomeOf(specimen, {}), await outcomeOfCheck(specimen.folder)]).toEqual(['ZGQ_UNSUPPORTED', 'ZGQ_UNSUPPORTED'])
+    expect([outcomeOf(specimen, {}), await outcomeOfCheck(specimen.folder)]).toEqual([
+      'ZGQ_UNSUPPORTED',
+      'ZGQ_UNSUPPORTED'
+    ])
   })
 
   it('by the user_version of its catalogue, and says what to do: 0', async () => {
     const specimen = specimenWith('l2')
     changeCatalogue(specimen.folder, 'PRAGMA user_version = 0')
-    expect(errorOf(() => ZgqIndex.open(specimen.folder))).toMatchObject({ code: 'ZGQ_UNSUPPORTED', message: expect.stringContaining('rebuild') })
+    expect(errorOf(() => ZgqIndex.open(specimen.folder))).toMatchObject({
+      code: 'ZGQ_UNSUPPORTED',
+      message: expect.stringContaining('rebuild')
+    })
     expect(await outcomeOfCheck(specimen.folder)).toBe('ZGQ_UNSUPPORTED')
   })
 
@@ -496,11 +702,24 @@ describe('an index of another format gives ZGQ_UNSUPPORTED', () => {
     expect(outcomeOf(specimen, {})).toBe('ZGQ_UNSUPPORTED')
   })
 
-  it.each([['version', 0n], ['version', 2n], ['readerFeatures', 1n], ['elementType', 2n], ['alignment', 16_384n]] as const)('by the %s of a header', (field, value) => {
+  it.each([
+    ['version', 0n],
+    ['version', 2n],
+    ['readerFeatures', 1n],
+    ['elementType', 2n],
+    ['alignment', 16_384n]
+  ] as const)('by the %s of a header', (field, value) => {
     const specimen = specimenWith('l2')
     const name = dataFileOf(specimen)
-    const header = forged(Uint8Array.from(bytesOf(specimen, name).subarray(0, PAGE_BYTES)), HEADER.fields[field], value, PAGE_BYTES - 4)
-    expect(withBytes(specimen, { name, offset: 0, bytes: header }, () => outcomeOf(specimen, {}))).toBe('ZGQ_UNSUPPORTED')
+    const header = forged(
+      Uint8Array.from(bytesOf(specimen, name).subarray(0, PAGE_BYTES)),
+      HEADER.fields[field],
+      value,
+      PAGE_BYTES - 4
+    )
+    expect(withBytes(specimen, { name, offset: 0, bytes: header }, () => outcomeOf(specimen, {}))).toBe(
+      'ZGQ_UNSUPPORTED'
+    )
   })
 
   it('is not one that only writers must know', () => {
@@ -517,15 +736,19 @@ describe('what is not an index', () => {
     make(path)
     return path
   }
-  const withCatalogue = (fill: (path: string) => void) => (path: string): void => {
-    mkdirSync(path)
-    fill(join(path, CATALOGUE_NAME))
-  }
-  const database = (...statements: readonly string[]) => (path: string): void => {
-    const sqlite = new Sqlite(path)
-    for (const statement of statements) sqlite.exec(statement)
-    sqlite.close()
-  }
+  const withCatalogue =
+    (fill: (path: string) => void) =>
+    (path: string): void => {
+      mkdirSync(path)
+      fill(join(path, CATALOGUE_NAME))
+    }
+  const database =
+    (...statements: readonly string[]) =>
+    (path: string): void => {
+      const sqlite = new Sqlite(path)
+      for (const statement of statements) sqlite.exec(statement)
+      sqlite.close()
+    }
 
   it('gives ZGQ_NOT_FOUND: a path where nothing is', async () => {
     const path = temp.fresh('nothing')
@@ -533,30 +756,79 @@ describe('what is not an index', () => {
   })
 
   it('gives ZGQ_NOT_FOUND: a path below a file', () => {
-    expect(open(join(made((path) => { writeFileSync(path, 'text') }), 'below'))).toBe('ZGQ_NOT_FOUND')
+    expect(
+      open(
+        join(
+          made((path) => {
+            writeFileSync(path, 'text')
+          }),
+          'below'
+        )
+      )
+    ).toBe('ZGQ_NOT_FOUND')
   })
 
   it.each<readonly [string, (path: string) => void]>([
-    ['an empty folder', (path) => { mkdirSync(path) }],
-    ['a plain file', (path) => { writeFileSync(path, 'text') }],
-    ['an empty file', (path) => { writeFileSync(path, '') }],
-    ['a folder with an empty catalogue', withCatalogue((path) => { writeFileSync(path, '') })],
-    ['a folder with a catalogue of text', withCatalogue((path) => { writeFileSync(path, 'text '.repeat(1000)) })],
-    ['a folder with a folder for a catalogue', withCatalogue((path) => { mkdirSync(path) })],
+    [
+      'an empty folder',
+      (path) => {
+        mkdirSync(path)
+      }
+    ],
+    [
+      'a plain file',
+      (path) => {
+        writeFileSync(path, 'text')
+      }
+    ],
+    [
+      'an empty file',
+      (path) => {
+        writeFileSync(path, '')
+      }
+    ],
+    [
+      'a folder with an empty catalogue',
+      withCatalogue((path) => {
+        writeFileSync(path, '')
+      })
+    ],
+    [
+      'a folder with a catalogue of text',
+      withCatalogue((path) => {
+        writeFileSync(path, 'text '.repeat(1000))
+      })
+    ],
+    [
+      'a folder with a folder for a catalogue',
+      withCatalogue((path) => {
+        mkdirSync(path)
+      })
+    ],
     ['a folder with another SQLite database', withCatalogue(database('CREATE TABLE notes (text)'))],
-    ['the catalogue of an index, for its folder', (path) => { copyFileSync(join(specimenWith('l2').folder, CATALOGUE_NAME), path) }]
+    [
+      'the catalogue of an index, for its folder',
+      (path) => {
+        copyFileSync(join(specimenWith('l2').folder, CATALOGUE_NAME), path)
+      }
+    ]
   ])('gives ZGQ_NOT_AN_INDEX: %s', async (_, make) => {
     const path = made(make)
     expect([open(path), await outcomeOfCheck(path)]).toEqual(['ZGQ_NOT_AN_INDEX', 'ZGQ_NOT_AN_INDEX'])
   })
 
   it('gives ZGQ_CORRUPT: a database with our application_id and no tables', () => {
-    expect(open(made(withCatalogue(database('PRAGMA application_id = 1514623281', 'PRAGMA user_version = 1'))))).toBe('ZGQ_CORRUPT')
+    expect(open(made(withCatalogue(database('PRAGMA application_id = 1514623281', 'PRAGMA user_version = 1'))))).toBe(
+      'ZGQ_CORRUPT'
+    )
   })
 })
 
 describe('an index is only read', () => {
-  const namesAndTimes = (folder: string): unknown => [statSync(folder).mtimeMs, ...readdirSync(folder).map((name) => [name, statSync(join(folder, name)).mtimeMs])]
+  const namesAndTimes = (folder: string): unknown => [
+    statSync(folder).mtimeMs,
+    ...readdirSync(folder).map((name) => [name, statSync(join(folder, name)).mtimeMs])
+  ]
 
   it.each(MAPPINGS)('by open, search and check: no file is made or changed (%s)', async (mapping) => {
     const { folder, queries } = specimenWith('cosine')
@@ -608,7 +880,9 @@ describe('an index is only read', () => {
       const { ok } = await checkIndex(${JSON.stringify(copy)})
       console.log(JSON.stringify({ isWritable, answers, ok }))`
     try {
-      const printed: unknown = JSON.parse(execFileSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' }))
+      const printed: unknown = JSON.parse(
+        execFileSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' })
+      )
       expect(printed).toEqual({ isWritable: false, answers: [JSON.parse(answers), JSON.parse(answers)], ok: true })
       expect(readdirSync(copy)).toEqual(readdirSync(folder))
     } finally {
@@ -622,12 +896,17 @@ describe('an index is only read', () => {
     const specimen = specimenWith('l2')
     const name = dataFileOf(specimen)
     const held = (): string[] => [
-      ...readFileSync('/proc/self/maps', 'utf8').split('\n').filter((line) => line.includes(specimen.folder)),
+      ...readFileSync('/proc/self/maps', 'utf8')
+        .split('\n')
+        .filter((line) => line.includes(specimen.folder)),
       ...Array(readdirSync('/proc/self/fd').length).fill('descriptor')
     ]
     outcomeOf(specimen, { mapping })
     const before = held()
-    for (const offset of [0, PAGE_BYTES, 8 * PAGE_BYTES]) withBytes(specimen, { name, offset, bytes: Uint8Array.of(1, 2, 3) }, () => outcomeOf(specimen, { mapping, verify: 'open' }))
+    for (const offset of [0, PAGE_BYTES, 8 * PAGE_BYTES])
+      withBytes(specimen, { name, offset, bytes: Uint8Array.of(1, 2, 3) }, () =>
+        outcomeOf(specimen, { mapping, verify: 'open' })
+      )
     expect(held()).toEqual(before)
   })
 })

@@ -1,4 +1,5 @@
-// What Electron forbids, forbidden on plain Node: under a shim that refuses every ArrayBuffer over foreign memory, readers and indexes do all that they do without it.
+// What Electron forbids, forbidden on plain Node: under a shim that refuses every ArrayBuffer over foreign memory,
+// readers and indexes do all that they do without it.
 
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
@@ -14,7 +15,9 @@ const temp = useTempFolder('electron-shim')
 /** The dynamic linker that can be told so is that of glibc. */
 describe.runIf(process.platform === 'linux')('under the memory cage of Electron', () => {
   let shim: Shim
-  beforeAll(() => { shim = compileShim(temp) })
+  beforeAll(() => {
+    shim = compileShim(temp)
+  })
 
   describe('the shim itself', () => {
     it('answers Node-API with napi_no_external_buffers_allowed, which plain Node does not', () => {
@@ -35,19 +38,44 @@ describe.runIf(process.platform === 'linux')('under the memory cage of Electron'
 
   it('every reader keeps its contract', () => {
     const before = shim.addons().length
-    const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('VITEST') && name !== 'ZGQ_TEST_RESULTS')
-    const { status, stdout, stderr } = spawnSync(process.execPath, [join(ROOT, 'node_modules/vitest/vitest.mjs'), 'run', 'test/readers.test.ts', '--reporter=json', '--maxWorkers=1'], {
-      cwd: ROOT, encoding: 'utf8', maxBuffer: 2 ** 26, env: { ...Object.fromEntries(inherited), ...shim.env }
-    })
+    const inherited = Object.entries(process.env).filter(
+      ([name]) => !name.startsWith('VITEST') && name !== 'ZGQ_TEST_RESULTS'
+    )
+    const { status, stdout, stderr } = spawnSync(
+      process.execPath,
+      [
+        join(ROOT, 'node_modules/vitest/vitest.mjs'),
+        'run',
+        'test/readers.test.ts',
+        '--reporter=json',
+        '--maxWorkers=1'
+      ],
+      {
+        cwd: ROOT,
+        encoding: 'utf8',
+        maxBuffer: 2 ** 26,
+        env: { ...Object.fromEntries(inherited), ...shim.env }
+      }
+    )
     expect({ status, stderr }).toMatchObject({ status: 0 })
     const report: unknown = JSON.parse(stdout)
     const results: unknown[] = Object(report).testResults.flatMap((file: object) => Object(file).assertionResults)
-    const ran = results.map((result) => ({ name: String(Object(result).fullName), status: String(Object(result).status) }))
+    const ran = results.map((result) => ({
+      name: String(Object(result).fullName),
+      status: String(Object(result).status)
+    }))
     expect(ran.filter(({ status }) => status !== 'passed')).toEqual([])
-    const counts = ['pread', 'pread without readahead', 'mmap'].map((reader) => ran.filter(({ name }) => name.startsWith(`a reader by ${reader} (`)).length)
+    const counts = ['pread', 'pread without readahead', 'mmap'].map(
+      (reader) => ran.filter(({ name }) => name.startsWith(`a reader by ${reader} (`)).length
+    )
     expect(counts[0]).toBeGreaterThan(25)
     expect(counts).toEqual([counts[0], counts[0], counts[0]])
-    expect(shim.addons().slice(before).filter((path) => path.endsWith('koffi.node')).length).toBeGreaterThan(0)
+    expect(
+      shim
+        .addons()
+        .slice(before)
+        .filter((path) => path.endsWith('koffi.node')).length
+    ).toBeGreaterThan(0)
   })
 
   it('an index is built, checked, opened and searched as without it', () => {

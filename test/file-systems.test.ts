@@ -1,4 +1,5 @@
-// On which file systems `mapping: 'auto'` maps: those of built-in disks; it reads plainly where a disk can go away, and where it does not know.
+// On which file systems `mapping: 'auto'` maps: those of built-in disks; it reads plainly where a disk can go away, and
+// where it does not know.
 
 import { existsSync, statfsSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
@@ -13,16 +14,39 @@ const temp = useTempFolder('file-systems')
 
 describe('the type of a file system on Linux', () => {
   it.each([
-    ['ext4', 0xef53], ['XFS', 0x58465342], ['Btrfs', 0x9123683e], ['ZFS', 0x2fc12fc1], ['F2FS', 0xf2f52010], ['bcachefs', 0xca451a4e], ['tmpfs', 0x01021994], ['overlayfs', 0x794c7630]
+    ['ext4', 0xef53],
+    ['XFS', 0x58465342],
+    ['Btrfs', 0x9123683e],
+    ['ZFS', 0x2fc12fc1],
+    ['F2FS', 0xf2f52010],
+    ['bcachefs', 0xca451a4e],
+    ['tmpfs', 0x01021994],
+    ['overlayfs', 0x794c7630]
   ])('of a built-in disk or of memory speaks not against mapping: %s', (_, type) => {
     expect(riskOnLinux(type)).toBeUndefined()
   })
 
   it.each([
-    ['NFS', 0x6969], ['SMB', 0x517b], ['CIFS', 0xff534d42], ['SMB2', 0xfe534d42], ['FUSE', 0x65735546], ['9P', 0x01021997], ['Ceph', 0x00c36400], ['Lustre', 0x0bd00bd3],
-    ['GFS2', 0x01161970], ['OCFS2', 0x7461636f], ['AFS', 0x5346414f], ['vboxsf', 0x786f4256], ['prl_fs', 0x7c7c6673], ['vmhgfs', 0xbacbacbc], ['FAT', 0x4d44], ['exFAT', 0x2011bab0]
+    ['NFS', 0x6969],
+    ['SMB', 0x517b],
+    ['CIFS', 0xff534d42],
+    ['SMB2', 0xfe534d42],
+    ['FUSE', 0x65735546],
+    ['9P', 0x01021997],
+    ['Ceph', 0x00c36400],
+    ['Lustre', 0x0bd00bd3],
+    ['GFS2', 0x01161970],
+    ['OCFS2', 0x7461636f],
+    ['AFS', 0x5346414f],
+    ['vboxsf', 0x786f4256],
+    ['prl_fs', 0x7c7c6673],
+    ['vmhgfs', 0xbacbacbc],
+    ['FAT', 0x4d44],
+    ['exFAT', 0x2011bab0]
   ])('of a disk that can go away is a risk, with its name: %s', (name, type) => {
-    expect(riskOnLinux(type)).toMatch(new RegExp(`^the index is on ${name}\\b.*a failed read under a mapping would end the process$`))
+    expect(riskOnLinux(type)).toMatch(
+      new RegExp(`^the index is on ${name}\\b.*a failed read under a mapping would end the process$`)
+    )
   })
 
   it('that is not known is a risk, with its number', () => {
@@ -55,7 +79,10 @@ describe.runIf(isLinux)('a folder on Linux', () => {
   })
 
   it('of a type that is not known is read by pread with auto, and info says why', () => {
-    expect(choose('/proc', 'auto')).toMatchObject({ kind: 'pread', reason: expect.stringContaining('not known to be a built-in disk') })
+    expect(choose('/proc', 'auto')).toMatchObject({
+      kind: 'pread',
+      reason: expect.stringContaining('not known to be a built-in disk')
+    })
   })
 
   it('of a type that is not known is mapped where the caller insists', () => {
@@ -63,6 +90,9 @@ describe.runIf(isLinux)('a folder on Linux', () => {
   })
 
   it('in memory is mapped with auto, and info says why', () => {
-    expect(choose('/dev/shm', 'auto')).toEqual({ kind: 'mmap', reason: 'koffi loads, and the file system is one of built-in disks' })
+    expect(choose('/dev/shm', 'auto')).toEqual({
+      kind: 'mmap',
+      reason: 'koffi loads, and the file system is one of built-in disks'
+    })
   })
 })

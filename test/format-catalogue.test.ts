@@ -5,8 +5,24 @@ import { crc32 } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 
 import {
-  centroidsChecksum, decodeCentroidsRow, decodeFileRow, decodeIndexMeta, decodeMessagePack, decodeMetaRow, decodeQuantizer, encodeMessagePack, encodeQuantizer, fileChecksum, INDEX_META_KEYS,
-  metaChecksum, rowChecksum, rowsDigest, zoneNumbers, ZoneRowCodec, type CatalogueZone, type FileRecord
+  centroidsChecksum,
+  decodeCentroidsRow,
+  decodeFileRow,
+  decodeIndexMeta,
+  decodeMessagePack,
+  decodeMetaRow,
+  decodeQuantizer,
+  encodeMessagePack,
+  encodeQuantizer,
+  fileChecksum,
+  INDEX_META_KEYS,
+  metaChecksum,
+  rowChecksum,
+  rowsDigest,
+  zoneNumbers,
+  ZoneRowCodec,
+  type CatalogueZone,
+  type FileRecord
 } from '../src/format/catalogue.ts'
 import { codeOf, errorOf } from './support/errors.ts'
 import { FILE, flipped, INDEX_META, ZONES } from './support/format-samples.ts'
@@ -16,10 +32,24 @@ const DIM = 3
 
 const codec = new ZoneRowCodec()
 const zoneRow = (zone: CatalogueZone): number[] => [...zoneNumbers(zone), codec.checksum(zoneNumbers(zone))]
-const decodeZone = (row: readonly unknown[], zone = ZONES[0]): CatalogueZone => codec.decode(row, zone.centroid, PATH).zone
-const centroidRow = (firstZone: number, zoneCount: number, vectors: Uint8Array): unknown[] => [firstZone, zoneCount, vectors, centroidsChecksum({ firstZone, zoneCount, vectors })]
-const fileRow = (file: FileRecord): unknown[] => [file.file, file.kind, file.name, file.byteLength, file.headerCrc, fileChecksum(file)]
-const replaced = (row: readonly unknown[], at: number, value: unknown): unknown[] => row.map((old, i) => (i === at ? value : old))
+const decodeZone = (row: readonly unknown[], zone = ZONES[0]): CatalogueZone =>
+  codec.decode(row, zone.centroid, PATH).zone
+const centroidRow = (firstZone: number, zoneCount: number, vectors: Uint8Array): unknown[] => [
+  firstZone,
+  zoneCount,
+  vectors,
+  centroidsChecksum({ firstZone, zoneCount, vectors })
+]
+const fileRow = (file: FileRecord): unknown[] => [
+  file.file,
+  file.kind,
+  file.name,
+  file.byteLength,
+  file.headerCrc,
+  fileChecksum(file)
+]
+const replaced = (row: readonly unknown[], at: number, value: unknown): unknown[] =>
+  row.map((old, i) => (i === at ? value : old))
 
 describe('a row of table zones', () => {
   it.each(ZONES)('is read back as it was written (zone $zone)', (zone) => {
@@ -28,7 +58,9 @@ describe('a row of table zones', () => {
 
   it('has the CRC that the spec defines for rows', () => {
     const numbers = zoneNumbers(ZONES[0])
-    expect(codec.checksum(numbers)).toBe(rowChecksum(numbers.map((value, i) => ({ type: i < 12 ? 'INTEGER' as const : 'REAL' as const, value }))))
+    expect(codec.checksum(numbers)).toBe(
+      rowChecksum(numbers.map((value, i) => ({ type: i < 12 ? ('INTEGER' as const) : ('REAL' as const), value })))
+    )
   })
 
   it.each(zoneRow(ZONES[0]).map((_, i) => i))('is corrupt with another value in column %d', (at) => {
@@ -38,15 +70,19 @@ describe('a row of table zones', () => {
   })
 
   it.each(zoneRow(ZONES[0]).map((_, i) => i))('is corrupt with a value of a wrong type in column %d', (at) => {
-    for (const value of ['1', null, undefined, 1n]) expect(codeOf(() => decodeZone(replaced(zoneRow(ZONES[0]), at, value)))).toBe('ZGQ_CORRUPT')
+    for (const value of ['1', null, undefined, 1n])
+      expect(codeOf(() => decodeZone(replaced(zoneRow(ZONES[0]), at, value)))).toBe('ZGQ_CORRUPT')
   })
 
-  it.each([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11])('is corrupt with a number that is no count in column %d, though its CRC fits', (at) => {
-    for (const value of [-1, 0.5, 2 ** 53, NaN]) {
-      const numbers = zoneNumbers(ZONES[0]).map((old, i) => (i === at ? value : old))
-      expect(codeOf(() => decodeZone([...numbers, codec.checksum(numbers)]))).toBe('ZGQ_CORRUPT')
+  it.each([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11])(
+    'is corrupt with a number that is no count in column %d, though its CRC fits',
+    (at) => {
+      for (const value of [-1, 0.5, 2 ** 53, NaN]) {
+        const numbers = zoneNumbers(ZONES[0]).map((old, i) => (i === at ? value : old))
+        expect(codeOf(() => decodeZone([...numbers, codec.checksum(numbers)]))).toBe('ZGQ_CORRUPT')
+      }
     }
-  })
+  )
 })
 
 describe('a row of table centroids', () => {
@@ -54,20 +90,41 @@ describe('a row of table centroids', () => {
   const expected = { firstZone: 5, dim: DIM }
 
   it('is read back as it was written', () => {
-    expect(decodeCentroidsRow(centroidRow(5, 2, vectors), expected, PATH).centroids).toEqual({ firstZone: 5, zoneCount: 2, vectors })
+    expect(decodeCentroidsRow(centroidRow(5, 2, vectors), expected, PATH).centroids).toEqual({
+      firstZone: 5,
+      zoneCount: 2,
+      vectors
+    })
   })
 
   it('is corrupt with a bit of a vector turned over', () => {
-    expect(codeOf(() => decodeCentroidsRow(replaced(centroidRow(5, 2, vectors), 2, flipped(vectors, 7, 3)), expected, PATH))).toBe('ZGQ_CORRUPT')
+    expect(
+      codeOf(() => decodeCentroidsRow(replaced(centroidRow(5, 2, vectors), 2, flipped(vectors, 7, 3)), expected, PATH))
+    ).toBe('ZGQ_CORRUPT')
   })
 
   it.each([0, 1, 2, 3])('is corrupt with a value of a wrong type in column %d', (at) => {
-    for (const value of ['1', null, -1, 0.5]) expect(codeOf(() => decodeCentroidsRow(replaced(centroidRow(5, 2, vectors), at, value), expected, PATH))).toBe('ZGQ_CORRUPT')
+    for (const value of ['1', null, -1, 0.5])
+      expect(codeOf(() => decodeCentroidsRow(replaced(centroidRow(5, 2, vectors), at, value), expected, PATH))).toBe(
+        'ZGQ_CORRUPT'
+      )
   })
 
-  it.each([[4, 2, 24], [6, 2, 24], [5, 1, 24], [5, 3, 24], [5, 0, 0], [5, 2, 23]])('is corrupt with first zone %d, %d zones and %d bytes where zone 5 comes next', (firstZone, zoneCount, byteLength) => {
-    expect(codeOf(() => decodeCentroidsRow(centroidRow(firstZone, zoneCount, new Uint8Array(byteLength)), expected, PATH))).toBe('ZGQ_CORRUPT')
-  })
+  it.each([
+    [4, 2, 24],
+    [6, 2, 24],
+    [5, 1, 24],
+    [5, 3, 24],
+    [5, 0, 0],
+    [5, 2, 23]
+  ])(
+    'is corrupt with first zone %d, %d zones and %d bytes where zone 5 comes next',
+    (firstZone, zoneCount, byteLength) => {
+      expect(
+        codeOf(() => decodeCentroidsRow(centroidRow(firstZone, zoneCount, new Uint8Array(byteLength)), expected, PATH))
+      ).toBe('ZGQ_CORRUPT')
+    }
+  )
 })
 
 describe('a row of table files', () => {
@@ -87,21 +144,39 @@ describe('a row of table files', () => {
     expect(fileChecksum(FILE)).toBe(crc32(bytes))
   })
 
-  it.each([[0, 1], [1, 'vectorz'], [2, 'vectors-000001-00001.zgq'], [3, 1], [4, 1], [5, 1]])('is corrupt with another value in column %d', (at, value) => {
+  it.each([
+    [0, 1],
+    [1, 'vectorz'],
+    [2, 'vectors-000001-00001.zgq'],
+    [3, 1],
+    [4, 1],
+    [5, 1]
+  ])('is corrupt with another value in column %d', (at, value) => {
     expect(codeOf(() => decodeFileRow(replaced(fileRow(FILE), at, value), PATH))).toBe('ZGQ_CORRUPT')
   })
 
   it.each([0, 1, 2, 3, 4, 5])('is corrupt with a value of a wrong type in column %d', (at) => {
-    for (const value of [null, undefined, 1n, Buffer.alloc(1), -1]) expect(codeOf(() => decodeFileRow(replaced(fileRow(FILE), at, value), PATH))).toBe('ZGQ_CORRUPT')
+    for (const value of [null, undefined, 1n, Buffer.alloc(1), -1])
+      expect(codeOf(() => decodeFileRow(replaced(fileRow(FILE), at, value), PATH))).toBe('ZGQ_CORRUPT')
   })
 
   it('is unsupported with a kind of file that is not known', () => {
-    expect(codeOf(() => decodeFileRow(replaced(replaced(fileRow(FILE), 1, 'graphs'), 5, fileChecksum({ ...FILE, kind: 'graphs' })), PATH))).toBe('ZGQ_UNSUPPORTED')
+    expect(
+      codeOf(() =>
+        decodeFileRow(
+          replaced(replaced(fileRow(FILE), 1, 'graphs'), 5, fileChecksum({ ...FILE, kind: 'graphs' })),
+          PATH
+        )
+      )
+    ).toBe('ZGQ_UNSUPPORTED')
   })
 
-  it.each(['', '../vectors.zgq', '/etc/passwd', 'a\\b', 'a\n', 'a\0'])('is corrupt with the name %j, which is no file of the folder', (name) => {
-    expect(codeOf(() => decodeFileRow(fileRow({ ...FILE, name }), PATH))).toBe('ZGQ_CORRUPT')
-  })
+  it.each(['', '../vectors.zgq', '/etc/passwd', 'a\\b', 'a\n', 'a\0'])(
+    'is corrupt with the name %j, which is no file of the folder',
+    (name) => {
+      expect(codeOf(() => decodeFileRow(fileRow({ ...FILE, name }), PATH))).toBe('ZGQ_CORRUPT')
+    }
+  )
 })
 
 describe('a row of table meta', () => {
@@ -115,17 +190,28 @@ describe('a row of table meta', () => {
 
   it('is corrupt after any single bit of its value has flipped', () => {
     for (let bit = 0; bit < value.byteLength * 8; bit++) {
-      expect(codeOf(() => decodeMetaRow(replaced(row, 1, Buffer.from(flipped(value, bit >> 3, bit & 7))), PATH))).toBe('ZGQ_CORRUPT')
+      expect(codeOf(() => decodeMetaRow(replaced(row, 1, Buffer.from(flipped(value, bit >> 3, bit & 7))), PATH))).toBe(
+        'ZGQ_CORRUPT'
+      )
     }
   })
 
-  it.each([[0, 'indey'], [0, 1], [1, null], [1, 'text'], [2, 1], [2, null]])('is corrupt with another value in column %d (%j)', (at, other) => {
+  it.each([
+    [0, 'indey'],
+    [0, 1],
+    [1, null],
+    [1, 'text'],
+    [2, 1],
+    [2, null]
+  ])('is corrupt with another value in column %d (%j)', (at, other) => {
     expect(codeOf(() => decodeMetaRow(replaced(row, at, other), PATH))).toBe('ZGQ_CORRUPT')
   })
 
   it('is corrupt where its value is not MessagePack, though its CRC fits', () => {
     const bytes = Uint8Array.of(0xda, 0xff, 0xff, 0x61)
-    expect(codeOf(() => decodeMetaRow(['index', Buffer.from(bytes), metaChecksum('index', bytes)], PATH))).toBe('ZGQ_CORRUPT')
+    expect(codeOf(() => decodeMetaRow(['index', Buffer.from(bytes), metaChecksum('index', bytes)], PATH))).toBe(
+      'ZGQ_CORRUPT'
+    )
   })
 })
 
@@ -138,14 +224,31 @@ describe('the index value of table meta', () => {
     expect(codeOf(() => decodeIndexMeta({ ...INDEX_META, [key]: undefined }, PATH))).toBe('ZGQ_CORRUPT')
   })
 
-  it.each([['version', 0], ['version', 2], ['readerFeatures', 1], ['elementType', 'float16'], ['bits', 3], ['bits', 8]])('is unsupported where %s is %j', (key, value) => {
+  it.each([
+    ['version', 0],
+    ['version', 2],
+    ['readerFeatures', 1],
+    ['elementType', 'float16'],
+    ['bits', 3],
+    ['bits', 8]
+  ])('is unsupported where %s is %j', (key, value) => {
     expect(codeOf(() => decodeIndexMeta({ ...INDEX_META, [key]: value }, PATH))).toBe('ZGQ_UNSUPPORTED')
   })
 
-  it.each([['dim', 0], ['dim', 65_537], ['dim', 1.5], ['count', -1], ['count', 2 ** 53], ['zoneCount', '2'], ['metric', 'l1'], ['metric', 'toString'], ['indexId', new Uint8Array(15)], ['digest', new Uint8Array(33)]])(
-    'is corrupt where %s is %j',
-    (key, value) => { expect(codeOf(() => decodeIndexMeta({ ...INDEX_META, [key]: value }, PATH))).toBe('ZGQ_CORRUPT') }
-  )
+  it.each([
+    ['dim', 0],
+    ['dim', 65_537],
+    ['dim', 1.5],
+    ['count', -1],
+    ['count', 2 ** 53],
+    ['zoneCount', '2'],
+    ['metric', 'l1'],
+    ['metric', 'toString'],
+    ['indexId', new Uint8Array(15)],
+    ['digest', new Uint8Array(33)]
+  ])('is corrupt where %s is %j', (key, value) => {
+    expect(codeOf(() => decodeIndexMeta({ ...INDEX_META, [key]: value }, PATH))).toBe('ZGQ_CORRUPT')
+  })
 
   it.each([0, 1, 2, 4])('is read back with codes of %d bits', (bits) => {
     expect(decodeIndexMeta({ ...INDEX_META, bits }, PATH)).toEqual({ ...INDEX_META, bits })
@@ -157,7 +260,10 @@ describe('the index value of table meta', () => {
   })
 
   it('is read with writer features and keys that are not known', () => {
-    expect(decodeIndexMeta({ ...INDEX_META, writerFeatures: 8, later: [1, 2] }, PATH)).toEqual({ ...INDEX_META, writerFeatures: 8 })
+    expect(decodeIndexMeta({ ...INDEX_META, writerFeatures: 8, later: [1, 2] }, PATH)).toEqual({
+      ...INDEX_META,
+      writerFeatures: 8
+    })
   })
 })
 
@@ -174,8 +280,16 @@ describe('the quantizer value of table meta', () => {
   })
 
   it.each([
-    ['signs', undefined], ['signs', 'text'], ['signs', [1, 2]], ['signs', new Uint8Array(0)], ['signs', new Uint8Array(5)],
-    ['mean', undefined], ['mean', 7], ['mean', new Uint8Array(11)], ['mean', new Uint8Array(16)], ['mean', new Uint8Array(Float32Array.of(1, NaN, 1).buffer)]
+    ['signs', undefined],
+    ['signs', 'text'],
+    ['signs', [1, 2]],
+    ['signs', new Uint8Array(0)],
+    ['signs', new Uint8Array(5)],
+    ['mean', undefined],
+    ['mean', 7],
+    ['mean', new Uint8Array(11)],
+    ['mean', new Uint8Array(16)],
+    ['mean', new Uint8Array(Float32Array.of(1, NaN, 1).buffer)]
   ])('is corrupt where %s is %j', (key, other) => {
     expect(codeOf(() => decodeQuantizer({ ...Object(value()), [key]: other }, DIM, PATH))).toBe('ZGQ_CORRUPT')
   })
@@ -183,15 +297,22 @@ describe('the quantizer value of table meta', () => {
 
 describe('MessagePack', () => {
   it('is plain: a map is a map with string keys', () => {
-    expect(Buffer.from(encodeMessagePack({ seed: 1, zones: null })).toString('hex')).toBe('82a47365656401a57a6f6e6573c0')
+    expect(Buffer.from(encodeMessagePack({ seed: 1, zones: null })).toString('hex')).toBe(
+      '82a47365656401a57a6f6e6573c0'
+    )
   })
 
   it('takes integers that another program wrote as float64', () => {
-    expect(decodeMessagePack(Uint8Array.of(0x81, 0xa1, 0x61, 0xcb, 0x40, 0x14, 0, 0, 0, 0, 0, 0), PATH)).toEqual({ a: 5 })
+    expect(decodeMessagePack(Uint8Array.of(0x81, 0xa1, 0x61, 0xcb, 0x40, 0x14, 0, 0, 0, 0, 0, 0), PATH)).toEqual({
+      a: 5
+    })
   })
 
   // Fails today and will pass once the bug is fixed: then `.fails` goes.
-  it.each([['uint64', 0xcf], ['int64', 0xd3]])('takes integers that another program wrote as %s', (_, type) => {
+  it.each([
+    ['uint64', 0xcf],
+    ['int64', 0xd3]
+  ])('takes integers that another program wrote as %s', (_, type) => {
     const map = decodeMessagePack(Uint8Array.of(0x81, 0xa1, 0x61, type, 0, 0, 0, 0, 0, 0, 0, 5), PATH)
     expect(map).toEqual({ a: 5 })
   })

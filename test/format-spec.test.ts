@@ -1,14 +1,29 @@
-// The spec against the code: every table and number of format-spec/README.md that the code repeats. Section 12 has a test of its own.
+// The spec against the code: every table and number of format-spec/README.md that the code repeats. Section 12 has a
+// test of its own.
 
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 
 import { APPLICATION_ID, CATALOGUE_DDL, INDEX_META_KEYS } from '../src/format/catalogue.ts'
-import { BLOCK_FACTOR_BYTES, blockBytes, CODE_BITS, REFINED_FACTOR_BYTES, refinedRowBytes } from '../src/format/codes.ts'
+import {
+  BLOCK_FACTOR_BYTES,
+  blockBytes,
+  CODE_BITS,
+  REFINED_FACTOR_BYTES,
+  refinedRowBytes
+} from '../src/format/codes.ts'
 import { COLUMN_ALIGNMENT, COLUMN_ENTRY, COLUMN_KINDS, COLUMNS_HEADER, COLUMNS_MAGIC } from '../src/format/columns.ts'
 import { DIRECTORY_ENTRY, FOOTER } from '../src/format/directory.ts'
 import { CODES_MAGIC, ELEMENT_TYPE_FLOAT32, HEADER, VECTORS_MAGIC } from '../src/format/header.ts'
-import { CATALOGUE_NAME, FORMAT_VERSION, MAX_DIM, METRIC_CODES, PAGE_BYTES, SHARD_BYTES, dataFileName } from '../src/format/layout.ts'
+import {
+  CATALOGUE_NAME,
+  FORMAT_VERSION,
+  MAX_DIM,
+  METRIC_CODES,
+  PAGE_BYTES,
+  SHARD_BYTES,
+  dataFileName
+} from '../src/format/layout.ts'
 import { KERNEL_METRICS } from '../src/kernels/kernel.ts'
 import { codeList, hexBytes, meaningOf, section, SPEC, tableRows } from './support/spec.ts'
 
@@ -38,7 +53,9 @@ describe.each(LAYOUTS)('$heading', ({ heading, layout }) => {
   })
 
   it('has no fields that overlap', () => {
-    const overlapping = specified.filter(({ offset }, i) => i > 0 && offset < specified[i - 1].offset + byteLengthOf(specified[i - 1].type))
+    const overlapping = specified.filter(
+      ({ offset }, i) => i > 0 && offset < specified[i - 1].offset + byteLengthOf(specified[i - 1].type)
+    )
     expect(overlapping).toEqual([])
   })
 })
@@ -54,9 +71,16 @@ describe('numbers in the spec', () => {
   })
 
   it('give the length of a block of signs', () => {
-    const rows = tableRows('8.3 Codes files').map(([offset, bytes]) => ({ offset: /^width \* 4(?: \+ (\d+))?$/.exec(offset), bytes: Number(bytes) }))
-    const factors = rows.filter(({ offset }) => offset !== null).map(({ offset, bytes }) => ({ start: Number(offset?.[1] ?? 0), bytes }))
-    factors.forEach(({ start }, i) => { expect(start).toBe(i === 0 ? 0 : factors[i - 1].start + factors[i - 1].bytes) })
+    const rows = tableRows('8.3 Codes files').map(([offset, bytes]) => ({
+      offset: /^width \* 4(?: \+ (\d+))?$/.exec(offset),
+      bytes: Number(bytes)
+    }))
+    const factors = rows
+      .filter(({ offset }) => offset !== null)
+      .map(({ offset, bytes }) => ({ start: Number(offset?.[1] ?? 0), bytes }))
+    factors.forEach(({ start }, i) => {
+      expect(start).toBe(i === 0 ? 0 : factors[i - 1].start + factors[i - 1].bytes)
+    })
     expect(factors.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(BLOCK_FACTOR_BYTES)
     expect([blockBytes(16), blockBytes(17)]).toEqual([16 * 4 + BLOCK_FACTOR_BYTES, 32 * 4 + BLOCK_FACTOR_BYTES])
   })
@@ -67,7 +91,9 @@ describe('numbers in the spec', () => {
   })
 
   it('give the bits that codes may have', () => {
-    expect([0, ...(/With `bits` of (\d), (\d) or (\d)/.exec(section('8. Codes')) ?? []).slice(1).map(Number)]).toEqual(CODE_BITS)
+    expect([0, ...(/With `bits` of (\d), (\d) or (\d)/.exec(section('8. Codes')) ?? []).slice(1).map(Number)]).toEqual(
+      CODE_BITS
+    )
   })
 
   it('give the magic of a columns extent', () => {
@@ -96,11 +122,15 @@ describe('numbers in the spec', () => {
   })
 
   it('give the kinds of columns', () => {
-    expect(tableRows('Layout: column kinds').map(([kind, name]) => [name, Number(kind)])).toEqual(Object.entries(COLUMN_KINDS))
+    expect(tableRows('Layout: column kinds').map(([kind, name]) => [name, Number(kind)])).toEqual(
+      Object.entries(COLUMN_KINDS)
+    )
   })
 
   it('give the alignment of columns', () => {
-    expect(/starting on a multiple of (\d+) bytes/.exec(section('4. Columns extents'))?.[1]).toBe(String(COLUMN_ALIGNMENT))
+    expect(/starting on a multiple of (\d+) bytes/.exec(section('4. Columns extents'))?.[1]).toBe(
+      String(COLUMN_ALIGNMENT)
+    )
   })
 
   it('give the length of a columns header with its entries', () => {
@@ -131,7 +161,11 @@ describe('the catalogue in the spec', () => {
 
   it('has the application_id of the code, in decimal, in hex and as text', () => {
     const [, decimal, hex, text] = /= (\d+) \((0x[0-9A-F]+), "(\w+)"\)/.exec(catalogue) ?? []
-    expect([Number(decimal), Number(hex), Buffer.from(text).readUInt32BE()]).toEqual([APPLICATION_ID, APPLICATION_ID, APPLICATION_ID])
+    expect([Number(decimal), Number(hex), Buffer.from(text).readUInt32BE()]).toEqual([
+      APPLICATION_ID,
+      APPLICATION_ID,
+      APPLICATION_ID
+    ])
   })
 
   it('has the keys of the index value, in order', () => {
@@ -143,7 +177,11 @@ describe('names in the spec', () => {
   it('are those of the files that the code writes', () => {
     expect(SPEC).toContain(`  ${CATALOGUE_NAME} `)
     const pattern = /vectors-G+-N+\.zgq/.exec(SPEC)?.[0] ?? ''
-    expect(pattern.replace(/G+/, (digits) => '12'.padStart(digits.length, '0')).replace(/N+/, (digits) => '3'.padStart(digits.length, '0'))).toBe(dataFileName('vectors', 12, 3))
+    expect(
+      pattern
+        .replace(/G+/, (digits) => '12'.padStart(digits.length, '0'))
+        .replace(/N+/, (digits) => '3'.padStart(digits.length, '0'))
+    ).toBe(dataFileName('vectors', 12, 3))
     expect(SPEC).toContain(`  ${pattern.replace('vectors', 'codes')} `)
   })
 

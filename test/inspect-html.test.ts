@@ -66,7 +66,11 @@ function elementsOf(text: string): string[] {
 }
 
 /** What stands in the page to be read, without tags. */
-const wordsOf = (text: string): string => text.replace(/<(script|style)[^]*?<\/\1>/g, '').replace(/<[^>]*>/g, ' ').replace(/\s+/g, ' ')
+const wordsOf = (text: string): string =>
+  text
+    .replace(/<(script|style)[^]*?<\/\1>/g, '')
+    .replace(/<[^>]*>/g, ' ')
+    .replace(/\s+/g, ' ')
 
 interface ZoneData {
   readonly x: readonly number[]
@@ -87,7 +91,22 @@ describe('the page', () => {
     const { info } = inspected
     const words = wordsOf(page)
     const { min, max } = info.zoneRows
-    for (const fact of ['docs.zgq', '3,000', '8 dimensions', 'l2', '4 bits', formatCount(info.zones), `${min} to ${max} rows`, info.indexId, info.reader.kind, info.reader.reason, info.kernel, 'digest of the input abc', 'catalogue.sqlite', ...info.files.map((file) => file.name)]) {
+    for (const fact of [
+      'docs.zgq',
+      '3,000',
+      '8 dimensions',
+      'l2',
+      '4 bits',
+      formatCount(info.zones),
+      `${min} to ${max} rows`,
+      info.indexId,
+      info.reader.kind,
+      info.reader.reason,
+      info.kernel,
+      'digest of the input abc',
+      'catalogue.sqlite',
+      ...info.files.map((file) => file.name)
+    ]) {
       expect(words).toContain(fact)
     }
   })
@@ -97,7 +116,9 @@ describe('the page', () => {
     const data = zoneDataOf(page)
     const plane = projectOnPrincipalAxes(zones.map((zone) => zone.centroid))
     expect(data.rows).toEqual(zones.map((zone) => zone.rows))
-    data.radius.forEach((radius, i) => { expect(radius).toBeCloseTo(zones[i].radius, 2) })
+    data.radius.forEach((radius, i) => {
+      expect(radius).toBeCloseTo(zones[i].radius, 2)
+    })
     for (let i = 1; i < zones.length; i++) {
       expect((data.x[i] - data.x[0]) * data.unit).toBeCloseTo(plane.x[i] - plane.x[0], 2)
       expect((data.y[i] - data.y[0]) * data.unit).toBeCloseTo(plane.y[0] - plane.y[i], 2)
@@ -109,13 +130,16 @@ describe('the page', () => {
     const words = wordsOf(page)
     for (const curve of inspected.info.calibration?.curves ?? []) {
       expect(words).toContain(`recall@${curve.k}`)
-      for (const { recall, mean, zones } of curve.points) expect(words).toContain(` ${Number(recall.toFixed(4))} ${Number(mean.toFixed(4))} ${formatNumber(zones)} `)
+      for (const { recall, mean, zones } of curve.points)
+        expect(words).toContain(` ${Number(recall.toFixed(4))} ${Number(mean.toFixed(4))} ${formatNumber(zones)} `)
     }
     expect((page.match(/<g class="(mean|bound)"><path d="M[\d. ]+L/g) ?? []).length).toBe(6)
   })
 
   it('counts every zone in each histogram', () => {
-    const counted = Array.from(page.matchAll(/<title>[^<]*: ([\d,]+) zones?<\/title>/g), ([, count]) => Number(count.replaceAll(',', '')))
+    const counted = Array.from(page.matchAll(/<title>[^<]*: ([\d,]+) zones?<\/title>/g), ([, count]) =>
+      Number(count.replaceAll(',', ''))
+    )
     expect(counted.reduce((sum, count) => sum + count, 0)).toBe(2 * inspected.zones.length)
   })
 
@@ -133,7 +157,8 @@ describe('the page', () => {
   it('says in words what each chart shows, with ids of its own', () => {
     const ids = Array.from(page.matchAll(/ id="([^"]*)"/g), ([, id]) => id)
     expect(new Set(ids).size).toBe(ids.length)
-    for (const [, names] of page.matchAll(/aria-labelledby="([^"]*)"/g)) for (const name of names.split(' ')) expect(ids).toContain(name)
+    for (const [, names] of page.matchAll(/aria-labelledby="([^"]*)"/g))
+      for (const name of names.split(' ')) expect(ids).toContain(name)
     expect(page.match(/role="img"/g)?.length).toBe(6)
   })
 
@@ -168,7 +193,9 @@ describe('a page about', () => {
   })
 
   it('an index without codes says so', async () => {
-    expect(wordsOf(makePage(inspect(await buildAt(temp.fresh('plain'), { bits: 0 }))))).toContain('Codes none float32 rows are scanned')
+    expect(wordsOf(makePage(inspect(await buildAt(temp.fresh('plain'), { bits: 0 }))))).toContain(
+      'Codes none float32 rows are scanned'
+    )
   })
 
   it.each<readonly [string, Partial<ZoneInfo>]>([
@@ -186,7 +213,15 @@ describe('a page about', () => {
   it('a recall that was measured as 1 has a place for it', () => {
     const { calibration } = inspected.info
     if (calibration === null) throw new Error('the index is not calibrated')
-    const curves = [{ k: 10, points: [{ recall: 0.9, mean: 1, zones: 3, threshold: 1 }, { recall: 0.99, mean: 1, zones: 300, threshold: 2 }] }]
+    const curves = [
+      {
+        k: 10,
+        points: [
+          { recall: 0.9, mean: 1, zones: 3, threshold: 1 },
+          { recall: 0.99, mean: 1, zones: 300, threshold: 2 }
+        ]
+      }
+    ]
     const drawn = makePage({ ...inspected, info: { ...inspected.info, calibration: { ...calibration, curves } } })
     expect(drawn).not.toMatch(/NaN|Infinity/)
     expect(drawn).toContain('<g class="mean"><path d="M')
@@ -197,7 +232,10 @@ describe('zgq inspect --html', () => {
   it('writes the page, says where, and replaces it the next time', () => {
     const file = temp.fresh('page.html')
     const { code, stdout } = runZgq('inspect', index, '--html', file)
-    expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringMatching(/^wrote .*page\.html, [\d.]+ KB: open it in a browser\n$/) })
+    expect({ code, stdout }).toEqual({
+      code: 0,
+      stdout: expect.stringMatching(/^wrote .*page\.html, [\d.]+ KB: open it in a browser\n$/)
+    })
     const written = readFileSync(file, 'utf8')
     elementsOf(written)
     expect(runZgq('inspect', index, '--html', file).code).toBe(0)
@@ -212,17 +250,40 @@ describe('zgq inspect --html', () => {
 
   it.each<readonly [string, () => string, number, RegExp]>([
     ['a folder', () => temp.path, 1, /^zgq: ZGQ_EXISTS: /],
-    ['a file that is no page', () => { const file = temp.fresh('notes'); writeFileSync(file, 'notes'); return file }, 1, /^zgq: ZGQ_EXISTS: /],
-    ['a file in a folder that does not exist', () => join(temp.path, 'nowhere', 'page.html'), 1, /^zgq: ZGQ_NOT_FOUND: /],
+    [
+      'a file that is no page',
+      () => {
+        const file = temp.fresh('notes')
+        writeFileSync(file, 'notes')
+        return file
+      },
+      1,
+      /^zgq: ZGQ_EXISTS: /
+    ],
+    [
+      'a file in a folder that does not exist',
+      () => join(temp.path, 'nowhere', 'page.html'),
+      1,
+      /^zgq: ZGQ_NOT_FOUND: /
+    ],
     ['a file of the index', () => join(index, 'catalogue.sqlite'), 2, /^zgq: --html must name a file outside/],
-    ['a new file in the index', () => join(index, 'catalogue.sqlite-journal'), 2, /^zgq: --html must name a file outside/],
+    [
+      'a new file in the index',
+      () => join(index, 'catalogue.sqlite-journal'),
+      2,
+      /^zgq: --html must name a file outside/
+    ],
     ['nothing', () => '', 2, /^zgq: --html needs the path/]
   ])('refuses to write to %s, and changes nothing', (_, make, code, line) => {
     const file = make()
     const before = existsSync(file) && file !== temp.path ? readFileSync(file) : undefined
     const files = readdirSync(index)
     const ended = runZgq('inspect', index, '--html', file)
-    expect({ code: ended.code, stdout: ended.stdout, first: ended.stderr.split('\n')[0] }).toEqual({ code, stdout: '', first: expect.stringMatching(line) })
+    expect({ code: ended.code, stdout: ended.stdout, first: ended.stderr.split('\n')[0] }).toEqual({
+      code,
+      stdout: '',
+      first: expect.stringMatching(line)
+    })
     expect(existsSync(file) && file !== temp.path ? readFileSync(file) : undefined).toEqual(before)
     expect(readdirSync(index)).toEqual(files)
   })
@@ -232,11 +293,46 @@ describe('bins', () => {
   it.each<readonly [readonly number[], boolean, readonly (readonly [number, number, number])[]]>([
     [[], true, []],
     [[7, 7, 7], true, [[7, 8, 3]]],
-    [[1, 2, 2, 4], true, [[1, 2, 1], [2, 3, 2], [3, 4, 0], [4, 5, 1]]],
-    [[0, 39, 40], true, [[0, 10, 1], [10, 20, 0], [20, 30, 0], [30, 40, 1], [40, 50, 1]]],
+    [
+      [1, 2, 2, 4],
+      true,
+      [
+        [1, 2, 1],
+        [2, 3, 2],
+        [3, 4, 0],
+        [4, 5, 1]
+      ]
+    ],
+    [
+      [0, 39, 40],
+      true,
+      [
+        [0, 10, 1],
+        [10, 20, 0],
+        [20, 30, 0],
+        [30, 40, 1],
+        [40, 50, 1]
+      ]
+    ],
     [[2.5, 2.5], false, [[2.5, 2.5, 2]]],
-    [[0, 0.5, 1], false, [[0, 0.5, 1], [0.5, 1, 2]]],
-    [[-1, 1], false, [[-1, -0.5, 1], [-0.5, 0, 0], [0, 0.5, 0], [0.5, 1, 1]]]
+    [
+      [0, 0.5, 1],
+      false,
+      [
+        [0, 0.5, 1],
+        [0.5, 1, 2]
+      ]
+    ],
+    [
+      [-1, 1],
+      false,
+      [
+        [-1, -0.5, 1],
+        [-0.5, 0, 0],
+        [0, 0.5, 0],
+        [0.5, 1, 1]
+      ]
+    ]
   ])('of %j (whole: %s) are %j', (values, isWhole, bins) => {
     expect(countInBins(values, { wanted: 4, isWhole }).map(({ from, to, count }) => [from, to, count])).toEqual(bins)
   })
@@ -244,7 +340,9 @@ describe('bins', () => {
 
 describe('markup', () => {
   it('escapes what is put into it, but markup', () => {
-    expect(html`<p title="${'"'}">${'<&>'}${html`<b>${1}</b>`}${['a', html`<i></i>`, false]}${undefined}</p>`.text).toBe('<p title="&#34;">&#60;&#38;&#62;<b>1</b>a<i></i></p>')
+    expect(
+      html`<p title="${'"'}">${'<&>'}${html`<b>${1}</b>`}${['a', html`<i></i>`, false]}${undefined}</p>`.text
+    ).toBe('<p title="&#34;">&#60;&#38;&#62;<b>1</b>a<i></i></p>')
   })
 
   it('has no characters that HTML cannot have', () => {

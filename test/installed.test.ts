@@ -1,4 +1,5 @@
-// The package as npm installs it, from its tarball and with scripts blocked: run from ES modules and CommonJS, bundled, and typed.
+// The package as npm installs it, from its tarball and with scripts blocked: run from ES modules and CommonJS, bundled,
+// and typed.
 
 import { execFileSync, spawnSync } from 'node:child_process'
 import { lstatSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -18,12 +19,24 @@ let installedBytes = 0
 
 /** Runs npm without the settings that an npm which runs these tests hands down. */
 function npm(args: readonly string[], cwd: string): string {
-  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_(config_(?!registry|cache|userconfig)|lifecycle|package|command)/i.test(name)))
-  return execFileSync('npm', [...args, '--ignore-scripts', '--no-audit', '--no-fund'], { cwd, env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], shell: process.platform === 'win32' })
+  const env = Object.fromEntries(
+    Object.entries(process.env).filter(
+      ([name]) => !/^npm_(config_(?!registry|cache|userconfig)|lifecycle|package|command)/i.test(name)
+    )
+  )
+  return execFileSync('npm', [...args, '--ignore-scripts', '--no-audit', '--no-fund'], {
+    cwd,
+    env,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+    shell: process.platform === 'win32'
+  })
 }
 
 beforeAll(() => {
-  const [tarball]: { filename: string; files: { path: string }[] }[] = JSON.parse(npm(['pack', '--json', '--pack-destination', temp.path], ROOT))
+  const [tarball]: { filename: string; files: { path: string }[] }[] = JSON.parse(
+    npm(['pack', '--json', '--pack-destination', temp.path], ROOT)
+  )
   packed = tarball.files.map((file) => file.path)
   writeFileSync(join(temp.path, 'package.json'), '{"name":"a-project","private":true}')
   // What the project itself was installed from is in npm's cache.
@@ -32,7 +45,8 @@ beforeAll(() => {
   // Compiled for this Node already; @types as a TypeScript project has them.
   mkdirSync(join(modules, '@types'))
   for (const name of ['better-sqlite3', 'bindings', 'file-uri-to-path', '@types/node', 'undici-types']) {
-    if (readdirSync(join(ROOT, 'node_modules')).includes(name.split('/')[0])) symlinkSync(join(ROOT, 'node_modules', name), join(modules, name), 'junction')
+    if (readdirSync(join(ROOT, 'node_modules')).includes(name.split('/')[0]))
+      symlinkSync(join(ROOT, 'node_modules', name), join(modules, name), 'junction')
   }
 })
 
@@ -44,7 +58,10 @@ function bytesBelow(folder: string): number {
   }, 0)
 }
 
-/** A program that uses the library. Its arguments: the path of its index, and a size; a large input is built by worker threads. */
+/**
+ * A program that uses the library. Its arguments: the path of its index, and a size; a large input is built by worker
+ * threads.
+ */
 const USES = `
 export async function main(output, size) {
   const [count, dim] = size === 'large' ? [8192, 512] : [100, 4]
@@ -59,11 +76,16 @@ export async function main(output, size) {
 }
 void main(process.argv[2], process.argv[3]).catch((error) => { console.log(JSON.stringify({ error: String(error), code: error.code })) })`
 const IMPORTS = `import { ZgqIndex } from 'zgq'; import { buildIndex } from 'zgq/build'; import { checkIndex } from 'zgq/check'`
-const REQUIRES = `const { ZgqIndex } = require('zgq'); const { buildIndex } = require('zgq/build'); const { checkIndex } = require('zgq/check')`
+const REQUIRES =
+  `const { ZgqIndex } = require('zgq'); const { buildIndex } = require('zgq/build'); const { checkIndex } = ` +
+  `require('zgq/check')`
 
 /** Runs a program of the project; returns what it prints. */
 function run(program: string, size: 'small' | 'large'): unknown {
-  const { stdout, stderr } = spawnSync(process.execPath, [program, temp.fresh('index'), size], { encoding: 'utf8', cwd: temp.path })
+  const { stdout, stderr } = spawnSync(process.execPath, [program, temp.fresh('index'), size], {
+    encoding: 'utf8',
+    cwd: temp.path
+  })
   if (stdout === '') throw new Error(stderr)
   return JSON.parse(stdout)
 }
@@ -74,12 +96,35 @@ function writeProgram(name: string, imports = IMPORTS): string {
   return path
 }
 
-const FINE = { hits: [{ id: expect.any(Number) }, {}, {}], kernel: 'wasm', reader: process.platform === 'win32' ? 'pread' : 'mmap', ok: true }
+const FINE = {
+  hits: [{ id: expect.any(Number) }, {}, {}],
+  kernel: 'wasm',
+  reader: process.platform === 'win32' ? 'pread' : 'mmap',
+  ok: true
+}
 
 describe('the tarball', () => {
   it('holds what is built, the spec and what people read, and no sources, tests or demo', () => {
-    expect(packed).toEqual(expect.arrayContaining(['dist/index.js', 'dist/index.cjs', 'dist/index.d.ts', 'dist/zgq.js', 'dist/build-worker.js', 'format-spec/README.md', 'CHANGELOG.md', 'LICENSE', 'README.md', 'package.json']))
-    expect(packed.filter((path) => !/^(dist|format-spec)\/|^(CHANGELOG\.md|LICENSE|README\.md|package\.json)$/.test(path) || /demo/.test(path))).toEqual([])
+    expect(packed).toEqual(
+      expect.arrayContaining([
+        'dist/index.js',
+        'dist/index.cjs',
+        'dist/index.d.ts',
+        'dist/zgq.js',
+        'dist/build-worker.js',
+        'format-spec/README.md',
+        'CHANGELOG.md',
+        'LICENSE',
+        'README.md',
+        'package.json'
+      ])
+    )
+    expect(
+      packed.filter(
+        (path) =>
+          !/^(dist|format-spec)\/|^(CHANGELOG\.md|LICENSE|README\.md|package\.json)$/.test(path) || /demo/.test(path)
+      )
+    ).toEqual([])
   })
 
   it('takes no more than 12 MB with all that it needs besides better-sqlite3', () => {
@@ -89,14 +134,20 @@ describe('the tarball', () => {
 })
 
 describe('the installed package', () => {
-  it.each(['small', 'large'] as const)('builds, opens, searches and checks from ES modules and from CommonJS, alike (a %s input)', (size) => {
-    const found = [writeProgram('program.mjs'), writeProgram('program.cjs', REQUIRES)].map((path) => run(path, size))
-    expect(found[0]).toMatchObject(FINE)
-    expect(found[1]).toEqual(found[0])
-  })
+  it.each(['small', 'large'] as const)(
+    'builds, opens, searches and checks from ES modules and from CommonJS, alike (a %s input)',
+    (size) => {
+      const found = [writeProgram('program.mjs'), writeProgram('program.cjs', REQUIRES)].map((path) => run(path, size))
+      expect(found[0]).toMatchObject(FINE)
+      expect(found[1]).toEqual(found[0])
+    }
+  )
 
   it('starts its command', () => {
-    const { stdout, status } = spawnSync(join(modules, '.bin/zgq'), ['--help'], { encoding: 'utf8', shell: process.platform === 'win32' })
+    const { stdout, status } = spawnSync(join(modules, '.bin/zgq'), ['--help'], {
+      encoding: 'utf8',
+      shell: process.platform === 'win32'
+    })
     expect({ stdout, status }).toEqual({ stdout: expect.stringContaining('zgq build'), status: 0 })
   })
 })
@@ -108,7 +159,13 @@ const BUNDLERS: Readonly<Record<'esbuild' | 'vite', (format: Format, isOutside: 
   async esbuild(format, isOutside) {
     const outfile = join(temp.fresh('bundle'), format === 'esm' ? 'out.mjs' : 'out.cjs')
     await esbuild({
-      entryPoints: [writeProgram('bundled.mjs')], absWorkingDir: temp.path, bundle: true, platform: 'node', format, outfile, logLevel: 'silent',
+      entryPoints: [writeProgram('bundled.mjs')],
+      absWorkingDir: temp.path,
+      bundle: true,
+      platform: 'node',
+      format,
+      outfile,
+      logLevel: 'silent',
       ...(isOutside ? { packages: 'external' } : { external: ['better-sqlite3', 'koffi'] })
     })
     return outfile
@@ -116,15 +173,23 @@ const BUNDLERS: Readonly<Record<'esbuild' | 'vite', (format: Format, isOutside: 
   async vite(format, isOutside) {
     const outDir = temp.fresh('bundle')
     await vite({
-      root: temp.path, configFile: false, logLevel: 'silent',
+      root: temp.path,
+      configFile: false,
+      logLevel: 'silent',
       // Vite leaves packages out of a build for Node unless it is told otherwise.
       ssr: isOutside ? {} : { noExternal: ['zgq', 'msgpackr'], external: ['better-sqlite3', 'koffi'] },
-      build: { ssr: writeProgram('bundled.mjs'), outDir, rollupOptions: { output: { format, entryFileNames: format === 'esm' ? 'out.mjs' : 'out.cjs' } } }
+      build: {
+        ssr: writeProgram('bundled.mjs'),
+        outDir,
+        rollupOptions: { output: { format, entryFileNames: format === 'esm' ? 'out.mjs' : 'out.cjs' } }
+      }
     })
     return join(outDir, format === 'esm' ? 'out.mjs' : 'out.cjs')
   }
 }
-const BUNDLES = (['esbuild', 'vite'] as const).flatMap((bundler) => (['esm', 'cjs'] as const).map((format) => [bundler, format] as const))
+const BUNDLES = (['esbuild', 'vite'] as const).flatMap((bundler) =>
+  (['esm', 'cjs'] as const).map((format) => [bundler, format] as const)
+)
 
 describe.each(BUNDLES)('a bundle by %s (%s)', (bundler, format) => {
   it('with zgq left outside does all that the package does', async () => {
@@ -144,7 +209,10 @@ describe.each(BUNDLES)('a bundle by %s (%s)', (bundler, format) => {
 /** Bundlers may put what is imported late into files of its own. */
 function readChunks(bundle: string): string {
   const folder = join(bundle, '..')
-  return readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => /\.m?js$/.test(name)).map((name) => readFileSync(join(folder, name), 'utf8')).join('\n')
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((name) => /\.m?js$/.test(name))
+    .map((name) => readFileSync(join(folder, name), 'utf8'))
+    .join('\n')
 }
 
 describe('types of the installed package', () => {
@@ -165,14 +233,28 @@ export async function main(): Promise<boolean> {
     { module: 'nodenext', moduleResolution: 'nodenext', files: ['use.mts', 'use.cts'] },
     { module: 'esnext', moduleResolution: 'bundler', files: ['use.ts'] }
   ]
-  it.each(MODES)('resolve and fit with moduleResolution $moduleResolution, in $files', ({ module, moduleResolution, files }) => {
-    const folder = temp.fresh('types')
-    mkdirSync(folder)
-    for (const file of files) writeFileSync(join(folder, file), PROGRAM)
-    // skipLibCheck is off: the declarations of the package are checked as well.
-    const compilerOptions = { module, moduleResolution, target: 'es2022', strict: true, noEmit: true, types: ['node'] }
-    writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }))
-    const { stdout, status } = spawnSync(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', folder], { encoding: 'utf8' })
-    expect({ stdout, status }).toEqual({ stdout: '', status: 0 })
-  })
+  it.each(MODES)(
+    'resolve and fit with moduleResolution $moduleResolution, in $files',
+    ({ module, moduleResolution, files }) => {
+      const folder = temp.fresh('types')
+      mkdirSync(folder)
+      for (const file of files) writeFileSync(join(folder, file), PROGRAM)
+      // skipLibCheck is off: the declarations of the package are checked as well.
+      const compilerOptions = {
+        module,
+        moduleResolution,
+        target: 'es2022',
+        strict: true,
+        noEmit: true,
+        types: ['node']
+      }
+      writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }))
+      const { stdout, status } = spawnSync(
+        process.execPath,
+        [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', folder],
+        { encoding: 'utf8' }
+      )
+      expect({ stdout, status }).toEqual({ stdout: '', status: 0 })
+    }
+  )
 })

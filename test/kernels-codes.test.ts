@@ -1,4 +1,5 @@
-// The kernels of codes: WebAssembly against the scalar twin to the bit, and what rotation, encoding, tables and scan promise.
+// The kernels of codes: WebAssembly against the scalar twin to the bit, and what rotation, encoding, tables and scan
+// promise.
 
 import { describe, expect, it } from 'vitest'
 
@@ -6,7 +7,19 @@ import { codeWidth } from '../src/format/codes.ts'
 import { drawSigns, Rotator } from '../src/quantizer/rotation.ts'
 import type { Metric } from '../src/types.ts'
 import { product, rowOf } from './support/brute-force.ts'
-import { decodeRefined, decodeSigns, encodeZones, makeCodeProblem, queryCodesOf, scanProblem, zoneDistances, zoneOfRows, type CodeProblem, type CodeScanOptions, type CodeShape } from './support/code-problems.ts'
+import {
+  decodeRefined,
+  decodeSigns,
+  encodeZones,
+  makeCodeProblem,
+  queryCodesOf,
+  scanProblem,
+  zoneDistances,
+  zoneOfRows,
+  type CodeProblem,
+  type CodeScanOptions,
+  type CodeShape
+} from './support/code-problems.ts'
 import { difference, KERNEL_KINDS, memoryOf, put, putBytes, type KernelKind } from './support/kernels.ts'
 import { VALUE_KINDS } from './support/one-zone.ts'
 import { anyFloat, randomFrom, randomVectors, smallInteger, type MakeValue } from './support/random.ts'
@@ -42,7 +55,9 @@ describe('rotateRows', () => {
 
   /** Rows as they are rotated: padded with zeros to the width. */
   function paddedRows(dim: number, random: () => number, value: MakeValue): Float32Array {
-    return randomVectors({ count: 3, dim: codeWidth(dim) }, random, value).map((x, i) => (i % codeWidth(dim) < dim ? x : 0))
+    return randomVectors({ count: 3, dim: codeWidth(dim) }, random, value).map((x, i) =>
+      i % codeWidth(dim) < dim ? x : 0
+    )
   }
 
   it(`gives the same bits in both kernels (seed ${SEED})`, () => {
@@ -63,10 +78,18 @@ describe('rotateRows', () => {
       const width = codeWidth(dim)
       const before = paddedRows(dim, random, ordinary)
       const after = rotated(kind, before, dim, drawSigns(dim, random))
-      for (const [i, j] of [[0, 0], [1, 1], [0, 1], [1, 2], [0, 2]]) {
+      for (const [i, j] of [
+        [0, 0],
+        [1, 1],
+        [0, 1],
+        [1, 2],
+        [0, 2]
+      ]) {
         const [a, b] = [rowOf(before, width, i), rowOf(before, width, j)]
         const off = product(rowOf(after, width, i), rowOf(after, width, j)) - product(a, b)
-        expect(Math.abs(off) / Math.sqrt(product(a, a) * product(b, b)), `dim ${dim}, rows ${i} and ${j}`).toBeLessThan(2e-6)
+        expect(Math.abs(off) / Math.sqrt(product(a, a) * product(b, b)), `dim ${dim}, rows ${i} and ${j}`).toBeLessThan(
+          2e-6
+        )
       }
     }
   })
@@ -80,10 +103,15 @@ describe('rotateRows', () => {
         unit[i] = 1
         const largest = rotated('wasm', unit, width, signs).reduce((most, x) => Math.max(most, Math.abs(x)), 0)
         // The largest of `width` normal values of variance 1 / width is about sqrt(2 ln(width) / width).
-        expect(largest * Math.sqrt(width), `width ${width}, coordinate ${i}`).toBeLessThan(2 * Math.sqrt(2 * Math.log(width)))
+        expect(largest * Math.sqrt(width), `width ${width}, coordinate ${i}`).toBeLessThan(
+          2 * Math.sqrt(2 * Math.log(width))
+        )
         const after = rotated('wasm', unit, width, signs).subarray(0, width / 2)
         // Half of the energy in each half, give or take 4 standard deviations.
-        expect(Math.abs(product(after, after) - 0.5) * Math.sqrt(2 * width), `width ${width}, coordinate ${i}`).toBeLessThan(4)
+        expect(
+          Math.abs(product(after, after) - 0.5) * Math.sqrt(2 * width),
+          `width ${width}, coordinate ${i}`
+        ).toBeLessThan(4)
       }
     }
   })
@@ -93,15 +121,22 @@ describe('encodeBlock', () => {
   function expectSameCodes(problem: CodeProblem, where: string): void {
     const { wasm, scalar } = bothKernels((kind) => encodeZones(memoryOf(kind), problem))
     wasm.forEach((codes, zone) => {
-      expect(difference(wordsOf(codes.signs), wordsOf(scalar[zone].signs)), `${where}, signs of zone ${zone}`).toBeUndefined()
-      expect(difference(codes.refinedCodes ?? [], scalar[zone].refinedCodes ?? []), `${where}, refined codes of zone ${zone}`).toBeUndefined()
+      expect(
+        difference(wordsOf(codes.signs), wordsOf(scalar[zone].signs)),
+        `${where}, signs of zone ${zone}`
+      ).toBeUndefined()
+      expect(
+        difference(codes.refinedCodes ?? [], scalar[zone].refinedCodes ?? []),
+        `${where}, refined codes of zone ${zone}`
+      ).toBeUndefined()
     })
   }
 
   it(`gives the same bytes in both kernels (seed ${SEED + 3})`, () => {
     const random = randomFrom(SEED + 3)
     for (const shape of eachShape([1, 33])) {
-      for (const value of shape.dim > 1000 ? [anyFloat] : [anyFloat, smallInteger]) expectSameCodes(makeCodeProblem(shape, random, value), JSON.stringify(shape))
+      for (const value of shape.dim > 1000 ? [anyFloat] : [anyFloat, smallInteger])
+        expectSameCodes(makeCodeProblem(shape, random, value), JSON.stringify(shape))
     }
   })
 
@@ -110,29 +145,44 @@ describe('encodeBlock', () => {
     for (const [name, value] of VALUE_KINDS) {
       for (const metric of METRICS) {
         for (const bits of BITS) {
-          for (const dim of [1, 17, 100]) expectSameCodes(makeCodeProblem({ metric, bits, dim, rowCounts: [5] }, random, value), `${name} values, ${metric}, ${bits} bits, dim ${dim}`)
+          for (const dim of [1, 17, 100])
+            expectSameCodes(
+              makeCodeProblem({ metric, bits, dim, rowCounts: [5] }, random, value),
+              `${name} values, ${metric}, ${bits} bits, dim ${dim}`
+            )
         }
       }
     }
   })
 
-  it.each(KERNEL_KINDS)(`writes factors that are numbers, and 0 or infinity for rows too far away, whatever the values (%s, seed ${SEED + 11})`, (kind) => {
-    const random = randomFrom(SEED + 11)
-    const sparse: MakeValue = (next) => (next() < 0.5 ? 0 : next() * 1e-40)
-    for (const [name, value] of [...VALUE_KINDS, ['sparse denormal', sparse] as const]) {
-      for (const metric of METRICS) {
-        const problem = makeCodeProblem({ metric, bits: 4, dim: 17, rowCounts: [40] }, random, value)
-        const [{ signs, refinedCodes = new Uint8Array() }] = encodeZones(memoryOf(kind), problem)
-        const rows = Array.from({ length: 40 }, (_, row) => [decodeSigns(signs, row, 32), decodeRefined(refinedCodes, row, { width: 32, bits: 4 })]).flat()
-        const wrong = rows.filter(({ add, multiply, error }) => !(add > -Infinity) || !(multiply >= 0 && multiply < Infinity) || !(error >= 0 && error < Infinity))
-        expect(wrong, `${name} values, ${metric}`).toEqual([])
+  it.each(KERNEL_KINDS)(
+    'writes factors that are numbers, and 0 or infinity for rows too far away, whatever the values (%s, seed ' +
+      `${SEED + 11})`,
+    (kind) => {
+      const random = randomFrom(SEED + 11)
+      const sparse: MakeValue = (next) => (next() < 0.5 ? 0 : next() * 1e-40)
+      for (const [name, value] of [...VALUE_KINDS, ['sparse denormal', sparse] as const]) {
+        for (const metric of METRICS) {
+          const problem = makeCodeProblem({ metric, bits: 4, dim: 17, rowCounts: [40] }, random, value)
+          const [{ signs, refinedCodes = new Uint8Array() }] = encodeZones(memoryOf(kind), problem)
+          const rows = Array.from({ length: 40 }, (_, row) => [
+            decodeSigns(signs, row, 32),
+            decodeRefined(refinedCodes, row, { width: 32, bits: 4 })
+          ]).flat()
+          const wrong = rows.filter(
+            ({ add, multiply, error }) =>
+              !(add > -Infinity) || !(multiply >= 0 && multiply < Infinity) || !(error >= 0 && error < Infinity)
+          )
+          expect(wrong, `${name} values, ${metric}`).toEqual([])
+        }
       }
     }
-  })
+  )
 
   it(`gives the same bytes in both kernels for rows on the centroid (seed ${SEED + 5})`, () => {
     for (const metric of METRICS) {
-      for (const bits of BITS) expectSameCodes(duplicates({ metric, bits, dim: 20, rowCounts: [40] }), `${metric}, ${bits} bits`)
+      for (const bits of BITS)
+        expectSameCodes(duplicates({ metric, bits, dim: 20, rowCounts: [40] }), `${metric}, ${bits} bits`)
     }
   })
 })
@@ -141,7 +191,15 @@ describe('encodeBlock', () => {
 function duplicates(shape: CodeShape): CodeProblem {
   const problem = makeCodeProblem(shape, randomFrom(SEED + 5), ordinary)
   const { dim } = shape
-  return { ...problem, zones: problem.zones.map(({ rows }) => zoneOfRows(rows.map((_, i) => rows[i % dim]), dim)) }
+  return {
+    ...problem,
+    zones: problem.zones.map(({ rows }) =>
+      zoneOfRows(
+        rows.map((_, i) => rows[i % dim]),
+        dim
+      )
+    )
+  }
 }
 
 describe('buildTables', () => {
@@ -153,7 +211,11 @@ describe('buildTables', () => {
         const { wasm, scalar } = bothKernels((kind) => {
           const memory = memoryOf(kind)
           const { width, tables, integers, scalars } = queryCodesOf(memory, problem, CONFIDENCE)
-          return { bytes: memory.bytesAt(tables, width * 4).slice(), integers: new Int16Array(memory.bytesAt(integers, width * 2).slice().buffer), scalars: memory.float32At(scalars, 8).slice() }
+          return {
+            bytes: memory.bytesAt(tables, width * 4).slice(),
+            integers: new Int16Array(memory.bytesAt(integers, width * 2).slice().buffer),
+            scalars: memory.float32At(scalars, 8).slice()
+          }
         })
         expect(difference(wasm.bytes, scalar.bytes), `tables, dim ${dim}, ${name} values`).toBeUndefined()
         expect(difference(wasm.integers, scalar.integers), `integers, dim ${dim}, ${name} values`).toBeUndefined()
@@ -178,8 +240,15 @@ describe('estimateBlocks', () => {
           return memory.float32At(out, 96).slice()
         })
         expect(difference(wasm, scalar), `dim ${dim}, ${metric}`).toBeUndefined()
-        const { candidates } = scanProblem(memoryOf('wasm'), problem, { k: 70, candidates: 70, confidence: { signs: 0, refined: 0, slack: 0, signsSlack: 0 } })
-        expect(candidates.map(({ estimate }) => estimate), `dim ${dim}, ${metric}`).toEqual([...wasm.subarray(0, 70)])
+        const { candidates } = scanProblem(memoryOf('wasm'), problem, {
+          k: 70,
+          candidates: 70,
+          confidence: { signs: 0, refined: 0, slack: 0, signsSlack: 0 }
+        })
+        expect(
+          candidates.map(({ estimate }) => estimate),
+          `dim ${dim}, ${metric}`
+        ).toEqual([...wasm.subarray(0, 70)])
         expect([...wasm.subarray(70)], `dim ${dim}, ${metric}`).toEqual(new Array(26).fill(Infinity))
       }
     }
@@ -196,17 +265,26 @@ describe('scanCodes', () => {
 
   it(`leaves the same estimates and candidates in both kernels (seed ${SEED + 7})`, () => {
     const random = randomFrom(SEED + 7)
-    for (const shape of eachShape([40, 1, 33])) expectSameScan(makeCodeProblem(shape, random, ordinary), options, JSON.stringify(shape))
+    for (const shape of eachShape([40, 1, 33]))
+      expectSameScan(makeCodeProblem(shape, random, ordinary), options, JSON.stringify(shape))
   })
 
   it(`does so whatever is masked, missing or has no room (seed ${SEED + 8})`, () => {
     const random = randomFrom(SEED + 8)
-    const masks = [40, 100, 33].map((count) => Uint32Array.from({ length: Math.ceil(count / 32) }, () => random() * 2 ** 32))
+    const masks = [40, 100, 33].map((count) =>
+      Uint32Array.from({ length: Math.ceil(count / 32) }, () => random() * 2 ** 32)
+    )
     for (const metric of METRICS) {
       for (const bits of BITS) {
         const problem = makeCodeProblem({ metric, bits, dim: 40, rowCounts: [40, 100, 33] }, random, ordinary)
         for (const missing of [[], [0], [1, 2]]) {
-          for (const some of [{ masks }, { candidates: 7, k: 6 }, { candidates: 1, k: 1 }, { k: 200 }, { candidates: 60, k: 50, masks }]) {
+          for (const some of [
+            { masks },
+            { candidates: 7, k: 6 },
+            { candidates: 1, k: 1 },
+            { k: 200 },
+            { candidates: 60, k: 50, masks }
+          ]) {
             expectSameScan(problem, { ...options, missing, ...some }, JSON.stringify({ metric, bits, missing, some }))
           }
         }
@@ -219,7 +297,12 @@ describe('scanCodes', () => {
     for (const [name, value] of VALUE_KINDS) {
       for (const metric of METRICS) {
         for (const bits of BITS) {
-          for (const dim of [1, 17, 100]) expectSameScan(makeCodeProblem({ metric, bits, dim, rowCounts: [40, 3] }, random, value), options, `${name} values, ${metric}, ${bits} bits, dim ${dim}`)
+          for (const dim of [1, 17, 100])
+            expectSameScan(
+              makeCodeProblem({ metric, bits, dim, rowCounts: [40, 3] }, random, value),
+              options,
+              `${name} values, ${metric}, ${bits} bits, dim ${dim}`
+            )
         }
       }
     }
@@ -227,7 +310,8 @@ describe('scanCodes', () => {
 
   it.each(KERNEL_KINDS)('sums 1,024 look-ups of the largest entry without overflow (%s)', (kind) => {
     const dim = 4096
-    // Without changes of sign the rotation spreads the first coordinate evenly: all entries of all tables but one bit pattern are the largest.
+    // Without changes of sign the rotation spreads the first coordinate evenly: all entries of all tables but one bit
+    // pattern are the largest.
     const along = (x: number): Float32Array => Float32Array.from({ length: dim }, (_, i) => (i === 0 ? x : 0))
     const quantizer = { dim, metric: 'l2', bits: 1, signs: new Uint8Array((3 * dim) / 8), mean: along(0) } as const
     const problem = { quantizer, query: along(5), zones: [{ centroid: along(1), rows: along(3) }] }
@@ -238,7 +322,8 @@ describe('scanCodes', () => {
 
   it('does so for rows on the centroid', () => {
     for (const metric of METRICS) {
-      for (const bits of BITS) expectSameScan(duplicates({ metric, bits, dim: 20, rowCounts: [40, 33] }), options, `${metric}, ${bits} bits`)
+      for (const bits of BITS)
+        expectSameScan(duplicates({ metric, bits, dim: 20, rowCounts: [40, 33] }), options, `${metric}, ${bits} bits`)
     }
   })
 })

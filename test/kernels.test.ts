@@ -30,37 +30,64 @@ describe.each(OPERATIONS)('$name', ({ run, formula }) => {
     const random = randomFrom(SEED + 1)
     for (const shape of SHAPES) {
       const input = makeInput(shape, random, anyFloat)
-      expect(difference(run(memoryOf('wasm'), input), run(memoryOf('scalar'), input)), JSON.stringify(shape)).toBeUndefined()
+      expect(
+        difference(run(memoryOf('wasm'), input), run(memoryOf('scalar'), input)),
+        JSON.stringify(shape)
+      ).toBeUndefined()
     }
   })
 })
 
 describe('selectSmallest', () => {
   const special = [0, -0, 1e-45, 3e38, -3e38, Infinity, -Infinity, NaN]
-  const kinds: readonly (readonly [string, MakeValue])[] = [...VALUE_KINDS, ['few different', smallInteger], ['one', () => 7], ['special', (random) => special[Math.floor(random() * special.length)]]]
+  const kinds: readonly (readonly [string, MakeValue])[] = [
+    ...VALUE_KINDS,
+    ['few different', smallInteger],
+    ['one', () => 7],
+    ['special', (random) => special[Math.floor(random() * special.length)]]
+  ]
 
-  it(`finds the wanted smallest and few more, in order of positions, and the same in both kernels (seed ${SEED + 6})`, () => {
-    const random = randomFrom(SEED + 6)
-    for (const [name, value] of kinds) {
-      for (const count of [1, 2, 33, 3000]) {
-        for (const wanted of [1, 2, 30, count].filter((some) => some <= count)) {
-          const values = Float32Array.from({ length: count }, () => value(random))
-          const [wasm, scalar] = KERNEL_KINDS.map((kind) => {
-            const memory = memoryOf(kind)
-            const [at, out, scratch] = [put(memory, values), memory.allocate(count * 4), memory.allocate(SELECT_SCRATCH_BYTES)]
-            return [...memory.uint32At(out, memory.kernel.selectSmallest(at, count, wanted, out, scratch))]
-          })
-          const where = `${name} values, ${wanted} of ${count}`
-          expect(scalar, where).toEqual(wasm)
-          expect(wasm, where).toEqual([...wasm].sort((a, b) => a - b))
-          const smallest = [...values].filter((x) => !Number.isNaN(x)).sort((a, b) => a - b).slice(0, wanted)
-          const found = wasm.map((position) => values[position]).filter((x) => !Number.isNaN(x)).sort((a, b) => a - b).slice(0, wanted)
-          expect(found.map((x) => x + 0), where).toEqual(smallest.map((x) => x + 0))
-          if (name === 'ordinary' && count === 3000 && wanted < count) expect(wasm.length, where).toBeLessThan(wanted + 60)
+  it(
+    'finds the wanted smallest and few more, in order of positions, and the same in both kernels (seed ' +
+      `${SEED + 6})`,
+    () => {
+      const random = randomFrom(SEED + 6)
+      for (const [name, value] of kinds) {
+        for (const count of [1, 2, 33, 3000]) {
+          for (const wanted of [1, 2, 30, count].filter((some) => some <= count)) {
+            const values = Float32Array.from({ length: count }, () => value(random))
+            const [wasm, scalar] = KERNEL_KINDS.map((kind) => {
+              const memory = memoryOf(kind)
+              const [at, out, scratch] = [
+                put(memory, values),
+                memory.allocate(count * 4),
+                memory.allocate(SELECT_SCRATCH_BYTES)
+              ]
+              return [...memory.uint32At(out, memory.kernel.selectSmallest(at, count, wanted, out, scratch))]
+            })
+            const where = `${name} values, ${wanted} of ${count}`
+            expect(scalar, where).toEqual(wasm)
+            expect(wasm, where).toEqual([...wasm].sort((a, b) => a - b))
+            const smallest = [...values]
+              .filter((x) => !Number.isNaN(x))
+              .sort((a, b) => a - b)
+              .slice(0, wanted)
+            const found = wasm
+              .map((position) => values[position])
+              .filter((x) => !Number.isNaN(x))
+              .sort((a, b) => a - b)
+              .slice(0, wanted)
+            expect(
+              found.map((x) => x + 0),
+              where
+            ).toEqual(smallest.map((x) => x + 0))
+            if (name === 'ordinary' && count === 3000 && wanted < count)
+              expect(wasm.length, where).toBeLessThan(wanted + 60)
+          }
         }
       }
     }
-  })
+  )
 })
 
 describe('selectNearest', () => {
@@ -79,7 +106,9 @@ describe.each(METRICS)('both kernels under %s', (metric) => {
     for (const dim of DIMS) {
       const problem = problemOf(metric, makeInput({ count: 65, dim }, random, anyFloat))
       const options = { k: 3, relative: metric === 'l2' ? 1e-4 : 0, absolute: 1e-4 }
-      expect(scanAll(memoryOf('wasm'), problem, options).confirmed, `dim ${dim}`).toBe(scanAll(memoryOf('scalar'), problem, options).confirmed)
+      expect(scanAll(memoryOf('wasm'), problem, options).confirmed, `dim ${dim}`).toBe(
+        scanAll(memoryOf('scalar'), problem, options).confirmed
+      )
     }
   })
 })
@@ -87,10 +116,13 @@ describe.each(METRICS)('both kernels under %s', (metric) => {
 describe.each(KERNEL_KINDS)('a scan by the %s kernel', (kind) => {
   const COUNT = 100
   /** Ids in no order, from 2^32 to the largest that there is. */
-  const ids = Array.from({ length: COUNT }, (_, row) => (row % 2 === 0 ? 2 ** 32 + row * 37 % 101 : Number.MAX_SAFE_INTEGER - row))
+  const ids = Array.from({ length: COUNT }, (_, row) =>
+    row % 2 === 0 ? 2 ** 32 + ((row * 37) % 101) : Number.MAX_SAFE_INTEGER - row
+  )
 
   function expectBest(problem: Problem, ks = [1, 2, 10, COUNT - 1, COUNT, COUNT + 5]): void {
-    for (const k of ks) expect(scanAll(memoryOf(kind), problem, { k }).found, `k ${k}`).toEqual(bruteForce(problem).slice(0, k))
+    for (const k of ks)
+      expect(scanAll(memoryOf(kind), problem, { k }).found, `k ${k}`).toEqual(bruteForce(problem).slice(0, k))
   }
 
   it.each(METRICS)('keeps the lowest ids where all rows are identical (%s)', (metric) => {
@@ -99,7 +131,12 @@ describe.each(KERNEL_KINDS)('a scan by the %s kernel', (kind) => {
 
   it.each(METRICS)(`orders duplicates of a few rows by id (%s, seed ${SEED + 3})`, (metric) => {
     const random = randomFrom(SEED + 3)
-    expectBest({ metric, ids, rows: randomVectors({ count: COUNT, dim: 2 }, random, () => 1 + Math.floor(random() * 3)), query: Float32Array.of(2, 1) })
+    expectBest({
+      metric,
+      ids,
+      rows: randomVectors({ count: COUNT, dim: 2 }, random, () => 1 + Math.floor(random() * 3)),
+      query: Float32Array.of(2, 1)
+    })
   })
 
   it('keeps the nearest rows where each row is nearer than the one before', () => {
@@ -143,12 +180,19 @@ describe.each(KERNEL_KINDS)('a scan by the %s kernel', (kind) => {
     }
   })
 
-  it.each(METRICS)(`rules most rows out without double precision where values are ordinary (%s, seed ${SEED + 5})`, (metric) => {
-    const random = randomFrom(SEED + 5)
-    const count = 2000
-    const rows = randomVectors({ count, dim: 32 }, random, () => random() * 2 - 1)
-    const query = randomVectors({ count: 1, dim: 32 }, random, () => random() * 2 - 1)
-    const { confirmed } = searchOneZone(kind, { metric, rows, query, ids: Array.from(rows.subarray(0, count).keys()) }, 10)
-    expect(confirmed).toBeLessThan(count / 10)
-  })
+  it.each(METRICS)(
+    `rules most rows out without double precision where values are ordinary (%s, seed ${SEED + 5})`,
+    (metric) => {
+      const random = randomFrom(SEED + 5)
+      const count = 2000
+      const rows = randomVectors({ count, dim: 32 }, random, () => random() * 2 - 1)
+      const query = randomVectors({ count: 1, dim: 32 }, random, () => random() * 2 - 1)
+      const { confirmed } = searchOneZone(
+        kind,
+        { metric, rows, query, ids: Array.from(rows.subarray(0, count).keys()) },
+        10
+      )
+      expect(confirmed).toBeLessThan(count / 10)
+    }
+  )
 })

@@ -26,7 +26,9 @@ afterAll(() => {
 
 describe('get', () => {
   it('returns every vector as the caller gave it, also with ids above 2^32', () => {
-    ids.forEach((id, row) => { expect(index.get(id)).toEqual(values.slice(row * DIM, (row + 1) * DIM)) })
+    ids.forEach((id, row) => {
+      expect(index.get(id)).toEqual(values.slice(row * DIM, (row + 1) * DIM))
+    })
   })
 
   it('returns undefined for an id that is not there', () => {

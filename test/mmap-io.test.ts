@@ -55,8 +55,17 @@ describe('a file for mmap-io', () => {
   })
 
   it('that cannot be mapped is an error with the reason', () => {
-    const failing: MmapIo = { ...mmapIo, PROT_READ: mmapIo.PROT_READ, map: () => { throw new Error('mmap failed, 12') } }
-    expect(errorOf(() => openMmapIoReader([makeSparse(4096)], failing))).toMatchObject({ code: 'ZGQ_IO', message: expect.stringContaining('mmap failed, 12') })
+    const failing: MmapIo = {
+      ...mmapIo,
+      PROT_READ: mmapIo.PROT_READ,
+      map: () => {
+        throw new Error('mmap failed, 12')
+      }
+    }
+    expect(errorOf(() => openMmapIoReader([makeSparse(4096)], failing))).toMatchObject({
+      code: 'ZGQ_IO',
+      message: expect.stringContaining('mmap failed, 12')
+    })
   })
 })
 
@@ -64,15 +73,24 @@ describe('an index through mmap-io', () => {
   const queries = Array.from(makeVectors('clustered', { count: 5, dim: DIM }, 7))
 
   /** Searches in every way with one mapping, in a process of its own. */
-  const searchBy = (path: string, mapping: string): unknown => printedBy(`
+  const searchBy = (path: string, mapping: string): unknown =>
+    printedBy(
+      `
     const index = ZgqIndex.open(${JSON.stringify(path)}, { mapping: '${mapping}', cacheBytes: 0 })
     const queries = ${JSON.stringify(queries)}
     const ways = [{ exact: true }, { nprobe: 3 }, { nprobe: 10, k: 50 }, { recall: 0.9 }, { k: 1, nprobe: 1, rerank: 20 }]
     const found = ways.map((way) => Array.from({ length: 5 }, (_, i) => index.search(queries.slice(i * ${DIM}, (i + 1) * ${DIM}), way)))
     print({ kind: index.info().reader.kind, reason: index.info().reader.reason, found, row: Array.from(index.get(17)) })
-    index.close()`, WITH_MMAP_IO)
+    index.close()`,
+      WITH_MMAP_IO
+    )
 
-  it.each([['l2', 0], ['l2', 4], ['cosine', 2], ['ip', 1]] as const)('gives the hits of pread (%s, %i bits)', async (metric, bits) => {
+  it.each([
+    ['l2', 0],
+    ['l2', 4],
+    ['cosine', 2],
+    ['ip', 1]
+  ] as const)('gives the hits of pread (%s, %i bits)', async (metric, bits) => {
     const path = temp.fresh('index')
     await buildSmall(path, { metric, bits })
     const found = searchBy(path, 'mmap-io')
@@ -93,30 +111,47 @@ describe('an index through mmap-io', () => {
       await buildSmall(path)
     })
     /** Code of a script that prints the error of opening the index. */
-    const opening = (): string => `try { ZgqIndex.open(${JSON.stringify(path)}, { mapping: 'mmap-io' }); print('opened') } catch ({ code, message }) { print({ code, message }) }`
-    const refusal = (reason: RegExp): unknown => ({ code: 'ZGQ_UNSUPPORTED', message: expect.stringMatching(new RegExp(`^mapping: 'mmap-io' cannot be had: ${reason.source}.*Use mapping: 'auto', 'mmap' or 'pread'`, 's')) })
+    const opening = (): string =>
+      `try { ZgqIndex.open(${JSON.stringify(path)}, { mapping: 'mmap-io' }); print('opened') } catch ({ code, ` +
+      'message }) { print({ code, message }) }'
+    const refusal = (reason: RegExp): unknown => ({
+      code: 'ZGQ_UNSUPPORTED',
+      message: expect.stringMatching(
+        new RegExp(`^mapping: 'mmap-io' cannot be had: ${reason.source}.*Use mapping: 'auto', 'mmap' or 'pread'`, 's')
+      )
+    })
 
     it('where the package is not installed', () => {
-      expect(printedBy(opening())).toEqual(refusal(/mmap-io does not load: Cannot find module 'mmap-io'.*npm install mmap-io@1\.1\.7/))
+      expect(printedBy(opening())).toEqual(
+        refusal(/mmap-io does not load: Cannot find module 'mmap-io'.*npm install mmap-io@1\.1\.7/)
+      )
     })
 
     it('where the package was not compiled', () => {
       const modules = temp.fresh('modules')
       mkdirSync(join(modules, 'mmap-io'), { recursive: true })
       writeFileSync(join(modules, 'mmap-io', 'index.js'), `require('./build/Release/mmap-io')`)
-      expect(printedBy(opening(), { NODE_PATH: modules })).toEqual(refusal(/mmap-io does not load: Cannot find module '\.\/build\/Release\/mmap-io'/))
+      expect(printedBy(opening(), { NODE_PATH: modules })).toEqual(
+        refusal(/mmap-io does not load: Cannot find module '\.\/build\/Release\/mmap-io'/)
+      )
     })
 
     it('in a worker thread', () => {
-      const found = printedBy(`
+      const found = printedBy(
+        `
         import { Worker } from 'node:worker_threads'
         const code = \`const { parentPort } = require('node:worker_threads'); const { ZgqIndex } = require(\${JSON.stringify(require.resolve('./dist/index.cjs'))}); const print = (value) => { parentPort.postMessage(value) }; ${opening()}\`
-        new Worker(code, { eval: true, execArgv: [] }).on('message', print)`, WITH_MMAP_IO)
+        new Worker(code, { eval: true, execArgv: [] }).on('message', print)`,
+        WITH_MMAP_IO
+      )
       expect(found).toEqual(refusal(/this is a worker thread/))
     })
 
     it('in Electron, before the package is loaded', () => {
-      const found = printedBy(`Object.defineProperty(process, 'versions', { value: { ...process.versions, electron: '33.0.0' } }); ${opening()}`)
+      const found = printedBy(
+        `Object.defineProperty(process, 'versions', { value: { ...process.versions, electron: '33.0.0' } }); ` +
+          `${opening()}`
+      )
       expect(found).toEqual(refusal(/mmap-io makes Buffers over foreign memory, for which Electron ends the process/))
     })
 
@@ -139,6 +174,10 @@ describe.runIf(process.platform === 'linux')('mmap-io without its guard, under t
       const mmapIo = require('mmap-io')
       print(mmapIo.map(100, mmapIo.PROT_READ, mmapIo.MAP_SHARED, openSync(${JSON.stringify(makeSparse(4096).path)}), 0).length)`
     expect(printedBy(script, WITH_MMAP_IO)).toBe(100)
-    expect(runNode(script, { ...WITH_MMAP_IO, ...compileShim(temp).env })).toMatchObject({ signal: 'SIGABRT', printed: undefined, stderr: expect.stringContaining(`outside of V8's cage`) })
+    expect(runNode(script, { ...WITH_MMAP_IO, ...compileShim(temp).env })).toMatchObject({
+      signal: 'SIGABRT',
+      printed: undefined,
+      stderr: expect.stringContaining(`outside of V8's cage`)
+    })
   })
 })

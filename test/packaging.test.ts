@@ -1,4 +1,5 @@
-// The package as a program uses it: ES modules, CommonJS and types, from a project of its own that has zgq in node_modules.
+// The package as a program uses it: ES modules, CommonJS and types, from a project of its own that has zgq in
+// node_modules.
 
 import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -27,7 +28,9 @@ function run(name: string, script: string): unknown {
 }
 
 const IMPORTS = {
-  mjs: `import * as zgq from 'zgq'; import * as build from 'zgq/build'; import * as check from 'zgq/check'; import { createRequire } from 'node:module'; const require = createRequire(import.meta.url)`,
+  mjs:
+    `import * as zgq from 'zgq'; import * as build from 'zgq/build'; import * as check from 'zgq/check'; import ` +
+    `{ createRequire } from 'node:module'; const require = createRequire(import.meta.url)`,
   cjs: `const zgq = require('zgq'); const build = require('zgq/build'); const check = require('zgq/check')`
 } as const
 
@@ -55,19 +58,32 @@ main()`
 describe.each(['mjs', 'cjs'] as const)('a program in a .%s file', (ending) => {
   it('builds, opens, searches and checks', () => {
     expect(run(`story.${ending}`, story(ending))).toMatchObject({
-      exports: [['DEFAULT_RECALL', 'ZgqError', 'ZgqIndex'], ['ZgqError', 'buildIndex', 'buildStage', 'calibrateIndex', 'openVectorFile', 'readIvecs'], ['ZgqError', 'checkIndex']],
-      count: 100, kernel: 'wasm', ok: true, hits: [{ id: expect.any(Number) }, {}, {}],
-      isZgqError: [true, true, true], codes: ['ZGQ_EXISTS', 'ZGQ_NOT_FOUND'], version: expect.stringMatching(/^\d+\.\d+\.\d+/)
+      exports: [
+        ['DEFAULT_RECALL', 'ZgqError', 'ZgqIndex'],
+        ['ZgqError', 'buildIndex', 'buildStage', 'calibrateIndex', 'openVectorFile', 'readIvecs'],
+        ['ZgqError', 'checkIndex']
+      ],
+      count: 100,
+      kernel: 'wasm',
+      ok: true,
+      hits: [{ id: expect.any(Number) }, {}, {}],
+      isZgqError: [true, true, true],
+      codes: ['ZGQ_EXISTS', 'ZGQ_NOT_FOUND'],
+      version: expect.stringMatching(/^\d+\.\d+\.\d+/)
     })
   })
 })
 
 it('ES modules and CommonJS behave the same', () => {
-  expect(run('story-again.mjs', story('mjs').replace('index-mjs', 'again-mjs'))).toEqual(run('story-again.cjs', story('cjs').replace('index-cjs', 'again-cjs')))
+  expect(run('story-again.mjs', story('mjs').replace('index-mjs', 'again-mjs'))).toEqual(
+    run('story-again.cjs', story('cjs').replace('index-cjs', 'again-cjs'))
+  )
 })
 
 it('a program that opens an index in a worker thread finds the same', () => {
-  const found = run('worker.mjs', `
+  const found = run(
+    'worker.mjs',
+    `
     import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads'
     import { ZgqIndex } from 'zgq'
     import { buildIndex } from 'zgq/build'
@@ -85,7 +101,8 @@ it('a program that opens an index in a worker thread finds the same', () => {
       console.log(JSON.stringify({ here, there }))
     } else {
       parentPort.postMessage(search(workerData))
-    }`)
+    }`
+  )
   const { here, there } = Object(found)
   expect(there).toEqual(here)
 })
@@ -109,11 +126,16 @@ describe('loading zgq', () => {
     const follow = (path: string): void => {
       if (seen.has(path)) return
       seen.add(path)
-      for (const [, target] of readFileSync(path, 'utf8').matchAll(/^(?:import|export)\b[^'"]*["'](\.[^'"]+)["']/gm)) follow(join(dirname(path), target))
+      for (const [, target] of readFileSync(path, 'utf8').matchAll(/^(?:import|export)\b[^'"]*["'](\.[^'"]+)["']/gm))
+        follow(join(dirname(path), target))
     }
     follow(join(ROOT, 'dist/index.js'))
     const text = Array.from(seen, (path) => readFileSync(path, 'utf8')).join('\n')
-    expect([text.includes('class ZgqIndex'), text.includes(BUILD_MARK), text.includes(CHECK_MARK)]).toEqual([true, false, false])
+    expect([text.includes('class ZgqIndex'), text.includes(BUILD_MARK), text.includes(CHECK_MARK)]).toEqual([
+      true,
+      false,
+      false
+    ])
   })
 
   it.each(Object.keys(ENTRIES))('with require works without waiting: %s has no top-level await', (entry) => {
@@ -161,9 +183,20 @@ export async function main(): Promise<void> {
     const folder = join(temp.path, ending)
     mkdirSync(folder)
     writeFileSync(join(folder, `use.${ending}`), PROGRAM)
-    const compilerOptions = { module: 'nodenext', target: 'es2022', strict: true, noEmit: true, exactOptionalPropertyTypes: true, types: ['node'] }
+    const compilerOptions = {
+      module: 'nodenext',
+      target: 'es2022',
+      strict: true,
+      noEmit: true,
+      exactOptionalPropertyTypes: true,
+      types: ['node']
+    }
     writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: [`use.${ending}`] }))
-    const { stdout, status } = spawnSync(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', folder], { encoding: 'utf8' })
+    const { stdout, status } = spawnSync(
+      process.execPath,
+      [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', folder],
+      { encoding: 'utf8' }
+    )
     expect({ stdout, status }).toEqual({ stdout: '', status: 0 })
   })
 })
@@ -172,13 +205,21 @@ describe('package.json', () => {
   const manifest: unknown = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
 
   it('names files that exist, for every entry and way to load it', () => {
-    const named = JSON.stringify([Object(manifest).exports, Object(manifest).bin, Object(manifest).main, Object(manifest).types]).match(/(?:\.\/)?dist\/[\w.]+/g) ?? []
+    const named =
+      JSON.stringify([
+        Object(manifest).exports,
+        Object(manifest).bin,
+        Object(manifest).main,
+        Object(manifest).types
+      ]).match(/(?:\.\/)?dist\/[\w.]+/g) ?? []
     expect(named.length).toBeGreaterThan(12)
     expect(named.filter((name) => !existsSync(join(ROOT, name)))).toEqual([])
   })
 
   it('has no script that runs when the package is installed', () => {
-    expect(Object.keys(Object(manifest).scripts).filter((name) => /^(pre|post)?install$|^prepare$/.test(name))).toEqual([])
+    expect(Object.keys(Object(manifest).scripts).filter((name) => /^(pre|post)?install$|^prepare$/.test(name))).toEqual(
+      []
+    )
   })
 
   it('makes the command one that a shell can start', () => {

@@ -27,7 +27,8 @@ const queries = Array.from({ length: 200 }, (_, i) => rowOf(asked, DIM, i * 5))
 
 const paths = { l2: temp.fresh('l2'), cosine: temp.fresh('cosine'), ip: temp.fresh('ip') }
 beforeAll(async () => {
-  for (const metric of METRICS) await buildIndex({ input: rows, dim: DIM, metric, zones: 300, bits: 1, output: paths[metric] })
+  for (const metric of METRICS)
+    await buildIndex({ input: rows, dim: DIM, metric, zones: 300, bits: 1, output: paths[metric] })
 })
 
 /** Units like those that a calibration measures here. */
@@ -37,7 +38,10 @@ const SCALE = { l2: 60_000, cosine: 0.25, ip: 120 }
 function zoneDistance(metric: Metric, query: Float32Array, centroid: Float32Array): number {
   if (metric === 'ip') return -product(query, centroid)
   const norm = metric === 'cosine' ? Math.sqrt(product(query, query)) : 1
-  return squaredDistance(query.map((value) => value / norm), centroid)
+  return squaredDistance(
+    query.map((value) => value / norm),
+    centroid
+  )
 }
 
 describe.each(METRICS)('the probe of an index with some 300 zones (%s)', (metric) => {
@@ -54,17 +58,24 @@ describe.each(METRICS)('the probe of an index with some 300 zones (%s)', (metric
     }
   }
 
-  const openWithCodes = (): OpenedContext => openContext(readCatalogue(paths[metric]), { mapping: 'auto', cacheBytes: 2 ** 24, verify: 'touch' })
+  const openWithCodes = (): OpenedContext =>
+    openContext(readCatalogue(paths[metric]), { mapping: 'auto', cacheBytes: 2 ** 24, verify: 'touch' })
 
   function codedBy({ workspace, codes }: OpenedContext['context']): CodedProbe {
     if (codes?.centroids === undefined) throw new Error('there are no codes of centroids')
-    codes.workspace.queryCodes.set(workspace.codesQuery, workspace.scanQuery.queryNorm2, { confidence: CONFIDENCE, bits: 1 })
+    codes.workspace.queryCodes.set(workspace.codesQuery, workspace.scanQuery.queryNorm2, {
+      confidence: CONFIDENCE,
+      bits: 1
+    })
     return { centroids: codes.centroids, workspace: codes.workspace }
   }
 
   const wishes: readonly (readonly [string, ProbeWish])[] = [
     ...[1, 4, 16, 60].map((nprobe): readonly [string, ProbeWish] => [`${nprobe} zones`, { nprobe }]),
-    ...THRESHOLDS.map((factor): readonly [string, ProbeWish] => [`a threshold of ${factor} units`, { threshold: factor / Math.sqrt(SCALE[metric]), zones: 12, scale: SCALE[metric] }])
+    ...THRESHOLDS.map((factor): readonly [string, ProbeWish] => [
+      `a threshold of ${factor} units`,
+      { threshold: factor / Math.sqrt(SCALE[metric]), zones: 12, scale: SCALE[metric] }
+    ])
   ]
 
   it.each(wishes)('lists by codes nearly the zones that it lists by all distances: %s', (_, wish) => {
@@ -91,7 +102,9 @@ describe.each(METRICS)('the probe of an index with some 300 zones (%s)', (metric
     for (const [i, list] of listAll({ nprobe: 10 }, false).entries()) {
       const distances = zones.map((zone) => zoneDistance(metric, queries[i], zone.centroid)).sort((a, b) => a - b)
       const tolerance = 1e-5 * Math.max(...distances.map(Math.abs))
-      expect(list.filter((zone) => zoneDistance(metric, queries[i], zones[zone].centroid) > distances[9] + tolerance)).toEqual([])
+      expect(
+        list.filter((zone) => zoneDistance(metric, queries[i], zones[zone].centroid) > distances[9] + tolerance)
+      ).toEqual([])
     }
   })
 
@@ -103,11 +116,17 @@ describe.each(METRICS)('the probe of an index with some 300 zones (%s)', (metric
     const zones = readCatalogue(paths[metric]).zones
     for (const [i, list] of listAll(wish, false).entries()) {
       const norm = Math.sqrt(product(queries[i], queries[i]))
-      const distances = zones.map((zone) => zoneDistance(metric, queries[i], zone.centroid)).map((distance) => (metric === 'ip' ? maxNorm + distance / norm : distance)).sort((a, b) => a - b)
+      const distances = zones
+        .map((zone) => zoneDistance(metric, queries[i], zone.centroid))
+        .map((distance) => (metric === 'ip' ? maxNorm + distance / norm : distance))
+        .sort((a, b) => a - b)
       // By the spec, section 7.1.
       const unit = distances[0] + 0.03 * wish.scale
-      const first = distances.findIndex((distance, r) => ((distance - distances[0]) / unit) * Math.sqrt((r + 1) / unit) > wish.threshold)
-      expect(Math.abs(list.length - (first === -1 ? distances.length : first))).toBeLessThanOrEqual(1) // rounding to float32 at the edge
+      const first = distances.findIndex(
+        (distance, r) => ((distance - distances[0]) / unit) * Math.sqrt((r + 1) / unit) > wish.threshold
+      )
+      // rounding to float32 at the edge
+      expect(Math.abs(list.length - (first === -1 ? distances.length : first))).toBeLessThanOrEqual(1)
     }
   })
 
@@ -126,10 +145,19 @@ describe.each(METRICS)('the probe of an index with some 300 zones (%s)', (metric
     }
   })
 
-  it.each([{}, { nprobe: 3 }, { nprobe: 300 }, { recall: 0.6 }, { recall: 0.99, k: 100 }, { exact: true }, { nprobe: 5, rerank: 50 }])('finds the same hits with explain as without: %o', (options) => {
+  it.each([
+    {},
+    { nprobe: 3 },
+    { nprobe: 300 },
+    { recall: 0.6 },
+    { recall: 0.99, k: 100 },
+    { exact: true },
+    { nprobe: 5, rerank: 50 }
+  ])('finds the same hits with explain as without: %o', (options) => {
     const index = ZgqIndex.open(paths[metric])
     try {
-      for (const query of queries.slice(0, 50)) expect(index.search(query, { ...options, explain: true }).hits).toEqual(index.search(query, options))
+      for (const query of queries.slice(0, 50))
+        expect(index.search(query, { ...options, explain: true }).hits).toEqual(index.search(query, options))
     } finally {
       index.close()
     }
@@ -153,7 +181,13 @@ describe('the rule for zones', () => {
   })
 
   it('does not depend on the length of the query under ip', () => {
-    const counts = [0.01, 1, 1000].map((length) => countZones([-9, -8, -5, -1].map((product) => product * length), { threshold: 2, scale: 1 }, { metric: 'ip', maxNorm: 10, queryNorm: length }))
+    const counts = [0.01, 1, 1000].map((length) =>
+      countZones(
+        [-9, -8, -5, -1].map((product) => product * length),
+        { threshold: 2, scale: 1 },
+        { metric: 'ip', maxNorm: 10, queryNorm: length }
+      )
+    )
     expect(new Set(counts).size).toBe(1)
     expect(counts[0]).toBeGreaterThan(1)
     expect(counts[0]).toBeLessThan(4)

@@ -1,8 +1,19 @@
-// The place of a build: taking it, publishing, full disks, crashes, replacing an index under its readers; nothing half-written, nothing lost.
+// The place of a build: taking it, publishing, full disks, crashes, replacing an index under its readers; nothing
+// half-written, nothing lost.
 
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync
+} from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -23,7 +34,9 @@ import { ROOT } from './support/sources.ts'
 import { fileDigests } from './support/stored-rows.ts'
 import { useTempFolder } from './support/temp-folder.ts'
 
-vi.mock('node:fs', async (importOriginal) => (await import('./support/failing-fs.ts')).failingFs(await importOriginal()))
+vi.mock('node:fs', async (importOriginal) =>
+  (await import('./support/failing-fs.ts')).failingFs(await importOriginal())
+)
 afterEach(resetFaults)
 
 const temp = useTempFolder('publish')
@@ -63,16 +76,27 @@ describe('the place of the output', () => {
   })
 
   const others: readonly (readonly [string, (output: string) => void])[] = [
-    ['a folder with a file', (output) => {
-      mkdirSync(output)
-      writeFileSync(join(output, 'diary.txt'), 'dear diary')
-    }],
-    ['an empty folder', (output) => { mkdirSync(output) }],
-    ['a folder whose catalogue.sqlite is something else', (output) => {
-      mkdirSync(output)
-      writeFileSync(join(output, 'catalogue.sqlite'), 'my own catalogue')
-      writeFileSync(join(output, 'diary.txt'), 'dear diary')
-    }]
+    [
+      'a folder with a file',
+      (output) => {
+        mkdirSync(output)
+        writeFileSync(join(output, 'diary.txt'), 'dear diary')
+      }
+    ],
+    [
+      'an empty folder',
+      (output) => {
+        mkdirSync(output)
+      }
+    ],
+    [
+      'a folder whose catalogue.sqlite is something else',
+      (output) => {
+        mkdirSync(output)
+        writeFileSync(join(output, 'catalogue.sqlite'), 'my own catalogue')
+        writeFileSync(join(output, 'diary.txt'), 'dear diary')
+      }
+    ]
   ]
 
   it.each(others)('is refused with ZGQ_EXISTS where %s is', async (_, make) => {
@@ -91,7 +115,10 @@ describe('the place of the output', () => {
     expect([readdirSync(folder), fileDigests(output)]).toEqual([['index'], before])
   })
 
-  it.each([[false, 'ZGQ_EXISTS'], [true, 'ZGQ_NOT_AN_INDEX']] as const)('is refused where a plain file is (force %s: %s)', async (force, code) => {
+  it.each([
+    [false, 'ZGQ_EXISTS'],
+    [true, 'ZGQ_NOT_AN_INDEX']
+  ] as const)('is refused where a plain file is (force %s: %s)', async (force, code) => {
     const { folder, output } = place()
     writeFileSync(output, 'a plain file')
     expect((await errorFrom(buildSmall(output, { force }))).code).toBe(code)
@@ -192,11 +219,19 @@ describe('another build into the same output', () => {
   })
 
   it.each([
-    ['a folder that no build made', (path: string) => {
-      mkdirSync(path)
-      writeFileSync(join(path, 'diary.txt'), 'dear diary')
-    }],
-    ['a plain file', (path: string) => { writeFileSync(path, 'dear diary') }]
+    [
+      'a folder that no build made',
+      (path: string) => {
+        mkdirSync(path)
+        writeFileSync(join(path, 'diary.txt'), 'dear diary')
+      }
+    ],
+    [
+      'a plain file',
+      (path: string) => {
+        writeFileSync(path, 'dear diary')
+      }
+    ]
   ])('does not remove %s at OUTPUT.building', async (_, make) => {
     const { output } = place()
     make(`${output}.building`)
@@ -313,7 +348,9 @@ describe('what a crash leaves (spec, section 10)', () => {
   it('OUTPUT.replaced and OUTPUT.building: the next build that fails has renamed OUTPUT.replaced back', async () => {
     const { folder, output } = await placeWith('index.replaced')
     leaveBuilding(folder, DEAD_REPLACING)
-    expect((await errorFrom(buildSmall(output, { input: new Float32Array(DIM).fill(NaN), force: true }))).code).toBe('ZGQ_NON_FINITE')
+    expect((await errorFrom(buildSmall(output, { input: new Float32Array(DIM).fill(NaN), force: true }))).code).toBe(
+      'ZGQ_NON_FINITE'
+    )
     expect(readdirSync(folder)).toEqual(['index'])
     expect(openSeed(output)).toBe(1)
   })
@@ -360,22 +397,28 @@ describe('what a crash leaves (spec, section 10)', () => {
     expect([openSeed(output), readFileSync(join(output, 'notes.txt'), 'utf8')]).toEqual([1, 'mine'])
   })
 
-  it.runIf(process.platform !== 'win32')('OUTPUT that is a symbolic link: force refuses to replace it, also where it points to nothing', async () => {
-    const { folder, output } = await placeWith('elsewhere')
-    for (const target of ['elsewhere', 'nowhere']) {
-      symlinkSync(join(folder, target), output)
-      expect((await errorFrom(buildSmall(output, { force: true }))).code).toBe('ZGQ_EXISTS')
-      rmSync(output)
+  it.runIf(process.platform !== 'win32')(
+    'OUTPUT that is a symbolic link: force refuses to replace it, also where it points to nothing',
+    async () => {
+      const { folder, output } = await placeWith('elsewhere')
+      for (const target of ['elsewhere', 'nowhere']) {
+        symlinkSync(join(folder, target), output)
+        expect((await errorFrom(buildSmall(output, { force: true }))).code).toBe('ZGQ_EXISTS')
+        rmSync(output)
+      }
+      expect(openSeed(join(folder, 'elsewhere'))).toBe(1)
     }
-    expect(openSeed(join(folder, 'elsewhere'))).toBe(1)
-  })
+  )
 
-  it.runIf(process.platform === 'linux')('OUTPUT.building of a process whose number was given again: the next build removes it', async () => {
-    const { folder, output } = place()
-    leaveBuilding(folder, { ...ALIVE, start: '1' })
-    await buildSmall(output)
-    expect(readdirSync(folder)).toEqual(['index'])
-  })
+  it.runIf(process.platform === 'linux')(
+    'OUTPUT.building of a process whose number was given again: the next build removes it',
+    async () => {
+      const { folder, output } = place()
+      leaveBuilding(folder, { ...ALIVE, start: '1' })
+      await buildSmall(output)
+      expect(readdirSync(folder)).toEqual(['index'])
+    }
+  )
 
   it('is noted by a check, which passes', async () => {
     const { folder, output } = await placeWith('index.replaced', 'index')
@@ -424,7 +467,8 @@ describe('a build with force, where the file system fails it', () => {
     }
   }
   const old = temp.fresh('old')
-  const replace = (output: string): Promise<unknown> => buildSmall(output, { input: SMALL.subarray(0, 40 * DIM), seed: 2, force: true, zones: 3 })
+  const replace = (output: string): Promise<unknown> =>
+    buildSmall(output, { input: SMALL.subarray(0, 40 * DIM), seed: 2, force: true, zones: 3 })
   let calls: string[] = []
 
   const placeOld = (): { folder: string; output: string } => {
@@ -441,13 +485,19 @@ describe('a build with force, where the file system fails it', () => {
   })
 
   /** Numbers of the calls of a build, of equal calls in a row only the first and the last. */
-  const chosenCalls = (): number[] => Array.from(calls.keys()).filter((i) => calls[i] !== calls[i - 1] || calls[i] !== calls[i + 1])
+  const chosenCalls = (): number[] =>
+    Array.from(calls.keys()).filter((i) => calls[i] !== calls[i - 1] || calls[i] !== calls[i + 1])
 
   /** Replaces an index while `fault` happens. */
-  const interrupted = async (fault: Partial<typeof faults>): Promise<{ folder: string; output: string; error: unknown }> => {
+  const interrupted = async (
+    fault: Partial<typeof faults>
+  ): Promise<{ folder: string; output: string; error: unknown }> => {
     const { folder, output } = placeOld()
     Object.assign(faults, fault)
-    const error = await replace(output).then(() => undefined, (thrown: unknown) => thrown)
+    const error = await replace(output).then(
+      () => undefined,
+      (thrown: unknown) => thrown
+    )
     resetFaults()
     return { folder, output, error }
   }
@@ -464,7 +514,8 @@ describe('a build with force, where the file system fails it', () => {
       const isKept = seed === 2 || (seed === 1 && error !== undefined)
       const others = readdirSync(folder).filter((name) => name !== 'index' && name !== 'index.replaced')
       // What cannot be removed stays, for the next build to clear away.
-      if (!isKept || (others.length > 0 && calls[failingCall] !== 'rmSync')) wrong.push({ failingCall, failed: calls[failingCall], error: String(error), seed, others })
+      if (!isKept || (others.length > 0 && calls[failingCall] !== 'rmSync'))
+        wrong.push({ failingCall, failed: calls[failingCall], error: String(error), seed, others })
     }
     expect(wrong).toEqual([])
   })
@@ -473,13 +524,15 @@ describe('a build with force, where the file system fails it', () => {
     const wrong: unknown[] = []
     for (const failingCall of failingCalls()) {
       const { error } = await interrupted({ failingCall })
-      if (error !== undefined && !(error instanceof ZgqError)) wrong.push({ failingCall, failed: calls[failingCall], error: String(error) })
+      if (error !== undefined && !(error instanceof ZgqError))
+        wrong.push({ failingCall, failed: calls[failingCall], error: String(error) })
     }
     expect(wrong).toEqual([])
   })
 
   it('is not in the way of the next one if its process dies while it removes what it made of bad input', async () => {
-    const bad = (output: string): Promise<unknown> => buildSmall(output, { input: SMALL.slice().fill(NaN, 3999), force: true }).catch(() => undefined)
+    const bad = (output: string): Promise<unknown> =>
+      buildSmall(output, { input: SMALL.slice().fill(NaN, 3999), force: true }).catch(() => undefined)
     const { folder, output } = placeOld()
     await bad(output)
     const dyingCall = faults.calls.lastIndexOf('rmSync')
@@ -487,7 +540,10 @@ describe('a build with force, where the file system fails it', () => {
     faults.dyingCall = dyingCall
     await bad(output)
     resetFaults()
-    for (const lock of readdirSync(folder).map((name) => join(folder, name, 'lock.json')).filter(existsSync)) writeFileSync(lock, JSON.stringify({ ...JSON.parse(readFileSync(lock, 'utf8')), ...DEAD }))
+    for (const lock of readdirSync(folder)
+      .map((name) => join(folder, name, 'lock.json'))
+      .filter(existsSync))
+      writeFileSync(lock, JSON.stringify({ ...JSON.parse(readFileSync(lock, 'utf8')), ...DEAD }))
     await replace(output)
     expect(readdirSync(folder)).toEqual(['index'])
   })
@@ -498,11 +554,13 @@ describe('a build with force, where the file system fails it', () => {
       const { folder, output } = await interrupted({ dyingCall })
       const left = readdirSync(folder)
       const seed = seedOf(output)
-      for (const lock of left.map((name) => join(folder, name, 'lock.json')).filter(existsSync)) writeFileSync(lock, JSON.stringify({ ...JSON.parse(readFileSync(lock, 'utf8')), ...DEAD }))
+      for (const lock of left.map((name) => join(folder, name, 'lock.json')).filter(existsSync))
+        writeFileSync(lock, JSON.stringify({ ...JSON.parse(readFileSync(lock, 'utf8')), ...DEAD }))
       await replace(output)
       const after = readdirSync(folder).filter((name) => name !== 'index')
       const strange = readdirSync(output).filter((name) => !/^(catalogue\.sqlite|(vectors|codes)-.*\.zgq)$/.test(name))
-      if (after.length > 0 || strange.length > 0 || (seed !== 1 && seed !== 2)) wrong.push({ dyingCall, died: calls[dyingCall], left, seed, after, strange })
+      if (after.length > 0 || strange.length > 0 || (seed !== 1 && seed !== 2))
+        wrong.push({ dyingCall, died: calls[dyingCall], left, seed, after, strange })
     }
     expect(wrong).toEqual([])
   })
@@ -527,11 +585,15 @@ describe('a reader that opens an index while it is replaced', () => {
     await buildSmall(old)
     await buildSmall(next, { input: SMALL.map((value) => -value) })
     answers.set(answerOf(old, {}), 'old').set(answerOf(next, {}), 'new')
-    const byteLengths = (path: string): string => ['vectors', 'codes'].map((kind) => readFileSync(join(path, `${kind}-000001-00000.zgq`)).byteLength).join()
+    const byteLengths = (path: string): string =>
+      ['vectors', 'codes'].map((kind) => readFileSync(join(path, `${kind}-000001-00000.zgq`)).byteLength).join()
     if (byteLengths(old) !== byteLengths(next)) throw new Error('the two indexes have files of different lengths')
   })
 
-  /** Opens and searches an index; it is renamed away after one of the reader's calls, the next one put there after a later one. */
+  /**
+   * Opens and searches an index; it is renamed away after one of the reader's calls, the next one put there after a
+   * later one.
+   */
   const foundWhile = (when: { away: number; back: number }, options: OpenOptions): string => {
     const { folder, output } = place()
     cpSync(old, output, { recursive: true })
@@ -556,14 +618,26 @@ describe('a reader that opens an index while it is replaced', () => {
   const CALLS = 14
   const ways = MAPPINGS.flatMap((mapping) => (['touch', 'none'] as const).map((verify) => ({ mapping, verify })))
 
-  it.each(ways)('finds the old one, wherever the builder dies between its renames ($mapping, verify $verify)', (options) => {
-    const found = Array.from({ length: CALLS }, (_, away) => ({ away, found: foundWhile({ away, back: Infinity }, options) }))
-    expect(found.filter((one) => one.found !== 'old')).toEqual([])
-  })
+  it.each(ways)(
+    'finds the old one, wherever the builder dies between its renames ($mapping, verify $verify)',
+    (options) => {
+      const found = Array.from({ length: CALLS }, (_, away) => ({
+        away,
+        found: foundWhile({ away, back: Infinity }, options)
+      }))
+      expect(found.filter((one) => one.found !== 'old')).toEqual([])
+    }
+  )
 
-  it.each(ways)('finds the old or the new one, whenever the builder renames them ($mapping, verify $verify)', (options) => {
-    const moments = Array.from({ length: CALLS * 4 }, (_, i) => ({ away: Math.floor(i / 4), back: Math.floor(i / 4) + (i % 4) }))
-    const found = moments.map((when) => ({ ...when, found: foundWhile(when, options) }))
-    expect(found.filter((one) => one.found !== 'old' && one.found !== 'new')).toEqual([])
-  })
+  it.each(ways)(
+    'finds the old or the new one, whenever the builder renames them ($mapping, verify $verify)',
+    (options) => {
+      const moments = Array.from({ length: CALLS * 4 }, (_, i) => ({
+        away: Math.floor(i / 4),
+        back: Math.floor(i / 4) + (i % 4)
+      }))
+      const found = moments.map((when) => ({ ...when, found: foundWhile(when, options) }))
+      expect(found.filter((one) => one.found !== 'old' && one.found !== 'new')).toEqual([])
+    }
+  )
 })

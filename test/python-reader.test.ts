@@ -1,4 +1,5 @@
-// The second reader, format-spec/reader.py, was written from the spec alone. What it finds proves that the spec says what the code does.
+// The second reader, format-spec/reader.py, was written from the spec alone. What it finds proves that the spec says
+// what the code does.
 
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
@@ -26,23 +27,39 @@ const COUNT = 600
 const QUERIES = 5
 
 beforeAll(() => {
-  if (spawnSync('python3', ['--version']).status !== 0) throw new Error('python3 is needed for this test: the second reader is written in Python')
+  if (spawnSync('python3', ['--version']).status !== 0)
+    throw new Error('python3 is needed for this test: the second reader is written in Python')
 })
 
 /** Runs the second reader; returns the JSON that it printed, or the code of the error. */
 function runReader(...args: readonly string[]): unknown {
-  const { status, stdout, stderr } = spawnSync('python3', [join(ROOT, 'format-spec/reader.py'), ...args], { encoding: 'utf8', maxBuffer: 2 ** 26 })
+  const { status, stdout, stderr } = spawnSync('python3', [join(ROOT, 'format-spec/reader.py'), ...args], {
+    encoding: 'utf8',
+    maxBuffer: 2 ** 26
+  })
   if (status === 0) return JSON.parse(stdout)
   const code = /^reader: (ZGQ_\w+): /.exec(stderr)?.[1]
   if (status !== 1 || code === undefined) throw new Error(`reader.py ended with ${String(status)}: ${stderr}`)
   return code
 }
 
-async function build(kind: DataSetName, metric: Metric, options: { hasIds?: boolean; bits?: number } = {}): Promise<string> {
+async function build(
+  kind: DataSetName,
+  metric: Metric,
+  options: { hasIds?: boolean; bits?: number } = {}
+): Promise<string> {
   const { hasIds = true, bits } = options
   const output = temp.fresh('index')
   const ids = hasIds ? makeIds(COUNT, SEED) : undefined
-  await buildIndex({ input: makeVectors(kind, { count: COUNT, dim: DIM }, SEED), dim: DIM, ids, metric, bits, zones: 15, output })
+  await buildIndex({
+    input: makeVectors(kind, { count: COUNT, dim: DIM }, SEED),
+    dim: DIM,
+    ids,
+    metric,
+    bits,
+    zones: 15,
+    output
+  })
   return output
 }
 
@@ -61,7 +78,15 @@ function hitsOf(printed: unknown): { id: number; distance: number }[][] {
 /** Expects both readers to find the same. */
 function expectAgreement(index: string, kind: DataSetName, how: { k: number; nprobe: number | undefined }): void {
   const { path, queries } = queryFile(kind)
-  const found = hitsOf(runReader(index, path, '--k', String(how.k), ...(how.nprobe === undefined ? ['--exact'] : ['--nprobe', String(how.nprobe)])))
+  const found = hitsOf(
+    runReader(
+      index,
+      path,
+      '--k',
+      String(how.k),
+      ...(how.nprobe === undefined ? ['--exact'] : ['--nprobe', String(how.nprobe)])
+    )
+  )
   const open = ZgqIndex.open(index)
   try {
     expect(found).toHaveLength(QUERIES)
@@ -76,28 +101,35 @@ function expectAgreement(index: string, kind: DataSetName, how: { k: number; npr
 
 const METRICS: readonly Metric[] = ['l2', 'cosine', 'ip']
 const KINDS = [
-  { kind: 'clustered', bits: 4, hasIds: true }, { kind: 'clustered', bits: 2, hasIds: true }, { kind: 'small integers', bits: 0, hasIds: true },
+  { kind: 'clustered', bits: 4, hasIds: true },
+  { kind: 'clustered', bits: 2, hasIds: true },
+  { kind: 'small integers', bits: 0, hasIds: true },
   { kind: 'few distinct vectors', bits: 1, hasIds: false }
 ] as const
 const cases = METRICS.flatMap((metric) => KINDS.map((kind) => ({ metric, ...kind })))
 
-describe.each(cases)(`an index of $kind under $metric with codes of $bits bits (seed ${SEED})`, ({ metric, kind, ...options }) => {
-  let index = ''
-  beforeAll(async () => { index = await build(kind, metric, options) })
+describe.each(cases)(
+  `an index of $kind under $metric with codes of $bits bits (seed ${SEED})`,
+  ({ metric, kind, ...options }) => {
+    let index = ''
+    beforeAll(async () => {
+      index = await build(kind, metric, options)
+    })
 
-  it('gives the same hits to an exact search', () => {
-    expectAgreement(index, kind, { k: 25, nprobe: undefined })
-  })
+    it('gives the same hits to an exact search', () => {
+      expectAgreement(index, kind, { k: 25, nprobe: undefined })
+    })
 
-  it('gives the same hits to a search of all vectors', () => {
-    expectAgreement(index, kind, { k: COUNT + 5, nprobe: undefined })
-  })
+    it('gives the same hits to a search of all vectors', () => {
+      expectAgreement(index, kind, { k: COUNT + 5, nprobe: undefined })
+    })
 
-  it('passes the checks of both', async () => {
-    const { count, zones, files } = await checkIndex(index)
-    expect(runReader('--check', index)).toEqual({ ok: true, count, zones, files })
-  })
-})
+    it('passes the checks of both', async () => {
+      const { count, zones, files } = await checkIndex(index)
+      expect(runReader('--check', index)).toEqual({ ok: true, count, zones, files })
+    })
+  }
+)
 
 describe.each(['l2', 'cosine', 'ip'] as const)('zones that are chosen by a number of probes (%s)', (metric) => {
   it.each([1, 4])('are the same for %d', async (nprobe) => {
@@ -121,10 +153,11 @@ function estimatesOf(index: string, dim: number, queries: Float32Array): Estimat
 }
 
 /** Errors in standard deviations. */
-const deviationsOf = (rows: readonly Estimated[], kind: 'signs' | 'refined'): number[] => rows.map((row) => {
-  const [estimate, deviation] = row[kind] ?? [NaN, NaN]
-  return (estimate - row.distance) / deviation
-})
+const deviationsOf = (rows: readonly Estimated[], kind: 'signs' | 'refined'): number[] =>
+  rows.map((row) => {
+    const [estimate, deviation] = row[kind] ?? [NaN, NaN]
+    return (estimate - row.distance) / deviation
+  })
 
 function statisticsOf(values: readonly number[]): { mean: number; beyond2: number; beyond4: number } {
   const share = (limit: number): number => values.filter((value) => !(Math.abs(value) <= limit)).length / values.length
@@ -146,7 +179,12 @@ describe.each(METRICS)(`estimates by the spec from codes as they are written (%s
     })
     const estimatesWith = (bits: number): readonly Estimated[] => estimates.get(bits) ?? []
 
-    it.each([[1, 'signs'], [2, 'signs'], [2, 'refined'], [4, 'refined']] as const)('with %d bits are without bias and as near as their errors say (%s)', (bits, kind) => {
+    it.each([
+      [1, 'signs'],
+      [2, 'signs'],
+      [2, 'refined'],
+      [4, 'refined']
+    ] as const)('with %d bits are without bias and as near as their errors say (%s)', (bits, kind) => {
       const values = deviationsOf(estimatesWith(bits), kind)
       expect(values).toHaveLength(count * QUERIES)
       const { mean, beyond2, beyond4 } = statisticsOf(values)
@@ -156,7 +194,9 @@ describe.each(METRICS)(`estimates by the spec from codes as they are written (%s
     })
 
     it('have smaller errors the more bits they have', () => {
-      const [one, two, four] = [1, 2, 4].map((bits) => estimatesWith(bits).reduce((sum, { signs, refined = signs }) => sum + refined[1], 0))
+      const [one, two, four] = [1, 2, 4].map((bits) =>
+        estimatesWith(bits).reduce((sum, { signs, refined = signs }) => sum + refined[1], 0)
+      )
       expect(two).toBeLessThan(one / 1.5)
       expect(four).toBeLessThan(two / 2)
     })
@@ -165,7 +205,9 @@ describe.each(METRICS)(`estimates by the spec from codes as they are written (%s
   it.each([1, 2, 4])('are exact for rows that are their centroid (%d bits)', async (bits) => {
     const index = await build('one vector repeated', metric, { bits })
     const { queries } = queryFile('clustered')
-    const wrong = estimatesOf(index, DIM, queries).filter(({ distance, signs, refined = signs }) => [signs, refined].some(([estimate]) => Math.abs(estimate - distance) > 1e-4 * Math.max(1, Math.abs(distance))))
+    const wrong = estimatesOf(index, DIM, queries).filter(({ distance, signs, refined = signs }) =>
+      [signs, refined].some(([estimate]) => Math.abs(estimate - distance) > 1e-4 * Math.max(1, Math.abs(distance)))
+    )
     expect(wrong).toEqual([])
   })
 })
@@ -184,25 +226,122 @@ describe('what one reader refuses, the other refuses with the same code', () => 
   }
 
   it.each<readonly [string, string, (index: string) => void]>([
-    ['a page that is damaged', 'ZGQ_CORRUPT', (index) => { flip(fileOf(index, 'vectors'), 4096 + 77) }],
-    ['a header that is damaged', 'ZGQ_CORRUPT', (index) => { flip(fileOf(index, 'vectors'), 64) }],
-    ['a header of codes that is damaged', 'ZGQ_CORRUPT', (index) => { flip(fileOf(index, 'codes'), 64) }],
-    ['vectors that are cut short', 'ZGQ_TRUNCATED', (index) => { truncateSync(fileOf(index, 'vectors'), 8192) }],
-    ['codes that are cut short', 'ZGQ_TRUNCATED', (index) => { truncateSync(fileOf(index, 'codes'), 8192) }],
-    ['vectors that are missing', 'ZGQ_CORRUPT', (index) => { rmSync(fileOf(index, 'vectors')) }],
-    ['codes that are missing', 'ZGQ_CORRUPT', (index) => { rmSync(fileOf(index, 'codes')) }],
-    ['codes in the place of vectors', 'ZGQ_CORRUPT', (index) => {
-      const length = statSync(fileOf(index, 'vectors')).size
-      writeFileSync(fileOf(index, 'vectors'), Buffer.concat([readFileSync(fileOf(index, 'codes')), Buffer.alloc(length)]).subarray(0, length))
-    }],
-    ['a quantizer that is missing', 'ZGQ_CORRUPT', (index) => { changeCatalogue(index, "DELETE FROM meta WHERE key = 'quantizer'") }],
-    ['a catalogue that is missing', 'ZGQ_NOT_AN_INDEX', (index) => { rmSync(join(index, 'catalogue.sqlite')) }],
-    ['a catalogue of text', 'ZGQ_NOT_AN_INDEX', (index) => { writeFileSync(join(index, 'catalogue.sqlite'), 'text') }],
-    ['a row of the catalogue that was changed', 'ZGQ_CORRUPT', (index) => { changeCatalogue(index, 'UPDATE zones SET radius = 1') }],
-    ['a row of the catalogue that is missing', 'ZGQ_CORRUPT', (index) => { changeCatalogue(index, 'DELETE FROM zones WHERE zone = 1') }],
-    ['a newer version', 'ZGQ_UNSUPPORTED', (index) => { changeCatalogue(index, 'PRAGMA user_version = 2') }],
-    ['an older version', 'ZGQ_UNSUPPORTED', (index) => { changeCatalogue(index, 'PRAGMA user_version = 0') }],
-    ['a folder that is missing', 'ZGQ_NOT_FOUND', (index) => { rmSync(index, { recursive: true }) }]
+    [
+      'a page that is damaged',
+      'ZGQ_CORRUPT',
+      (index) => {
+        flip(fileOf(index, 'vectors'), 4096 + 77)
+      }
+    ],
+    [
+      'a header that is damaged',
+      'ZGQ_CORRUPT',
+      (index) => {
+        flip(fileOf(index, 'vectors'), 64)
+      }
+    ],
+    [
+      'a header of codes that is damaged',
+      'ZGQ_CORRUPT',
+      (index) => {
+        flip(fileOf(index, 'codes'), 64)
+      }
+    ],
+    [
+      'vectors that are cut short',
+      'ZGQ_TRUNCATED',
+      (index) => {
+        truncateSync(fileOf(index, 'vectors'), 8192)
+      }
+    ],
+    [
+      'codes that are cut short',
+      'ZGQ_TRUNCATED',
+      (index) => {
+        truncateSync(fileOf(index, 'codes'), 8192)
+      }
+    ],
+    [
+      'vectors that are missing',
+      'ZGQ_CORRUPT',
+      (index) => {
+        rmSync(fileOf(index, 'vectors'))
+      }
+    ],
+    [
+      'codes that are missing',
+      'ZGQ_CORRUPT',
+      (index) => {
+        rmSync(fileOf(index, 'codes'))
+      }
+    ],
+    [
+      'codes in the place of vectors',
+      'ZGQ_CORRUPT',
+      (index) => {
+        const length = statSync(fileOf(index, 'vectors')).size
+        writeFileSync(
+          fileOf(index, 'vectors'),
+          Buffer.concat([readFileSync(fileOf(index, 'codes')), Buffer.alloc(length)]).subarray(0, length)
+        )
+      }
+    ],
+    [
+      'a quantizer that is missing',
+      'ZGQ_CORRUPT',
+      (index) => {
+        changeCatalogue(index, "DELETE FROM meta WHERE key = 'quantizer'")
+      }
+    ],
+    [
+      'a catalogue that is missing',
+      'ZGQ_NOT_AN_INDEX',
+      (index) => {
+        rmSync(join(index, 'catalogue.sqlite'))
+      }
+    ],
+    [
+      'a catalogue of text',
+      'ZGQ_NOT_AN_INDEX',
+      (index) => {
+        writeFileSync(join(index, 'catalogue.sqlite'), 'text')
+      }
+    ],
+    [
+      'a row of the catalogue that was changed',
+      'ZGQ_CORRUPT',
+      (index) => {
+        changeCatalogue(index, 'UPDATE zones SET radius = 1')
+      }
+    ],
+    [
+      'a row of the catalogue that is missing',
+      'ZGQ_CORRUPT',
+      (index) => {
+        changeCatalogue(index, 'DELETE FROM zones WHERE zone = 1')
+      }
+    ],
+    [
+      'a newer version',
+      'ZGQ_UNSUPPORTED',
+      (index) => {
+        changeCatalogue(index, 'PRAGMA user_version = 2')
+      }
+    ],
+    [
+      'an older version',
+      'ZGQ_UNSUPPORTED',
+      (index) => {
+        changeCatalogue(index, 'PRAGMA user_version = 0')
+      }
+    ],
+    [
+      'a folder that is missing',
+      'ZGQ_NOT_FOUND',
+      (index) => {
+        rmSync(index, { recursive: true })
+      }
+    ]
   ])('%s (%s)', async (_, code, damage) => {
     const index = await build('clustered', 'cosine')
     const { path, queries } = queryFile('clustered')
@@ -218,14 +357,22 @@ describe('what one reader refuses, the other refuses with the same code', () => 
     expect([ours.code, runReader(index, path, '--exact'), runReader('--check', index)]).toEqual([code, code, code])
   })
 
-  it.each([['header', 0], ['ids', 200], ['last code', -1]])('codes that are damaged, where they are read (%s)', async (_, offset) => {
+  it.each([
+    ['header', 0],
+    ['ids', 200],
+    ['last code', -1]
+  ])('codes that are damaged, where they are read (%s)', async (_, offset) => {
     const index = await build('clustered', 'l2')
     const [{ codesOffset, codesByteLength }] = readCatalogue(index).zones
     flip(fileOf(index, 'codes'), codesOffset + (offset < 0 ? codesByteLength + offset : offset))
     const open = ZgqIndex.open(index)
     const ours = errorOf(() => open.search(rowOf(queryFile('clustered').queries, DIM, 0), { nprobe: 15, rerank: 1 }))
     open.close()
-    expect([ours.code, runReader('--check', index), runReader('--estimates', index, queryFile('clustered').path)]).toEqual(Array(3).fill('ZGQ_CORRUPT'))
+    expect([
+      ours.code,
+      runReader('--check', index),
+      runReader('--estimates', index, queryFile('clustered').path)
+    ]).toEqual(Array(3).fill('ZGQ_CORRUPT'))
     expectAgreement(index, 'clustered', { k: 10, nprobe: undefined })
   })
 

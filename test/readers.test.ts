@@ -24,7 +24,12 @@ function libc(): Libc {
 }
 
 describeReader({ name: 'pread', open: (files) => openPreadReader(files), mapsUntil: 'never' })
-if (CAN_MAP) describeReader({ name: 'pread without readahead', open: (files) => openPreadReader(files, libc()), mapsUntil: 'never' })
+if (CAN_MAP)
+  describeReader({
+    name: 'pread without readahead',
+    open: (files) => openPreadReader(files, libc()),
+    mapsUntil: 'never'
+  })
 if (CAN_MAP) describeReader({ name: 'mmap', open: (files) => openMmapReader(files, libc()), mapsUntil: 'closed' })
 
 describe('the choice of readers', () => {
@@ -34,9 +39,12 @@ describe('the choice of readers', () => {
     return { fresh: readers.fresh.kind, settled: readers.settled.kind, reason: readers.reason }
   }
 
-  it.runIf(CAN_MAP).each(['auto', 'mmap'] as const)('reads fresh bytes by pread and settled ones by mmap with %s', (mapping) => {
-    expect(choose(mapping)).toMatchObject({ fresh: 'pread', settled: 'mmap' })
-  })
+  it.runIf(CAN_MAP).each(['auto', 'mmap'] as const)(
+    'reads fresh bytes by pread and settled ones by mmap with %s',
+    (mapping) => {
+      expect(choose(mapping)).toMatchObject({ fresh: 'pread', settled: 'mmap' })
+    }
+  )
 
   it('reads all bytes by pread where that was asked for', () => {
     expect(choose('pread')).toMatchObject({ fresh: 'pread', settled: 'pread' })
@@ -62,10 +70,11 @@ describe('the choice of readers', () => {
     expect(openDescriptors(temp)).toEqual([])
   })
 
-  if (!CAN_MAP) it('reads by pread where there is no mapping, and refuses one that was asked for', () => {
-    expect(choose('auto')).toMatchObject({ fresh: 'pread', settled: 'pread' })
-    expect(codeOf(() => choose('mmap'))).toBe('ZGQ_UNSUPPORTED')
-  })
+  if (!CAN_MAP)
+    it('reads by pread where there is no mapping, and refuses one that was asked for', () => {
+      expect(choose('auto')).toMatchObject({ fresh: 'pread', settled: 'pread' })
+      expect(codeOf(() => choose('mmap'))).toBe('ZGQ_UNSUPPORTED')
+    })
 
   it('reads by pread where the folder does not answer statfs', () => {
     const readers = openReaders(join(temp.path, 'not-there'), [small], 'auto')
@@ -76,6 +85,8 @@ describe('the choice of readers', () => {
 
 describe('regressions of the readers', () => {
   it.runIf(CAN_MAP)('a missing file is corrupt for the mmap reader, as the spec says and as pread has it', () => {
-    expect(codeOf(() => openMmapReader([{ path: join(temp.path, 'missing.zgq'), byteLength: PAGE }], libc()))).toBe('ZGQ_CORRUPT')
+    expect(codeOf(() => openMmapReader([{ path: join(temp.path, 'missing.zgq'), byteLength: PAGE }], libc()))).toBe(
+      'ZGQ_CORRUPT'
+    )
   })
 })

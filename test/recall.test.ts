@@ -28,7 +28,10 @@ interface DataSet {
 
 /** Takes random rows out of a set, as queries that the rest does not hold. */
 function holdOut({ dim, rows }: { dim: number; rows: Float32Array }, queryCount: number): DataSet {
-  const order = shuffled(Array.from({ length: rows.length / dim }, (_, i) => i), randomFrom(SEED))
+  const order = shuffled(
+    Array.from({ length: rows.length / dim }, (_, i) => i),
+    randomFrom(SEED)
+  )
   const [queries, left] = [order.slice(0, queryCount), order.slice(queryCount)]
   const kept = new Float32Array(left.length * dim)
   for (const [i, row] of left.entries()) kept.set(rowOf(rows, dim, row), i * dim)
@@ -49,11 +52,15 @@ function clustersOfManyNorms(count: number, dim: number): { dim: number; rows: F
 }
 
 const SETS: readonly { name: string; metric: Metric; zones?: number; make: () => DataSet }[] = [
-  { name: 'sift10k', metric: 'l2', make: () => {
-    const base = readVectors('sift10k.base.u8bin')
-    const { dim, rows } = readVectors('sift10k.queries.u8bin')
-    return { ...base, queries: Array.from({ length: 250 }, (_, i) => rowOf(rows, dim, i * 4)) }
-  } },
+  {
+    name: 'sift10k',
+    metric: 'l2',
+    make: () => {
+      const base = readVectors('sift10k.base.u8bin')
+      const { dim, rows } = readVectors('sift10k.queries.u8bin')
+      return { ...base, queries: Array.from({ length: 250 }, (_, i) => rowOf(rows, dim, i * 4)) }
+    }
+  },
   { name: 'wordnet', metric: 'cosine', make: () => holdOut(readVectors('wordnet.base.f16bin'), 300) },
   { name: 'clusters of many norms', metric: 'ip', zones: 100, make: () => holdOut(clustersOfManyNorms(6000, 24), 400) }
 ]
@@ -76,13 +83,19 @@ describe.each(SETS)('a search of $name ($metric)', ({ metric, zones, make }) => 
       await buildIndex({ input: rows, dim, metric, bits, zones, output })
       index = ZgqIndex.open(output)
     })
-    afterAll(() => { index.close() })
-
-    const explainOf = (query: Float32Array, options: SearchOptions): Explain => index.search(query, { ...BY_CODES, ...options, explain: true }).explain
-
-    it.each(KS.flatMap((k) => TARGETS.map((recall) => ({ k, recall }))))(`reaches recall@$k of $recall (seed ${SEED})`, ({ k, recall }) => {
-      expect(meanRecall(index, queries, truth, { ...BY_CODES, k, recall })).toBeGreaterThanOrEqual(recall - TOLERANCE)
+    afterAll(() => {
+      index.close()
     })
+
+    const explainOf = (query: Float32Array, options: SearchOptions): Explain =>
+      index.search(query, { ...BY_CODES, ...options, explain: true }).explain
+
+    it.each(KS.flatMap((k) => TARGETS.map((recall) => ({ k, recall }))))(
+      `reaches recall@$k of $recall (seed ${SEED})`,
+      ({ k, recall }) => {
+        expect(meanRecall(index, queries, truth, { ...BY_CODES, k, recall })).toBeGreaterThanOrEqual(recall - TOLERANCE)
+      }
+    )
 
     it('probes more zones the more recall is wanted, and never all for a recall of .9', () => {
       const means = TARGETS.map((recall) => mean(queries.map((query) => explainOf(query, { recall }).zones.length)))
@@ -103,8 +116,13 @@ describe.each(SETS)('a search of $name ($metric)', ({ metric, zones, make }) => 
     })
 
     it('probes fewer zones for queries whose neighbours lie in the nearest zones than for others', () => {
-      const needed = queries.map((query, i) => ({ isEasy: recallOf(index.search(query, { nprobe: 2 }), truth[i], 10) >= 0.9, zones: explainOf(query, { recall: 0.9 }).zones.length }))
-      const [easy, hard] = [true, false].map((isEasy) => needed.filter((query) => query.isEasy === isEasy).map((query) => query.zones))
+      const needed = queries.map((query, i) => ({
+        isEasy: recallOf(index.search(query, { nprobe: 2 }), truth[i], 10) >= 0.9,
+        zones: explainOf(query, { recall: 0.9 }).zones.length
+      }))
+      const [easy, hard] = [true, false].map((isEasy) =>
+        needed.filter((query) => query.isEasy === isEasy).map((query) => query.zones)
+      )
       expect(Math.min(easy.length, hard.length)).toBeGreaterThan(20)
       expect(mean(easy)).toBeLessThan(mean(hard) * 0.9)
     })
@@ -122,6 +140,8 @@ describe('one row that lies far off', () => {
     using index = ZgqIndex.open(path)
     const queries = Array.from({ length: 100 }, () => Float32Array.from({ length: dim }, () => normal(random)))
     // `rerank: 1` scans codes where rows would cost less.
-    expect(meanRecall(index, queries, exactIds(index, queries, 10), { k: 10, nprobe: 1e6, rerank: 1 })).toBeGreaterThan(0.99)
+    expect(meanRecall(index, queries, exactIds(index, queries, 10), { k: 10, nprobe: 1e6, rerank: 1 })).toBeGreaterThan(
+      0.99
+    )
   })
 })

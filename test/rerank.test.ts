@@ -1,4 +1,5 @@
-// Searches by codes of real vectors on disk: what reranking makes exact, how little of it an ordinary search needs, and what must not change a result.
+// Searches by codes of real vectors on disk: what reranking makes exact, how little of it an ordinary search needs, and
+// what must not change a result.
 
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 
@@ -26,8 +27,10 @@ const BITS = [1, 2, 4]
 // `rerank` keeps searches to codes where scanning rows would be cheaper.
 const WORDNET = { base: 'test/data/wordnet.base.f16bin', queries: 'test/data/wordnet.queries.f16bin', most: 4 }
 const SIFT = { base: 'test/data/sift10k.base.u8bin', queries: 'test/data/sift10k.queries.u8bin', most: 25 }
-const CASES = [...METRICS.map((metric) => ({ metric, name: 'wordnet', data: WORDNET })), { metric: 'l2', name: 'sift10k', data: SIFT } as const]
-  .flatMap((some) => BITS.map((bits) => ({ ...some, bits })))
+const CASES = [
+  ...METRICS.map((metric) => ({ metric, name: 'wordnet', data: WORDNET })),
+  { metric: 'l2', name: 'sift10k', data: SIFT } as const
+].flatMap((some) => BITS.map((bits) => ({ ...some, bits })))
 
 /** Reads the first `most` vectors of a file. */
 function readVectors(path: string, most = Infinity): { count: number; dim: number; vectors: Float32Array } {
@@ -62,7 +65,9 @@ describe.each(CASES)('a search of $name under $metric by codes of $bits bits', (
     const { count, dim, vectors } = readVectors(data.queries, data.most)
     queries = Array.from({ length: count }, (_, i) => rowOf(vectors, dim, i))
   })
-  afterAll(() => { index.close() })
+  afterAll(() => {
+    index.close()
+  })
 
   it('is exact where all zones are probed and all rows reranked', () => {
     const { zones, count } = index.info()
@@ -77,7 +82,9 @@ describe.each(CASES)('a search of $name under $metric by codes of $bits bits', (
 
   it('finds all vectors in order where k is their count', () => {
     const { zones, count } = index.info()
-    expect(index.search(queries[0], { k: count, nprobe: zones, rerank: 1 })).toEqual(index.search(queries[0], { k: count, exact: true }))
+    expect(index.search(queries[0], { k: count, nprobe: zones, rerank: 1 })).toEqual(
+      index.search(queries[0], { k: count, exact: true })
+    )
   })
 
   it('reranks a small part of the rows where not told to rerank, and finds nearly all of the nearest', () => {
@@ -110,7 +117,8 @@ describe.each(CASES)('a search of $name under $metric by codes of $bits bits', (
   })
 
   it('gives the same hits with either kernel', async () => {
-    const searchAll = (some: ZgqIndex): Hit[][] => queries.slice(0, 5).map((query) => some.search(query, { k: 10, nprobe: 5, rerank: 1 }))
+    const searchAll = (some: ZgqIndex): Hit[][] =>
+      queries.slice(0, 5).map((query) => some.search(query, { k: 10, nprobe: 5, rerank: 1 }))
     const expected = searchAll(index)
     await withScalarKernel(() => {
       using scalar = ZgqIndex.open(path)
@@ -120,37 +128,45 @@ describe.each(CASES)('a search of $name under $metric by codes of $bits bits', (
   })
 })
 
-describe.each(METRICS.flatMap((metric) => BITS.map((bits) => ({ metric, bits }))))('a build under $metric with codes of $bits bits', ({ metric, bits }) => {
-  it('gives the same data files with either kernel', async () => {
-    const { dim, vectors } = readVectors(WORDNET.base, 400)
-    const build = async (): Promise<Record<string, string>> => {
-      const output = temp.fresh('built')
-      await buildIndex({ input: vectors, dim, output, metric, bits, zones: 7 })
-      return dataFileDigests(output)
-    }
-    const expected = await build()
-    expect(Object.keys(expected)).toHaveLength(2)
-    expect(await withScalarKernel(build)).toEqual(expected)
-  })
-})
+describe.each(METRICS.flatMap((metric) => BITS.map((bits) => ({ metric, bits }))))(
+  'a build under $metric with codes of $bits bits',
+  ({ metric, bits }) => {
+    it('gives the same data files with either kernel', async () => {
+      const { dim, vectors } = readVectors(WORDNET.base, 400)
+      const build = async (): Promise<Record<string, string>> => {
+        const output = temp.fresh('built')
+        await buildIndex({ input: vectors, dim, output, metric, bits, zones: 7 })
+        return dataFileDigests(output)
+      }
+      const expected = await build()
+      expect(Object.keys(expected)).toHaveLength(2)
+      expect(await withScalarKernel(build)).toEqual(expected)
+    })
+  }
+)
 
 describe('a search by codes of values at the ends of float32', () => {
   const SEED = 98
-  it.each(METRICS.flatMap((metric) => BITS.map((bits) => ({ metric, bits }))))(`loses no row (seed ${SEED}, $metric, $bits bits)`, async ({ metric, bits }) => {
-    const random = randomFrom(SEED)
-    for (const [name, value] of VALUE_KINDS) {
-      const [dim, count] = [17, 100]
-      const rows = randomVectors({ count, dim }, random, value)
-      const output = temp.fresh('extreme')
-      await buildIndex({ input: rows, dim, output, metric, bits, zones: 4 })
-      using index = ZgqIndex.open(output)
-      const others = VALUE_KINDS.flatMap(([, other]) => [randomVectors({ count: 1, dim }, random, other)])
-      for (const query of [rowOf(rows, dim, 0), ...others]) {
-        for (const k of [1, 10, count]) {
-          expect(index.search(query, { k, nprobe: 100, rerank: count }), `${name} values, k ${k}`).toEqual(index.search(query, { k, exact: true }))
+  it.each(METRICS.flatMap((metric) => BITS.map((bits) => ({ metric, bits }))))(
+    `loses no row (seed ${SEED}, $metric, $bits bits)`,
+    async ({ metric, bits }) => {
+      const random = randomFrom(SEED)
+      for (const [name, value] of VALUE_KINDS) {
+        const [dim, count] = [17, 100]
+        const rows = randomVectors({ count, dim }, random, value)
+        const output = temp.fresh('extreme')
+        await buildIndex({ input: rows, dim, output, metric, bits, zones: 4 })
+        using index = ZgqIndex.open(output)
+        const others = VALUE_KINDS.flatMap(([, other]) => [randomVectors({ count: 1, dim }, random, other)])
+        for (const query of [rowOf(rows, dim, 0), ...others]) {
+          for (const k of [1, 10, count]) {
+            expect(index.search(query, { k, nprobe: 100, rerank: count }), `${name} values, k ${k}`).toEqual(
+              index.search(query, { k, exact: true })
+            )
+          }
+          expect(index.search(query, { k: 10, nprobe: 100, rerank: 1 }), `${name} values`).toHaveLength(10)
         }
-        expect(index.search(query, { k: 10, nprobe: 100, rerank: 1 }), `${name} values`).toHaveLength(10)
       }
     }
-  })
+  )
 })

@@ -1,6 +1,17 @@
-// Builds that are killed: the same call, made again, goes on where they were and makes the same bytes; any other call starts anew.
+// Builds that are killed: the same call, made again, goes on where they were and makes the same bytes; any other call
+// starts anew.
 
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  utimesSync,
+  writeFileSync
+} from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 
@@ -51,7 +62,8 @@ beforeAll(async () => {
   wanted = await digestsOf({ options: {} })
 })
 
-const build = (output: string, call: BuildCall): Promise<BuildEnd> => buildInProcess({ ...call, options: { input, output, queries, ...OPTIONS, ...call.options } })
+const build = (output: string, call: BuildCall): Promise<BuildEnd> =>
+  buildInProcess({ ...call, options: { input, output, queries, ...OPTIONS, ...call.options } })
 
 /** Builds in a place of its own. */
 async function digestsOf(call: BuildCall): Promise<Record<string, string>> {
@@ -73,7 +85,9 @@ async function finished(output: string, call: BuildCall): Promise<BuildEnd> {
   const end = await build(output, call)
   expect(end.outcome).toMatchObject({ path: output })
   expect(readdirSync(join(output, '..'))).toEqual(['index'])
-  expect(readdirSync(output).filter((name) => !/^(catalogue\.sqlite|(vectors|codes)-\d{6}-\d{5}\.zgq)$/.test(name))).toEqual([])
+  expect(
+    readdirSync(output).filter((name) => !/^(catalogue\.sqlite|(vectors|codes)-\d{6}-\d{5}\.zgq)$/.test(name))
+  ).toEqual([])
   await checkIndex(output)
   return end
 }
@@ -81,10 +95,13 @@ async function finished(output: string, call: BuildCall): Promise<BuildEnd> {
 /** Name, file number and time of change of what `pattern` names in the working folder. */
 function found(output: string, pattern: RegExp): { name: string; ino: number; mtimeMs: number }[] {
   const folder = `${output}.building`
-  return readdirSync(folder).filter((name) => pattern.test(name)).sort().map((name) => {
-    const { ino, mtimeMs } = statSync(join(folder, name))
-    return { name, ino, mtimeMs }
-  })
+  return readdirSync(folder)
+    .filter((name) => pattern.test(name))
+    .sort()
+    .map((name) => {
+      const { ino, mtimeMs } = statSync(join(folder, name))
+      return { name, ino, mtimeMs }
+    })
 }
 
 const PARTS = /^part-\d{5}$/
@@ -92,8 +109,18 @@ const SHARDS = /^shard-\d{5}$/
 
 describe('a build that was killed, made again', () => {
   const moments = [
-    { stage: 'sample' }, { stage: 'sample', done: 1 }, { stage: 'train' }, { stage: 'train', done: 4 }, { stage: 'assign' }, { stage: 'assign', done: 1 }, { stage: 'assign', done: COUNT },
-    { stage: 'write' }, { stage: 'write', done: 1 }, { stage: 'calibrate' }, { stage: 'calibrate', done: 10 }, { stage: 'publish' }
+    { stage: 'sample' },
+    { stage: 'sample', done: 1 },
+    { stage: 'train' },
+    { stage: 'train', done: 4 },
+    { stage: 'assign' },
+    { stage: 'assign', done: 1 },
+    { stage: 'assign', done: COUNT },
+    { stage: 'write' },
+    { stage: 'write', done: 1 },
+    { stage: 'calibrate' },
+    { stage: 'calibrate', done: 10 },
+    { stage: 'publish' }
   ]
 
   it.each(moments)('makes the same data files: killed at $stage, $done done', async (kill) => {
@@ -123,7 +150,11 @@ describe('a build that was killed, made again', () => {
     expect(parts.length).toBeGreaterThan(0)
     expect(again.notes.filter(({ stage }) => stage === 'sample' || stage === 'train')).toEqual([])
     expect(firstDone(again, 'assign')).toBeGreaterThan(0)
-    expect(found(output, PARTS).filter(({ name }) => parts.some((part) => part.name === name)).map(({ name, ino }) => ({ name, ino }))).toEqual(parts.map(({ name, ino }) => ({ name, ino })))
+    expect(
+      found(output, PARTS)
+        .filter(({ name }) => parts.some((part) => part.name === name))
+        .map(({ name, ino }) => ({ name, ino }))
+    ).toEqual(parts.map(({ name, ino }) => ({ name, ino })))
   })
 
   it('does nothing of the stages before once all is written', async () => {
@@ -163,7 +194,10 @@ describe('a build of several shards that was killed, made again', () => {
     await buildStage({ ...options, stage: 'read' })
     await buildStage({ ...options, stage: 'train' })
     const path = join(`${output}.building`, 'trained.json')
-    writeFileSync(path, JSON.stringify({ ...JSON.parse(readFileSync(path, 'utf8')), shardStarts: [0, 7, 14, 21, 30, 40] }))
+    writeFileSync(
+      path,
+      JSON.stringify({ ...JSON.parse(readFileSync(path, 'utf8')), shardStarts: [0, 7, 14, 21, 30, 40] })
+    )
     renameSync(`${output}.building`, trained)
     const whole = placeTrained()
     await finished(whole, { options: {} })
@@ -175,8 +209,15 @@ describe('a build of several shards that was killed, made again', () => {
     await killed(output, { options: {}, kill: { stage: 'write', done } })
     const shards = found(output, SHARDS)
     const again = await killed(output, { options: {}, kill: { stage: 'calibrate' } })
-    expect({ isKept: (firstDone(again, 'write') ?? 0) > 0, left: 5 - shards.length > 0 }).toEqual({ isKept: shards.length > 0, left: true })
-    expect(found(output, SHARDS).filter(({ name }) => shards.some((shard) => shard.name === name)).map(({ ino }) => ino)).toEqual(shards.map(({ ino }) => ino))
+    expect({ isKept: (firstDone(again, 'write') ?? 0) > 0, left: 5 - shards.length > 0 }).toEqual({
+      isKept: shards.length > 0,
+      left: true
+    })
+    expect(
+      found(output, SHARDS)
+        .filter(({ name }) => shards.some((shard) => shard.name === name))
+        .map(({ ino }) => ino)
+    ).toEqual(shards.map(({ ino }) => ino))
     await finished(output, { options: {} })
     expect(Object.keys(several)).toHaveLength(10)
     expect(dataFileDigests(output)).toEqual(several)
@@ -187,7 +228,9 @@ describe('a build of several shards that was killed, made again', () => {
     await killed(output, { options: {}, kill: { stage: 'write', done: COUNT * 0.6 } })
     await killed(output, { options: {}, kill: { stage: 'write' } })
     const written = found(output, SHARDS).map(({ name }) => name.slice(-5))
-    const left = found(output, PARTS).flatMap(({ name }) => readdirSync(join(`${output}.building`, name))).filter((name) => written.includes(name.slice(-5)))
+    const left = found(output, PARTS)
+      .flatMap(({ name }) => readdirSync(join(`${output}.building`, name)))
+      .filter((name) => written.includes(name.slice(-5)))
     expect({ someWritten: written.length > 0, left }).toEqual({ someWritten: true, left: [] })
   })
 })
@@ -236,7 +279,9 @@ describe.each(['array', 'batches'] as const)('a killed build of %s', (as) => {
     await killed(output, { options: {}, as, kill: { stage: 'write' } })
     const again = await killed(output, { options: {}, as, kill: { stage: 'write' } })
     expect(again.notes.map(({ stage }) => stage).filter((stage) => stage !== 'read')).toEqual(['write'])
-    expect(readdirSync(`${output}.building`).filter((name) => name.startsWith('input.'))).toEqual(as === 'array' ? ['input.rows'] : ['input.ids', 'input.rows'])
+    expect(readdirSync(`${output}.building`).filter((name) => name.startsWith('input.'))).toEqual(
+      as === 'array' ? ['input.rows'] : ['input.ids', 'input.rows']
+    )
     await finished(output, { options: {}, as })
     expect(dataFileDigests(output)).toEqual(wanted)
   })
@@ -274,8 +319,21 @@ describe('zgq build, interrupted', () => {
   it.each(['sample', 'assign', 'write', 'calibrate'])('leaves nothing: at %s, by worker threads', async (sign) => {
     const folder = temp.fresh('interrupted')
     mkdirSync(folder)
-    const { code, stderr } = await interruptZgq('SIGINT', sign, ['build', input, join(folder, 'index'), '--zones', '40', '--memory', '192MB', '--workers', '2'])
-    expect({ code, last: stderr.trimEnd().split('\n').at(-1) }).toEqual({ code: 1, last: expect.stringMatching(/^zgq: .*interrupted/) })
+    const { code, stderr } = await interruptZgq('SIGINT', sign, [
+      'build',
+      input,
+      join(folder, 'index'),
+      '--zones',
+      '40',
+      '--memory',
+      '192MB',
+      '--workers',
+      '2'
+    ])
+    expect({ code, last: stderr.trimEnd().split('\n').at(-1) }).toEqual({
+      code: 1,
+      last: expect.stringMatching(/^zgq: .*interrupted/)
+    })
     expect(readdirSync(folder)).toEqual([])
     expect(existsSync(join(folder, 'index.building'))).toBe(false)
   })

@@ -28,7 +28,11 @@ const METRICS: readonly Metric[] = ['l2', 'cosine', 'ip']
 const BITS = [0, 1, 2, 4]
 
 /** Runs `work` on an open index and closes it. */
-function withIndex<T>(path: string, work: (index: ZgqIndex) => T, options: Parameters<typeof ZgqIndex.open>[1] = {}): T {
+function withIndex<T>(
+  path: string,
+  work: (index: ZgqIndex) => T,
+  options: Parameters<typeof ZgqIndex.open>[1] = {}
+): T {
   const index = ZgqIndex.open(path, options)
   try {
     return work(index)
@@ -39,24 +43,36 @@ function withIndex<T>(path: string, work: (index: ZgqIndex) => T, options: Param
 
 describe('an exact search, and one that reranks every row, equal brute force, ties included', () => {
   const kinds: readonly DataSetName[] = ['uniform', 'clustered', 'small integers', 'few distinct vectors']
-  const cases = METRICS.flatMap((metric) => kinds.flatMap((kind) => [1, 2, 3, 7, 16, 33, 128, 4096].map((dim, i) => ({ metric, kind, dim, seed: 100 + i, bits: BITS[i % 4] }))))
+  const cases = METRICS.flatMap((metric) =>
+    kinds.flatMap((kind) =>
+      [1, 2, 3, 7, 16, 33, 128, 4096].map((dim, i) => ({ metric, kind, dim, seed: 100 + i, bits: BITS[i % 4] }))
+    )
+  )
 
-  it.each(cases)('$metric, $kind, $dim dimensions, $bits bits (seed $seed)', async ({ metric, kind, dim, seed, bits }) => {
-    const count = dim > 1000 ? 60 : 300
-    const rows = makeVectors(kind, { count, dim }, seed)
-    const ids = makeIds(count, seed)
-    const output = temp.fresh('exact')
-    await buildIndex({ input: rows, dim, ids, metric, output, zones: 9, bits, seed })
-    const queries = makeVectors(kind, { count: 4, dim }, seed + 1)
-    withIndex(output, (index) => {
-      for (const query of [rowOf(queries, dim, 0), rowOf(queries, dim, 1), rowOf(queries, dim, 2), rowOf(rows, dim, 5)]) {
-        for (const k of [1, 10, count]) {
-          expectNearest(index.search(query, { k, exact: true }), { metric, rows, ids, query }, k)
-          expectNearest(index.search(query, { k, nprobe: count, rerank: count }), { metric, rows, ids, query }, k)
+  it.each(cases)(
+    '$metric, $kind, $dim dimensions, $bits bits (seed $seed)',
+    async ({ metric, kind, dim, seed, bits }) => {
+      const count = dim > 1000 ? 60 : 300
+      const rows = makeVectors(kind, { count, dim }, seed)
+      const ids = makeIds(count, seed)
+      const output = temp.fresh('exact')
+      await buildIndex({ input: rows, dim, ids, metric, output, zones: 9, bits, seed })
+      const queries = makeVectors(kind, { count: 4, dim }, seed + 1)
+      withIndex(output, (index) => {
+        for (const query of [
+          rowOf(queries, dim, 0),
+          rowOf(queries, dim, 1),
+          rowOf(queries, dim, 2),
+          rowOf(rows, dim, 5)
+        ]) {
+          for (const k of [1, 10, count]) {
+            expectNearest(index.search(query, { k, exact: true }), { metric, rows, ids, query }, k)
+            expectNearest(index.search(query, { k, nprobe: count, rerank: count }), { metric, rows, ids, query }, k)
+          }
         }
-      }
-    })
-  })
+      })
+    }
+  )
 })
 
 describe('an exact search of values at the ends of float32, and one that reranks every row, equal brute force', () => {
@@ -72,13 +88,26 @@ describe('an exact search of values at the ends of float32, and one that reranks
     const output = temp.fresh('extreme')
     await buildIndex({ input: vectors, dim, ids: numbers, metric, zones, bits: BITS[seed % BITS.length], output })
     const others = randomVectors({ count: 3, dim }, random, value)
-    withIndex(output, (index) => {
-      for (const some of [rowOf(vectors, dim, 0), rowOf(others, dim, 0), rowOf(others, dim, 1), rowOf(others, dim, 2)]) {
-        const k = upTo(count)
-        expectNearest(index.search(some, { k, exact: true }), { metric, rows: vectors, ids: numbers, query: some }, k)
-        expectNearest(index.search(some, { k, nprobe: count, rerank: count }), { metric, rows: vectors, ids: numbers, query: some }, k)
-      }
-    }, { cacheBytes: random() < 0.5 ? 0 : 100_000, mapping: random() < 0.5 ? MAPPINGS[0] : 'pread' })
+    withIndex(
+      output,
+      (index) => {
+        for (const some of [
+          rowOf(vectors, dim, 0),
+          rowOf(others, dim, 0),
+          rowOf(others, dim, 1),
+          rowOf(others, dim, 2)
+        ]) {
+          const k = upTo(count)
+          expectNearest(index.search(some, { k, exact: true }), { metric, rows: vectors, ids: numbers, query: some }, k)
+          expectNearest(
+            index.search(some, { k, nprobe: count, rerank: count }),
+            { metric, rows: vectors, ids: numbers, query: some },
+            k
+          )
+        }
+      },
+      { cacheBytes: random() < 0.5 ? 0 : 100_000, mapping: random() < 0.5 ? MAPPINGS[0] : 'pread' }
+    )
   })
 })
 
@@ -90,7 +119,11 @@ const rows = makeVectors('clustered', { count: COUNT, dim: DIM }, SEED)
 const ids = makeIds(COUNT, SEED)
 const queries = Array.from({ length: 12 }, (_, i) => makeVectors('clustered', { count: 1, dim: DIM }, SEED + 1 + i))
 const [query] = queries
-const fresh = (): Record<Metric, string> => ({ l2: temp.fresh('l2'), cosine: temp.fresh('cosine'), ip: temp.fresh('ip') })
+const fresh = (): Record<Metric, string> => ({
+  l2: temp.fresh('l2'),
+  cosine: temp.fresh('cosine'),
+  ip: temp.fresh('ip')
+})
 /** With codes. */
 const paths = fresh()
 /** Without. */
@@ -99,14 +132,19 @@ const pathsWith = (bits: number): Record<Metric, string> => (bits === 0 ? plain 
 
 beforeAll(async () => {
   for (const metric of METRICS) {
-    for (const bits of [0, 4]) await buildIndex({ input: rows, dim: DIM, ids, metric, bits, output: pathsWith(bits)[metric], zones: ZONES })
+    for (const bits of [0, 4])
+      await buildIndex({ input: rows, dim: DIM, ids, metric, bits, output: pathsWith(bits)[metric], zones: ZONES })
   }
 })
 
 describe.each([0, 4])(`a search of 3,000 clustered vectors with codes of %d bits (seed ${SEED})`, (bits) => {
   let index: ZgqIndex
-  beforeAll(() => { index = ZgqIndex.open(pathsWith(bits).l2) })
-  afterAll(() => { index.close() })
+  beforeAll(() => {
+    index = ZgqIndex.open(pathsWith(bits).l2)
+  })
+  afterAll(() => {
+    index.close()
+  })
 
   it('with as many probes as zones, and rows reranked as there are, equals an exact one', () => {
     const { zones } = index.info()
@@ -118,7 +156,9 @@ describe.each([0, 4])(`a search of 3,000 clustered vectors with codes of %d bits
   })
 
   it('without an option probes the zones that a recall of .95 asks for', () => {
-    expect(index.search(query, { explain: true }).explain.zones).toEqual(index.search(query, { recall: 0.95, explain: true }).explain.zones)
+    expect(index.search(query, { explain: true }).explain.zones).toEqual(
+      index.search(query, { recall: 0.95, explain: true }).explain.zones
+    )
   })
 
   it('finds ten hits when told nothing', () => {
@@ -152,7 +192,9 @@ describe.each([0, 4])(`a search of 3,000 clustered vectors with codes of %d bits
   })
 
   it('takes options that are undefined as not given', () => {
-    expect(index.search(query, { k: undefined, nprobe: undefined, exact: undefined, recall: undefined, explain: undefined })).toEqual(index.search(query))
+    expect(
+      index.search(query, { k: undefined, nprobe: undefined, exact: undefined, recall: undefined, explain: undefined })
+    ).toEqual(index.search(query))
   })
 
   it('finds the same hits with explain', () => {
@@ -161,7 +203,11 @@ describe.each([0, 4])(`a search of 3,000 clustered vectors with codes of %d bits
 
   it('has a recall@10 above .9 when told nothing', () => {
     const shares = queries.map((some) => {
-      const nearest = new Set(bruteForce({ metric: 'l2', rows, ids, query: some }).slice(0, 10).map((hit) => hit.id))
+      const nearest = new Set(
+        bruteForce({ metric: 'l2', rows, ids, query: some })
+          .slice(0, 10)
+          .map((hit) => hit.id)
+      )
       return index.search(some).filter((hit) => nearest.has(hit.id)).length / 10
     })
     expect(shares.reduce((sum, share) => sum + share, 0) / shares.length).toBeGreaterThan(0.9)
@@ -171,37 +217,65 @@ describe.each([0, 4])(`a search of 3,000 clustered vectors with codes of %d bits
 describe('hits do not depend on', () => {
   type Searches = Record<string, Hit[]>
 
-  const searchAll = (index: ZgqIndex, order: readonly number[]): Searches => Object.fromEntries(order.flatMap((i) => [
-    [`${i} nprobe 3`, index.search(queries[i], { nprobe: 3, k: 7 })],
-    [`${i} default`, index.search(queries[i], { k: 25 })],
-    [`${i} exact`, index.search(queries[i], { exact: true, k: 100 })]
-  ]))
+  const searchAll = (index: ZgqIndex, order: readonly number[]): Searches =>
+    Object.fromEntries(
+      order.flatMap((i) => [
+        [`${i} nprobe 3`, index.search(queries[i], { nprobe: 3, k: 7 })],
+        [`${i} default`, index.search(queries[i], { k: 25 })],
+        [`${i} exact`, index.search(queries[i], { exact: true, k: 100 })]
+      ])
+    )
   const inOrder = queries.map((_, i) => i)
   const references = new Map<string, Searches>()
   beforeAll(() => {
-    for (const metric of METRICS) for (const bits of [0, 4]) references.set(`${metric} ${bits}`, withIndex(pathsWith(bits)[metric], (index) => searchAll(index, inOrder)))
+    for (const metric of METRICS)
+      for (const bits of [0, 4])
+        references.set(
+          `${metric} ${bits}`,
+          withIndex(pathsWith(bits)[metric], (index) => searchAll(index, inOrder))
+        )
   })
 
-  const options = METRICS.flatMap((metric) => [0, 4].flatMap((bits) =>
-    MAPPINGS.flatMap((mapping) =>
-      (['touch', 'open', 'none'] as const).flatMap((verify) => [0, 100_000, undefined].map((cacheBytes) => ({ metric, bits, mapping, verify, cacheBytes }))))))
+  const options = METRICS.flatMap((metric) =>
+    [0, 4].flatMap((bits) =>
+      MAPPINGS.flatMap((mapping) =>
+        (['touch', 'open', 'none'] as const).flatMap((verify) =>
+          [0, 100_000, undefined].map((cacheBytes) => ({ metric, bits, mapping, verify, cacheBytes }))
+        )
+      )
+    )
+  )
 
-  it.each(options)('how the index is opened: $metric, $bits bits, $mapping, verify $verify, cacheBytes $cacheBytes, searches in another order', ({ metric, bits, ...open }) => {
-    const seed = options.findIndex((other) => other.metric === metric && other.verify === open.verify)
-    const found = withIndex(pathsWith(bits)[metric], (index) => searchAll(index, shuffled(inOrder, randomFrom(seed))), open)
-    expect(found).toEqual(references.get(`${metric} ${bits}`))
-  })
-
-  it.each(METRICS.flatMap((metric) => [0, 4].map((bits) => [metric, bits] as const)))('whether the kernel is WebAssembly or scalar (%s, %d bits)', (metric, bits) => {
-    kernels.isScalar = true
-    try {
-      const { kind, found } = withIndex(pathsWith(bits)[metric], (index) => ({ kind: index.info().kernel, found: searchAll(index, inOrder) }))
-      expect(kind).toBe('scalar')
+  it.each(options)(
+    'how the index is opened: $metric, $bits bits, $mapping, verify $verify, cacheBytes $cacheBytes, searches ' +
+      'in another order',
+    ({ metric, bits, ...open }) => {
+      const seed = options.findIndex((other) => other.metric === metric && other.verify === open.verify)
+      const found = withIndex(
+        pathsWith(bits)[metric],
+        (index) => searchAll(index, shuffled(inOrder, randomFrom(seed))),
+        open
+      )
       expect(found).toEqual(references.get(`${metric} ${bits}`))
-    } finally {
-      kernels.isScalar = false
     }
-  })
+  )
+
+  it.each(METRICS.flatMap((metric) => [0, 4].map((bits) => [metric, bits] as const)))(
+    'whether the kernel is WebAssembly or scalar (%s, %d bits)',
+    (metric, bits) => {
+      kernels.isScalar = true
+      try {
+        const { kind, found } = withIndex(pathsWith(bits)[metric], (index) => ({
+          kind: index.info().kernel,
+          found: searchAll(index, inOrder)
+        }))
+        expect(kind).toBe('scalar')
+        expect(found).toEqual(references.get(`${metric} ${bits}`))
+      } finally {
+        kernels.isScalar = false
+      }
+    }
+  )
 
   it('another index that is open and searched in between', () => {
     withIndex(paths.ip, (other) => {
@@ -218,10 +292,18 @@ describe('hits do not depend on', () => {
 
 describe('explain of a scan of rows', () => {
   /** Explains a search in an index just opened, and the same once more. */
-  const explainOn = (path: string, open: Parameters<typeof ZgqIndex.open>[1] = {}): { first: Explain; second: Explain } => withIndex(path, (index) => {
-    const search = (): Explain => index.search(query, { nprobe: 3, explain: true }).explain
-    return { first: search(), second: search() }
-  }, open)
+  const explainOn = (
+    path: string,
+    open: Parameters<typeof ZgqIndex.open>[1] = {}
+  ): { first: Explain; second: Explain } =>
+    withIndex(
+      path,
+      (index) => {
+        const search = (): Explain => index.search(query, { nprobe: 3, explain: true }).explain
+        return { first: search(), second: search() }
+      },
+      open
+    )
   const zonesOf = (numbers: readonly number[], metric: Metric = 'l2'): CatalogueZone[] => {
     const { zones } = readCatalogue(plain[metric])
     return numbers.map((number) => zones[number])
@@ -239,7 +321,9 @@ describe('explain of a scan of rows', () => {
 
   it('names the zones whose centroids are nearest', () => {
     const { zones } = readCatalogue(plain.l2)
-    const nearest = zones.map((zone) => ({ zone: zone.zone, distance: squaredDistance(query, zone.centroid) })).sort((a, b) => a.distance - b.distance)
+    const nearest = zones
+      .map((zone) => ({ zone: zone.zone, distance: squaredDistance(query, zone.centroid) }))
+      .sort((a, b) => a.distance - b.distance)
     expect(explainOn(plain.l2).first.zones).toEqual(nearest.slice(0, 3).map(({ zone }) => zone))
   })
 
@@ -257,12 +341,16 @@ describe('explain of a scan of rows', () => {
 
   it.each(METRICS)('counts the bytes of the segments and columns of the zones (%s)', (metric) => {
     const { first } = explainOn(plain[metric])
-    expect(first.bytes).toBe(sum(zonesOf(first.zones, metric).map((zone) => zone.rowCount * DIM * 4 + zone.columnsByteLength)))
+    expect(first.bytes).toBe(
+      sum(zonesOf(first.zones, metric).map((zone) => zone.rowCount * DIM * 4 + zone.columnsByteLength))
+    )
   })
 
   it('counts the pages of the segments and columns of the zones', () => {
     const { first } = explainOn(plain.l2)
-    const pages = zonesOf(first.zones).map((zone) => Math.ceil((zone.rowCount * DIM * 4) / 4096) + Math.ceil(zone.columnsByteLength / 4096))
+    const pages = zonesOf(first.zones).map(
+      (zone) => Math.ceil((zone.rowCount * DIM * 4) / 4096) + Math.ceil(zone.columnsByteLength / 4096)
+    )
     expect(first.pages).toBe(sum(pages))
   })
 
@@ -274,7 +362,11 @@ describe('explain of a scan of rows', () => {
 
   it('reports no input for a search that is repeated', () => {
     const { second } = explainOn(plain.l2)
-    expect({ bytesRead: second.bytesRead, ioRounds: second.ioRounds, pagesVerified: second.pagesVerified }).toEqual({ bytesRead: 0, ioRounds: 0, pagesVerified: 0 })
+    expect({ bytesRead: second.bytesRead, ioRounds: second.ioRounds, pagesVerified: second.pagesVerified }).toEqual({
+      bytesRead: 0,
+      ioRounds: 0,
+      pagesVerified: 0
+    })
   })
 
   it.runIf(CAN_MAP)('reports input for a search that is repeated without a cache', () => {
@@ -310,19 +402,29 @@ describe('explain of a scan of rows', () => {
 })
 
 describe('explain of a scan of codes', () => {
-  const explainOn = (open: Parameters<typeof ZgqIndex.open>[1] = {}, options: object = {}): { first: Explain; second: Explain; zones: CatalogueZone[] } => withIndex(paths.l2, (index) => {
-    // Where rows cost less than codes, codes are scanned only for candidates that were asked for.
-    const search = (): Explain => index.search(query, { nprobe: 3, rerank: 1, ...options, explain: true }).explain
-    const first = search()
-    const { zones } = readCatalogue(paths.l2)
-    return { first, second: search(), zones: first.zones.map((zone) => zones[zone]) }
-  }, open)
+  const explainOn = (
+    open: Parameters<typeof ZgqIndex.open>[1] = {},
+    options: object = {}
+  ): { first: Explain; second: Explain; zones: CatalogueZone[] } =>
+    withIndex(
+      paths.l2,
+      (index) => {
+        // Where rows cost less than codes, codes are scanned only for candidates that were asked for.
+        const search = (): Explain => index.search(query, { nprobe: 3, rerank: 1, ...options, explain: true }).explain
+        const first = search()
+        const { zones } = readCatalogue(paths.l2)
+        return { first, second: search(), zones: first.zones.map((zone) => zones[zone]) }
+      },
+      open
+    )
   const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0)
   const ROW_BYTES = DIM * 4
 
   it('names the zones that a scan of rows probes, and counts their rows as scanned', () => {
     const { first, zones } = explainOn()
-    expect(first.zones).toEqual(withIndex(plain.l2, (index) => index.search(query, { nprobe: 3, explain: true }).explain.zones))
+    expect(first.zones).toEqual(
+      withIndex(plain.l2, (index) => index.search(query, { nprobe: 3, explain: true }).explain.zones)
+    )
     expect(first.vectorsScanned).toBe(sum(zones.map((zone) => zone.rowCount)))
   })
 
@@ -371,7 +473,10 @@ describe('a vector is looked up by its id', () => {
 
   it('with has: there or not', () => {
     const missing = [1, 2, 2 ** 40].filter((id) => !ids.includes(id))
-    expect(withIndex(paths.l2, (index) => [...ids.slice(0, 50), ...missing].map((id) => index.has(id)))).toEqual([...Array(50).fill(true), ...missing.map(() => false)])
+    expect(withIndex(paths.l2, (index) => [...ids.slice(0, 50), ...missing].map((id) => index.has(id)))).toEqual([
+      ...Array(50).fill(true),
+      ...missing.map(() => false)
+    ])
   })
 
   it('with get: undefined where there is none', () => {
@@ -385,7 +490,13 @@ describe('a vector is looked up by its id', () => {
     })
   })
 
-  it.each([['RangeError', -1, RangeError], ['RangeError', 1.5, RangeError], ['RangeError', 2 ** 53, RangeError], ['TypeError', '5', TypeError], ['TypeError', undefined, TypeError]])('throws %s for %s', (_, id, type) => {
+  it.each([
+    ['RangeError', -1, RangeError],
+    ['RangeError', 1.5, RangeError],
+    ['RangeError', 2 ** 53, RangeError],
+    ['TypeError', '5', TypeError],
+    ['TypeError', undefined, TypeError]
+  ])('throws %s for %s', (_, id, type) => {
     withIndex(paths.l2, (index) => {
       expect(() => Reflect.apply(index.get.bind(index), undefined, [id])).toThrow(type)
       expect(() => Reflect.apply(index.has.bind(index), undefined, [id])).toThrow(type)
@@ -395,10 +506,25 @@ describe('a vector is looked up by its id', () => {
 
 describe('info', () => {
   it('describes the index and how it was opened', () => {
-    const info = withIndex(paths.cosine, (index) => index.info(), { mapping: 'pread', cacheBytes: 1000, verify: 'open' })
+    const info = withIndex(paths.cosine, (index) => index.info(), {
+      mapping: 'pread',
+      cacheBytes: 1000,
+      verify: 'open'
+    })
     expect(info).toMatchObject({
-      path: paths.cosine, formatVersion: 1, count: COUNT, dim: DIM, metric: 'cosine', generation: 1, bits: 4, calibration: { source: 'base' },
-      reader: { kind: 'pread' }, kernel: 'wasm', cacheBytes: 1000, verify: 'open', build: { seed: 1, zones: ZONES }
+      path: paths.cosine,
+      formatVersion: 1,
+      count: COUNT,
+      dim: DIM,
+      metric: 'cosine',
+      generation: 1,
+      bits: 4,
+      calibration: { source: 'base' },
+      reader: { kind: 'pread' },
+      kernel: 'wasm',
+      cacheBytes: 1000,
+      verify: 'open',
+      build: { seed: 1, zones: ZONES }
     })
   })
 
@@ -410,10 +536,17 @@ describe('info', () => {
 
 describe('an argument that is wrong', () => {
   let index: ZgqIndex
-  beforeAll(() => { index = ZgqIndex.open(paths.l2) })
-  afterAll(() => { index.close() })
+  beforeAll(() => {
+    index = ZgqIndex.open(paths.l2)
+  })
+  afterAll(() => {
+    index.close()
+  })
 
-  const bad = (options: object): (() => unknown) => () => index.search(query, { ...options })
+  const bad =
+    (options: object): (() => unknown) =>
+    () =>
+      index.search(query, { ...options })
 
   it.each([
     ['an unknown option', { nprobes: 3 }],
@@ -430,8 +563,13 @@ describe('an argument that is wrong', () => {
   })
 
   it.each([
-    ['k -1', { k: -1 }], ['k 1.5', { k: 1.5 }], ['k NaN', { k: NaN }], ['k Infinity', { k: Infinity }],
-    ['nprobe 0', { nprobe: 0 }], ['nprobe -1', { nprobe: -1 }], ['nprobe 2.5', { nprobe: 2.5 }]
+    ['k -1', { k: -1 }],
+    ['k 1.5', { k: 1.5 }],
+    ['k NaN', { k: NaN }],
+    ['k Infinity', { k: Infinity }],
+    ['nprobe 0', { nprobe: 0 }],
+    ['nprobe -1', { nprobe: -1 }],
+    ['nprobe 2.5', { nprobe: 2.5 }]
   ])('throws RangeError: %s', (_, options) => {
     expect(bad(options)).toThrow(RangeError)
   })
@@ -440,13 +578,21 @@ describe('an argument that is wrong', () => {
     expect(bad({ recall })).toThrow(RangeError)
   })
 
-  it.each([['null', null], ['text', 'k'], ['a number', 5]])('throws TypeError: options that are %s', (_, options) => {
+  it.each([
+    ['null', null],
+    ['text', 'k'],
+    ['a number', 5]
+  ])('throws TypeError: options that are %s', (_, options) => {
     expect(() => Reflect.apply(index.search.bind(index), undefined, [query, options])).toThrow(TypeError)
   })
 
   const withValue = (value: number): Float32Array => query.map((other, i) => (i === 3 ? value : other))
 
-  it.each([['too short', query.subarray(1)], ['too long', new Float32Array(DIM + 1)], ['empty', []]])('throws ZGQ_DIMENSION: a query that is %s', (_, some) => {
+  it.each([
+    ['too short', query.subarray(1)],
+    ['too long', new Float32Array(DIM + 1)],
+    ['empty', []]
+  ])('throws ZGQ_DIMENSION: a query that is %s', (_, some) => {
     expect(codeOf(() => index.search(some))).toBe('ZGQ_DIMENSION')
   })
 
@@ -459,19 +605,32 @@ describe('an argument that is wrong', () => {
   })
 
   it.each([
-    ['undefined', undefined], ['null', null], ['text', '1,2,3'], ['a number', 5], ['a Float64Array', new Float64Array(DIM)],
-    ['an object', { length: DIM }], ['an array of text', new Array(DIM).fill('1')], ['an array of null', new Array(DIM).fill(null)], ['an ArrayBuffer', new ArrayBuffer(DIM * 4)]
+    ['undefined', undefined],
+    ['null', null],
+    ['text', '1,2,3'],
+    ['a number', 5],
+    ['a Float64Array', new Float64Array(DIM)],
+    ['an object', { length: DIM }],
+    ['an array of text', new Array(DIM).fill('1')],
+    ['an array of null', new Array(DIM).fill(null)],
+    ['an ArrayBuffer', new ArrayBuffer(DIM * 4)]
   ])('throws TypeError: a query that is %s', (_, some) => {
     expect(() => Reflect.apply(index.search.bind(index), undefined, [some])).toThrow(TypeError)
   })
 
   it('throws ZGQ_ZERO_VECTOR: a query without direction under cosine', () => {
-    expect(withIndex(paths.cosine, (cosine) => codeOf(() => cosine.search(new Float32Array(DIM))))).toBe('ZGQ_ZERO_VECTOR')
+    expect(withIndex(paths.cosine, (cosine) => codeOf(() => cosine.search(new Float32Array(DIM))))).toBe(
+      'ZGQ_ZERO_VECTOR'
+    )
   })
 
   it.each(['l2', 'ip'] as const)('is not a query of zeros under %s', (metric) => {
     const zeros = new Float32Array(DIM)
-    expectNearest(withIndex(paths[metric], (some) => some.search(zeros, { exact: true })), { metric, rows, ids, query: zeros }, 10)
+    expectNearest(
+      withIndex(paths[metric], (some) => some.search(zeros, { exact: true })),
+      { metric, rows, ids, query: zeros },
+      10
+    )
   })
 
   it('leaves the index as good as it was', () => {
@@ -482,10 +641,15 @@ describe('an argument that is wrong', () => {
 })
 
 describe('open', () => {
-  const open = (options: object) => () => { ZgqIndex.open(paths.l2, { ...options }).close() }
+  const open = (options: object) => () => {
+    ZgqIndex.open(paths.l2, { ...options }).close()
+  }
 
   it.each([
-    ['an unknown option', { cacheByte: 5 }], ['mapping', { mapping: 'mapped' }], ['verify', { verify: true }], ['cacheBytes', { cacheBytes: '5' }]
+    ['an unknown option', { cacheByte: 5 }],
+    ['mapping', { mapping: 'mapped' }],
+    ['verify', { verify: true }],
+    ['cacheBytes', { cacheBytes: '5' }]
   ])('throws TypeError: %s', (_, options) => {
     expect(open(options)).toThrow(TypeError)
   })
@@ -494,7 +658,12 @@ describe('open', () => {
     expect(open({ cacheBytes })).toThrow(RangeError)
   })
 
-  it.each([['nothing', undefined], ['an empty path', ''], ['a number', 5], ['null', null]])('throws TypeError: %s as the path', (_, path) => {
+  it.each([
+    ['nothing', undefined],
+    ['an empty path', ''],
+    ['a number', 5],
+    ['null', null]
+  ])('throws TypeError: %s as the path', (_, path) => {
     expect(() => Reflect.apply(ZgqIndex.open.bind(ZgqIndex), undefined, [path])).toThrow(TypeError)
   })
 
@@ -512,7 +681,9 @@ describe('a closed index', () => {
   }
 
   it('may be closed again', () => {
-    expect(() => { closed().close() }).not.toThrow()
+    expect(() => {
+      closed().close()
+    }).not.toThrow()
   })
 
   it('throws ZGQ_CLOSED from search', () => {
@@ -520,7 +691,9 @@ describe('a closed index', () => {
   })
 
   it.each([
-    ['info', (index: ZgqIndex) => index.info()], ['get', (index: ZgqIndex) => index.get(5)], ['has', (index: ZgqIndex) => index.has(5)]
+    ['info', (index: ZgqIndex) => index.info()],
+    ['get', (index: ZgqIndex) => index.get(5)],
+    ['has', (index: ZgqIndex) => index.has(5)]
   ])('throws ZGQ_CLOSED from %s', (_, call) => {
     expect(codeOf(() => call(closed()))).toBe('ZGQ_CLOSED')
   })

@@ -1,6 +1,16 @@
-// Sources of vectors and ids: files of every format, good and bad, and arrays. The writers here are independent of the readers.
+// Sources of vectors and ids: files of every format, good and bad, and arrays. The writers here are independent of the
+// readers.
 
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readlinkSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readlinkSync,
+  rmSync,
+  truncateSync,
+  writeFileSync
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
@@ -68,7 +78,12 @@ function npyHeader(dictionary: string, version = 1): Buffer {
   const before = version === 1 ? 10 : 12
   const byteLength = Math.ceil((before + dictionary.length + 1) / 64) * 64 - before
   const length = version === 1 ? u2(byteLength) : u4(byteLength)
-  return Buffer.concat([Buffer.from('\x93NUMPY', 'latin1'), Buffer.of(version, 0), length, Buffer.from(dictionary.padEnd(byteLength - 1) + '\n', 'latin1')])
+  return Buffer.concat([
+    Buffer.from('\x93NUMPY', 'latin1'),
+    Buffer.of(version, 0),
+    length,
+    Buffer.from(dictionary.padEnd(byteLength - 1) + '\n', 'latin1')
+  ])
 }
 
 function npyDictionary(dtype: string, shape: string, order = 'False'): string {
@@ -76,7 +91,10 @@ function npyDictionary(dtype: string, shape: string, order = 'False'): string {
 }
 
 function npy(dtype: string, write: Write, rows: number[][], version = 1): Buffer {
-  return Buffer.concat([npyHeader(npyDictionary(dtype, `(${rows.length}, ${rows[0].length})`), version), write(rows.flat())])
+  return Buffer.concat([
+    npyHeader(npyDictionary(dtype, `(${rows.length}, ${rows[0].length})`), version),
+    write(rows.flat())
+  ])
 }
 
 function npyIds(dtype: string, write: Write, ids: number[]): Buffer {
@@ -195,7 +213,9 @@ describe.each(formats)('a $name file', (format) => {
       for (let round = 0; round < 10; round++) {
         const first = Math.floor(random() * shape.count)
         const count = Math.floor(random() * (shape.count - first + 1))
-        expect(readRows(source, first, count), `${where}, rows ${first} + ${count}`).toEqual(rows.slice(first, first + count).flat())
+        expect(readRows(source, first, count), `${where}, rows ${first} + ${count}`).toEqual(
+          rows.slice(first, first + count).flat()
+        )
       }
       source.close()
     }
@@ -287,7 +307,9 @@ describe('a .?bin file', () => {
   })
 
   it('whose header promises more than any disk holds is ZGQ_TRUNCATED', () => {
-    expect(errorOf(() => openVectorFile(fileOf('.fbin', Buffer.concat([u4(2 ** 32 - 1), u4(65_536)])))).code).toBe('ZGQ_TRUNCATED')
+    expect(errorOf(() => openVectorFile(fileOf('.fbin', Buffer.concat([u4(2 ** 32 - 1), u4(65_536)])))).code).toBe(
+      'ZGQ_TRUNCATED'
+    )
   })
 })
 
@@ -299,7 +321,20 @@ describe.each(vecsFormats)('a $name file, which repeats d', ({ ending, encode })
   })
 
   it('with a row of another dimension is ZGQ_DIMENSION with row, found, expected, where the length does not fit', () => {
-    const error = errorOf(() => openVectorFile(fileOf(ending, encode([[1, 2, 3], [4, 5, 6], [7, 8], [9, 10, 11], [12, 13, 14]]))))
+    const error = errorOf(() =>
+      openVectorFile(
+        fileOf(
+          ending,
+          encode([
+            [1, 2, 3],
+            [4, 5, 6],
+            [7, 8],
+            [9, 10, 11],
+            [12, 13, 14]
+          ])
+        )
+      )
+    )
     expect(error.code).toBe('ZGQ_DIMENSION')
     expect(error.message).toContain('row 2 has 2 dimensions, expected 3')
   })
@@ -311,7 +346,11 @@ describe.each(vecsFormats)('a $name file, which repeats d', ({ ending, encode })
   })
 
   it('with another d where the length fits is ZGQ_DIMENSION when that row is read', () => {
-    const bytes = encode([[1, 2, 3], [4, 5, 6], [7, 8, 9]])
+    const bytes = encode([
+      [1, 2, 3],
+      [4, 5, 6],
+      [7, 8, 9]
+    ])
     const stride = bytes.length / 3
     bytes.writeInt32LE(2, stride)
     const source = openVectorFile(fileOf(ending, bytes))
@@ -327,7 +366,9 @@ describe.each(vecsFormats)('a $name file, which repeats d', ({ ending, encode })
 describe('a file of more than one chunk', () => {
   // 1,000 rows of 4,500 dimensions: above 4 MiB even with one byte a value
   const dim = 4_500
-  const rows = Array.from({ length: 1_000 }, (_, row) => Array.from({ length: dim }, (__, column) => (row * dim + column) % 251))
+  const rows = Array.from({ length: 1_000 }, (_, row) =>
+    Array.from({ length: dim }, (__, column) => (row * dim + column) % 251)
+  )
   const expected = Buffer.from(Float32Array.from(rows.flat()).buffer)
 
   it.each(formats)('of $name is read whole', ({ ending, encode }) => {
@@ -343,18 +384,23 @@ describe('a file of more than one chunk', () => {
   it('names the row of another dimension beyond the first chunk', () => {
     const bytes = vecs(f4, rows)
     bytes.writeInt32LE(dim + 1, 900 * (4 + dim * 4))
-    expect(errorOf(() => allRows(fileOf('.fvecs', bytes))).message).toContain('row 900 has 4501 dimensions, expected 4500')
+    expect(errorOf(() => allRows(fileOf('.fvecs', bytes))).message).toContain(
+      'row 900 has 4501 dimensions, expected 4500'
+    )
   })
 
   it('names the row of another dimension beyond the first chunk where the length does not fit', () => {
     const bytes = vecs(f4, [...rows.slice(0, 900), [1, 2], ...rows.slice(900)])
-    expect(errorOf(() => openVectorFile(fileOf('.fvecs', bytes))).message).toContain('row 900 has 2 dimensions, expected 4500')
+    expect(errorOf(() => openVectorFile(fileOf('.fvecs', bytes))).message).toContain(
+      'row 900 has 2 dimensions, expected 4500'
+    )
   })
 })
 
 describe('a .npy file of vectors', () => {
   const values = f4([1, 2, 3, 4, 5, 6])
-  const withHeader = (dictionary: string, version = 1): string => fileOf('.npy', Buffer.concat([npyHeader(dictionary, version), values]))
+  const withHeader = (dictionary: string, version = 1): string =>
+    fileOf('.npy', Buffer.concat([npyHeader(dictionary, version), values]))
   const refused = (path: string, message: string): void => {
     const error = errorOf(() => openVectorFile(path))
     expect(error.code).toBe('ZGQ_BUILD_INPUT')
@@ -383,10 +429,12 @@ describe('a .npy file of vectors', () => {
   it('of three axes is refused', () => refused(withHeader(npyDictionary('<f4', '(1, 2, 3)')), '(1, 2, 3)'))
   it('of no axis is refused', () => refused(withHeader(npyDictionary('<f4', '()')), 'axes'))
   it('with a negative length is refused', () => refused(withHeader(npyDictionary('<f4', '(-2, 3)')), 'shape'))
-  it('with a length above 2^53 is refused', () => refused(withHeader(npyDictionary('<f4', '(9007199254740992, 3)')), 'shape'))
+  it('with a length above 2^53 is refused', () =>
+    refused(withHeader(npyDictionary('<f4', '(9007199254740992, 3)')), 'shape'))
   it('whose header is no dictionary is refused', () => refused(withHeader('[1, 2]'), 'dictionary'))
   it('without an order is refused', () => refused(withHeader("{'descr': '<f4', 'shape': (2, 3)}"), 'fortran_order'))
-  it('of zero rows is refused', () => refused(fileOf('.npy', npyHeader(npyDictionary('<f4', '(0, 3)'))), 'has no vectors'))
+  it('of zero rows is refused', () =>
+    refused(fileOf('.npy', npyHeader(npyDictionary('<f4', '(0, 3)'))), 'has no vectors'))
 
   it('of records is refused', () => {
     refused(withHeader("{'descr': [('x', '<f4')], 'fortran_order': False, 'shape': (6,), }"), 'records')
@@ -403,7 +451,9 @@ describe('a .npy file of vectors', () => {
   it('cut anywhere in its header is ZGQ_TRUNCATED', () => {
     const whole = npy('<f4', f4, twoRows, 2)
     for (const length of [1, 6, 7, 9, 10, 11, 12, 60, 127]) {
-      expect(errorOf(() => openVectorFile(fileOf('.npy', whole.subarray(0, length)))).code, `${length} bytes`).toBe('ZGQ_TRUNCATED')
+      expect(errorOf(() => openVectorFile(fileOf('.npy', whole.subarray(0, length)))).code, `${length} bytes`).toBe(
+        'ZGQ_TRUNCATED'
+      )
     }
   })
 
@@ -451,7 +501,14 @@ describe('openVectorFile', () => {
   })
 
   it('leaves no file open where it fails, nor after close', () => {
-    const paths = [fileOf('.fvecs', ''), fileOf('.fvecs', 'abc'), fileOf('.npy', 'PK'), fileOf('.x', 'a'), fileOf('.fbin', Buffer.alloc(8)), fileOf('.ivecs', vecs(i4, [[1], [2, 3]]))]
+    const paths = [
+      fileOf('.fvecs', ''),
+      fileOf('.fvecs', 'abc'),
+      fileOf('.npy', 'PK'),
+      fileOf('.x', 'a'),
+      fileOf('.fbin', Buffer.alloc(8)),
+      fileOf('.ivecs', vecs(i4, [[1], [2, 3]]))
+    ]
     for (const path of paths) {
       expect(() => openVectorFile(path)).toThrow(ZgqError)
       expect(() => openIdFile(path)).toThrow(ZgqError)
@@ -513,7 +570,14 @@ describe('half floats', () => {
 
   it('of every kind are read from a file', () => {
     const bits = [0x0001, 0x8000, 0x7c00, 0xfc00, 0x3555, 0x7e00]
-    expect(allRows(fileOf('.f16bin', bin(u2, [bits])))).toEqual([2 ** -24, -0, Infinity, -Infinity, 0.333251953125, NaN])
+    expect(allRows(fileOf('.f16bin', bin(u2, [bits])))).toEqual([
+      2 ** -24,
+      -0,
+      Infinity,
+      -Infinity,
+      0.333251953125,
+      NaN
+    ])
   })
 })
 
@@ -547,14 +611,17 @@ describe('a .npy file of ids', () => {
     ['<i8', i8, 2 ** 53, '0x0020000000000000'],
     ['<u8', u8, 2 ** 53, '0x0020000000000000'],
     ['<i8', i8, -(2 ** 63), '0x8000000000000000']
-  ])('of dtype %s with an id that is no safe integer >= 0 is refused with row and value (%#)', (dtype, write, id, found) => {
-    const source = openIdFile(fileOf('.npy', npyIds(dtype, write, [1, 2, id])))
-    const error = errorOf(() => readIds(source, 1, 2))
-    expect(error.code).toBe('ZGQ_BUILD_INPUT')
-    expect(error.message).toContain(`row 2 is ${found},`)
-    expect(error.offset).toBe(128 + 2 * write(0).length)
-    source.close()
-  })
+  ])(
+    'of dtype %s with an id that is no safe integer >= 0 is refused with row and value (%#)',
+    (dtype, write, id, found) => {
+      const source = openIdFile(fileOf('.npy', npyIds(dtype, write, [1, 2, id])))
+      const error = errorOf(() => readIds(source, 1, 2))
+      expect(error.code).toBe('ZGQ_BUILD_INPUT')
+      expect(error.message).toContain(`row 2 is ${found},`)
+      expect(error.offset).toBe(128 + 2 * write(0).length)
+      source.close()
+    }
+  )
 
   const refused = (bytes: Uint8Array, code: string, message: string): void => {
     const error = errorOf(() => openIdFile(fileOf('.npy', bytes)))
@@ -568,8 +635,10 @@ describe('a .npy file of ids', () => {
   it('of zero ids is refused', () => refused(npyIds('<i8', i8, []), 'ZGQ_BUILD_INPUT', 'has no ids'))
   it('of no bytes is refused', () => refused(Buffer.alloc(0), 'ZGQ_BUILD_INPUT', 'has no ids'))
   it('that is text is refused', () => refused(Buffer.from('1\n2\n'), 'ZGQ_BUILD_INPUT', 'magic'))
-  it('cut short is ZGQ_TRUNCATED', () => refused(npyIds('<i8', i8, [1, 2]).subarray(0, -3), 'ZGQ_TRUNCATED', 'found 141 bytes, expected 144'))
-  it('that is too long is refused', () => refused(Buffer.concat([npyIds('<i8', i8, [1, 2]), u1(0)]), 'ZGQ_BUILD_INPUT', 'found 145 bytes, expected 144'))
+  it('cut short is ZGQ_TRUNCATED', () =>
+    refused(npyIds('<i8', i8, [1, 2]).subarray(0, -3), 'ZGQ_TRUNCATED', 'found 141 bytes, expected 144'))
+  it('that is too long is refused', () =>
+    refused(Buffer.concat([npyIds('<i8', i8, [1, 2]), u1(0)]), 'ZGQ_BUILD_INPUT', 'found 145 bytes, expected 144'))
 
   it('is ZGQ_CLOSED when read after close', () => {
     const source = openIdFile(fileOf('.npy', npyIds('<i8', i8, [1])))
@@ -585,7 +654,15 @@ describe('a long text file of ids', () => {
     const source = openIdFile(fileOf('.txt', ids.join('\n')))
     try {
       expect(source.count).toBe(ids.length)
-      for (const [first, count] of [[0, 30_000], [1, 1], [1023, 3], [1024, 1], [7000, 9000], [29_999, 1], [30_000, 0]]) {
+      for (const [first, count] of [
+        [0, 30_000],
+        [1, 1],
+        [1023, 3],
+        [1024, 1],
+        [7000, 9000],
+        [29_999, 1],
+        [30_000, 0]
+      ]) {
         const found = new Float64Array(count)
         source.readIds(first, found)
         expect(Array.from(found)).toEqual(ids.slice(first, first + count))
@@ -615,13 +692,16 @@ describe('a text file of ids', () => {
     source.close()
   })
 
-  it.each(['-1', '1.5', '1e3', 'x', '', ' 3', '0x10', '9007199254740992', '99999999999999999999', '+4', '\u0663'])('with the line "%s" is refused with its number', (line) => {
-    const path = fileOf('.txt', `11\n22\n${line}\n44\n`)
-    const error = errorOf(() => openIdFile(path))
-    expect(error.code).toBe('ZGQ_BUILD_INPUT')
-    expect(error.message).toContain(`line 3 is ${JSON.stringify(Buffer.from(line).toString('latin1'))}`)
-    expect([error.path, error.offset]).toEqual([path, 6])
-  })
+  it.each(['-1', '1.5', '1e3', 'x', '', ' 3', '0x10', '9007199254740992', '99999999999999999999', '+4', '\u0663'])(
+    'with the line "%s" is refused with its number',
+    (line) => {
+      const path = fileOf('.txt', `11\n22\n${line}\n44\n`)
+      const error = errorOf(() => openIdFile(path))
+      expect(error.code).toBe('ZGQ_BUILD_INPUT')
+      expect(error.message).toContain(`line 3 is ${JSON.stringify(Buffer.from(line).toString('latin1'))}`)
+      expect([error.path, error.offset]).toEqual([path, 6])
+    }
+  )
 
   it.each(['', '\n', '\r\n\n'])('without ids (%j) is refused', (text) => {
     const error = errorOf(() => openIdFile(fileOf('.txt', text)))
@@ -644,7 +724,11 @@ describe('readIvecs', () => {
       [2 ** 31 - 1, 0, -1],
       [2 ** 24 + 1, 5, -(2 ** 31)]
     ]
-    expect(readIvecs(fileOf('.ivecs', vecs(i4, rows)))).toEqual({ count: 2, dim: 3, values: Int32Array.from(rows.flat()) })
+    expect(readIvecs(fileOf('.ivecs', vecs(i4, rows)))).toEqual({
+      count: 2,
+      dim: 3,
+      values: Int32Array.from(rows.flat())
+    })
   })
 
   it('refuses another ending', () => {

@@ -28,23 +28,45 @@ const KINDS: Record<string, (position: number, axis: number) => number> = {
 }
 
 describe.each(Object.entries(KINDS))('%s', (_, value) => {
-  it.each([[100, 2, 60], [1000, 20, 100], [12_000, 6000, 4], [9999, 99, 202], [7, 7, 1]])('%d rows in %d pieces give none above %d, none empty, every row once, in order', (count, pieces, largest) => {
+  it.each([
+    [100, 2, 60],
+    [1000, 20, 100],
+    [12_000, 6000, 4],
+    [9999, 99, 202],
+    [7, 7, 1]
+  ])('%d rows in %d pieces give none above %d, none empty, every row once, in order', (count, pieces, largest) => {
     const found = splitZone(rowsFrom(value, count), pieces, largest)
     expect(found.length).toBe(pieces)
     expect(found.every((piece) => piece.length >= 1 && piece.length <= largest)).toBe(true)
     expect(found.every((piece) => piece.every((position, i) => i === 0 || position > piece[i - 1]))).toBe(true)
-    expect(Array.from(found.flatMap((piece) => Array.from(piece))).sort((a, b) => a - b)).toEqual(Array.from({ length: count }, (__, i) => i))
+    expect(Array.from(found.flatMap((piece) => Array.from(piece))).sort((a, b) => a - b)).toEqual(
+      Array.from({ length: count }, (__, i) => i)
+    )
   })
 })
 
 it('cuts equal rows into pieces of about the same size', () => {
-  const sizes = splitZone(rowsFrom(() => 3, 10_000), 200, 100).map((piece) => piece.length)
+  const sizes = splitZone(
+    rowsFrom(() => 3, 10_000),
+    200,
+    100
+  ).map((piece) => piece.length)
   expect(Math.min(...sizes)).toBeGreaterThanOrEqual(25)
 })
 
 it('reads each row a few times only, though every cut peels off one outlier', () => {
   let reads = 0
   const rows = rowsFrom((position) => 2 ** (position % 60), 4000)
-  splitZone({ ...rows, readRow: (position, target) => { reads++; rows.readRow(position, target) } }, 1000, 8)
+  splitZone(
+    {
+      ...rows,
+      readRow: (position, target) => {
+        reads++
+        rows.readRow(position, target)
+      }
+    },
+    1000,
+    8
+  )
   expect(reads).toBeLessThan(4000 * 60)
 })

@@ -1,5 +1,5 @@
-// Evidence that a search reads the pages of the zones that it selects, and no others: the files are dropped from memory,
-// a search runs, and the system is asked which pages are there.
+// Evidence that a search reads the pages of the zones that it selects, and no others: the files are dropped from
+// memory, a search runs, and the system is asked which pages are there.
 
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -38,7 +38,14 @@ interface Built {
 
 async function build(metric: 'l2' | 'cosine', bits: number): Promise<Built> {
   const path = temp.fresh(metric)
-  await buildIndex({ input: makeVectors('clustered', { count: COUNT, dim: DIM }, SEED), dim: DIM, metric, bits, zones: 100, output: path })
+  await buildIndex({
+    input: makeVectors('clustered', { count: COUNT, dim: DIM }, SEED),
+    dim: DIM,
+    metric,
+    bits,
+    zones: 100,
+    output: path
+  })
   const snapshot = readCatalogue(path)
   const [dataFile, codesFile] = snapshot.files.map((file) => join(path, file.name))
   return { path, snapshot, dataFile, codesFile }
@@ -46,7 +53,8 @@ async function build(metric: 'l2' | 'cosine', bits: number): Promise<Built> {
 
 const built = new Map<string, Built>()
 beforeAll(async () => {
-  for (const metric of ['l2', 'cosine'] as const) for (const bits of [0, 4]) built.set(`${metric} ${bits}`, await build(metric, bits))
+  for (const metric of ['l2', 'cosine'] as const)
+    for (const bits of [0, 4]) built.set(`${metric} ${bits}`, await build(metric, bits))
 })
 
 function indexWith(metric: string, bits = 0): Built {
@@ -61,7 +69,11 @@ function pagesOf(zones: readonly CatalogueZone[]): number[] {
     { offset: zone.segmentOffset, byteLength: zone.rowCount * DIM * 4 },
     { offset: zone.columnsOffset, byteLength: zone.columnsByteLength }
   ])
-  return extents.flatMap(({ offset, byteLength }) => Array.from({ length: Math.ceil(byteLength / PAGE_BYTES) }, (_, i) => offset / PAGE_BYTES + i)).sort((a, b) => a - b)
+  return extents
+    .flatMap(({ offset, byteLength }) =>
+      Array.from({ length: Math.ceil(byteLength / PAGE_BYTES) }, (_, i) => offset / PAGE_BYTES + i)
+    )
+    .sort((a, b) => a - b)
 }
 
 /** Searches an index just opened; returns what explain says. */
@@ -74,7 +86,11 @@ function explainIn(path: string, options: OpenOptions, searches: readonly Float3
   }
 }
 
-describe.runIf(process.platform === 'linux').each([['l2', 'touch'], ['cosine', 'touch'], ['l2', 'none']] as const)(`a search of files that are not in memory (%s, verify: %s, seed ${SEED})`, (metric, verify) => {
+describe.runIf(process.platform === 'linux').each([
+  ['l2', 'touch'],
+  ['cosine', 'touch'],
+  ['l2', 'none']
+] as const)(`a search of files that are not in memory (%s, verify: %s, seed ${SEED})`, (metric, verify) => {
   const HEADER_PAGE = 0
 
   it('reads the header page and nothing else when the index is opened', () => {
@@ -96,7 +112,10 @@ describe.runIf(process.platform === 'linux').each([['l2', 'touch'], ['cosine', '
     const { path, snapshot, dataFile } = indexWith(metric)
     evict(dataFile)
     const zones = new Set(explainIn(path, { verify, cacheBytes: 0 }, queries).flatMap((explain) => explain.zones))
-    expect(residentPages(dataFile)).toEqual([HEADER_PAGE, ...pagesOf(Array.from(zones, (zone) => snapshot.zones[zone]))])
+    expect(residentPages(dataFile)).toEqual([
+      HEADER_PAGE,
+      ...pagesOf(Array.from(zones, (zone) => snapshot.zones[zone]))
+    ])
   })
 
   it('reads a small part of the file', () => {
@@ -107,7 +126,11 @@ describe.runIf(process.platform === 'linux').each([['l2', 'touch'], ['cosine', '
   })
 })
 
-describe.runIf(process.platform === 'linux').each([['l2', 'touch'], ['cosine', 'touch'], ['l2', 'none']] as const)(`a search of codes that are not in memory (%s, verify: %s, seed ${SEED})`, (metric, verify) => {
+describe.runIf(process.platform === 'linux').each([
+  ['l2', 'touch'],
+  ['cosine', 'touch'],
+  ['l2', 'none']
+] as const)(`a search of codes that are not in memory (%s, verify: %s, seed ${SEED})`, (metric, verify) => {
   const evicted = (): Built & { codesFile: string } => {
     const index = indexWith(metric, 4)
     if (index.codesFile === undefined) throw new Error('the index has no codes')
@@ -116,7 +139,11 @@ describe.runIf(process.platform === 'linux').each([['l2', 'touch'], ['cosine', '
     return { ...index, codesFile: index.codesFile }
   }
   const codesPages = (zones: readonly CatalogueZone[]): number[] =>
-    zones.flatMap(({ codesOffset, codesByteLength }) => Array.from({ length: Math.ceil(codesByteLength / PAGE_BYTES) }, (_, i) => codesOffset / PAGE_BYTES + i)).sort((a, b) => a - b)
+    zones
+      .flatMap(({ codesOffset, codesByteLength }) =>
+        Array.from({ length: Math.ceil(codesByteLength / PAGE_BYTES) }, (_, i) => codesOffset / PAGE_BYTES + i)
+      )
+      .sort((a, b) => a - b)
 
   it('reads the header pages and nothing else when the index is opened', () => {
     const { path, dataFile, codesFile } = evicted()
@@ -130,20 +157,34 @@ describe.runIf(process.platform === 'linux').each([['l2', 'touch'], ['cosine', '
     const zones = explain.zones.map((zone) => snapshot.zones[zone])
     expect(residentPages(codesFile)).toEqual([0, ...codesPages(zones)])
     const rows = residentPages(dataFile).slice(1)
-    const segments = new Set(zones.flatMap((zone) => Array.from({ length: Math.ceil((zone.rowCount * DIM * 4) / PAGE_BYTES) }, (_, i) => zone.segmentOffset / PAGE_BYTES + i)))
+    const segments = new Set(
+      zones.flatMap((zone) =>
+        Array.from(
+          { length: Math.ceil((zone.rowCount * DIM * 4) / PAGE_BYTES) },
+          (_, i) => zone.segmentOffset / PAGE_BYTES + i
+        )
+      )
+    )
     expect(rows.filter((page) => !segments.has(page))).toEqual([])
     expect(rows.length).toBeGreaterThan(0)
     expect(rows.length).toBeLessThanOrEqual(explain.rowsReranked * 2)
   })
 
   it('reads fewer bytes than a search of rows', () => {
-    const [[coded], [plain]] = [4, 0].map((bits) => explainIn(indexWith(metric, bits).path, { verify }, [queries[0]], 1))
+    const [[coded], [plain]] = [4, 0].map((bits) =>
+      explainIn(indexWith(metric, bits).path, { verify }, [queries[0]], 1)
+    )
     expect(coded.bytes).toBeLessThan(plain.bytes / 2)
   })
 })
 
 describe('what explain says that a search read', () => {
-  it.each([['mmap', 'l2'], ['mmap', 'cosine'], ['pread', 'l2'], ['pread', 'cosine']] as const)('is the extents of its zones, within a page for each (%s, %s)', (mapping, metric) => {
+  it.each([
+    ['mmap', 'l2'],
+    ['mmap', 'cosine'],
+    ['pread', 'l2'],
+    ['pread', 'cosine']
+  ] as const)('is the extents of its zones, within a page for each (%s, %s)', (mapping, metric) => {
     const { path, snapshot } = indexWith(metric)
     const [explain] = explainIn(path, { mapping }, [queries[0]])
     const zones = explain.zones.map((zone) => snapshot.zones[zone])

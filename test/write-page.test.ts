@@ -10,7 +10,9 @@ import { codeOf } from './support/errors.ts'
 import { faults, resetFaults } from './support/failing-fs.ts'
 import { useTempFolder } from './support/temp-folder.ts'
 
-vi.mock('node:fs', async (importOriginal) => (await import('./support/failing-fs.ts')).failingFs(await importOriginal()))
+vi.mock('node:fs', async (importOriginal) =>
+  (await import('./support/failing-fs.ts')).failingFs(await importOriginal())
+)
 
 const temp = useTempFolder('page')
 const PAGE = '<!doctype html>\n<title>new</title>\n'
@@ -27,12 +29,21 @@ function place(content?: string): { folder: string; file: string } {
 }
 
 const write = (path: string): number => writePage(path, { html: PAGE, index })
-const left = (folder: string): Record<string, string> => Object.fromEntries(temp.list(folder.slice(temp.path.length + 1)).map((name) => [name, readFileSync(join(folder, name), 'utf8')]))
+const left = (folder: string): Record<string, string> =>
+  Object.fromEntries(
+    temp.list(folder.slice(temp.path.length + 1)).map((name) => [name, readFileSync(join(folder, name), 'utf8')])
+  )
 
-beforeEach(() => { resetFaults() })
+beforeEach(() => {
+  resetFaults()
+})
 
 describe('a page', () => {
-  it.each([['where nothing was', undefined], ['over an earlier page', '<!DOCTYPE HTML>\nold'], ['over an empty file', '']])('is written %s, and nothing else', (_, before) => {
+  it.each([
+    ['where nothing was', undefined],
+    ['over an earlier page', '<!DOCTYPE HTML>\nold'],
+    ['over an empty file', '']
+  ])('is written %s, and nothing else', (_, before) => {
     const { folder, file } = place(before)
     expect(write(file)).toBe(PAGE.length)
     expect(left(folder)).toEqual({ 'page.html': PAGE })
@@ -46,7 +57,11 @@ describe('a page', () => {
     expect(left(folder)).toEqual({ 'page.html': PAGE, link: PAGE })
   })
 
-  it.each([['text', 'text that someone wrote'], ['a shorter file', '<!doc'], ['an index file', 'SQLite format 3\0']])('does not replace %s: ZGQ_EXISTS', (_, before) => {
+  it.each([
+    ['text', 'text that someone wrote'],
+    ['a shorter file', '<!doc'],
+    ['an index file', 'SQLite format 3\0']
+  ])('does not replace %s: ZGQ_EXISTS', (_, before) => {
     const { folder, file } = place(before)
     expect(codeOf(() => write(file))).toBe('ZGQ_EXISTS')
     expect(left(folder)).toEqual({ 'page.html': before })
@@ -59,7 +74,8 @@ describe('a page', () => {
   it('is not written into the folder of the index, under any name or by any way', () => {
     const link = temp.fresh('link')
     symlinkSync(index, link)
-    for (const path of [join(index, 'catalogue.sqlite-journal'), join(link, 'page.html')]) expect(() => write(path)).toThrow(UsageError)
+    for (const path of [join(index, 'catalogue.sqlite-journal'), join(link, 'page.html')])
+      expect(() => write(path)).toThrow(UsageError)
     expect(left(index)).toEqual({})
   })
 

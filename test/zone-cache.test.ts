@@ -32,7 +32,9 @@ function makeCache(shape: { dim: number; metric: Metric; rowCounts: readonly num
 
 /** All parts of all zones. */
 function partsOf({ index, cache }: Cached): { zone: number; part: number }[] {
-  return index.snapshot.zones.flatMap((record, zone) => Array.from({ length: cache.partCount(record) }, (_, part) => ({ zone, part })))
+  return index.snapshot.zones.flatMap((record, zone) =>
+    Array.from({ length: cache.partCount(record) }, (_, part) => ({ zone, part }))
+  )
 }
 
 /** Loads a part and says how it differs from what the zone holds; undefined where it does not. */
@@ -47,7 +49,12 @@ function differenceOf({ index, memory, cache }: Cached, at: { zone: number; part
     difference([run.count], [Math.min(cache.rowsPerPart, ids.length - first)]) ??
     difference(memory.float32At(run.rows, run.count * dim), rows.subarray(first * dim, (first + run.count) * dim)) ??
     difference(foundIds, ids.slice(first, first + run.count)) ??
-    (metric === 'cosine' ? difference(memory.float32At(run.inverseNorms, run.count), inverseNorms(rows, dim).subarray(first, first + run.count)) : undefined)
+    (metric === 'cosine'
+      ? difference(
+          memory.float32At(run.inverseNorms, run.count),
+          inverseNorms(rows, dim).subarray(first, first + run.count)
+        )
+      : undefined)
   )
 }
 
@@ -63,21 +70,28 @@ function bytesRead({ index, cache }: Cached, zone: number, part = 0): number {
 }
 
 describe.each<Metric>(['l2', 'cosine', 'ip'])(`a cache of zones under %s (seed ${SEED})`, (metric) => {
-  it.each([[1, [1, 5, 3]], [3, [7, 2, 9]], [8, [33, 1]], [100, [400, 160, 161]], [700, [50, 23, 70]], [20_000, [3, 1]]])(
-    'holds rows, ids and norms of every part, at once and later (dim %d, zones of %j)',
-    (dim, rowCounts) => {
-      const cached = makeCache({ dim, metric, rowCounts })
-      expectSound(cached)
-      expectSound(cached)
-    }
-  )
+  it.each([
+    [1, [1, 5, 3]],
+    [3, [7, 2, 9]],
+    [8, [33, 1]],
+    [100, [400, 160, 161]],
+    [700, [50, 23, 70]],
+    [20_000, [3, 1]]
+  ])('holds rows, ids and norms of every part, at once and later (dim %d, zones of %j)', (dim, rowCounts) => {
+    const cached = makeCache({ dim, metric, rowCounts })
+    expectSound(cached)
+    expectSound(cached)
+  })
 
   it('holds them whatever was loaded before, in a cache of any size', () => {
     for (const cacheBytes of [0, 70_000, 150_000, 300_000]) {
       const cached = makeCache({ dim: 100, metric, rowCounts: [400, 161, 7, 320] }, cacheBytes)
       const random = randomFrom(SEED)
       const parts = partsOf(cached)
-      expectSound(cached, Array.from({ length: 200 }, () => parts[Math.floor(random() * parts.length)]))
+      expectSound(
+        cached,
+        Array.from({ length: 200 }, () => parts[Math.floor(random() * parts.length)])
+      )
     }
   })
 })
@@ -136,28 +150,48 @@ describe('a cache of zones', () => {
     const { index, cache } = cached
     index.file[index.snapshot.zones[1].segmentOffset + 5000] ^= 1
     for (const _ of [1, 2, 3]) expect(codeOf(() => cache.load(index.snapshot.zones[1], 0))).toBe('ZGQ_CORRUPT')
-    expectSound(cached, partsOf(cached).filter(({ zone }) => zone !== 1))
+    expectSound(
+      cached,
+      partsOf(cached).filter(({ zone }) => zone !== 1)
+    )
   })
 
-  it.each<Metric>(['l2', 'cosine', 'ip'])('gives a search what brute force gives, cold, warm and with little memory (%s)', (metric) => {
-    for (const cacheBytes of [0, 250_000, PLENTY]) {
-      const cached = makeCache({ ...shape, metric }, cacheBytes)
-      expect(searchLastRows(cached, 10)).toEqual(expectedHits(cached.index, 10))
+  it.each<Metric>(['l2', 'cosine', 'ip'])(
+    'gives a search what brute force gives, cold, warm and with little memory (%s)',
+    (metric) => {
+      for (const cacheBytes of [0, 250_000, PLENTY]) {
+        const cached = makeCache({ ...shape, metric }, cacheBytes)
+        expect(searchLastRows(cached, 10)).toEqual(expectedHits(cached.index, 10))
+      }
     }
-  })
+  )
 })
 
 /** Hits of an exact search for every last row of a zone, twice over: cold, then warm. */
 function searchLastRows({ index, memory, cache }: Cached, k: number): unknown[] {
   const { zones } = index.snapshot
   const context = { workspace: new Workspace(index.snapshot, memory), cache, files: index.files, codes: undefined }
-  return [1, 2].map(() => lastRows(index).map((query) => search(context, query, { k, probe: { nprobe: zones.length }, explain: false, isExact: false, rerank: 0, confidence: CONFIDENCE }).hits))
+  return [1, 2].map(() =>
+    lastRows(index).map(
+      (query) =>
+        search(context, query, {
+          k,
+          probe: { nprobe: zones.length },
+          explain: false,
+          isExact: false,
+          rerank: 0,
+          confidence: CONFIDENCE
+        }).hits
+    )
+  )
 }
 
 function expectedHits(index: MemoryIndex, k: number): unknown[] {
   const rows = Float32Array.from(index.zones.flatMap((zone) => [...zone.rows]))
   const ids = index.zones.flatMap((zone) => zone.ids)
-  const hits = lastRows(index).map((query) => bruteForce({ metric: index.snapshot.meta.metric, rows, ids, query }).slice(0, k))
+  const hits = lastRows(index).map((query) =>
+    bruteForce({ metric: index.snapshot.meta.metric, rows, ids, query }).slice(0, k)
+  )
   return [hits, hits]
 }
 
@@ -165,7 +199,8 @@ function lastRows(index: MemoryIndex): Float32Array[] {
   return index.zones.map(({ rows, ids }) => rowOf(rows, index.snapshot.meta.dim, ids.length - 1))
 }
 
-// These fail today and will pass once the bug is fixed: then `.fails` goes. A frame has no room for the 4 bytes that align its ids.
+// These fail today and will pass once the bug is fixed: then `.fails` goes. A frame has no room for the 4 bytes that
+// align its ids.
 describe('regressions of the cache', () => {
   const shape = { dim: 13, metric: 'cosine', rowCounts: [101, 101, 101] } as const
 

@@ -17,16 +17,29 @@ describe.each(['l2', 'cosine', 'ip'] as const)('zones() of an index with %s', (m
   let index: ZgqIndex
   beforeAll(async () => {
     const output = temp.fresh(metric)
-    await buildIndex({ input: makeVectors('clustered', { count: COUNT, dim: DIM }, 5), dim: DIM, metric, zones: 12, output })
+    await buildIndex({
+      input: makeVectors('clustered', { count: COUNT, dim: DIM }, 5),
+      dim: DIM,
+      metric,
+      zones: 12,
+      output
+    })
     index = ZgqIndex.open(output)
   })
-  afterAll(() => { index.close() })
+  afterAll(() => {
+    index.close()
+  })
 
   it('describes each zone once, in the order of their numbers, and all rows', () => {
     const zones = index.zones()
     expect(zones.map(({ zone }) => zone)).toEqual(Array.from({ length: index.info().zones }, (_, zone) => zone))
     expect(zones.reduce((sum, { rows }) => sum + rows, 0)).toBe(COUNT)
-    expect(zones.map(({ rows }) => rows).sort((a, b) => a - b).at(-1)).toBe(index.info().zoneRows.max)
+    expect(
+      zones
+        .map(({ rows }) => rows)
+        .sort((a, b) => a - b)
+        .at(-1)
+    ).toBe(index.info().zoneRows.max)
   })
 
   it('says how far the rows of a zone are from its centroid, and how long they are', () => {

@@ -11,11 +11,18 @@ type OptionTypes = NonNullable<ParseArgsConfig['options']>
 export type Given = Readonly<Record<string, string | boolean | undefined>>
 
 /** Parses arguments; `names` are the positionals; those in brackets, at the end, may be missing. */
-export function readArguments(args: readonly string[], names: readonly string[], options: OptionTypes): { positionals: string[]; given: Given } {
+export function readArguments(
+  args: readonly string[],
+  names: readonly string[],
+  options: OptionTypes
+): { positionals: string[]; given: Given } {
   try {
     const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true, strict: true })
     const needed = names.filter((name) => !name.startsWith('[')).length
-    if (positionals.length < needed || positionals.length > names.length) throw new UsageError(`expected ${names.join(' ')}, found ${positionals.length === 0 ? 'nothing' : positionals.join(' ')}`)
+    if (positionals.length < needed || positionals.length > names.length)
+      throw new UsageError(
+        `expected ${names.join(' ')}, found ${positionals.length === 0 ? 'nothing' : positionals.join(' ')}`
+      )
     const given: Record<string, string | boolean | undefined> = {}
     for (const [name, value] of Object.entries(values)) given[name] = Array.isArray(value) ? undefined : value
     return { positionals, given }
@@ -35,7 +42,8 @@ export function wholeNumber(given: Given, name: string): number | undefined {
 /** Reads a number; undefined if the option was not given. */
 export function oneNumber(given: Given, name: string): number | undefined {
   const list = numberList(given, name)
-  if (list !== undefined && list.length > 1) throw new UsageError(`--${name} must be one number, found ${list.join(',')}`)
+  if (list !== undefined && list.length > 1)
+    throw new UsageError(`--${name} must be one number, found ${list.join(',')}`)
   return list?.[0]
 }
 
@@ -44,7 +52,8 @@ export function numberList(given: Given, name: string): number[] | undefined {
   const value = given[name]
   if (typeof value !== 'string') return undefined
   return value.split(',').map((part) => {
-    if (!/^(\d+(\.\d+)?|\.\d+)$/.test(part)) throw new UsageError(`--${name} must be numbers separated by commas, found ${value}`)
+    if (!/^(\d+(\.\d+)?|\.\d+)$/.test(part))
+      throw new UsageError(`--${name} must be numbers separated by commas, found ${value}`)
     return Number(part)
   })
 }

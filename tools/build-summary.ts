@@ -18,9 +18,16 @@ export function describeBuild(report: BuildReport, cost: BuildCost): string {
   const facts = [
     ['vectors', `${formatCount(count)} vectors of ${formatCount(dim)} dimensions, ${metric}`],
     ['zones', `${formatCount(zones)}, ${formatCount(Math.round(count / zones))} rows each in the mean`],
-    ['size', `${formatBytes(bytes)}, ${bits === 0 ? 'no codes' : `codes of ${bits} ${bits === 1 ? 'bit' : 'bits'} a dimension`}`],
+    [
+      'size',
+      `${formatBytes(bytes)}, ` +
+        `${bits === 0 ? 'no codes' : `codes of ${bits} ${bits === 1 ? 'bit' : 'bits'} a dimension`}`
+    ],
     ['recall', describeRecall(path)],
-    ['time', `${formatDuration(elapsedMs)}, ${formatCount(Math.round((count / Math.max(1, elapsedMs)) * 1000))} vectors/s`],
+    [
+      'time',
+      `${formatDuration(elapsedMs)}, ${formatCount(Math.round((count / Math.max(1, elapsedMs)) * 1000))} vectors/s`
+    ],
     ['stages', stages.map((stage) => `${stage.stage} ${formatDuration(stage.elapsedMs)}`).join(', ')],
     ['memory', `${formatBytes(peakRssBytes)} at most`],
     ['next', `zgq search ${shellWord(path)} QUERIES`],

@@ -1,4 +1,5 @@
-// npm run demo: builds two small indexes from vectors in this repository and shows what they find, how much of it is right, and how fast.
+// npm run demo: builds two small indexes from vectors in this repository and shows what they find, how much of it is
+// right, and how fast.
 
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -48,7 +49,11 @@ function bruteForce(base: Vectors, query: Float32Array): number[] {
 }
 
 /** Answers every query and returns recall and the median time; the first round is not counted. */
-function measure(queries: Vectors, truth: (i: number) => ReadonlySet<number>, answer: (query: Float32Array) => readonly number[]): { recall: number; micros: number } {
+function measure(
+  queries: Vectors,
+  truth: (i: number) => ReadonlySet<number>,
+  answer: (query: Float32Array) => readonly number[]
+): { recall: number; micros: number } {
   const micros: number[] = []
   let found = 0
   for (let i = 0; i < queries.count; i++) answer(queries.row(i))
@@ -66,7 +71,10 @@ async function showPictures(): Promise<void> {
   const startedAt = performance.now()
   const report = await buildIndex({ input: join(DATA, 'sift10k.base.u8bin'), output, force: true })
   print(`1. Pictures. Built ${output} in ${((performance.now() - startedAt) / 1000).toFixed(1)} s:`)
-  print(`   ${formatCount(report.count)} SIFT features of ${report.dim} dimensions in ${report.zones} zones, ${formatBytes(report.bytes)}.\n`)
+  print(
+    `   ${formatCount(report.count)} SIFT features of ${report.dim} dimensions in ${report.zones} zones, ` +
+      `${formatBytes(report.bytes)}.\n`
+  )
   const base = readVectors('sift10k.base.u8bin')
   const queries = readVectors('sift10k.queries.u8bin')
   const ivecs = readIvecs(join(DATA, 'sift10k.truth.ivecs'))
@@ -74,13 +82,26 @@ async function showPictures(): Promise<void> {
   const index = ZgqIndex.open(output)
   const brute = measure(queries, truth, (query) => bruteForce(base, query))
   const line = (name: string, result: { recall: number; micros: number }): string[] => [
-    `   ${name}`, result.recall.toFixed(3), `${result.micros.toFixed(0)} us`, `${(brute.micros / result.micros).toFixed(1)} x`
+    `   ${name}`,
+    result.recall.toFixed(3),
+    `${result.micros.toFixed(0)} us`,
+    `${(brute.micros / result.micros).toFixed(1)} x`
   ]
   const rows = [['   search', `recall@${K}`, 'median', 'against the loop'], line('a loop over all vectors', brute)]
   for (const recall of [0.9, 0.95, 0.99]) {
-    rows.push(line(`recall: ${recall}${recall === DEFAULT_RECALL ? ' (default)' : ''}`, measure(queries, truth, (query) => index.search(query, { k: K, recall }).map((hit) => hit.id))))
+    rows.push(
+      line(
+        `recall: ${recall}${recall === DEFAULT_RECALL ? ' (default)' : ''}`,
+        measure(queries, truth, (query) => index.search(query, { k: K, recall }).map((hit) => hit.id))
+      )
+    )
   }
-  rows.push(line('all zones (exact: true)', measure(queries, truth, (query) => index.search(query, { k: K, exact: true }).map((hit) => hit.id))))
+  rows.push(
+    line(
+      'all zones (exact: true)',
+      measure(queries, truth, (query) => index.search(query, { k: K, exact: true }).map((hit) => hit.id))
+    )
+  )
   print(`${formatTable(rows)}\n`)
   index.close()
 }
@@ -88,14 +109,18 @@ async function showPictures(): Promise<void> {
 async function showTexts(): Promise<void> {
   const output = join(OUT, 'wordnet.zgq')
   const report = await buildIndex({ input: join(DATA, 'wordnet.base.f16bin'), output, metric: 'cosine', force: true })
-  print(`2. Texts. Built ${output}: ${formatCount(report.count)} definitions from WordNet, ${report.dim} dimensions, cosine. Nearest to:\n`)
+  print(
+    `2. Texts. Built ${output}: ${formatCount(report.count)} definitions from WordNet, ${report.dim} ` +
+      `dimensions, cosine. Nearest to:\n`
+  )
   const texts = readFileSync(join(DATA, 'wordnet.base.txt'), 'utf8').split('\n')
   const asked = readFileSync(join(DATA, 'wordnet.queries.txt'), 'utf8').split('\n')
   const queries = readVectors('wordnet.queries.f16bin')
   const index = ZgqIndex.open(output)
   for (let i = 0; i < queries.count; i++) {
     print(`   "${asked[i]}"`)
-    for (const hit of index.search(queries.row(i), { k: 3 })) print(`      ${hit.distance.toFixed(3)}  ${texts[hit.id]}`)
+    for (const hit of index.search(queries.row(i), { k: 3 }))
+      print(`      ${hit.distance.toFixed(3)}  ${texts[hit.id]}`)
   }
   index.close()
 }
@@ -103,4 +128,7 @@ async function showTexts(): Promise<void> {
 mkdirSync(OUT, { recursive: true })
 await showPictures()
 await showTexts()
-print('\nLook further: npx zgq inspect demo/sift10k.zgq; npx zgq eval demo/sift10k.zgq test/data/sift10k.queries.u8bin test/data/sift10k.truth.ivecs --recall 0.8,0.9,0.95,0.99')
+print(
+  '\nLook further: npx zgq inspect demo/sift10k.zgq; npx zgq eval demo/sift10k.zgq ' +
+    'test/data/sift10k.queries.u8bin test/data/sift10k.truth.ivecs --recall 0.8,0.9,0.95,0.99'
+)

@@ -22,8 +22,14 @@ interface EvalRow {
 }
 
 export function runEval(args: readonly string[]): void {
-  const { positionals: [path, queriesPath, truthPath], given } = readArguments(args, ['INDEX', 'QUERIES', 'TRUTH.ivecs'], {
-    k: { type: 'string' }, nprobe: { type: 'string' }, recall: { type: 'string' }, json: { type: 'boolean' }
+  const {
+    positionals: [path, queriesPath, truthPath],
+    given
+  } = readArguments(args, ['INDEX', 'QUERIES', 'TRUTH.ivecs'], {
+    k: { type: 'string' },
+    nprobe: { type: 'string' },
+    recall: { type: 'string' },
+    json: { type: 'boolean' }
   })
   const k = wholeNumber(given, 'k') ?? 10
   if (k < 1) throw new UsageError('--k must be at least 1: recall of nothing is not defined')
@@ -58,12 +64,20 @@ interface Truth {
 
 function readTruth(path: string, want: { k: number; count: number }): Truth {
   const truth = readIvecs(path)
-  if (truth.count !== want.count) throw new ZgqError('ZGQ_MISMATCH', `the truth has ${truth.count} rows for ${want.count} queries`, { path })
-  if (truth.dim < want.k) throw new ZgqError('ZGQ_MISMATCH', `the truth has ${truth.dim} neighbours a query, --k asks for ${want.k}`, { path })
+  if (truth.count !== want.count)
+    throw new ZgqError('ZGQ_MISMATCH', `the truth has ${truth.count} rows for ${want.count} queries`, { path })
+  if (truth.dim < want.k)
+    throw new ZgqError('ZGQ_MISMATCH', `the truth has ${truth.dim} neighbours a query, --k asks for ${want.k}`, {
+      path
+    })
   return truth
 }
 
-function measure(on: { index: ZgqIndex; queries: ReturnType<typeof openQueries>; truth: Truth }, k: number, way: Way): EvalRow {
+function measure(
+  on: { index: ZgqIndex; queries: ReturnType<typeof openQueries>; truth: Truth },
+  k: number,
+  way: Way
+): EvalRow {
   const { index, queries, truth } = on
   const micros = new Float64Array(queries.count)
   let found = 0
@@ -85,7 +99,8 @@ function measure(on: { index: ZgqIndex; queries: ReturnType<typeof openQueries>;
   }
   const meanUs = micros.reduce((sum, value) => sum + value, 0) / queries.count
   micros.sort()
-  const at = (share: number): number => Math.round(micros[Math.min(queries.count - 1, Math.floor(queries.count * share))] * 10) / 10
+  const at = (share: number): number =>
+    Math.round(micros[Math.min(queries.count - 1, Math.floor(queries.count * share))] * 10) / 10
   return {
     ...('recall' in way ? { target: way.recall, nprobe: Math.round((zones / queries.count) * 10) / 10 } : way),
     recall: found / (queries.count * k),
@@ -99,9 +114,24 @@ function measure(on: { index: ZgqIndex; queries: ReturnType<typeof openQueries>;
 
 function printRows(rows: readonly EvalRow[], k: number): void {
   const isByRecall = rows.some((row) => row.target !== undefined)
-  const head = [...(isByRecall ? ['target', 'zones'] : ['nprobe']), `recall@${k}`, 'p50 us', 'p99 us', 'mean us', 'queries/s', 'read a query']
+  const head = [
+    ...(isByRecall ? ['target', 'zones'] : ['nprobe']),
+    `recall@${k}`,
+    'p50 us',
+    'p99 us',
+    'mean us',
+    'queries/s',
+    'read a query'
+  ]
   const cells = rows.map((row) => [
-    ...(row.target === undefined ? [] : [String(row.target)]), String(row.nprobe), row.recall.toFixed(4), row.p50Us.toFixed(1), row.p99Us.toFixed(1), row.meanUs.toFixed(1), String(row.qps), formatBytes(row.bytesPerQuery)
+    ...(row.target === undefined ? [] : [String(row.target)]),
+    String(row.nprobe),
+    row.recall.toFixed(4),
+    row.p50Us.toFixed(1),
+    row.p99Us.toFixed(1),
+    row.meanUs.toFixed(1),
+    String(row.qps),
+    formatBytes(row.bytesPerQuery)
   ])
   print(formatTable([head, ...cells]))
 }

@@ -9,13 +9,19 @@ import { writePage } from './write-page.ts'
 export const INSPECT_USAGE = 'zgq inspect INDEX [--html FILE] [--json]'
 
 export function runInspect(args: readonly string[]): void {
-  const { positionals: [path], given } = readArguments(args, ['INDEX'], { html: { type: 'string' }, json: { type: 'boolean' } })
+  const {
+    positionals: [path],
+    given
+  } = readArguments(args, ['INDEX'], { html: { type: 'string' }, json: { type: 'boolean' } })
   const page = text(given, 'html')
   const index = ZgqIndex.open(path)
   try {
     const info = index.info()
     if (page !== undefined) {
-      const bytes = writePage(page, { index: info.path, html: makePage({ info, zones: index.zones(), build: plain(info.build) }) })
+      const bytes = writePage(page, {
+        index: info.path,
+        html: makePage({ info, zones: index.zones(), build: plain(info.build) })
+      })
       if (given['json'] !== true) print(`wrote ${page}, ${formatBytes(bytes)}: open it in a browser`)
     }
     if (given['json'] === true) printJson({ ...toJson(info), ...(page === undefined ? {} : { html: page }) })
@@ -26,24 +32,74 @@ export function runInspect(args: readonly string[]): void {
 }
 
 function toJson(info: IndexInfo): object {
-  const { path, formatVersion, indexId, generation, count, dim, metric, bits, zones, bytes, zoneRows, files, reader, kernel, calibration } = info
-  return { path, formatVersion, indexId, generation, count, dim, metric, bits, zones, bytes, zoneRows, files, build: plain(info.build), reader, kernel, calibration }
+  const {
+    path,
+    formatVersion,
+    indexId,
+    generation,
+    count,
+    dim,
+    metric,
+    bits,
+    zones,
+    bytes,
+    zoneRows,
+    files,
+    reader,
+    kernel,
+    calibration
+  } = info
+  return {
+    path,
+    formatVersion,
+    indexId,
+    generation,
+    count,
+    dim,
+    metric,
+    bits,
+    zones,
+    bytes,
+    zoneRows,
+    files,
+    build: plain(info.build),
+    reader,
+    kernel,
+    calibration
+  }
 }
 
 function describe(info: IndexInfo): string {
   const { zoneRows } = info
   const facts = [
     ['vectors', `${formatCount(info.count)} of ${info.dim} dimensions, ${info.metric}`],
-    ['zones', `${formatCount(info.zones)} of ${zoneRows.min} to ${zoneRows.max} rows, mean ${zoneRows.mean.toFixed(1)}`],
+    [
+      'zones',
+      `${formatCount(info.zones)} of ${zoneRows.min} to ${zoneRows.max} rows, mean ${zoneRows.mean.toFixed(1)}`
+    ],
     ['size', `${formatBytes(info.bytes)} in ${info.files.length + 1} files`],
     ['codes', info.bits === 0 ? 'none (exact scan)' : `${info.bits} bits a dimension`],
-    ['recall', info.calibration === null ? 'not calibrated' : `calibrated, up to ${info.calibration.highestRecall.toFixed(4)}`],
+    [
+      'recall',
+      info.calibration === null ? 'not calibrated' : `calibrated, up to ${info.calibration.highestRecall.toFixed(4)}`
+    ],
     ['index id', `${info.indexId}, generation ${info.generation}, format ${info.formatVersion}`],
     ['reader', `${info.reader.kind} (${info.reader.reason}), ${info.kernel} kernel`],
-    ['build', Object.entries(plain(info.build)).map(([key, value]) => `${key} ${String(value)}`).join(', ')]
-  ].map(([name, value]) => `  ${name.padEnd(8)}  ${value}`).join('\n')
+    [
+      'build',
+      Object.entries(plain(info.build))
+        .map(([key, value]) => `${key} ${String(value)}`)
+        .join(', ')
+    ]
+  ]
+    .map(([name, value]) => `  ${name.padEnd(8)}  ${value}`)
+    .join('\n')
   const most = Math.max(...zoneRows.histogram.map((bin) => bin.zones))
-  const bars = zoneRows.histogram.map((bin) => [`${bin.from}-${bin.to - 1}`, '#'.repeat(Math.ceil((bin.zones / most) * 40)), formatCount(bin.zones)])
+  const bars = zoneRows.histogram.map((bin) => [
+    `${bin.from}-${bin.to - 1}`,
+    '#'.repeat(Math.ceil((bin.zones / most) * 40)),
+    formatCount(bin.zones)
+  ])
   const width = Math.max(...bars.map(([label]) => label.length))
   const histogram = bars.map(([label, bar, zones]) => `  ${label.padStart(width)} rows  ${bar} ${zones}`).join('\n')
   const files = info.files.map((file) => `  ${file.name}  ${formatBytes(file.bytes)}`).join('\n')
@@ -51,11 +107,16 @@ function describe(info: IndexInfo): string {
   return `${info.path}\n${facts}${calibration}\n\nzones by size\n${histogram}\n\nfiles\n  catalogue.sqlite\n${files}`
 }
 
-/** The curve of a calibration as a table: for each k the zones that a recall takes in the mean, and the recall that was measured. */
+/**
+ * The curve of a calibration as a table: for each k the zones that a recall takes in the mean, and the recall that was
+ * measured.
+ */
 export function describeCalibration(calibration: Calibration): string {
   const { curves, source, queries, confidence } = calibration
   const from = source === 'base' ? `${queries} rows of the index` : `${queries} queries`
-  const recalls = [...new Set(curves.flatMap((curve) => curve.points.map((point) => point.recall)))].sort((a, b) => a - b)
+  const recalls = [...new Set(curves.flatMap((curve) => curve.points.map((point) => point.recall)))].sort(
+    (a, b) => a - b
+  )
   const head = ['recall', ...curves.flatMap(({ k }) => [`zones, k=${k}`, 'measured'])]
   const rows = recalls.map((recall) => [
     (Math.floor(recall * 10_000 + 1e-6) / 10_000).toString(),
@@ -64,10 +125,18 @@ export function describeCalibration(calibration: Calibration): string {
       return point === undefined ? ['', ''] : [point.zones.toFixed(1), point.mean.toFixed(4)]
     })
   ])
-  return `calibration by ${from}; each recall is the lower bound at ${confidence * 100} % of the measured one\n${formatTable([head, ...rows]).replace(/^/gm, '  ')}`
+  return (
+    `calibration by ${from}; each recall is the lower bound at ${confidence * 100} % of the measured ` +
+    `one\n${formatTable([head, ...rows]).replace(/^/gm, '  ')}`
+  )
 }
 
 /** Bytes as hex, for people and for JSON. */
 function plain(build: IndexInfo['build']): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(build).map(([key, value]) => [key, value instanceof Uint8Array ? Buffer.from(value).toString('hex') : value]))
+  return Object.fromEntries(
+    Object.entries(build).map(([key, value]) => [
+      key,
+      value instanceof Uint8Array ? Buffer.from(value).toString('hex') : value
+    ])
+  )
 }

@@ -1,4 +1,5 @@
-// Text that is HTML or SVG, kept apart from text that is not yet: what is put into a template is escaped unless it is markup already.
+// Text that is HTML or SVG, kept apart from text that is not yet: what is put into a template is escaped unless it is
+// markup already.
 
 /** HTML that is safe to write as it stands. */
 export class Markup {
@@ -24,7 +25,9 @@ function toText(content: Content): string {
   return escapeText(String(content))
 }
 
-/** Escapes for elements and for quoted attributes; what is not ASCII becomes a number, so that no encoding can break it. */
+/**
+ * Escapes for elements and for quoted attributes; what is not ASCII becomes a number, so that no encoding can break it.
+ */
 function escapeText(text: string): string {
   return text.replace(/[&<>"']|[^\t\n\x20-\x7e]/gu, (character) => {
     const code = character.codePointAt(0) ?? 0xfffd
@@ -42,11 +45,31 @@ export function scriptValue(value: unknown): Markup {
 /** A table; the first cell of each row is its heading, all cells but it stand to the right. */
 export function table(head: readonly Content[], rows: readonly (readonly Content[])[]): Markup {
   const headings = head.map((cell) => html`<th scope="col">${cell}</th>`)
-  const body = rows.map(([first, ...rest]) => html`<tr><th scope="row">${first}</th>${rest.map((cell) => html`<td>${cell}</td>`)}</tr>\n`)
-  return html`<div class="scroll"><table>\n<thead><tr>${headings}</tr></thead>\n<tbody>\n${body}</tbody></table></div>`
+  const body = rows.map(
+    ([first, ...rest]) =>
+      html`<tr>
+        <th scope="row">${first}</th>
+        ${rest.map((cell) => html`<td>${cell}</td>`)}
+      </tr> `
+  )
+  return html`<div class="scroll">
+    <table>
+      <thead>
+        <tr>
+          ${headings}
+        </tr>
+      </thead>
+      <tbody>
+        ${body}
+      </tbody>
+    </table>
+  </div>`
 }
 
 /** Numbers behind a chart, folded away. */
 export function numbers(summary: string, content: Markup): Markup {
-  return html`<details><summary>${summary}</summary>${content}</details>`
+  return html`<details>
+    <summary>${summary}</summary>
+    ${content}
+  </details>`
 }

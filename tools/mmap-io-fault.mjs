@@ -1,6 +1,7 @@
-// Shows why zgq maps files through koffi and only on request through mmap-io, which keeps sizes and offsets in 32 bits: a mapping of more than 4 GiB comes back
-// short, and one at an offset past 2 GiB shows other bytes, both without an error. Not part of the command; run it by hand: node tools/mmap-io-fault.mjs
-// It makes a file of 5 GiB that takes no room on the disk, and removes it.
+// Shows why zgq maps files through koffi and only on request through mmap-io, which keeps sizes and offsets in 32 bits:
+// a mapping of more than 4 GiB comes back short, and one at an offset past 2 GiB shows other bytes, both without an
+// error. Not part of the command; run it by hand: node tools/mmap-io-fault.mjs It makes a file of 5 GiB that takes no
+// room on the disk, and removes it.
 
 import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -17,7 +18,10 @@ function loadMmapIo() {
     return createRequire(new URL('../test/mmap-io/package.json', import.meta.url))('mmap-io')
   } catch (error) {
     const standard = Number(process.versions.node.split('.')[0]) >= 24 ? 'c++20' : 'c++17'
-    console.error(`mmap-io does not load: ${error.message.split('\n')[0]}\nInstall it with: cd test/mmap-io && CXXFLAGS=-std=${standard} npm ci`)
+    console.error(
+      `mmap-io does not load: ${error.message.split('\n')[0]}\nInstall it with: cd test/mmap-io && ` +
+        `CXXFLAGS=-std=${standard} npm ci`
+    )
     process.exit(1)
   }
 }
@@ -30,7 +34,10 @@ function makeFile(path) {
 }
 
 function report(what, expected, found) {
-  console.log(`${what}\n  expected  ${expected}\n  found     ${found}\n  ${expected === found ? 'right' : 'wrong, and no error was thrown'}`)
+  console.log(
+    `${what}\n  expected  ${expected}\n  found     ${found}\n  ` +
+      `${expected === found ? 'right' : 'wrong, and no error was thrown'}`
+  )
   return expected === found
 }
 

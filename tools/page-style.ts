@@ -1,4 +1,5 @@
-// The style of the page that `zgq inspect --html` writes: one type scale (28, 18, 14, 12 pixels), system fonts, light and dark.
+// The style of the page that `zgq inspect --html` writes: one type scale (28, 18, 14, 12 pixels), system fonts, light
+// and dark.
 
 export const PAGE_STYLE = `:root {
   color-scheme: light dark;

@@ -1,5 +1,6 @@
-// The two directions in which points spread most (principal component analysis), to draw points of many dimensions on a plane. Numbers only.
-// Orthogonal iteration on the covariance, which is never formed (Golub and Van Loan, Matrix Computations, section 8.2): the same points give the same plane.
+// The two directions in which points spread most (principal component analysis), to draw points of many dimensions on a
+// plane. Numbers only. Orthogonal iteration on the covariance, which is never formed (Golub and Van Loan, Matrix
+// Computations, section 8.2): the same points give the same plane.
 
 /** Points on the plane of their two principal axes. */
 export interface Plane {
@@ -21,7 +22,10 @@ interface Axes {
   readonly second: Float64Array
 }
 
-/** Puts points (float32, `dim` values each) on the plane of their principal axes. Of each axis the largest component is positive. */
+/**
+ * Puts points (float32, `dim` values each) on the plane of their principal axes. Of each axis the largest component is
+ * positive.
+ */
 export function projectOnPrincipalAxes(points: readonly Float32Array[]): Plane {
   const x = new Float64Array(points.length)
   const y = new Float64Array(points.length)
@@ -53,7 +57,10 @@ function findAxes(points: readonly Float32Array[], mean: Float64Array): Axes {
   const step = Math.ceil((points.length * dim) / MOST_VALUES)
   const some = points.filter((_, i) => i % step === 0)
   const random = startValues()
-  let axes = orthonormal({ first: Float64Array.from({ length: dim }, random), second: Float64Array.from({ length: dim }, random) })
+  let axes = orthonormal({
+    first: Float64Array.from({ length: dim }, random),
+    second: Float64Array.from({ length: dim }, random)
+  })
   let found = 0
   for (let round = 0; round < MOST_ROUNDS; round++) {
     const spread = multiply(some, mean, axes)
@@ -86,7 +93,10 @@ function multiply(points: readonly Float32Array[], mean: Float64Array, { first, 
   return result
 }
 
-/** Turns the two axes within their plane to where the variance is largest and smallest: the eigenvectors of a symmetric 2 x 2 matrix. */
+/**
+ * Turns the two axes within their plane to where the variance is largest and smallest: the eigenvectors of a symmetric
+ * 2 x 2 matrix.
+ */
 function turnToAxes(axes: Axes, spread: Axes): Axes {
   const a = dot(axes.first, spread.first)
   const b = dot(axes.first, spread.second)
@@ -94,7 +104,8 @@ function turnToAxes(axes: Axes, spread: Axes): Axes {
   const half = (a - c) / 2
   const largest = (a + c) / 2 + Math.sqrt(half * half + b * b)
   const [cos, sin] = b === 0 ? (a >= c ? [1, 0] : [0, 1]) : unit(b, largest - a)
-  const mixed = (p: number, q: number): Float64Array => withSign(axes.first.map((value, j) => value * p + axes.second[j] * q))
+  const mixed = (p: number, q: number): Float64Array =>
+    withSign(axes.first.map((value, j) => value * p + axes.second[j] * q))
   return { first: mixed(cos, sin), second: mixed(-sin, cos) }
 }
 
@@ -131,7 +142,9 @@ function dot(a: Float64Array, b: Float64Array): number {
   return sum
 }
 
-/** Values in [-1, 1) that are always the same: a start that no axis is at right angles to, but by accident (mulberry32). */
+/**
+ * Values in [-1, 1) that are always the same: a start that no axis is at right angles to, but by accident (mulberry32).
+ */
 function startValues(): () => number {
   let state = 1
   return () => {

@@ -1,5 +1,5 @@
-// Progress of long work on standard error: one line that is rewritten on a terminal, plain lines elsewhere; and how long each stage took.
-// What is said once the work is done stands with the subcommands.
+// Progress of long work on standard error: one line that is rewritten on a terminal, plain lines elsewhere; and how
+// long each stage took. What is said once the work is done stands with the subcommands.
 
 import { formatCount, formatDuration, formatMemory } from './output.ts'
 
@@ -27,8 +27,19 @@ export interface StageTime {
 }
 
 /** What is counted in each stage. */
-const UNITS: Readonly<Record<string, string>> = { read: 'rows', sample: 'rows', train: 'rounds', assign: 'rows', write: 'rows', calibrate: 'queries', check: 'rows' }
-/** Later rounds of training see more rows, and calibration goes on after its last query: no percentage, rate or time left would be true. */
+const UNITS: Readonly<Record<string, string>> = {
+  read: 'rows',
+  sample: 'rows',
+  train: 'rounds',
+  assign: 'rows',
+  write: 'rows',
+  calibrate: 'queries',
+  check: 'rows'
+}
+/**
+ * Later rounds of training see more rows, and calibration goes on after its last query: no percentage, rate or time
+ * left would be true.
+ */
 const UNEVEN = new Set(['train', 'calibrate'])
 
 const REWRITE_EVERY_MS = 100
@@ -100,7 +111,9 @@ export class ProgressLine {
 function standardError(): ProgressOutlet {
   const { stderr } = process
   return {
-    write: (text) => { stderr.write(text) },
+    write: (text) => {
+      stderr.write(text)
+    },
     isTerminal: stderr.isTTY && process.env['TERM'] !== 'dumb',
     columns: () => stderr.columns,
     nowMs: () => performance.now(),
@@ -119,7 +132,12 @@ interface Facts {
 }
 
 function describe(running: RunningStage, nowMs: number): Facts {
-  const { stage, startedAtMs, doneAtStart, last: { done, total } } = running
+  const {
+    stage,
+    startedAtMs,
+    doneAtStart,
+    last: { done, total }
+  } = running
   const elapsedMs = nowMs - startedAtMs
   const time = `${formatDuration(elapsedMs)} so far`
   const unit = UNITS[stage]
@@ -135,14 +153,24 @@ function describe(running: RunningStage, nowMs: number): Facts {
 
 function plainLine(running: RunningStage, nowMs: number, rssBytes: number): string {
   const { share, amount, rate, time } = describe(running, nowMs)
-  return `${running.stage}: ${[share, amount, rate, time, formatMemory(rssBytes)].filter((part) => part !== '').join(', ')}`
+  return (
+    `${running.stage}: ` +
+    `${[share, amount, rate, time, formatMemory(rssBytes)].filter((part) => part !== '').join(', ')}`
+  )
 }
 
 function doneLine(running: RunningStage, nowMs: number, rssBytes: number): string {
-  const { stage, startedAtMs, last: { done } } = running
+  const {
+    stage,
+    startedAtMs,
+    last: { done }
+  } = running
   const unit = UNITS[stage]
   const amount = unit === undefined ? '' : `${formatCount(done)} ${unit}`
-  return `${stage}: ${[`done in ${formatDuration(nowMs - startedAtMs)}`, amount, describe(running, nowMs).rate, formatMemory(rssBytes)].filter((part) => part !== '').join(', ')}`
+  return (
+    `${stage}: ` +
+    `${[`done in ${formatDuration(nowMs - startedAtMs)}`, amount, describe(running, nowMs).rate, formatMemory(rssBytes)].filter((part) => part !== '').join(', ')}`
+  )
 }
 
 /** One line that fits: what matters least is left out first, and the bar takes what room is left. */
@@ -153,13 +181,22 @@ function terminalLine(running: RunningStage, nowMs: number, outlet: ProgressOutl
   const { done, total } = running.last
   const filled = total === 0 ? undefined : Math.min(1, done / total)
   const parts = new Map([
-    ['stage', running.stage.padEnd(9)], ['bar', filled === undefined ? '' : drawBar(filled, NARROWEST_BAR)], ['share', share.padStart(5)],
-    ['amount', amount], ['rate', rate], ['time', time], ['memory', formatMemory(outlet.rssBytes())]
+    ['stage', running.stage.padEnd(9)],
+    ['bar', filled === undefined ? '' : drawBar(filled, NARROWEST_BAR)],
+    ['share', share.padStart(5)],
+    ['amount', amount],
+    ['rate', rate],
+    ['time', time],
+    ['memory', formatMemory(outlet.rssBytes())]
   ])
-  const line = (): string => Array.from(parts.values()).filter((part) => part.trim() !== '').join('  ')
+  const line = (): string =>
+    Array.from(parts.values())
+      .filter((part) => part.trim() !== '')
+      .join('  ')
   for (const least of ['amount', 'bar', 'memory', 'rate', 'time']) if (line().length > width) parts.delete(least)
   const room = width - line().length
-  if (filled !== undefined && parts.has('bar')) parts.set('bar', drawBar(filled, Math.min(WIDEST_BAR, NARROWEST_BAR + room)))
+  if (filled !== undefined && parts.has('bar'))
+    parts.set('bar', drawBar(filled, Math.min(WIDEST_BAR, NARROWEST_BAR + room)))
   return line().slice(0, Math.max(0, width))
 }
 

@@ -4,11 +4,16 @@ import { openVectorFile } from '../src/build.ts'
 import { ZgqError } from '../src/index.ts'
 
 /** Opens a file of queries for an index of `dim`; throws ZGQ_DIMENSION if it has another one. */
-export function openQueries(path: string, dim: number): { count: number; read(row: number): Float32Array; close(): void } {
+export function openQueries(
+  path: string,
+  dim: number
+): { count: number; read(row: number): Float32Array; close(): void } {
   const source = openVectorFile(path)
   if (source.dim !== dim) {
     source.close()
-    throw new ZgqError('ZGQ_DIMENSION', `the queries have ${source.dim} values, the index has vectors of ${dim}`, { path })
+    throw new ZgqError('ZGQ_DIMENSION', `the queries have ${source.dim} values, the index has vectors of ${dim}`, {
+      path
+    })
   }
   const query = new Float32Array(dim)
   return {
@@ -17,6 +22,8 @@ export function openQueries(path: string, dim: number): { count: number; read(ro
       source.readRows(row, query)
       return query
     },
-    close: () => { source.close() }
+    close: () => {
+      source.close()
+    }
   }
 }

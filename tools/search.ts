@@ -7,15 +7,29 @@ import { oneNumber, readArguments, text, wholeNumber } from './arguments.ts'
 import { print, printJson } from './output.ts'
 import { openQueries } from './queries.ts'
 
-export const SEARCH_USAGE = 'zgq search INDEX QUERIES [--k 10] [--nprobe N | --recall R | --exact] [--out HITS.ivecs] [--json]'
+export const SEARCH_USAGE =
+  'zgq search INDEX QUERIES [--k 10] [--nprobe N | --recall R | --exact] [--out HITS.ivecs] [--json]'
 
 export function runSearch(args: readonly string[]): void {
-  const { positionals: [path, queriesPath], given } = readArguments(args, ['INDEX', 'QUERIES'], {
-    k: { type: 'string' }, nprobe: { type: 'string' }, recall: { type: 'string' }, exact: { type: 'boolean' }, out: { type: 'string' }, json: { type: 'boolean' }
+  const {
+    positionals: [path, queriesPath],
+    given
+  } = readArguments(args, ['INDEX', 'QUERIES'], {
+    k: { type: 'string' },
+    nprobe: { type: 'string' },
+    recall: { type: 'string' },
+    exact: { type: 'boolean' },
+    out: { type: 'string' },
+    json: { type: 'boolean' }
   })
   const k = wholeNumber(given, 'k') ?? 10
   const exact = given['exact'] === true
-  const options: Omit<SearchOptions, 'explain'> = { k, nprobe: wholeNumber(given, 'nprobe'), recall: oneNumber(given, 'recall'), exact }
+  const options: Omit<SearchOptions, 'explain'> = {
+    k,
+    nprobe: wholeNumber(given, 'nprobe'),
+    recall: oneNumber(given, 'recall'),
+    exact
+  }
   const out = text(given, 'out')
   const index = ZgqIndex.open(path)
   try {
@@ -27,7 +41,10 @@ export function runSearch(args: readonly string[]): void {
       const nprobe = options.nprobe ?? null
       const recall = exact || nprobe !== null ? null : (options.recall ?? DEFAULT_RECALL)
       if (given['json'] === true) printJson({ k, nprobe, recall, exact, queries: found.map((hits) => ({ hits })) })
-      else if (out === undefined) found.forEach((hits, row) => { print(`${row}: ${hits.map((hit) => `${hit.id} (${hit.distance.toPrecision(6)})`).join(', ')}`) })
+      else if (out === undefined)
+        found.forEach((hits, row) => {
+          print(`${row}: ${hits.map((hit) => `${hit.id} (${hit.distance.toPrecision(6)})`).join(', ')}`)
+        })
     } finally {
       queries.close()
     }
@@ -40,16 +57,27 @@ export function runSearch(args: readonly string[]): void {
 function writeIvecs(path: string, found: readonly (readonly Hit[])[]): void {
   const rows = found.map((hits) => {
     const tooLarge = hits.find((hit) => hit.id > 0x7fffffff)
-    if (tooLarge !== undefined) throw new ZgqError('ZGQ_UNSUPPORTED', `id ${tooLarge.id} does not fit an .ivecs file, which has 32-bit integers; use --json`, { path })
+    if (tooLarge !== undefined)
+      throw new ZgqError(
+        'ZGQ_UNSUPPORTED',
+        `id ${tooLarge.id} does not fit an .ivecs file, which has 32-bit integers; use --json`,
+        { path }
+      )
     const row = new Int32Array(hits.length + 1)
     row[0] = hits.length
-    hits.forEach((hit, i) => { row[i + 1] = hit.id })
+    hits.forEach((hit, i) => {
+      row[i + 1] = hit.id
+    })
     return row
   })
   try {
     writeFileSync(path, Buffer.concat(rows.map((row) => Buffer.from(row.buffer))))
   } catch (cause) {
     const isMissing = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT'
-    throw new ZgqError(isMissing ? 'ZGQ_NOT_FOUND' : 'ZGQ_IO', `cannot write the hits: ${cause instanceof Error ? cause.message : String(cause)}`, { path, cause })
+    throw new ZgqError(
+      isMissing ? 'ZGQ_NOT_FOUND' : 'ZGQ_IO',
+      `cannot write the hits: ${cause instanceof Error ? cause.message : String(cause)}`,
+      { path, cause }
+    )
   }
 }

@@ -35,7 +35,8 @@ async function main(args: readonly string[]): Promise<number> {
   }
   const subcommand = SUBCOMMANDS.get(name)
   try {
-    if (subcommand === undefined) throw new UsageError(`unknown subcommand ${name}; known are ${Array.from(SUBCOMMANDS.keys()).join(', ')}`)
+    if (subcommand === undefined)
+      throw new UsageError(`unknown subcommand ${name}; known are ${Array.from(SUBCOMMANDS.keys()).join(', ')}`)
     await subcommand.run(rest)
     return 0
   } catch (error) {
@@ -43,9 +44,14 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-/** Prints one line, and the usage where that helps; wrong values of options come as TypeError or RangeError from the library. */
+/**
+ * Prints one line, and the usage where that helps; wrong values of options come as TypeError or RangeError from the
+ * library.
+ */
 function report(error: unknown, usage: string | undefined): number {
-  const line = (text: string): void => { process.stderr.write(`zgq: ${text.replaceAll('\n', ' ')}\n`) }
+  const line = (text: string): void => {
+    process.stderr.write(`zgq: ${text.replaceAll('\n', ' ')}\n`)
+  }
   if (error instanceof ZgqError) {
     line(`${error.code}: ${error.message}`)
     return 1
@@ -60,5 +66,7 @@ function report(error: unknown, usage: string | undefined): number {
 }
 
 // Nobody reads on, as under `| head`: that is no failure.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => { process.exit(error.code === 'EPIPE' ? 0 : 1) })
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  process.exit(error.code === 'EPIPE' ? 0 : 1)
+})
 process.exitCode = await main(process.argv.slice(2))

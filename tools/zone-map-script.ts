@@ -1,4 +1,5 @@
-// The script of the page that `zgq inspect --html` writes: draws the zones on the canvas and says what the pointer is at. Runs in the reader's browser, not here.
+// The script of the page that `zgq inspect --html` writes: draws the zones on the canvas and says what the pointer is
+// at. Runs in the reader's browser, not here.
 
 /** Plain JavaScript; it makes no requests. The data is in the element `zone-data` (zone-map.ts). */
 export const ZONE_MAP_SCRIPT = `'use strict'

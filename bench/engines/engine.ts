@@ -1,4 +1,5 @@
-// The seam between the benchmark and the engines under it: build an index in a folder, open it, search with one query at a time.
+// The seam between the benchmark and the engines under it: build an index in a folder, open it, search with one query
+// at a time.
 
 import type { RowSource } from '../../src/build.ts'
 
@@ -64,7 +65,11 @@ export interface Engine {
 export const BUILD_THREADS = 2
 
 /** Reads a source in batches: `visit(values, from, count)`, values float32, count * dim, row-major, reused. */
-export async function eachBatch(rows: RowSource, batchRows: number, visit: (values: Float32Array, from: number, count: number) => void | Promise<void>): Promise<void> {
+export async function eachBatch(
+  rows: RowSource,
+  batchRows: number,
+  visit: (values: Float32Array, from: number, count: number) => void | Promise<void>
+): Promise<void> {
   const buffer = new Float32Array(batchRows * rows.dim)
   for (let from = 0; from < rows.count; from += batchRows) {
     const count = Math.min(batchRows, rows.count - from)
@@ -84,7 +89,9 @@ export const GRAPH_EFFORTS = [10, 14, 20, 28, 40, 56, 80, 112, 160, 224, 320, 44
 
 /** Lists to probe: powers of two and their middles, up to all. */
 export function probesUpTo(lists: number): number[] {
-  const probes = [1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024].filter((value) => value < lists)
+  const probes = [1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024].filter(
+    (value) => value < lists
+  )
   return [...probes, lists]
 }
 

@@ -1,4 +1,5 @@
-// Exact engines: sqlite-vec (a scan inside SQLite) and a plain scan over float32 rows in memory, by usearch's `exactSearch`.
+// Exact engines: sqlite-vec (a scan inside SQLite) and a plain scan over float32 rows in memory, by usearch's
+// `exactSearch`.
 
 import { createRequire } from 'node:module'
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
@@ -9,7 +10,9 @@ import { eachBatch, type Engine, type OpenEngine, type OpenInput } from './engin
 
 const KNOBS = [{ label: 'exact', sweep: 'exact' }]
 
-interface SqliteVec { load(database: Database): void }
+interface SqliteVec {
+  load(database: Database): void
+}
 
 function openDatabase(folder: string, options: { readonly: boolean }): Database {
   const database = new (loadDatabase())(join(folder, 'vectors.sqlite'), options)
@@ -26,11 +29,15 @@ export const sqliteVec: Engine = {
   cold: true,
   async build({ rows, metric, folder }) {
     const database = openDatabase(folder, { readonly: false })
-    database.exec(`CREATE VIRTUAL TABLE vectors USING vec0(vector float[${rows.dim}] distance_metric=${metric === 'l2' ? 'l2' : 'cosine'})`)
+    database.exec(
+      `CREATE VIRTUAL TABLE vectors USING vec0(vector float[${rows.dim}] ` +
+        `distance_metric=${metric === 'l2' ? 'l2' : 'cosine'})`
+    )
     const insert = database.prepare('INSERT INTO vectors(rowid, vector) VALUES (?, ?)')
     await eachBatch(rows, 8192, (values, from, count) => {
       database.exec('BEGIN')
-      for (let row = 0; row < count; row++) insert.run(BigInt(from + row), bytesOf(values.subarray(row * rows.dim, (row + 1) * rows.dim)))
+      for (let row = 0; row < count; row++)
+        insert.run(BigInt(from + row), bytesOf(values.subarray(row * rows.dim, (row + 1) * rows.dim)))
       database.exec('COMMIT')
     })
     database.close()
@@ -40,19 +47,34 @@ export const sqliteVec: Engine = {
 
 function openSqliteVec({ folder, queries, k }: OpenInput): OpenEngine {
   const database = openDatabase(folder, { readonly: true })
-  const statement = database.prepare('SELECT rowid FROM vectors WHERE vector MATCH ? AND k = ? ORDER BY distance').pluck()
+  const statement = database
+    .prepare('SELECT rowid FROM vectors WHERE vector MATCH ? AND k = ? ORDER BY distance')
+    .pluck()
   let ids: unknown[] = []
   return {
     knobs: KNOBS,
-    select() { ids = [] },
-    search(query) { ids = statement.all(bytesOf(queries[query]), k) },
+    select() {
+      ids = []
+    },
+    search(query) {
+      ids = statement.all(bytesOf(queries[query]), k)
+    },
     found: () => ids.map(Number),
-    close() { database.close() }
+    close() {
+      database.close()
+    }
   }
 }
 
 interface ExactSearch {
-  exactSearch(rows: Float32Array, queries: Float32Array, dim: number, k: number, metric: string, threads: number): { keys: BigUint64Array }
+  exactSearch(
+    rows: Float32Array,
+    queries: Float32Array,
+    dim: number,
+    k: number,
+    metric: string,
+    threads: number
+  ): { keys: BigUint64Array }
 }
 
 export const bruteForce: Engine = {
@@ -64,7 +86,9 @@ export const bruteForce: Engine = {
   async build({ rows, folder }) {
     const descriptor = openSync(join(folder, 'rows.f32'), 'w')
     try {
-      await eachBatch(rows, 8192, (values) => { writeSync(descriptor, bytesOf(values)) })
+      await eachBatch(rows, 8192, (values) => {
+        writeSync(descriptor, bytesOf(values))
+      })
     } finally {
       closeSync(descriptor)
     }
@@ -76,10 +100,16 @@ export const bruteForce: Engine = {
     let keys: BigUint64Array = new BigUint64Array()
     return Promise.resolve({
       knobs: KNOBS,
-      select() { keys = new BigUint64Array() },
-      search(query: number) { keys = exactSearch(rows, queries[query], dim, k, metric === 'l2' ? 'l2sq' : 'cos', 1).keys },
+      select() {
+        keys = new BigUint64Array()
+      },
+      search(query: number) {
+        keys = exactSearch(rows, queries[query], dim, k, metric === 'l2' ? 'l2sq' : 'cos', 1).keys
+      },
       found: () => Array.from(keys, Number),
-      close() { keys = new BigUint64Array() }
+      close() {
+        keys = new BigUint64Array()
+      }
     })
   }
 }

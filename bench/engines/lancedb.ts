@@ -1,11 +1,23 @@
-// LanceDB: a table of one column of vectors with an IVF index. Hits come as row ids, which saves it the look-up of a column of ids.
-// Its threads are limited by environment variables (run-engine.ts): CPU and tokio to one. With LANCE_IO_THREADS=1 its builds hung, so I/O is not limited.
+// LanceDB: a table of one column of vectors with an IVF index. Hits come as row ids, which saves it the look-up of a
+// column of ids. Its threads are limited by environment variables (run-engine.ts): CPU and tokio to one. With
+// LANCE_IO_THREADS=1 its builds hung, so I/O is not limited.
 
 import { createRequire } from 'node:module'
 
-import { BUILD_THREADS, eachBatch, probesUpTo, type Engine, type Knob, type OpenEngine, type OpenInput, type PeerMetric } from './engine.ts'
+import {
+  BUILD_THREADS,
+  eachBatch,
+  probesUpTo,
+  type Engine,
+  type Knob,
+  type OpenEngine,
+  type OpenInput,
+  type PeerMetric
+} from './engine.ts'
 
-interface ArrowColumn { toArray(): ArrayLike<bigint | number> }
+interface ArrowColumn {
+  toArray(): ArrayLike<bigint | number>
+}
 interface Query {
   column(name: string): Query
   distanceType(metric: PeerMetric): Query
@@ -35,11 +47,18 @@ interface Lancedb {
 }
 
 /** A number of `probes` and of `refine` (0: hits are not compared with the stored vectors). */
-interface Setting { readonly probes: number; readonly refine: number }
+interface Setting {
+  readonly probes: number
+  readonly refine: number
+}
 
 export type LanceKind = 'ivf-flat' | 'ivf-rq' | 'ivf-hnsw-sq'
 const INDEX_OF = { 'ivf-flat': 'ivfFlat', 'ivf-rq': 'ivfRq', 'ivf-hnsw-sq': 'hnswSq' } as const
-const REFINES: Readonly<Record<LanceKind, readonly number[]>> = { 'ivf-flat': [0], 'ivf-rq': [0, 2], 'ivf-hnsw-sq': [0, 2] }
+const REFINES: Readonly<Record<LanceKind, readonly number[]>> = {
+  'ivf-flat': [0],
+  'ivf-rq': [0, 2],
+  'ivf-hnsw-sq': [0, 2]
+}
 const EFFORTS = [10, 20, 40, 80, 160, 320, 640, 1280] as const
 const COLUMN = 'vector'
 /** Its default of 1 needs refineFactor 10 for a recall of .95 on sift1m-100k, 2.2 ms a query; 4 bits need 2, 1.6 ms. */
@@ -58,13 +77,20 @@ export function lancedb(kind: LanceKind): Engine {
   return {
     name: `lancedb-${kind}`,
     packageName: '@lancedb/lancedb',
-    settings: kind === 'ivf-hnsw-sq' ? 'IVF_HNSW_SQ, 1 partition, m 20, efConstruction 300' : `${kind === 'ivf-rq' ? `IVF_RQ, ${RQ_BITS} bits` : 'IVF_FLAT'}, sqrt(count) partitions`,
+    settings:
+      kind === 'ivf-hnsw-sq'
+        ? 'IVF_HNSW_SQ, 1 partition, m 20, efConstruction 300'
+        : `${kind === 'ivf-rq' ? `IVF_RQ, ${RQ_BITS} bits` : 'IVF_FLAT'}, sqrt(count) partitions`,
     buildThreads: BUILD_THREADS,
     cold: true,
     async build({ rows, metric, folder }) {
       const connection = await load().connect(folder)
       const table = await connection.createTable('rows', await arrowTable(rows))
-      const config = load().Index[INDEX_OF[kind]]({ distanceType: metric, numPartitions: partitions(kind, rows.count), ...(kind === 'ivf-rq' ? { numBits: RQ_BITS } : {}) })
+      const config = load().Index[INDEX_OF[kind]]({
+        distanceType: metric,
+        numPartitions: partitions(kind, rows.count),
+        ...(kind === 'ivf-rq' ? { numBits: RQ_BITS } : {})
+      })
       await table.createIndex(COLUMN, { config })
       table.close()
       connection.close()
@@ -73,15 +99,23 @@ export function lancedb(kind: LanceKind): Engine {
   }
 }
 
-async function openLancedb(kind: LanceKind, { folder, metric, count, queries, k, isCold }: OpenInput): Promise<OpenEngine> {
+async function openLancedb(
+  kind: LanceKind,
+  { folder, metric, count, queries, k, isCold }: OpenInput
+): Promise<OpenEngine> {
   const connection = await load().connect(folder)
   const table = await connection.openTable('rows')
   const name = `${COLUMN}_idx`
-  // Opens the index (centroids, metadata) without its partitions; in memory those are read too before anything is timed.
+  // Opens the index (centroids, metadata) without its partitions; in memory those are read too before anything is
+  // timed.
   await table.indexStats(name)
   if (!isCold) await table.prewarmIndex(name)
   const efforts = kind === 'ivf-hnsw-sq' ? EFFORTS : probesUpTo(partitions(kind, count))
-  const settings: Setting[] = REFINES[kind].flatMap((refine) => efforts.filter((probes) => kind !== 'ivf-hnsw-sq' || probes >= k * Math.max(1, refine)).map((probes) => ({ probes, refine })))
+  const settings: Setting[] = REFINES[kind].flatMap((refine) =>
+    efforts
+      .filter((probes) => kind !== 'ivf-hnsw-sq' || probes >= k * Math.max(1, refine))
+      .map((probes) => ({ probes, refine }))
+  )
   const knobs = settings.map(({ probes, refine }): Knob => {
     const suffix = refine === 0 ? '' : `, refineFactor ${refine}`
     return { label: `${kind === 'ivf-hnsw-sq' ? 'ef' : 'nprobes'} ${probes}${suffix}`, sweep: suffix }
@@ -90,9 +124,18 @@ async function openLancedb(kind: LanceKind, { folder, metric, count, queries, k,
   let ids: number[] = []
   return {
     knobs,
-    select(knob) { setting = settings[knob] },
+    select(knob) {
+      setting = settings[knob]
+    },
     async search(query) {
-      const found = table.query().nearestTo(queries[query]).column(COLUMN).distanceType(metric).limit(k).withRowId().select(['_rowid', '_distance'])
+      const found = table
+        .query()
+        .nearestTo(queries[query])
+        .column(COLUMN)
+        .distanceType(metric)
+        .limit(k)
+        .withRowId()
+        .select(['_rowid', '_distance'])
       if (kind === 'ivf-hnsw-sq') found.ef(setting.probes)
       else found.nprobes(setting.probes)
       if (setting.refine > 0) found.refineFactor(setting.refine)
@@ -115,9 +158,19 @@ async function arrowTable(rows: Parameters<Engine['build']>[0]['rows']): Promise
   const schema = new arrow.Schema([new arrow.Field(COLUMN, type, false)])
   const batches: unknown[] = []
   await eachBatch(rows, 8192, (values, _from, count) => {
-    const child = arrow.makeData({ type: new arrow.Float32(), length: count * rows.dim, nullCount: 0, data: values.slice() })
+    const child = arrow.makeData({
+      type: new arrow.Float32(),
+      length: count * rows.dim,
+      nullCount: 0,
+      data: values.slice()
+    })
     const list = arrow.makeData({ type, length: count, nullCount: 0, child })
-    batches.push(new arrow.RecordBatch(schema, arrow.makeData({ type: new arrow.Struct(schema.fields), length: count, nullCount: 0, children: [list] })))
+    batches.push(
+      new arrow.RecordBatch(
+        schema,
+        arrow.makeData({ type: new arrow.Struct(schema.fields), length: count, nullCount: 0, children: [list] })
+      )
+    )
   })
   return new arrow.Table(schema, batches)
 }

@@ -1,11 +1,21 @@
-// usearch: one HNSW graph in one file, vectors stored as f32, bf16, f16 or i8. The graph is loaded into memory; cold it is viewed (mapped).
-// expansion_add is usearch's default of 128: on sift1m-100k 200 gave the same recall at the same time and took 1.35 times as long to build.
-// i8: the package scales every row to length 1 before it rounds, which for l2 changes the distances; its users are told so by the recall.
+// usearch: one HNSW graph in one file, vectors stored as f32, bf16, f16 or i8. The graph is loaded into memory; cold it
+// is viewed (mapped). expansion_add is usearch's default of 128: on sift1m-100k 200 gave the same recall at the same
+// time and took 1.35 times as long to build. i8: the package scales every row to length 1 before it rounds, which for
+// l2 changes the distances; its users are told so by the recall.
 
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 
-import { BUILD_THREADS, eachBatch, GRAPH_EFFORTS, sweepOf, type Engine, type OpenEngine, type OpenInput, type PeerMetric } from './engine.ts'
+import {
+  BUILD_THREADS,
+  eachBatch,
+  GRAPH_EFFORTS,
+  sweepOf,
+  type Engine,
+  type OpenEngine,
+  type OpenInput,
+  type PeerMetric
+} from './engine.ts'
 
 interface UsearchIndex {
   add(keys: BigUint64Array, vectors: Float32Array, threads: number): void
@@ -27,8 +37,13 @@ const BATCH_ROWS = 16_384
 function create(scalar: Scalar, metric: PeerMetric, dimensions: number, expansion_search: number): UsearchIndex {
   const { Index }: Usearch = createRequire(import.meta.url)('usearch')
   return new Index({
-    dimensions, metric: metric === 'l2' ? 'l2sq' : 'cos', quantization: scalar,
-    connectivity: 16, expansion_add: 128, expansion_search, multi: false
+    dimensions,
+    metric: metric === 'l2' ? 'l2sq' : 'cos',
+    quantization: scalar,
+    connectivity: 16,
+    expansion_add: 128,
+    expansion_search,
+    multi: false
   })
 }
 
@@ -43,7 +58,11 @@ export function usearch(scalar: Scalar): Engine {
     async build({ rows, metric, folder }) {
       const index = create(scalar, metric, rows.dim, 0)
       await eachBatch(rows, BATCH_ROWS, (values, from, count) => {
-        index.add(BigUint64Array.from({ length: count }, (_, row) => BigInt(from + row)), values, BUILD_THREADS)
+        index.add(
+          BigUint64Array.from({ length: count }, (_, row) => BigInt(from + row)),
+          values,
+          BUILD_THREADS
+        )
       })
       index.save(file(folder))
     },
@@ -57,7 +76,8 @@ function openUsearch(scalar: Scalar, { metric, dim, queries, k, isCold }: OpenIn
   return {
     knobs: sweepOf('expansion_search', EFFORTS),
     select(knob) {
-      // The knob is an option of the constructor, so the file is loaded anew; the garbage collection frees the one before.
+      // The knob is an option of the constructor, so the file is loaded anew; the garbage collection frees the one
+      // before.
       index = undefined
       globalThis.gc?.()
       index = create(scalar, metric, dim, EFFORTS[knob])

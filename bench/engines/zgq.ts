@@ -1,4 +1,5 @@
-// ZGQ itself, by its public entries: with default options, and without codes. Rows over nprobe, and over the recall asked for where it can be.
+// ZGQ itself, by its public entries: with default options, and without codes. Rows over nprobe, and over the recall
+// asked for where it can be.
 
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -19,7 +20,13 @@ export function zgq(bits: 0 | undefined): Engine {
     async build({ path, metric, folder, threads = BUILD_THREADS }) {
       rmSync(file(folder), { recursive: true, force: true })
       const { buildIndex } = await loadZgqBuild()
-      await buildIndex({ input: path, output: file(folder), metric, workers: threads, ...(bits === undefined ? {} : { bits }) })
+      await buildIndex({
+        input: path,
+        output: file(folder),
+        metric,
+        workers: threads,
+        ...(bits === undefined ? {} : { bits })
+      })
     },
     async open(input) {
       const { ZgqIndex } = await loadZgq()
@@ -42,7 +49,9 @@ function openZgq(index: ZgqIndex, { queries, k, isCold }: OpenInput): OpenEngine
   let hits: readonly { readonly id: number }[] = []
   return {
     knobs,
-    select(knob) { chosen = knob },
+    select(knob) {
+      chosen = knob
+    },
     search(query) {
       if (isCold) {
         const explained = index.search(queries[query], { ...options[chosen], explain: true })
@@ -54,7 +63,9 @@ function openZgq(index: ZgqIndex, { queries, k, isCold }: OpenInput): OpenEngine
     },
     found: () => hits.map(({ id }) => id),
     ioRounds: () => ioRounds,
-    close() { index.close() }
+    close() {
+      index.close()
+    }
   }
 }
 
@@ -73,7 +84,8 @@ function supports(search: () => unknown): boolean {
     search()
     return true
   } catch (error) {
-    if (error instanceof Error && 'code' in error && (error.code === 'ZGQ_UNSUPPORTED' || error.code === 'ZGQ_RECALL')) return false
+    if (error instanceof Error && 'code' in error && (error.code === 'ZGQ_UNSUPPORTED' || error.code === 'ZGQ_RECALL'))
+      return false
     throw error
   }
 }

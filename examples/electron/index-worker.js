@@ -1,5 +1,6 @@
-// The process that owns the index, so that neither the window nor the main process ever waits for it. It answers requests { id, method, params }
-// with { id, result } or { id, error: { code, message } }, and tells progress meanwhile. What it does is in library.js.
+// The process that owns the index, so that neither the window nor the main process ever waits for it. It answers
+// requests { id, method, params } with { id, result } or { id, error: { code, message } }, and tells progress
+// meanwhile. What it does is in library.js.
 
 import { Library } from './library.js'
 import { openPort } from './port.js'
@@ -25,7 +26,10 @@ const methods = {
     if (building) throw Object.assign(new Error('A folder is being indexed already.'), { code: 'BUSY' })
     building = new AbortController()
     try {
-      return await expectOpen().index(folder, { signal: building.signal, onProgress: (progress) => port.post({ progress }) })
+      return await expectOpen().index(folder, {
+        signal: building.signal,
+        onProgress: (progress) => port.post({ progress })
+      })
     } finally {
       building = undefined
     }

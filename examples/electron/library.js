@@ -1,7 +1,9 @@
-// An indexed folder of texts: the vectors in a ZGQ index, the passages beside it in SQLite. Knows nothing of processes, windows or Electron.
+// An indexed folder of texts: the vectors in a ZGQ index, the passages beside it in SQLite. Knows nothing of processes,
+// windows or Electron.
 //
-// Ids of passages are never used twice. A build adds its passages under new ids, and then publishes the index by one rename: so the index that stands in
-// its place always has all of its passages, whenever the power fails. Passages of no index are cleared away later.
+// Ids of passages are never used twice. A build adds its passages under new ids, and then publishes the index by one
+// rename: so the index that stands in its place always has all of its passages, whenever the power fails. Passages of
+// no index are cleared away later.
 
 import { existsSync, mkdirSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
@@ -23,10 +25,12 @@ const SCHEMA = `
  * @typedef {{ name: string, dim: number, embed: (texts: readonly string[]) => Promise<Float32Array> }} Embedder
  * @typedef {{ folder: string, files: number, skipped: number, passages: number }} Indexed
  * @typedef {{ code: string, message: string }} Problem
- * @typedef {{ stage: 'read' | 'build', done: number, total: number, passages: number, file?: string }} Progress `read` counts bytes, `build` steps
+ * @typedef {{ stage: 'read' | 'build', done: number, total: number, passages: number, file?: string }} Progress `read`
+ * counts bytes, `build` steps
  * @typedef {{ file: string, line: number, text: string, similarity: number }} Found
  * @typedef {{ signal: AbortSignal, onProgress: (progress: Progress) => void }} Control
- * @typedef {Control & { build: number, root: string, files: { path: string, bytes: number }[], count: { passages: number } }} Reading
+ * @typedef {Control & { build: number, root: string, files: { path: string, bytes: number }[], count: { passages:
+ * number } }} Reading
  */
 
 export class Library {
@@ -55,20 +59,27 @@ export class Library {
     this.#takeIndex()
   }
 
-  /** Describes what can be searched, or why that which is there cannot be. @returns {{ indexed?: Indexed, problem?: Problem, folder?: string }} */
+  /**
+   * Describes what can be searched, or why that which is there cannot be. @returns {{ indexed?: Indexed, problem?:
+   * Problem, folder?: string }}
+   */
   state() {
     if (this.#problem) {
-      const last = /** @type {any} */ (this.#db.prepare('SELECT folder FROM builds WHERE files IS NOT NULL ORDER BY id DESC').get())
+      const last = /** @type {any} */ (
+        this.#db.prepare('SELECT folder FROM builds WHERE files IS NOT NULL ORDER BY id DESC').get()
+      )
       return { problem: this.#problem, folder: last?.folder }
     }
     if (!this.#index) return {}
-    const { folder, files, skipped } = /** @type {any} */ (this.#db.prepare('SELECT folder, files, skipped FROM builds WHERE id = ?').get(this.#build))
+    const { folder, files, skipped } = /** @type {any} */ (
+      this.#db.prepare('SELECT folder, files, skipped FROM builds WHERE id = ?').get(this.#build)
+    )
     return { indexed: { folder, files, skipped, passages: this.#index.info().count } }
   }
 
   /**
-   * Indexes the texts of a folder in place of what was indexed before; until it is done, searches are answered from that.
-   * Rejects with FOLDER_NOT_FOUND, NO_TEXTS, the signal's reason, or an error of ZGQ.
+   * Indexes the texts of a folder in place of what was indexed before; until it is done, searches are answered from
+   * that. Rejects with FOLDER_NOT_FOUND, NO_TEXTS, the signal's reason, or an error of ZGQ.
    * @param {string} folder
    * @param {Control} control
    */
@@ -78,7 +89,10 @@ export class Library {
       throw coded('FOLDER_NOT_FOUND', `The folder ${root} cannot be read (${cause.code}).`, cause)
     })
     if (files.length === 0) throw coded('NO_TEXTS', `There are no text files in ${root}.`)
-    const build = Number(this.#db.prepare('INSERT INTO builds (folder, model) VALUES (?, ?)').run(root, this.#embedder.name).lastInsertRowid)
+    const build = Number(
+      this.#db.prepare('INSERT INTO builds (folder, model) VALUES (?, ?)').run(root, this.#embedder.name)
+        .lastInsertRowid
+    )
     const count = { passages: 0 }
     try {
       await buildIndex({
@@ -94,7 +108,9 @@ export class Library {
           if (stage === 'publish' && done === 0 && process.platform === 'win32') this.#closeIndex()
         }
       }).catch((error) => {
-        throw error.code === 'ZGQ_BUILD_INPUT' && count.passages === 0 ? coded('NO_TEXTS', `The text files in ${root} hold no text.`, error) : error
+        throw error.code === 'ZGQ_BUILD_INPUT' && count.passages === 0
+          ? coded('NO_TEXTS', `The text files in ${root} hold no text.`, error)
+          : error
       })
     } finally {
       this.#takeIndex() // the new one; after an error, the one before it
@@ -116,7 +132,8 @@ export class Library {
       if (!index) throw coded('NO_INDEX', 'Index a folder first.')
       try {
         const hits = await nearest(index, query, k)
-        if (index === this.#index) return hits.map(({ id, distance }) => ({ .../** @type {any} */ (passage.get(id)), similarity: 1 - distance }))
+        if (index === this.#index)
+          return hits.map(({ id, distance }) => ({ .../** @type {any} */ (passage.get(id)), similarity: 1 - distance }))
       } catch (error) {
         if (index === this.#index) throw error
       }
@@ -129,11 +146,15 @@ export class Library {
     this.#db.close()
   }
 
-  /** Reads, cuts and embeds the files, stores the passages, and gives the vectors to the build, a batch at a time: memory does not grow with the texts. @param {Reading} reading */
+  /**
+   * Reads, cuts and embeds the files, stores the passages, and gives the vectors to the build, a batch at a time:
+   * memory does not grow with the texts. @param {Reading} reading
+   */
   async *#batches({ build, root, files, count, signal, onProgress }) {
     const insert = this.#db.prepare('INSERT INTO passages (build, file, line, text) VALUES (?, ?, ?, ?)')
     /** @param {{ file: string, line: number, text: string }[]} passages */
-    const storeAll = (passages) => passages.map(({ file, line, text }) => Number(insert.run(build, file, line, text).lastInsertRowid))
+    const storeAll = (passages) =>
+      passages.map(({ file, line, text }) => Number(insert.run(build, file, line, text).lastInsertRowid))
     const store = this.#db.transaction(storeAll) // one write to the disk for a batch
     const total = files.reduce((sum, { bytes }) => sum + bytes, 0)
     let [done, skipped] = [0, 0]
@@ -142,7 +163,13 @@ export class Library {
       const passages = await readPassages(file)
       if (!passages) skipped++
       for (let i = 0; passages && i < passages.length; i += BATCH) {
-        onProgress({ stage: 'read', done: done + (file.bytes * i) / passages.length, total, passages: count.passages, file: name })
+        onProgress({
+          stage: 'read',
+          done: done + (file.bytes * i) / passages.length,
+          total,
+          passages: count.passages,
+          file: name
+        })
         const batch = passages.slice(i, i + BATCH).map((passage) => ({ file: name, ...passage }))
         const vectors = await this.#embedder.embed(batch.map(({ text }) => text))
         signal.throwIfAborted() // what is stored after an abort, nobody would clear away
@@ -152,7 +179,9 @@ export class Library {
       done += file.bytes
     }
     onProgress({ stage: 'read', done, total, passages: count.passages })
-    this.#db.prepare('UPDATE builds SET files = ?, skipped = ? WHERE id = ?').run(files.length - skipped, skipped, build)
+    this.#db
+      .prepare('UPDATE builds SET files = ?, skipped = ? WHERE id = ?')
+      .run(files.length - skipped, skipped, build)
   }
 
   /** Opens the index that stands in its place now, and clears away the passages of all others. */
@@ -176,10 +205,18 @@ export class Library {
   #openIndex() {
     const index = ZgqIndex.open(this.#path)
     try {
-      const builds = /** @type {any[]} */ (this.#db.prepare('SELECT build AS id, min(passages.id) AS first, model FROM passages JOIN builds ON builds.id = build GROUP BY build').all())
+      const builds = /** @type {any[]} */ (
+        this.#db
+          .prepare(
+            'SELECT build AS id, min(passages.id) AS first, model FROM passages JOIN builds ON builds.id = ' +
+              'build GROUP BY build'
+          )
+          .all()
+      )
       const build = builds.find(({ first }) => index.has(first))
       if (!build) throw coded('PASSAGES_MISSING', 'The texts of the index are gone: index the folder again.')
-      if (build.model !== this.#embedder.name) throw coded('MODEL_CHANGED', 'The index was made with another model: index the folder again.')
+      if (build.model !== this.#embedder.name)
+        throw coded('MODEL_CHANGED', 'The index was made with another model: index the folder again.')
       this.#index = index
       this.#build = build.id
     } catch (error) {

@@ -1,4 +1,5 @@
-// The main process: one window, the process of the index, and the requests that may pass between them. It reads no text and no vector itself.
+// The main process: one window, the process of the index, and the requests that may pass between them. It reads no text
+// and no vector itself.
 
 import { join } from 'node:path'
 import { app, BrowserWindow, dialog, ipcMain, session, utilityProcess } from 'electron'
@@ -10,7 +11,10 @@ const MOST_QUERY_CHARACTERS = 1000
 
 /** @type {BrowserWindow | undefined} */
 let window
-/** The folder to index: chosen by the user in a dialog, or indexed before; never one that the page names. @type {string | undefined} */
+/**
+ * The folder to index: chosen by the user in a dialog, or indexed before; never one that the page names. @type {string
+ * | undefined}
+ */
 let folder
 
 const index = new WorkerClient({
@@ -29,7 +33,10 @@ const requests = {
 
   async chooseFolder() {
     if (!window) return undefined
-    const { canceled, filePaths } = await dialog.showOpenDialog(window, { title: 'Choose a folder of texts', properties: ['openDirectory'] })
+    const { canceled, filePaths } = await dialog.showOpenDialog(window, {
+      title: 'Choose a folder of texts',
+      properties: ['openDirectory']
+    })
     if (canceled) return undefined
     folder = filePaths[0]
     return folder
@@ -75,7 +82,12 @@ function openWindow() {
     minWidth: 420,
     minHeight: 400,
     show: false,
-    webPreferences: { preload: join(HERE, 'preload.cjs'), contextIsolation: true, sandbox: true, nodeIntegration: false }
+    webPreferences: {
+      preload: join(HERE, 'preload.cjs'),
+      contextIsolation: true,
+      sandbox: true,
+      nodeIntegration: false
+    }
   })
   window.once('ready-to-show', () => window?.show())
   window.on('closed', () => {
@@ -91,7 +103,11 @@ function openWindow() {
 void app.whenReady().then(() => {
   session.defaultSession.setPermissionRequestHandler((_contents, _permission, answer) => answer(false))
   openWindow()
-  app.on('activate', () => { if (!window) openWindow() })
+  app.on('activate', () => {
+    if (!window) openWindow()
+  })
 })
 
-app.on('window-all-closed', () => { if (process.platform !== 'darwin') app.quit() })
+app.on('window-all-closed', () => {
+  if (process.platform !== 'darwin') app.quit()
+})

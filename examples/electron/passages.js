@@ -1,4 +1,5 @@
-// From a folder to passages: which files are texts, and where a text is cut. What becomes of the passages is in library.js.
+// From a folder to passages: which files are texts, and where a text is cut. What becomes of the passages is in
+// library.js.
 
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { extname, join } from 'node:path'
@@ -20,7 +21,8 @@ export async function listTexts(folder) {
     const path = join(folder, entry.name)
     if (entry.name.startsWith('.') || entry.name === 'node_modules') continue
     if (entry.isDirectory()) found.push(...(await listTexts(path)))
-    else if (entry.isFile() && TEXT_FILES.has(extname(entry.name).toLowerCase())) found.push({ path, bytes: (await stat(path)).size })
+    else if (entry.isFile() && TEXT_FILES.has(extname(entry.name).toLowerCase()))
+      found.push({ path, bytes: (await stat(path)).size })
   }
   return found
 }
@@ -86,7 +88,10 @@ function cutParagraph({ line, text }, most) {
   return pieces.filter((piece) => piece.text !== '')
 }
 
-/** Ends at the last sentence if that leaves half of the text, else at the last word, else where it must. @param {string} text */
+/**
+ * Ends at the last sentence if that leaves half of the text, else at the last word, else where it must. @param {string}
+ * text
+ */
 function endOfPiece(text) {
   const sentence = Math.max(...['. ', '.\n', '! ', '!\n', '? ', '?\n'].map((end) => text.lastIndexOf(end))) + 2
   if (sentence > text.length / 2) return sentence

@@ -1,4 +1,5 @@
-// The bridge between the page and the main process: `window.texts`, and nothing else. Sandboxed preload scripts are CommonJS.
+// The bridge between the page and the main process: `window.texts`, and nothing else. Sandboxed preload scripts are
+// CommonJS.
 
 const { contextBridge, ipcRenderer } = require('electron')
 
@@ -9,7 +10,10 @@ contextBridge.exposeInMainWorld('texts', {
   index: () => ipcRenderer.invoke('texts:index'),
   cancel: () => ipcRenderer.invoke('texts:cancel'),
   search: (/** @type {string} */ text) => ipcRenderer.invoke('texts:search', text),
-  /** Calls `listener` with what library.js tells; returns a function that ends it. @param {(progress: unknown) => void} listener */
+  /**
+   * Calls `listener` with what library.js tells; returns a function that ends it. @param {(progress: unknown) => void}
+   * listener
+   */
   onProgress(listener) {
     /** @param {unknown} _event @param {unknown} progress */
     const pass = (_event, progress) => listener(progress)

@@ -1,4 +1,5 @@
-// The example from end to end on plain Node.js, with its real model: the process that Electron would start, asked as the main process asks it.
+// The example from end to end on plain Node.js, with its real model: the process that Electron would start, asked as
+// the main process asks it.
 
 import assert from 'node:assert/strict'
 import { fork } from 'node:child_process'
@@ -22,7 +23,11 @@ let onProgress = () => undefined
 const client = new WorkerClient({
   start() {
     const child = fork(join(HERE, 'index-worker.js'))
-    return { postMessage: (message) => child.send(/** @type {object} */ (message)), on: (event, listener) => child.on(event, listener), kill: () => child.kill() }
+    return {
+      postMessage: (message) => child.send(/** @type {object} */ (message)),
+      on: (event, listener) => child.on(event, listener),
+      kill: () => child.kill()
+    }
   },
   opening: { storage: join(temp, 'library') },
   onProgress(told) {
@@ -60,10 +65,15 @@ for (const [query, file] of [
 }
 
 test('a cancelled indexing leaves what was indexed before', async () => {
-  writeFileSync(join(folder, 'long.txt'), 'A paragraph about nothing in particular that goes on for a while.\n\n'.repeat(500))
+  writeFileSync(
+    join(folder, 'long.txt'),
+    'A paragraph about nothing in particular that goes on for a while.\n\n'.repeat(500)
+  )
   /** @type {Promise<unknown> | undefined} */
   let cancelling
-  onProgress = ({ file }) => { if (file === 'long.txt') cancelling ??= client.request('cancel') }
+  onProgress = ({ file }) => {
+    if (file === 'long.txt') cancelling ??= client.request('cancel')
+  }
   await assert.rejects(client.request('index', { folder }), { code: 'ABORTED' })
   await cancelling
   assert.equal((await client.request('state')).indexed.files, 6)

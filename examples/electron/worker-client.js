@@ -1,4 +1,5 @@
-// The other end of index-worker.js: requests and their answers as promises. Starts the process when it is first needed, and again after it has ended.
+// The other end of index-worker.js: requests and their answers as promises. Starts the process when it is first needed,
+// and again after it has ended.
 
 /**
  * @typedef {object} Child what utilityProcess.fork returns; a process of child_process.fork needs `postMessage`
@@ -19,7 +20,10 @@ export class WorkerClient {
   /** @type {Map<number, { resolve: (result: any) => void, reject: (error: Error) => void }>} */
   #waiting = new Map()
 
-  /** @param {{ start: () => Child, opening: { storage: string, embedder?: string }, onProgress?: (progress: import('./library.js').Progress) => void }} parts */
+  /**
+   * @param {{ start: () => Child, opening: { storage: string, embedder?: string }, onProgress?: (progress:
+   * import('./library.js').Progress) => void }} parts
+   */
   constructor({ start, opening, onProgress = () => undefined }) {
     this.#start = start
     this.#opening = opening
@@ -73,11 +77,14 @@ export class WorkerClient {
     else waiting?.resolve(result)
   }
 
-  /** The process ended: nobody answers any more, and the next request starts another. @param {number | string} reason */
+  /**
+   * The process ended: nobody answers any more, and the next request starts another. @param {number | string} reason
+   */
   #forget(reason) {
     this.#opened = undefined
     this.#child = undefined
-    for (const { reject } of this.#waiting.values()) reject(Object.assign(new Error(`The index process ended (${reason}).`), { code: 'WORKER_GONE' }))
+    for (const { reject } of this.#waiting.values())
+      reject(Object.assign(new Error(`The index process ended (${reason}).`), { code: 'WORKER_GONE' }))
     this.#waiting.clear()
   }
 }

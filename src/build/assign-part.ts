@@ -1,4 +1,5 @@
-// Assignment of a part of the input: every row is checked, hashed and given its zone, and then written in order of zone.
+// Assignment of a part of the input: every row is checked, hashed and given its zone, and then written in order of
+// zone.
 
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
@@ -20,19 +21,30 @@ export function isAssigned(site: Site, part: number): boolean {
   return existsSync(partPath(site, part))
 }
 
-/** Assigns part `part` and leaves it in its folder. Throws ZGQ_NON_FINITE or ZGQ_ZERO_VECTOR with the row, and what reading the input throws. */
+/**
+ * Assigns part `part` and leaves it in its folder. Throws ZGQ_NON_FINITE or ZGQ_ZERO_VECTOR with the row, and what
+ * reading the input throws.
+ */
 export async function assignPart(place: Workplace, part: number, onRows: OnRows): Promise<void> {
   const { site, training } = place
   await fillFolder(partPath(site, part), async (folder) => {
     const { facts, sorted } = await assignRows(place, part, onRows)
     for (let shard = 0; shard + 1 < training.shardStarts.length; shard++) {
-      writePartOfShard({ folder, isDurable: site.recipe.isDurable }, { number: shard, firstZone: training.shardStarts[shard], endZone: training.shardStarts[shard + 1] }, sorted)
+      writePartOfShard(
+        { folder, isDurable: site.recipe.isDurable },
+        { number: shard, firstZone: training.shardStarts[shard], endZone: training.shardStarts[shard + 1] },
+        sorted
+      )
     }
     writeStored(join(folder, PART_FACTS), facts, site.recipe.isDurable)
   })
 }
 
-async function assignRows(place: Workplace, part: number, onRows: OnRows): Promise<{ facts: StoredPart; sorted: SortedRows }> {
+async function assignRows(
+  place: Workplace,
+  part: number,
+  onRows: OnRows
+): Promise<{ facts: StoredPart; sorted: SortedRows }> {
   const { recipe } = place.site
   const { dim, metric, rowsPerBlock } = recipe
   const { assigner, input } = place
@@ -60,7 +72,11 @@ async function assignRows(place: Workplace, part: number, onRows: OnRows): Promi
   }
   const { order, starts } = sortByZone(zones, recipe.zones)
   const zoneRows = new Uint32Array(recipe.zones).map((_, zone) => starts[zone + 1] - starts[zone])
-  const facts = { zoneRows: encodeArray(zoneRows), vectorDigests: Buffer.concat(vectorDigests).toString('base64'), idDigests: Buffer.concat(idDigests).toString('base64') }
+  const facts = {
+    zoneRows: encodeArray(zoneRows),
+    vectorDigests: Buffer.concat(vectorDigests).toString('base64'),
+    idDigests: Buffer.concat(idDigests).toString('base64')
+  }
   return { facts, sorted: { rows, ids, order, starts } }
 }
 

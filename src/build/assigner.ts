@@ -84,7 +84,10 @@ export class Assigner {
     this.#memory.kernel.subtractRow(this.#rows, count, this.shape.dim, this.#centre)
   }
 
-  /** Finds the nearest centroid (with many of them: nearly always the nearest) of the first `count` rows, which must be scaled and centred: u32, count, a view until the next call. */
+  /**
+   * Finds the nearest centroid (with many of them: nearly always the nearest) of the first `count` rows, which must be
+   * scaled and centred: u32, count, a view until the next call.
+   */
   nearest(count: number): Uint32Array {
     if (this.#groups !== undefined) {
       this.#groups.assign(this.#rows, count, this.#zones)

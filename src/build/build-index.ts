@@ -1,5 +1,6 @@
-// A build on one page: read -> sample -> train -> assign -> write -> calibrate -> publish. Each stage is made of tasks that leave their results in files of the
-// working folder: so memory follows `memoryBytes` and not the data, threads share the work, and a build that was killed goes on where it was.
+// A build on one page: read -> sample -> train -> assign -> write -> calibrate -> publish. Each stage is made of tasks
+// that leave their results in files of the working folder: so memory follows `memoryBytes` and not the data, threads
+// share the work, and a build that was killed goes on where it was.
 
 import { loadSqlite } from '../storage/native-modules.ts'
 import { checkBuildOptions, type BuildOptions, type BuildPlan } from './build-options.ts'
@@ -11,8 +12,10 @@ import { WorkingFolder } from './working-folder.ts'
 
 /**
  * Builds an index from vectors and publishes it by one rename; nothing is visible at `output` before.
- * Rejects with ZGQ_EXISTS, ZGQ_NOT_AN_INDEX, ZGQ_LOCKED, ZGQ_NOT_FOUND, ZGQ_READ_ONLY or ZGQ_IO for the output; ZGQ_BUILD_INPUT, ZGQ_TRUNCATED, ZGQ_DIMENSION,
- * ZGQ_NON_FINITE, ZGQ_ZERO_VECTOR or ZGQ_ID_EXISTS for the input; ZGQ_UNSUPPORTED for a path inside app.asar; TypeError or RangeError for bad options; the signal's reason when aborted.
+ * Rejects with ZGQ_EXISTS, ZGQ_NOT_AN_INDEX, ZGQ_LOCKED, ZGQ_NOT_FOUND, ZGQ_READ_ONLY or ZGQ_IO for the output;
+ * ZGQ_BUILD_INPUT, ZGQ_TRUNCATED, ZGQ_DIMENSION, ZGQ_NON_FINITE, ZGQ_ZERO_VECTOR or ZGQ_ID_EXISTS for the input;
+ * ZGQ_UNSUPPORTED for a path inside app.asar; TypeError or RangeError for bad options; the signal's reason when
+ * aborted.
  */
 export async function buildIndex(options: BuildOptions): Promise<BuildReport> {
   const plan = checkBuildOptions(options)

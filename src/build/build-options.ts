@@ -13,7 +13,10 @@ const DEFAULT_MEMORY_BYTES = 512 * MIB
 const DEFAULT_BITS = 4
 const MIN_MEMORY_BYTES = 64 * MIB
 
-/** Vectors that arrive together: `vectors` is float32, rows * dim, row-major; `ids` has one id a row, in every batch or in none. */
+/**
+ * Vectors that arrive together: `vectors` is float32, rows * dim, row-major; `ids` has one id a row, in every batch or
+ * in none.
+ */
 export interface VectorBatch {
   readonly vectors: Float32Array
   readonly ids?: ArrayLike<number> | undefined
@@ -31,13 +34,19 @@ export interface BuildProgress {
 /** Options of `buildIndex`. */
 export interface BuildOptions {
   /**
-   * A file (.fvecs .bvecs .ivecs .fbin .u8bin .f16bin .npy .parquet .jsonl .ndjson .hdf5 .h5, or a SQLite database with `query`), all vectors at once
-   * (with `dim`), or batches (with `dim`).
+   * A file (.fvecs .bvecs .ivecs .fbin .u8bin .f16bin .npy .parquet .jsonl .ndjson .hdf5 .h5, or a SQLite database with
+   * `query`), all vectors at once (with `dim`), or batches (with `dim`).
    */
   readonly input: string | Float32Array | AsyncIterable<VectorBatch>
-  /** Where the vectors are: a column in .parquet (default: the only one of lists of numbers), a key in .jsonl (default `vector`), a data set in .hdf5 (default `train`). */
+  /**
+   * Where the vectors are: a column in .parquet (default: the only one of lists of numbers), a key in .jsonl (default
+   * `vector`), a data set in .hdf5 (default `train`).
+   */
   readonly column?: string | undefined
-  /** Where the ids are: a column in .parquet (default: row numbers), a key in .jsonl (default `id`, where lines have it). */
+  /**
+   * Where the ids are: a column in .parquet (default: row numbers), a key in .jsonl (default `id`, where lines have
+   * it).
+   */
   readonly idColumn?: string | undefined
   /** For a SQLite database: a SELECT of ids and vectors, or of vectors, each a BLOB of float32. */
   readonly query?: string | undefined
@@ -49,21 +58,35 @@ export interface BuildOptions {
   readonly metric?: Metric | undefined
   /** A file of ids (.npy of integers, or one decimal a line), or the ids. Default: row numbers. */
   readonly ids?: string | ArrayLike<number> | undefined
-  /** Zones to aim at; the index may have fewer, or up to twice as many where zones had to be split. Default: from count and dim. */
+  /**
+   * Zones to aim at; the index may have fewer, or up to twice as many where zones had to be split. Default: from count
+   * and dim.
+   */
   readonly zones?: number | undefined
-  /** Bits a dimension of the codes: 0 (no codes: float32 rows are scanned), 1, 2 or 4. Default 4, whatever the dimension. */
+  /**
+   * Bits a dimension of the codes: 0 (no codes: float32 rows are scanned), 1, 2 or 4. Default 4, whatever the
+   * dimension.
+   */
   readonly bits?: number | undefined
-  /** Queries like those that will be searched for, to calibrate with: a vector file, or float32, n * dim. Default: rows of the input. */
+  /**
+   * Queries like those that will be searched for, to calibrate with: a vector file, or float32, n * dim. Default: rows
+   * of the input.
+   */
   readonly queries?: string | Float32Array | undefined
   /** Memory that the build may use on top of the process, in bytes. Default 512 MB, at least 64 MB. */
   readonly memoryBytes?: number | undefined
-  /** Worker threads, at most. Default: one for each core. There are fewer where memory is short, none for small inputs. 0: all work is done in this thread. */
+  /**
+   * Worker threads, at most. Default: one for each core. There are fewer where memory is short, none for small inputs.
+   * 0: all work is done in this thread.
+   */
   readonly workers?: number | undefined
   /** Default 1. The same input, options and seed give the same data files. */
   readonly seed?: number | undefined
   /** Replace an index that exists at `output`. */
   readonly force?: boolean | undefined
-  /** Called as stages go on. If it throws, the build rejects with that; the last call is when the index is in its place. */
+  /**
+   * Called as stages go on. If it throws, the build rejects with that; the last call is when the index is in its place.
+   */
   readonly onProgress?: ((progress: BuildProgress) => void) | undefined
   readonly signal?: AbortSignal | undefined
 }
@@ -89,21 +112,64 @@ export interface BuildPlan {
   readonly signal: AbortSignal | undefined
 }
 
-export const OPTION_NAMES = ['input', 'column', 'idColumn', 'query', 'output', 'dim', 'metric', 'ids', 'zones', 'bits', 'queries', 'memoryBytes', 'workers', 'seed', 'force', 'onProgress', 'signal']
+export const OPTION_NAMES = [
+  'input',
+  'column',
+  'idColumn',
+  'query',
+  'output',
+  'dim',
+  'metric',
+  'ids',
+  'zones',
+  'bits',
+  'queries',
+  'memoryBytes',
+  'workers',
+  'seed',
+  'force',
+  'onProgress',
+  'signal'
+]
 
 /** Checks the options of a build; throws TypeError or RangeError, and ZGQ_UNSUPPORTED for a path inside app.asar. */
 export function checkBuildOptions(options: BuildOptions): BuildPlan {
   checkOptionNames('buildIndex', options, OPTION_NAMES)
-  const { input, column, idColumn, query, output, dim, metric = 'l2', ids, zones, bits = DEFAULT_BITS, queries, memoryBytes = DEFAULT_MEMORY_BYTES, workers, seed = 1, force = false, onProgress, signal } = options
-  if (typeof output !== 'string' || output === '') throw new TypeError(`output must be a non-empty string, found ${String(output)}`)
+  const {
+    input,
+    column,
+    idColumn,
+    query,
+    output,
+    dim,
+    metric = 'l2',
+    ids,
+    zones,
+    bits = DEFAULT_BITS,
+    queries,
+    memoryBytes = DEFAULT_MEMORY_BYTES,
+    workers,
+    seed = 1,
+    force = false,
+    onProgress,
+    signal
+  } = options
+  if (typeof output !== 'string' || output === '')
+    throw new TypeError(`output must be a non-empty string, found ${String(output)}`)
   const isIterable = typeof input === 'object' && input !== null && Symbol.asyncIterator in input
   if (typeof input !== 'string' && !(input instanceof Float32Array) && !isIterable) {
     throw new TypeError('input must be a path, a Float32Array or an async iterable of { vectors, ids? }')
   }
-  if (typeof input === 'string' && dim !== undefined) throw new TypeError('dim is for arrays and batches: a file says its own')
+  if (typeof input === 'string' && dim !== undefined)
+    throw new TypeError('dim is for arrays and batches: a file says its own')
   if (typeof input !== 'string') expectWholeNumber('dim', dim, { least: 1, most: MAX_DIM })
   if (isIterable && ids !== undefined) throw new TypeError('ids of batches come with the batches: { vectors, ids }')
-  if (ids !== undefined && typeof ids !== 'string' && (typeof ids !== 'object' || ids === null || typeof ids.length !== 'number')) throw new TypeError('ids must be a path or an array of integers')
+  if (
+    ids !== undefined &&
+    typeof ids !== 'string' &&
+    (typeof ids !== 'object' || ids === null || typeof ids.length !== 'number')
+  )
+    throw new TypeError('ids must be a path or an array of integers')
   expectBatchOptions({ input, ids, column, idColumn, query })
   expectOneOf('metric', metric, Object.keys(METRIC_CODES))
   if (zones !== undefined) expectWholeNumber('zones', zones, { least: 1, most: 2 ** 24 })
@@ -116,7 +182,25 @@ export function checkBuildOptions(options: BuildOptions): BuildPlan {
   if (onProgress !== undefined && typeof onProgress !== 'function') throw new TypeError('onProgress must be a function')
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw new TypeError('signal must be an AbortSignal')
   for (const path of [input, ids, queries, output]) if (typeof path === 'string') refuseAsarPath(path)
-  return { input, column, idColumn, query, output, dim, metric, ids, zones, bits, queries, memoryBytes, workers, seed, force, onProgress: onProgress ?? (() => undefined), signal }
+  return {
+    input,
+    column,
+    idColumn,
+    query,
+    output,
+    dim,
+    metric,
+    ids,
+    zones,
+    bits,
+    queries,
+    memoryBytes,
+    workers,
+    seed,
+    force,
+    onProgress: onProgress ?? (() => undefined),
+    signal
+  }
 }
 
 function checkBits(bits: unknown): void {

@@ -1,4 +1,5 @@
-// One stage of a build by itself, so that a queue of jobs, or several processes over a shared folder, can build an index together.
+// One stage of a build by itself, so that a queue of jobs, or several processes over a shared folder, can build an
+// index together.
 
 import { checkOptionNames, expectOneOf, expectWholeNumber } from '../options.ts'
 import { loadSqlite } from '../storage/native-modules.ts'
@@ -41,17 +42,19 @@ export interface StageReport {
 }
 
 /**
- * Runs one stage of a build in the folder OUTPUT.building. `read`, `train` and `publish` want it for themselves; `assign` and `write` are shared by as many processes as
- * there are shards of the work. A stage that is done already does nothing. The data files are the same, byte for byte, as those of `buildIndex`.
- * Rejects as `buildIndex` does, and with ZGQ_NOT_FOUND where an earlier stage is not done, ZGQ_MISMATCH where it was given other options or another input, ZGQ_LOCKED
- * where another process does the same.
+ * Runs one stage of a build in the folder OUTPUT.building. `read`, `train` and `publish` want it for themselves;
+ * `assign` and `write` are shared by as many processes as there are shards of the work. A stage that is done already
+ * does nothing. The data files are the same, byte for byte, as those of `buildIndex`. Rejects as `buildIndex` does, and
+ * with ZGQ_NOT_FOUND where an earlier stage is not done, ZGQ_MISMATCH where it was given other options or another
+ * input, ZGQ_LOCKED where another process does the same.
  */
 export async function buildStage(options: StageOptions): Promise<StageReport> {
   checkOptionNames('buildStage', options, [...OPTION_NAMES, 'stage', 'shard'])
   const { stage, shard, ...rest } = options
   expectOneOf('stage', stage, RUNNABLE_STAGES)
   const plan = checkBuildOptions(rest)
-  if (typeof plan.input !== 'string') throw new TypeError('the input of a stage must be a path: other processes cannot see an array or an iterable')
+  if (typeof plan.input !== 'string')
+    throw new TypeError('the input of a stage must be a path: other processes cannot see an array or an iterable')
   const share = checkShare(stage, shard)
   plan.signal?.throwIfAborted()
   loadSqlite()
@@ -60,7 +63,8 @@ export async function buildStage(options: StageOptions): Promise<StageReport> {
 
 function checkShare(stage: RunnableStage, share: StageShare | undefined): StageShare {
   if (share === undefined) return { index: 1, of: 1 }
-  if (stage !== 'assign' && stage !== 'write') throw new TypeError(`shard is for the stages assign and write, found stage ${stage}`)
+  if (stage !== 'assign' && stage !== 'write')
+    throw new TypeError(`shard is for the stages assign and write, found stage ${stage}`)
   checkOptionNames('shard', share, ['index', 'of'])
   expectWholeNumber('shard.of', share.of, { least: 1, most: 65_536 })
   expectWholeNumber('shard.index', share.index, { least: 1, most: share.of })
@@ -73,7 +77,8 @@ async function runAlone(plan: BuildPlan, stage: 'read' | 'train' | 'publish'): P
     const site = stage === 'read' ? await readInput(plan, folder, true) : findSite(plan, folder.path)
     if (stage === 'read') return { stage, done: 1, total: 1 }
     return await withCrew(plan, site, async (work) => {
-      if (stage === 'publish') return { stage, done: 1, total: 1, built: await publishStage({ plan, folder, site }, work) }
+      if (stage === 'publish')
+        return { stage, done: 1, total: 1, built: await publishStage({ plan, folder, site }, work) }
       await trainStage(site, work)
       return { stage, done: 1, total: 1 }
     })
@@ -92,7 +97,11 @@ async function runShared(plan: BuildPlan, stage: 'assign' | 'write', share: Stag
     })
     const total = stage === 'assign' ? partCount(site.recipe) : new Workplace(site, 0).training.shardStarts.length - 1
     const isDone = stage === 'assign' ? isAssigned : isWritten
-    return { stage, total, done: Array.from({ length: total }, (_, task) => task).filter((task) => isDone(site, task)).length }
+    return {
+      stage,
+      total,
+      done: Array.from({ length: total }, (_, task) => task).filter((task) => isDone(site, task)).length
+    }
   } finally {
     joined.leave()
   }

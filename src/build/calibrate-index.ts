@@ -1,4 +1,5 @@
-// Calibrates a published index anew, with its own rows or with the user's queries, and stores the result in its catalogue.
+// Calibrates a published index anew, with its own rows or with the user's queries, and stores the result in its
+// catalogue.
 
 import { setImmediate } from 'node:timers/promises'
 
@@ -16,7 +17,10 @@ const CACHE_BYTES = 256 * 2 ** 20
 
 /** Options of `calibrateIndex`. */
 export interface CalibrateOptions {
-  /** Queries like those that will be searched for: a vector file, or float32, n * dim. Default: random rows of the index. */
+  /**
+   * Queries like those that will be searched for: a vector file, or float32, n * dim. Default: random rows of the
+   * index.
+   */
   readonly queries?: string | Float32Array | undefined
   /** Chooses the rows. Default 1. */
   readonly seed?: number | undefined
@@ -26,12 +30,14 @@ export interface CalibrateOptions {
 }
 
 /**
- * Measures how far searches in the index at `path` must probe for a recall, stores that in its catalogue and returns it. Indexes that are open already keep
- * what they read. Rejects with ZGQ_DIMENSION, ZGQ_NON_FINITE, ZGQ_ZERO_VECTOR or ZGQ_BUILD_INPUT for queries; ZGQ_READ_ONLY, ZGQ_LOCKED or ZGQ_IO where the
- * catalogue cannot be written; with what `ZgqIndex.open` throws; with the signal's reason.
+ * Measures how far searches in the index at `path` must probe for a recall, stores that in its catalogue and returns
+ * it. Indexes that are open already keep what they read. Rejects with ZGQ_DIMENSION, ZGQ_NON_FINITE, ZGQ_ZERO_VECTOR or
+ * ZGQ_BUILD_INPUT for queries; ZGQ_READ_ONLY, ZGQ_LOCKED or ZGQ_IO where the catalogue cannot be written; with what
+ * `ZgqIndex.open` throws; with the signal's reason.
  */
 export async function calibrateIndex(path: string, options: CalibrateOptions = {}): Promise<Calibration> {
-  if (typeof path !== 'string' || path === '') throw new TypeError(`path must be a non-empty string, found ${String(path)}`)
+  if (typeof path !== 'string' || path === '')
+    throw new TypeError(`path must be a non-empty string, found ${String(path)}`)
   checkOptionNames('calibrateIndex', options, ['queries', 'seed', 'onProgress', 'signal'])
   const { queries, seed = 1, onProgress, signal } = options
   expectQueries(queries)
@@ -50,7 +56,8 @@ export async function calibrateIndex(path: string, options: CalibrateOptions = {
         for (const [i, step] of steps.entries()) onAnswer(await runStep({ context, snapshot }, step, turn), i)
       },
       {
-        given: readQueries(queries, snapshot.meta.dim), seed,
+        given: readQueries(queries, snapshot.meta.dim),
+        seed,
         onQueries(done, total) {
           onProgress?.({ done, total })
           signal?.throwIfAborted()
@@ -66,6 +73,7 @@ export async function calibrateIndex(path: string, options: CalibrateOptions = {
 
 /** Throws TypeError for what cannot be queries. */
 export function expectQueries(queries: unknown): asserts queries is string | Float32Array | undefined {
-  if (queries === undefined || queries instanceof Float32Array || (typeof queries === 'string' && queries !== '')) return
+  if (queries === undefined || queries instanceof Float32Array || (typeof queries === 'string' && queries !== ''))
+    return
   throw new TypeError(`queries must be a path or a Float32Array, found ${String(queries)}`)
 }

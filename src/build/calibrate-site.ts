@@ -20,12 +20,17 @@ export async function calibrateSite(site: Site, crew: Crew, plan: SiteCalibratio
   const { dim, seed } = site.recipe
   return calibrate(
     readCatalogue(site.path),
-    (steps, onAnswer) => runInOrder(crew, steps.map((step) => ({ kind: 'calibrate', step })), {
-      done: () => undefined,
-      answer({ calibration }, step) {
-        if (calibration !== undefined) onAnswer(calibration, step)
-      }
-    }),
+    (steps, onAnswer) =>
+      runInOrder(
+        crew,
+        steps.map((step) => ({ kind: 'calibrate', step })),
+        {
+          done: () => undefined,
+          answer({ calibration }, step) {
+            if (calibration !== undefined) onAnswer(calibration, step)
+          }
+        }
+      ),
     { given: readQueries(plan.queries, dim), seed: seed + CALIBRATION_SEED, onQueries: plan.onQueries }
   )
 }

@@ -1,5 +1,5 @@
-// From the neighbours of queries to the curves of a calibration: for every neighbour the score of its zone is known, and a threshold on scores
-// (search/recall-rule.ts) gives the recall that it would reach.
+// From the neighbours of queries to the curves of a calibration: for every neighbour the score of its zone is known,
+// and a threshold on scores (search/recall-rule.ts) gives the recall that it would reach.
 
 import { CALIBRATED_KS, CALIBRATED_RECALLS } from '../format/calibration.ts'
 import { lossAllowed, recallOfZones, trustFor } from '../search/confidence.ts'
@@ -15,8 +15,8 @@ const NORMAL_QUANTILE = 1.645
 /** n queries without a miss promise a recall of n / (n + 2.7) at 95 %: the normal form of the rule of three. */
 const WITHOUT_MISS = NORMAL_QUANTILE ** 2
 /**
- * Part of what may be missed that a calibration by rows under ip leaves unused: rows ask for their like, queries for what is long, and reached .01 to .025 less
- * than was calibrated on one of three sets (bench/README.md).
+ * Part of what may be missed that a calibration by rows under ip leaves unused: rows ask for their like, queries for
+ * what is long, and reached .01 to .025 less than was calibrated on one of three sets (bench/README.md).
  */
 const PRODUCT_MARGIN = 0.2
 /** Queries that tell how many zones a threshold means. */
@@ -41,26 +41,51 @@ export function drawCurves(context: SearchContext, snapshot: Snapshot, measured:
   const zoneOfId = locate(context, snapshot, neighbours)
   const geometry = new ZoneGeometry(context, snapshot, queries)
   const self = neighbours.map((hits, i) => geometry.scoresOf(queries[i], hits, zoneOfId))
-  // Where rows have exact copies, a query like them but not among them finds its neighbours farther away than a copy does.
+  // Where rows have exact copies, a query like them but not among them finds its neighbours farther away than a copy
+  // does.
   const strangers = neighbours.map((hits, i) => geometry.scoresWithoutCopies(queries[i], hits, zoneOfId))
   const highest = queries.length / (queries.length + WITHOUT_MISS)
   const margin = source === 'base' && snapshot.meta.metric === 'ip' ? PRODUCT_MARGIN : 0
   const curves = CALIBRATED_KS.map((k, i): CalibrationCurve => {
     const sets = [self, strangers].map((scores) => ({ scores, sorted: sortedScores(scores, k) }))
     // The highest too: what may be asked for must have been measured.
-    const points = [...CALIBRATED_RECALLS.filter((recall) => recall < highest), highest].map((recall): CalibrationPoint => {
-      const wanted = Math.min(recallOfZones(recall) + (1 - recall) * margin, highest)
-      const threshold = Math.max(...sets.map(({ scores, sorted }) => smallestThreshold(scores, sorted, { k, recall: wanted })))
-      const trust = Math.min(trustFor(recall), losses[i].find(({ loss }) => loss <= lossAllowed(recall))?.trust ?? Infinity)
-      return { recall, threshold, mean: recallAt(self, k, threshold).mean, zones: geometry.meanZones(threshold), trust }
-    })
+    const points = [...CALIBRATED_RECALLS.filter((recall) => recall < highest), highest].map(
+      (recall): CalibrationPoint => {
+        const wanted = Math.min(recallOfZones(recall) + (1 - recall) * margin, highest)
+        const threshold = Math.max(
+          ...sets.map(({ scores, sorted }) => smallestThreshold(scores, sorted, { k, recall: wanted }))
+        )
+        const trust = Math.min(
+          trustFor(recall),
+          losses[i].find(({ loss }) => loss <= lossAllowed(recall))?.trust ?? Infinity
+        )
+        return {
+          recall,
+          threshold,
+          mean: recallAt(self, k, threshold).mean,
+          zones: geometry.meanZones(threshold),
+          trust
+        }
+      }
+    )
     return { k, points }
   })
-  return { source, queries: queries.length, confidence: CONFIDENCE_LEVEL, scale: geometry.scale, highestRecall: highest, curves }
+  return {
+    source,
+    queries: queries.length,
+    confidence: CONFIDENCE_LEVEL,
+    scale: geometry.scale,
+    highestRecall: highest,
+    curves
+  }
 }
 
 /** Finds the zones of all neighbours in one pass over the ids of the index. */
-function locate(context: SearchContext, snapshot: Snapshot, neighbours: readonly (readonly Hit[])[]): Map<number, number> {
+function locate(
+  context: SearchContext,
+  snapshot: Snapshot,
+  neighbours: readonly (readonly Hit[])[]
+): Map<number, number> {
   const wanted = new Set(neighbours.flatMap((hits) => hits.map((hit) => hit.id)))
   const zoneOfId = new Map<number, number>()
   for (const zone of snapshot.zones) {
@@ -95,7 +120,11 @@ class ZoneGeometry {
   }
 
   /** The same with all exact copies of the query taken out, from the zone and from the neighbours. */
-  scoresWithoutCopies(query: CalibrationQuery, hits: readonly Hit[], zoneOfId: ReadonlyMap<number, number>): Float64Array {
+  scoresWithoutCopies(
+    query: CalibrationQuery,
+    hits: readonly Hit[],
+    zoneOfId: ReadonlyMap<number, number>
+  ): Float64Array {
     if (this.#snapshot.meta.metric === 'ip') return this.scoresOf(query, hits, zoneOfId)
     const others = hits.filter((hit) => hit.distance > COPY_DISTANCE)
     const inZone = query.row?.zone
@@ -108,7 +137,11 @@ class ZoneGeometry {
     let zones = 0
     for (const sorted of this.#counted) {
       let count = 1
-      while (count < sorted.length && scoreZone(sorted[0], sorted[count], { rank: count + 1, scale: this.scale }) <= threshold) count++
+      while (
+        count < sorted.length &&
+        scoreZone(sorted[0], sorted[count], { rank: count + 1, scale: this.scale }) <= threshold
+      )
+        count++
       zones += count
     }
     return zones / Math.max(1, this.#counted.length)
@@ -128,18 +161,26 @@ class ZoneGeometry {
     const { workspace } = this.#context
     const { memory, zones, dim, metric } = workspace
     workspace.setQuery(query.vector)
-    if (metric === 'ip') memory.kernel.innerProducts(workspace.centroids, zones.length, dim, workspace.probeQuery, workspace.zoneDistances)
-    else memory.kernel.l2Distances(workspace.centroids, zones.length, dim, workspace.probeQuery, workspace.zoneDistances)
+    if (metric === 'ip')
+      memory.kernel.innerProducts(workspace.centroids, zones.length, dim, workspace.probeQuery, workspace.zoneDistances)
+    else
+      memory.kernel.l2Distances(workspace.centroids, zones.length, dim, workspace.probeQuery, workspace.zoneDistances)
     const distances = Float64Array.from(memory.float32At(workspace.zoneDistances, zones.length))
     if (query.row !== undefined) {
       const { zone, rowCount } = query.row
-      distances[zone] = leaveOut(distances[zone], { rowCount, without, norm2: metric === 'ip' ? workspace.scanQuery.queryNorm2 : undefined })
+      distances[zone] = leaveOut(distances[zone], {
+        rowCount,
+        without,
+        norm2: metric === 'ip' ? workspace.scanQuery.queryNorm2 : undefined
+      })
     }
     return distances.map((distance) => ruleDistance(workspace, distance))
   }
 
   #meanNearest(queries: readonly CalibrationQuery[]): number {
-    const nearest = queries.map((query) => this.#distances(query, 1).reduce((least, distance) => Math.min(least, distance), Infinity)).filter(Number.isFinite)
+    const nearest = queries
+      .map((query) => this.#distances(query, 1).reduce((least, distance) => Math.min(least, distance), Infinity))
+      .filter(Number.isFinite)
     return nearest.length === 0 ? 0 : Math.max(0, nearest.reduce((sum, distance) => sum + distance, 0) / nearest.length)
   }
 }
@@ -147,7 +188,10 @@ class ZoneGeometry {
 /** Distances up to this are taken for copies: rounding keeps the cosine distance of equal vectors above zero. */
 const COPY_DISTANCE = 1e-12
 
-/** The distance of a zone to one of its rows x, as if `without` rows equal to x were not in it; norm2: <x, x>, with minus the product for distance. */
+/**
+ * The distance of a zone to one of its rows x, as if `without` rows equal to x were not in it; norm2: <x, x>, with
+ * minus the product for distance.
+ */
 function leaveOut(distance: number, of: { rowCount: number; without: number; norm2: number | undefined }): number {
   const { rowCount, without, norm2 } = of
   const left = rowCount - without
@@ -188,8 +232,15 @@ function recallAt(scores: readonly Float64Array[], k: number, threshold: number)
   return { mean, bound: mean - NORMAL_QUANTILE * Math.sqrt(variance / count) }
 }
 
-/** The smallest threshold whose recall has a lower bound of at least `wanted`, or the largest score that any neighbour needs. */
-function smallestThreshold(scores: readonly Float64Array[], sorted: Float64Array, wanted: { k: number; recall: number }): number {
+/**
+ * The smallest threshold whose recall has a lower bound of at least `wanted`, or the largest score that any neighbour
+ * needs.
+ */
+function smallestThreshold(
+  scores: readonly Float64Array[],
+  sorted: Float64Array,
+  wanted: { k: number; recall: number }
+): number {
   let low = 0
   let high = sorted.length - 1
   if (high < 0) return 0

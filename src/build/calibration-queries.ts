@@ -34,7 +34,10 @@ export function sampleQueries(context: SearchContext, snapshot: Snapshot, random
     while (ordinal - firstRow >= zones[zone].rowCount) firstRow += zones[zone++].rowCount
     const row = ordinal - firstRow
     const words = context.files.readIdWords(zones[zone])
-    queries.push({ vector: context.files.readRow(zones[zone], row), row: { zone, rowCount: zones[zone].rowCount, id: words[row * 2] + words[row * 2 + 1] * 2 ** 32 } })
+    queries.push({
+      vector: context.files.readRow(zones[zone], row),
+      row: { zone, rowCount: zones[zone].rowCount, id: words[row * 2] + words[row * 2 + 1] * 2 ** 32 }
+    })
   }
   return queries
 }
@@ -42,14 +45,22 @@ export function sampleQueries(context: SearchContext, snapshot: Snapshot, random
 /** Splits vectors into queries; throws ZGQ_DIMENSION, ZGQ_NON_FINITE, ZGQ_ZERO_VECTOR or ZGQ_BUILD_INPUT. */
 export function splitQueries(vectors: Float32Array, meta: Snapshot['meta']): CalibrationQuery[] {
   const { dim, metric } = meta
-  if (vectors.length % dim !== 0) throw new ZgqError('ZGQ_DIMENSION', `queries have ${vectors.length} values, which is no multiple of the ${dim} that the index has`)
+  if (vectors.length % dim !== 0)
+    throw new ZgqError(
+      'ZGQ_DIMENSION',
+      `queries have ${vectors.length} values, which is no multiple of the ${dim} that the index has`
+    )
   if (vectors.length === 0) throw new ZgqError('ZGQ_BUILD_INPUT', 'there are no queries to calibrate with')
   const queries: CalibrationQuery[] = []
-  for (let at = 0; at < vectors.length; at += dim) queries.push({ vector: checkQuery(vectors.slice(at, at + dim), dim, metric), row: undefined })
+  for (let at = 0; at < vectors.length; at += dim)
+    queries.push({ vector: checkQuery(vectors.slice(at, at + dim), dim, metric), row: undefined })
   return queries
 }
 
-/** Reads the vectors of queries from a file or takes them as they are; undefined: none were given. Throws ZGQ_DIMENSION, or what reading the file throws. */
+/**
+ * Reads the vectors of queries from a file or takes them as they are; undefined: none were given. Throws ZGQ_DIMENSION,
+ * or what reading the file throws.
+ */
 export function readQueries(input: string | Float32Array | undefined, dim: number): Float32Array | undefined {
   return typeof input === 'string' ? readFile(input, dim) : input
 }
@@ -57,7 +68,10 @@ export function readQueries(input: string | Float32Array | undefined, dim: numbe
 function readFile(path: string, dim: number): Float32Array {
   const file = openVectorFile(path)
   try {
-    if (file.dim !== dim) throw new ZgqError('ZGQ_DIMENSION', `queries have ${file.dim} dimensions, the index has vectors of ${dim}`, { path })
+    if (file.dim !== dim)
+      throw new ZgqError('ZGQ_DIMENSION', `queries have ${file.dim} dimensions, the index has vectors of ${dim}`, {
+        path
+      })
     const vectors = new Float32Array(file.count * dim)
     if (file.count > 0) file.readRows(0, vectors)
     return vectors

@@ -18,7 +18,13 @@ const SEARCHES_PER_TURN = 16
 
 export type CalibrationStep =
   | { readonly kind: 'queries'; readonly given: Float32Array | undefined; readonly seed: number }
-  | { readonly kind: 'search'; readonly vectors: readonly Float32Array[]; readonly k: number; readonly probe: ProbeWish; readonly bounds: readonly number[] | undefined }
+  | {
+      readonly kind: 'search'
+      readonly vectors: readonly Float32Array[]
+      readonly k: number
+      readonly probe: ProbeWish
+      readonly bounds: readonly number[] | undefined
+    }
   | { readonly kind: 'losses'; readonly vectors: readonly Float32Array[]; readonly k: number }
   | { readonly kind: 'curves'; readonly measured: Measured }
 
@@ -38,11 +44,20 @@ export interface OpenedIndex {
 }
 
 /** Does a step; `turn` lets the event loop turn, and may throw to stop. */
-export async function runStep(opened: OpenedIndex, step: CalibrationStep, turn: () => Promise<void>): Promise<CalibrationAnswer> {
+export async function runStep(
+  opened: OpenedIndex,
+  step: CalibrationStep,
+  turn: () => Promise<void>
+): Promise<CalibrationAnswer> {
   const { context, snapshot } = opened
   switch (step.kind) {
     case 'queries':
-      return { queries: step.given === undefined ? sampleQueries(context, snapshot, seededRandom(step.seed)) : splitQueries(step.given, snapshot.meta) }
+      return {
+        queries:
+          step.given === undefined
+            ? sampleQueries(context, snapshot, seededRandom(step.seed))
+            : splitQueries(step.given, snapshot.meta)
+      }
     case 'search':
       return { hits: await searchAll(context, step, turn) }
     case 'losses':
@@ -52,10 +67,22 @@ export async function runStep(opened: OpenedIndex, step: CalibrationStep, turn: 
   }
 }
 
-async function searchAll(context: SearchContext, step: Extract<CalibrationStep, { kind: 'search' }>, turn: () => Promise<void>): Promise<Hit[][]> {
+async function searchAll(
+  context: SearchContext,
+  step: Extract<CalibrationStep, { kind: 'search' }>,
+  turn: () => Promise<void>
+): Promise<Hit[][]> {
   const all: Hit[][] = []
   for (const [i, vector] of step.vectors.entries()) {
-    const request = { k: step.k, probe: step.probe, explain: false, isExact: false, rerank: 0, confidence: NEARLY_CERTAIN, bound: step.bounds?.[i] }
+    const request = {
+      k: step.k,
+      probe: step.probe,
+      explain: false,
+      isExact: false,
+      rerank: 0,
+      confidence: NEARLY_CERTAIN,
+      bound: step.bounds?.[i]
+    }
     all.push(search(context, vector, request).hits)
     if (i % SEARCHES_PER_TURN === SEARCHES_PER_TURN - 1) await turn()
   }
@@ -63,12 +90,23 @@ async function searchAll(context: SearchContext, step: Extract<CalibrationStep, 
 }
 
 /**
- * Finds what share of the k hits the estimates from signs lose, for each of the trusts that are tried: an upper bound, as if one more was lost.
- * Many zones are searched: where fewer are, the limit for candidates is looser and less is lost.
+ * Finds what share of the k hits the estimates from signs lose, for each of the trusts that are tried: an upper bound,
+ * as if one more was lost. Many zones are searched: where fewer are, the limit for candidates is looser and less is
+ * lost.
  */
-async function measureLosses(context: SearchContext, of: { vectors: readonly Float32Array[]; k: number }, turn: () => Promise<void>): Promise<Losses> {
+async function measureLosses(
+  context: SearchContext,
+  of: { vectors: readonly Float32Array[]; k: number },
+  turn: () => Promise<void>
+): Promise<Losses> {
   if (context.codes === undefined) return []
-  const shared = { k: of.k + 1, probe: { nprobe: Math.min(LOSS_ZONES, context.workspace.zones.length) }, explain: false, isExact: false, rerank: 1 }
+  const shared = {
+    k: of.k + 1,
+    probe: { nprobe: Math.min(LOSS_ZONES, context.workspace.zones.length) },
+    explain: false,
+    isExact: false,
+    rerank: 1
+  }
   const sure: Hit[][] = []
   for (const vector of of.vectors) {
     sure.push(search(context, vector, { ...shared, confidence: NEARLY_CERTAIN }).hits)
@@ -79,7 +117,9 @@ async function measureLosses(context: SearchContext, of: { vectors: readonly Flo
   for (const trust of TRUSTS) {
     let missed = 0
     for (const [i, vector] of of.vectors.entries()) {
-      const usual = new Set(search(context, vector, { ...shared, confidence: { ...CONFIDENCE, signs: trust } }).hits.map((hit) => hit.id))
+      const usual = new Set(
+        search(context, vector, { ...shared, confidence: { ...CONFIDENCE, signs: trust } }).hits.map((hit) => hit.id)
+      )
       missed += sure[i].filter((hit) => !usual.has(hit.id)).length
       await turn()
     }

@@ -1,5 +1,6 @@
-// Assignment in two levels, for many centroids: a row meets the groups of centroids first, then the centroids of the nearest groups only.
-// It may miss the nearest centroid of a row at the edge of its groups, for one that is nearly as near.
+// Assignment in two levels, for many centroids: a row meets the groups of centroids first, then the centroids of the
+// nearest groups only. It may miss the nearest centroid of a row at the edge of its groups, for one that is nearly as
+// near.
 
 import { ELEMENT_BYTES } from '../format/layout.ts'
 import type { KernelMemory } from '../kernels/kernel-memory.ts'
@@ -62,7 +63,8 @@ export class CentroidGroups {
   group(place: CentroidsPlace): void {
     this.#groupCount = Math.min(place.count, this.#mostGroups)
     this.#startGroups(place)
-    for (let round = 0; round < ROUNDS; round++) this.#moveGroups(place, this.#nearestGroups(place.centroids, place.count))
+    for (let round = 0; round < ROUNDS; round++)
+      this.#moveGroups(place, this.#nearestGroups(place.centroids, place.count))
     this.#sortCentroids(place, this.#nearestGroups(place.centroids, place.count))
     this.#neighbours = Array.from({ length: this.#groupCount }, (_, group) => this.#nearestTo(group))
   }
@@ -73,7 +75,8 @@ export class CentroidGroups {
     const best = new Float32Array(count).fill(-Infinity)
     const found = new Uint32Array(count)
     for (let group = 0; group < this.#groupCount; group++) {
-      for (const near of this.#neighbours[group]) this.#meet({ near, from: order.starts[group], to: order.starts[group + 1] }, best, found)
+      for (const near of this.#neighbours[group])
+        this.#meet({ near, from: order.starts[group], to: order.starts[group + 1] }, best, found)
     }
     const out = this.#memory.uint32At(zones, count)
     for (let i = 0; i < count; i++) out[order.rows[i]] = found[i]
@@ -86,8 +89,14 @@ export class CentroidGroups {
     const count = run.to - run.from
     if (zoneCount === 0 || count === 0) return
     this.#memory.kernel.assign({
-      rows: this.#rows + run.from * this.#dim * ELEMENT_BYTES, count, dim: this.#dim, zoneCount, zones: this.#zones, scores: this.#scores,
-      centroids: this.#sorted + first * this.#dim * ELEMENT_BYTES, halfNorms: this.#sortedNorms + first * ELEMENT_BYTES
+      rows: this.#rows + run.from * this.#dim * ELEMENT_BYTES,
+      count,
+      dim: this.#dim,
+      zoneCount,
+      zones: this.#zones,
+      scores: this.#scores,
+      centroids: this.#sorted + first * this.#dim * ELEMENT_BYTES,
+      halfNorms: this.#sortedNorms + first * ELEMENT_BYTES
     })
     const scores = this.#memory.float32At(this.#scores, count)
     const numbers = this.#memory.uint32At(this.#zones, count)
@@ -103,7 +112,12 @@ export class CentroidGroups {
     const order = countingSort(this.#nearestGroups(rows, count), this.#groupCount)
     const rowBytes = this.#dim * ELEMENT_BYTES
     const { bytes } = this.#memory
-    for (let i = 0; i < count; i++) bytes.copyWithin(this.#rows + i * rowBytes, rows + order.rows[i] * rowBytes, rows + (order.rows[i] + 1) * rowBytes)
+    for (let i = 0; i < count; i++)
+      bytes.copyWithin(
+        this.#rows + i * rowBytes,
+        rows + order.rows[i] * rowBytes,
+        rows + (order.rows[i] + 1) * rowBytes
+      )
     return order
   }
 
@@ -116,7 +130,11 @@ export class CentroidGroups {
     const norms = this.#memory.float32At(place.halfNorms, place.count)
     const sortedNorms = this.#memory.float32At(this.#sortedNorms, place.count)
     for (let i = 0; i < place.count; i++) {
-      bytes.copyWithin(this.#sorted + i * rowBytes, place.centroids + order.rows[i] * rowBytes, place.centroids + (order.rows[i] + 1) * rowBytes)
+      bytes.copyWithin(
+        this.#sorted + i * rowBytes,
+        place.centroids + order.rows[i] * rowBytes,
+        place.centroids + (order.rows[i] + 1) * rowBytes
+      )
       sortedNorms[i] = norms[order.rows[i]]
     }
   }
@@ -162,8 +180,14 @@ export class CentroidGroups {
     for (let first = 0; first < count; first += this.#rowsPerCall) {
       const some = Math.min(this.#rowsPerCall, count - first)
       this.#memory.kernel.assign({
-        rows: rows + first * this.#dim * ELEMENT_BYTES, count: some, dim: this.#dim, centroids: this.#groups, halfNorms: this.#groupNorms,
-        zoneCount: this.#groupCount, zones: this.#zones, scores: this.#scores
+        rows: rows + first * this.#dim * ELEMENT_BYTES,
+        count: some,
+        dim: this.#dim,
+        centroids: this.#groups,
+        halfNorms: this.#groupNorms,
+        zoneCount: this.#groupCount,
+        zones: this.#zones,
+        scores: this.#scores
       })
       nearest.set(this.#memory.uint32At(this.#zones, some), first)
     }
@@ -171,9 +195,17 @@ export class CentroidGroups {
   }
 
   #nearestTo(group: number): number[] {
-    this.#memory.kernel.l2Distances(this.#groups, this.#groupCount, this.#dim, this.#groups + group * this.#dim * ELEMENT_BYTES, this.#scores)
+    this.#memory.kernel.l2Distances(
+      this.#groups,
+      this.#groupCount,
+      this.#dim,
+      this.#groups + group * this.#dim * ELEMENT_BYTES,
+      this.#scores
+    )
     const distances = this.#memory.float32At(this.#scores, this.#groupCount)
-    return Array.from(distances.keys()).sort((a, b) => distances[a] - distances[b] || a - b).slice(0, NEAREST_GROUPS)
+    return Array.from(distances.keys())
+      .sort((a, b) => distances[a] - distances[b] || a - b)
+      .slice(0, NEAREST_GROUPS)
   }
 }
 

@@ -5,7 +5,10 @@ import type { IdSource } from './sources/row-source.ts'
 
 const CHUNK_IDS = 65_536
 
-/** Throws ZGQ_ID_EXISTS naming the id and its first two rows. Reads ascending ids once, others once more for every `idsInMemory` of them. */
+/**
+ * Throws ZGQ_ID_EXISTS naming the id and its first two rows. Reads ascending ids once, others once more for every
+ * `idsInMemory` of them.
+ */
 export function checkUniqueIds(ids: IdSource, idsInMemory: number): void {
   const chunk = new Float64Array(Math.min(CHUNK_IDS, ids.count))
   if (areAscending(ids, chunk)) return
@@ -70,5 +73,8 @@ function duplicate(ids: IdSource, id: number, chunk: Float64Array): ZgqError {
       if (other === id) rows.push(row + i)
     })
   }
-  return new ZgqError('ZGQ_ID_EXISTS', `id ${id} stands twice in ${ids.label}: in rows ${rows.slice(0, 2).join(' and ')}`)
+  return new ZgqError(
+    'ZGQ_ID_EXISTS',
+    `id ${id} stands twice in ${ids.label}: in rows ${rows.slice(0, 2).join(' and ')}`
+  )
 }

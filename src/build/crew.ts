@@ -26,7 +26,10 @@ export interface CrewData {
   readonly threads: number
 }
 
-/** Opens a crew of worker threads; with none, tasks are done in this thread, which turns to other events between pieces of work. */
+/**
+ * Opens a crew of worker threads; with none, tasks are done in this thread, which turns to other events between pieces
+ * of work.
+ */
 export function openCrew(site: Site, threads: number): Crew {
   return threads === 0 ? openInline(site) : openThreads({ site, threads })
 }
@@ -36,11 +39,12 @@ function openInline(site: Site): Crew {
   let isClosed = false
   return {
     size: 1,
-    run: (task, onDone) => runTask(place, task, async (done) => {
-      onDone(done)
-      await setImmediate()
-      if (isClosed) throw new Error('the build was stopped')
-    }),
+    run: (task, onDone) =>
+      runTask(place, task, async (done) => {
+        onDone(done)
+        await setImmediate()
+        if (isClosed) throw new Error('the build was stopped')
+      }),
     close() {
       isClosed = true
       place.close()
@@ -50,7 +54,10 @@ function openInline(site: Site): Crew {
 }
 
 function openThreads(data: CrewData): Crew {
-  const threads = Array.from({ length: data.threads }, () => new Thread<BuildTask, TaskAnswer, number>('build-worker', data))
+  const threads = Array.from(
+    { length: data.threads },
+    () => new Thread<BuildTask, TaskAnswer, number>('build-worker', data)
+  )
   return {
     size: threads.length,
     run(task, onDone) {
@@ -73,7 +80,11 @@ function openThreads(data: CrewData): Crew {
 }
 
 /** Does a task for a worker thread's parent. */
-export async function serveTask(place: Workplace, task: BuildTask, note: (done: number) => void): Promise<Reply<TaskAnswer>> {
+export async function serveTask(
+  place: Workplace,
+  task: BuildTask,
+  note: (done: number) => void
+): Promise<Reply<TaskAnswer>> {
   const answer = await runTask(place, task, (done) => {
     note(done)
     return Promise.resolve()
@@ -81,8 +92,15 @@ export async function serveTask(place: Workplace, task: BuildTask, note: (done: 
   return { answer, transfer: buffersOf(answer) }
 }
 
-/** Does tasks, some at a time, and hands out the answers in their order: so the error of the first task that fails is the one that is thrown. */
-export async function runInOrder(crew: Crew, tasks: readonly BuildTask[], on: { done: (done: number) => void; answer?: (answer: TaskAnswer, task: number) => void }): Promise<void> {
+/**
+ * Does tasks, some at a time, and hands out the answers in their order: so the error of the first task that fails is
+ * the one that is thrown.
+ */
+export async function runInOrder(
+  crew: Crew,
+  tasks: readonly BuildTask[],
+  on: { done: (done: number) => void; answer?: (answer: TaskAnswer, task: number) => void }
+): Promise<void> {
   const running: Promise<TaskAnswer>[] = []
   const atOnce = crew.size === 1 ? 1 : crew.size * TASKS_PER_THREAD
   let started = 0

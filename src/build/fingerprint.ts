@@ -1,4 +1,5 @@
-// Fingerprints of inputs: is this the input that an interrupted build has read? Of files by their length, time of change and a sample of their bytes.
+// Fingerprints of inputs: is this the input that an interrupted build has read? Of files by their length, time of
+// change and a sample of their bytes.
 
 import { createHash } from 'node:crypto'
 import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs'
@@ -10,12 +11,15 @@ const PLACES = 64
 const PLACE_BYTES = 4096
 
 /**
- * Takes the fingerprint of a database and its write-ahead log, without opening them: to open and close a database's file would drop the locks that other
- * connections of this process hold on it. Throws ZGQ_NOT_FOUND or ZGQ_IO.
+ * Takes the fingerprint of a database and its write-ahead log, without opening them: to open and close a database's
+ * file would drop the locks that other connections of this process hold on it. Throws ZGQ_NOT_FOUND or ZGQ_IO.
  */
 export function fingerprintDatabase(path: string): string {
   try {
-    return [path, `${path}-wal`].map((file) => statSync(file, { throwIfNoEntry: file === path })).map((stats) => `${stats?.size ?? 0} ${stats?.mtimeMs ?? 0}`).join(' ')
+    return [path, `${path}-wal`]
+      .map((file) => statSync(file, { throwIfNoEntry: file === path }))
+      .map((stats) => `${stats?.size ?? 0} ${stats?.mtimeMs ?? 0}`)
+      .join(' ')
   } catch (error) {
     throw wrapReadError(error, path, 'read the input')
   }

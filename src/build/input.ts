@@ -1,4 +1,5 @@
-// What a build reads, opened anew by every thread and process of it; and the checks that concern every row. How it is prepared for that: read-input.ts.
+// What a build reads, opened anew by every thread and process of it; and the checks that concern every row. How it is
+// prepared for that: read-input.ts.
 
 import { join } from 'node:path'
 
@@ -16,12 +17,16 @@ export interface BuildInput {
   close(): void
 }
 
-/** Opens the input of a site: the caller's files, or what was spooled. Throws ZGQ_BUILD_INPUT and what the sources throw. */
+/**
+ * Opens the input of a site: the caller's files, or what was spooled. Throws ZGQ_BUILD_INPUT and what the sources
+ * throw.
+ */
 export function openStoredInput(site: Site): BuildInput {
   const { recipe } = site
-  const rows = site.inputPath !== undefined && recipe.rows === 'file'
-    ? openVectorFile(site.inputPath)
-    : openRawRows(join(site.path, SPOOLED_ROWS), { dim: recipe.dim, count: recipe.count, label: recipe.label })
+  const rows =
+    site.inputPath !== undefined && recipe.rows === 'file'
+      ? openVectorFile(site.inputPath)
+      : openRawRows(join(site.path, SPOOLED_ROWS), { dim: recipe.dim, count: recipe.count, label: recipe.label })
   try {
     const ids = openStoredIds(site)
     const close = (): void => {
@@ -38,7 +43,9 @@ export function openStoredInput(site: Site): BuildInput {
 function openStoredIds(site: Site): IdSource {
   const { ids, count, label } = site.recipe
   if (ids === 'counted') return rowNumbers(count)
-  return site.idsPath !== undefined && ids === 'file' ? openIdFile(site.idsPath) : openRawIds(join(site.path, SPOOLED_IDS), { count, label })
+  return site.idsPath !== undefined && ids === 'file'
+    ? openIdFile(site.idsPath)
+    : openRawIds(join(site.path, SPOOLED_IDS), { count, label })
 }
 
 function rowNumbers(count: number): IdSource {
@@ -52,19 +59,33 @@ function rowNumbers(count: number): IdSource {
   }
 }
 
-/** Throws ZGQ_NON_FINITE or, for cosine, ZGQ_ZERO_VECTOR, naming the row. `rows` starts at row `firstRow` of the input. */
-export function checkRows(rows: Float32Array, firstRow: number, like: { dim: number; metric: string; label: string }): void {
+/**
+ * Throws ZGQ_NON_FINITE or, for cosine, ZGQ_ZERO_VECTOR, naming the row. `rows` starts at row `firstRow` of the input.
+ */
+export function checkRows(
+  rows: Float32Array,
+  firstRow: number,
+  like: { dim: number; metric: string; label: string }
+): void {
   const { dim, metric, label } = like
   for (let start = 0; start < rows.length; start += dim) {
     let isZero = true
     for (let i = start; i < start + dim; i++) {
       const value = rows[i]
       // NaN and infinities are the values whose difference with themselves is not zero.
-      if (value - value !== 0) throw new ZgqError('ZGQ_NON_FINITE', `row ${firstRow + start / dim} of ${label} holds ${value} at position ${i - start}`)
+      if (value - value !== 0)
+        throw new ZgqError(
+          'ZGQ_NON_FINITE',
+          `row ${firstRow + start / dim} of ${label} holds ${value} at position ${i - start}`
+        )
       if (value !== 0) isZero = false
     }
     if (isZero && metric === 'cosine') {
-      throw new ZgqError('ZGQ_ZERO_VECTOR', `row ${firstRow + start / dim} of ${label} has length zero, which has no direction: cosine cannot compare it`)
+      throw new ZgqError(
+        'ZGQ_ZERO_VECTOR',
+        `row ${firstRow + start / dim} of ${label} has length zero, which has no direction: cosine cannot ` +
+          'compare it'
+      )
     }
   }
 }

@@ -1,4 +1,5 @@
-// What follows from all assigned parts together: how many rows each zone has, and the digest of the input, which names the index.
+// What follows from all assigned parts together: how many rows each zone has, and the digest of the input, which names
+// the index.
 
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
@@ -16,7 +17,12 @@ export function joinParts(site: Site): void {
   const parts = partCount(recipe)
   const missing = Array.from({ length: parts }, (_, part) => part).filter((part) => !existsSync(partPath(site, part)))
   if (missing.length > 0) {
-    throw new ZgqError('ZGQ_NOT_FOUND', `${missing.length} of the ${parts} parts of the input are not assigned yet: finish the stage assign in all processes first`, { path: site.path })
+    throw new ZgqError(
+      'ZGQ_NOT_FOUND',
+      `${missing.length} of the ${parts} parts of the input are not assigned yet: finish the stage assign in all ` +
+        'processes first',
+      { path: site.path }
+    )
   }
   const zoneRows = new Uint32Array(recipe.zones)
   const vectorHash = createHash('sha256')
@@ -30,14 +36,27 @@ export function joinParts(site: Site): void {
   }
   const dimBytes = new Uint8Array(8)
   new DataView(dimBytes.buffer).setUint32(0, recipe.dim, true)
-  const inputDigest = createHash('sha256').update(dimBytes).update(vectorHash.digest()).update(idHash.digest()).digest('hex')
+  const inputDigest = createHash('sha256')
+    .update(dimBytes)
+    .update(vectorHash.digest())
+    .update(idHash.digest())
+    .digest('hex')
   const assignment: StoredAssignment = { zoneRows: encodeArray(zoneRows), inputDigest }
   writeStored(assignedPath(site), assignment, recipe.isDurable)
 }
 
 /** Names the index by what it is made of (spec, section 7). */
 export function indexIdOf(recipe: Recipe, inputDigest: string): Uint8Array {
-  const options = JSON.stringify({ metric: recipe.metric, zones: recipe.zonesAsked, bits: recipe.bits, seed: recipe.seed })
-  const hash = createHash('sha256').update('zgq index\0').update(Buffer.from(inputDigest, 'hex')).update(options).digest()
+  const options = JSON.stringify({
+    metric: recipe.metric,
+    zones: recipe.zonesAsked,
+    bits: recipe.bits,
+    seed: recipe.seed
+  })
+  const hash = createHash('sha256')
+    .update('zgq index\0')
+    .update(Buffer.from(inputDigest, 'hex'))
+    .update(options)
+    .digest()
   return Uint8Array.from(hash.subarray(0, 16))
 }

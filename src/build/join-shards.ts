@@ -47,32 +47,67 @@ export function joinShards(site: Site, parts: JoinParts): Joined {
     const centroids = decodeFloats(shard.centroids)
     return shard.zones.map((zone, j) => {
       const place = shard.codes.at(j)
-      const codesPlace = place === undefined ? NO_CODES : { ...place, codesFile: place.codesFile + codes.firsts[i] + vectors.files.length }
-      return { ...zone, ...codesPlace, file: zone.file + vectors.firsts[i], centroid: centroids.subarray(j * recipe.dim, (j + 1) * recipe.dim) }
+      const codesPlace =
+        place === undefined
+          ? NO_CODES
+          : { ...place, codesFile: place.codesFile + codes.firsts[i] + vectors.files.length }
+      return {
+        ...zone,
+        ...codesPlace,
+        file: zone.file + vectors.firsts[i],
+        centroid: centroids.subarray(j * recipe.dim, (j + 1) * recipe.dim)
+      }
     })
   })
   const path = join(site.path, CATALOGUE_NAME)
   removeTemporary(path) // of a build that died at this point
   writeCatalogue(path, {
-    meta: { indexId, generation: GENERATION, dim: recipe.dim, metric: recipe.metric, bits: recipe.bits, count: recipe.count },
+    meta: {
+      indexId,
+      generation: GENERATION,
+      dim: recipe.dim,
+      metric: recipe.metric,
+      bits: recipe.bits,
+      count: recipe.count
+    },
     quantizer: quantizer === undefined ? undefined : { signs: quantizer.signs, mean: quantizer.mean },
-    build: { seed: recipe.seed, zones: recipe.zonesAsked, inputDigest: Uint8Array.from(Buffer.from(inputDigest, 'hex')), sampleCount: training.sampleCount },
-    files, zones
+    build: {
+      seed: recipe.seed,
+      zones: recipe.zonesAsked,
+      inputDigest: Uint8Array.from(Buffer.from(inputDigest, 'hex')),
+      sampleCount: training.sampleCount
+    },
+    files,
+    zones
   })
   return { files: [...files.map((file) => file.name), CATALOGUE_NAME], zones: zones.length, indexId }
 }
 
 function readShards(site: Site, training: StoredTraining): StoredShard[] {
   const count = training.shardStarts.length - 1
-  const missing = Array.from({ length: count }, (_, shard) => shard).filter((shard) => !existsSync(shardPath(site, shard)))
+  const missing = Array.from({ length: count }, (_, shard) => shard).filter(
+    (shard) => !existsSync(shardPath(site, shard))
+  )
   if (missing.length > 0) {
-    throw new ZgqError('ZGQ_NOT_FOUND', `${missing.length} of the ${count} shards are not written yet: finish the stage write in all processes first`, { path: site.path })
+    throw new ZgqError(
+      'ZGQ_NOT_FOUND',
+      `${missing.length} of the ${count} shards are not written yet: finish the stage write in all processes ` +
+        'first',
+      { path: site.path }
+    )
   }
   return Array.from({ length: count }, (_, shard) => readStored<StoredShard>(join(shardPath(site, shard), SHARD_FACTS)))
 }
 
-/** Numbers the files of one kind through all shards and moves them into the working folder; firsts: the number of each shard's first file. */
-function placeFiles(site: Site, shards: readonly StoredShard[], kind: FileKind): { files: FileRecord[]; firsts: number[] } {
+/**
+ * Numbers the files of one kind through all shards and moves them into the working folder; firsts: the number of each
+ * shard's first file.
+ */
+function placeFiles(
+  site: Site,
+  shards: readonly StoredShard[],
+  kind: FileKind
+): { files: FileRecord[]; firsts: number[] } {
   const files: FileRecord[] = []
   const firsts: number[] = []
   for (const [i, shard] of shards.entries()) {
@@ -84,7 +119,12 @@ function placeFiles(site: Site, shards: readonly StoredShard[], kind: FileKind):
       const to = join(site.path, name)
       try {
         if (existsSync(from)) renameSync(from, to) // else it was moved before the build died
-        files.push({ ...record, file: number, name, headerCrc: renumber(to, { kind, number, metric: site.recipe.metric }) })
+        files.push({
+          ...record,
+          file: number,
+          name,
+          headerCrc: renumber(to, { kind, number, metric: site.recipe.metric })
+        })
       } catch (error) {
         throw wrapWriteError(error, to, 'put a file of the index into its place')
       }
@@ -99,9 +139,23 @@ function renumber(path: string, to: { kind: FileKind; number: number; metric: Me
   try {
     const page = new Uint8Array(PAGE_BYTES)
     readFully({ descriptor, path }, 0, page)
-    const { indexId, generation, shard, dim, fileByteLength, zoneCount, rowCount, crc } = decodeHeader(page, to.kind, path)
+    const { indexId, generation, shard, dim, fileByteLength, zoneCount, rowCount, crc } = decodeHeader(
+      page,
+      to.kind,
+      path
+    )
     if (shard === to.number) return crc
-    const bytes = encodeHeader({ indexId, generation, dim, fileByteLength, zoneCount, rowCount, kind: to.kind, metric: to.metric, shard: to.number })
+    const bytes = encodeHeader({
+      indexId,
+      generation,
+      dim,
+      fileByteLength,
+      zoneCount,
+      rowCount,
+      kind: to.kind,
+      metric: to.metric,
+      shard: to.number
+    })
     writeSync(descriptor, bytes, 0, bytes.byteLength, 0)
     fsyncSync(descriptor)
     return HEADER.decode(bytes, 0, path).crc

@@ -3,7 +3,10 @@
 import { openSample } from './sample.ts'
 import type { Workplace } from './workplace.ts'
 
-/** A range of the sample, and the centroids of the round: float32, zones * dim, in shared memory where threads read them. */
+/**
+ * A range of the sample, and the centroids of the round: float32, zones * dim, in shared memory where threads read
+ * them.
+ */
 export interface SampleBlock {
   readonly round: number
   readonly isEarly: boolean

@@ -1,5 +1,6 @@
-// Parts: ranges of the input's rows whose zones are known, each in a folder. A part holds a file for every shard to come, so that these can be removed
-// one by one as shards are written: counts of rows by zone (u32), then the rows in order of zone (float32), then their ids (float64).
+// Parts: ranges of the input's rows whose zones are known, each in a folder. A part holds a file for every shard to
+// come, so that these can be removed one by one as shards are written: counts of rows by zone (u32), then the rows in
+// order of zone (float32), then their ids (float64).
 
 import { closeSync, fstatSync, openSync } from 'node:fs'
 import { join } from 'node:path'
@@ -37,13 +38,18 @@ export interface SortedRows {
 }
 
 /** Writes the file of shard `shard`, whose zones are `firstZone` up to `endZone`, into the folder of a part. */
-export function writePartOfShard(to: { folder: string; isDurable: boolean }, shard: { number: number; firstZone: number; endZone: number }, sorted: SortedRows): void {
+export function writePartOfShard(
+  to: { folder: string; isDurable: boolean },
+  shard: { number: number; firstZone: number; endZone: number },
+  sorted: SortedRows
+): void {
   const { rows, ids, order, starts } = sorted
   const dim = rows.length / ids.length
   const writer = new FileWriter(shardFile(to.folder, shard.number))
   try {
     const counts = new Uint32Array(alignUp(shard.endZone - shard.firstZone, 2))
-    for (let zone = shard.firstZone; zone < shard.endZone; zone++) counts[zone - shard.firstZone] = starts[zone + 1] - starts[zone]
+    for (let zone = shard.firstZone; zone < shard.endZone; zone++)
+      counts[zone - shard.firstZone] = starts[zone + 1] - starts[zone]
     writer.write(new Uint8Array(counts.buffer))
     const members = order.subarray(starts[shard.firstZone], starts[shard.endZone])
     for (const row of members) writer.write(new Uint8Array(rows.buffer, rows.byteOffset + row * dim * 4, dim * 4))
@@ -56,7 +62,10 @@ export function writePartOfShard(to: { folder: string; isDurable: boolean }, sha
   }
 }
 
-/** Removes a shard's files from all parts, once the shard is written: the disk then holds the data little more than once. */
+/**
+ * Removes a shard's files from all parts, once the shard is written: the disk then holds the data little more than
+ * once.
+ */
 export function discardPartsOfShard(site: Site, shard: number): void {
   for (let part = 0; part < partCount(site.recipe); part++) removeTemporary(shardFile(partPath(site, part), shard))
 }
@@ -111,11 +120,14 @@ export class ShardRows {
     })
   }
 
-  /** Yields runs of zones whose rows fit into the room there is; a zone that is larger comes alone, and its rows are read as they are asked for. Each run ends the one before. */
+  /**
+   * Yields runs of zones whose rows fit into the room there is; a zone that is larger comes alone, and its rows are
+   * read as they are asked for. Each run ends the one before.
+   */
   *runs(): Generator<Run> {
     const zoneCount = this.#shard.endZone - this.#shard.firstZone
     const most = Math.floor(this.#values.byteLength / (this.#dim * 4 + KEY_OVERHEAD_BYTES))
-    for (let first = 0; first < zoneCount; ) {
+    for (let first = 0; first < zoneCount;) {
       let end = first + 1
       while (end < zoneCount && this.#count(first, end + 1) <= most) end++
       const count = this.#count(first, end)
@@ -142,8 +154,12 @@ export class ShardRows {
     const values = this.#values
     inFiles.readAll(values.subarray(0, count * dim))
     return {
-      dim, count, label: 'run',
-      readRows(firstRow, target) { target.set(values.subarray(firstRow * dim, firstRow * dim + target.length)) },
+      dim,
+      count,
+      label: 'run',
+      readRows(firstRow, target) {
+        target.set(values.subarray(firstRow * dim, firstRow * dim + target.length))
+      },
       close: () => undefined
     }
   }
@@ -161,7 +177,11 @@ export class ShardRows {
         for (let row = 0; row < starts[zone + 1] - starts[zone]; row++) positions[filled++] = start + row
       }
       positions.sort((a, b) => ids[a] - ids[b])
-      zones.push({ zone: this.#shard.firstZone + zone, positions, ids: Float64Array.from(positions, (position) => ids[position]) })
+      zones.push({
+        zone: this.#shard.firstZone + zone,
+        positions,
+        ids: Float64Array.from(positions, (position) => ids[position])
+      })
     }
     return zones
   }
@@ -188,18 +208,23 @@ class RowsInFiles implements RowSource {
     this.#first = of.first
     this.#end = of.end
     this.starts = new Float64Array(files.length + 1)
-    for (const [i, { starts }] of files.entries()) this.starts[i + 1] = this.starts[i] + starts[of.end] - starts[of.first]
+    for (const [i, { starts }] of files.entries())
+      this.starts[i + 1] = this.starts[i] + starts[of.end] - starts[of.first]
     this.count = this.starts[files.length]
   }
 
   readRows(firstRow: number, target: Float32Array): void {
     const bytes = new Uint8Array(target.buffer, target.byteOffset, target.byteLength)
     const rowBytes = this.dim * 4
-    for (let done = 0; done < target.length / this.dim; ) {
+    for (let done = 0; done < target.length / this.dim;) {
       const row = firstRow + done
       const file = this.#fileOf(row)
       const some = Math.min(target.length / this.dim - done, this.starts[file + 1] - row)
-      readFully({ descriptor: this.#descriptorOf(file), path: this.#files[file].path }, this.#rowOffset(file, row), bytes.subarray(done * rowBytes, (done + some) * rowBytes))
+      readFully(
+        { descriptor: this.#descriptorOf(file), path: this.#files[file].path },
+        this.#rowOffset(file, row),
+        bytes.subarray(done * rowBytes, (done + some) * rowBytes)
+      )
       done += some
     }
   }
@@ -209,7 +234,12 @@ class RowsInFiles implements RowSource {
     const bytes = new Uint8Array(target.buffer, target.byteOffset, target.byteLength)
     const rowBytes = this.dim * 4
     for (const [i, { path }] of this.#files.entries()) {
-      if (this.starts[i] < this.starts[i + 1]) readRange(path, this.#rowOffset(i, this.starts[i]), bytes.subarray(this.starts[i] * rowBytes, this.starts[i + 1] * rowBytes))
+      if (this.starts[i] < this.starts[i + 1])
+        readRange(
+          path,
+          this.#rowOffset(i, this.starts[i]),
+          bytes.subarray(this.starts[i] * rowBytes, this.starts[i + 1] * rowBytes)
+        )
     }
   }
 
@@ -217,7 +247,12 @@ class RowsInFiles implements RowSource {
     const ids = new Float64Array(this.count)
     for (const [i, { path, starts, rowsOffset }] of this.#files.entries()) {
       const offset = rowsOffset + starts[starts.length - 1] * this.dim * 4 + starts[this.#first] * 8
-      if (this.starts[i] < this.starts[i + 1]) readRange(path, offset, new Uint8Array(ids.buffer, this.starts[i] * 8, (this.starts[i + 1] - this.starts[i]) * 8))
+      if (this.starts[i] < this.starts[i + 1])
+        readRange(
+          path,
+          offset,
+          new Uint8Array(ids.buffer, this.starts[i] * 8, (this.starts[i + 1] - this.starts[i]) * 8)
+        )
     }
     return ids
   }

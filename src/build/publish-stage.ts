@@ -38,7 +38,12 @@ export interface WrittenBuild {
 export async function publishStage(build: WrittenBuild, { crew, tell }: StageWork): Promise<BuildReport> {
   const { plan, folder, site } = build
   const joined = joinStage(site)
-  const calibration = await calibrateSite(site, crew, { queries: plan.queries, onQueries: (done, total) => { tell.note('calibrate', done, total) } })
+  const calibration = await calibrateSite(site, crew, {
+    queries: plan.queries,
+    onQueries: (done, total) => {
+      tell.note('calibrate', done, total)
+    }
+  })
   writeCalibration(site.path, calibration)
   await tell.now('publish', 0, 1)
   await crew.close() // it has files open

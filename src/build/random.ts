@@ -1,6 +1,9 @@
 // The seeded generator of a build: the only randomness there is.
 
-/** Returns a function that yields uniform numbers in [0, 1): splitmix32, after Steele, Lea, Flood, "Fast splittable pseudorandom number generators" (2014). */
+/**
+ * Returns a function that yields uniform numbers in [0, 1): splitmix32, after Steele, Lea, Flood, "Fast splittable
+ * pseudorandom number generators" (2014).
+ */
 export function seededRandom(seed: number): () => number {
   let state = (seed ^ Math.floor(seed / 2 ** 32)) >>> 0
   return () => {

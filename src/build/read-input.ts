@@ -1,5 +1,6 @@
-// The first stage: finds out what the input is, brings what can be read only once into a file of the working folder, and writes the recipe. Where the
-// folder holds the work of a build that died, and the recipe is the same, that work is kept.
+// The first stage: finds out what the input is, brings what can be read only once into a file of the working folder,
+// and writes the recipe. Where the folder holds the work of a build that died, and the recipe is the same, that work is
+// kept.
 
 import { createHash } from 'node:crypto'
 import { existsSync, renameSync } from 'node:fs'
@@ -26,12 +27,18 @@ import type { WorkingFolder } from './working-folder.ts'
 
 /** Rises when stages leave other files than before: what a build of another version left is not gone on with. */
 const STAGES_VERSION = 1
-/** Rows of the input pass through the kernel in calls of about so many bytes; a constant, since results must not depend on memory. */
+/**
+ * Rows of the input pass through the kernel in calls of about so many bytes; a constant, since results must not depend
+ * on memory.
+ */
 const CALL_BYTES = 1024 * 1024
 /** Bytes of an array that are written at a time. */
 const SPOOL_BYTES = 4 * CALL_BYTES
 
-/** Ends the names of files that are being spooled: those of a build that died stay until it is known whether they are the same. */
+/**
+ * Ends the names of files that are being spooled: those of a build that died stay until it is known whether they are
+ * the same.
+ */
 const SPOOLING = '.spooling'
 
 /** What was found out about the vectors. */
@@ -47,8 +54,9 @@ interface RowFacts {
 }
 
 /**
- * Prepares the input and the recipe; isDurable: so that the work outlasts the run of the system, as stages in several processes need. Throws ZGQ_BUILD_INPUT, what the
- * sources throw, RangeError for too little memory, ZGQ_IO for a full disk.
+ * Prepares the input and the recipe; isDurable: so that the work outlasts the run of the system, as stages in several
+ * processes need. Throws ZGQ_BUILD_INPUT, what the sources throw, RangeError for too little memory, ZGQ_IO for a full
+ * disk.
  */
 export async function readInput(plan: BuildPlan, folder: WorkingFolder, isDurable: boolean): Promise<Site> {
   folder.clear((name) => !name.endsWith(SPOOLING) && !isTemporaryName(name)) // of a build that died
@@ -72,26 +80,47 @@ export async function readInput(plan: BuildPlan, folder: WorkingFolder, isDurabl
   return siteOf(plan, folder.path, recipe)
 }
 
-/** Finds the site that an earlier stage prepared. Throws ZGQ_NOT_FOUND where there is none, ZGQ_MISMATCH where it is for another input or other options. */
+/**
+ * Finds the site that an earlier stage prepared. Throws ZGQ_NOT_FOUND where there is none, ZGQ_MISMATCH where it is for
+ * another input or other options.
+ */
 export function findSite(plan: BuildPlan, folder: string): Site {
   const recipe = readRecipe(folder)
-  if (recipe === undefined) throw new ZgqError('ZGQ_NOT_FOUND', 'no build was begun here: run the stage read first', { path: folder })
-  if (!isTrusted(recipe)) throw new ZgqError('ZGQ_NOT_FOUND', 'what was begun here was not synced, and the system was started anew since: run the stage read again', { path: folder })
+  if (recipe === undefined)
+    throw new ZgqError('ZGQ_NOT_FOUND', 'no build was begun here: run the stage read first', { path: folder })
+  if (!isTrusted(recipe))
+    throw new ZgqError(
+      'ZGQ_NOT_FOUND',
+      'what was begun here was not synced, and the system was started anew since: run the stage read again',
+      { path: folder }
+    )
   expectSameOptions(plan, recipe, folder)
   if (typeof plan.input !== 'string' || recipe.identity !== identify(plan, fingerprintInput(plan.input, plan))) {
-    throw new ZgqError('ZGQ_MISMATCH', 'the build was begun with another input, or its input has changed since: run the stage read again', { path: folder })
+    throw new ZgqError(
+      'ZGQ_MISMATCH',
+      'the build was begun with another input, or its input has changed since: run the stage read again',
+      { path: folder }
+    )
   }
   return siteOf(plan, folder, recipe)
 }
 
 function expectSameOptions(plan: BuildPlan, recipe: Recipe, path: string): void {
   const { metric, bits, seed, memoryBytes } = plan
-  const [told, begun] = [{ metric, zones: plan.zones ?? null, bits, seed, memoryBytes }, { ...recipe, zones: recipe.zonesAsked }]
+  const [told, begun] = [
+    { metric, zones: plan.zones ?? null, bits, seed, memoryBytes },
+    { ...recipe, zones: recipe.zonesAsked }
+  ]
   const names: readonly (keyof typeof told)[] = ['metric', 'zones', 'bits', 'seed', 'memoryBytes']
   for (const name of names) {
     if (told[name] === begun[name]) continue
     const [before, now] = [begun[name] ?? 'of its own choice', told[name] ?? 'left to choose']
-    throw new ZgqError('ZGQ_MISMATCH', `the build was begun with ${name} ${before}, this stage was called with ${now}: call all stages with the same options`, { path })
+    throw new ZgqError(
+      'ZGQ_MISMATCH',
+      `the build was begun with ${name} ${before}, this stage was called with ${now}: call all stages with the ` +
+        'same options',
+      { path }
+    )
   }
 }
 
@@ -102,7 +131,8 @@ function isTrusted(recipe: Recipe): boolean {
 
 function siteOf(plan: BuildPlan, path: string, recipe: Recipe): Site {
   return {
-    path, recipe,
+    path,
+    recipe,
     inputPath: typeof plan.input === 'string' ? plan.input : undefined,
     idsPath: typeof plan.ids === 'string' ? plan.ids : undefined
   }
@@ -114,9 +144,41 @@ function fingerprintInput(path: string, { query }: BuildPlan): string {
 
 /** Names all that decides what the stages leave. */
 function identify(plan: BuildPlan, fingerprint: string): string {
-  const { ids, metric, zones = null, bits, seed, memoryBytes, dim = null, column = null, idColumn = null, query = null } = plan
-  const idsFingerprint = typeof ids === 'string' ? fingerprintFile(ids) : ids === undefined ? '' : hashOf(new Uint8Array(Float64Array.from(ids).buffer))
-  return hashOf(JSON.stringify([STAGES_VERSION, FORMAT_VERSION, fingerprint, idsFingerprint, column, idColumn, query, dim, metric, zones, bits, seed, memoryBytes]))
+  const {
+    ids,
+    metric,
+    zones = null,
+    bits,
+    seed,
+    memoryBytes,
+    dim = null,
+    column = null,
+    idColumn = null,
+    query = null
+  } = plan
+  const idsFingerprint =
+    typeof ids === 'string'
+      ? fingerprintFile(ids)
+      : ids === undefined
+        ? ''
+        : hashOf(new Uint8Array(Float64Array.from(ids).buffer))
+  return hashOf(
+    JSON.stringify([
+      STAGES_VERSION,
+      FORMAT_VERSION,
+      fingerprint,
+      idsFingerprint,
+      column,
+      idColumn,
+      query,
+      dim,
+      metric,
+      zones,
+      bits,
+      seed,
+      memoryBytes
+    ])
+  )
 }
 
 function hashOf(data: string | Uint8Array): string {
@@ -129,19 +191,32 @@ async function describeRows(plan: BuildPlan, folder: WorkingFolder): Promise<Row
     rowsPath: folder.file(SPOOLED_ROWS + SPOOLING),
     idsPath: folder.file(SPOOLED_IDS + SPOOLING),
     signal: plan.signal,
-    onRows: (rows: number) => { plan.onProgress({ stage: 'read', done: rows, total: input instanceof Float32Array ? input.length / dim : 0 }) }
+    onRows: (rows: number) => {
+      plan.onProgress({ stage: 'read', done: rows, total: input instanceof Float32Array ? input.length / dim : 0 })
+    }
   }
   if (typeof input !== 'string') {
     const isArray = input instanceof Float32Array
-    return { ...await spoolBatches(isArray ? batchesOfArray(input, dim) : input, { ...target, dim }), dim, label: isArray ? 'Float32Array' : 'batches', place: 'spool' }
+    return {
+      ...(await spoolBatches(isArray ? batchesOfArray(input, dim) : input, { ...target, dim })),
+      dim,
+      label: isArray ? 'Float32Array' : 'batches',
+      place: 'spool'
+    }
   }
-  return batchFormatOf(input, plan.query) === undefined ? describeFile(input) : { ...await spoolBatchFile(input, plan, target), label: input, place: 'spool' }
+  return batchFormatOf(input, plan.query) === undefined
+    ? describeFile(input)
+    : { ...(await spoolBatchFile(input, plan, target)), label: input, place: 'spool' }
 }
 
 function describeFile(path: string): RowFacts {
   const ending = extname(path).toLowerCase()
   if (!VECTOR_ENDINGS.includes(ending)) {
-    throw new ZgqError('ZGQ_BUILD_INPUT', `the input ends in "${ending}", expected one of ${[...VECTOR_ENDINGS, ...BATCH_ENDINGS].join(' ')}`, { path })
+    throw new ZgqError(
+      'ZGQ_BUILD_INPUT',
+      `the input ends in "${ending}", expected one of ${[...VECTOR_ENDINGS, ...BATCH_ENDINGS].join(' ')}`,
+      { path }
+    )
   }
   const rows = openVectorFile(path)
   try {
@@ -165,7 +240,8 @@ function prepareIds(plan: BuildPlan, count: number, folder: WorkingFolder): Inpu
   if (ids === undefined) return 'counted'
   const source = typeof ids === 'string' ? openIdFile(ids) : arrayIdSource(ids)
   try {
-    if (source.count !== count) throw new ZgqError('ZGQ_BUILD_INPUT', `${source.label} has ${source.count} ids for ${count} vectors`)
+    if (source.count !== count)
+      throw new ZgqError('ZGQ_BUILD_INPUT', `${source.label} has ${source.count} ids for ${count} vectors`)
     if (typeof ids === 'string') return 'file'
     const values = new Float64Array(count)
     source.readIds(0, values)
@@ -186,14 +262,27 @@ function writeIds(path: string, bytes: Uint8Array): void {
   }
 }
 
-function makeRecipe(plan: BuildPlan, facts: RowFacts & { identity: string; idsPlace: InputPlace; isDurable: boolean }): Recipe {
+function makeRecipe(
+  plan: BuildPlan,
+  facts: RowFacts & { identity: string; idsPlace: InputPlace; isDurable: boolean }
+): Recipe {
   const { metric, bits, seed, memoryBytes } = plan
   const { identity, isDurable, dim, count, label, place, idsPlace } = facts
   const rowsPerBlock = Math.max(1, Math.floor(CALL_BYTES / (dim * 4)))
   return {
-    identity, boot: currentBoot(), isDurable,
-    metric, zonesAsked: plan.zones ?? null, bits, seed, memoryBytes,
-    dim, count, label, rows: place, ids: idsPlace,
+    identity,
+    boot: currentBoot(),
+    isDurable,
+    metric,
+    zonesAsked: plan.zones ?? null,
+    bits,
+    seed,
+    memoryBytes,
+    dim,
+    count,
+    label,
+    rows: place,
+    ids: idsPlace,
     zones: Math.min(count, plan.zones ?? defaultZones(count, dim)),
     rowsPerBlock,
     rowsPerPart: chooseRowsPerPart({ count, dim, memoryBytes, rowsPerBlock })

@@ -28,8 +28,14 @@ const LARGEST_PART_BYTES = 64 * MIB
 /** Parts that an input is cut into at least, where they would not be too small. */
 const WANTED_PARTS = 16
 
-/** Chooses how many threads build: as many as were asked for or the machine has, fewer where memory is short, none where it is very short or the input is small. */
-export function chooseThreads(asked: number | undefined, data: { count: number; dim: number; zones: number; memoryBytes: number }): number {
+/**
+ * Chooses how many threads build: as many as were asked for or the machine has, fewer where memory is short, none where
+ * it is very short or the input is small.
+ */
+export function chooseThreads(
+  asked: number | undefined,
+  data: { count: number; dim: number; zones: number; memoryBytes: number }
+): number {
   if (data.count * data.dim < THREADED_VALUES) return 0
   const affordable = Math.floor((data.memoryBytes - MAIN_BYTES) / (threadBytes(data) + SMALLEST_SHARE_BYTES))
   return Math.min(asked ?? availableParallelism(), Math.max(0, affordable))
@@ -45,7 +51,12 @@ function threadBytes(data: { dim: number; zones: number }): number {
 }
 
 /** Chooses how many rows are assigned in one task, in multiples of `rowsPerBlock`. */
-export function chooseRowsPerPart(data: { count: number; dim: number; memoryBytes: number; rowsPerBlock: number }): number {
+export function chooseRowsPerPart(data: {
+  count: number
+  dim: number
+  memoryBytes: number
+  rowsPerBlock: number
+}): number {
   const { count, dim, memoryBytes, rowsPerBlock } = data
   const most = Math.min(LARGEST_PART_BYTES, Math.max(SMALLEST_PART_BYTES, memoryBytes * PART_SHARE))
   const bytes = Math.min(most, Math.max(SMALLEST_PART_BYTES, (count * dim * 4) / WANTED_PARTS))
@@ -61,7 +72,10 @@ export function checkMemory(build: { count: number; dim: number; zones: number; 
   const needed = Math.max(centroidBytes, zoneBytes) * 2
   if (needed > memoryBytes) {
     const cause = centroidBytes > zoneBytes ? 'fewer zones' : 'more zones'
-    throw new RangeError(`${zones} zones of ${count} vectors with ${dim} dimensions need memoryBytes of ${Math.ceil(needed / MIB)} MB, found ${Math.floor(memoryBytes / MIB)} MB; give more memory or ask for ${cause}`)
+    throw new RangeError(
+      `${zones} zones of ${count} vectors with ${dim} dimensions need memoryBytes of ${Math.ceil(needed / MIB)} ` +
+        `MB, found ${Math.floor(memoryBytes / MIB)} MB; give more memory or ask for ${cause}`
+    )
   }
 }
 
@@ -69,13 +83,18 @@ export function checkMemory(build: { count: number; dim: number; zones: number; 
 export function checkFreeSpace(folder: string, data: { count: number; dim: number; zones: number }): void {
   const { count, dim, zones } = data
   const dataBytes = count * (dim * 4 + 32)
-  // Parts of the input are removed shard by shard, so the data stands there once, and the shard in work twice. The samples are gone by then.
+  // Parts of the input are removed shard by shard, so the data stands there once, and the shard in work twice. The
+  // samples are gone by then.
   const writeBytes = dataBytes + Math.min(dataBytes, MOST_SHARDS_IN_WORK * SHARD_BYTES)
   const sampleBytes = sampleCount({ count, zones }) * dim * 4 * 2.25
   const needed = Math.ceil(Math.max(writeBytes, sampleBytes) * 1.05)
   const free = freeBytes(folder)
   if (free < needed) {
-    throw new ZgqError('ZGQ_IO', `the build needs about ${Math.ceil(needed / MIB)} MB of free disk, found ${Math.floor(free / MIB)} MB`, { path: folder })
+    throw new ZgqError(
+      'ZGQ_IO',
+      `the build needs about ${Math.ceil(needed / MIB)} MB of free disk, found ${Math.floor(free / MIB)} MB`,
+      { path: folder }
+    )
   }
 }
 

@@ -28,7 +28,10 @@ export interface StoredSample {
   readonly count: number
 }
 
-/** Takes the sample, scaled and centred at its middle; throws ZGQ_NON_FINITE or ZGQ_ZERO_VECTOR for a bad row in it. `onRows` is told rows done; it may throw to stop. */
+/**
+ * Takes the sample, scaled and centred at its middle; throws ZGQ_NON_FINITE or ZGQ_ZERO_VECTOR for a bad row in it.
+ * `onRows` is told rows done; it may throw to stop.
+ */
 export async function sampleInput(place: Workplace, onRows: (rows: number) => Promise<void>): Promise<void> {
   const { site, input } = place
   const { dim, seed } = site.recipe
@@ -76,7 +79,10 @@ function factsPath(site: Site): string {
 }
 
 /** Copies the wanted rows, scaled, to a file and returns their centre. */
-async function writeScaled(from: { rows: RowSource; assigner: Assigner; path: string; onRows: (rows: number) => Promise<void> }, wanted: readonly number[]): Promise<Float32Array> {
+async function writeScaled(
+  from: { rows: RowSource; assigner: Assigner; path: string; onRows: (rows: number) => Promise<void> },
+  wanted: readonly number[]
+): Promise<Float32Array> {
   const { rows, assigner, onRows } = from
   const { dim } = rows
   const writer = new FileWriter(from.path)
@@ -106,7 +112,9 @@ async function writeScaled(from: { rows: RowSource; assigner: Assigner; path: st
   return centreOf(sums, { dim, count: wanted.length })
 }
 
-/** Takes the median of the means of parts, value by value: a few rows that lie far off move the mean of their part only. */
+/**
+ * Takes the median of the means of parts, value by value: a few rows that lie far off move the mean of their part only.
+ */
 function centreOf(sums: Float64Array, { dim, count }: { dim: number; count: number }): Float32Array {
   const parts = sums.length / dim
   const rowsOf = (part: number): number => Math.ceil((count - part) / parts)

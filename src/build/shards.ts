@@ -1,8 +1,12 @@
-// How zones are dealt out to shards before any row is assigned: by their shares of the sample, so that it depends on the input and the options alone.
+// How zones are dealt out to shards before any row is assigned: by their shares of the sample, so that it depends on
+// the input and the options alone.
 
 import { SHARD_BYTES } from '../format/layout.ts'
 
-/** A build is cut into at least so many shards, for threads to share and for a build that goes on to keep, unless they would be smaller than SMALLEST_BYTES. */
+/**
+ * A build is cut into at least so many shards, for threads to share and for a build that goes on to keep, unless they
+ * would be smaller than SMALLEST_BYTES.
+ */
 const WANTED_SHARDS = 16
 const SMALLEST_BYTES = 2 ** 27
 /** Leaves room for columns and for what the sample did not foresee. */

@@ -1,4 +1,5 @@
-// The site of a build: its working folder, the recipe in it, and where each stage leaves its results. Plain data, so that it can be handed to threads.
+// The site of a build: its working folder, the recipe in it, and where each stage leaves its results. Plain data, so
+// that it can be handed to threads.
 
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
@@ -11,8 +12,8 @@ import { readStored } from './stored-json.ts'
 export type InputPlace = 'file' | 'spool' | 'counted'
 
 /**
- * What is built from what, written down before the work starts: a build that goes on after a crash, and stages in other processes, hold what they are told
- * against it.
+ * What is built from what, written down before the work starts: a build that goes on after a crash, and stages in other
+ * processes, hold what they are told against it.
  */
 export interface Recipe {
   /** SHA-256 of the input's fingerprint, the options and the version of the stages, in hex. */

@@ -1,4 +1,5 @@
-// Splits a zone that is too large into pieces of bounded size, whatever the data: by distance where rows differ, by order where they do not.
+// Splits a zone that is too large into pieces of bounded size, whatever the data: by distance where rows differ, by
+// order where they do not.
 
 /** Rows of a zone, readable by position in the zone. */
 export interface ZoneRows {
@@ -28,16 +29,28 @@ function split(zone: { rows: ZoneRows; largest: number }, positions: Uint32Array
   if (pieces <= 1) return [positions]
   const { largest } = zone
   const count = positions.length
-  const { order, natural } = count > MAX_PROJECTED ? { order: positions, natural: count / 2 } : orderByCut(zone.rows, positions)
-  // Neither side gets less than a quarter: outliers that peel off one by one would make the recursion as deep as there are pieces.
+  const { order, natural } =
+    count > MAX_PROJECTED ? { order: positions, natural: count / 2 } : orderByCut(zone.rows, positions)
+  // Neither side gets less than a quarter: outliers that peel off one by one would make the recursion as deep as there
+  // are pieces.
   const least = Math.max(1, Math.floor(pieces / 4))
   const leftPieces = clamp(Math.round((natural / count) * pieces), least, pieces - least)
   const rightPieces = pieces - leftPieces
-  const left = clamp(Math.round(natural), Math.max(leftPieces, count - rightPieces * largest), Math.min(count - rightPieces, leftPieces * largest))
-  return [...split(zone, order.slice(0, left).sort(), leftPieces), ...split(zone, order.slice(left).sort(), rightPieces)]
+  const left = clamp(
+    Math.round(natural),
+    Math.max(leftPieces, count - rightPieces * largest),
+    Math.min(count - rightPieces, leftPieces * largest)
+  )
+  return [
+    ...split(zone, order.slice(0, left).sort(), leftPieces),
+    ...split(zone, order.slice(left).sort(), rightPieces)
+  ]
 }
 
-/** Orders rows along the line between two centres; `natural` of them are nearer to the first. Equal projections keep their order. */
+/**
+ * Orders rows along the line between two centres; `natural` of them are nearer to the first. Equal projections keep
+ * their order.
+ */
 function orderByCut(rows: ZoneRows, positions: Uint32Array): { order: Uint32Array; natural: number } {
   const { direction, threshold } = findCut(rows, positions)
   const row = new Float32Array(rows.dim)

@@ -1,4 +1,5 @@
-// The stages of a build between reading the input and publishing: which tasks each is made of, and what of them is left to do.
+// The stages of a build between reading the input and publishing: which tasks each is made of, and what of them is left
+// to do.
 
 import { existsSync } from 'node:fs'
 import { setImmediate } from 'node:timers/promises'
@@ -51,7 +52,9 @@ export interface StageWork {
 /** Opens a crew for stages of a build and closes it after them; an abort stops it at once. */
 export async function withCrew<T>(plan: BuildPlan, site: Site, run: (work: StageWork) => Promise<T>): Promise<T> {
   const crew = openCrew(site, chooseThreads(plan.workers, site.recipe))
-  const stop = (): void => { void crew.close() }
+  const stop = (): void => {
+    void crew.close()
+  }
   plan.signal?.addEventListener('abort', stop, { once: true })
   try {
     return await run({ crew, tell: openTell(plan), mine: () => true })
@@ -69,7 +72,12 @@ export async function trainStage(site: Site, { crew, tell }: StageWork): Promise
     discardSample(site) // where a build died before it could
     return
   }
-  await runTasks(crew, [{ kind: 'check-ids' }, { kind: 'sample' }], { stage: 'sample', done: 0, total: sampleCount(site.recipe), tell })
+  await runTasks(crew, [{ kind: 'check-ids' }, { kind: 'sample' }], {
+    stage: 'sample',
+    done: 0,
+    total: sampleCount(site.recipe),
+    tell
+  })
   await trainSite(site, crew, (round, rounds) => tell.now('train', round, rounds))
   discardSample(site)
 }
@@ -78,12 +86,20 @@ export async function trainStage(site: Site, { crew, tell }: StageWork): Promise
 export async function assignStage(site: Site, { crew, tell, mine }: StageWork): Promise<void> {
   expectTrained(site, 'assign')
   if (existsSync(assignedPath(site))) return
-  const parts = Array.from({ length: partCount(site.recipe) }, (_, part) => part).filter((part) => mine(part) && !isAssigned(site, part))
+  const parts = Array.from({ length: partCount(site.recipe) }, (_, part) => part).filter(
+    (part) => mine(part) && !isAssigned(site, part)
+  )
   const { count, rowsPerPart } = site.recipe
   const rowsOf = (part: number): number => Math.min(rowsPerPart, count - part * rowsPerPart)
   const left = parts.reduce((sum, part) => sum + rowsOf(part), 0)
-  const total = Array.from({ length: partCount(site.recipe) }, (_, part) => part).filter(mine).reduce((sum, part) => sum + rowsOf(part), 0)
-  await runTasks(crew, parts.map((part) => ({ kind: 'assign', part })), { stage: 'assign', done: total - left, total, tell })
+  const total = Array.from({ length: partCount(site.recipe) }, (_, part) => part)
+    .filter(mine)
+    .reduce((sum, part) => sum + rowsOf(part), 0)
+  await runTasks(
+    crew,
+    parts.map((part) => ({ kind: 'assign', part })),
+    { stage: 'assign', done: total - left, total, tell }
+  )
 }
 
 /** Writes the shards that are not written yet. */
@@ -91,13 +107,21 @@ export async function writeStage(site: Site, { crew, tell, mine }: StageWork): P
   expectTrained(site, 'write')
   joinParts(site)
   const { training, assignment } = new Workplace(site, 0)
-  const rowsOf = (shard: number): number => assignment.zoneRows.subarray(training.shardStarts[shard], training.shardStarts[shard + 1]).reduce((sum, rows) => sum + rows, 0)
+  const rowsOf = (shard: number): number =>
+    assignment.zoneRows
+      .subarray(training.shardStarts[shard], training.shardStarts[shard + 1])
+      .reduce((sum, rows) => sum + rows, 0)
   const all = Array.from({ length: training.shardStarts.length - 1 }, (_, shard) => shard)
   const shards = all.filter((shard) => mine(shard) && !isWritten(site, shard))
-  for (const shard of all.filter((one) => mine(one) && isWritten(site, one))) discardPartsOfShard(site, shard) // where a build died before it could
+  // where a build died before it could
+  for (const shard of all.filter((one) => mine(one) && isWritten(site, one))) discardPartsOfShard(site, shard)
   const total = all.filter(mine).reduce((sum, shard) => sum + rowsOf(shard), 0)
   const left = shards.reduce((sum, shard) => sum + rowsOf(shard), 0)
-  await runTasks(crew, shards.map((shard) => ({ kind: 'write', shard })), { stage: 'write', done: total - left, total, tell })
+  await runTasks(
+    crew,
+    shards.map((shard) => ({ kind: 'write', shard })),
+    { stage: 'write', done: total - left, total, tell }
+  )
 }
 
 /** Makes an index of what was written, in the working folder; returns what it is. */
@@ -105,15 +129,26 @@ export function joinStage(site: Site): Joined {
   expectTrained(site, 'publish')
   joinParts(site)
   const { training, assignment } = new Workplace(site, 0)
-  return joinShards(site, { training, inputDigest: assignment.inputDigest, quantizer: quantizerOf(site.recipe, training.originRow) })
+  return joinShards(site, {
+    training,
+    inputDigest: assignment.inputDigest,
+    quantizer: quantizerOf(site.recipe, training.originRow)
+  })
 }
 
 function expectTrained(site: Site, stage: BuildStage): void {
-  if (!existsSync(trainedPath(site))) throw new ZgqError('ZGQ_NOT_FOUND', `the stage ${stage} needs trained zones: run the stage train first`, { path: site.path })
+  if (!existsSync(trainedPath(site)))
+    throw new ZgqError('ZGQ_NOT_FOUND', `the stage ${stage} needs trained zones: run the stage train first`, {
+      path: site.path
+    })
 }
 
 /** Does tasks of a stage and tells how far it is: `done` of `total` was done before. */
-async function runTasks(crew: Crew, tasks: readonly BuildTask[], progress: { stage: BuildStage; done: number; total: number; tell: Tell }): Promise<void> {
+async function runTasks(
+  crew: Crew,
+  tasks: readonly BuildTask[],
+  progress: { stage: BuildStage; done: number; total: number; tell: Tell }
+): Promise<void> {
   const { stage, total, tell } = progress
   let { done } = progress
   await tell.now(stage, done, total)

@@ -1,4 +1,5 @@
-// Facts that one stage leaves for the next: JSON files that appear whole or not at all. Typed arrays go into them as base64.
+// Facts that one stage leaves for the next: JSON files that appear whole or not at all. Typed arrays go into them as
+// base64.
 
 import { readFileSync, renameSync, rmSync } from 'node:fs'
 import { hostname } from 'node:os'
@@ -33,7 +34,10 @@ function writeFile(path: string, text: string, isDurable: boolean): void {
   }
 }
 
-/** Removes what was not completed. Where that fails it is removed when the build goes on; the error that came before says more. */
+/**
+ * Removes what was not completed. Where that fails it is removed when the build goes on; the error that came before
+ * says more.
+ */
 export function removeQuietly(path: string): void {
   try {
     rmSync(path, { recursive: true, force: true })
@@ -52,7 +56,10 @@ export function readStored<T>(path: string): T {
   }
 }
 
-/** Ends names that belong to this thread alone: hosts that share a folder have processes of the same number, containers above all. */
+/**
+ * Ends names that belong to this thread alone: hosts that share a folder have processes of the same number, containers
+ * above all.
+ */
 export function temporaryEnding(): string {
   return `new-${hostname()}-${process.pid}-${threadId}`
 }

@@ -1,5 +1,5 @@
-// The tasks of a build: what can be done anywhere that sees the working folder - in this thread, in another one, in another process. They leave files, except
-// those that answer with numbers.
+// The tasks of a build: what can be done anywhere that sees the working folder - in this thread, in another one, in
+// another process. They leave files, except those that answer with numbers.
 
 import { assignPart } from './assign-part.ts'
 import { runStep, type CalibrationAnswer, type CalibrationStep } from './calibration-steps.ts'
@@ -27,7 +27,11 @@ export interface TaskAnswer {
 const IDS_SHARE = 1 / 64
 
 /** Does a task. `onDone` is told what was done, in the unit of its stage; it may throw to stop. */
-export async function runTask(place: Workplace, task: BuildTask, onDone: (done: number) => Promise<void>): Promise<TaskAnswer> {
+export async function runTask(
+  place: Workplace,
+  task: BuildTask,
+  onDone: (done: number) => Promise<void>
+): Promise<TaskAnswer> {
   switch (task.kind) {
     case 'check-ids':
       checkUniqueIds(place.input.ids, Math.floor(place.site.recipe.memoryBytes * IDS_SHARE))

@@ -1,4 +1,5 @@
-// Training: k-means on a sample. Lloyd's algorithm from random rows (Lloyd 1982); small clusters are spent on splitting large ones, so that sizes stay even.
+// Training: k-means on a sample. Lloyd's algorithm from random rows (Lloyd 1982); small clusters are spent on splitting
+// large ones, so that sizes stay even.
 
 import { runInOrder, type Crew } from './crew.ts'
 import type { SampleBlock } from './nearest-of-sample.ts'
@@ -22,15 +23,25 @@ const BLOCKS_PER_TASK = 8
 /** Keeps training's random numbers apart from those of sampling. */
 const TRAIN_SEED = 0x7a13
 
-/** Trains on the sample of the site and leaves the centroids there, with the plan of the shards. `onRound` may throw to stop. */
-export async function trainSite(site: Site, crew: Crew, onRound: (round: number, rounds: number) => Promise<void>): Promise<void> {
+/**
+ * Trains on the sample of the site and leaves the centroids there, with the plan of the shards. `onRound` may throw to
+ * stop.
+ */
+export async function trainSite(
+  site: Site,
+  crew: Crew,
+  onRound: (round: number, rounds: number) => Promise<void>
+): Promise<void> {
   const { dim, count, zones } = site.recipe
   const [sample, early] = [openSample(site, false), openSample(site, true)]
   try {
     const { centroids, sizes } = await train({ site, crew, sample, early, onRound })
     const facts = readSampleFacts(site)
     const stored: StoredTraining = {
-      origin: facts.origin, centroids: encodeArray(centroids), sampleCount: sizes.reduce((sum, size) => sum + size, 0), shardStarts: planShards(sizes, { count, dim })
+      origin: facts.origin,
+      centroids: encodeArray(centroids),
+      sampleCount: sizes.reduce((sum, size) => sum + size, 0),
+      shardStarts: planShards(sizes, { count, dim })
     }
     writeStored(trainedPath(site), stored, site.recipe.isDurable)
   } finally {
@@ -48,7 +59,10 @@ interface Training {
   readonly onRound: (round: number, rounds: number) => Promise<void>
 }
 
-/** Returns centroids in the space of the sample (float32, zones * dim) and how many of its rows each had in the last round. */
+/**
+ * Returns centroids in the space of the sample (float32, zones * dim) and how many of its rows each had in the last
+ * round.
+ */
 async function train(training: Training): Promise<{ centroids: Float32Array; sizes: Float64Array }> {
   const { sample, early, onRound } = training
   const { zones, dim, seed } = training.site.recipe
@@ -90,28 +104,42 @@ interface Accumulation {
   readonly sizes: Float64Array
 }
 
-/** Sums up the rows of each centroid, in the order of the sample whoever found their centroids: float sums depend on it. */
-async function accumulate(training: Training, round: { round: number; isEarly: boolean; centroids: Float32Array; sample: RowSource }, into: Accumulation): Promise<void> {
+/**
+ * Sums up the rows of each centroid, in the order of the sample whoever found their centroids: float sums depend on it.
+ */
+async function accumulate(
+  training: Training,
+  round: { round: number; isEarly: boolean; centroids: Float32Array; sample: RowSource },
+  into: Accumulation
+): Promise<void> {
   const { sample, ...facts } = round
   const { dim } = sample
   const rowsPerTask = training.site.recipe.rowsPerBlock * BLOCKS_PER_TASK
   const blocks: SampleBlock[] = []
-  for (let firstRow = 0; firstRow < sample.count; firstRow += rowsPerTask) blocks.push({ ...facts, firstRow, count: Math.min(rowsPerTask, sample.count - firstRow) })
+  for (let firstRow = 0; firstRow < sample.count; firstRow += rowsPerTask)
+    blocks.push({ ...facts, firstRow, count: Math.min(rowsPerTask, sample.count - firstRow) })
   const rows = new Float32Array(Math.min(rowsPerTask, sample.count) * dim)
-  await runInOrder(training.crew, blocks.map((block) => ({ kind: 'nearest', block })), {
-    done: () => undefined,
-    answer({ zones = new Uint32Array(0) }, task) {
-      sample.readRows(blocks[task].firstRow, rows.subarray(0, zones.length * dim))
-      for (let i = 0; i < zones.length; i++) {
-        const zone = zones[i]
-        into.sizes[zone]++
-        for (let j = 0, at = zone * dim, from = i * dim; j < dim; j++) into.sums[at + j] += rows[from + j]
+  await runInOrder(
+    training.crew,
+    blocks.map((block) => ({ kind: 'nearest', block })),
+    {
+      done: () => undefined,
+      answer({ zones = new Uint32Array(0) }, task) {
+        sample.readRows(blocks[task].firstRow, rows.subarray(0, zones.length * dim))
+        for (let i = 0; i < zones.length; i++) {
+          const zone = zones[i]
+          into.sizes[zone]++
+          for (let j = 0, at = zone * dim, from = i * dim; j < dim; j++) into.sums[at + j] += rows[from + j]
+        }
       }
     }
-  })
+  )
 }
 
-/** Gives the centroids of empty and small clusters to the largest ones: both then start a little apart and share the members. */
+/**
+ * Gives the centroids of empty and small clusters to the largest ones: both then start a little apart and share the
+ * members.
+ */
 function splitLarge(centroids: Float32Array, sizes: Float64Array, random: () => number): void {
   const zones = sizes.length
   const dim = centroids.length / zones

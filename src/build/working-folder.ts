@@ -7,7 +7,15 @@ import { threadId } from 'node:worker_threads'
 
 import { systemCode, wrapWriteError, ZgqError } from '../errors.ts'
 import { readCatalogue } from '../storage/catalogue-reader.ts'
-import { clearStageLock, isAlive, isHeld, LOCK_NAME, readLock, writeLock, writeStageLock } from '../storage/build-lock.ts'
+import {
+  clearStageLock,
+  isAlive,
+  isHeld,
+  LOCK_NAME,
+  readLock,
+  writeLock,
+  writeStageLock
+} from '../storage/build-lock.ts'
 import { syncFolder } from '../storage/file-writer.ts'
 import { RECIPE_NAME } from './site.ts'
 
@@ -34,8 +42,8 @@ export class WorkingFolder {
   }
 
   /**
-   * Takes the place beside `output`. Throws ZGQ_EXISTS, ZGQ_NOT_AN_INDEX (something else stands there), ZGQ_LOCKED, ZGQ_NOT_FOUND (no parent folder) or ZGQ_READ_ONLY;
-   * nothing is left behind then.
+   * Takes the place beside `output`. Throws ZGQ_EXISTS, ZGQ_NOT_AN_INDEX (something else stands there), ZGQ_LOCKED,
+   * ZGQ_NOT_FOUND (no parent folder) or ZGQ_READ_ONLY; nothing is left behind then.
    */
   static take(output: string, force: boolean): WorkingFolder {
     const folder = new WorkingFolder(resolve(output), force)
@@ -70,7 +78,10 @@ export class WorkingFolder {
     }
   }
 
-  /** Leaves the folder as it is, for the next stage; removes it where nothing was begun in it: without a recipe and a lock it would look like what no build made. */
+  /**
+   * Leaves the folder as it is, for the next stage; removes it where nothing was begun in it: without a recipe and a
+   * lock it would look like what no build made.
+   */
   leave(): void {
     if (!existsSync(this.file(RECIPE_NAME))) {
       this.discard()
@@ -81,13 +92,15 @@ export class WorkingFolder {
   }
 
   /**
-   * Joins a stage that several processes share in the folder beside `output`, under a name of its own; returns what leaves it again. Throws ZGQ_LOCKED where that name is
-   * taken, or another process has the folder for itself.
+   * Joins a stage that several processes share in the folder beside `output`, under a name of its own; returns what
+   * leaves it again. Throws ZGQ_LOCKED where that name is taken, or another process has the folder for itself.
    */
   static join(output: string, name: string): { readonly path: string; leave(): void } {
     const path = `${resolve(output)}.building`
     const lock = `${STAGE_LOCK}${name}.json`
-    const leave = (): void => { removeLock(path, lock) }
+    const leave = (): void => {
+      removeLock(path, lock)
+    }
     try {
       expectNotHeld(path, LOCK_NAME)
       while (!writeStageLock(join(path, lock))) {
@@ -95,7 +108,8 @@ export class WorkingFolder {
         clearStageLock(path, lock)
       }
     } catch (error) {
-      if (!existsSync(path)) throw new ZgqError('ZGQ_NOT_FOUND', 'no build was begun here: run the stage read first', { path })
+      if (!existsSync(path))
+        throw new ZgqError('ZGQ_NOT_FOUND', 'no build was begun here: run the stage read first', { path })
       throw wrapWriteError(error, path, 'join the build')
     }
     try {
@@ -147,7 +161,10 @@ export class WorkingFolder {
     if (!this.#isDone) this.#remove(this.path)
   }
 
-  /** Removes a folder under a name that the next build clears away: one that was removed half would look like what no build made. */
+  /**
+   * Removes a folder under a name that the next build clears away: one that was removed half would look like what no
+   * build made.
+   */
   #remove(path: string): void {
     const dead = this.#deadName()
     try {
@@ -170,7 +187,8 @@ export class WorkingFolder {
   /** A folder that already holds its lock is renamed into place: taking it is one step, whoever else tries. */
   #lock(): void {
     const parent = dirname(this.#output)
-    if (!existsSync(parent)) throw new ZgqError('ZGQ_NOT_FOUND', 'the folder for the output does not exist; make it first', { path: parent })
+    if (!existsSync(parent))
+      throw new ZgqError('ZGQ_NOT_FOUND', 'the folder for the output does not exist; make it first', { path: parent })
     this.#clearFalseStarts(parent)
     const mine = `${this.path}${FALSE_START}${process.pid}-${threadId}`
     mkdirSync(mine)
@@ -195,17 +213,23 @@ export class WorkingFolder {
   }
 
   /**
-   * Makes the folder of a build that died, or that goes on in stages, that of this build, after putting back the index that it was about to replace: what it did need
-   * not be done again. Returns false where it is gone meanwhile; throws ZGQ_LOCKED if its process lives.
+   * Makes the folder of a build that died, or that goes on in stages, that of this build, after putting back the index
+   * that it was about to replace: what it did need not be done again. Returns false where it is gone meanwhile; throws
+   * ZGQ_LOCKED if its process lives.
    */
   #takeOver(): boolean {
     if (!existsSync(this.path)) return false // published or discarded meanwhile: the place is free
     if (!existsSync(join(this.path, LOCK_NAME)) && !existsSync(join(this.path, RECIPE_NAME))) {
-      throw new ZgqError('ZGQ_EXISTS', `${basename(this.path)} exists and no build made it: move it away, or choose another output`, { path: this.path })
+      throw new ZgqError(
+        'ZGQ_EXISTS',
+        `${basename(this.path)} exists and no build made it: move it away, or choose another output`,
+        { path: this.path }
+      )
     }
     expectDead(this.path)
     this.#expectFree() // now: what was done must not be lost because of it
-    if (readLock(this.path)?.isReplacing === true && !existsSync(this.#output) && existsSync(this.#replaced)) renameSync(this.#replaced, this.#output)
+    if (readLock(this.path)?.isReplacing === true && !existsSync(this.#output) && existsSync(this.#replaced))
+      renameSync(this.#replaced, this.#output)
     // Renamed first: of several builds that find it dead, one gets it.
     const dead = this.#deadName()
     renameSync(this.path, dead)
@@ -219,7 +243,8 @@ export class WorkingFolder {
       writeLock(dead, false)
       renameSync(dead, this.path)
     } catch (error) {
-      if (existsSync(join(dead, RECIPE_NAME))) rmSync(join(dead, LOCK_NAME), { force: true }) // work that is not to be lost, and nobody's now
+      // work that is not to be lost, and nobody's now
+      if (existsSync(join(dead, RECIPE_NAME))) rmSync(join(dead, LOCK_NAME), { force: true })
       renameSync(dead, this.path)
       throw error
     }
@@ -233,13 +258,17 @@ export class WorkingFolder {
       const owner = name.startsWith(prefix) ? /^(\d+)-(\d+)(-dead\d*)?$/.exec(name.slice(prefix.length)) : null
       if (owner === null) continue
       const pid = Number(owner[1])
-      // Taking the place is one step of a thread: what carries this thread's own number is of an earlier process with that number.
+      // Taking the place is one step of a thread: what carries this thread's own number is of an earlier process with
+      // that number.
       const isMine = pid === process.pid && Number(owner[2]) === threadId
       if (isMine || !isAlive(pid)) removeDead(join(parent, name))
     }
   }
 
-  /** Finishes for a build that died after its renames: removes the index that it replaced, which the lock in its own index tells. */
+  /**
+   * Finishes for a build that died after its renames: removes the index that it replaced, which the lock in its own
+   * index tells.
+   */
   #clearReplaced(): void {
     const lock = readLock(this.#output)
     if (lock?.isReplacing !== true) return
@@ -252,14 +281,21 @@ export class WorkingFolder {
   #expectFree(): void {
     const found = lstatSync(this.#output, { throwIfNoEntry: false })
     if (found === undefined) return
-    const refuse = (what: string): ZgqError => new ZgqError('ZGQ_EXISTS', `${basename(this.#output)} ${what}`, { path: this.#output })
+    const refuse = (what: string): ZgqError =>
+      new ZgqError('ZGQ_EXISTS', `${basename(this.#output)} ${what}`, { path: this.#output })
     if (!this.#force) throw refuse('exists; choose another output, or replace it with force (--force)')
-    if (found.isSymbolicLink()) throw refuse('is a symbolic link, which is not replaced; give the folder that it points to')
+    if (found.isSymbolicLink())
+      throw refuse('is a symbolic link, which is not replaced; give the folder that it points to')
     expectIndex(this.#output)
     const stranger = readdirSync(this.#output).find((name) => !OWN_FILES.test(name))
-    if (stranger !== undefined) throw refuse(`holds ${stranger}, which is not part of an index: it is not replaced; move that file away`)
+    if (stranger !== undefined)
+      throw refuse(`holds ${stranger}, which is not part of an index: it is not replaced; move that file away`)
     if (existsSync(this.#replaced)) {
-      throw new ZgqError('ZGQ_EXISTS', `${basename(this.#replaced)} exists, and that name is needed for a moment: move it away`, { path: this.#replaced })
+      throw new ZgqError(
+        'ZGQ_EXISTS',
+        `${basename(this.#replaced)} exists, and that name is needed for a moment: move it away`,
+        { path: this.#replaced }
+      )
     }
   }
 }
@@ -267,16 +303,21 @@ export class WorkingFolder {
 /** Renames a folder to where nothing is, or an empty folder; throws where something else is. */
 function takePlace(folder: string, place: string): void {
   // Windows would put the folder in the place of a file.
-  if (process.platform === 'win32' && existsSync(place)) throw Object.assign(new Error(`EEXIST: ${place}`), { code: 'EEXIST' })
+  if (process.platform === 'win32' && existsSync(place))
+    throw Object.assign(new Error(`EEXIST: ${place}`), { code: 'EEXIST' })
   renameSync(folder, place)
 }
 
-/** Removes a folder that is in nobody's way. On Windows files that are open stay until they are closed: the next build removes them. */
+/**
+ * Removes a folder that is in nobody's way. On Windows files that are open stay until they are closed: the next build
+ * removes them.
+ */
 function removeDead(folder: string): void {
   try {
     rmSync(folder, { recursive: true, force: true })
   } catch (error) {
-    const isOpen = process.platform === 'win32' && ['ENOTEMPTY', 'EBUSY', 'EPERM', 'EACCES'].includes(systemCode(error) ?? '')
+    const isOpen =
+      process.platform === 'win32' && ['ENOTEMPTY', 'EBUSY', 'EPERM', 'EACCES'].includes(systemCode(error) ?? '')
     if (!isOpen) throw error
   }
 }
@@ -298,7 +339,12 @@ function removeLock(folder: string, name: string): void {
 function expectNotHeld(folder: string, name: string): void {
   const lock = readLock(folder, name)
   if (lock === undefined || !isHeld(lock)) return
-  throw new ZgqError('ZGQ_LOCKED', `process ${lock.pid} on ${lock.host} is building this index; wait for it, or remove ${name} in the folder if that process is not a build`, { path: folder })
+  throw new ZgqError(
+    'ZGQ_LOCKED',
+    `process ${lock.pid} on ${lock.host} is building this index; wait for it, or remove ${name} in the folder if ` +
+      'that process is not a build',
+    { path: folder }
+  )
 }
 
 /** Throws ZGQ_NOT_AN_INDEX for what no build made; a damaged index passes. */
@@ -307,6 +353,10 @@ function expectIndex(path: string): void {
     readCatalogue(path)
   } catch (cause) {
     if (!(cause instanceof ZgqError) || cause.code !== 'ZGQ_NOT_AN_INDEX') return
-    throw new ZgqError('ZGQ_NOT_AN_INDEX', `${basename(path)} exists and is not an index: it is not replaced; move it away, or choose another output`, { path, cause })
+    throw new ZgqError(
+      'ZGQ_NOT_AN_INDEX',
+      `${basename(path)} exists and is not an index: it is not replaced; move it away, or choose another output`,
+      { path, cause }
+    )
   }
 }

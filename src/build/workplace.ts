@@ -1,4 +1,5 @@
-// What a thread works with during a build: the site, the opened input, and kernel memory. Each is made when a task first needs it.
+// What a thread works with during a build: the site, the opened input, and kernel memory. Each is made when a task
+// first needs it.
 
 import { drawSigns } from '../quantizer/rotation.ts'
 import { ZoneEncoder, type Quantizer } from '../quantizer/zone-encoder.ts'
@@ -11,7 +12,14 @@ import type { OpenedIndex } from './calibration-steps.ts'
 import { openStoredInput, type BuildInput } from './input.ts'
 import { seededRandom } from './random.ts'
 import { sharedBytes } from './resources.ts'
-import { assignedPath, trainedPath, type Recipe, type Site, type StoredAssignment, type StoredTraining } from './site.ts'
+import {
+  assignedPath,
+  trainedPath,
+  type Recipe,
+  type Site,
+  type StoredAssignment,
+  type StoredTraining
+} from './site.ts'
 import { decodeFloats, decodeWords, readStored } from './stored-json.ts'
 import { ZoneStatistics } from './zone-statistics.ts'
 
@@ -100,7 +108,9 @@ export class Workplace {
 
   /** Room for the rows of a part. */
   get partRows(): Float32Array {
-    this.#partRows ??= new Float32Array(Math.min(this.site.recipe.count, this.site.recipe.rowsPerPart) * this.site.recipe.dim)
+    this.#partRows ??= new Float32Array(
+      Math.min(this.site.recipe.count, this.site.recipe.rowsPerPart) * this.site.recipe.dim
+    )
     return this.#partRows
   }
 
@@ -108,7 +118,9 @@ export class Workplace {
   get runRows(): Float32Array {
     this.#startWriting()
     const { count, dim } = this.site.recipe
-    this.#runRows ??= new Float32Array(Math.min(count * dim, Math.floor((this.#sharedBytes * RUN_SHARE) / this.#threads / 4)))
+    this.#runRows ??= new Float32Array(
+      Math.min(count * dim, Math.floor((this.#sharedBytes * RUN_SHARE) / this.#threads / 4))
+    )
     return this.#runRows
   }
 
@@ -125,7 +137,10 @@ export class Workplace {
     return this.#encoder
   }
 
-  /** The index that was built, open for calibration. By plain reads: pages of a mapping would count as memory of the build. */
+  /**
+   * The index that was built, open for calibration. By plain reads: pages of a mapping would count as memory of the
+   * build.
+   */
   get opened(): OpenedIndex {
     this.#encoder = undefined
     this.#statistics = undefined

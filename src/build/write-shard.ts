@@ -1,5 +1,5 @@
-// Writes a shard: its zones, one after the other, from the parts of the input to vectors and codes files. Sizes are evened out here, where all rows of a
-// zone are known.
+// Writes a shard: its zones, one after the other, from the parts of the input to vectors and codes files. Sizes are
+// evened out here, where all rows of a zone are known.
 
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
@@ -46,7 +46,12 @@ export function isWritten(site: Site, shard: number): boolean {
 /** Writes shard `shard` into its folder and removes what it was made of. */
 export async function writeShard(place: Workplace, shard: number, onRows: OnRows): Promise<void> {
   const { site, assignment } = place
-  const facts = { indexId: indexIdOf(site.recipe, assignment.inputDigest), generation: GENERATION, dim: site.recipe.dim, metric: site.recipe.metric }
+  const facts = {
+    indexId: indexIdOf(site.recipe, assignment.inputDigest),
+    generation: GENERATION,
+    dim: site.recipe.dim,
+    metric: site.recipe.metric
+  }
   await fillFolder(shardPath(site, shard), async (folder) => {
     const vectors = new VectorsWriter({ ...facts, folder })
     const codes = new CodesWriter({ ...facts, folder })
@@ -54,9 +59,15 @@ export async function writeShard(place: Workplace, shard: number, onRows: OnRows
       await writeZones({ place, vectors, codes, onRows }, shard)
       vectors.finish()
       const { files, places } = codes.finish(0)
-      const centroids = Buffer.concat(vectors.zones.map(({ centroid }) => new Uint8Array(centroid.buffer, centroid.byteOffset, centroid.byteLength)))
+      const centroids = Buffer.concat(
+        vectors.zones.map(({ centroid }) => new Uint8Array(centroid.buffer, centroid.byteOffset, centroid.byteLength))
+      )
       const stored: StoredShard = {
-        vectorsFiles: vectors.files, codesFiles: files, zones: vectors.zones.map(({ centroid: _, ...zone }) => zone), centroids: encodeArray(centroids), codes: places
+        vectorsFiles: vectors.files,
+        codesFiles: files,
+        zones: vectors.zones.map(({ centroid: _, ...zone }) => zone),
+        centroids: encodeArray(centroids),
+        codes: places
       }
       writeStored(join(folder, SHARD_FACTS), stored, site.recipe.isDurable)
     } finally {
@@ -82,7 +93,11 @@ async function writeZones(work: ShardWork, shard: number): Promise<void> {
   let zone = zonesBefore(place.assignment.zoneRows, shardStarts[shard], meanRows)
   let rows = 0
   const tools = { ...work, statistics: place.statistics, encoder: place.encoder }
-  const shardRows = new ShardRows(place.site, { number: shard, firstZone: shardStarts[shard], endZone: shardStarts[shard + 1] }, place.runRows)
+  const shardRows = new ShardRows(
+    place.site,
+    { number: shard, firstZone: shardStarts[shard], endZone: shardStarts[shard + 1] },
+    place.runRows
+  )
   for (const run of shardRows.runs()) {
     for (const found of run.zones) {
       for (const piece of evenPieces(run.rows, found, { meanRows, metric: recipe.metric })) {
@@ -97,7 +112,10 @@ async function writeZones(work: ShardWork, shard: number): Promise<void> {
   await onRows(rows)
 }
 
-/** Counts the zones that are written before trained zone `end`: how many pieces a zone gives follows from its rows alone. */
+/**
+ * Counts the zones that are written before trained zone `end`: how many pieces a zone gives follows from its rows
+ * alone.
+ */
 function zonesBefore(zoneRows: Uint32Array, end: number, meanRows: number): number {
   return zoneRows.subarray(0, end).reduce((sum, count) => sum + (count === 0 ? 0 : pieceCount(count, meanRows)), 0)
 }
@@ -108,8 +126,8 @@ function pieceCount(rows: number, meanRows: number): number {
 }
 
 /**
- * Returns the zone, or the pieces of one that is above twice the mean aimed at, so that there are at most twice as many zones as asked for, and none above
- * four times the mean of those there are.
+ * Returns the zone, or the pieces of one that is above twice the mean aimed at, so that there are at most twice as many
+ * zones as asked for, and none above four times the mean of those there are.
  */
 function evenPieces(rows: RowSource, zone: ZoneRun, of: { meanRows: number; metric: string }): ZoneRun[] {
   const count = zone.positions.length
@@ -138,12 +156,22 @@ function scaleToUnit(row: Float32Array): void {
   for (let i = 0; i < row.length; i++) row[i] *= scale
 }
 
-function writeZone(work: ShardWork & { rows: RowSource; statistics: ZoneStatistics; encoder: ZoneEncoder | undefined }, piece: ZoneRun, zone: number): void {
+function writeZone(
+  work: ShardWork & { rows: RowSource; statistics: ZoneStatistics; encoder: ZoneEncoder | undefined },
+  piece: ZoneRun,
+  zone: number
+): void {
   const { statistics, encoder, rows } = work
   const facts = statistics.measure(rows, piece.positions)
   const rowCount = piece.positions.length
   const ids = encodeIds(piece.ids)
-  const pageCrcs = work.vectors.writeZone({ zone, rowCount, rowRuns: statistics.eachChunk(rows, piece.positions), ids, ...facts })
+  const pageCrcs = work.vectors.writeZone({
+    zone,
+    rowCount,
+    rowRuns: statistics.eachChunk(rows, piece.positions),
+    ids,
+    ...facts
+  })
   if (encoder === undefined) return
   const codes = encoder.encode(facts.centroid, rowCount, statistics.eachScaledChunk(rows, piece.positions))
   work.codes.writeZone({ segment: zone, rowCount, ids, pageCrcs, ...codes })

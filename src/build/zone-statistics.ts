@@ -44,7 +44,8 @@ export class ZoneStatistics {
     for (let first = 0; first < positions.length; first += this.#chunkRows) {
       const count = Math.min(this.#chunkRows, positions.length - first)
       const chunk = this.#memory.float32At(this.#rows, count * this.#dim)
-      for (let i = 0; i < count; i++) rows.readRows(positions[first + i], chunk.subarray(i * this.#dim, (i + 1) * this.#dim))
+      for (let i = 0; i < count; i++)
+        rows.readRows(positions[first + i], chunk.subarray(i * this.#dim, (i + 1) * this.#dim))
       yield chunk
     }
   }
@@ -83,7 +84,13 @@ export class ZoneStatistics {
     const maxNorm = Math.sqrt(maxNorm2)
     const radius = this.#radius(rows, positions, centroid)
     // Distances of huge values overflow float32; the radius then falls back to a bound that holds.
-    return { centroid, inverseNorms, minNorm: Math.sqrt(minNorm2), maxNorm, radius: Number.isFinite(radius) ? radius : 2 * maxNorm }
+    return {
+      centroid,
+      inverseNorms,
+      minNorm: Math.sqrt(minNorm2),
+      maxNorm,
+      radius: Number.isFinite(radius) ? radius : 2 * maxNorm
+    }
   }
 
   #radius(rows: RowSource, positions: Uint32Array, centroid: Float32Array): number {

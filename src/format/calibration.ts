@@ -1,14 +1,20 @@
-// The calibration of an index (spec, section 7): how far a search must probe for a recall. Encode, decode, and look-up by interpolation. No I/O.
+// The calibration of an index (spec, section 7): how far a search must probe for a recall. Encode, decode, and look-up
+// by interpolation. No I/O.
 
 import { ZgqError } from '../errors.ts'
 import type { Calibration, CalibrationPoint } from '../types.ts'
 
 /** Recalls for which thresholds are stored. */
-export const CALIBRATED_RECALLS: readonly number[] = [0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.97, 0.98, 0.99, 0.995]
+export const CALIBRATED_RECALLS: readonly number[] = [
+  0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.97, 0.98, 0.99, 0.995
+]
 /** Numbers of hits for which thresholds are stored. */
 export const CALIBRATED_KS: readonly number[] = [1, 10, 100]
 
-/** Slope beyond the last k, as a multiple of the last slope: what k = 1,000 needed on six data sets was 1.3 to 2.1 times. */
+/**
+ * Slope beyond the last k, as a multiple of the last slope: what k = 1,000 needed on six data sets was 1.3 to 2.1
+ * times.
+ */
 const SLOPE_BEYOND = 2
 
 /** What a calibration says of one recall and k. */
@@ -19,11 +25,17 @@ export interface CalibratedProbe {
   readonly trust: number | undefined
 }
 
-/** Interpolates threshold and zones: linear in -ln(1 - recall), and in logarithms of thresholds over ln k. Of trusts the larger holds between two. */
+/**
+ * Interpolates threshold and zones: linear in -ln(1 - recall), and in logarithms of thresholds over ln k. Of trusts the
+ * larger holds between two.
+ */
 export function thresholdFor(calibration: Calibration, recall: number, k: number): CalibratedProbe {
   const points = calibration.curves.map((curve) => ({ k: curve.k, ...alongRecall(curve.points, recall) }))
   if (points.length === 1 || k <= points[0].k) return points[0]
-  const at = Math.max(1, points.findIndex((point) => point.k >= k))
+  const at = Math.max(
+    1,
+    points.findIndex((point) => point.k >= k)
+  )
   const isBeyond = points[points.length - 1].k < k
   const [low, high] = isBeyond ? [points[points.length - 2], points[points.length - 1]] : [points[at - 1], points[at]]
   const share = Math.log(k / low.k) / Math.log(high.k / low.k)
@@ -41,7 +53,8 @@ function alongRecall(points: readonly CalibrationPoint[], recall: number): Calib
   const low = next === 0 ? { recall: 0, threshold: 0, zones: 1, trust: high.trust } : points[next - 1]
   const share = Math.log((1 - recall) / (1 - low.recall)) / Math.log((1 - high.recall) / (1 - low.recall))
   return {
-    threshold: low.threshold + (high.threshold - low.threshold) * share, zones: low.zones + (high.zones - low.zones) * share,
+    threshold: low.threshold + (high.threshold - low.threshold) * share,
+    zones: low.zones + (high.zones - low.zones) * share,
     trust: larger(low.trust, high.trust)
   }
 }
@@ -58,7 +71,8 @@ export function decodeCalibration(value: unknown, path: string): Calibration {
   if (source !== 'base' && source !== 'queries') throw damage(`source is ${JSON.stringify(source)}`)
   const number = (of: Map<string, unknown>, key: string): number => {
     const found = of.get(key)
-    if (typeof found !== 'number' || !(found >= 0 && found < Infinity)) throw damage(`${key} is ${String(found)}, expected a number from 0`)
+    if (typeof found !== 'number' || !(found >= 0 && found < Infinity))
+      throw damage(`${key} is ${String(found)}, expected a number from 0`)
     return found
   }
   const list = (of: Map<string, unknown>, key: string): Map<string, unknown>[] => {
@@ -69,21 +83,32 @@ export function decodeCalibration(value: unknown, path: string): Calibration {
   const curves = list(map, 'curves').map((curve) => ({
     k: number(curve, 'k'),
     points: list(curve, 'points').map((point) => ({
-      recall: number(point, 'recall'), threshold: number(point, 'threshold'), mean: number(point, 'mean'), zones: number(point, 'zones'),
+      recall: number(point, 'recall'),
+      threshold: number(point, 'threshold'),
+      mean: number(point, 'mean'),
+      zones: number(point, 'zones'),
       ...(point.has('trust') ? { trust: number(point, 'trust') } : {})
     }))
   }))
   const isAscending = (values: readonly number[]): boolean => values.every((item, i) => i === 0 || item > values[i - 1])
   if (!isAscending(curves.map((curve) => curve.k)) || curves[0].k < 1) throw damage('curves are not in order of k')
-  if (curves.some(({ points }) => !isAscending(points.map((point) => point.recall)))) throw damage('points are not in order of recall')
+  if (curves.some(({ points }) => !isAscending(points.map((point) => point.recall))))
+    throw damage('points are not in order of recall')
   if (curves.some(({ points }) => !(points[points.length - 1].recall < 1))) throw damage('a recall is not below 1')
   return {
-    source, curves, queries: number(map, 'queries'), confidence: number(map, 'confidence'), highestRecall: number(map, 'highestRecall'), scale: number(map, 'scale')
+    source,
+    curves,
+    queries: number(map, 'queries'),
+    confidence: number(map, 'confidence'),
+    highestRecall: number(map, 'highestRecall'),
+    scale: number(map, 'scale')
   }
 }
 
 function entriesOf(value: unknown): Map<string, unknown> | undefined {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? new Map<string, unknown>(Object.entries(value)) : undefined
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? new Map<string, unknown>(Object.entries(value))
+    : undefined
 }
 
 function fail(error: ZgqError): never {

@@ -1,4 +1,5 @@
-// Schema and rows of the catalogue (spec, section 7): SQL values <-> objects, row checksums, the digest. No SQLite here.
+// Schema and rows of the catalogue (spec, section 7): SQL values <-> objects, row checksums, the digest. No SQLite
+// here.
 
 import { createHash } from 'node:crypto'
 import { Packr } from 'msgpackr'
@@ -93,8 +94,19 @@ export interface IndexMeta {
 
 /** Names of the keys of `meta` value `index`, as the spec lists them. */
 export const INDEX_META_KEYS = [
-  'version', 'indexId', 'generation', 'dim', 'metric', 'elementType', 'bits', 'count',
-  'zoneCount', 'fileCount', 'readerFeatures', 'writerFeatures', 'digest'
+  'version',
+  'indexId',
+  'generation',
+  'dim',
+  'metric',
+  'elementType',
+  'bits',
+  'count',
+  'zoneCount',
+  'fileCount',
+  'readerFeatures',
+  'writerFeatures',
+  'digest'
 ] as const satisfies readonly (keyof IndexMeta)[]
 
 /** The value under `meta` key `quantizer` (spec, section 8). */
@@ -113,11 +125,14 @@ export function encodeQuantizer(quantizer: QuantizerMeta): Record<string, Uint8A
 /** Checks the decoded value under `meta` key `quantizer`; throws ZGQ_CORRUPT. */
 export function decodeQuantizer(value: unknown, dim: number, path: string): QuantizerMeta {
   const damage = (what: string): ZgqError => new ZgqError('ZGQ_CORRUPT', `meta value "quantizer": ${what}`, { path })
-  if (typeof value !== 'object' || value === null || !('signs' in value) || !('mean' in value)) throw damage('not a map with signs and mean')
+  if (typeof value !== 'object' || value === null || !('signs' in value) || !('mean' in value))
+    throw damage('not a map with signs and mean')
   const { signs, mean } = value
   const roundBytes = codeWidth(dim) / 8
-  if (!(signs instanceof Uint8Array) || signs.byteLength === 0 || signs.byteLength % roundBytes !== 0) throw damage(`signs are not a multiple of ${roundBytes} bytes`)
-  if (!(mean instanceof Uint8Array) || mean.byteLength !== dim * ELEMENT_BYTES) throw damage(`mean is not ${dim * ELEMENT_BYTES} bytes`)
+  if (!(signs instanceof Uint8Array) || signs.byteLength === 0 || signs.byteLength % roundBytes !== 0)
+    throw damage(`signs are not a multiple of ${roundBytes} bytes`)
+  if (!(mean instanceof Uint8Array) || mean.byteLength !== dim * ELEMENT_BYTES)
+    throw damage(`mean is not ${dim * ELEMENT_BYTES} bytes`)
   const values = new Float32Array(Uint8Array.from(mean).buffer)
   if (!values.every(Number.isFinite)) throw damage('mean is not finite')
   return { signs: Uint8Array.from(signs), mean: values }
@@ -166,7 +181,13 @@ function withLength(bytes: Uint8Array): Uint8Array {
 }
 
 export function fileChecksum(file: Omit<FileRecord, 'kind'> & { readonly kind: string }): number {
-  return rowChecksum([integer(file.file), text(file.kind), text(file.name), integer(file.byteLength), integer(file.headerCrc)])
+  return rowChecksum([
+    integer(file.file),
+    text(file.kind),
+    text(file.name),
+    integer(file.byteLength),
+    integer(file.headerCrc)
+  ])
 }
 
 export function metaChecksum(key: string, value: Uint8Array): number {
@@ -176,8 +197,21 @@ export function metaChecksum(key: string, value: Uint8Array): number {
 /** The zone's values, in the order of the table, without its CRC. */
 export function zoneNumbers(zone: CatalogueZone): number[] {
   return [
-    zone.zone, zone.segment, zone.file, zone.rowCount, zone.segmentOffset, zone.columnsOffset,
-    zone.columnsByteLength, zone.columnsCrc, zone.codesFile, zone.codesOffset, zone.codesByteLength, zone.codesCrc, zone.minNorm, zone.maxNorm, zone.radius
+    zone.zone,
+    zone.segment,
+    zone.file,
+    zone.rowCount,
+    zone.segmentOffset,
+    zone.columnsOffset,
+    zone.columnsByteLength,
+    zone.columnsCrc,
+    zone.codesFile,
+    zone.codesOffset,
+    zone.codesByteLength,
+    zone.codesCrc,
+    zone.minNorm,
+    zone.maxNorm,
+    zone.radius
   ]
 }
 
@@ -204,17 +238,47 @@ export class ZoneRowCodec {
   decode(row: readonly unknown[], centroid: Float32Array, path: string): { zone: CatalogueZone; crc: number } {
     if (!areNumbers(row)) throw new ZgqError('ZGQ_CORRUPT', 'a row of table zones has values of wrong types', { path })
     const [
-      zone, segment, file, rowCount, segmentOffset, columnsOffset, columnsByteLength, columnsCrc,
-      codesFile, codesOffset, codesByteLength, codesCrc, minNorm, maxNorm, radius, crc
+      zone,
+      segment,
+      file,
+      rowCount,
+      segmentOffset,
+      columnsOffset,
+      columnsByteLength,
+      columnsCrc,
+      codesFile,
+      codesOffset,
+      codesByteLength,
+      codesCrc,
+      minNorm,
+      maxNorm,
+      radius,
+      crc
     ] = row
     for (let i = 0; i < ZONE_INTEGERS; i++) {
-      if (!isCount(row[i])) throw new ZgqError('ZGQ_CORRUPT', `row ${zone} of table zones holds ${row[i]}, expected a count`, { path })
+      if (!isCount(row[i]))
+        throw new ZgqError('ZGQ_CORRUPT', `row ${zone} of table zones holds ${row[i]}, expected a count`, { path })
     }
-    if (this.checksum(row) !== crc) throw new ZgqError('ZGQ_CORRUPT', `row ${zone} of table zones does not fit its CRC`, { path })
+    if (this.checksum(row) !== crc)
+      throw new ZgqError('ZGQ_CORRUPT', `row ${zone} of table zones does not fit its CRC`, { path })
     return {
       zone: {
-        zone, segment, file, rowCount, segmentOffset, columnsOffset, columnsByteLength, columnsCrc,
-        codesFile, codesOffset, codesByteLength, codesCrc, minNorm, maxNorm, radius, centroid
+        zone,
+        segment,
+        file,
+        rowCount,
+        segmentOffset,
+        columnsOffset,
+        columnsByteLength,
+        columnsCrc,
+        codesFile,
+        codesOffset,
+        codesByteLength,
+        codesCrc,
+        minNorm,
+        maxNorm,
+        radius,
+        centroid
       },
       crc
     }
@@ -244,15 +308,29 @@ export function centroidsChecksum(record: CentroidsRecord): number {
 }
 
 /** Decodes a row of `centroids` as SQLite returned it, which must start at zone `firstZone`; throws ZGQ_CORRUPT. */
-export function decodeCentroidsRow(row: readonly unknown[], expected: { firstZone: number; dim: number }, path: string): { centroids: CentroidsRecord; crc: number } {
+export function decodeCentroidsRow(
+  row: readonly unknown[],
+  expected: { firstZone: number; dim: number },
+  path: string
+): { centroids: CentroidsRecord; crc: number } {
   const [firstZone, zoneCount, vectors, crc] = row
   if (!isCount(firstZone) || !isCount(zoneCount) || !(vectors instanceof Uint8Array) || !isCount(crc)) {
     throw new ZgqError('ZGQ_CORRUPT', 'a row of table centroids has values of wrong types', { path })
   }
   const centroids = { firstZone, zoneCount, vectors }
-  if (centroidsChecksum(centroids) !== crc) throw new ZgqError('ZGQ_CORRUPT', `row ${firstZone} of table centroids does not fit its CRC`, { path })
-  if (firstZone !== expected.firstZone || zoneCount === 0 || vectors.byteLength !== zoneCount * expected.dim * ELEMENT_BYTES) {
-    throw new ZgqError('ZGQ_CORRUPT', `row ${firstZone} of table centroids has ${vectors.byteLength} bytes for ${zoneCount} zones; expected zone ${expected.firstZone} and ${ELEMENT_BYTES * expected.dim} bytes each`, { path })
+  if (centroidsChecksum(centroids) !== crc)
+    throw new ZgqError('ZGQ_CORRUPT', `row ${firstZone} of table centroids does not fit its CRC`, { path })
+  if (
+    firstZone !== expected.firstZone ||
+    zoneCount === 0 ||
+    vectors.byteLength !== zoneCount * expected.dim * ELEMENT_BYTES
+  ) {
+    throw new ZgqError(
+      'ZGQ_CORRUPT',
+      `row ${firstZone} of table centroids has ${vectors.byteLength} bytes for ${zoneCount} zones; expected ` +
+        `zone ${expected.firstZone} and ${ELEMENT_BYTES * expected.dim} bytes each`,
+      { path }
+    )
   }
   return { centroids, crc }
 }
@@ -268,13 +346,29 @@ export function rowsDigest(rowChecksums: readonly number[]): Uint8Array {
 /** Decodes a row of `files` as SQLite returned it; throws ZGQ_CORRUPT. */
 export function decodeFileRow(row: readonly unknown[], path: string): { file: FileRecord; crc: number } {
   const [file, kind, name, byteLength, headerCrc, crc] = row
-  if (!isCount(file) || typeof kind !== 'string' || typeof name !== 'string' || !isCount(byteLength) || !isCount(headerCrc) || !isCount(crc)) {
+  if (
+    !isCount(file) ||
+    typeof kind !== 'string' ||
+    typeof name !== 'string' ||
+    !isCount(byteLength) ||
+    !isCount(headerCrc) ||
+    !isCount(crc)
+  ) {
     throw new ZgqError('ZGQ_CORRUPT', 'a row of table files has values of wrong types', { path })
   }
   const record = { file, kind: kind === 'codes' ? kind : 'vectors', name, byteLength, headerCrc } as const
-  if (fileChecksum({ ...record, kind }) !== crc) throw new ZgqError('ZGQ_CORRUPT', `row ${file} of table files does not fit its CRC`, { path })
-  if (kind !== record.kind) throw new ZgqError('ZGQ_UNSUPPORTED', `this index needs a newer version of zgq: files of kind ${JSON.stringify(kind)}`, { path })
-  if (!/^\w[\w.-]*$/.test(name)) throw new ZgqError('ZGQ_CORRUPT', `table files names ${JSON.stringify(name)}, which is not a file of this folder`, { path })
+  if (fileChecksum({ ...record, kind }) !== crc)
+    throw new ZgqError('ZGQ_CORRUPT', `row ${file} of table files does not fit its CRC`, { path })
+  if (kind !== record.kind)
+    throw new ZgqError(
+      'ZGQ_UNSUPPORTED',
+      `this index needs a newer version of zgq: files of kind ${JSON.stringify(kind)}`,
+      { path }
+    )
+  if (!/^\w[\w.-]*$/.test(name))
+    throw new ZgqError('ZGQ_CORRUPT', `table files names ${JSON.stringify(name)}, which is not a file of this folder`, {
+      path
+    })
   return { file: record, crc }
 }
 
@@ -316,7 +410,9 @@ export function decodeIndexMeta(value: unknown, path: string): IndexMeta {
   const dim = count('dim')
   if (dim < 1 || dim > MAX_DIM) throw damage(`dim is ${dim}, expected 1 to ${MAX_DIM}`)
   return {
-    version, metric, dim,
+    version,
+    metric,
+    dim,
     indexId: bytes('indexId', 16),
     generation: count('generation'),
     elementType: 'float32',

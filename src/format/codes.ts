@@ -1,4 +1,5 @@
-// Sizes of the codes of a zone (spec, section 8). How they are made is the quantizer's business, how they are read the kernels'.
+// Sizes of the codes of a zone (spec, section 8). How they are made is the quantizer's business, how they are read the
+// kernels'.
 
 import { alignUp } from './layout.ts'
 
@@ -26,7 +27,10 @@ export function signsByteLength(rowCount: number, dim: number): number {
   return Math.ceil(rowCount / BLOCK_ROWS) * blockBytes(dim)
 }
 
-/** Tells whether the rows that fill up the last block are as they must be, so that no scan takes them for rows: `add` infinite, all else 0. */
+/**
+ * Tells whether the rows that fill up the last block are as they must be, so that no scan takes them for rows: `add`
+ * infinite, all else 0.
+ */
 export function isFilledUp(signs: Uint8Array, rowCount: number, dim: number): boolean {
   const used = rowCount % BLOCK_ROWS
   if (used === 0) return true
@@ -34,7 +38,8 @@ export function isFilledUp(signs: Uint8Array, rowCount: number, dim: number): bo
   const block = signs.subarray(signs.byteLength - blockBytes(dim))
   const factors = new DataView(block.buffer, block.byteOffset + planeBytes)
   for (let row = used; row < BLOCK_ROWS; row++) {
-    if (factors.getFloat32(row * 4, true) !== Infinity || factors.getFloat32((BLOCK_ROWS + row) * 4, true) !== 0) return false
+    if (factors.getFloat32(row * 4, true) !== Infinity || factors.getFloat32((BLOCK_ROWS + row) * 4, true) !== 0)
+      return false
   }
   for (let i = 0; i < planeBytes; i++) {
     const row = i & 15

@@ -39,7 +39,12 @@ export const COLUMN_KINDS = {
 
 /** Kinds that extents of vectors files and of codes files may have. */
 const VECTORS_KINDS: readonly number[] = [COLUMN_KINDS.ids, COLUMN_KINDS.inverseNorms, COLUMN_KINDS.pageCrcs]
-const CODES_KINDS: readonly number[] = [COLUMN_KINDS.ids, COLUMN_KINDS.pageCrcs, COLUMN_KINDS.signs, COLUMN_KINDS.refinedCodes]
+const CODES_KINDS: readonly number[] = [
+  COLUMN_KINDS.ids,
+  COLUMN_KINDS.pageCrcs,
+  COLUMN_KINDS.signs,
+  COLUMN_KINDS.refinedCodes
+]
 
 /** A column to be written. */
 export interface Column {
@@ -83,7 +88,11 @@ export function columnsTableBytes(columnCount: number): number {
 }
 
 /** Encodes a columns extent; returns its bytes and the CRC of header and entries. */
-export function encodeColumns(segment: number, rowCount: number, columns: readonly Column[]): { bytes: Uint8Array; headerCrc: number } {
+export function encodeColumns(
+  segment: number,
+  rowCount: number,
+  columns: readonly Column[]
+): { bytes: Uint8Array; headerCrc: number } {
   const tableBytes = columnsTableBytes(columns.length)
   let end = tableBytes
   const offsets = columns.map((column) => {
@@ -94,7 +103,14 @@ export function encodeColumns(segment: number, rowCount: number, columns: readon
   const bytes = new Uint8Array(end)
   COLUMNS_HEADER.encode({ magic: COLUMNS_MAGIC, columnCount: columns.length, segment, rowCount }, bytes)
   columns.forEach((column, i) => {
-    const entry = { kind: column.kind, flags: REQUIRED, offset: offsets[i], byteLength: column.bytes.byteLength, crc: checksum(column.bytes), reserved: 0 }
+    const entry = {
+      kind: column.kind,
+      flags: REQUIRED,
+      offset: offsets[i],
+      byteLength: column.bytes.byteLength,
+      crc: checksum(column.bytes),
+      reserved: 0
+    }
     COLUMN_ENTRY.encode(entry, bytes, COLUMNS_HEADER.byteLength + COLUMN_ENTRY.byteLength * i)
     bytes.set(column.bytes, offsets[i])
   })
@@ -111,7 +127,12 @@ export function decodeColumns(bytes: Uint8Array, expected: ColumnsExpectation): 
   const place = (kind: number, byteLength: number): ColumnPlace => {
     const found = places.get(kind)
     if (found === undefined) throw damage(expected, 0, `column of kind ${kind} is missing`)
-    if (found.byteLength !== byteLength) throw damage(expected, found.offset, `column of kind ${kind} has ${found.byteLength} bytes, expected ${byteLength}`)
+    if (found.byteLength !== byteLength)
+      throw damage(
+        expected,
+        found.offset,
+        `column of kind ${kind} has ${found.byteLength} bytes, expected ${byteLength}`
+      )
     return found
   }
   return {
@@ -119,32 +140,54 @@ export function decodeColumns(bytes: Uint8Array, expected: ColumnsExpectation): 
     inverseNorms: expected.hasInverseNorms ? place(COLUMN_KINDS.inverseNorms, expected.rowCount * 4) : undefined,
     pageCrcs: place(COLUMN_KINDS.pageCrcs, segmentPages * 4),
     signs: expected.bits > 0 ? place(COLUMN_KINDS.signs, signsByteLength(expected.rowCount, expected.dim)) : undefined,
-    refinedCodes: expected.bits > 1 ? place(COLUMN_KINDS.refinedCodes, expected.rowCount * refinedRowBytes(expected.dim, expected.bits)) : undefined
+    refinedCodes:
+      expected.bits > 1
+        ? place(COLUMN_KINDS.refinedCodes, expected.rowCount * refinedRowBytes(expected.dim, expected.bits))
+        : undefined
   }
 }
 
 function decodeEntries(bytes: Uint8Array, expected: ColumnsExpectation): Map<number, ColumnPlace> {
-  if (bytes.byteLength < COLUMNS_HEADER.byteLength) throw damage(expected, 0, `columns extent has only ${bytes.byteLength} bytes`)
-  const columnCount = new DataView(bytes.buffer, bytes.byteOffset).getUint32(COLUMNS_HEADER.fields.columnCount.offset, true)
+  if (bytes.byteLength < COLUMNS_HEADER.byteLength)
+    throw damage(expected, 0, `columns extent has only ${bytes.byteLength} bytes`)
+  const columnCount = new DataView(bytes.buffer, bytes.byteOffset).getUint32(
+    COLUMNS_HEADER.fields.columnCount.offset,
+    true
+  )
   const tableBytes = columnsTableBytes(columnCount)
-  if (tableBytes > bytes.byteLength) throw damage(expected, 4, `columns extent names ${columnCount} columns, more than fit`)
+  if (tableBytes > bytes.byteLength)
+    throw damage(expected, 4, `columns extent names ${columnCount} columns, more than fit`)
   const computed = checksum(bytes.subarray(0, tableBytes))
-  if (computed !== expected.headerCrc) throw damage(expected, 0, `columns header has CRC ${computed}, the catalogue says ${expected.headerCrc}`)
+  if (computed !== expected.headerCrc)
+    throw damage(expected, 0, `columns header has CRC ${computed}, the catalogue says ${expected.headerCrc}`)
   const header = COLUMNS_HEADER.decode(bytes, 0, expected.path)
   if (!bytesEqual(header.magic, COLUMNS_MAGIC)) throw damage(expected, 0, 'columns header has a wrong magic')
-  if (header.segment !== expected.segment) throw damage(expected, 8, `columns of segment ${header.segment}, expected ${expected.segment}`)
-  if (header.rowCount !== expected.rowCount) throw damage(expected, 16, `columns for ${header.rowCount} rows, expected ${expected.rowCount}`)
+  if (header.segment !== expected.segment)
+    throw damage(expected, 8, `columns of segment ${header.segment}, expected ${expected.segment}`)
+  if (header.rowCount !== expected.rowCount)
+    throw damage(expected, 16, `columns for ${header.rowCount} rows, expected ${expected.rowCount}`)
   const knownKinds = expected.bits > 0 ? CODES_KINDS : VECTORS_KINDS
   const places = new Map<number, ColumnPlace>()
   let lastKind = 0
   for (let i = 0; i < columnCount; i++) {
     const entry = COLUMN_ENTRY.decode(bytes, COLUMNS_HEADER.byteLength + COLUMN_ENTRY.byteLength * i, expected.path)
-    if (entry.offset < tableBytes || entry.offset + entry.byteLength > bytes.byteLength) throw damage(expected, entry.offset, `column of kind ${entry.kind} leaves its extent`)
-    if (entry.offset % COLUMN_ALIGNMENT !== 0) throw damage(expected, entry.offset, `column of kind ${entry.kind} does not start on a multiple of ${COLUMN_ALIGNMENT} bytes`)
-    if (entry.kind <= lastKind) throw damage(expected, entry.offset, `column of kind ${entry.kind} stands after kind ${lastKind}`)
+    if (entry.offset < tableBytes || entry.offset + entry.byteLength > bytes.byteLength)
+      throw damage(expected, entry.offset, `column of kind ${entry.kind} leaves its extent`)
+    if (entry.offset % COLUMN_ALIGNMENT !== 0)
+      throw damage(
+        expected,
+        entry.offset,
+        `column of kind ${entry.kind} does not start on a multiple of ${COLUMN_ALIGNMENT} bytes`
+      )
+    if (entry.kind <= lastKind)
+      throw damage(expected, entry.offset, `column of kind ${entry.kind} stands after kind ${lastKind}`)
     lastKind = entry.kind
     if (!knownKinds.includes(entry.kind) && (entry.flags & REQUIRED) !== 0) {
-      throw new ZgqError('ZGQ_UNSUPPORTED', `segment ${expected.segment} needs a column of kind ${entry.kind}, which this version does not know`, { path: expected.path })
+      throw new ZgqError(
+        'ZGQ_UNSUPPORTED',
+        `segment ${expected.segment} needs a column of kind ${entry.kind}, which this version does not know`,
+        { path: expected.path }
+      )
     }
     places.set(entry.kind, { offset: entry.offset, byteLength: entry.byteLength, crc: entry.crc })
   }
@@ -154,7 +197,12 @@ function decodeEntries(bytes: Uint8Array, expected: ColumnsExpectation): Map<num
 /** Verifies one column's bytes against its checksum; throws ZGQ_CORRUPT. */
 export function verifyColumn(extent: Uint8Array, place: ColumnPlace, expected: ColumnsExpectation): void {
   const computed = checksum(extent.subarray(place.offset, place.offset + place.byteLength))
-  if (computed !== place.crc) throw damage(expected, place.offset, `a column of segment ${expected.segment} has CRC ${computed}, expected ${place.crc}`)
+  if (computed !== place.crc)
+    throw damage(
+      expected,
+      place.offset,
+      `a column of segment ${expected.segment} has CRC ${computed}, expected ${place.crc}`
+    )
 }
 
 /** Encodes ids (safe integers >= 0) as u64. */

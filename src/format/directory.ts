@@ -71,7 +71,9 @@ export function decodeDirectory(bytes: Uint8Array, dim: number, path: string): Z
 }
 
 /** Encodes the footer. */
-export function encodeFooter(facts: Pick<Footer, 'directoryOffset' | 'directoryByteLength' | 'zoneCount' | 'indexId' | 'directoryCrc'>): Uint8Array {
+export function encodeFooter(
+  facts: Pick<Footer, 'directoryOffset' | 'directoryByteLength' | 'zoneCount' | 'indexId' | 'directoryCrc'>
+): Uint8Array {
   const bytes = new Uint8Array(FOOTER.byteLength)
   const record = { ...facts, reserved: 0, magic: VECTORS_MAGIC, version: FORMAT_VERSION, crc: 0 }
   FOOTER.encode(record, bytes)
@@ -86,7 +88,10 @@ export function decodeFooter(bytes: Uint8Array, path: string, offset: number): F
   const view = new DataView(bytes.buffer, bytes.byteOffset)
   const stored = view.getUint32(fields.crc.offset, true)
   if (computed !== stored || !bytesEqual(bytes.subarray(fields.magic.offset, fields.version.offset), VECTORS_MAGIC)) {
-    throw new ZgqError('ZGQ_CORRUPT', `the footer is damaged: CRC ${stored}, its bytes give ${computed}`, { path, offset })
+    throw new ZgqError('ZGQ_CORRUPT', `the footer is damaged: CRC ${stored}, its bytes give ${computed}`, {
+      path,
+      offset
+    })
   }
   expectVersion(view.getUint32(fields.version.offset, true), { path, offset })
   return FOOTER.decode(bytes, 0, path)

@@ -2,7 +2,16 @@
 
 import { ZgqError } from '../errors.ts'
 import type { Metric } from '../types.ts'
-import { checksum, bytesEqual, ELEMENT_BYTES, FORMAT_VERSION, KNOWN_READER_FEATURES, METRIC_CODES, PAGE_BYTES, type FileKind } from './layout.ts'
+import {
+  checksum,
+  bytesEqual,
+  ELEMENT_BYTES,
+  FORMAT_VERSION,
+  KNOWN_READER_FEATURES,
+  METRIC_CODES,
+  PAGE_BYTES,
+  type FileKind
+} from './layout.ts'
 import { struct, type RecordOf } from './struct.ts'
 import { expectVersion } from './version.ts'
 
@@ -73,12 +82,20 @@ export function encodeHeader(facts: HeaderFacts): Uint8Array {
 /** Decodes and verifies a header page: ZGQ_CORRUPT for damage, ZGQ_UNSUPPORTED for what this version does not know. */
 export function decodeHeader(page: Uint8Array, kind: FileKind, path: string): Header {
   if (!bytesEqual(page.subarray(0, 8), MAGICS[kind])) {
-    throw new ZgqError('ZGQ_CORRUPT', `not a ${kind} file: found magic ${hex(page.subarray(0, 8))}, expected ${hex(MAGICS[kind])}`, { path, offset: 0 })
+    throw new ZgqError(
+      'ZGQ_CORRUPT',
+      `not a ${kind} file: found magic ${hex(page.subarray(0, 8))}, expected ${hex(MAGICS[kind])}`,
+      { path, offset: 0 }
+    )
   }
   const crcOffset = HEADER.fields.crc.offset
   const computed = checksum(page.subarray(0, crcOffset))
   const stored = new DataView(page.buffer, page.byteOffset).getUint32(crcOffset, true)
-  if (computed !== stored) throw new ZgqError('ZGQ_CORRUPT', `header CRC is ${stored}, its bytes give ${computed}`, { path, offset: crcOffset })
+  if (computed !== stored)
+    throw new ZgqError('ZGQ_CORRUPT', `header CRC is ${stored}, its bytes give ${computed}`, {
+      path,
+      offset: crcOffset
+    })
   const refuse = (what: string): never => {
     throw new ZgqError('ZGQ_UNSUPPORTED', `this file needs another version of zgq: ${what}`, { path })
   }
@@ -87,8 +104,10 @@ export function decodeHeader(page: Uint8Array, kind: FileKind, path: string): He
   expectVersion(version, { path })
   const header = HEADER.decode(page, 0, path)
   if (header.readerFeatures !== KNOWN_READER_FEATURES) refuse(`reader features ${header.readerFeatures}`)
-  if (header.elementType !== ELEMENT_TYPE_FLOAT32) refuse(`element type ${header.elementType}, known is 1 (float32, ${ELEMENT_BYTES} bytes)`)
-  if (header.headerByteLength !== PAGE_BYTES) refuse(`header of ${header.headerByteLength} bytes, known is ${PAGE_BYTES}`)
+  if (header.elementType !== ELEMENT_TYPE_FLOAT32)
+    refuse(`element type ${header.elementType}, known is 1 (float32, ${ELEMENT_BYTES} bytes)`)
+  if (header.headerByteLength !== PAGE_BYTES)
+    refuse(`header of ${header.headerByteLength} bytes, known is ${PAGE_BYTES}`)
   if (header.alignment !== PAGE_BYTES) refuse(`alignment ${header.alignment}, known is ${PAGE_BYTES}`)
   return header
 }

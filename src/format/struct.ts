@@ -1,9 +1,12 @@
-// Fixed-layout records: one declaration gives the encoder, the decoder and the table that a test compares with the spec.
-// All values are little-endian. A u64 above 2^53 - 1 is refused as damage; bigint does not leave this file.
+// Fixed-layout records: one declaration gives the encoder, the decoder and the table that a test compares with the
+// spec. All values are little-endian. A u64 above 2^53 - 1 is refused as damage; bigint does not leave this file.
 
 import { ZgqError } from '../errors.ts'
 
-/** `flags64`: a u64 that is a set of bits; as a number it may lose low bits, which matters to nobody who only asks for zero. */
+/**
+ * `flags64`: a u64 that is a set of bits; as a number it may lose low bits, which matters to nobody who only asks for
+ * zero.
+ */
 export type FieldType = 'u32' | 'u64' | 'flags64' | 'f64' | `bytes${number}`
 
 export interface Field {
@@ -67,6 +70,7 @@ function decodeField(view: DataView, field: Field, of: { name: string; path: str
 
 function readU64(view: DataView, offset: number, of: { name: string; path: string }): number {
   const value = view.getBigUint64(offset, true)
-  if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw new ZgqError('ZGQ_CORRUPT', `field ${of.name} holds ${value}, above 2^53 - 1`, { path: of.path })
+  if (value > BigInt(Number.MAX_SAFE_INTEGER))
+    throw new ZgqError('ZGQ_CORRUPT', `field ${of.name} holds ${value}, above 2^53 - 1`, { path: of.path })
   return Number(value)
 }

@@ -7,5 +7,9 @@ import { FORMAT_VERSION } from './layout.ts'
 export function expectVersion(version: number, place: ZgqErrorPlace): void {
   if (version === FORMAT_VERSION) return
   const help = version < FORMAT_VERSION ? 'rebuild it from its vectors' : 'it needs a newer version of zgq'
-  throw new ZgqError('ZGQ_UNSUPPORTED', `this index has format version ${version}, known is ${FORMAT_VERSION}: ${help}`, place)
+  throw new ZgqError(
+    'ZGQ_UNSUPPORTED',
+    `this index has format version ${version}, known is ${FORMAT_VERSION}: ${help}`,
+    place
+  )
 }

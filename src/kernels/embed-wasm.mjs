@@ -2,7 +2,10 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 
 const wasm = readFileSync(new URL('../../build/kernels.wasm', import.meta.url))
-const lines = wasm.toString('base64').match(/.{1,120}/g).map((line) => `  '${line}'`)
+const lines = wasm
+  .toString('base64')
+  .match(/.{1,120}/g)
+  .map((line) => `  '${line}'`)
 const text = `// Generated from src/kernels/assembly by \`npm run build:kernels\`; do not edit.
 export const WASM_BASE64 = [
 ${lines.join(',\n')}

@@ -34,7 +34,10 @@ export class KernelMemory {
   allocate(byteLength: number): number {
     const start = this.#end
     const end = start + Math.ceil(byteLength / 64) * 64
-    if (end > KERNEL_MEMORY_LIMIT) throw new RangeError(`kernel memory is limited to 4 GiB; ${end} bytes were asked for by cache, centroids and hits`)
+    if (end > KERNEL_MEMORY_LIMIT)
+      throw new RangeError(
+        `kernel memory is limited to 4 GiB; ${end} bytes were asked for by cache, centroids and hits`
+      )
     // A quarter more than asked for: growing has a price of its own, and pages that nobody touches cost nothing.
     if (end > this.#bytes.byteLength) this.#grow(end)
     this.#end = end

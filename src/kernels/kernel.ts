@@ -1,5 +1,5 @@
-// The seam between the library and its arithmetic: one interface, two implementations (WebAssembly SIMD, scalar TypeScript) with equal results.
-// All pointers are byte offsets in the kernel's memory; KernelMemory lays that out.
+// The seam between the library and its arithmetic: one interface, two implementations (WebAssembly SIMD, scalar
+// TypeScript) with equal results. All pointers are byte offsets in the kernel's memory; KernelMemory lays that out.
 
 import type { Metric } from '../types.ts'
 
@@ -95,7 +95,10 @@ export interface CodeScan {
 
 /** Bytes of scratch that `selectNearest` needs. */
 export const SELECT_SCRATCH_BYTES = 2048
-/** Bytes of an entry in the table of zones: u32 signs (0: not in kernel memory), refined codes, ids, mask, row count; float32 |c|^2; 8 free. */
+/**
+ * Bytes of an entry in the table of zones: u32 signs (0: not in kernel memory), refined codes, ids, mask, row count;
+ * float32 |c|^2; 8 free.
+ */
 export const ZONE_ENTRY_BYTES = 32
 /** Bytes of the scalars of a query with the scratch behind them. */
 export const SCALARS_BYTES = 320 + 8 * 1024
@@ -104,7 +107,10 @@ export const SCALAR_SIGNS_CONFIDENCE = 5
 export const SCALAR_REFINED_CONFIDENCE = 6
 export const SCALAR_QUERY_NORM2 = 7
 export const SCALAR_SLACK = 8
-/** Candidates: u32 size, u32 capacity, then entries: float32 lowest likely distance, float32 estimate, u32 zone, u32 row. */
+/**
+ * Candidates: u32 size, u32 capacity, then entries: float32 lowest likely distance, float32 estimate, u32 zone, u32
+ * row.
+ */
 export const CANDIDATES_HEADER_BYTES = 8
 export const CANDIDATE_BYTES = 16
 
@@ -128,24 +134,50 @@ export interface Kernel {
   l2DistancesAt(rows: number, positions: number, count: number, dim: number, query: number, out: number): void
   innerProductsAt(rows: number, positions: number, count: number, dim: number, query: number, out: number): void
   /**
-   * Puts the `wanted` smallest of `count` float32 values, as (value, position) ascending, into a list with room for `count`; returns `wanted`, which is 1 to count.
-   * `names` (u32, count; 0: none) stand for the positions. scratch: SELECT_SCRATCH_BYTES.
+   * Puts the `wanted` smallest of `count` float32 values, as (value, position) ascending, into a list with room for
+   * `count`; returns `wanted`, which is 1 to count. `names` (u32, count; 0: none) stand for the positions. scratch:
+   * SELECT_SCRATCH_BYTES.
    */
   selectNearest(values: number, count: number, wanted: number, names: number, list: number, scratch: number): number
-  /** Writes the positions (u32, room for `count`) of at least `wanted` of the smallest float32 values, ascending, and few more; returns how many. scratch: SELECT_SCRATCH_BYTES. */
+  /**
+   * Writes the positions (u32, room for `count`) of at least `wanted` of the smallest float32 values, ascending, and
+   * few more; returns how many. scratch: SELECT_SCRATCH_BYTES.
+   */
   selectSmallest(values: number, count: number, wanted: number, out: number, scratch: number): number
   /** Offers rows to the heap of the query; returns how many needed double precision. */
   scan(query: ScanQuery, run: ScanRun): number
   assign(run: AssignRun): void
   /** Rotates rows in place; see assembly/rotate.ts. */
-  rotateRows(rows: number, count: number, width: number, signs: number, rounds: number, window: number, scale: number): void
+  rotateRows(
+    rows: number,
+    count: number,
+    width: number,
+    signs: number,
+    rounds: number,
+    window: number,
+    scale: number
+  ): void
   /** Quantises up to 32 rotated residuals. */
   encodeBlock(run: EncodeRun): void
   /** Writes tables, integers and the first five scalars of a rotated query. */
   buildTables(query: number, width: number, tables: number, integers: number, scalars: number): void
-  /** Writes estimates of the distances of `count` rows in blocks around one centre: out is float32, count rounded up to 32. See assembly/sign-blocks.ts. */
-  estimateBlocks(blocks: number, count: number, width: number, tables: number, scalars: number, base: number, out: number): void
-  /** Scans the zones of the list from position `first` to before `end`; returns the position of the first that is not in kernel memory, or `end`. */
+  /**
+   * Writes estimates of the distances of `count` rows in blocks around one centre: out is float32, count rounded up to
+   * 32. See assembly/sign-blocks.ts.
+   */
+  estimateBlocks(
+    blocks: number,
+    count: number,
+    width: number,
+    tables: number,
+    scalars: number,
+    base: number,
+    out: number
+  ): void
+  /**
+   * Scans the zones of the list from position `first` to before `end`; returns the position of the first that is not in
+   * kernel memory, or `end`.
+   */
   scanCodes(scan: CodeScan, first: number, end: number): number
   /** Drops candidates above `limit`, sorts the others by lowest likely distance; returns how many there are. */
   sortCandidates(candidates: number, limit: number): number

@@ -1,16 +1,26 @@
-// Candidates of a scan of codes in the scalar kernel, in the same bytes as in assembly/scan-codes.ts and with the same moves:
-// u32 size, u32 capacity, then entries of four words: float32 lowest likely distance, float32 estimate, u32 zone, u32 row.
+// Candidates of a scan of codes in the scalar kernel, in the same bytes as in assembly/scan-codes.ts and with the same
+// moves: u32 size, u32 capacity, then entries of four words: float32 lowest likely distance, float32 estimate, u32
+// zone, u32 row.
 
 import { CANDIDATE_BYTES, CANDIDATES_HEADER_BYTES } from './kernel.ts'
 import type { ScalarViews } from './scalar-views.ts'
 
 const WORDS = CANDIDATE_BYTES / 4
 
-/** Adds a candidate; where there is no room, drops those that the limit rules out or, if that is not half of them, those with the largest bounds. */
-export function addCandidate(views: ScalarViews, candidates: number, entry: { low: number; estimate: number; zone: number; row: number }, limit: number): void {
+/**
+ * Adds a candidate; where there is no room, drops those that the limit rules out or, if that is not half of them, those
+ * with the largest bounds.
+ */
+export function addCandidate(
+  views: ScalarViews,
+  candidates: number,
+  entry: { low: number; estimate: number; zone: number; row: number },
+  limit: number
+): void {
   const { words, floats } = views
   const header = candidates / 4
-  if (words[header] === words[header + 1]) words[header] = Math.min(sortCandidates(views, candidates, limit), words[header + 1] >>> 1)
+  if (words[header] === words[header + 1])
+    words[header] = Math.min(sortCandidates(views, candidates, limit), words[header + 1] >>> 1)
   const at = (candidates + CANDIDATES_HEADER_BYTES) / 4 + words[header] * WORDS
   floats[at] = entry.low
   floats[at + 1] = entry.estimate

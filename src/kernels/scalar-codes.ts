@@ -1,8 +1,16 @@
-// The scan of codes in the scalar kernel: twins of assembly/tables.ts, sign-blocks.ts and scan-codes.ts, whose comments say what is computed and why.
-// float32 is rounded at each step, as there. Sums of look-ups and of codes are of integers, so that their order does not matter.
+// The scan of codes in the scalar kernel: twins of assembly/tables.ts, sign-blocks.ts and scan-codes.ts, whose comments
+// say what is computed and why. float32 is rounded at each step, as there. Sums of look-ups and of codes are of
+// integers, so that their order does not matter.
 
 import type { CodeScan } from './kernel.ts'
-import { KERNEL_METRICS, SCALAR_QUERY_NORM2, SCALAR_REFINED_CONFIDENCE, SCALAR_SIGNS_CONFIDENCE, SCALAR_SLACK, ZONE_ENTRY_BYTES } from './kernel.ts'
+import {
+  KERNEL_METRICS,
+  SCALAR_QUERY_NORM2,
+  SCALAR_REFINED_CONFIDENCE,
+  SCALAR_SIGNS_CONFIDENCE,
+  SCALAR_SLACK,
+  ZONE_ENTRY_BYTES
+} from './kernel.ts'
 import { addCandidate } from './scalar-candidates.ts'
 import { heapLimit, heapOffer } from './scalar-heap.ts'
 import type { ScalarViews } from './scalar-views.ts'
@@ -30,10 +38,17 @@ function clamp(x: number, least: number, most: number): number {
 }
 
 /** Writes the tables, integers and first five scalars of a rotated query. */
-export function buildTables({ bytes, shorts, floats }: ScalarViews, run: { query: number; width: number; tables: number; integers: number; scalars: number }): void {
+export function buildTables(
+  { bytes, shorts, floats }: ScalarViews,
+  run: { query: number; width: number; tables: number; integers: number; scalars: number }
+): void {
   const { width, tables } = run
-  const query = run.query / 4, integers = run.integers / 2, scalars = run.scalars / 4
-  let largestGroup = 0, largest = 0, total = 0
+  const query = run.query / 4,
+    integers = run.integers / 2,
+    scalars = run.scalars / 4
+  let largestGroup = 0,
+    largest = 0,
+    total = 0
   for (let i = query; i < query + width; i += 4) {
     const [a, b, c, d] = [0, 1, 2, 3].map((j) => Math.abs(floats[i + j]))
     const sum = round(round(a + b) + round(c + d))
@@ -51,7 +66,12 @@ export function buildTables({ bytes, shorts, floats }: ScalarViews, run: { query
     shorts[integers + i] = clamp(rounded, -32_768, 32_767)
     integerSum = (integerSum + rounded) | 0
   }
-  for (let i = 0; i < width; i += 4) writeTable(bytes, tables + i * 4, [0, 1, 2, 3].map((j) => round(floats[query + i + j] * inverse)))
+  for (let i = 0; i < width; i += 4)
+    writeTable(
+      bytes,
+      tables + i * 4,
+      [0, 1, 2, 3].map((j) => round(floats[query + i + j] * inverse))
+    )
   floats[scalars] = step
   floats[scalars + 1] = -0.5 * total
   floats[scalars + 2] = round(round(step * step) * (width / 4)) / 12
@@ -68,7 +88,12 @@ function writeTable(bytes: Uint8Array, table: number, q: readonly number[]): voi
 }
 
 /** Sums the look-ups of a block: float32, one a row, from index `sums` on. */
-function sumBlock({ bytes, floats }: ScalarViews, block: number, sums: number, query: { width: number; tables: number }): void {
+function sumBlock(
+  { bytes, floats }: ScalarViews,
+  block: number,
+  sums: number,
+  query: { width: number; tables: number }
+): void {
   const { width, tables } = query
   for (let row = 0; row < BLOCK_ROWS; row++) {
     const shift = row >= 16 ? 4 : 0
@@ -77,15 +102,24 @@ function sumBlock({ bytes, floats }: ScalarViews, block: number, sums: number, q
     for (let first = 0; first < width; first += FLUSH) {
       let sum = 0
       // Two entries are added in 8 bits, all of them in 16.
-      for (let at = first * 4; at < Math.min(width, first + FLUSH) * 4; at += 32) sum += (entry(at) + entry(at + 16)) & 0xff
+      for (let at = first * 4; at < Math.min(width, first + FLUSH) * 4; at += 32)
+        sum += (entry(at) + entry(at + 16)) & 0xff
       total = round(total + (sum & 0xffff))
     }
     floats[sums + row] = total
   }
 }
 
-/** Writes the lowest likely distances of 32 rows, less the part that the zone shares, to index `lows`; returns a bit for each that is below `limit`. */
-function testBlock(floats: Float32Array, factors: number, at: { sums: number; lows: number }, line: { step: number; offset: number; limit: number }): number {
+/**
+ * Writes the lowest likely distances of 32 rows, less the part that the zone shares, to index `lows`; returns a bit for
+ * each that is below `limit`.
+ */
+function testBlock(
+  floats: Float32Array,
+  factors: number,
+  at: { sums: number; lows: number },
+  line: { step: number; offset: number; limit: number }
+): number {
   let mask = 0
   for (let row = 0; row < BLOCK_ROWS; row++) {
     const product = round(round(line.step * floats[at.sums + row]) + line.offset)
@@ -118,27 +152,39 @@ export function estimateBlocks(views: ScalarViews, run: BlocksRun): void {
     const block = run.blocks + (row / BLOCK_ROWS) * (width * 4 + BLOCK_FACTOR_BYTES)
     const lows = run.out / 4 + row
     sumBlock(views, block, scalars / 4 + SUMS, run)
-    testBlock(floats, block / 4 + width, { sums: scalars / 4 + SUMS, lows }, { step: floats[scalars / 4], offset: floats[scalars / 4 + 1], limit: 0 })
+    testBlock(
+      floats,
+      block / 4 + width,
+      { sums: scalars / 4 + SUMS, lows },
+      { step: floats[scalars / 4], offset: floats[scalars / 4 + 1], limit: 0 }
+    )
     for (let i = lows; i < lows + BLOCK_ROWS; i++) floats[i] += base
   }
 }
 
-/** Sum over dimensions of code * integer in 32 bits: dimensions i, i + n, i + 2n, ... lie in byte i, lowest bits first. */
+/**
+ * Sum over dimensions of code * integer in 32 bits: dimensions i, i + n, i + 2n, ... lie in byte i, lowest bits first.
+ */
 function productOf({ bytes, shorts }: ScalarViews, codes: number, scan: CodeScan): number {
   const { bits, width, integers } = scan
   const step = (width * bits) / 8
   const last = 2 ** bits - 1
   let sum = 0
   for (let i = 0; i < step; i++) {
-    for (let shift = 0, at = integers / 2 + i; shift < 8; shift += bits, at += step) sum = (sum + ((bytes[codes + i] >>> shift) & last) * shorts[at]) | 0
+    for (let shift = 0, at = integers / 2 + i; shift < 8; shift += bits, at += step)
+      sum = (sum + ((bytes[codes + i] >>> shift) & last) * shorts[at]) | 0
   }
   return sum
 }
 
-/** Scans the zones of the list from position `first` to before `end`; returns the position of the first that is not in kernel memory, or `end`. */
+/**
+ * Scans the zones of the list from position `first` to before `end`; returns the position of the first that is not in
+ * kernel memory, or `end`.
+ */
 export function scanCodes(views: ScalarViews, scan: CodeScan, first: number, end: number): number {
   const { words } = views
-  const zoneDistances = scan.list + 8, zoneNumbers = zoneDistances + words[scan.list / 4 + 1] * 8
+  const zoneDistances = scan.list + 8,
+    zoneNumbers = zoneDistances + words[scan.list / 4 + 1] * 8
   for (let position = first; position < end; position++) {
     const zone = words[zoneNumbers / 4 + position * 2]
     const entry = (scan.zones + zone * ZONE_ENTRY_BYTES) / 4
@@ -157,10 +203,14 @@ function scanZone(views: ScalarViews, scan: CodeScan, at: { zone: number; entry:
   const { metric, width, heap } = scan
   const scalars = scan.scalars / 4
   const [step, offset, variance] = floats.subarray(scalars, scalars + 3)
-  const queryNorm2 = floats[scalars + SCALAR_QUERY_NORM2], confidence = floats[scalars + SCALAR_SIGNS_CONFIDENCE]
+  const queryNorm2 = floats[scalars + SCALAR_QUERY_NORM2],
+    confidence = floats[scalars + SCALAR_SIGNS_CONFIDENCE]
   const [blocks, , , mask, rowCount] = words.subarray(at.entry, at.entry + 5)
   const shared = metric === KERNEL_METRICS.cosine ? round(at.shared * 0.5) : at.shared
-  const distance2 = Math.max(0, metric === KERNEL_METRICS.ip ? round(round(queryNorm2 + round(2 * shared)) + floats[at.entry + 5]) : at.shared)
+  const distance2 = Math.max(
+    0,
+    metric === KERNEL_METRICS.ip ? round(round(queryNorm2 + round(2 * shared)) + floats[at.entry + 5]) : at.shared
+  )
   let limit = round(heapLimit(view, heap))
   const offer = (row: number, { low, estimate }: Estimate): void => {
     const cautious = round(estimate + round(floats[scalars + SCALAR_SLACK] * round(estimate - low)))
@@ -183,7 +233,8 @@ function scanZone(views: ScalarViews, scan: CodeScan, at: { zone: number; entry:
         const i = 31 - Math.clz32(survivors & -survivors)
         const low = round(floats[scalars + LOWS + i] + shared)
         if (scan.bits !== 1) listed.push({ row: row + i, low })
-        else if (low < limit) offer(row + i, { low, estimate: round(low + round(floats[factors + BLOCK_ROWS + i] * margin)) })
+        else if (low < limit)
+          offer(row + i, { low, estimate: round(low + round(floats[factors + BLOCK_ROWS + i] * margin)) })
       }
     }
     for (const { row, low } of listed) {
@@ -200,7 +251,11 @@ interface Estimate {
 }
 
 /** `entry` is an index into words. */
-function refinedEstimate(views: ScalarViews, scan: CodeScan, at: { row: number; entry: number; shared: number; distance2: number }): Estimate {
+function refinedEstimate(
+  views: ScalarViews,
+  scan: CodeScan,
+  at: { row: number; entry: number; shared: number; distance2: number }
+): Estimate {
   const { words, floats } = views
   const { bits, width } = scan
   const scalars = scan.scalars / 4
@@ -212,5 +267,8 @@ function refinedEstimate(views: ScalarViews, scan: CodeScan, at: { row: number; 
   const step = floats[scalars + 3]
   const integerVariance = (step * step * width * (bits === 4 ? 9 : 1)) / 12
   const variance = error * error * at.distance2 + multiply * multiply * integerVariance
-  return { estimate, low: round(estimate - round(floats[scalars + SCALAR_REFINED_CONFIDENCE] * round(Math.sqrt(variance)))) }
+  return {
+    estimate,
+    low: round(estimate - round(floats[scalars + SCALAR_REFINED_CONFIDENCE] * round(Math.sqrt(variance))))
+  }
 }

@@ -1,5 +1,6 @@
-// Making codes in the scalar kernel: twins of assembly/rotate.ts and assembly/encode.ts, whose comments say what is computed and why.
-// float32 is rounded at each step, as there; sums over dimensions are in double precision, one dimension after the other, unless said otherwise.
+// Making codes in the scalar kernel: twins of assembly/rotate.ts and assembly/encode.ts, whose comments say what is
+// computed and why. float32 is rounded at each step, as there; sums over dimensions are in double precision, one
+// dimension after the other, unless said otherwise.
 
 import type { EncodeRun } from './kernel.ts'
 import { KERNEL_METRICS } from './kernel.ts'
@@ -22,7 +23,8 @@ function hadamard(floats: Float32Array, first: number, length: number, scale: nu
   for (let half = 1; half < length; half *= 2) {
     for (let block = first; block < first + length; block += half * 2) {
       for (let at = block; at < block + half; at++) {
-        const a = floats[at], b = floats[at + half]
+        const a = floats[at],
+          b = floats[at + half]
         floats[at] = a + b
         floats[at + half] = a - b
       }
@@ -34,7 +36,8 @@ function hadamard(floats: Float32Array, first: number, length: number, scale: nu
 function joinHalves(floats: Float32Array, first: number, length: number): void {
   const half = length / 2
   for (let at = first; at < first + half; at++) {
-    const a = floats[at], b = floats[at + half]
+    const a = floats[at],
+      b = floats[at + half]
     floats[at] = round(a + b) * SQRT_HALF
     floats[at + half] = round(a - b) * SQRT_HALF
   }
@@ -70,11 +73,18 @@ function magnitudeOf(r: number, scale: number, last: number): number {
 }
 
 /** Sums are in float32 over 4 lanes, joined as (0 + 1) + (2 + 3). `residual` is an index into floats. */
-function bestScale(floats: Float32Array, residual: number, run: { width: number; bits: number; norm2: number }): number {
+function bestScale(
+  floats: Float32Array,
+  residual: number,
+  run: { width: number; bits: number; norm2: number }
+): number {
   const { width, bits, norm2 } = run
   const last = 2 ** (bits - 1) - 1
-  const dots = new Float32Array(4), squares = new Float32Array(4)
-  let scale = round(round((bits === 2 ? SCALE_TWO_BITS : SCALE_FOUR_BITS) * SCALE_FIRST) * round(Math.sqrt(width / norm2)))
+  const dots = new Float32Array(4),
+    squares = new Float32Array(4)
+  let scale = round(
+    round((bits === 2 ? SCALE_TWO_BITS : SCALE_FOUR_BITS) * SCALE_FIRST) * round(Math.sqrt(width / norm2))
+  )
   scale = Math.min(scale, LARGEST_SCALE)
   let best = scale
   let bestFit = -1
@@ -117,12 +127,15 @@ interface RowRun {
 
 function encodeRow({ bytes, floats }: ScalarViews, run: RowRun): void {
   const { width, bits, metric, codes } = run
-  const residual = run.residual / 4, centroid = run.centroid / 4
+  const residual = run.residual / 4,
+    centroid = run.centroid / 4
   let norm2 = 0
   for (let i = 0; i < width; i++) norm2 += floats[residual + i] * floats[residual + i]
   const scale = bits === 1 || norm2 === 0 ? 1 : bestScale(floats, residual, { width, bits, norm2: round(norm2) })
   const levels = 2 ** (bits - 1)
-  let product = 0, squares = 0, withCentroid = 0
+  let product = 0,
+    squares = 0,
+    withCentroid = 0
   for (let i = 0; i < width; i++) {
     const r = floats[residual + i]
     const magnitude = magnitudeOf(r, scale, levels - 1)
@@ -133,7 +146,9 @@ function encodeRow({ bytes, floats }: ScalarViews, run: RowRun): void {
     withCentroid += u * floats[centroid + i]
     bytes[codes + i] = code
   }
-  let add = 0, multiply = 0, error = 0
+  let add = 0,
+    multiply = 0,
+    error = 0
   if (norm2 > 0) {
     const w = norm2 / product
     const spread = Math.sqrt(Math.max(0, squares - (product * product) / norm2) / (width - 1))
@@ -160,7 +175,8 @@ function packPlane(bytes: Uint8Array, run: EncodeRun): void {
     const from = codes + row * width
     const shift = row >= 16 ? 4 : 0
     for (let i = 0; i < width; i += 4) {
-      const bits = bytes[from + i] | (bytes[from + i + 1] << 1) | (bytes[from + i + 2] << 2) | (bytes[from + i + 3] << 3)
+      const bits =
+        bytes[from + i] | (bytes[from + i + 1] << 1) | (bytes[from + i + 2] << 2) | (bytes[from + i + 3] << 3)
       bytes[block + (row & 15) + i * 4] |= bits << shift
     }
   }
@@ -179,9 +195,12 @@ function packRow(bytes: Uint8Array, codes: number, target: number, shape: { widt
 export function encodeBlock(views: ScalarViews, run: EncodeRun): void {
   const { count, width, bits, metric, centroid, block, codes } = run
   const { bytes, floats } = views
-  const adds = block / 4 + width, multiplies = adds + BLOCK_ROWS, spreadAt = multiplies + BLOCK_ROWS
+  const adds = block / 4 + width,
+    multiplies = adds + BLOCK_ROWS,
+    spreadAt = multiplies + BLOCK_ROWS
   const rowOf = (row: number): { residual: number; cross: number } => ({
-    residual: run.residuals + row * width * 4, cross: metric === KERNEL_METRICS.ip ? floats[run.crosses / 4 + row] : 0
+    residual: run.residuals + row * width * 4,
+    cross: metric === KERNEL_METRICS.ip ? floats[run.crosses / 4 + row] : 0
   })
   floats.fill(0, spreadAt, spreadAt + 4)
   for (let row = 0; row < BLOCK_ROWS; row++) {

@@ -1,5 +1,5 @@
-// The bounded heap of the scalar kernel, in the same bytes as assembly/select.ts: u32 size, u32 capacity, float64 distances, u64 ids.
-// The worst entry is first; order is (distance, id), lower first.
+// The bounded heap of the scalar kernel, in the same bytes as assembly/select.ts: u32 size, u32 capacity, float64
+// distances, u64 ids. The worst entry is first; order is (distance, id), lower first.
 
 interface Entry {
   readonly distance: number

@@ -1,6 +1,6 @@
 // The scalar kernel: the oracle of the WebAssembly one and the fallback where that does not load.
-// It repeats the order of summation of assembly/*.ts, so that results are equal to the bit. Selection is in scalar-heap.ts and
-// scalar-select.ts, codes are in scalar-encode.ts and scalar-codes.ts.
+// It repeats the order of summation of assembly/*.ts, so that results are equal to the bit. Selection is in
+// scalar-heap.ts and scalar-select.ts, codes are in scalar-encode.ts and scalar-codes.ts.
 
 import { growBy } from './kernel-memory.ts'
 import type { AssignRun, Kernel, ScanQuery, ScanRun } from './kernel.ts'
@@ -17,7 +17,10 @@ const FLOAT32_MAX = 3.4028234663852886e38
 
 type Sum = (f: Float32Array, a: number, b: number, dim: number) => number
 
-/** Adds `term` of each value to 16 lanes, as the WebAssembly kernels do with four accumulators, and returns their sum; float32 throughout. */
+/**
+ * Adds `term` of each value to 16 lanes, as the WebAssembly kernels do with four accumulators, and returns their sum;
+ * float32 throughout.
+ */
 function sumInLanes(dim: number, term: (i: number) => number): number {
   const lanes = new Float32Array(16)
   const steps = dim & ~15
@@ -25,7 +28,9 @@ function sumInLanes(dim: number, term: (i: number) => number): number {
   let i = 0
   for (; i < steps; i++) lanes[i & 15] += term(i)
   for (; i < bulk; i++) lanes[i & 3] += term(i)
-  const joined = [0, 1, 2, 3].map((lane) => round(round(lanes[lane] + lanes[lane + 4]) + round(lanes[lane + 8] + lanes[lane + 12])))
+  const joined = [0, 1, 2, 3].map((lane) =>
+    round(round(lanes[lane] + lanes[lane + 4]) + round(lanes[lane + 8] + lanes[lane + 12]))
+  )
   let sum = round(round(joined[0] + joined[1]) + round(joined[2] + joined[3]))
   for (; i < dim; i++) sum = round(sum + term(i))
   return sum
@@ -43,7 +48,10 @@ const productSingle: Sum = (f, a, b, dim) => sumInLanes(dim, (i) => round(f[a + 
 /** Float32 product over 4 lanes, as `assign` sums. */
 const productAssign: Sum = (f, a, b, dim) => {
   const bulk = dim & ~3
-  let s0 = 0, s1 = 0, s2 = 0, s3 = 0
+  let s0 = 0,
+    s1 = 0,
+    s2 = 0,
+    s3 = 0
   for (let i = 0; i < bulk; i += 4) {
     s0 = round(s0 + round(f[a + i] * f[b + i]))
     s1 = round(s1 + round(f[a + i + 1] * f[b + i + 1]))
@@ -57,10 +65,15 @@ const productAssign: Sum = (f, a, b, dim) => {
 
 const l2Double: Sum = (f, a, b, dim) => {
   const bulk = dim & ~3
-  let s0 = 0, s1 = 0, s2 = 0, s3 = 0
+  let s0 = 0,
+    s1 = 0,
+    s2 = 0,
+    s3 = 0
   for (let i = 0; i < bulk; i += 4) {
-    const d0 = f[a + i] - f[b + i], d1 = f[a + i + 1] - f[b + i + 1]
-    const d2 = f[a + i + 2] - f[b + i + 2], d3 = f[a + i + 3] - f[b + i + 3]
+    const d0 = f[a + i] - f[b + i],
+      d1 = f[a + i + 1] - f[b + i + 1]
+    const d2 = f[a + i + 2] - f[b + i + 2],
+      d3 = f[a + i + 3] - f[b + i + 3]
     s0 += d0 * d0
     s1 += d1 * d1
     s2 += d2 * d2
@@ -76,7 +89,10 @@ const l2Double: Sum = (f, a, b, dim) => {
 
 const productDouble: Sum = (f, a, b, dim) => {
   const bulk = dim & ~3
-  let s0 = 0, s1 = 0, s2 = 0, s3 = 0
+  let s0 = 0,
+    s1 = 0,
+    s2 = 0,
+    s3 = 0
   for (let i = 0; i < bulk; i += 4) {
     s0 += f[a + i] * f[b + i]
     s1 += f[a + i + 1] * f[b + i + 1]
@@ -98,8 +114,17 @@ export function createScalarKernel(): Kernel {
     for (let i = 0; i < count; i++) floats[out / 4 + i] = sum(floats, rows / 4 + i * dim, query / 4, dim)
   }
 
-  const eachRowAt = (sum: Sum, rows: number, positions: number, count: number, dim: number, query: number, out: number): void => {
-    for (let i = 0; i < count; i++) floats[out / 4 + i] = sum(floats, rows / 4 + views.words[positions / 4 + i] * dim, query / 4, dim)
+  const eachRowAt = (
+    sum: Sum,
+    rows: number,
+    positions: number,
+    count: number,
+    dim: number,
+    query: number,
+    out: number
+  ): void => {
+    for (let i = 0; i < count; i++)
+      floats[out / 4 + i] = sum(floats, rows / 4 + views.words[positions / 4 + i] * dim, query / 4, dim)
   }
 
   const exactDistance = (q: ScanQuery, row: number): number => {
@@ -118,7 +143,8 @@ export function createScalarKernel(): Kernel {
     return round(1 - round(round(product * floats[run.inverseNorms / 4 + i]) * round(1 / Math.sqrt(q.queryNorm2))))
   }
 
-  const isLive = (mask: number, i: number): boolean => mask === 0 || (view.getUint32(mask + (i >>> 5) * 4, true) & (1 << (i & 31))) !== 0
+  const isLive = (mask: number, i: number): boolean =>
+    mask === 0 || (view.getUint32(mask + (i >>> 5) * 4, true) & (1 << (i & 31))) !== 0
 
   return {
     kind: 'scalar',
@@ -134,14 +160,25 @@ export function createScalarKernel(): Kernel {
       views = viewsOf(buffer)
       ;({ floats, view } = views)
     },
-    l2Distances: (rows, count, dim, query, out) => { eachRow(l2Single, rows, count, dim, query, out) },
-    innerProducts: (rows, count, dim, query, out) => { eachRow(productSingle, rows, count, dim, query, out) },
-    l2DistancesAt: (rows, positions, count, dim, query, out) => { eachRowAt(l2Single, rows, positions, count, dim, query, out) },
-    innerProductsAt: (rows, positions, count, dim, query, out) => { eachRowAt(productSingle, rows, positions, count, dim, query, out) },
-    squaredNorms(rows, count, dim, out) {
-      for (let i = 0; i < count; i++) view.setFloat64(out + i * 8, productDouble(floats, rows / 4 + i * dim, rows / 4 + i * dim, dim), true)
+    l2Distances: (rows, count, dim, query, out) => {
+      eachRow(l2Single, rows, count, dim, query, out)
     },
-    heapInit: (heap, capacity) => { heapInit(view, heap, capacity) },
+    innerProducts: (rows, count, dim, query, out) => {
+      eachRow(productSingle, rows, count, dim, query, out)
+    },
+    l2DistancesAt: (rows, positions, count, dim, query, out) => {
+      eachRowAt(l2Single, rows, positions, count, dim, query, out)
+    },
+    innerProductsAt: (rows, positions, count, dim, query, out) => {
+      eachRowAt(productSingle, rows, positions, count, dim, query, out)
+    },
+    squaredNorms(rows, count, dim, out) {
+      for (let i = 0; i < count; i++)
+        view.setFloat64(out + i * 8, productDouble(floats, rows / 4 + i * dim, rows / 4 + i * dim, dim), true)
+    },
+    heapInit: (heap, capacity) => {
+      heapInit(view, heap, capacity)
+    },
     heapSort: (heap) => heapSort(view, heap),
     selectNearest: (values, count, wanted, names, list) => selectNearest(views, { values, count, wanted }, names, list),
     selectSmallest: (values, count, wanted, out) => selectSmallest(views, { values, count, wanted }, out),
@@ -152,7 +189,10 @@ export function createScalarKernel(): Kernel {
         const value = approximate(q, run, i)
         if ((value > limit && value < FLOAT32_MAX) || !isLive(run.mask, i)) continue
         confirmed++
-        heapOffer(view, q.heap, { distance: exactDistance(q, run.rows / 4 + i * q.dim), id: readId(view, run.ids + i * 8) })
+        heapOffer(view, q.heap, {
+          distance: exactDistance(q, run.rows / 4 + i * q.dim),
+          id: readId(view, run.ids + i * 8)
+        })
         limit = heapLimit(view, q.heap) * (1 + q.relative) + q.absolute
       }
       return confirmed
@@ -173,10 +213,18 @@ export function createScalarKernel(): Kernel {
         view.setUint32(run.zones + i * 4, zone, true)
       }
     },
-    rotateRows: (rows, count, width, signs, rounds, window, scale) => { rotateRows(views, rows, count, { width, signs, rounds, window, scale }) },
-    encodeBlock: (run) => { encodeBlock(views, run) },
-    buildTables: (query, width, tables, integers, scalars) => { buildTables(views, { query, width, tables, integers, scalars }) },
-    estimateBlocks: (blocks, count, width, tables, scalars, base, out) => { estimateBlocks(views, { blocks, count, width, tables, scalars, base, out }) },
+    rotateRows: (rows, count, width, signs, rounds, window, scale) => {
+      rotateRows(views, rows, count, { width, signs, rounds, window, scale })
+    },
+    encodeBlock: (run) => {
+      encodeBlock(views, run)
+    },
+    buildTables: (query, width, tables, integers, scalars) => {
+      buildTables(views, { query, width, tables, integers, scalars })
+    },
+    estimateBlocks: (blocks, count, width, tables, scalars, base, out) => {
+      estimateBlocks(views, { blocks, count, width, tables, scalars, base, out })
+    },
     scanCodes: (scan, first, end) => scanCodes(views, scan, first, end),
     sortCandidates: (candidates, limit) => sortCandidates(views, candidates, limit),
     normalizeRows(rows, count, dim) {

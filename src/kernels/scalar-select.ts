@@ -1,4 +1,5 @@
-// Choosing the smallest of many values in the scalar kernel: twins of selectNearest and selectSmallest of assembly/select.ts.
+// Choosing the smallest of many values in the scalar kernel: twins of selectNearest and selectSmallest of
+// assembly/select.ts.
 
 import type { ScalarViews } from './scalar-views.ts'
 
@@ -17,7 +18,8 @@ export interface Choice {
 function cutoff(floats: Float32Array, choice: Choice): number {
   const { count, wanted } = choice
   const values = floats.subarray(choice.values / 4, choice.values / 4 + count)
-  let least = Infinity, most = -Infinity
+  let least = Infinity,
+    most = -Infinity
   for (const value of values) {
     least = Math.min(least, value)
     most = Math.max(most, value)
@@ -34,14 +36,23 @@ function cutoff(floats: Float32Array, choice: Choice): number {
   return round(least + round((bin + 2) / scale))
 }
 
-/** Puts the `wanted` positions of smallest value, ascending by (value, position), into `list`; `names` (u32; 0: none) stand for them. NaN comes last. */
-export function selectNearest({ words, floats, view }: ScalarViews, choice: Choice, names: number, list: number): number {
+/**
+ * Puts the `wanted` positions of smallest value, ascending by (value, position), into `list`; `names` (u32; 0: none)
+ * stand for them. NaN comes last.
+ */
+export function selectNearest(
+  { words, floats, view }: ScalarViews,
+  choice: Choice,
+  names: number,
+  list: number
+): number {
   const { values, count, wanted } = choice
   const valueAt = (position: number): number => floats[values / 4 + position] + 0 // -0 and 0 are equal
   const rank = (position: number): number => (Number.isNaN(valueAt(position)) ? Infinity : valueAt(position))
   const isNan = (position: number): number => (Number.isNaN(valueAt(position)) ? 1 : 0)
-  const order = Array.from({ length: count }, (_, position) => position)
-    .sort((a, b) => isNan(a) - isNan(b) || (rank(a) === rank(b) ? a - b : rank(a) - rank(b)))
+  const order = Array.from({ length: count }, (_, position) => position).sort(
+    (a, b) => isNan(a) - isNan(b) || (rank(a) === rank(b) ? a - b : rank(a) - rank(b))
+  )
   order.slice(0, wanted).forEach((position, i) => {
     view.setFloat64(list + 8 + i * 8, valueAt(position), true)
     words[(list + 8) / 4 + (wanted + i) * 2] = names === 0 ? position : words[names / 4 + position]
@@ -52,7 +63,9 @@ export function selectNearest({ words, floats, view }: ScalarViews, choice: Choi
   return wanted
 }
 
-/** Writes the positions (u32) of at least `wanted` of the smallest values, ascending, and few more; NaN counts as small. */
+/**
+ * Writes the positions (u32) of at least `wanted` of the smallest values, ascending, and few more; NaN counts as small.
+ */
 export function selectSmallest({ words, floats }: ScalarViews, choice: Choice, out: number): number {
   const limit = cutoff(floats, choice)
   let kept = 0

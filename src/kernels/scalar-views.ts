@@ -1,4 +1,5 @@
-// The memory of the scalar kernel as numbers of each kind. Pointers are byte offsets, as everywhere in the kernels: divide by the size of a number to index.
+// The memory of the scalar kernel as numbers of each kind. Pointers are byte offsets, as everywhere in the kernels:
+// divide by the size of a number to index.
 
 export interface ScalarViews {
   readonly bytes: Uint8Array
@@ -10,6 +11,10 @@ export interface ScalarViews {
 
 export function viewsOf(buffer: ArrayBuffer): ScalarViews {
   return {
-    bytes: new Uint8Array(buffer), shorts: new Int16Array(buffer), words: new Uint32Array(buffer), floats: new Float32Array(buffer), view: new DataView(buffer)
+    bytes: new Uint8Array(buffer),
+    shorts: new Int16Array(buffer),
+    words: new Uint32Array(buffer),
+    floats: new Float32Array(buffer),
+    view: new DataView(buffer)
   }
 }

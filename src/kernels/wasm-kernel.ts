@@ -1,4 +1,5 @@
-// Loads the WebAssembly SIMD kernels. Compiling takes well under a millisecond; each open index has its own instance and memory.
+// Loads the WebAssembly SIMD kernels. Compiling takes well under a millisecond; each open index has its own instance
+// and memory.
 
 import { growBy } from './kernel-memory.ts'
 import type { Kernel } from './kernel.ts'
@@ -70,15 +71,49 @@ export function createWasmKernel(): Kernel | undefined {
     sortCandidates: wasm.sortCandidates,
     scan(q, run) {
       return wasm.scan(
-        q.metric, run.rows, run.ids, run.inverseNorms, run.mask, run.count, q.dim,
-        q.query, q.queryNorm2, q.relative, q.absolute, q.heap
+        q.metric,
+        run.rows,
+        run.ids,
+        run.inverseNorms,
+        run.mask,
+        run.count,
+        q.dim,
+        q.query,
+        q.queryNorm2,
+        q.relative,
+        q.absolute,
+        q.heap
       )
     },
     encodeBlock(run) {
-      wasm.encodeBlock(run.residuals, run.crosses, run.centroid, run.count, run.width, run.bits, run.metric, run.block, run.refined, run.codes)
+      wasm.encodeBlock(
+        run.residuals,
+        run.crosses,
+        run.centroid,
+        run.count,
+        run.width,
+        run.bits,
+        run.metric,
+        run.block,
+        run.refined,
+        run.codes
+      )
     },
     scanCodes(s, first, end) {
-      return wasm.scanCodes(s.metric, s.bits, s.width, s.tables, s.integers, s.scalars, s.zones, s.list, first, end, s.heap, s.candidates)
+      return wasm.scanCodes(
+        s.metric,
+        s.bits,
+        s.width,
+        s.tables,
+        s.integers,
+        s.scalars,
+        s.zones,
+        s.list,
+        first,
+        end,
+        s.heap,
+        s.candidates
+      )
     },
     assign(run) {
       wasm.assign(run.rows, run.count, run.dim, run.centroids, run.halfNorms, run.zoneCount, run.zones, run.scores)

@@ -2,7 +2,13 @@
 
 import { codeWidth } from '../format/codes.ts'
 import type { KernelMemory } from '../kernels/kernel-memory.ts'
-import { SCALARS_BYTES, SCALAR_QUERY_NORM2, SCALAR_REFINED_CONFIDENCE, SCALAR_SIGNS_CONFIDENCE, SCALAR_SLACK } from '../kernels/kernel.ts'
+import {
+  SCALARS_BYTES,
+  SCALAR_QUERY_NORM2,
+  SCALAR_REFINED_CONFIDENCE,
+  SCALAR_SIGNS_CONFIDENCE,
+  SCALAR_SLACK
+} from '../kernels/kernel.ts'
 import { Rotator } from './rotation.ts'
 
 /** Signs and origin of the rotation. */
@@ -17,7 +23,10 @@ export interface QueryRotation {
 export interface Confidence {
   readonly signs: number
   readonly refined: number
-  /** How much of that, as a share, is added to the estimates from which the limit for candidates is taken: the smallest of many are too small. */
+  /**
+   * How much of that, as a share, is added to the estimates from which the limit for candidates is taken: the smallest
+   * of many are too small.
+   */
   readonly slack: number
   /** The same where signs are all there is: every candidate more is a row to read. */
   readonly signsSlack: number

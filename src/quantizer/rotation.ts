@@ -1,5 +1,5 @@
-// The random rotation that all vectors go through before they are quantised: what it is made of, and a rotator that applies it in kernel memory.
-// The arithmetic is in kernels/assembly/rotate.ts.
+// The random rotation that all vectors go through before they are quantised: what it is made of, and a rotator that
+// applies it in kernel memory. The arithmetic is in kernels/assembly/rotate.ts.
 
 import { codeWidth } from '../format/codes.ts'
 import type { KernelMemory } from '../kernels/kernel-memory.ts'
@@ -44,6 +44,14 @@ export class Rotator {
 
   /** Rotates rows in place: float32, count * width. */
   rotate(rows: number, count: number): void {
-    this.#memory.kernel.rotateRows(rows, count, this.width, this.#signs, this.#rounds, this.#window, 1 / Math.sqrt(this.#window))
+    this.#memory.kernel.rotateRows(
+      rows,
+      count,
+      this.width,
+      this.#signs,
+      this.#rounds,
+      this.#window,
+      1 / Math.sqrt(this.#window)
+    )
   }
 }

@@ -52,7 +52,10 @@ export class ZoneEncoder {
     this.#codes = memory.allocate(BLOCK_ROWS * this.#width)
   }
 
-  /** Encodes `rowCount` rows that come in runs (float32, whole rows; of unit length for cosine), a multiple of 32 rows in each but the last. */
+  /**
+   * Encodes `rowCount` rows that come in runs (float32, whole rows; of unit length for cosine), a multiple of 32 rows
+   * in each but the last.
+   */
   encode(centroid: Float32Array, rowCount: number, rowRuns: Iterable<Float32Array>): ZoneCodes {
     const { dim, bits } = this.#quantizer
     this.#setCentroid(centroid)
@@ -95,8 +98,16 @@ export class ZoneEncoder {
     if (metric === 'ip') kernel.innerProducts(this.#residuals, count, width, this.#centroid, this.#crosses)
     this.#rotator.rotate(this.#residuals, count)
     kernel.encodeBlock({
-      residuals: this.#residuals, crosses: this.#crosses, centroid: this.#rotatedCentroid, count, width, bits,
-      metric: KERNEL_METRICS[metric], block: this.#block, refined: this.#refined, codes: this.#codes
+      residuals: this.#residuals,
+      crosses: this.#crosses,
+      centroid: this.#rotatedCentroid,
+      count,
+      width,
+      bits,
+      metric: KERNEL_METRICS[metric],
+      block: this.#block,
+      refined: this.#refined,
+      codes: this.#codes
     })
   }
 }

@@ -1,5 +1,5 @@
-// Codes of the centroids, for a first look at all of them where there are many: the probe then computes the distances of a few only.
-// They are made when an index is opened, not stored.
+// Codes of the centroids, for a first look at all of them where there are many: the probe then computes the distances
+// of a few only. They are made when an index is opened, not stored.
 
 import { BLOCK_ROWS, signsByteLength } from '../format/codes.ts'
 import type { KernelMemory } from '../kernels/kernel-memory.ts'
@@ -41,7 +41,9 @@ export class CentroidCodes {
     return new CentroidCodes(memory, { blocks, zones: zones.length, mean: quantizer.mean })
   }
 
-  /** Writes estimates of the distances of all centroids to `estimates`; query: float32, dim, as `codes` was set with. */
+  /**
+   * Writes estimates of the distances of all centroids to `estimates`; query: float32, dim, as `codes` was set with.
+   */
   estimate(query: number, codes: QueryCodes, isProduct: boolean): void {
     const { floats } = this.#memory
     const mean = this.#mean
@@ -52,7 +54,15 @@ export class CentroidCodes {
       distance2 += (value - mean[i]) ** 2
       product += value * mean[i]
     }
-    this.#memory.kernel.estimateBlocks(this.#blocks, this.#zones, codes.width, codes.tables, codes.scalars, isProduct ? -product : distance2, this.estimates)
+    this.#memory.kernel.estimateBlocks(
+      this.#blocks,
+      this.#zones,
+      codes.width,
+      codes.tables,
+      codes.scalars,
+      isProduct ? -product : distance2,
+      this.estimates
+    )
   }
 }
 

@@ -1,7 +1,14 @@
-// What a search of codes keeps in kernel memory: the query's tables, the smallest estimates, the candidates, and rows that are being reranked.
+// What a search of codes keeps in kernel memory: the query's tables, the smallest estimates, the candidates, and rows
+// that are being reranked.
 
 import type { KernelMemory } from '../kernels/kernel-memory.ts'
-import { CANDIDATE_BYTES, CANDIDATES_HEADER_BYTES, heapByteLength, KERNEL_METRICS, type CodeScan } from '../kernels/kernel.ts'
+import {
+  CANDIDATE_BYTES,
+  CANDIDATES_HEADER_BYTES,
+  heapByteLength,
+  KERNEL_METRICS,
+  type CodeScan
+} from '../kernels/kernel.ts'
 import { QueryCodes, type QueryRotation } from '../quantizer/query-codes.ts'
 import type { Snapshot } from '../storage/catalogue-reader.ts'
 import type { Workspace } from './workspace.ts'
@@ -24,7 +31,11 @@ export class CodeWorkspace {
   #heapCapacity = 0
   #candidateCapacity = 0
 
-  constructor(snapshot: Snapshot, rotation: Omit<QueryRotation, 'dim'>, place: { workspace: Workspace; zones: number }) {
+  constructor(
+    snapshot: Snapshot,
+    rotation: Omit<QueryRotation, 'dim'>,
+    place: { workspace: Workspace; zones: number }
+  ) {
     const { dim, metric, bits } = snapshot.meta
     const { memory, zoneList } = place.workspace
     this.#memory = memory
@@ -33,7 +44,18 @@ export class CodeWorkspace {
     this.#rowBytes = dim * 4
     this.rows = memory.allocate(RERANK_ROWS * this.#rowBytes)
     this.ids = memory.allocate(RERANK_ROWS * 8)
-    this.scan = { metric: KERNEL_METRICS[metric], bits, width, tables, integers, scalars, zones: place.zones, list: zoneList, heap: 0, candidates: 0 }
+    this.scan = {
+      metric: KERNEL_METRICS[metric],
+      bits,
+      width,
+      tables,
+      integers,
+      scalars,
+      zones: place.zones,
+      list: zoneList,
+      heap: 0,
+      candidates: 0
+    }
   }
 
   /** Returns place `slot` for a row that is being reranked: dim * 4 bytes. */
@@ -41,7 +63,9 @@ export class CodeWorkspace {
     // Slots are views that are made once: making one takes as long as copying a row into it.
     const { bytes } = this.#memory
     if (this.#slots.length === 0 || this.#slots[0].buffer !== bytes.buffer) {
-      this.#slots = Array.from({ length: RERANK_ROWS }, (_, i) => bytes.subarray(this.rows + i * this.#rowBytes, this.rows + (i + 1) * this.#rowBytes))
+      this.#slots = Array.from({ length: RERANK_ROWS }, (_, i) =>
+        bytes.subarray(this.rows + i * this.#rowBytes, this.rows + (i + 1) * this.#rowBytes)
+      )
     }
     return this.#slots[slot]
   }
@@ -60,7 +84,8 @@ export class CodeWorkspace {
     this.#memory.kernel.heapInit(this.scan.heap, wanted)
     const { words } = this.#memory
     words[this.scan.candidates / 4] = 0
-    words[this.scan.candidates / 4 + 1] = candidates // not all there is room for: hits must not depend on searches before
+    // not all there is room for: hits must not depend on searches before
+    words[this.scan.candidates / 4 + 1] = candidates
   }
 
   /** Places of the heap of smallest estimates. */

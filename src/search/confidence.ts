@@ -7,12 +7,15 @@ export const CONFIDENCE: Confidence = { signs: 2.5, refined: 3.2, slack: 0.5, si
 /** For finding neighbours that are to be relied on. */
 export const NEARLY_CERTAIN: Confidence = { signs: 3.5, refined: 4, slack: 0.6, signsSlack: 0.6 }
 
-/** Share of the hits that a search for a recall may miss at which a hit may be ruled out by its codes: the rest is for zones that are not probed. */
+/**
+ * Share of the hits that a search for a recall may miss at which a hit may be ruled out by its codes: the rest is for
+ * zones that are not probed.
+ */
 const SHARE_OF_CODES = 1 / 8
 
 /**
- * Trusts estimates less the more recall is wanted: by what was measured (`trust`), or so that a hit at the very edge is lost with a probability of
- * (1 - recall) / 8.
+ * Trusts estimates less the more recall is wanted: by what was measured (`trust`), or so that a hit at the very edge is
+ * lost with a probability of (1 - recall) / 8.
  */
 export function confidenceFor(recall: number, trust?: number): Confidence {
   return { ...CONFIDENCE, signs: trust ?? trustFor(recall) }
@@ -28,12 +31,18 @@ export function lossAllowed(recall: number): number {
   return ((1 - recall) * SHARE_OF_CODES) / 2
 }
 
-/** Finds what zones must reach, so that with what codes lose a recall is reached; most hits are not at the edge, so half of what is lost there is enough. */
+/**
+ * Finds what zones must reach, so that with what codes lose a recall is reached; most hits are not at the edge, so half
+ * of what is lost there is enough.
+ */
 export function recallOfZones(recall: number): number {
   return recall / (1 - lossAllowed(recall))
 }
 
-/** Upper quantile of the normal distribution for a tail of `p` below 1/2. Abramowitz and Stegun, Handbook of Mathematical Functions, 26.2.23. */
+/**
+ * Upper quantile of the normal distribution for a tail of `p` below 1/2. Abramowitz and Stegun, Handbook of
+ * Mathematical Functions, 26.2.23.
+ */
 function normalQuantile(p: number): number {
   const t = Math.sqrt(-2 * Math.log(p))
   return t - (2.515517 + t * (0.802853 + t * 0.010328)) / (1 + t * (1.432788 + t * (0.189269 + t * 0.001308)))

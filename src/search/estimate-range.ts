@@ -1,10 +1,11 @@
-// Between which lengths of vectors the estimates of codes, which are float32, can be trusted. Beyond, rows are scanned in the place of codes.
+// Between which lengths of vectors the estimates of codes, which are float32, can be trusted. Beyond, rows are scanned
+// in the place of codes.
 
 import type { Workspace } from './workspace.ts'
 
 /**
- * Bounds of (|q| + |x|)^2. Terms of an estimate, its error included, are below some hundred times that and must not overflow;
- * they must stay above the smallest float32 with all their digits.
+ * Bounds of (|q| + |x|)^2. Terms of an estimate, its error included, are below some hundred times that and must not
+ * overflow; they must stay above the smallest float32 with all their digits.
  */
 const LARGEST = 2 ** 116
 const SMALLEST = 2 ** -100

@@ -1,4 +1,5 @@
-// Looking a vector up by its id. There is no order of ids over all zones, so every zone is asked: a binary search in each.
+// Looking a vector up by its id. There is no order of ids over all zones, so every zone is asked: a binary search in
+// each.
 
 import type { CatalogueZone } from '../format/catalogue.ts'
 import type { RowPlace, ZoneFiles } from '../storage/zone-files.ts'

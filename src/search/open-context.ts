@@ -39,13 +39,19 @@ export function openContext(snapshot: Snapshot, options: CheckedOpenOptions): Op
   const readers = openReaders(snapshot.folder, files, options.mapping)
   try {
     checkHeaders(snapshot, files, readers.fresh)
-    const zoneFiles = new ZoneFiles(snapshot, readers, { verify: options.verify, paths: files.map((file) => file.path) })
+    const zoneFiles = new ZoneFiles(snapshot, readers, {
+      verify: options.verify,
+      paths: files.map((file) => file.path)
+    })
     if (options.verify === 'open') for (const zone of snapshot.zones) zoneFiles.verifyZone(zone)
     const memory = new KernelMemory(loadKernel())
     const workspace = new Workspace(snapshot, memory)
     const codes = openCodes(snapshot, zoneFiles, { workspace, cacheBytes: options.cacheBytes })
     // What the codes leave: rows are cached for exact searches, and where there are few.
-    const cache = new ZoneCache(snapshot, zoneFiles, { memory, cacheBytes: options.cacheBytes - (codes?.cache.capacity ?? 0) })
+    const cache = new ZoneCache(snapshot, zoneFiles, {
+      memory,
+      cacheBytes: options.cacheBytes - (codes?.cache.capacity ?? 0)
+    })
     return { readers, context: { workspace, cache, files: zoneFiles, codes } }
   } catch (error) {
     readers.close()
@@ -53,10 +59,19 @@ export function openContext(snapshot: Snapshot, options: CheckedOpenOptions): Op
   }
 }
 
-function openCodes(snapshot: Snapshot, files: ZoneFiles, place: { workspace: Workspace; cacheBytes: number }): CodesContext | undefined {
+function openCodes(
+  snapshot: Snapshot,
+  files: ZoneFiles,
+  place: { workspace: Workspace; cacheBytes: number }
+): CodesContext | undefined {
   if (snapshot.quantizer === undefined) return undefined
   const { memory } = place.workspace
   const cache = new CodesCache(snapshot, files, { memory, cacheBytes: place.cacheBytes * CODES_SHARE })
   const centroids = snapshot.zones.length >= CODED_PROBE_ZONES ? CentroidCodes.create(memory, snapshot) : undefined
-  return { cache, centroids, mayScanRows: mayScanRows(snapshot.meta), workspace: new CodeWorkspace(snapshot, snapshot.quantizer, { workspace: place.workspace, zones: cache.table }) }
+  return {
+    cache,
+    centroids,
+    mayScanRows: mayScanRows(snapshot.meta),
+    workspace: new CodeWorkspace(snapshot, snapshot.quantizer, { workspace: place.workspace, zones: cache.table })
+  }
 }

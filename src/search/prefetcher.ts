@@ -1,4 +1,5 @@
-// Asks for the zones of a search before they are scanned: all at once, unless that is so much that the first would be evicted before the last is read.
+// Asks for the zones of a search before they are scanned: all at once, unless that is so much that the first would be
+// evicted before the last is read.
 
 import type { CatalogueZone } from '../format/catalogue.ts'
 import type { ZoneSource } from '../storage/zone-files.ts'
@@ -29,7 +30,8 @@ export class Prefetcher {
     if (this.#missing[this.#asked] !== zone) return
     const first = this.#asked
     let bytes = 0
-    while (this.#asked < this.#missing.length && bytes < WINDOW_BYTES) bytes += this.#source.byteLength(this.#missing[this.#asked++])
+    while (this.#asked < this.#missing.length && bytes < WINDOW_BYTES)
+      bytes += this.#source.byteLength(this.#missing[this.#asked++])
     this.#source.prefetch(this.#missing.slice(first, this.#asked))
     this.#rounds++
   }

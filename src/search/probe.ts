@@ -10,7 +10,10 @@ import type { Workspace } from './workspace.ts'
 
 /** Zones that are listed at first, as a multiple of the mean that the calibration saw. */
 const FIRST_LOOK = 1.5
-/** Zones whose distances are computed, as a multiple of those wanted, and how many more at least (bench/README.md, "Probe"). */
+/**
+ * Zones whose distances are computed, as a multiple of those wanted, and how many more at least (bench/README.md,
+ * "Probe").
+ */
 const SURPLUS = 3
 const LEAST_SURPLUS = 16
 
@@ -20,7 +23,10 @@ export interface CodedProbe {
   readonly workspace: CodeWorkspace
 }
 
-/** Returns the zones to scan, nearest first; equal distances: the lower zone. Their list in the workspace is as long or longer. */
+/**
+ * Returns the zones to scan, nearest first; equal distances: the lower zone. Their list in the workspace is as long or
+ * longer.
+ */
 export function probe(workspace: Workspace, wish: ProbeWish, coded: CodedProbe | undefined): CatalogueZone[] {
   const { zones } = workspace
   if ('nprobe' in wish) return takeZones(workspace, listNearest(workspace, wish.nprobe, coded))
@@ -77,8 +83,8 @@ function probeAll(workspace: Workspace, wanted: number): void {
 }
 
 /**
- * Lists the nearest zones by way of their codes: those of smallest estimate, three times as many as wanted, are put in order by their distances.
- * A zone near the end of the list may be missed.
+ * Lists the nearest zones by way of their codes: those of smallest estimate, three times as many as wanted, are put in
+ * order by their distances. A zone near the end of the list may be missed.
  */
 function probeCodes(workspace: Workspace, wanted: number, coded: CodedProbe): void {
   const { memory, zones, dim, centroids, probeQuery, zoneList, zoneDistances } = workspace

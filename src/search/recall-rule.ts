@@ -1,4 +1,5 @@
-// How many of the nearest zones a search for a recall probes: a rule on each query's own distances, with one calibrated threshold.
+// How many of the nearest zones a search for a recall probes: a rule on each query's own distances, with one calibrated
+// threshold.
 
 import type { Metric } from '../types.ts'
 
@@ -8,11 +9,17 @@ const FLOOR = 0.03
 /** Threshold and unit of the rule, for one search. */
 export interface RecallRule {
   readonly threshold: number
-  /** From the calibration: typical squared distance of a row to its centroid; ip: typical lack of product of the nearest centroid. */
+  /**
+   * From the calibration: typical squared distance of a row to its centroid; ip: typical lack of product of the nearest
+   * centroid.
+   */
   readonly scale: number
 }
 
-/** What turns the list's distances into those of the rule: squared Euclidean ones, or for ip what the product lacks to the largest possible. */
+/**
+ * What turns the list's distances into those of the rule: squared Euclidean ones, or for ip what the product lacks to
+ * the largest possible.
+ */
 export interface RuleGeometry {
   readonly metric: Metric
   /** Largest norm of a row; ip only. */
@@ -26,17 +33,27 @@ export function ruleDistance(geometry: RuleGeometry, distance: number): number {
   return geometry.maxNorm + (geometry.queryNorm > 0 ? distance / geometry.queryNorm : 0)
 }
 
-/** Scores the zone of rank `rank` (from 1): rises with rank and distance. `nearest` and `distance` as `ruleDistance` returns them. */
+/**
+ * Scores the zone of rank `rank` (from 1): rises with rank and distance. `nearest` and `distance` as `ruleDistance`
+ * returns them.
+ */
 export function scoreZone(nearest: number, distance: number, at: { rank: number; scale: number }): number {
   const unit = nearest + FLOOR * at.scale
   if (!(unit > 0)) return 0
   return ((distance - nearest) / unit) * Math.sqrt(at.rank / unit)
 }
 
-/** Counts the zones to probe, from distances in ascending order; equals their number where none is above the threshold. */
+/**
+ * Counts the zones to probe, from distances in ascending order; equals their number where none is above the threshold.
+ */
 export function countZones(distances: ArrayLike<number>, rule: RecallRule, geometry: RuleGeometry): number {
   const nearest = ruleDistance(geometry, distances[0])
   let count = 1
-  while (count < distances.length && scoreZone(nearest, ruleDistance(geometry, distances[count]), { rank: count + 1, scale: rule.scale }) <= rule.threshold) count++
+  while (
+    count < distances.length &&
+    scoreZone(nearest, ruleDistance(geometry, distances[count]), { rank: count + 1, scale: rule.scale }) <=
+      rule.threshold
+  )
+    count++
   return count
 }

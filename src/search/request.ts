@@ -15,7 +15,10 @@ export interface ZoneRange {
 }
 
 /** How many zones are probed: a number of them, or as many as the query needs; or which. */
-export type ProbeWish = { readonly nprobe: number } | ZoneRange | ({ readonly threshold: number; readonly zones: number; readonly scale: number; readonly trust?: number | undefined })
+export type ProbeWish =
+  | { readonly nprobe: number }
+  | ZoneRange
+  | { readonly threshold: number; readonly zones: number; readonly scale: number; readonly trust?: number | undefined }
 
 export interface SearchRequest {
   readonly k: number
@@ -50,7 +53,10 @@ const OPTION_NAMES = ['k', 'nprobe', 'exact', 'recall', 'rerank', 'explain']
 const ASYNC_OPTION_NAMES = [...OPTION_NAMES, 'signal']
 /** What a search reaches when it is told nothing. */
 export const DEFAULT_RECALL = 0.95
-/** Values of an index (count * dim) up to which a recall above what its calibration can promise is reached by the exact scan: 0.1 ms. */
+/**
+ * Values of an index (count * dim) up to which a recall above what its calibration can promise is reached by the exact
+ * scan: 0.1 ms.
+ */
 const SMALL_INDEX_VALUES = 2 ** 20
 
 /** Checks the options of a search; throws TypeError, RangeError, ZGQ_RECALL or ZGQ_UNSUPPORTED. */
@@ -76,21 +82,26 @@ export function checkRequest(options: SearchOptions, index: RequestedIndex, name
 export function checkAsyncRequest(options: AsyncSearchOptions, index: RequestedIndex): SearchRequest {
   const request = checkRequest(options, index, ASYNC_OPTION_NAMES)
   const { signal } = options
-  if (signal !== undefined && !(signal instanceof AbortSignal)) throw new TypeError(`signal must be an AbortSignal, found ${String(signal)}`)
+  if (signal !== undefined && !(signal instanceof AbortSignal))
+    throw new TypeError(`signal must be an AbortSignal, found ${String(signal)}`)
   return request
 }
 
 /** Throws TypeError or RangeError unless `recall` lies between 0 and 1. */
 export function expectRecall(recall: unknown): asserts recall is number {
   if (typeof recall !== 'number') throw new TypeError(`recall must be a number, found ${String(recall)}`)
-  if (!(recall > 0 && recall < 1)) throw new RangeError(`recall must be above 0 and below 1, found ${recall}; exact: true finds all`)
+  if (!(recall > 0 && recall < 1))
+    throw new RangeError(`recall must be above 0 and below 1, found ${recall}; exact: true finds all`)
 }
 
 function rememberWish(recall: number | undefined, k: number, index: RequestedIndex): LastWish['wish'] {
   const { lastWish } = index
   if (lastWish !== undefined && lastWish.recall === recall && lastWish.k === k) return lastWish.wish
   const probe = wishFor(recall, k, index)
-  const wish = probe === 'exact' ? probe : { probe, confidence: confidenceFor(recall ?? DEFAULT_RECALL, 'trust' in probe ? probe.trust : undefined) }
+  const wish =
+    probe === 'exact'
+      ? probe
+      : { probe, confidence: confidenceFor(recall ?? DEFAULT_RECALL, 'trust' in probe ? probe.trust : undefined) }
   index.lastWish = { recall, k, wish }
   return wish
 }
@@ -100,14 +111,21 @@ function wishFor(recall: number | undefined, k: number, index: RequestedIndex): 
   const { calibration, count, dim, zoneCount } = index
   if (calibration === null) {
     if (recall === undefined) return { nprobe: defaultNprobe(zoneCount) }
-    throw new ZgqError('ZGQ_UNSUPPORTED', 'this index has no calibration: run `zgq calibrate` on it, or use nprobe or exact')
+    throw new ZgqError(
+      'ZGQ_UNSUPPORTED',
+      'this index has no calibration: run `zgq calibrate` on it, or use nprobe or exact'
+    )
   }
   const wanted = recall ?? DEFAULT_RECALL
   if (wanted > calibration.highestRecall) {
     if (count * dim <= SMALL_INDEX_VALUES) return 'exact'
     if (recall !== undefined) {
       const most = (Math.floor(calibration.highestRecall * 10_000) / 10_000).toString()
-      throw new ZgqError('ZGQ_RECALL', `a recall of ${recall} was asked for; ${calibration.queries} queries of the calibration can promise up to ${most}. Ask for less, calibrate with more queries, or use exact: true`)
+      throw new ZgqError(
+        'ZGQ_RECALL',
+        `a recall of ${recall} was asked for; ${calibration.queries} queries of the calibration can promise up ` +
+          `to ${most}. Ask for less, calibrate with more queries, or use exact: true`
+      )
     }
   }
   return { ...thresholdFor(calibration, Math.min(wanted, calibration.highestRecall), k), scale: calibration.scale }
@@ -116,21 +134,36 @@ function wishFor(recall: number | undefined, k: number, index: RequestedIndex): 
 /** Checks a query and returns it as float32; throws TypeError, ZGQ_DIMENSION, ZGQ_NON_FINITE or ZGQ_ZERO_VECTOR. */
 export function checkQuery(query: Float32Array | readonly number[], dim: number, metric: Metric): Float32Array {
   const isArray = Array.isArray(query)
-  if (!isArray && !(query instanceof Float32Array)) throw new TypeError('query must be a Float32Array or an array of numbers')
-  if (query.length !== dim) throw new ZgqError('ZGQ_DIMENSION', `the query has ${query.length} values, the index has vectors of ${dim}`)
+  if (!isArray && !(query instanceof Float32Array))
+    throw new TypeError('query must be a Float32Array or an array of numbers')
+  if (query.length !== dim)
+    throw new ZgqError('ZGQ_DIMENSION', `the query has ${query.length} values, the index has vectors of ${dim}`)
   if (isArray && !query.every((value) => typeof value === 'number')) throw new TypeError('query must hold numbers only')
   const vector = query instanceof Float32Array ? query : Float32Array.from(query)
   let isZero = true
   for (let i = 0; i < dim; i++) {
-    if (!Number.isFinite(vector[i])) throw new ZgqError('ZGQ_NON_FINITE', `the query holds ${query[i]} at position ${i}, which is not a finite float32`)
+    if (!Number.isFinite(vector[i]))
+      throw new ZgqError(
+        'ZGQ_NON_FINITE',
+        `the query holds ${query[i]} at position ${i}, which is not a finite float32`
+      )
     if (vector[i] !== 0) isZero = false
   }
-  if (isZero && metric === 'cosine') throw new ZgqError('ZGQ_ZERO_VECTOR', 'the query has length zero, which has no direction: cosine cannot compare it')
+  if (isZero && metric === 'cosine')
+    throw new ZgqError('ZGQ_ZERO_VECTOR', 'the query has length zero, which has no direction: cosine cannot compare it')
   return vector
 }
 
-/** Checks a batch of queries (float32, n * dim) as a whole; throws TypeError or ZGQ_DIMENSION. Its values are checked query by query. */
+/**
+ * Checks a batch of queries (float32, n * dim) as a whole; throws TypeError or ZGQ_DIMENSION. Its values are checked
+ * query by query.
+ */
 export function checkQueries(queries: Float32Array, dim: number): void {
-  if (!(queries instanceof Float32Array)) throw new TypeError(`queries must be a Float32Array, found ${String(queries)}`)
-  if (queries.length % dim !== 0) throw new ZgqError('ZGQ_DIMENSION', `the queries have ${queries.length} values, which is no multiple of ${dim}: the index has vectors of ${dim}`)
+  if (!(queries instanceof Float32Array))
+    throw new TypeError(`queries must be a Float32Array, found ${String(queries)}`)
+  if (queries.length % dim !== 0)
+    throw new ZgqError(
+      'ZGQ_DIMENSION',
+      `the queries have ${queries.length} values, which is no multiple of ${dim}: the index has vectors of ${dim}`
+    )
 }

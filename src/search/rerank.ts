@@ -1,5 +1,5 @@
-// Stage 3: from candidates to hits, by the exact distances of their float32 rows. Stops where the next candidate cannot be nearer than the
-// hits there are, as far as the bound of its estimate says.
+// Stage 3: from candidates to hits, by the exact distances of their float32 rows. Stops where the next candidate cannot
+// be nearer than the hits there are, as far as the bound of its estimate says.
 
 import { CANDIDATE_BYTES, CANDIDATES_HEADER_BYTES } from '../kernels/kernel.ts'
 import type { CodesCache } from '../storage/codes-cache.ts'
@@ -25,7 +25,9 @@ export interface Reranked {
   readonly ioRounds: number
 }
 
-/** Reranks at least `least` candidates, then as many as could still be hits; the hits are left in the workspace's heap. */
+/**
+ * Reranks at least `least` candidates, then as many as could still be hits; the hits are left in the workspace's heap.
+ */
 export function rerank(context: RerankContext, least: number): Reranked {
   const { workspace, codes } = context
   const { memory, scanQuery } = workspace
@@ -39,10 +41,14 @@ export function rerank(context: RerankContext, least: number): Reranked {
   setRerankTolerance(workspace)
   let rows = 0
   let ioRounds = 0
-  for (let isDone = false; !isDone; ) {
+  for (let isDone = false; !isDone;) {
     run.count = 0
     while (run.count < RERANK_ROWS) {
-      isDone = rows === count || (rows >= least && words[hits] === words[hits + 1] && floats[first + rows * CANDIDATE_WORDS] > doubles[hits / 2 + 1])
+      isDone =
+        rows === count ||
+        (rows >= least &&
+          words[hits] === words[hits + 1] &&
+          floats[first + rows * CANDIDATE_WORDS] > doubles[hits / 2 + 1])
       if (isDone) break
       const at = first + rows++ * CANDIDATE_WORDS
       if (ioRounds === 0 && isMissing(context, at)) {
@@ -80,7 +86,10 @@ function isMissing(context: RerankContext, at: number): boolean {
   return !context.files.isRowVerified(context.workspace.zones[words[at + 2]], words[at + 3])
 }
 
-/** Asks for all rows of candidates, from word `at` to before `end`, that were never read: some more than will be needed, but in one round. */
+/**
+ * Asks for all rows of candidates, from word `at` to before `end`, that were never read: some more than will be needed,
+ * but in one round.
+ */
 function prefetchMissing(context: RerankContext, at: number, end: number): void {
   const { words } = context.workspace.memory
   const missing: RowPlace[] = []

@@ -1,4 +1,5 @@
-// Stage 2, pure: from rows in kernel memory to hits in the heap. Without codes the scan is exact and there is nothing to rerank.
+// Stage 2, pure: from rows in kernel memory to hits in the heap. Without codes the scan is exact and there is nothing
+// to rerank.
 
 import type { CatalogueZone } from '../format/catalogue.ts'
 import type { Hit, Metric } from '../types.ts'
@@ -13,15 +14,17 @@ const SAFE_NORM = 1e15
 
 /**
  * Sets by how much a float32 distance may be above the worst hit and still be looked at in double precision.
- * Bounds of summation after Higham, Accuracy and Stability of Numerical Algorithms, section 4.2: |error| <= n u / (1 - n u) * sum of |terms|,
- * with n the longest chain of roundings: dim / 16 additions in a lane, at most 3 more, the joining of lanes, the tail, the terms themselves: below 32.
+ * Bounds of summation after Higham, Accuracy and Stability of Numerical Algorithms, section 4.2: |error| <= n u / (1 -
+ * n u) * sum of |terms|, with n the longest chain of roundings: dim / 16 additions in a lane, at most 3 more, the
+ * joining of lanes, the tail, the terms themselves: below 32.
  */
 export function setTolerance(workspace: Workspace, zone: CatalogueZone): void {
   const { metric, dim, scanQuery } = workspace
   const chain = (dim / 16 + 32) * ROUNDING
   const bound = chain / (1 - chain)
   scanQuery.relative = metric === 'l2' ? 2 * bound : 0
-  scanQuery.absolute = 2 * (dim * UNDERFLOW + absoluteError(metric, bound, { zone, queryNorm: Math.sqrt(scanQuery.queryNorm2) }))
+  scanQuery.absolute =
+    2 * (dim * UNDERFLOW + absoluteError(metric, bound, { zone, queryNorm: Math.sqrt(scanQuery.queryNorm2) }))
 }
 
 function absoluteError(metric: Metric, bound: number, of: { zone: CatalogueZone; queryNorm: number }): number {
@@ -38,7 +41,10 @@ function absoluteError(metric: Metric, bound: number, of: { zone: CatalogueZone;
   }
 }
 
-/** Sets the tolerance for rows of any zone: only l2 can rule rows out without knowing their norms, the others take every row in double precision. */
+/**
+ * Sets the tolerance for rows of any zone: only l2 can rule rows out without knowing their norms, the others take every
+ * row in double precision.
+ */
 export function setRerankTolerance(workspace: Workspace): void {
   setTolerance(workspace, workspace.zones[0])
   if (workspace.metric !== 'l2') workspace.scanQuery.absolute = Infinity

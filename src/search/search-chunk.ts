@@ -30,7 +30,10 @@ export interface FlatHits {
   readonly startedAt: number
 }
 
-/** How long a chunk may take before the rest of it goes back: what waits behind it must not wait long. One query is always searched. */
+/**
+ * How long a chunk may take before the rest of it goes back: what waits behind it must not wait long. One query is
+ * always searched.
+ */
 export const CHUNK_MICROS = 8000
 /** Hits that are made objects of between two looks at the clock. */
 const HITS_PER_LOOK = 2000
@@ -78,7 +81,8 @@ export async function unflatten(flat: FlatHits): Promise<Found[]> {
   for (const [query, count] of counts.entries()) {
     const hits: Hit[] = []
     while (hits.length < count) {
-      for (const end = Math.min(count, hits.length + HITS_PER_LOOK); hits.length < end; at++) hits.push({ id: ids[at], distance: distances[at] })
+      for (const end = Math.min(count, hits.length + HITS_PER_LOOK); hits.length < end; at++)
+        hits.push({ id: ids[at], distance: distances[at] })
       if (nowMicros() < turnEnd) continue
       await setImmediate()
       turnEnd = nowMicros() + OBJECTS_MICROS

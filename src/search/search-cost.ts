@@ -1,4 +1,5 @@
-// What a query is likely to cost, so that work goes where it is done soonest. Estimates decide who works, never what is found.
+// What a query is likely to cost, so that work goes where it is done soonest. Estimates decide who works, never what is
+// found.
 
 import type { Snapshot } from '../storage/catalogue-reader.ts'
 import type { SearchRequest } from './request.ts'
@@ -14,12 +15,18 @@ export interface SearchCost {
   there: number | undefined
   /** Queries that threads searched. */
   thereCount: number
-  /** Tasks that go to threads without a try, since one here would have had to read; and how many the next such failure sends there. */
+  /**
+   * Tasks that go to threads without a try, since one here would have had to read; and how many the next such failure
+   * sends there.
+   */
   away: number
   awayNext: number
   /** On the caller's thread while no other searched. */
   alone: number | undefined
-  /** Tasks that the caller's thread does alone, since the last one took longer with help; and how many the next such disappointment leaves to it. */
+  /**
+   * Tasks that the caller's thread does alone, since the last one took longer with help; and how many the next such
+   * disappointment leaves to it.
+   */
   solo: number
   soloNext: number
 }
@@ -29,7 +36,10 @@ const MOST_KINDS = 16
 /** How far one measurement moves an estimate. Up fast: a search that blocks must not be repeated often. */
 const UP = 0.5
 const DOWN = 0.2
-/** What counts of a measurement at most, as a multiple of the estimate: the system may have had something else to do in between. */
+/**
+ * What counts of a measurement at most, as a multiple of the estimate: the system may have had something else to do in
+ * between.
+ */
 const MOST_GROWTH = 4
 
 /** Tasks until something that failed is tried again: so many at first, twice as many after each failure. */
@@ -55,7 +65,23 @@ export class SearchCosts {
   of(request: SearchRequest): SearchCost {
     const at = this.#known.findIndex((known) => isSameKind(known.request, request))
     if (at === 0) return this.#known[0].cost
-    const found = at === -1 ? { request, cost: { here: estimateMicros(this.#snapshot, request), hereCount: 0, there: undefined, thereCount: 0, away: 0, awayNext: FEWEST, alone: undefined, solo: 0, soloNext: FEWEST } } : this.#known[at]
+    const found =
+      at === -1
+        ? {
+            request,
+            cost: {
+              here: estimateMicros(this.#snapshot, request),
+              hereCount: 0,
+              there: undefined,
+              thereCount: 0,
+              away: 0,
+              awayNext: FEWEST,
+              alone: undefined,
+              solo: 0,
+              soloNext: FEWEST
+            }
+          }
+        : this.#known[at]
     this.#known.splice(at === -1 ? MOST_KINDS - 1 : at, 1)
     this.#known.unshift(found)
     return found.cost
@@ -86,7 +112,10 @@ export function learnHere(cost: SearchCost, micros: number, isAlone: boolean): v
   if (isAlone) cost.alone = cost.alone === undefined ? micros : moved(cost.alone, micros)
 }
 
-/** Notes what each query of a task took that threads took part in. Where the cores have other work, or are fewer than they seem, that is more than alone. */
+/**
+ * Notes what each query of a task took that threads took part in. Where the cores have other work, or are fewer than
+ * they seem, that is more than alone.
+ */
 export function learnSharing(cost: SearchCost, micros: number): void {
   if (cost.alone === undefined || cost.thereCount < WARM_QUERIES) return
   if (micros <= cost.alone) {
@@ -97,7 +126,10 @@ export function learnSharing(cost: SearchCost, micros: number): void {
   }
 }
 
-/** Notes what each of `count` queries on a worker thread took. With all in memory the caller's thread would have taken no longer. */
+/**
+ * Notes what each of `count` queries on a worker thread took. With all in memory the caller's thread would have taken
+ * no longer.
+ */
 export function learnThere(cost: SearchCost, micros: number, count: number): void {
   cost.thereCount += count
   cost.there = cost.there === undefined ? micros : moved(cost.there, micros)

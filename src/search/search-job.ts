@@ -67,7 +67,9 @@ export class SearchJob {
   #untaken: number
   #missing: number
   #onSettled: OnSettled | undefined
-  readonly #onAbort = (): void => { this.fail(this.#task.signal?.reason) }
+  readonly #onAbort = (): void => {
+    this.fail(this.#task.signal?.reason)
+  }
 
   constructor(task: SearchTask, parts: JobParts, onSettled: OnSettled) {
     const { length } = parts.found
@@ -100,7 +102,10 @@ export class SearchJob {
     return this.#onSettled === undefined
   }
 
-  /** Takes the next queries, `most` at most; there must be one. Throws ZGQ_NON_FINITE or ZGQ_ZERO_VECTOR for one that cannot be searched. */
+  /**
+   * Takes the next queries, `most` at most; there must be one. Throws ZGQ_NON_FINITE or ZGQ_ZERO_VECTOR for one that
+   * cannot be searched.
+   */
   take(most: number): TakenQueries {
     const range = this.#ranges.pop() ?? { from: 0, to: 0 }
     const taken = { from: range.from, to: Math.min(range.to, range.from + most) }
@@ -119,14 +124,20 @@ export class SearchJob {
 
   /** Notes that a thread has answered. */
   answered(range: QueryRange): void {
-    this.#sent.splice(this.#sent.findIndex(({ of }) => of === range), 1)
+    this.#sent.splice(
+      this.#sent.findIndex(({ of }) => of === range),
+      1
+    )
   }
 
   get isRepeatable(): boolean {
     return this.#sent.some(({ of, to }) => to > of.from)
   }
 
-  /** Returns a query that a thread has in hand and will come to last, for somebody who has nothing else to do; undefined if there is none. */
+  /**
+   * Returns a query that a thread has in hand and will come to last, for somebody who has nothing else to do; undefined
+   * if there is none.
+   */
   repeat(): TakenQueries | undefined {
     for (let i = this.#sent.length - 1; i >= 0; i--) {
       const sent = this.#sent[i]
@@ -150,12 +161,17 @@ export class SearchJob {
       this.#found[from + i] = each
       this.#missing--
     }
-    if (this.#missing === 0) this.#settle((resolve) => { resolve(this.#found.filter((each) => each !== undefined)) })
+    if (this.#missing === 0)
+      this.#settle((resolve) => {
+        resolve(this.#found.filter((each) => each !== undefined))
+      })
   }
 
   /** Rejects, unless the job is settled. */
   fail(reason: unknown): void {
-    this.#settle((_, reject) => { reject(reason) })
+    this.#settle((_, reject) => {
+      reject(reason)
+    })
   }
 
   #queriesOf({ from, to }: QueryRange): TakenQueries {
@@ -175,11 +191,17 @@ export class SearchJob {
 }
 
 /** Returns a query of a task; throws ZGQ_NON_FINITE or ZGQ_ZERO_VECTOR, and where there are many names its number. */
-export function checkQueryOf(task: Pick<SearchTask, 'queries' | 'isBatch'>, query: number, index: Pick<JobParts, 'dim' | 'metric'>): Float32Array {
+export function checkQueryOf(
+  task: Pick<SearchTask, 'queries' | 'isBatch'>,
+  query: number,
+  index: Pick<JobParts, 'dim' | 'metric'>
+): Float32Array {
   const { dim, metric } = index
   try {
     return checkQuery(task.queries.subarray(query * dim, (query + 1) * dim), dim, metric)
   } catch (error) {
-    throw task.isBatch && error instanceof ZgqError ? new ZgqError(error.code, `query ${query} of the batch: ${error.message}`) : error
+    throw task.isBatch && error instanceof ZgqError
+      ? new ZgqError(error.code, `query ${query} of the batch: ${error.message}`)
+      : error
   }
 }

@@ -1,7 +1,6 @@
-// Who searches what, and when: jobs wait in a queue; the caller's thread takes what is little, some milliseconds a turn of its event loop, and
-// worker threads take the rest, chunk by chunk. Times decide who works, never what is found.
+// Who searches what, and when: jobs wait in a queue; the caller's thread takes what is little, some milliseconds a turn
+// of its event loop, and worker threads take the rest, chunk by chunk. Times decide who works, never what is found.
 
-import { availableParallelism } from 'node:os'
 import { setImmediate } from 'node:timers'
 
 import { nowMicros, sharedMicros } from '../clock.ts'
@@ -10,45 +9,38 @@ import type { Snapshot } from '../storage/catalogue-reader.ts'
 import { WOULD_READ } from '../storage/zone-files.ts'
 import type { ThreadsInfo } from '../types.ts'
 import type { CheckedOpenOptions } from './open-context.ts'
+import {
+  BRIEF_MICROS,
+  BRIEF_TASKS,
+  CHUNK_HITS,
+  CORES,
+  DELAY_FADES,
+  DELAY_SHARE,
+  FIRST_DELAY_MICROS,
+  LAST_MICROS,
+  LEAST_CHUNK_MICROS,
+  LONG_DELAY_MICROS,
+  MEASURED_MICROS,
+  MOST_MICROS_HERE,
+  SMALL_INDEX_BYTES,
+  TURN_MICROS,
+  WORTH_SENDING_DELAYS,
+  WORTH_SENDING_MICROS,
+  WORTH_STARTING_MICROS
+} from './pool-limits.ts'
 import type { SearchRequest } from './request.ts'
 import { CHUNK_MICROS, unflatten, type Found } from './search-chunk.ts'
 import { learnHere, learnReading, learnSharing, learnThere, SearchCosts, type SearchCost } from './search-cost.ts'
-import { checkQueryOf, SearchJob, type JobParts, type QueryRange, type SearchTask, type TakenQueries } from './search-job.ts'
+import {
+  checkQueryOf,
+  SearchJob,
+  type JobParts,
+  type QueryRange,
+  type SearchTask,
+  type TakenQueries
+} from './search-job.ts'
 import { SearchThreads, type SearchThread } from './search-threads.ts'
 import { search, type SearchContext } from './search.ts'
-
-/** How long the caller's thread searches in one turn of its event loop. */
-const TURN_MICROS = 2000
-/** A query that is likely to take longer than this is not for the caller's thread. */
-const MOST_MICROS_HERE = 4000
-/** Work that is worth messages to threads: so much at least, and so many times what threads took lately to begin. Where cores are busy that is much. */
-const WORTH_SENDING_MICROS = 2000
-const WORTH_SENDING_DELAYS = 5
-/** Delay that is taken for granted before one was measured. */
-const FIRST_DELAY_MICROS = 100
-/** Threads that take so long to begin share their cores with others: the caller's thread then goes on with its part. */
-const LONG_DELAY_MICROS = 1000
-/** How far one measurement moves that. */
-const DELAY_SHARE = 0.2
-/** What is left of it each time that it kept work here: it is then not measured any more. */
-const DELAY_FADES = 0.98
-/** A task that is likely to take no longer is measured now and then only: two looks at the clock would be 3 % of it. */
-const BRIEF_MICROS = 100
-const BRIEF_TASKS = 8
-/** Work that a chunk holds at least. */
-const LEAST_CHUNK_MICROS = 250
-/** Work that deserves a thread: as much as starting one takes. */
-const WORTH_STARTING_MICROS = 60_000
-/** How long the caller's thread searches before it believes that so much is to come: the first queries of an index take longer. */
-const MEASURED_MICROS = 10_000
-/** Work that the caller's thread sees through to its end, in its turns: waiting for threads to finish it would take longer. */
-const LAST_MICROS = 50_000
-/** Hits of a chunk at most: what they take as flat arrays stays below 4 MB. */
-const CHUNK_HITS = 2 ** 18
-/** Indexes up to this size the caller's thread may read itself: that takes some milliseconds, less than starting a thread. */
-const SMALL_INDEX_BYTES = 16 * 2 ** 20
-
-const CORES = availableParallelism()
 
 /** What a pool searches. */
 export interface PoolSource {
@@ -110,8 +102,9 @@ export class SearchPool {
   }
 
   /**
-   * Searches the queries of a task: at once what is little, the rest in a promise, with a copy of the queries. Throws and rejects with what `search` throws,
-   * with ZGQ_CLOSED, with ZGQ_IO for a thread that died, and with the reason of its signal.
+   * Searches the queries of a task: at once what is little, the rest in a promise, with a copy of the queries. Throws
+   * and rejects with what `search` throws, with ZGQ_CLOSED, with ZGQ_IO for a thread that died, and with the reason of
+   * its signal.
    */
   run(task: SearchTask): Found[] | Promise<Found[]> {
     const { signal, queries, request } = task
@@ -129,12 +122,14 @@ export class SearchPool {
       const job = new SearchJob(task, parts, (settle) => {
         this.#queue.delete(job)
         this.#jobs.delete(job)
-        if (job.isLone && job.wasShared && job.isDone && !job.isForThreads) learnSharing(cost, (nowMicros() - startedAt) / (count - parts.found.length))
+        if (job.isLone && job.wasShared && job.isDone && !job.isForThreads)
+          learnSharing(cost, (nowMicros() - startedAt) / (count - parts.found.length))
         settle(resolve, reject)
       })
       job.isForThreads = isForThreads
       this.#add(job)
-      if (this.#turnMicros < TURN_MICROS || !this.#isTurnScheduled) this.#pump() // else soon, once for all that was called in this turn
+      // else soon, once for all that was called in this turn
+      if (this.#turnMicros < TURN_MICROS || !this.#isTurnScheduled) this.#pump()
     })
   }
 
@@ -152,12 +147,16 @@ export class SearchPool {
     this.#queue.add(job)
   }
 
-  /** Searches queries of a task until this turn of the event loop has had its time; returns false if the next one has to read. */
+  /**
+   * Searches queries of a task until this turn of the event loop has had its time; returns false if the next one has to
+   * read.
+   */
   #searchNow(task: SearchTask, parts: JobParts & { readonly found: Found[] }): boolean {
     const { found, dim, cost } = parts
     const count = task.queries.length / dim
     this.#scheduleTurn()
-    const isMeasured = cost.hereCount < BRIEF_TASKS || cost.here * count > BRIEF_MICROS || this.#tasks++ % BRIEF_TASKS === 0
+    const isMeasured =
+      cost.hereCount < BRIEF_TASKS || cost.here * count > BRIEF_MICROS || this.#tasks++ % BRIEF_TASKS === 0
     let before = isMeasured ? nowMicros() : 0
     while (found.length < count && this.#turnMicros < TURN_MICROS) {
       const one = this.#searchOne(checkQueryOf(task, found.length, parts), task.request)
@@ -199,7 +198,12 @@ export class SearchPool {
 
   /** Rejects all that waits with ZGQ_CLOSED, and ends the threads. */
   close(): void {
-    for (const job of this.#jobs) job.fail(new ZgqError('ZGQ_CLOSED', 'the index was closed before the search was done', { path: this.#source.snapshot.folder }))
+    for (const job of this.#jobs)
+      job.fail(
+        new ZgqError('ZGQ_CLOSED', 'the index was closed before the search was done', {
+          path: this.#source.snapshot.folder
+        })
+      )
     this.#threads.close()
   }
 
@@ -240,12 +244,18 @@ export class SearchPool {
     const most = this.#mostThreads
     this.#wantedThreads = Math.min(most, Math.max(deserved, isForThreads ? 1 : 0))
     if (this.#threads.count < this.#wantedThreads) {
-      this.#threads.start(() => { this.#pump() })
+      this.#threads.start(() => {
+        this.#pump()
+      })
       this.#scheduleTurn() // for the next of them
     }
     // One more than a thread is at, so that it need not wait for an answer from here.
     for (const chunks of [1, 2]) {
-      for (let thread = this.#threads.free(chunks, most); thread !== undefined; thread = this.#threads.free(chunks, most)) {
+      for (
+        let thread = this.#threads.free(chunks, most);
+        thread !== undefined;
+        thread = this.#threads.free(chunks, most)
+      ) {
         if (!this.#sendChunk(thread, micros)) return
       }
     }
@@ -256,9 +266,13 @@ export class SearchPool {
     for (const job of this.#queue) {
       if (!job.isForThreads && (job.isSolo || !this.#isShared)) continue
       const micros = job.cost.there ?? job.cost.here
-      // Little until it is known how fast threads are; smaller chunks towards the end, so that all finish at the same time.
+      // Little until it is known how fast threads are; smaller chunks towards the end, so that all finish at the same
+      // time.
       const least = Math.min(CHUNK_MICROS, Math.max(LEAST_CHUNK_MICROS, this.#delayMicros))
-      const share = job.cost.there === undefined ? least : Math.max(least, Math.min(CHUNK_MICROS, backlogMicros / (2 * (this.#threads.readyCount + 1))))
+      const share =
+        job.cost.there === undefined
+          ? least
+          : Math.max(least, Math.min(CHUNK_MICROS, backlogMicros / (2 * (this.#threads.readyCount + 1))))
       const most = Math.min(Math.floor(share / micros), Math.floor(CHUNK_HITS / Math.max(1, job.request.k)))
       if (thread.thread.pending > 0 && micros > CHUNK_MICROS) continue // another thread may be free sooner
       const taken = this.#take(job, Math.max(1, most))
@@ -309,12 +323,17 @@ export class SearchPool {
     return undefined
   }
 
-  /** The caller's thread has better things to do than long jobs, where there are threads that begin soon: it takes part at their beginning and at their end. */
+  /**
+   * The caller's thread has better things to do than long jobs, where there are threads that begin soon: it takes part
+   * at their beginning and at their end.
+   */
   #isForHere(job: SearchJob): boolean {
     const { areUsable, readyCount } = this.#threads
     if (!areUsable || (job.isSolo && !job.isForThreads)) return true
     const isManned = this.#isShared && readyCount > 0 && readyCount >= this.#wantedThreads && !this.#isDelayed
-    return !job.isForThreads && !(isManned && job.microsHere >= TURN_MICROS && job.untaken * job.cost.here > LAST_MICROS)
+    return (
+      !job.isForThreads && !(isManned && job.microsHere >= TURN_MICROS && job.untaken * job.cost.here > LAST_MICROS)
+    )
   }
 
   #searchHere(job: SearchJob, taken: TakenQueries): void {
@@ -345,7 +364,10 @@ export class SearchPool {
     this.#scheduleTurn()
   }
 
-  /** Takes the next queries of a job, whose turn then comes after all others'; undefined if one of them is refused, which the job fails with. */
+  /**
+   * Takes the next queries of a job, whose turn then comes after all others'; undefined if one of them is refused,
+   * which the job fails with.
+   */
   #take(job: SearchJob, most: number): TakenQueries | undefined {
     if (job.untaken === 0) return job.repeat()
     this.#queue.delete(job)

@@ -1,4 +1,5 @@
-// The search threads of one open index: started one by one, each ready once it has opened the files for itself. Who searches what is in search-pool.ts.
+// The search threads of one open index: started one by one, each ready once it has opened the files for itself. Who
+// searches what is in search-pool.ts.
 
 import { resolve } from 'node:path'
 
@@ -64,15 +65,26 @@ export class SearchThreads {
   }
 
   get info(): ThreadsInfo {
-    return { most: this.#source.most, running: this.readyCount, cacheBytes: workerOptions(this.#source).cacheBytes, failure: this.#failure }
+    return {
+      most: this.#source.most,
+      running: this.readyCount,
+      cacheBytes: workerOptions(this.#source).cacheBytes,
+      failure: this.#failure
+    }
   }
 
-  /** Starts one more, unless there are as many as may be or one failed to start; `onReady` is called once it can search, or cannot. */
+  /**
+   * Starts one more, unless there are as many as may be or one failed to start; `onReady` is called once it can search,
+   * or cannot.
+   */
   start(onReady: () => void): void {
     if (this.#failure !== undefined || this.count >= this.#source.most) return
     try {
       const { snapshot } = this.#source
-      const data: SearchWorkerData = { snapshot: { ...packSnapshot(snapshot), folder: this.#folder }, options: workerOptions(this.#source) }
+      const data: SearchWorkerData = {
+        snapshot: { ...packSnapshot(snapshot), folder: this.#folder },
+        options: workerOptions(this.#source)
+      }
       const started: SearchThread = { thread: new Thread('search-worker', data), isReady: false }
       this.#threads = [...this.#threads.filter(({ thread }) => thread.isAlive), started]
       void this.#open(started).then(onReady)
@@ -83,7 +95,9 @@ export class SearchThreads {
 
   /** Returns one of the first `most` threads that has fewer chunks than `chunks` in hand. */
   free(chunks: number, most: number): SearchThread | undefined {
-    return this.#threads.slice(0, most).find(({ thread, isReady }) => isReady && thread.isAlive && thread.pending < chunks)
+    return this.#threads
+      .slice(0, most)
+      .find(({ thread, isReady }) => isReady && thread.isAlive && thread.pending < chunks)
   }
 
   /** Has them end on their own as soon as they have finished what they are at; their calls reject with ZGQ_CLOSED. */

@@ -1,4 +1,5 @@
-// The entry of a search thread: opens the files of a snapshot for itself, with a kernel and caches of its own, and searches chunk after chunk.
+// The entry of a search thread: opens the files of a snapshot for itself, with a kernel and caches of its own, and
+// searches chunk after chunk.
 
 import { parentPort, workerData } from 'node:worker_threads'
 
@@ -15,7 +16,14 @@ export interface SearchWorkerData {
 
 export type SearchWorkerRequest = 'open' | SearchChunk | 'close'
 
-const NOTHING: FlatHits = { counts: new Uint32Array(0), ids: new Float64Array(0), distances: new Float64Array(0), explains: [], micros: 0, startedAt: 0 }
+const NOTHING: FlatHits = {
+  counts: new Uint32Array(0),
+  ids: new Float64Array(0),
+  distances: new Float64Array(0),
+  explains: [],
+  micros: 0,
+  startedAt: 0
+}
 
 const { snapshot, options }: SearchWorkerData = workerData
 let opened: OpenedContext | undefined
@@ -33,5 +41,10 @@ serveThread<SearchWorkerRequest, FlatHits, never>((request) => {
   opened ??= openContext(unpackSnapshot(snapshot), options)
   if (request === 'open') return { answer: NOTHING }
   const answer = searchChunk(opened.context, request)
-  return { answer, transfer: [answer.counts, answer.ids, answer.distances].flatMap(({ buffer }) => (buffer instanceof ArrayBuffer ? [buffer] : [])) }
+  return {
+    answer,
+    transfer: [answer.counts, answer.ids, answer.distances].flatMap(({ buffer }) =>
+      buffer instanceof ArrayBuffer ? [buffer] : []
+    )
+  }
 })

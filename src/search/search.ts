@@ -1,5 +1,6 @@
-// The pipeline of a search on one page: probe -> scan -> rerank. The stages are pure; only this driver does I/O, so that an asynchronous
-// driver can run the same stages. Exact searches, and indexes without codes, scan float32 rows instead of codes and have nothing to rerank.
+// The pipeline of a search on one page: probe -> scan -> rerank. The stages are pure; only this driver does I/O, so
+// that an asynchronous driver can run the same stages. Exact searches, and indexes without codes, scan float32 rows
+// instead of codes and have nothing to rerank.
 
 import { nowMicros } from '../clock.ts'
 import type { CatalogueZone } from '../format/catalogue.ts'
@@ -30,8 +31,8 @@ export interface CodesContext {
 }
 
 /**
- * Estimates from signs alone that the limit for candidates is taken from at least: the smallest one of very many is far too small, and would rule out the
- * nearest row (1 to 5 of 100 times).
+ * Estimates from signs alone that the limit for candidates is taken from at least: the smallest one of very many is far
+ * too small, and would rule out the nearest row (1 to 5 of 100 times).
  */
 const FEWEST_ESTIMATES = 3
 
@@ -54,7 +55,11 @@ interface Scanned {
 }
 
 /** Searches with a checked query and request; explains only where that was asked for. */
-export function search(context: SearchContext, query: Float32Array, request: SearchRequest): { hits: Hit[]; explain: Explain | undefined } {
+export function search(
+  context: SearchContext,
+  query: Float32Array,
+  request: SearchRequest
+): { hits: Hit[]; explain: Explain | undefined } {
   const { workspace, files } = context
   const startedAt = nowMicros()
   files.resetCounters()
@@ -65,22 +70,45 @@ export function search(context: SearchContext, query: Float32Array, request: Sea
   if (wantsHits) workspace.startHits(request.k)
   if (wantsHits && request.bound !== undefined) workspace.fillHeap(workspace.scanQuery.heap, request.k, request.bound)
   if (codes?.centroids !== undefined) setQueryCodes({ ...context, codes }, request)
-  const zones = wantsHits ? probe(workspace, request.probe, codes?.centroids && { centroids: codes.centroids, workspace: codes.workspace }) : []
+  const zones = wantsHits
+    ? probe(workspace, request.probe, codes?.centroids && { centroids: codes.centroids, workspace: codes.workspace })
+    : []
   const probedAt = nowMicros()
-  const byRows = codes === undefined || request.isExact || (codes.mayScanRows && request.rerank === 0 && areRowsCheaper(zones, workspace.dim, request.k))
+  const byRows =
+    codes === undefined ||
+    request.isExact ||
+    (codes.mayScanRows && request.rerank === 0 && areRowsCheaper(zones, workspace.dim, request.k))
   const scanned = byRows ? scanRows(context, zones) : scanCodes({ ...context, codes }, zones, request)
   const hits = wantsHits ? takeHits(workspace, request.k) : []
   if (!request.explain) return { hits, explain: undefined }
   const { scannedAt, ...counts } = scanned
-  const micros = { probeMicros: probedAt - startedAt, scanMicros: scannedAt - probedAt, rerankMicros: nowMicros() - scannedAt }
-  return { hits, explain: { ...explainZones(context, zones, byRows ? undefined : counts.rowsReranked), ...counts, ...files.counters, ...micros } }
+  const micros = {
+    probeMicros: probedAt - startedAt,
+    scanMicros: scannedAt - probedAt,
+    rerankMicros: nowMicros() - scannedAt
+  }
+  return {
+    hits,
+    explain: {
+      ...explainZones(context, zones, byRows ? undefined : counts.rowsReranked),
+      ...counts,
+      ...files.counters,
+      ...micros
+    }
+  }
 }
 
 /** Sums up what the zones probed are made of; rowsReranked: undefined where rows were scanned instead of codes. */
-function explainZones(context: SearchContext, zones: readonly CatalogueZone[], rowsReranked: number | undefined): Pick<Explain, 'zones' | 'vectorsScanned' | 'bytes' | 'pages'> {
+function explainZones(
+  context: SearchContext,
+  zones: readonly CatalogueZone[],
+  rowsReranked: number | undefined
+): Pick<Explain, 'zones' | 'vectorsScanned' | 'bytes' | 'pages'> {
   const { files, workspace } = context
   const rowBytes = workspace.dim * ELEMENT_BYTES
-  const parts = zones.flatMap((zone) => (rowsReranked === undefined ? [files.segmentBytes(zone), zone.columnsByteLength] : [zone.codesByteLength]))
+  const parts = zones.flatMap((zone) =>
+    rowsReranked === undefined ? [files.segmentBytes(zone), zone.columnsByteLength] : [zone.codesByteLength]
+  )
   return {
     zones: zones.map((zone) => zone.zone),
     vectorsScanned: zones.reduce((sum, zone) => sum + zone.rowCount, 0),
@@ -91,14 +119,20 @@ function explainZones(context: SearchContext, zones: readonly CatalogueZone[], r
 
 function setQueryCodes(context: SearchContext & { codes: CodesContext }, request: SearchRequest): void {
   const { workspace, codes } = context
-  codes.workspace.queryCodes.set(workspace.codesQuery, workspace.scanQuery.queryNorm2, { confidence: request.confidence, bits: codes.workspace.scan.bits })
+  codes.workspace.queryCodes.set(workspace.codesQuery, workspace.scanQuery.queryNorm2, {
+    confidence: request.confidence,
+    bits: codes.workspace.scan.bits
+  })
 }
 
 /** Scans the float32 rows of the zones: exact in each of them. */
 function scanRows(context: SearchContext, zones: readonly CatalogueZone[]): Scanned {
   const { workspace, cache, files } = context
   const { kernel } = workspace.memory
-  const ahead = new Prefetcher(zones.filter((zone) => !cache.holds(zone)), files.segmentSource)
+  const ahead = new Prefetcher(
+    zones.filter((zone) => !cache.holds(zone)),
+    files.segmentSource
+  )
   let rowsConfirmed = 0
   for (const zone of zones) {
     ahead.reach(zone)
@@ -111,16 +145,23 @@ function scanRows(context: SearchContext, zones: readonly CatalogueZone[]): Scan
 }
 
 /** Scans the codes of the zones and reranks the rows that they leave. */
-function scanCodes(context: SearchContext & { codes: CodesContext }, zones: readonly CatalogueZone[], request: SearchRequest): Scanned {
+function scanCodes(
+  context: SearchContext & { codes: CodesContext },
+  zones: readonly CatalogueZone[],
+  request: SearchRequest
+): Scanned {
   const { workspace, files, codes } = context
   const { memory } = workspace
   const { cache } = codes
   codes.workspace.start(Math.max(request.k, request.rerank, codes.workspace.scan.bits === 1 ? FEWEST_ESTIMATES : 1))
   if (request.bound !== undefined) workspace.fillHeap(codes.workspace.scan.heap, codes.workspace.size, request.bound)
   if (codes.centroids === undefined) setQueryCodes(context, request)
-  const ahead = new Prefetcher(zones.filter((zone) => !cache.holds(zone)), files.codesSource)
+  const ahead = new Prefetcher(
+    zones.filter((zone) => !cache.holds(zone)),
+    files.codesSource
+  )
   for (const zone of zones) cache.touch(zone)
-  for (let reached = 0; ; ) {
+  for (let reached = 0; ;) {
     reached = memory.kernel.scanCodes(codes.workspace.scan, reached, zones.length)
     if (reached === zones.length) break
     ahead.reach(zones[reached])

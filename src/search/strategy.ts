@@ -3,7 +3,10 @@
 import type { CatalogueZone } from '../format/catalogue.ts'
 import type { SearchRequest } from './request.ts'
 
-/** Bytes of float32 rows of a whole index up to which its rows may take the place of codes: more would not stay in memory beside them. */
+/**
+ * Bytes of float32 rows of a whole index up to which its rows may take the place of codes: more would not stay in
+ * memory beside them.
+ */
 const MOST_ROW_BYTES = 16 * 2 ** 20
 
 // What a search costs, in nanoseconds on the machine of bench/README.md ("Small and large"): only the ratios matter.
@@ -20,7 +23,10 @@ const HIT = 60
 /** Rows that are reranked beyond the k wanted. */
 const SPARE_CANDIDATES = 5
 
-/** Tells whether the rows of an index are few enough to be scanned in the place of codes. Not by the cache: hits must not depend on it. */
+/**
+ * Tells whether the rows of an index are few enough to be scanned in the place of codes. Not by the cache: hits must
+ * not depend on it.
+ */
 export function mayScanRows(index: { readonly count: number; readonly dim: number }): boolean {
   return index.count * index.dim * 4 <= MOST_ROW_BYTES
 }
@@ -29,18 +35,26 @@ export function mayScanRows(index: { readonly count: number; readonly dim: numbe
 export function areRowsCheaper(zones: readonly CatalogueZone[], dim: number, k: number): boolean {
   let rows = 0
   for (const zone of zones) rows += zone.rowCount
-  const codes = CODES_START + CODES_START_VALUE * dim + rows * dim * CODE_VALUE + Math.min(rows, k + SPARE_CANDIDATES) * (CANDIDATE + CANDIDATE_VALUE * dim)
+  const codes =
+    CODES_START +
+    CODES_START_VALUE * dim +
+    rows * dim * CODE_VALUE +
+    Math.min(rows, k + SPARE_CANDIDATES) * (CANDIDATE + CANDIDATE_VALUE * dim)
   return rows * dim * ROW_VALUE < codes
 }
 
 /** Computes the microseconds that a search with everything in memory is likely to take, by the same constants. */
-export function estimateMicros(index: EstimatedIndex, request: Pick<SearchRequest, 'k' | 'probe' | 'isExact' | 'rerank'>): number {
+export function estimateMicros(
+  index: EstimatedIndex,
+  request: Pick<SearchRequest, 'k' | 'probe' | 'isExact' | 'rerank'>
+): number {
   const { meta, zones } = index
   const { count, dim, bits } = meta
   const probed = Math.min(zones.length, zonesMeant(request.probe))
   const values = (count * probed * dim) / zones.length
   const candidates = Math.max(request.rerank, Math.min(count, request.k + SPARE_CANDIDATES))
-  const codes = CODES_START + CODES_START_VALUE * dim + values * CODE_VALUE + candidates * (CANDIDATE + CANDIDATE_VALUE * dim)
+  const codes =
+    CODES_START + CODES_START_VALUE * dim + values * CODE_VALUE + candidates * (CANDIDATE + CANDIDATE_VALUE * dim)
   const scan = bits === 0 || request.isExact ? values * ROW_VALUE : codes
   return (zones.length * dim * ROW_VALUE + scan + request.k * HIT) / 1000
 }

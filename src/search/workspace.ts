@@ -90,7 +90,10 @@ export class Workspace {
     this.memory.kernel.heapInit(this.scanQuery.heap, k)
   }
 
-  /** Fills a heap of `k` places with `distance`, so that only what is nearer gets in; the ids of such places are above any safe integer. */
+  /**
+   * Fills a heap of `k` places with `distance`, so that only what is nearer gets in; the ids of such places are above
+   * any safe integer.
+   */
   fillHeap(heap: number, k: number, distance: number): void {
     const { words } = this.memory
     words[heap / 4] = k

@@ -22,7 +22,10 @@ export function currentBoot(): Boot {
   }
 }
 
-/** Tells whether `then` is this run. One of another host is not: a container that was started anew after a power failure has another name too. */
+/**
+ * Tells whether `then` is this run. One of another host is not: a container that was started anew after a power failure
+ * has another name too.
+ */
 export function isStillUp(then: Boot): boolean {
   const now = currentBoot()
   if (then.run === now.run) return true

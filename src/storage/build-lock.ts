@@ -13,7 +13,10 @@ export const LOCK_NAME = 'lock.json'
 export interface BuildLock {
   readonly pid: number
   readonly host: string
-  /** When the process started, as the system counts it: numbers of processes are used again, in containers at once. Empty where it is not known. */
+  /**
+   * When the process started, as the system counts it: numbers of processes are used again, in containers at once.
+   * Empty where it is not known.
+   */
   readonly start: string
   /** The build has begun to put its index in the place of another: what stands at OUTPUT.replaced is that other one. */
   readonly isReplacing: boolean

@@ -7,8 +7,18 @@ import type BetterSqlite3 from 'better-sqlite3'
 
 import { systemCode, wrapReadError, ZgqError } from '../errors.ts'
 import {
-  APPLICATION_ID, decodeCentroidsRow, decodeFileRow, decodeIndexMeta, decodeMetaRow, decodeQuantizer, rowsDigest, ZoneRowCodec,
-  type CatalogueZone, type FileRecord, type IndexMeta, type QuantizerMeta
+  APPLICATION_ID,
+  decodeCentroidsRow,
+  decodeFileRow,
+  decodeIndexMeta,
+  decodeMetaRow,
+  decodeQuantizer,
+  rowsDigest,
+  ZoneRowCodec,
+  type CatalogueZone,
+  type FileRecord,
+  type IndexMeta,
+  type QuantizerMeta
 } from '../format/catalogue.ts'
 import type { Calibration } from '../types.ts'
 import { decodeCalibration } from '../format/calibration.ts'
@@ -49,8 +59,9 @@ export function wasReplaced(snapshot: Snapshot, path: string): boolean {
 }
 
 /**
- * Reads the catalogue of the index at `path`. Throws ZGQ_NOT_FOUND, ZGQ_NOT_AN_INDEX, ZGQ_UNSUPPORTED, ZGQ_CORRUPT, ZGQ_LOCKED or ZGQ_IO.
- * While an index is being replaced its folder may be away for a moment: the old one then stands beside it (spec, section 10).
+ * Reads the catalogue of the index at `path`. Throws ZGQ_NOT_FOUND, ZGQ_NOT_AN_INDEX, ZGQ_UNSUPPORTED, ZGQ_CORRUPT,
+ * ZGQ_LOCKED or ZGQ_IO. While an index is being replaced its folder may be away for a moment: the old one then stands
+ * beside it (spec, section 10).
  */
 export function readCatalogue(path: string): Snapshot {
   refuseAsarPath(path)
@@ -86,7 +97,8 @@ export function checkDatabase(snapshot: Snapshot): void {
   const database = openDatabase(path)
   try {
     const found = database.pragma('integrity_check(1)', { simple: true })
-    if (found !== 'ok') throw new ZgqError('ZGQ_CORRUPT', `the catalogue is damaged where no row is: ${String(found)}`, { path })
+    if (found !== 'ok')
+      throw new ZgqError('ZGQ_CORRUPT', `the catalogue is damaged where no row is: ${String(found)}`, { path })
   } catch (error) {
     throw wrapSqliteError(error, path)
   } finally {
@@ -118,18 +130,23 @@ function readFound(folder: string): Snapshot {
 }
 
 function findCatalogue(folder: string, path: string): Pick<Snapshot, 'catalogueBytes' | 'catalogueFile'> {
-  const notAnIndex = (what: string): ZgqError => new ZgqError('ZGQ_NOT_AN_INDEX', `${what}; an index is a folder with ${CATALOGUE_NAME}`, { path: folder })
+  const notAnIndex = (what: string): ZgqError =>
+    new ZgqError('ZGQ_NOT_AN_INDEX', `${what}; an index is a folder with ${CATALOGUE_NAME}`, { path: folder })
   try {
     if (!statSync(folder).isDirectory()) throw notAnIndex(`${basename(folder)} is not a folder`)
   } catch (error) {
-    throw ['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '') ? new ZgqError('ZGQ_NOT_FOUND', 'there is no index', { path: folder, cause: error }) : wrapReadError(error, folder, 'open the index')
+    throw ['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '')
+      ? new ZgqError('ZGQ_NOT_FOUND', 'there is no index', { path: folder, cause: error })
+      : wrapReadError(error, folder, 'open the index')
   }
   try {
     const found = statSync(path)
     if (!found.isFile()) throw notAnIndex(`${CATALOGUE_NAME} is not a file`)
     return { catalogueBytes: found.size, catalogueFile: `${found.dev}:${found.ino}:${found.ctimeMs}` }
   } catch (error) {
-    throw systemCode(error) === 'ENOENT' ? notAnIndex(`this folder has no ${CATALOGUE_NAME}`) : wrapReadError(error, path, 'open the catalogue')
+    throw systemCode(error) === 'ENOENT'
+      ? notAnIndex(`this folder has no ${CATALOGUE_NAME}`)
+      : wrapReadError(error, path, 'open the catalogue')
   }
 }
 
@@ -143,44 +160,83 @@ function openDatabase(path: string): BetterSqlite3.Database {
   }
 }
 
-function readTables(database: BetterSqlite3.Database, path: string): Omit<Snapshot, 'folder' | 'catalogueBytes' | 'catalogueFile'> {
+function readTables(
+  database: BetterSqlite3.Database,
+  path: string
+): Omit<Snapshot, 'folder' | 'catalogueBytes' | 'catalogueFile'> {
   const applicationId = database.pragma('application_id', { simple: true })
   if (applicationId !== APPLICATION_ID) {
-    throw new ZgqError('ZGQ_NOT_AN_INDEX', `this SQLite database is not a catalogue: its application_id is ${String(applicationId)}, expected ${APPLICATION_ID}`, { path })
+    throw new ZgqError(
+      'ZGQ_NOT_AN_INDEX',
+      `this SQLite database is not a catalogue: its application_id is ${String(applicationId)}, expected ` +
+        `${APPLICATION_ID}`,
+      { path }
+    )
   }
   const version = database.pragma('user_version', { simple: true })
   expectVersion(Number(version), { path })
   const journalMode = database.pragma('journal_mode', { simple: true })
-  if (journalMode !== 'delete') throw new ZgqError('ZGQ_CORRUPT', `the catalogue is in journal mode ${String(journalMode)}, expected delete`, { path })
+  if (journalMode !== 'delete')
+    throw new ZgqError('ZGQ_CORRUPT', `the catalogue is in journal mode ${String(journalMode)}, expected delete`, {
+      path
+    })
   const values = new Map<string, unknown>()
   for (const row of rowsOf(database, 'SELECT key, value, crc FROM meta', 1000)) {
     const { key, value } = decodeMetaRow(row, path)
     values.set(key, value)
   }
   const meta = decodeIndexMeta(values.get('index'), path)
-  if (version !== meta.version) throw new ZgqError('ZGQ_CORRUPT', `the catalogue says version ${String(version)} and ${meta.version}`, { path })
-  const fileRows = rowsOf(database, 'SELECT file, kind, name, byte_length, header_crc, crc FROM files ORDER BY file', meta.fileCount + 1)
+  if (version !== meta.version)
+    throw new ZgqError('ZGQ_CORRUPT', `the catalogue says version ${String(version)} and ${meta.version}`, { path })
+  const fileRows = rowsOf(
+    database,
+    'SELECT file, kind, name, byte_length, header_crc, crc FROM files ORDER BY file',
+    meta.fileCount + 1
+  )
   const files = fileRows.map((row) => decodeFileRow(row, path))
   const zoneRows = rowsOf(
     database,
-    'SELECT zone, segment, file, row_count, segment_offset, columns_offset, columns_byte_length, columns_crc, codes_file, codes_offset, codes_byte_length, codes_crc, min_norm, max_norm, radius, crc FROM zones ORDER BY zone',
+    'SELECT zone, segment, file, row_count, segment_offset, columns_offset, columns_byte_length, columns_crc, ' +
+      'codes_file, codes_offset, codes_byte_length, codes_crc, min_norm, max_norm, radius, crc FROM zones ORDER ' +
+      'BY zone',
     meta.zoneCount + 1
   )
   const centroids = readCentroids(database, meta, path)
   const codec = new ZoneRowCodec()
-  const zones = zoneRows.map((row, i) => codec.decode(row, centroids.vectors.subarray(i * meta.dim, (i + 1) * meta.dim), path))
+  const zones = zoneRows.map((row, i) =>
+    codec.decode(row, centroids.vectors.subarray(i * meta.dim, (i + 1) * meta.dim), path)
+  )
   const digest = rowsDigest([...files.map((row) => row.crc), ...zones.map((row) => row.crc), ...centroids.crcs])
-  if (!bytesEqual(digest, meta.digest)) throw new ZgqError('ZGQ_CORRUPT', 'the rows of the catalogue do not fit its digest: rows are missing or changed', { path })
+  if (!bytesEqual(digest, meta.digest))
+    throw new ZgqError('ZGQ_CORRUPT', 'the rows of the catalogue do not fit its digest: rows are missing or changed', {
+      path
+    })
   const quantizer = meta.bits === 0 ? undefined : decodeQuantizer(values.get('quantizer'), meta.dim, path)
   const calibration = values.has('calibration') ? decodeCalibration(values.get('calibration'), path) : null
-  const snapshot = { meta, quantizer, calibration, build: Object.fromEntries(Object.entries(values.get('build') ?? {})), files: files.map((row) => row.file), zones: zones.map((row) => row.zone), centroids: centroids.vectors }
+  const snapshot = {
+    meta,
+    quantizer,
+    calibration,
+    build: Object.fromEntries(Object.entries(values.get('build') ?? {})),
+    files: files.map((row) => row.file),
+    zones: zones.map((row) => row.zone),
+    centroids: centroids.vectors
+  }
   checkPlaces(snapshot, path)
   return snapshot
 }
 
 /** Reads all centroids: float32, zoneCount * dim. */
-function readCentroids(database: BetterSqlite3.Database, meta: IndexMeta, path: string): { vectors: Float32Array; crcs: number[] } {
-  const rows = rowsOf(database, 'SELECT first_zone, zone_count, vectors, crc FROM centroids ORDER BY first_zone', meta.zoneCount + 1)
+function readCentroids(
+  database: BetterSqlite3.Database,
+  meta: IndexMeta,
+  path: string
+): { vectors: Float32Array; crcs: number[] } {
+  const rows = rowsOf(
+    database,
+    'SELECT first_zone, zone_count, vectors, crc FROM centroids ORDER BY first_zone',
+    meta.zoneCount + 1
+  )
   const bytes = new Uint8Array(meta.zoneCount * meta.dim * ELEMENT_BYTES)
   const crcs: number[] = []
   let firstZone = 0
@@ -191,7 +247,12 @@ function readCentroids(database: BetterSqlite3.Database, meta: IndexMeta, path: 
     firstZone += centroids.zoneCount
     crcs.push(crc)
   }
-  if (firstZone !== meta.zoneCount) throw new ZgqError('ZGQ_CORRUPT', `the catalogue has centroids for ${firstZone} zones, expected ${meta.zoneCount}`, { path })
+  if (firstZone !== meta.zoneCount)
+    throw new ZgqError(
+      'ZGQ_CORRUPT',
+      `the catalogue has centroids for ${firstZone} zones, expected ${meta.zoneCount}`,
+      { path }
+    )
   return { vectors: new Float32Array(bytes.buffer), crcs }
 }
 
@@ -201,24 +262,31 @@ function rowsOf(database: BetterSqlite3.Database, sql: string, most: number): un
   return rows.filter((row): row is unknown[] => Array.isArray(row))
 }
 
-/** Holds every extent against its file and every count against the others, so that the rest of the code may trust them. */
+/**
+ * Holds every extent against its file and every count against the others, so that the rest of the code may trust them.
+ */
 function checkPlaces(snapshot: Pick<Snapshot, 'meta' | 'files' | 'zones'>, path: string): void {
   const { meta, files, zones } = snapshot
-  const damage = (what: string): ZgqError => new ZgqError('ZGQ_CORRUPT', `the catalogue contradicts itself: ${what}`, { path })
-  if (files.length !== meta.fileCount || files.some((file, i) => file.file !== i)) throw damage(`${files.length} files, expected ${meta.fileCount}`)
-  if (zones.length !== meta.zoneCount || zones.some((zone, i) => zone.zone !== i)) throw damage(`${zones.length} zones, expected ${meta.zoneCount}`)
+  const damage = (what: string): ZgqError =>
+    new ZgqError('ZGQ_CORRUPT', `the catalogue contradicts itself: ${what}`, { path })
+  if (files.length !== meta.fileCount || files.some((file, i) => file.file !== i))
+    throw damage(`${files.length} files, expected ${meta.fileCount}`)
+  if (zones.length !== meta.zoneCount || zones.some((zone, i) => zone.zone !== i))
+    throw damage(`${zones.length} zones, expected ${meta.zoneCount}`)
   let count = 0
   for (const zone of zones) {
     const file = files.at(zone.file)
     if (file === undefined) throw damage(`zone ${zone.zone} is in file ${zone.file}, which is not listed`)
     const segment = { offset: zone.segmentOffset, byteLength: zone.rowCount * meta.dim * ELEMENT_BYTES }
     const columns = { offset: zone.columnsOffset, byteLength: zone.columnsByteLength }
-    if (zone.rowCount < 1 || !isInside(segment, file.byteLength) || !isInside(columns, file.byteLength)) throw damage(`zone ${zone.zone} leaves its file`)
+    if (zone.rowCount < 1 || !isInside(segment, file.byteLength) || !isInside(columns, file.byteLength))
+      throw damage(`zone ${zone.zone} leaves its file`)
     if (file.kind !== 'vectors') throw damage(`the segment of zone ${zone.zone} is in a file of ${file.kind}`)
     if (meta.bits > 0) {
       const codesFile = files.at(zone.codesFile)
       const codes = { offset: zone.codesOffset, byteLength: zone.codesByteLength }
-      if (codesFile?.kind !== 'codes' || !isInside(codes, codesFile.byteLength)) throw damage(`the codes of zone ${zone.zone} leave their file`)
+      if (codesFile?.kind !== 'codes' || !isInside(codes, codesFile.byteLength))
+        throw damage(`the codes of zone ${zone.zone} leave their file`)
     }
     count += zone.rowCount
   }
@@ -226,15 +294,20 @@ function checkPlaces(snapshot: Pick<Snapshot, 'meta' | 'files' | 'zones'>, path:
 }
 
 function isInside(extent: Extent, byteLength: number): boolean {
-  return extent.offset >= PAGE_BYTES && extent.offset % PAGE_BYTES === 0 && extent.offset + extent.byteLength <= byteLength
+  return (
+    extent.offset >= PAGE_BYTES && extent.offset % PAGE_BYTES === 0 && extent.offset + extent.byteLength <= byteLength
+  )
 }
 
 function wrapSqliteError(error: unknown, path: string): ZgqError {
   if (error instanceof ZgqError) return error
   const code = systemCode(error) ?? ''
   const reason = error instanceof Error ? error.message : String(error)
-  if (code.startsWith('SQLITE_NOTADB')) return new ZgqError('ZGQ_NOT_AN_INDEX', `the catalogue is not a SQLite database: ${reason}`, { path, cause: error })
-  if (code.startsWith('SQLITE_BUSY')) return new ZgqError('ZGQ_LOCKED', `another process is changing the catalogue: ${reason}`, { path, cause: error })
-  if (code.startsWith('SQLITE_IOERR') || code.startsWith('SQLITE_NOMEM') || code.startsWith('SQLITE_CANTOPEN')) return new ZgqError('ZGQ_IO', `the catalogue cannot be read: ${reason} (${code})`, { path, cause: error })
+  if (code.startsWith('SQLITE_NOTADB'))
+    return new ZgqError('ZGQ_NOT_AN_INDEX', `the catalogue is not a SQLite database: ${reason}`, { path, cause: error })
+  if (code.startsWith('SQLITE_BUSY'))
+    return new ZgqError('ZGQ_LOCKED', `another process is changing the catalogue: ${reason}`, { path, cause: error })
+  if (code.startsWith('SQLITE_IOERR') || code.startsWith('SQLITE_NOMEM') || code.startsWith('SQLITE_CANTOPEN'))
+    return new ZgqError('ZGQ_IO', `the catalogue cannot be read: ${reason} (${code})`, { path, cause: error })
   return new ZgqError('ZGQ_CORRUPT', `the catalogue is damaged: ${reason} (${code})`, { path, cause: error })
 }

@@ -1,10 +1,24 @@
-// Writes the catalogue of a new index in one transaction, and later its calibration in another. The only code that changes a catalogue.
+// Writes the catalogue of a new index in one transaction, and later its calibration in another. The only code that
+// changes a catalogue.
 
 import { join, resolve } from 'node:path'
 
 import {
-  APPLICATION_ID, CATALOGUE_DDL, CENTROIDS_ROW_BYTES, centroidsChecksum, encodeMessagePack, encodeQuantizer, fileChecksum, metaChecksum, rowsDigest, zoneNumbers, ZoneRowCodec,
-  type CatalogueZone, type FileRecord, type IndexMeta, type QuantizerMeta
+  APPLICATION_ID,
+  CATALOGUE_DDL,
+  CENTROIDS_ROW_BYTES,
+  centroidsChecksum,
+  encodeMessagePack,
+  encodeQuantizer,
+  fileChecksum,
+  metaChecksum,
+  rowsDigest,
+  zoneNumbers,
+  ZoneRowCodec,
+  type CatalogueZone,
+  type FileRecord,
+  type IndexMeta,
+  type QuantizerMeta
 } from '../format/catalogue.ts'
 import { wrapWriteError } from '../errors.ts'
 import type { Calibration } from '../types.ts'
@@ -47,7 +61,11 @@ export function writeCatalogue(path: string, content: CatalogueContent): void {
           digest: rowsDigest([...fileCrcs, ...zoneCrcs, ...centroidCrcs])
         }
         const insertMeta = database.prepare('INSERT INTO meta (key, value, crc) VALUES (?, ?, ?)')
-        for (const [key, value] of Object.entries({ index: meta, build: content.build, ...(content.quantizer === undefined ? {} : { quantizer: encodeQuantizer(content.quantizer) }) })) {
+        for (const [key, value] of Object.entries({
+          index: meta,
+          build: content.build,
+          ...(content.quantizer === undefined ? {} : { quantizer: encodeQuantizer(content.quantizer) })
+        })) {
           const bytes = encodeMessagePack(value)
           insertMeta.run(key, bytes, metaChecksum(key, bytes))
         }
@@ -60,7 +78,10 @@ export function writeCatalogue(path: string, content: CatalogueContent): void {
   }
 }
 
-/** Stores a calibration in the catalogue of the index in `folder`, in one transaction; throws ZGQ_READ_ONLY, ZGQ_LOCKED or ZGQ_IO. */
+/**
+ * Stores a calibration in the catalogue of the index in `folder`, in one transaction; throws ZGQ_READ_ONLY, ZGQ_LOCKED
+ * or ZGQ_IO.
+ */
 export function writeCalibration(folder: string, calibration: Calibration): void {
   const path = join(folder, CATALOGUE_NAME)
   const Sqlite = loadSqlite()
@@ -70,7 +91,9 @@ export function writeCalibration(folder: string, calibration: Calibration): void
       database.pragma('synchronous = FULL')
       const bytes = encodeMessagePack(calibration)
       database.transaction(() => {
-        database.prepare('INSERT OR REPLACE INTO meta (key, value, crc) VALUES (?, ?, ?)').run('calibration', bytes, metaChecksum('calibration', bytes))
+        database
+          .prepare('INSERT OR REPLACE INTO meta (key, value, crc) VALUES (?, ?, ?)')
+          .run('calibration', bytes, metaChecksum('calibration', bytes))
       })()
     } finally {
       database.close()
@@ -93,7 +116,9 @@ function insertFiles(prepare: Prepare, files: readonly FileRecord[]): number[] {
 
 function insertZones(prepare: Prepare, zones: readonly CatalogueZone[]): number[] {
   const insert = prepare(
-    'INSERT INTO zones (zone, segment, file, row_count, segment_offset, columns_offset, columns_byte_length, columns_crc, codes_file, codes_offset, codes_byte_length, codes_crc, min_norm, max_norm, radius, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'
+    'INSERT INTO zones (zone, segment, file, row_count, segment_offset, columns_offset, columns_byte_length, ' +
+      'columns_crc, codes_file, codes_offset, codes_byte_length, codes_crc, min_norm, max_norm, radius, crc) ' +
+      'VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'
   )
   const codec = new ZoneRowCodec()
   return zones.map((zone) => {
@@ -111,7 +136,9 @@ function insertCentroids(prepare: Prepare, content: CatalogueContent): number[] 
   const crcs: number[] = []
   for (let firstZone = 0; firstZone < zones.length; firstZone += zonesPerRow) {
     const some = zones.slice(firstZone, firstZone + zonesPerRow)
-    const vectors = Buffer.concat(some.map(({ centroid }) => new Uint8Array(centroid.buffer, centroid.byteOffset, centroid.byteLength)))
+    const vectors = Buffer.concat(
+      some.map(({ centroid }) => new Uint8Array(centroid.buffer, centroid.byteOffset, centroid.byteLength))
+    )
     const crc = centroidsChecksum({ firstZone, zoneCount: some.length, vectors })
     insert.run(firstZone, some.length, vectors, crc)
     crcs.push(crc)

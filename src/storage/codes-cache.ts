@@ -1,6 +1,6 @@
-// The bounded cache of zones' codes in kernel memory. Each entry is the codes extent of a zone as it lies in its file; the kernel finds
-// entries through the table of zones. Memory is a ring of one piece: a hand goes round, passes over entries that were used since it came by
-// last (second chance), and takes the place of the others.
+// The bounded cache of zones' codes in kernel memory. Each entry is the codes extent of a zone as it lies in its file;
+// the kernel finds entries through the table of zones. Memory is a ring of one piece: a hand goes round, passes over
+// entries that were used since it came by last (second chance), and takes the place of the others.
 
 import type { CatalogueZone } from '../format/catalogue.ts'
 import { alignUp, PAGE_BYTES } from '../format/layout.ts'
@@ -93,7 +93,8 @@ export class CodesCache {
     const start = this.#memory.allocate(this.capacity)
     const firstPage = alignUp(start, PAGE_BYTES)
     // 1.1 times as fast with 100 MB of codes (bench/README.md).
-    if (start + this.capacity > firstPage) this.#files.largePages(this.#memory.bytesAt(firstPage, start + this.capacity - firstPage))
+    if (start + this.capacity > firstPage)
+      this.#files.largePages(this.#memory.bytesAt(firstPage, start + this.capacity - firstPage))
     return start
   }
 

@@ -37,14 +37,23 @@ export class CodesWriter {
   writeZone(zone: CodesToWrite): void {
     const columns: Column[] = [
       { kind: COLUMN_KINDS.ids, bytes: zone.ids },
-      { kind: COLUMN_KINDS.pageCrcs, bytes: new Uint8Array(zone.pageCrcs.buffer, zone.pageCrcs.byteOffset, zone.pageCrcs.byteLength) },
+      {
+        kind: COLUMN_KINDS.pageCrcs,
+        bytes: new Uint8Array(zone.pageCrcs.buffer, zone.pageCrcs.byteOffset, zone.pageCrcs.byteLength)
+      },
       { kind: COLUMN_KINDS.signs, bytes: zone.signs }
     ]
     if (zone.refinedCodes !== undefined) columns.push({ kind: COLUMN_KINDS.refinedCodes, bytes: zone.refinedCodes })
     const { bytes, headerCrc } = encodeColumns(zone.segment, zone.rowCount, columns)
-    if (this.#file !== undefined && this.#file.byteLength - PAGE_BYTES + bytes.byteLength > SHARD_BYTES) this.#finishFile()
+    if (this.#file !== undefined && this.#file.byteLength - PAGE_BYTES + bytes.byteLength > SHARD_BYTES)
+      this.#finishFile()
     const file = this.#file ?? this.#startFile()
-    this.#places.push({ codesFile: this.#files.length, codesOffset: file.byteLength, codesByteLength: bytes.byteLength, codesCrc: headerCrc })
+    this.#places.push({
+      codesFile: this.#files.length,
+      codesOffset: file.byteLength,
+      codesByteLength: bytes.byteLength,
+      codesCrc: headerCrc
+    })
     file.write(bytes)
     file.padTo(PAGE_BYTES)
     this.#zoneCount++
@@ -77,13 +86,23 @@ export class CodesWriter {
     if (file === undefined) return
     const shard = this.#files.length
     const header = encodeHeader({
-      ...this.#facts, kind: 'codes', shard, fileByteLength: file.byteLength, zoneCount: this.#zoneCount, rowCount: this.#rowCount
+      ...this.#facts,
+      kind: 'codes',
+      shard,
+      fileByteLength: file.byteLength,
+      zoneCount: this.#zoneCount,
+      rowCount: this.#rowCount
     })
     file.writeAt(0, header)
     file.sync()
     file.close()
     const headerCrc = HEADER.decode(header, 0, file.path).crc
-    this.#files.push({ kind: 'codes', name: dataFileName('codes', this.#facts.generation, shard), byteLength: file.byteLength, headerCrc })
+    this.#files.push({
+      kind: 'codes',
+      name: dataFileName('codes', this.#facts.generation, shard),
+      byteLength: file.byteLength,
+      headerCrc
+    })
     this.#file = undefined
     this.#zoneCount = 0
     this.#rowCount = 0

@@ -1,4 +1,5 @@
-// Holds the data files of an index against its catalogue before anything maps or reads them: lengths first, then headers.
+// Holds the data files of an index against its catalogue before anything maps or reads them: lengths first, then
+// headers.
 
 import { statSync, type Stats } from 'node:fs'
 import { join } from 'node:path'
@@ -9,13 +10,20 @@ import { bytesEqual, METRIC_CODES, PAGE_BYTES } from '../format/layout.ts'
 import type { Snapshot } from './catalogue-reader.ts'
 import type { DataFile, Reader } from './reader.ts'
 
-/** Lists the data files with their paths; throws ZGQ_CORRUPT for a missing or longer file, ZGQ_TRUNCATED for a shorter one. */
+/**
+ * Lists the data files with their paths; throws ZGQ_CORRUPT for a missing or longer file, ZGQ_TRUNCATED for a shorter
+ * one.
+ */
 export function findDataFiles(snapshot: Snapshot): DataFile[] {
   return snapshot.files.map((file) => {
     const path = join(snapshot.folder, file.name)
     const { size: found, dev, ino } = fileStats(path)
-    if (found < file.byteLength) throw new ZgqError('ZGQ_TRUNCATED', `the file has ${found} bytes, the catalogue says ${file.byteLength}`, { path })
-    if (found > file.byteLength) throw new ZgqError('ZGQ_CORRUPT', `the file has ${found} bytes, the catalogue says ${file.byteLength}`, { path })
+    if (found < file.byteLength)
+      throw new ZgqError('ZGQ_TRUNCATED', `the file has ${found} bytes, the catalogue says ${file.byteLength}`, {
+        path
+      })
+    if (found > file.byteLength)
+      throw new ZgqError('ZGQ_CORRUPT', `the file has ${found} bytes, the catalogue says ${file.byteLength}`, { path })
     return { path, byteLength: file.byteLength, identity: `${dev}:${ino}` }
   })
 }
@@ -24,7 +32,8 @@ function fileStats(path: string): Stats {
   try {
     return statSync(path)
   } catch (cause) {
-    if (systemCode(cause) === 'ENOENT') throw new ZgqError('ZGQ_CORRUPT', 'a file of the index is missing', { path, cause })
+    if (systemCode(cause) === 'ENOENT')
+      throw new ZgqError('ZGQ_CORRUPT', 'a file of the index is missing', { path, cause })
     throw wrapReadError(cause, path, 'open a file of the index')
   }
 }
@@ -43,7 +52,12 @@ function checkHeader(found: { header: Header; file: DataFile; number: number }, 
   const { meta, zones } = snapshot
   const path = file.path
   const mismatch = (what: string, is: string | number, expected: string | number): void => {
-    if (is !== expected) throw new ZgqError('ZGQ_MISMATCH', `the file is of another build: its ${what} is ${is}, the catalogue says ${expected}`, { path })
+    if (is !== expected)
+      throw new ZgqError(
+        'ZGQ_MISMATCH',
+        `the file is of another build: its ${what} is ${is}, the catalogue says ${expected}`,
+        { path }
+      )
   }
   if (!bytesEqual(header.indexId, meta.indexId)) mismatch('index id', hex(header.indexId), hex(meta.indexId))
   mismatch('generation', header.generation, meta.generation)
@@ -55,5 +69,9 @@ function checkHeader(found: { header: Header; file: DataFile; number: number }, 
   const inFile = zones.filter((zone) => (kind === 'codes' ? zone.codesFile : zone.file) === number)
   mismatch('length', header.fileByteLength, file.byteLength)
   mismatch('zone count', header.zoneCount, inFile.length)
-  mismatch('row count', header.rowCount, inFile.reduce((sum, zone) => sum + zone.rowCount, 0))
+  mismatch(
+    'row count',
+    header.rowCount,
+    inFile.reduce((sum, zone) => sum + zone.rowCount, 0)
+  )
 }

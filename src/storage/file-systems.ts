@@ -1,9 +1,13 @@
-// Tells on which file systems files may be mapped by default. A read that fails under a mapping ends the process (SIGBUS), where a plain read is
-// an error: so disks that can go away are read plainly, and so is all that is not known here.
+// Tells on which file systems files may be mapped by default. A read that fails under a mapping ends the process
+// (SIGBUS), where a plain read is an error: so disks that can go away are read plainly, and so is all that is not known
+// here.
 
 import { statfsSync } from 'node:fs'
 
-/** Types that Linux gives to file systems on built-in disks and in memory (statfs(2), linux/magic.h, and the sources of those outside the kernel). */
+/**
+ * Types that Linux gives to file systems on built-in disks and in memory (statfs(2), linux/magic.h, and the sources of
+ * those outside the kernel).
+ */
 const SAFE_ON_LINUX: ReadonlySet<number> = new Set([
   0xef53, // ext2, ext3, ext4
   0x58465342, // XFS
@@ -22,7 +26,10 @@ const SAFE_ON_LINUX: ReadonlySet<number> = new Set([
   0xe0f5e1e2 // EROFS
 ])
 
-/** Types that Linux gives to file systems known to be risky, for a reason in words; whatever stands in neither list is read plainly too. */
+/**
+ * Types that Linux gives to file systems known to be risky, for a reason in words; whatever stands in neither list is
+ * read plainly too.
+ */
 const RISKY_ON_LINUX: ReadonlyMap<number, string> = new Map([
   [0x6969, 'NFS, a network disk'],
   [0x517b, 'SMB, a network disk'],
@@ -51,14 +58,19 @@ const RISKY_ON_LINUX: ReadonlyMap<number, string> = new Map([
   [0x15013346, 'UDF, which removable media have']
 ])
 
-/** Says why the files in `folder` should not be mapped unless the caller insists; undefined where nothing speaks against it. */
+/**
+ * Says why the files in `folder` should not be mapped unless the caller insists; undefined where nothing speaks against
+ * it.
+ */
 export function findMappingRisk(folder: string): string | undefined {
   // The readers for Windows say for themselves what they map.
   if (process.platform === 'win32') return undefined
   try {
     const { type } = statfsSync(folder)
     if (process.platform === 'linux') return riskOnLinux(type)
-    return process.platform === 'darwin' ? riskOnMacos(type, statfsSync('/').type) : `what file systems are safe to map is not known on ${process.platform}`
+    return process.platform === 'darwin'
+      ? riskOnMacos(type, statfsSync('/').type)
+      : `what file systems are safe to map is not known on ${process.platform}`
   } catch {
     return 'the index is on a file system that does not answer statfs'
   }
@@ -66,14 +78,19 @@ export function findMappingRisk(folder: string): string | undefined {
 
 export function riskOnLinux(type: number): string | undefined {
   if (SAFE_ON_LINUX.has(type)) return undefined
-  const name = RISKY_ON_LINUX.get(type) ?? `a file system of type 0x${type.toString(16)}, which is not known to be a built-in disk`
+  const name =
+    RISKY_ON_LINUX.get(type) ?? `a file system of type 0x${type.toString(16)}, which is not known to be a built-in disk`
   return `the index is on ${name}: a failed read under a mapping would end the process`
 }
 
 /**
- * macOS numbers its file systems in the order in which they register, so no number means the same everywhere. But the system volume is APFS on a built-in
- * disk, on every macOS that Node runs on: what has its number is APFS too. (An external APFS disk looks the same.)
+ * macOS numbers its file systems in the order in which they register, so no number means the same everywhere. But the
+ * system volume is APFS on a built-in disk, on every macOS that Node runs on: what has its number is APFS too. (An
+ * external APFS disk looks the same.)
  */
 export function riskOnMacos(type: number, systemType: number): string | undefined {
-  return type === systemType ? undefined : `the index is on file system ${type}, not on ${systemType} as the system volume is: it may be a network disk or removable, where a failed read under a mapping would end the process`
+  return type === systemType
+    ? undefined
+    : `the index is on file system ${type}, not on ${systemType} as the system volume is: it may be a network ` +
+        'disk or removable, where a failed read under a mapping would end the process'
 }

@@ -80,7 +80,8 @@ export class FileWriter {
 
   #writeAll(bytes: Uint8Array, offset: number): void {
     try {
-      for (let done = 0; done < bytes.byteLength; ) done += writeSync(this.#descriptor, bytes, done, bytes.byteLength - done, offset + done)
+      for (let done = 0; done < bytes.byteLength;)
+        done += writeSync(this.#descriptor, bytes, done, bytes.byteLength - done, offset + done)
     } catch (error) {
       throw wrapWriteError(error, this.path, `write ${bytes.byteLength} bytes at ${offset}`)
     }

@@ -1,4 +1,5 @@
-// The few functions of the system's C library that readers use, called through koffi. Addresses are plain numbers, never views.
+// The few functions of the system's C library that readers use, called through koffi. Addresses are plain numbers,
+// never views.
 
 import { loadKoffi } from './native-modules.ts'
 
@@ -41,13 +42,19 @@ type Koffi = Extract<ReturnType<typeof loadKoffi>, { koffi: unknown }>['koffi']
 
 function bind(koffi: Koffi): Libc {
   const library = koffi.load(null)
-  const mmap = library.func('intptr_t mmap(uintptr_t address, size_t length, int protection, int flags, int descriptor, int64_t offset)')
+  const mmap = library.func(
+    'intptr_t mmap(uintptr_t address, size_t length, int protection, int flags, int descriptor, int64_t offset)'
+  )
   const munmap = library.func('int munmap(uintptr_t address, size_t length)')
   const madvise = library.func('int madvise(uintptr_t address, size_t length, int advice)')
-  const madviseView = process.platform === 'linux' ? library.func('int madvise(void *address, size_t length, int advice)') : undefined
+  const madviseView =
+    process.platform === 'linux' ? library.func('int madvise(void *address, size_t length, int advice)') : undefined
   const memcpy = library.func('uintptr_t memcpy(void *target, uintptr_t source, size_t length)')
   const getpagesize = library.func('int getpagesize()')
-  const fadvise = process.platform === 'linux' ? library.func('int posix_fadvise(int descriptor, int64_t offset, int64_t length, int advice)') : undefined
+  const fadvise =
+    process.platform === 'linux'
+      ? library.func('int posix_fadvise(int descriptor, int64_t offset, int64_t length, int advice)')
+      : undefined
   return {
     pageBytes: Number(getpagesize()),
     map(descriptor, byteLength) {

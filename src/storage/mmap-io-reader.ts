@@ -1,5 +1,6 @@
-// Reads by copying out of the Buffers that the package mmap-io maps: only where the app asks for it, since the package has limits that nothing lifts.
-// Its sizes and offsets are 32-bit and wrap without a word; it unmaps nothing, which is left to the garbage collector; its Buffers lie over foreign memory.
+// Reads by copying out of the Buffers that the package mmap-io maps: only where the app asks for it, since the package
+// has limits that nothing lifts. Its sizes and offsets are 32-bit and wrap without a word; it unmaps nothing, which is
+// left to the garbage collector; its Buffers lie over foreign memory.
 
 import { closeSync } from 'node:fs'
 import { isMainThread } from 'node:worker_threads'
@@ -16,20 +17,33 @@ const INSTEAD = `Use mapping: 'auto', 'mmap' or 'pread'`
 
 /** Loads mmap-io; throws ZGQ_UNSUPPORTED where it does not load, or would end the process. */
 export function expectMmapIo(): MmapIo {
-  const refuse = (reason: string): ZgqError => new ZgqError('ZGQ_UNSUPPORTED', `mapping: 'mmap-io' cannot be had: ${reason}. ${INSTEAD}`)
-  if (process.versions.electron !== undefined) throw refuse('mmap-io makes Buffers over foreign memory, for which Electron ends the process')
+  const refuse = (reason: string): ZgqError =>
+    new ZgqError('ZGQ_UNSUPPORTED', `mapping: 'mmap-io' cannot be had: ${reason}. ${INSTEAD}`)
+  if (process.versions.electron !== undefined)
+    throw refuse('mmap-io makes Buffers over foreign memory, for which Electron ends the process')
   if (process.platform === 'win32') throw refuse('mmap-io is not supported on Windows')
   if (!isMainThread) throw refuse('this is a worker thread, and mmap-io loads in one thread of a process only')
   const loaded = loadMmapIo()
-  if ('reason' in loaded) throw refuse(`${loaded.reason}. It is not installed with zgq: npm install mmap-io@1.1.7 with CXXFLAGS=-std=c++17, from Node 24 on -std=c++20, and a C++ compiler`)
+  if ('reason' in loaded)
+    throw refuse(
+      `${loaded.reason}. It is not installed with zgq: npm install mmap-io@1.1.7 with CXXFLAGS=-std=c++17, ` +
+        'from Node 24 on -std=c++20, and a C++ compiler'
+    )
   return loaded.mmapIo
 }
 
-/** Maps every file whole. Lengths must have been checked: touching a page past the end of a file kills the process. Throws ZGQ_UNSUPPORTED for a file over 1 GiB. */
+/**
+ * Maps every file whole. Lengths must have been checked: touching a page past the end of a file kills the process.
+ * Throws ZGQ_UNSUPPORTED for a file over 1 GiB.
+ */
 export function openMmapIoReader(files: readonly DataFile[], mmapIo: MmapIo): Reader {
   for (const file of files) {
     if (file.byteLength > MAX_FILE_BYTES) {
-      throw new ZgqError('ZGQ_UNSUPPORTED', `mapping: 'mmap-io' maps files of ${MAX_FILE_BYTES} bytes at most, this one has ${file.byteLength}. ${INSTEAD}`, { path: file.path })
+      throw new ZgqError(
+        'ZGQ_UNSUPPORTED',
+        `mapping: 'mmap-io' maps files of ${MAX_FILE_BYTES} bytes at most, this one has ${file.byteLength}. ${INSTEAD}`,
+        { path: file.path }
+      )
     }
   }
   const buffers = files.map((file) => mapFile(file, mmapIo))
@@ -40,14 +54,19 @@ export function openMmapIoReader(files: readonly DataFile[], mmapIo: MmapIo): Re
       if (isClosed) throw new ZgqError('ZGQ_CLOSED', 'the reader was closed', { path: files[file].path })
       const end = offset + target.byteLength
       if (end > files[file].byteLength) {
-        throw new ZgqError('ZGQ_TRUNCATED', `${target.byteLength} bytes are past the end of the file`, { path: files[file].path, offset })
+        throw new ZgqError('ZGQ_TRUNCATED', `${target.byteLength} bytes are past the end of the file`, {
+          path: files[file].path,
+          offset
+        })
       }
       buffers[file].copy(target, 0, offset, end)
     },
     prefetch(ranges) {
       if (isClosed) return
       for (const range of ranges) {
-        forEachAdvice(range, mmapIo.PAGESIZE, (offset, byteLength) => { adviseQuietly(mmapIo, buffers[range.file].subarray(offset, offset + byteLength)) })
+        forEachAdvice(range, mmapIo.PAGESIZE, (offset, byteLength) => {
+          adviseQuietly(mmapIo, buffers[range.file].subarray(offset, offset + byteLength))
+        })
       }
     },
     close() {
@@ -63,7 +82,10 @@ function mapFile(file: DataFile, mmapIo: MmapIo): Buffer {
     return mmapIo.map(file.byteLength, mmapIo.PROT_READ, mmapIo.MAP_SHARED, descriptor, 0, mmapIo.MADV_RANDOM)
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
-    throw new ZgqError('ZGQ_IO', `mapping ${file.byteLength} bytes failed: ${reason}; open with mapping: 'pread'`, { path: file.path, cause })
+    throw new ZgqError('ZGQ_IO', `mapping ${file.byteLength} bytes failed: ${reason}; open with mapping: 'pread'`, {
+      path: file.path,
+      cause
+    })
   } finally {
     closeSync(descriptor) // a mapping outlives its descriptor
   }

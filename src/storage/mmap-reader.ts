@@ -15,7 +15,9 @@ export function openMmapReader(files: readonly DataFile[], libc: Libc): Reader {
   const close = (): void => {
     if (isClosed) return
     isClosed = true
-    addresses.forEach((address, file) => { libc.unmap(address, files[file].byteLength) })
+    addresses.forEach((address, file) => {
+      libc.unmap(address, files[file].byteLength)
+    })
   }
   try {
     for (const file of files) addresses.push(mapFile(file, libc))
@@ -28,12 +30,18 @@ export function openMmapReader(files: readonly DataFile[], libc: Libc): Reader {
     read(file, offset, target) {
       if (isClosed) throw new ZgqError('ZGQ_CLOSED', 'the reader was closed', { path: files[file].path })
       if (offset + target.byteLength > files[file].byteLength) {
-        throw new ZgqError('ZGQ_TRUNCATED', `${target.byteLength} bytes are past the end of the file`, { path: files[file].path, offset })
+        throw new ZgqError('ZGQ_TRUNCATED', `${target.byteLength} bytes are past the end of the file`, {
+          path: files[file].path,
+          offset
+        })
       }
       libc.copy(target, addresses[file] + offset)
     },
     prefetch(ranges) {
-      for (const range of ranges) forEachAdvice(range, libc.pageBytes, (offset, byteLength) => { libc.willNeed(addresses[range.file] + offset, byteLength) })
+      for (const range of ranges)
+        forEachAdvice(range, libc.pageBytes, (offset, byteLength) => {
+          libc.willNeed(addresses[range.file] + offset, byteLength)
+        })
     },
     close
   }
@@ -43,7 +51,10 @@ function mapFile(file: DataFile, libc: Libc): number {
   const descriptor = openFile(file)
   try {
     const address = libc.map(descriptor, file.byteLength)
-    if (address === undefined) throw new ZgqError('ZGQ_IO', `mapping ${file.byteLength} bytes failed; open with mapping: 'pread'`, { path: file.path })
+    if (address === undefined)
+      throw new ZgqError('ZGQ_IO', `mapping ${file.byteLength} bytes failed; open with mapping: 'pread'`, {
+        path: file.path
+      })
     return address
   } finally {
     closeSync(descriptor) // a mapping outlives its descriptor

@@ -54,7 +54,11 @@ export function loadSqlite(): Sqlite {
   } catch (cause) {
     if (cause instanceof ZgqError) throw cause
     const reason = cause instanceof Error ? cause.message.split('\n')[0] : String(cause)
-    throw new ZgqError('ZGQ_UNSUPPORTED', `better-sqlite3 does not load: ${reason}. Install it beside zgq: npm install better-sqlite3`, { cause })
+    throw new ZgqError(
+      'ZGQ_UNSUPPORTED',
+      `better-sqlite3 does not load: ${reason}. Install it beside zgq: npm install better-sqlite3`,
+      { cause }
+    )
   }
 }
 
@@ -62,6 +66,10 @@ export function loadSqlite(): Sqlite {
 function refuseCrash(version: string): void {
   const node = Number(process.versions.node.split('.')[0])
   if (Number(version.split('.')[0]) >= 13 && node < 22) {
-    throw new ZgqError('ZGQ_UNSUPPORTED', `better-sqlite3 ${version} crashes on Node ${process.versions.node}: use Node 22 or newer, or npm install better-sqlite3@12`)
+    throw new ZgqError(
+      'ZGQ_UNSUPPORTED',
+      `better-sqlite3 ${version} crashes on Node ${process.versions.node}: use Node 22 or newer, or npm ` +
+        'install better-sqlite3@12'
+    )
   }
 }

@@ -16,7 +16,10 @@ export interface Readers {
   /** For bytes that were read before. */
   readonly settled: Reader
   readonly reason: string
-  /** Asks for large pages under memory that starts on a page: random reads of many megabytes then miss the processor's page tables less often. */
+  /**
+   * Asks for large pages under memory that starts on a page: random reads of many megabytes then miss the processor's
+   * page tables less often.
+   */
   largePages(memory: Uint8Array): void
   close(): void
 }
@@ -29,12 +32,24 @@ interface Choice {
   readonly reason: string
 }
 
-/** Opens the readers. `mmap` and `mmap-io` throw ZGQ_UNSUPPORTED where mapping cannot be had; `auto` then takes `pread`. */
+/**
+ * Opens the readers. `mmap` and `mmap-io` throw ZGQ_UNSUPPORTED where mapping cannot be had; `auto` then takes `pread`.
+ */
 export function openReaders(folder: string, files: readonly DataFile[], mapping: Mapping): Readers {
   const { libc, openSettled, reason } = choose(folder, files, mapping)
   const fresh = openPreadReader(files, libc)
-  const largePages = (memory: Uint8Array): void => { libc?.largePages(memory) }
-  const plain = (why: string): Readers => ({ fresh, settled: fresh, reason: why, largePages, close: () => { fresh.close() } })
+  const largePages = (memory: Uint8Array): void => {
+    libc?.largePages(memory)
+  }
+  const plain = (why: string): Readers => ({
+    fresh,
+    settled: fresh,
+    reason: why,
+    largePages,
+    close: () => {
+      fresh.close()
+    }
+  })
   if (openSettled === undefined) return plain(reason)
   try {
     const settled = openSettled()
@@ -60,9 +75,17 @@ function choose(folder: string, files: readonly DataFile[], mapping: Mapping): C
   if (risk !== undefined) return { reason: risk }
   const loaded = loadLibc()
   if ('reason' in loaded) {
-    if (mapping === 'mmap') throw new ZgqError('ZGQ_UNSUPPORTED', `mapping: 'mmap' cannot be had: ${loaded.reason}. Use mapping: 'auto' or 'pread'`)
+    if (mapping === 'mmap')
+      throw new ZgqError(
+        'ZGQ_UNSUPPORTED',
+        `mapping: 'mmap' cannot be had: ${loaded.reason}. Use mapping: 'auto' or 'pread'`
+      )
     return { reason: loaded.reason }
   }
   const { libc } = loaded
-  return { libc, openSettled: () => openMmapReader(files, libc), reason: mapping === 'mmap' ? 'asked for' : 'koffi loads, and the file system is one of built-in disks' }
+  return {
+    libc,
+    openSettled: () => openMmapReader(files, libc),
+    reason: mapping === 'mmap' ? 'asked for' : 'koffi loads, and the file system is one of built-in disks'
+  }
 }

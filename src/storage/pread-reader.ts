@@ -1,4 +1,5 @@
-// Reads with positioned system reads. Works everywhere; keeps at most 64 files open, the least recently used is closed for a new one.
+// Reads with positioned system reads. Works everywhere; keeps at most 64 files open, the least recently used is closed
+// for a new one.
 
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 
@@ -67,12 +68,16 @@ export function openFile(file: DataFile): number {
     descriptor = openSync(file.path, 'r')
   } catch (cause) {
     const error = wrapReadError(cause, file.path, 'open a file of the index')
-    throw error.code === 'ZGQ_NOT_FOUND' ? new ZgqError('ZGQ_CORRUPT', 'a file of the index is missing', { path: file.path, cause }) : error
+    throw error.code === 'ZGQ_NOT_FOUND'
+      ? new ZgqError('ZGQ_CORRUPT', 'a file of the index is missing', { path: file.path, cause })
+      : error
   }
   try {
     const { dev, ino, size } = fstatSync(descriptor)
     if (size !== file.byteLength || (file.identity !== undefined && file.identity !== `${dev}:${ino}`)) {
-      throw new ZgqError('ZGQ_MISMATCH', 'the file was replaced since the catalogue was read; open the index again', { path: file.path })
+      throw new ZgqError('ZGQ_MISMATCH', 'the file was replaced since the catalogue was read; open the index again', {
+        path: file.path
+      })
     }
     return descriptor
   } catch (error) {
@@ -89,10 +94,18 @@ export function readFully(from: { descriptor: number; path: string }, offset: nu
     try {
       read = readSync(from.descriptor, target, done, target.byteLength - done, offset + done)
     } catch (cause) {
-      throw new ZgqError('ZGQ_IO', `reading ${target.byteLength} bytes failed: ${cause instanceof Error ? cause.message : String(cause)}`, { path: from.path, offset: offset + done, cause })
+      throw new ZgqError(
+        'ZGQ_IO',
+        `reading ${target.byteLength} bytes failed: ${cause instanceof Error ? cause.message : String(cause)}`,
+        { path: from.path, offset: offset + done, cause }
+      )
     }
     if (read === 0) {
-      throw new ZgqError('ZGQ_TRUNCATED', `the file ends ${target.byteLength - done} bytes early: expected ${target.byteLength} bytes here`, { path: from.path, offset })
+      throw new ZgqError(
+        'ZGQ_TRUNCATED',
+        `the file ends ${target.byteLength - done} bytes early: expected ${target.byteLength} bytes here`,
+        { path: from.path, offset }
+      )
     }
     done += read
   }

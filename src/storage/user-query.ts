@@ -1,4 +1,5 @@
-// A query of a database that belongs to the user: opened read-only, read row by row. Nothing of ours is in it, and nothing is ever written to it.
+// A query of a database that belongs to the user: opened read-only, read row by row. Nothing of ours is in it, and
+// nothing is ever written to it.
 
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
@@ -18,9 +19,10 @@ export interface UserQuery {
 }
 
 /**
- * Opens a database read-only and prepares a SELECT. Throws ZGQ_NOT_FOUND, ZGQ_IO, ZGQ_UNSUPPORTED (no better-sqlite3), ZGQ_LOCKED, and ZGQ_BUILD_INPUT
- * for what is no SQLite database and for a query that SQLite refuses, with its message.
- * The file is looked at by SQLite only: to open and close it here would drop the locks that another connection of this process holds.
+ * Opens a database read-only and prepares a SELECT. Throws ZGQ_NOT_FOUND, ZGQ_IO, ZGQ_UNSUPPORTED (no better-sqlite3),
+ * ZGQ_LOCKED, and ZGQ_BUILD_INPUT for what is no SQLite database and for a query that SQLite refuses, with its message.
+ * The file is looked at by SQLite only: to open and close it here would drop the locks that another connection of this
+ * process holds.
  */
 export function openUserQuery(path: string, sql: string): UserQuery {
   checkFile(path)
@@ -37,7 +39,10 @@ export function openUserQuery(path: string, sql: string): UserQuery {
 
 function prepare(database: BetterSqlite3.Database, sql: string, path: string): UserQuery {
   const statement = database.prepare<unknown[], unknown>(sql)
-  if (!statement.reader || !statement.readonly) throw new ZgqError('ZGQ_BUILD_INPUT', 'the query is not a SELECT: it gives no rows, or changes the database', { path })
+  if (!statement.reader || !statement.readonly)
+    throw new ZgqError('ZGQ_BUILD_INPUT', 'the query is not a SELECT: it gives no rows, or changes the database', {
+      path
+    })
   const rows = statement.raw(true).safeIntegers(true).iterate()
   return {
     columnNames: statement.columns().map((column) => column.name),
@@ -74,10 +79,20 @@ function wrapQueryError(error: unknown, path: string): ZgqError {
   const code = systemCode(error) ?? ''
   const reason = error instanceof Error ? error.message : String(error)
   const place = { path, cause: error }
-  if (code.startsWith('SQLITE_NOTADB')) return new ZgqError('ZGQ_BUILD_INPUT', `the file is not a SQLite database: ${reason}`, place)
-  if (code.startsWith('SQLITE_BUSY')) return new ZgqError('ZGQ_LOCKED', `another process holds the database: ${reason}; repeat when it is done`, place)
-  if (code.startsWith('SQLITE_CORRUPT')) return new ZgqError('ZGQ_BUILD_INPUT', `the database is damaged: ${reason}`, place)
-  if (code.startsWith('SQLITE_CANTOPEN')) return new ZgqError('ZGQ_IO', `the database cannot be read: ${reason}; one in WAL mode needs a folder that can be written, or a copy without WAL`, place)
-  if (code.startsWith('SQLITE_IOERR') || code.startsWith('SQLITE_NOMEM') || code.startsWith('SQLITE_READONLY')) return new ZgqError('ZGQ_IO', `the database cannot be read: ${reason} (${code})`, place)
+  if (code.startsWith('SQLITE_NOTADB'))
+    return new ZgqError('ZGQ_BUILD_INPUT', `the file is not a SQLite database: ${reason}`, place)
+  if (code.startsWith('SQLITE_BUSY'))
+    return new ZgqError('ZGQ_LOCKED', `another process holds the database: ${reason}; repeat when it is done`, place)
+  if (code.startsWith('SQLITE_CORRUPT'))
+    return new ZgqError('ZGQ_BUILD_INPUT', `the database is damaged: ${reason}`, place)
+  if (code.startsWith('SQLITE_CANTOPEN'))
+    return new ZgqError(
+      'ZGQ_IO',
+      `the database cannot be read: ${reason}; one in WAL mode needs a folder that can be written, or a copy ` +
+        'without WAL',
+      place
+    )
+  if (code.startsWith('SQLITE_IOERR') || code.startsWith('SQLITE_NOMEM') || code.startsWith('SQLITE_READONLY'))
+    return new ZgqError('ZGQ_IO', `the database cannot be read: ${reason} (${code})`, place)
   return new ZgqError('ZGQ_BUILD_INPUT', `the query fails: ${reason}`, place)
 }

@@ -1,5 +1,5 @@
-// Writes the vectors files of a build: segments as they come, columns through a temporary file (their size does not shrink with the
-// dimension, so they are not held in memory), then directory, footer and header.
+// Writes the vectors files of a build: segments as they come, columns through a temporary file (their size does not
+// shrink with the dimension, so they are not held in memory), then directory, footer and header.
 
 import { closeSync, openSync, readSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
@@ -66,13 +66,21 @@ export class VectorsWriter {
     const segmentOffset = file.byteLength
     const pageCrcs = writePages(file, zone.rowRuns, segmentBytes)
     const columns: Column[] = [{ kind: COLUMN_KINDS.ids, bytes: zone.ids }]
-    if (zone.inverseNorms !== undefined) columns.push({ kind: COLUMN_KINDS.inverseNorms, bytes: bytesOf(zone.inverseNorms) })
+    if (zone.inverseNorms !== undefined)
+      columns.push({ kind: COLUMN_KINDS.inverseNorms, bytes: bytesOf(zone.inverseNorms) })
     columns.push({ kind: COLUMN_KINDS.pageCrcs, bytes: bytesOf(pageCrcs) })
     const { bytes, headerCrc } = encodeColumns(zone.zone, zone.rowCount, columns)
     this.#columns?.write(bytes)
     this.#columns?.padTo(PAGE_BYTES)
     const { rowRuns: _rows, ids: _ids, inverseNorms: _norms, ...facts } = zone
-    this.#open.push({ ...facts, segment: zone.zone, file: this.files.length, segmentOffset, columnsByteLength: bytes.byteLength, columnsCrc: headerCrc })
+    this.#open.push({
+      ...facts,
+      segment: zone.zone,
+      file: this.files.length,
+      segmentOffset,
+      columnsByteLength: bytes.byteLength,
+      columnsCrc: headerCrc
+    })
     return pageCrcs
   }
 
@@ -111,16 +119,39 @@ export class VectorsWriter {
     const directory = encodeDirectory(zones, dim)
     const directoryOffset = file.byteLength
     file.write(directory)
-    file.write(new Uint8Array(alignUp(file.byteLength + FOOTER.byteLength, PAGE_BYTES) - FOOTER.byteLength - file.byteLength))
-    file.write(encodeFooter({ directoryOffset, directoryByteLength: directory.byteLength, zoneCount: zones.length, indexId, directoryCrc: checksum(directory) }))
+    file.write(
+      new Uint8Array(alignUp(file.byteLength + FOOTER.byteLength, PAGE_BYTES) - FOOTER.byteLength - file.byteLength)
+    )
+    file.write(
+      encodeFooter({
+        directoryOffset,
+        directoryByteLength: directory.byteLength,
+        zoneCount: zones.length,
+        indexId,
+        directoryCrc: checksum(directory)
+      })
+    )
     const rowCount = zones.reduce((sum, zone) => sum + zone.rowCount, 0)
     const shard = this.files.length
-    const header = encodeHeader({ ...this.#facts, kind: 'vectors', shard, fileByteLength: file.byteLength, zoneCount: zones.length, rowCount })
+    const header = encodeHeader({
+      ...this.#facts,
+      kind: 'vectors',
+      shard,
+      fileByteLength: file.byteLength,
+      zoneCount: zones.length,
+      rowCount
+    })
     file.writeAt(0, header)
     file.sync()
     file.close()
     const headerCrc = HEADER.decode(header, 0, file.path).crc
-    this.files.push({ file: shard, kind: 'vectors', name: dataFileName('vectors', this.#facts.generation, shard), byteLength: file.byteLength, headerCrc })
+    this.files.push({
+      file: shard,
+      kind: 'vectors',
+      name: dataFileName('vectors', this.#facts.generation, shard),
+      byteLength: file.byteLength,
+      headerCrc
+    })
     this.zones.push(...zones)
     this.#open = []
     this.#file = undefined
@@ -136,7 +167,7 @@ function writePages(file: FileWriter, rowRuns: Iterable<Float32Array>, segmentBy
   let pages = 0
   for (const run of rowRuns) {
     const bytes = bytesOf(run)
-    for (let done = 0; done < bytes.byteLength; ) {
+    for (let done = 0; done < bytes.byteLength;) {
       const taken = Math.min(PAGE_BYTES - inPage, bytes.byteLength - done)
       page.set(bytes.subarray(done, done + taken), inPage)
       done += taken
@@ -163,7 +194,8 @@ function moveInto(from: FileWriter, to: FileWriter): void {
   try {
     const descriptor = openSync(from.path, 'r')
     try {
-      for (let read = readSync(descriptor, buffer); read > 0; read = readSync(descriptor, buffer)) to.write(buffer.subarray(0, read))
+      for (let read = readSync(descriptor, buffer); read > 0; read = readSync(descriptor, buffer))
+        to.write(buffer.subarray(0, read))
     } finally {
       closeSync(descriptor)
     }

@@ -8,9 +8,15 @@ import type { ScanRun } from '../kernels/kernel.ts'
 import type { Snapshot } from './catalogue-reader.ts'
 import type { ZoneFiles } from './zone-files.ts'
 
-/** Bytes of rows that a frame aims at: big enough for the kernel to run, small enough that the last part of a zone wastes little. */
+/**
+ * Bytes of rows that a frame aims at: big enough for the kernel to run, small enough that the last part of a zone
+ * wastes little.
+ */
 const FRAME_ROW_BYTES = 64 * 1024
-/** Frames allocated at first; then as many again as there are. Growing kernel memory takes half a millisecond, whatever the size. */
+/**
+ * Frames allocated at first; then as many again as there are. Growing kernel memory takes half a millisecond, whatever
+ * the size.
+ */
 const FIRST_FRAMES = 32
 const NONE = -1
 
@@ -132,7 +138,9 @@ export class ZoneCache {
   }
 }
 
-/** A multiple of 32 where a frame holds as many, so that a mask has whole words; never more than the largest zone needs. */
+/**
+ * A multiple of 32 where a frame holds as many, so that a mask has whole words; never more than the largest zone needs.
+ */
 function rowsPerPart(snapshot: Snapshot): number {
   const fitting = Math.max(1, Math.floor(FRAME_ROW_BYTES / (snapshot.meta.dim * ELEMENT_BYTES)))
   const largest = snapshot.zones.reduce((most, zone) => Math.max(most, zone.rowCount), 1)

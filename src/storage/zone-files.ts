@@ -1,5 +1,5 @@
-// Verified reads of zones: the one place where bytes of data files are held against their checksums before they are used.
-// The chain is catalogue -> columns header -> columns -> pages (spec, section 9).
+// Verified reads of zones: the one place where bytes of data files are held against their checksums before they are
+// used. The chain is catalogue -> columns header -> columns -> pages (spec, section 9).
 
 import { ZgqError } from '../errors.ts'
 import type { CatalogueZone } from '../format/catalogue.ts'
@@ -9,6 +9,7 @@ import { bytesEqual, checksum, ELEMENT_BYTES, PAGE_BYTES, pageCount } from '../f
 import type { Verify } from '../types.ts'
 import type { Snapshot } from './catalogue-reader.ts'
 import type { Readers } from './open-readers.ts'
+import { PageLedger } from './page-ledger.ts'
 import type { FileRange } from './reader.ts'
 
 /** Where a row is. */
@@ -62,16 +63,16 @@ export class ZoneFiles {
   /** Codes, as a scan of codes reads them. */
   readonly codesSource: ZoneSource
   readonly counters: ReadCounters = { bytesRead: 0, pagesVerified: 0 }
-  /** While false, only rows that were read before may be read again, as what is mapped and was used lately; all else throws WOULD_READ. */
+  /**
+   * While false, only rows that were read before may be read again, as what is mapped and was used lately; all else
+   * throws WOULD_READ.
+   */
   mayRead = true
   readonly #snapshot: Snapshot
   readonly #readers: Readers
   readonly #paths: readonly string[]
   readonly #verifiesPages: boolean
-  /** One bit a page of all segments, set once the page has passed. */
-  readonly #verifiedPages: Uint32Array
-  /** First page of each zone in that numbering. */
-  readonly #firstPage: Float64Array
+  readonly #verified: PageLedger
   /** PLACES offsets a zone; 0 = the columns have not been verified. */
   readonly #columnPlaces: Uint32Array
   readonly #page = new Uint8Array(PAGE_BYTES)
@@ -87,23 +88,28 @@ export class ZoneFiles {
     this.#readers = readers
     this.#paths = options.paths
     this.#verifiesPages = options.verify !== 'none'
-    this.#firstPage = new Float64Array(snapshot.zones.length)
-    let pages = 0
-    for (const zone of snapshot.zones) {
-      this.#firstPage[zone.zone] = pages
-      pages += pageCount(this.segmentBytes(zone))
-    }
-    this.#verifiedPages = new Uint32Array(Math.ceil(pages / 32))
+    this.#verified = new PageLedger(snapshot.zones.map((zone) => pageCount(this.segmentBytes(zone))))
     this.#columnPlaces = new Uint32Array(snapshot.zones.length * PLACES)
     this.segmentSource = {
       canPrefetch: this.#canPrefetch,
       byteLength: (zone) => this.segmentBytes(zone),
-      prefetch: (zones) => { this.#prefetch(zones.flatMap((zone) => [columnsRange(zone), { file: zone.file, offset: zone.segmentOffset, byteLength: this.segmentBytes(zone) }])) }
+      prefetch: (zones) => {
+        this.#prefetch(
+          zones.flatMap((zone) => [
+            columnsRange(zone),
+            { file: zone.file, offset: zone.segmentOffset, byteLength: this.segmentBytes(zone) }
+          ])
+        )
+      }
     }
     this.codesSource = {
       canPrefetch: this.#canPrefetch,
       byteLength: (zone) => zone.codesByteLength,
-      prefetch: (zones) => { this.#prefetch(zones.map((zone) => ({ file: zone.codesFile, offset: zone.codesOffset, byteLength: zone.codesByteLength }))) }
+      prefetch: (zones) => {
+        this.#prefetch(
+          zones.map((zone) => ({ file: zone.codesFile, offset: zone.codesOffset, byteLength: zone.codesByteLength }))
+        )
+      }
     }
     this.#codesIds = new Uint32Array(snapshot.zones.length)
   }
@@ -153,26 +159,47 @@ export class ZoneFiles {
     if (this.#snapshot.meta.bits > 0) this.#verifyCodes(zone)
   }
 
-  /** Verifies the codes of a zone whose columns were verified: what both have must be the same, and rows that fill up the last block must stay out. */
+  /**
+   * Verifies the codes of a zone whose columns were verified: what both have must be the same, and rows that fill up
+   * the last block must stay out.
+   */
   #verifyCodes(zone: CatalogueZone): void {
     const damage = (what: string, offset: number): ZgqError =>
-      new ZgqError('ZGQ_CORRUPT', `the codes of zone ${zone.zone} ${what}`, { path: this.#paths[zone.codesFile], offset: zone.codesOffset + offset })
+      new ZgqError('ZGQ_CORRUPT', `the codes of zone ${zone.zone} ${what}`, {
+        path: this.#paths[zone.codesFile],
+        offset: zone.codesOffset + offset
+      })
     const extent = new Uint8Array(zone.codesByteLength)
     const { ids, pageCrcs, signs } = this.readCodes(zone, extent)
-    for (const { name, column, place } of [{ name: 'ids', column: IDS, place: ids }, { name: 'page CRCs', column: PAGE_CRCS, place: pageCrcs }]) {
+    for (const { name, column, place } of [
+      { name: 'ids', column: IDS, place: ids },
+      { name: 'page CRCs', column: PAGE_CRCS, place: pageCrcs }
+    ]) {
       const besideRows = new Uint8Array(place.byteLength)
       this.#readSettled(zone, zone.columnsOffset + this.#columnPlaces[zone.zone * PLACES + column], besideRows)
       const repeated = extent.subarray(place.offset, place.offset + place.byteLength)
       if (!bytesEqual(repeated, besideRows)) throw damage(`have other ${name} than its rows`, place.offset)
     }
-    if (signs !== undefined && !isFilledUp(extent.subarray(signs.offset, signs.offset + signs.byteLength), zone.rowCount, this.#snapshot.meta.dim)) throw damage('have a block that is not filled up as it must be', signs.offset)
+    if (
+      signs !== undefined &&
+      !isFilledUp(
+        extent.subarray(signs.offset, signs.offset + signs.byteLength),
+        zone.rowCount,
+        this.#snapshot.meta.dim
+      )
+    )
+      throw damage('have a block that is not filled up as it must be', signs.offset)
   }
 
   /** Reads the verified ids of a zone as u64, two words each, low first. */
   readIdWords(zone: CatalogueZone): Uint32Array {
     this.#expectColumns(zone)
     const words = new Uint32Array(zone.rowCount * 2)
-    this.#readSettled(zone, zone.columnsOffset + this.#columnPlaces[zone.zone * PLACES + IDS], new Uint8Array(words.buffer))
+    this.#readSettled(
+      zone,
+      zone.columnsOffset + this.#columnPlaces[zone.zone * PLACES + IDS],
+      new Uint8Array(words.buffer)
+    )
     return words
   }
 
@@ -218,8 +245,8 @@ export class ZoneFiles {
   }
 
   /**
-   * Copies the codes extent of a zone (`codesByteLength` bytes) into `target` and returns where its columns are in it, verified at the first call.
-   * Throws ZGQ_CORRUPT, ZGQ_TRUNCATED, ZGQ_UNSUPPORTED or ZGQ_IO.
+   * Copies the codes extent of a zone (`codesByteLength` bytes) into `target` and returns where its columns are in it,
+   * verified at the first call. Throws ZGQ_CORRUPT, ZGQ_TRUNCATED, ZGQ_UNSUPPORTED or ZGQ_IO.
    */
   readCodes(zone: CatalogueZone, target: Uint8Array): ColumnsLayout {
     this.#expectMayRead()
@@ -229,13 +256,20 @@ export class ZoneFiles {
     this.counters.bytesRead += target.byteLength
     const { dim, bits } = this.#snapshot.meta
     const expected: ColumnsExpectation = {
-      path: this.#paths[zone.codesFile], offset: zone.codesOffset, segment: zone.segment, rowCount: zone.rowCount, dim, hasInverseNorms: false,
-      headerCrc: zone.codesCrc, bits
+      path: this.#paths[zone.codesFile],
+      offset: zone.codesOffset,
+      segment: zone.segment,
+      rowCount: zone.rowCount,
+      dim,
+      hasInverseNorms: false,
+      headerCrc: zone.codesCrc,
+      bits
     }
     const layout = decodeColumns(target, expected)
     if (!isFirst) return layout
     if (this.#verifiesPages) {
-      for (const column of [layout.ids, layout.pageCrcs, layout.signs, layout.refinedCodes]) if (column !== undefined) verifyColumn(target, column, expected)
+      for (const column of [layout.ids, layout.pageCrcs, layout.signs, layout.refinedCodes])
+        if (column !== undefined) verifyColumn(target, column, expected)
     }
     this.#codesIds[zone.zone] = layout.ids.offset
     this.#pageCrcs.set(zone.zone, { file: zone.codesFile, offset: zone.codesOffset + layout.pageCrcs.offset })
@@ -245,14 +279,20 @@ export class ZoneFiles {
   /** Asks the system for single rows at once. */
   prefetchRows(rows: readonly RowPlace[]): void {
     const byteLength = this.#snapshot.meta.dim * ELEMENT_BYTES
-    this.#prefetch(rows.map(({ zone, row }) => ({ file: zone.file, offset: zone.segmentOffset + row * byteLength, byteLength })))
+    this.#prefetch(
+      rows.map(({ zone, row }) => ({ file: zone.file, offset: zone.segmentOffset + row * byteLength, byteLength }))
+    )
   }
 
   /** Tells whether a row lies in pages that were verified before. */
   isRowVerified(zone: CatalogueZone, row: number): boolean {
     if (!this.#verifiesPages) return true
     const byteLength = this.#snapshot.meta.dim * ELEMENT_BYTES
-    return this.#areVerified(zone, Math.floor((row * byteLength) / PAGE_BYTES), Math.ceil(((row + 1) * byteLength) / PAGE_BYTES))
+    return this.#verified.hasAll(
+      zone.zone,
+      Math.floor((row * byteLength) / PAGE_BYTES),
+      Math.ceil(((row + 1) * byteLength) / PAGE_BYTES)
+    )
   }
 
   /** Copies the id of a row of a zone whose codes were read before: u64. */
@@ -292,22 +332,29 @@ export class ZoneFiles {
   #readSegment(zone: CatalogueZone, offset: number, target: Uint8Array): void {
     const firstPage = Math.floor(offset / PAGE_BYTES)
     const endPage = Math.ceil((offset + target.byteLength) / PAGE_BYTES)
-    if (!this.#verifiesPages || this.#areVerified(zone, firstPage, endPage)) {
+    if (!this.#verifiesPages || this.#verified.hasAll(zone.zone, firstPage, endPage)) {
       this.#readSettled(zone, zone.segmentOffset + offset, target)
       return
     }
     this.#readers.fresh.read(zone.file, zone.segmentOffset + offset, target)
     this.counters.bytesRead += target.byteLength
     const crcs = new Uint8Array((endPage - firstPage) * 4)
-    this.#readers.settled.read(zone.file, zone.columnsOffset + this.#columnPlaces[zone.zone * PLACES + PAGE_CRCS] + firstPage * 4, crcs)
+    this.#readers.settled.read(
+      zone.file,
+      zone.columnsOffset + this.#columnPlaces[zone.zone * PLACES + PAGE_CRCS] + firstPage * 4,
+      crcs
+    )
     const expected = new DataView(crcs.buffer)
     for (let page = firstPage; page < endPage; page++) {
-      if (this.#isVerified(zone, page)) continue
+      if (this.#verified.has(zone.zone, page)) continue
       this.#verifyPage({ zone, page, crc: expected.getUint32((page - firstPage) * 4, true) }, offset, target)
     }
   }
 
-  /** Checks one page in `target`, which holds bytes of the segment from `offset` on; a page that is only partly there is read whole. */
+  /**
+   * Checks one page in `target`, which holds bytes of the segment from `offset` on; a page that is only partly there is
+   * read whole.
+   */
   #verifyPage(check: { zone: CatalogueZone; page: number; crc: number }, offset: number, target: Uint8Array): void {
     const { zone, page } = check
     const start = page * PAGE_BYTES - offset
@@ -325,30 +372,21 @@ export class ZoneFiles {
     const { zone, page, crc } = check
     const computed = checksum(bytes)
     if (computed !== crc) {
-      throw new ZgqError('ZGQ_CORRUPT', `a page of zone ${zone.zone} is damaged: its CRC is ${computed}, expected ${crc}`, {
-        path: this.#paths[zone.file],
-        offset: zone.segmentOffset + page * PAGE_BYTES
-      })
+      throw new ZgqError(
+        'ZGQ_CORRUPT',
+        `a page of zone ${zone.zone} is damaged: its CRC is ${computed}, expected ${crc}`,
+        {
+          path: this.#paths[zone.file],
+          offset: zone.segmentOffset + page * PAGE_BYTES
+        }
+      )
     }
     this.counters.pagesVerified++
-    const bit = this.#firstPage[zone.zone] + page
-    this.#verifiedPages[Math.floor(bit / 32)] |= 1 << (bit % 32)
+    this.#verified.add(zone.zone, page)
   }
 
   #expectMayRead(): void {
     if (!this.mayRead) throw WOULD_READ
-  }
-
-  #isVerified(zone: CatalogueZone, page: number): boolean {
-    const bit = this.#firstPage[zone.zone] + page
-    return (this.#verifiedPages[Math.floor(bit / 32)] & (1 << (bit % 32))) !== 0
-  }
-
-  #areVerified(zone: CatalogueZone, firstPage: number, endPage: number): boolean {
-    for (let page = firstPage; page < endPage; page++) {
-      if (!this.#isVerified(zone, page)) return false
-    }
-    return true
   }
 
   #readSettled(zone: CatalogueZone, offset: number, target: Uint8Array): void {

@@ -23,16 +23,24 @@ export interface Reply<Answer> {
 }
 
 /** Answers calls of the parent thread for as long as it lives. `note` sends word before the answer. */
-export function serveThread<Request, Answer, Note>(handle: (request: Request, note: (note: Note) => void) => Reply<Answer> | Promise<Reply<Answer>>): void {
-  const send = (reply: SentReply<Answer, Note>, transfer?: ArrayBuffer[]): void => { parentPort?.postMessage(reply, transfer) }
+export function serveThread<Request, Answer, Note>(
+  handle: (request: Request, note: (note: Note) => void) => Reply<Answer> | Promise<Reply<Answer>>
+): void {
+  const send = (reply: SentReply<Answer, Note>, transfer?: ArrayBuffer[]): void => {
+    parentPort?.postMessage(reply, transfer)
+  }
   const reply = async ({ call, request }: SentCall<Request>): Promise<void> => {
     try {
-      const { answer, transfer } = await handle(request, (note) => { send({ call, kind: 'note', note }) })
+      const { answer, transfer } = await handle(request, (note) => {
+        send({ call, kind: 'note', note })
+      })
       send({ call, kind: 'answer', answer }, transfer)
     } catch (error) {
       send({ call, kind: 'error', error: sendableError(error) })
     }
   }
   let last = Promise.resolve()
-  parentPort?.on('message', (message: SentCall<Request>) => { last = last.then(() => reply(message)) })
+  parentPort?.on('message', (message: SentCall<Request>) => {
+    last = last.then(() => reply(message))
+  })
 }

@@ -20,7 +20,10 @@ export interface CallOptions<Note> {
   readonly transfer?: ArrayBuffer[] | undefined
 }
 
-/** Room for young objects, of each thread: half of what V8 takes at its own choice costs no time that could be measured, and three times it is in memory. */
+/**
+ * Room for young objects, of each thread: half of what V8 takes at its own choice costs no time that could be measured,
+ * and three times it is in memory.
+ */
 const YOUNG_MB = 8
 
 /** A worker thread. It keeps the process alive only while calls wait for an answer. */
@@ -36,11 +39,30 @@ export class Thread<Request, Answer, Note = never> {
   constructor(name: WorkerName, data: unknown) {
     this.#name = name
     // Flags of the main thread's command line are not for this one: loaders above all.
-    this.#worker = new Worker(workerFile(name), { name: `zgq-${name}`, workerData: data, execArgv: [], resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB } })
+    this.#worker = new Worker(workerFile(name), {
+      name: `zgq-${name}`,
+      workerData: data,
+      execArgv: [],
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB }
+    })
     this.#worker.unref()
-    this.#worker.on('message', (reply: SentReply<Answer, Note>) => { this.#receive(reply) })
-    this.#worker.on('error', (cause) => { this.#fail(new ZgqError('ZGQ_IO', `a worker thread (${name}) died: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })) })
-    this.#worker.on('exit', (code) => { this.#fail(new ZgqError('ZGQ_IO', `a worker thread (${name}) ended before its work was done, with exit code ${code}`)) })
+    this.#worker.on('message', (reply: SentReply<Answer, Note>) => {
+      this.#receive(reply)
+    })
+    this.#worker.on('error', (cause) => {
+      this.#fail(
+        new ZgqError(
+          'ZGQ_IO',
+          `a worker thread (${name}) died: ${cause instanceof Error ? cause.message : String(cause)}`,
+          { cause }
+        )
+      )
+    })
+    this.#worker.on('exit', (code) => {
+      this.#fail(
+        new ZgqError('ZGQ_IO', `a worker thread (${name}) ended before its work was done, with exit code ${code}`)
+      )
+    })
   }
 
   /** Calls that have no answer yet. */
@@ -65,13 +87,19 @@ export class Thread<Request, Answer, Note = never> {
     })
   }
 
-  /** Stops the thread, in the middle of its work if need be; calls that wait reject with ZGQ_CLOSED. Resolves once it runs no more. */
+  /**
+   * Stops the thread, in the middle of its work if need be; calls that wait reject with ZGQ_CLOSED. Resolves once it
+   * runs no more.
+   */
   async close(): Promise<void> {
     this.#fail(new ZgqError('ZGQ_CLOSED', `the worker thread (${this.#name}) was stopped`))
     await this.#worker.terminate()
   }
 
-  /** Sends a last request, by which the thread is to end itself once its work is done; calls that wait reject with ZGQ_CLOSED. It keeps the process alive no more. */
+  /**
+   * Sends a last request, by which the thread is to end itself once its work is done; calls that wait reject with
+   * ZGQ_CLOSED. It keeps the process alive no more.
+   */
   retire(request: Request): void {
     this.#fail(new ZgqError('ZGQ_CLOSED', `the worker thread (${this.#name}) was stopped`))
     const message: SentCall<Request> = { call: this.#calls++, request }

@@ -1,5 +1,5 @@
-// npm run test:nodes [-- VERSION... FILE...]: the tests on several versions of Node, each in a copy of the project that is installed for it.
-// Needs a build (dist/) and the npm registry; prints one line a version, then what failed.
+// npm run test:nodes [-- VERSION... FILE...]: the tests on several versions of Node, each in a copy of the project that
+// is installed for it. Needs a build (dist/) and the npm registry; prints one line a version, then what failed.
 
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -19,7 +19,10 @@ function installNode(version, folder) {
   return join(folder, 'node_modules', name, 'bin/node')
 }
 
-/** Installs what the project needs under this Node, without scripts but the compiler's for better-sqlite3 12; returns the version of better-sqlite3. */
+/**
+ * Installs what the project needs under this Node, without scripts but the compiler's for better-sqlite3 12; returns
+ * the version of better-sqlite3.
+ */
 function installProject(folder, version, env) {
   run('npm', ['ci', '--ignore-scripts', ...QUIET], { cwd: folder, env })
   if (Number(version.split('.')[0]) >= SQLITE_13_FROM) {
@@ -48,7 +51,11 @@ function testOn(version, filters) {
   const nodes = mkdtempSync(join(tmpdir(), 'zgq-node-'))
   const started = performance.now()
   const node = installNode(version, nodes)
-  const env = { ...process.env, PATH: `${dirname(node)}${delimiter}${process.env.PATH}`, ZGQ_TEST_RESULTS: join(nodes, 'results.json') }
+  const env = {
+    ...process.env,
+    PATH: `${dirname(node)}${delimiter}${process.env.PATH}`,
+    ZGQ_TEST_RESULTS: join(nodes, 'results.json')
+  }
   const sqlite = installProject(folder, version, env)
   const installed = performance.now()
   try {
@@ -59,7 +66,10 @@ function testOn(version, filters) {
   const { passed, skipped, failures } = readResults(env.ZGQ_TEST_RESULTS)
   const seconds = [installed - started, performance.now() - installed].map((ms) => Math.round(ms / 1000))
   const exact = run(node, ['--version']).trim()
-  console.log(`Node ${exact}  better-sqlite3 ${sqlite}  ${passed} passed, ${failures.length} failed, ${skipped} skipped  (installed in ${seconds[0]} s, tested in ${seconds[1]} s)`)
+  console.log(
+    `Node ${exact}  better-sqlite3 ${sqlite}  ${passed} passed, ${failures.length} failed, ${skipped} skipped  ` +
+      `(installed in ${seconds[0]} s, tested in ${seconds[1]} s)`
+  )
   for (const line of failures) console.log(`  ${line}`)
   rmSync(nodes, { recursive: true, force: true })
   if (failures.length === 0) rmSync(folder, { recursive: true, force: true })

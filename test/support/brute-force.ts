@@ -1,5 +1,5 @@
-// Distances and order by the book, without kernels. Sums run in four lanes, as the kernels' double-precision sums are documented to,
-// so that results can be compared to the bit; on integers the order of summation does not matter.
+// Distances and order by the book, without kernels. Sums run in four lanes, as the kernels' double-precision sums are
+// documented to, so that results can be compared to the bit; on integers the order of summation does not matter.
 
 import type { Metric } from '../../src/types.ts'
 import type { Found } from './kernels.ts'
@@ -36,7 +36,9 @@ export function rowOf(rows: Float32Array, dim: number, row: number): Float32Arra
 
 /** Norms of all rows, in double precision. */
 export function norms(rows: Float32Array, dim: number): number[] {
-  return Array.from({ length: rows.length / dim }, (_, row) => Math.sqrt(product(rowOf(rows, dim, row), rowOf(rows, dim, row))))
+  return Array.from({ length: rows.length / dim }, (_, row) =>
+    Math.sqrt(product(rowOf(rows, dim, row), rowOf(rows, dim, row)))
+  )
 }
 
 export function distance(metric: Metric, query: Float32Array, queryNorm2: number, row: Float32Array): number {
@@ -46,7 +48,11 @@ export function distance(metric: Metric, query: Float32Array, queryNorm2: number
 }
 
 /** All rows that `isLive` admits, nearest first; equal distances: lower id first. */
-export function bruteForce(problem: Problem, queryNorm2 = sequentialNorm2(problem.query), isLive: (row: number) => boolean = () => true): Found[] {
+export function bruteForce(
+  problem: Problem,
+  queryNorm2 = sequentialNorm2(problem.query),
+  isLive: (row: number) => boolean = () => true
+): Found[] {
   const { metric, rows, ids, query } = problem
   return ids
     .map((id, row) => ({ id, row }))

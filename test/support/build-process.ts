@@ -1,4 +1,5 @@
-// Builds in processes of their own, from dist/, which can be killed at a chosen moment: they kill themselves with SIGKILL, so that the moment is exact.
+// Builds in processes of their own, from dist/, which can be killed at a chosen moment: they kill themselves with
+// SIGKILL, so that the moment is exact.
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -7,8 +8,12 @@ import { createInterface } from 'node:readline'
 import type { BuildProgress } from '../../src/build.ts'
 import { entryUrl } from './run-node.ts'
 
-/** When a process kills itself: at the note with this number of those that match, or so many milliseconds after its start. */
-export type Kill = { readonly stage?: string; readonly done?: number; readonly note?: number } | { readonly afterMs: number }
+/**
+ * When a process kills itself: at the note with this number of those that match, or so many milliseconds after its
+ * start.
+ */
+export type Kill =
+  { readonly stage?: string; readonly done?: number; readonly note?: number } | { readonly afterMs: number }
 
 export interface BuildCall {
   /** What is called: `buildIndex`, or `buildStage` where options name a stage. */
@@ -58,7 +63,9 @@ const SCRIPT = `
 
 /** Runs a build in a process of its own. */
 export async function buildInProcess(call: BuildCall): Promise<BuildEnd> {
-  const child = spawn(process.execPath, ['--input-type=module', '--eval', SCRIPT, JSON.stringify(call)], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', SCRIPT, JSON.stringify(call)], {
+    stdio: ['ignore', 'pipe', 'inherit']
+  })
   const notes: BuildProgress[] = []
   let outcome: unknown
   createInterface({ input: child.stdout }).on('line', (line) => {

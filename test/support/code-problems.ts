@@ -1,8 +1,15 @@
-// Zones with codes in the memory of a kernel, made and scanned as a search does it, without files: numbers in, numbers out.
+// Zones with codes in the memory of a kernel, made and scanned as a search does it, without files: numbers in, numbers
+// out.
 
 import { refinedRowBytes } from '../../src/format/codes.ts'
 import type { KernelMemory } from '../../src/kernels/kernel-memory.ts'
-import { CANDIDATE_BYTES, CANDIDATES_HEADER_BYTES, heapByteLength, KERNEL_METRICS, ZONE_ENTRY_BYTES } from '../../src/kernels/kernel.ts'
+import {
+  CANDIDATE_BYTES,
+  CANDIDATES_HEADER_BYTES,
+  heapByteLength,
+  KERNEL_METRICS,
+  ZONE_ENTRY_BYTES
+} from '../../src/kernels/kernel.ts'
 import { QueryCodes, type Confidence } from '../../src/quantizer/query-codes.ts'
 import { drawSigns } from '../../src/quantizer/rotation.ts'
 import { ZoneEncoder, type Quantizer, type ZoneCodes } from '../../src/quantizer/zone-encoder.ts'
@@ -40,7 +47,17 @@ export function makeCodeProblem(shape: CodeShape, random: () => number, value: M
     return metric === 'cosine' ? unitRows(rows, dim) : rows
   }
   const zones = shape.rowCounts.map((count) => zoneOfRows(vectors(count), dim))
-  return { quantizer: { dim, metric, bits, signs: drawSigns(dim, random), mean: meanOf(zones.map(({ centroid }) => centroid)) }, zones, query: vectors(1) }
+  return {
+    quantizer: {
+      dim,
+      metric,
+      bits,
+      signs: drawSigns(dim, random),
+      mean: meanOf(zones.map(({ centroid }) => centroid))
+    },
+    zones,
+    query: vectors(1)
+  }
 }
 
 export function zoneOfRows(rows: Float32Array, dim: number): ProblemZone {
@@ -65,7 +82,11 @@ export function encodeZones(memory: KernelMemory, { quantizer, zones }: CodeProb
 }
 
 /** Rotates a query and builds its tables. */
-export function queryCodesOf(memory: KernelMemory, { quantizer, query }: CodeProblem, confidence: Confidence): QueryCodes {
+export function queryCodesOf(
+  memory: KernelMemory,
+  { quantizer, query }: CodeProblem,
+  confidence: Confidence
+): QueryCodes {
   const codes = new QueryCodes(memory, quantizer)
   const place = memory.allocate(query.byteLength)
   memory.float32At(place, query.length).set(query)
@@ -105,9 +126,14 @@ export interface CodeScanResult {
   readonly sorted: readonly Candidate[]
 }
 
-/** Distance of the query to each centroid, as the probe leaves it: squared for l2 and cosine, minus the inner product for ip; float32. */
+/**
+ * Distance of the query to each centroid, as the probe leaves it: squared for l2 and cosine, minus the inner product
+ * for ip; float32.
+ */
 export function zoneDistances({ quantizer, zones, query }: CodeProblem): number[] {
-  return zones.map(({ centroid }) => Math.fround(quantizer.metric === 'ip' ? -product(query, centroid) : squaredDistance(query, centroid)))
+  return zones.map(({ centroid }) =>
+    Math.fround(quantizer.metric === 'ip' ? -product(query, centroid) : squaredDistance(query, centroid))
+  )
 }
 
 /** Encodes and scans all zones, nearest first. */
@@ -115,14 +141,27 @@ export function scanProblem(memory: KernelMemory, problem: CodeProblem, options:
   const { quantizer, zones } = problem
   const { k, missing = [], codes: zoneCodes = encodeZones(memory, problem) } = options
   const table = memory.allocate(zones.length * ZONE_ENTRY_BYTES)
-  const signs = zoneCodes.map((codes, zone) => placeZone(memory, problem, { zone, codes, table, mask: options.masks?.[zone] }))
+  const signs = zoneCodes.map((codes, zone) =>
+    placeZone(memory, problem, { zone, codes, table, mask: options.masks?.[zone] })
+  )
   const { width, tables, integers, scalars } = queryCodesOf(memory, problem, options.confidence)
   const heap = memory.allocate(heapByteLength(k))
   memory.kernel.heapInit(heap, k)
   const candidates = memory.allocate(CANDIDATES_HEADER_BYTES + options.candidates * CANDIDATE_BYTES)
   memory.uint32At(candidates, 2).set([0, options.candidates])
   const list = putList(memory, zoneDistances(problem))
-  const scan = { metric: KERNEL_METRICS[quantizer.metric], bits: quantizer.bits, width, tables, integers, scalars, zones: table, list, heap, candidates }
+  const scan = {
+    metric: KERNEL_METRICS[quantizer.metric],
+    bits: quantizer.bits,
+    width,
+    tables,
+    integers,
+    scalars,
+    zones: table,
+    list,
+    heap,
+    candidates
+  }
   for (const zone of missing) memory.uint32At(table + zone * ZONE_ENTRY_BYTES, 1)[0] = 0
   const order = Array.from({ length: zones.length }, (_, i) => memory.uint32At(list + 8 + (zones.length + i) * 8, 1)[0])
   const positions: number[] = []
@@ -138,7 +177,11 @@ export function scanProblem(memory: KernelMemory, problem: CodeProblem, options:
 }
 
 /** Fills the zone's entry in the table; returns where its signs are. */
-function placeZone(memory: KernelMemory, { zones, quantizer }: CodeProblem, place: { zone: number; codes: ZoneCodes; table: number; mask: Uint32Array | undefined }): number {
+function placeZone(
+  memory: KernelMemory,
+  { zones, quantizer }: CodeProblem,
+  place: { zone: number; codes: ZoneCodes; table: number; mask: Uint32Array | undefined }
+): number {
   const { zone, codes } = place
   const { centroid, rows } = zones[zone]
   const at = place.table + zone * ZONE_ENTRY_BYTES
@@ -187,18 +230,28 @@ export function decodeSigns(signs: Uint8Array, row: number, width: number): Deco
   const factors = new Float32Array(block.slice(width * 4).buffer)
   const i = row % 32
   const half = (byte: number): number => (i < 16 ? byte & 15 : byte >> 4)
-  const levels = Float64Array.from({ length: width }, (_, d) => ((half(block[Math.floor(d / 4) * 16 + (i % 16)]) >> (d % 4)) & 1) - 0.5)
+  const levels = Float64Array.from(
+    { length: width },
+    (_, d) => ((half(block[Math.floor(d / 4) * 16 + (i % 16)]) >> (d % 4)) & 1) - 0.5
+  )
   return { add: factors[i], multiply: factors[32 + i], error: factors[64] * factors[32 + i], levels }
 }
 
 /** Decodes a refined row by the spec, section 8.3. */
-export function decodeRefined(refinedCodes: Uint8Array, row: number, shape: { width: number; bits: number }): DecodedRow {
+export function decodeRefined(
+  refinedCodes: Uint8Array,
+  row: number,
+  shape: { width: number; bits: number }
+): DecodedRow {
   const { width, bits } = shape
   const rowBytes = refinedRowBytes(width, bits)
   const bytes = refinedCodes.slice(row * rowBytes, (row + 1) * rowBytes)
   const [add, multiply, error] = new Float32Array(bytes.buffer, 0, 3)
   const n = (width * bits) / 8
   const codes = bytes.subarray(12)
-  const levels = Float64Array.from({ length: width }, (_, d) => ((codes[d % n] >> (Math.floor(d / n) * bits)) & (2 ** bits - 1)) - (2 ** bits - 1) / 2)
+  const levels = Float64Array.from(
+    { length: width },
+    (_, d) => ((codes[d % n] >> (Math.floor(d / n) * bits)) & (2 ** bits - 1)) - (2 ** bits - 1) / 2
+  )
   return { add, multiply, error, levels }
 }

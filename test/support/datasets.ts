@@ -15,25 +15,32 @@ export function normal(random: () => number): number {
   return Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random())
 }
 
-const each = (value: (random: () => number) => number): MakeVectors => ({ count, dim }, random) => Float32Array.from({ length: count * dim }, () => value(random))
+const each =
+  (value: (random: () => number) => number): MakeVectors =>
+  ({ count, dim }, random) =>
+    Float32Array.from({ length: count * dim }, () => value(random))
 
 /** Repeats `distinct` different vectors in random order. */
-const repeated = (distinct: number): MakeVectors => ({ count, dim }, random) => {
-  const some = each(normal)({ count: distinct, dim }, random)
-  return fromRows({ count, dim }, () => {
-    const at = Math.floor(random() * distinct) * dim
-    return some.subarray(at, at + dim)
-  })
-}
+const repeated =
+  (distinct: number): MakeVectors =>
+  ({ count, dim }, random) => {
+    const some = each(normal)({ count: distinct, dim }, random)
+    return fromRows({ count, dim }, () => {
+      const at = Math.floor(random() * distinct) * dim
+      return some.subarray(at, at + dim)
+    })
+  }
 
 /** Vectors around `centres` points, the share of each chosen by `pick`. */
-const around = (centres: number, pick: (random: () => number) => number): MakeVectors => ({ count, dim }, random) => {
-  const points = each((next) => normal(next) * 10)({ count: centres, dim }, random)
-  return fromRows({ count, dim }, () => {
-    const at = Math.min(centres - 1, Math.floor(pick(random) * centres)) * dim
-    return Float32Array.from({ length: dim }, (_, i) => points[at + i] + normal(random))
-  })
-}
+const around =
+  (centres: number, pick: (random: () => number) => number): MakeVectors =>
+  ({ count, dim }, random) => {
+    const points = each((next) => normal(next) * 10)({ count: centres, dim }, random)
+    return fromRows({ count, dim }, () => {
+      const at = Math.min(centres - 1, Math.floor(pick(random) * centres)) * dim
+      return Float32Array.from({ length: dim }, (_, i) => points[at + i] + normal(random))
+    })
+  }
 
 function fromRows({ count, dim }: Shape, row: (i: number) => Float32Array): Float32Array {
   const vectors = new Float32Array(count * dim)
@@ -61,7 +68,8 @@ export const DATASETS = {
     return vectors
   },
   'a line': (shape, random) => fromRows(shape, () => new Float32Array(shape.dim).fill(random() * 1000)),
-  'a lattice': (shape, random) => fromRows(shape, () => Float32Array.from({ length: shape.dim }, (_, i) => (i < 3 ? Math.floor(random() * 4) : 1)))
+  'a lattice': (shape, random) =>
+    fromRows(shape, () => Float32Array.from({ length: shape.dim }, (_, i) => (i < 3 ? Math.floor(random() * 4) : 1)))
 } satisfies Record<string, MakeVectors>
 
 export type DataSetName = keyof typeof DATASETS
@@ -85,5 +93,8 @@ export function makeIds(count: number, seed: number): number[] {
 
 /** Returns the items in random order. */
 export function shuffled<T>(items: readonly T[], random: () => number): T[] {
-  return items.map((item) => ({ item, at: random() })).sort((a, b) => a.at - b.at).map(({ item }) => item)
+  return items
+    .map((item) => ({ item, at: random() }))
+    .sort((a, b) => a.at - b.at)
+    .map(({ item }) => item)
 }

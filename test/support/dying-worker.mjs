@@ -1,4 +1,5 @@
-// A search thread that ends the moment it is asked to search: what a crash in native code leaves of one, as far as its parent can tell.
+// A search thread that ends the moment it is asked to search: what a crash in native code leaves of one, as far as its
+// parent can tell.
 
 import { parentPort } from 'node:worker_threads'
 

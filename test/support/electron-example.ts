@@ -1,4 +1,5 @@
-// The Electron example beside the library as it is built here, and its index process started in each of the ways in which it can have a parent.
+// The Electron example beside the library as it is built here, and its index process started in each of the ways in
+// which it can have a parent.
 
 import { fork } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, symlinkSync } from 'node:fs'
@@ -30,7 +31,12 @@ export interface Client {
 }
 
 export interface State {
-  readonly indexed?: { readonly folder: string; readonly files: number; readonly skipped: number; readonly passages: number }
+  readonly indexed?: {
+    readonly folder: string
+    readonly files: number
+    readonly skipped: number
+    readonly passages: number
+  }
   readonly problem?: { readonly code: string }
 }
 
@@ -45,10 +51,15 @@ export type Parent = 'a forked process' | 'a process with the port of Electron' 
 
 export const EMBEDDER = pathToFileURL(join(ROOT, 'test/support/word-embedder.mjs')).href
 
-/** Copies the example to `folder`, with this repository's zgq and better-sqlite3 in its node_modules; returns the path. */
+/**
+ * Copies the example to `folder`, with this repository's zgq and better-sqlite3 in its node_modules; returns the path.
+ */
 export function installExample(folder: string): string {
   if (!existsSync(join(ROOT, 'dist/index.js'))) throw new Error('dist/ is missing: run npm run build first')
-  cpSync(join(ROOT, 'examples/electron'), folder, { recursive: true, filter: (path) => basename(path) !== 'node_modules' })
+  cpSync(join(ROOT, 'examples/electron'), folder, {
+    recursive: true,
+    filter: (path) => basename(path) !== 'node_modules'
+  })
   mkdirSync(join(folder, 'node_modules'))
   symlinkSync(ROOT, join(folder, 'node_modules/zgq'), 'junction')
   symlinkSync(join(ROOT, 'node_modules/better-sqlite3'), join(folder, 'node_modules/better-sqlite3'), 'junction')
@@ -58,7 +69,12 @@ export function installExample(folder: string): string {
 /** Returns what starts the example's own client with its own index process. */
 export async function exampleClient(example: string): Promise<(parts: ClientParts) => Client> {
   const { WorkerClient } = await import(pathToFileURL(join(example, 'worker-client.js')).href)
-  return ({ parent, storage, embedder = EMBEDDER, onProgress }) => new WorkerClient({ start: () => start(parent, join(example, 'index-worker.js')), opening: { storage, embedder }, onProgress })
+  return ({ parent, storage, embedder = EMBEDDER, onProgress }) =>
+    new WorkerClient({
+      start: () => start(parent, join(example, 'index-worker.js')),
+      opening: { storage, embedder },
+      onProgress
+    })
 }
 
 export interface ClientParts {
@@ -71,9 +87,22 @@ export interface ClientParts {
 function start(parent: Parent, file: string): Child {
   if (parent === 'a worker thread') {
     const thread = new Worker(file)
-    return { postMessage: (message) => { thread.postMessage(message) }, on: (event, listener) => thread.on(event, listener), kill: () => thread.terminate() }
+    return {
+      postMessage: (message) => {
+        thread.postMessage(message)
+      },
+      on: (event, listener) => thread.on(event, listener),
+      kill: () => thread.terminate()
+    }
   }
-  const execArgv = parent === 'a process with the port of Electron' ? ['--import', pathToFileURL(join(ROOT, 'test/support/parent-port.mjs')).href] : []
+  const execArgv =
+    parent === 'a process with the port of Electron'
+      ? ['--import', pathToFileURL(join(ROOT, 'test/support/parent-port.mjs')).href]
+      : []
   const child = fork(file, { execArgv, env: electronLike(process.env) })
-  return { postMessage: (message) => child.send(message), on: (event, listener) => child.on(event, listener), kill: () => child.kill() }
+  return {
+    postMessage: (message) => child.send(message),
+    on: (event, listener) => child.on(event, listener),
+    kill: () => child.kill()
+  }
 }

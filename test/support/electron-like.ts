@@ -1,4 +1,5 @@
-// The environment in which a process of plain Node.js meets what Electron refuses: ArrayBuffers over foreign memory (test/electron-shim; Linux only).
+// The environment in which a process of plain Node.js meets what Electron refuses: ArrayBuffers over foreign memory
+// (test/electron-shim; Linux only).
 
 import { compileShim } from './electron-shim.ts'
 import { useTempFolder } from './temp-folder.ts'

@@ -10,7 +10,11 @@ import type { TempFolder } from './temp-folder.ts'
 /** Compiles a file of test/electron-shim into a library; returns its path. */
 export function compileShared(temp: TempFolder, source: string, name: string): string {
   const path = temp.fresh(name)
-  const { status, stderr, error } = spawnSync(process.env['CC'] ?? 'cc', ['-shared', '-fPIC', '-O1', '-Wall', '-Wextra', '-Werror', '-o', path, join(ROOT, 'test', 'electron-shim', source)], { encoding: 'utf8' })
+  const { status, stderr, error } = spawnSync(
+    process.env['CC'] ?? 'cc',
+    ['-shared', '-fPIC', '-O1', '-Wall', '-Wextra', '-Werror', '-o', path, join(ROOT, 'test', 'electron-shim', source)],
+    { encoding: 'utf8' }
+  )
   if (status !== 0) throw new Error(`test/electron-shim/${source} does not compile: ${error?.message ?? stderr}`)
   return path
 }

@@ -1,5 +1,6 @@
-// `node:fs` that can be told to fail: a disk that is full after so many bytes, a call that fails, a process that dies at a call (in a removal: half-way).
-// Use: vi.mock('node:fs', async (importOriginal) => (await import('./support/failing-fs.ts')).failingFs(await importOriginal()))
+// `node:fs` that can be told to fail: a disk that is full after so many bytes, a call that fails, a process that dies
+// at a call (in a removal: half-way). Use: vi.mock('node:fs', async (importOriginal) => (await
+// import('./support/failing-fs.ts')).failingFs(await importOriginal()))
 
 import type * as FileSystem from 'node:fs'
 
@@ -23,11 +24,31 @@ export const faults = {
 }
 
 export function resetFaults(): void {
-  Object.assign(faults, { bytesLeft: Infinity, bytesWritten: 0, calls: [], failingCall: -1, dyingCall: Infinity, afterCall: undefined })
+  Object.assign(faults, {
+    bytesLeft: Infinity,
+    bytesWritten: 0,
+    calls: [],
+    failingCall: -1,
+    dyingCall: Infinity,
+    afterCall: undefined
+  })
 }
 
 const COUNTED = [
-  'openSync', 'closeSync', 'readSync', 'writeSync', 'fsyncSync', 'renameSync', 'unlinkSync', 'rmSync', 'mkdirSync', 'mkdtempSync', 'readFileSync', 'writeFileSync', 'readdirSync', 'statSync',
+  'openSync',
+  'closeSync',
+  'readSync',
+  'writeSync',
+  'fsyncSync',
+  'renameSync',
+  'unlinkSync',
+  'rmSync',
+  'mkdirSync',
+  'mkdtempSync',
+  'readFileSync',
+  'writeFileSync',
+  'readdirSync',
+  'statSync',
   'statfsSync'
 ] as const
 

@@ -1,4 +1,5 @@
-// Writers of the inputs that are read in batches, with other libraries than those that read them where there are any, and what reads them back.
+// Writers of the inputs that are read in batches, with other libraries than those that read them where there are any,
+// and what reads them back.
 
 import { writeFileSync } from 'node:fs'
 
@@ -40,14 +41,25 @@ export function parquet(table: ParquetTable): Uint8Array {
   const { lists, columns = [], element = {}, rowGroupSize = 1000, pageSize = 4096 } = table
   const names = Object.keys(lists)
   const schema: SchemaElement[] = [{ name: 'root', num_children: columns.length + names.length }]
-  for (const column of columns) schema.push({ name: column.name, ...TYPES[column.type ?? ''], repetition_type: column.nullable === true ? 'OPTIONAL' : 'REQUIRED' })
+  for (const column of columns)
+    schema.push({
+      name: column.name,
+      ...TYPES[column.type ?? ''],
+      repetition_type: column.nullable === true ? 'OPTIONAL' : 'REQUIRED'
+    })
   for (const name of names) schema.push(...LIST_SCHEMA(name, element))
-  const columnData = [...columns.map(({ name, data }) => ({ name, data })), ...names.map((name) => ({ name, data: [...lists[name]] }))]
+  const columnData = [
+    ...columns.map(({ name, data }) => ({ name, data })),
+    ...names.map((name) => ({ name, data: [...lists[name]] }))
+  ]
   return new Uint8Array(parquetWriteBuffer({ columnData, schema, rowGroupSize, pageSize }))
 }
 
 const TYPES: Readonly<Record<string, Pick<SchemaElement, 'type' | 'converted_type'>>> = {
-  INT64: { type: 'INT64' }, DOUBLE: { type: 'DOUBLE' }, STRING: { type: 'BYTE_ARRAY', converted_type: 'UTF8' }, TIMESTAMP: { type: 'INT64', converted_type: 'TIMESTAMP_MILLIS' }
+  INT64: { type: 'INT64' },
+  DOUBLE: { type: 'DOUBLE' },
+  STRING: { type: 'BYTE_ARRAY', converted_type: 'UTF8' },
+  TIMESTAMP: { type: 'INT64', converted_type: 'TIMESTAMP_MILLIS' }
 }
 
 /** A column `embedding`, one of text, and one of ids if there are any. */
@@ -59,7 +71,9 @@ export function parquetOf(rows: Rows): Uint8Array {
 }
 
 export function jsonLines(rows: Rows): string {
-  return `${listsOf(rows).map((vector, i) => JSON.stringify(rows.ids === undefined ? vector : { id: rows.ids[i], vector })).join('\n')}\n`
+  return `${listsOf(rows)
+    .map((vector, i) => JSON.stringify(rows.ids === undefined ? vector : { id: rows.ids[i], vector }))
+    .join('\n')}\n`
 }
 
 export interface DataSet {
@@ -87,7 +101,9 @@ export function writeSqlite(path: string, chunks: Iterable<Chunk>): void {
   const database = new Sqlite(path)
   database.exec('CREATE TABLE chunks (id, embedding)')
   const insert = database.prepare('INSERT INTO chunks VALUES (?, ?)')
-  database.transaction(() => { for (const chunk of chunks) insert.run(...chunk) })()
+  database.transaction(() => {
+    for (const chunk of chunks) insert.run(...chunk)
+  })()
   database.close()
 }
 
@@ -96,7 +112,10 @@ export function chunksOf({ vectors, dim, ids }: Rows): Chunk[] {
 }
 
 /** Reads a batch file whole. */
-export async function readAll(path: string, options: BatchFileOptions = {}): Promise<{ dim: number; vectors: number[]; ids: number[] | undefined; batchBytes: number[] }> {
+export async function readAll(
+  path: string,
+  options: BatchFileOptions = {}
+): Promise<{ dim: number; vectors: number[]; ids: number[] | undefined; batchBytes: number[] }> {
   const source = await openBatchFile(path, options)
   try {
     const [vectors, ids, batchBytes]: [number[], number[], number[]] = [[], [], []]

@@ -82,7 +82,8 @@ function scan(metric: Metric, mask?: Uint32Array): Operation {
   return {
     name: `scan under ${metric}${mask === undefined ? '' : ' with a mask'}`,
     run: (memory, input) => flat(scanAll(memory, problemOf(metric, input), { k: K, mask }).found),
-    formula: (input) => flat(bruteForce(problemOf(metric, input), product(input.query, input.query), isLive).slice(0, K))
+    formula: (input) =>
+      flat(bruteForce(problemOf(metric, input), product(input.query, input.query), isLive).slice(0, K))
   }
 }
 
@@ -96,7 +97,9 @@ const heapSort: Operation = {
     memory.kernel.heapInit(heap, capacity)
     memory.uint32At(heap, 1)[0] = entries.length
     memory.float64At(heap + 8, capacity).set(entries.map((entry) => entry.distance))
-    memory.uint32At(heap + 8 + capacity * 8, capacity * 2).set(entries.flatMap(({ id }) => [id % 2 ** 32, Math.floor(id / 2 ** 32)]))
+    memory
+      .uint32At(heap + 8 + capacity * 8, capacity * 2)
+      .set(entries.flatMap(({ id }) => [id % 2 ** 32, Math.floor(id / 2 ** 32)]))
     const size = memory.kernel.heapSort(heap)
     return flat(heapEntries(memory, { pointer: heap, capacity, size }))
   },
@@ -116,7 +119,14 @@ const selectNearest: Operation = {
     const at = put(memory, values)
     return [0, put(memory, namesOf(values.length))].flatMap((names) => {
       const list = memory.allocate(heapByteLength(values.length))
-      const size = memory.kernel.selectNearest(at, values.length, wanted, names, list, memory.allocate(SELECT_SCRATCH_BYTES))
+      const size = memory.kernel.selectNearest(
+        at,
+        values.length,
+        wanted,
+        names,
+        list,
+        memory.allocate(SELECT_SCRATCH_BYTES)
+      )
       return flat(heapEntries(memory, { pointer: list, capacity: wanted, size }))
     })
   },
@@ -125,7 +135,9 @@ const selectNearest: Operation = {
     const all = Array.from(values, (distance, id) => ({ distance, id }))
     const nearest = all.sort((a, b) => a.distance - b.distance || a.id - b.id).slice(0, wanted)
     const names = namesOf(values.length)
-    return values.length === 0 ? [] : flat([...nearest, ...nearest.map(({ distance, id }) => ({ distance, id: names[id] }))])
+    return values.length === 0
+      ? []
+      : flat([...nearest, ...nearest.map(({ distance, id }) => ({ distance, id: names[id] }))])
   }
 }
 
@@ -141,7 +153,12 @@ function distancesAt(name: 'l2DistancesAt' | 'innerProductsAt', formula: typeof 
     name,
     run(memory, { rows, query, count, dim }) {
       const positions = Uint32Array.from(positionsOf(count))
-      const [at, places, against, out] = [put(memory, rows), put(memory, positions), put(memory, query), memory.allocate(positions.byteLength)]
+      const [at, places, against, out] = [
+        put(memory, rows),
+        put(memory, positions),
+        put(memory, query),
+        memory.allocate(positions.byteLength)
+      ]
       memory.kernel[name](at, places, positions.length, dim, against, out)
       return memory.float32At(out, positions.length)
     },
@@ -159,8 +176,13 @@ const assign: Operation = {
   run(memory, { rows, centroids, count, dim }) {
     const halfNorms = Float32Array.from({ length: MOST_ZONES }, (_, zone) => halfNorm(rowOf(centroids, dim, zone)))
     const run = {
-      rows: put(memory, rows), count, dim, centroids: put(memory, centroids), halfNorms: put(memory, halfNorms),
-      zones: memory.allocate(count * 4), scores: memory.allocate(count * 4)
+      rows: put(memory, rows),
+      count,
+      dim,
+      centroids: put(memory, centroids),
+      halfNorms: put(memory, halfNorms),
+      zones: memory.allocate(count * 4),
+      scores: memory.allocate(count * 4)
     }
     return ZONE_COUNTS.flatMap((zoneCount) => {
       memory.kernel.assign({ ...run, zoneCount })
@@ -170,7 +192,9 @@ const assign: Operation = {
   formula(input) {
     return ZONE_COUNTS.flatMap((zoneCount) => {
       const best = eachRow(input, (row) => nearestZone(row, input.centroids, zoneCount))
-      const scores = best.map((zone, row) => score(rowOf(input.rows, input.dim, row), rowOf(input.centroids, input.dim, zone)))
+      const scores = best.map((zone, row) =>
+        score(rowOf(input.rows, input.dim, row), rowOf(input.centroids, input.dim, zone))
+      )
       return [...best, ...scores]
     })
   }
@@ -187,7 +211,11 @@ function score(row: Float32Array, centroid: Float32Array): number {
 function nearestZone(row: Float32Array, centroids: Float32Array, zoneCount: number): number {
   let nearest = 0
   for (let zone = 1; zone < zoneCount; zone++) {
-    if (squaredDistance(row, rowOf(centroids, row.length, zone)) < squaredDistance(row, rowOf(centroids, row.length, nearest))) nearest = zone
+    if (
+      squaredDistance(row, rowOf(centroids, row.length, zone)) <
+      squaredDistance(row, rowOf(centroids, row.length, nearest))
+    )
+      nearest = zone
   }
   return nearest
 }
@@ -221,7 +249,15 @@ export const OPERATIONS: readonly Operation[] = [
   distancesAt('l2DistancesAt', squaredDistance),
   distancesAt('innerProductsAt', product),
   squaredNorms,
-  scan('l2'), scan('cosine'), scan('ip'),
-  scan('l2', MASK), scan('cosine', MASK), scan('ip', MASK),
-  heapSort, selectNearest, assign, normalizeRows, subtractRow
+  scan('l2'),
+  scan('cosine'),
+  scan('ip'),
+  scan('l2', MASK),
+  scan('cosine', MASK),
+  scan('ip', MASK),
+  heapSort,
+  selectNearest,
+  assign,
+  normalizeRows,
+  subtractRow
 ]

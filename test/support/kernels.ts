@@ -40,10 +40,15 @@ export interface Found {
 export function heapEntries(memory: KernelMemory, heap: { pointer: number; capacity: number; size: number }): Found[] {
   const distances = memory.float64At(heap.pointer + 8, heap.size)
   const ids = memory.uint32At(heap.pointer + 8 + heap.capacity * 8, heap.size * 2)
-  return Array.from({ length: heap.size }, (_, i) => ({ distance: distances[i], id: ids[i * 2] + ids[i * 2 + 1] * 2 ** 32 }))
+  return Array.from({ length: heap.size }, (_, i) => ({
+    distance: distances[i],
+    id: ids[i * 2] + ids[i * 2 + 1] * 2 ** 32
+  }))
 }
 
-/** Describes the first place where two lists of numbers differ, signs of zero included; undefined where they are equal. */
+/**
+ * Describes the first place where two lists of numbers differ, signs of zero included; undefined where they are equal.
+ */
 export function difference(found: ArrayLike<number>, expected: ArrayLike<number>): string | undefined {
   if (found.length !== expected.length) return `${found.length} values, expected ${expected.length}`
   for (let i = 0; i < found.length; i++) {

@@ -1,4 +1,5 @@
-// An index in memory: one vectors file as bytes, its snapshot, and readers that count and can be told to fail. No disk, no builder.
+// An index in memory: one vectors file as bytes, its snapshot, and readers that count and can be told to fail. No disk,
+// no builder.
 
 import { ZgqError } from '../../src/errors.ts'
 import type { CatalogueZone } from '../../src/format/catalogue.ts'
@@ -26,7 +27,10 @@ export interface MemoryIndex {
 }
 
 /** Makes an index with as many zones as `rowCounts` has entries; ids run from 2^32 on. */
-export function makeMemoryIndex(shape: { dim: number; metric: Metric; rowCounts: readonly number[] }, random: () => number): MemoryIndex {
+export function makeMemoryIndex(
+  shape: { dim: number; metric: Metric; rowCounts: readonly number[] },
+  random: () => number
+): MemoryIndex {
   const { dim, metric, rowCounts } = shape
   const firstIds = rowCounts.map((_, zone) => 2 ** 32 + rowCounts.slice(0, zone).reduce((sum, count) => sum + count, 0))
   const zones = rowCounts.map((count, zone) => ({
@@ -45,8 +49,16 @@ export function makeMemoryIndex(shape: { dim: number; metric: Metric; rowCounts:
     const columnsOffset = append(columns.bytes)
     const rowNorms = norms(rows, dim)
     return zoneOf({
-      zone, segment: zone, rowCount: ids.length, segmentOffset, columnsOffset, columnsByteLength: columns.bytes.byteLength, columnsCrc: columns.headerCrc,
-      minNorm: Math.min(...rowNorms), maxNorm: Math.max(...rowNorms), centroid: rows.slice(0, dim)
+      zone,
+      segment: zone,
+      rowCount: ids.length,
+      segmentOffset,
+      columnsOffset,
+      columnsByteLength: columns.bytes.byteLength,
+      columnsCrc: columns.headerCrc,
+      minNorm: Math.min(...rowNorms),
+      maxNorm: Math.max(...rowNorms),
+      centroid: rows.slice(0, dim)
     })
   })
   const snapshot = snapshotOf({ dim, metric, zones: records })
@@ -63,7 +75,9 @@ interface ZoneContent {
 }
 
 function columnsOf({ metric, dim, rows, ids }: ZoneContent, pages: Buffer): Column[] {
-  const pageCrcs = Uint32Array.from({ length: pageCount(rows.byteLength) }, (_, page) => checksum(pages.subarray(page * PAGE_BYTES, (page + 1) * PAGE_BYTES)))
+  const pageCrcs = Uint32Array.from({ length: pageCount(rows.byteLength) }, (_, page) =>
+    checksum(pages.subarray(page * PAGE_BYTES, (page + 1) * PAGE_BYTES))
+  )
   const columns = [
     { kind: COLUMN_KINDS.ids, bytes: encodeIds(Float64Array.from(ids)) },
     { kind: COLUMN_KINDS.inverseNorms, bytes: new Uint8Array(inverseNorms(rows, dim).buffer) },

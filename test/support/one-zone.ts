@@ -1,4 +1,5 @@
-// A search of one zone in kernel memory by the stages of src/search, with the tolerance that they set; and values that are hard on float32.
+// A search of one zone in kernel memory by the stages of src/search, with the tolerance that they set; and values that
+// are hard on float32.
 
 import type { KernelMemory } from '../../src/kernels/kernel-memory.ts'
 import { setTolerance, takeHits } from '../../src/search/scan.ts'
@@ -30,10 +31,21 @@ export function searchOneZone(kind: KernelKind, problem: Problem, k: number): { 
   const { metric, rows, ids, query } = problem
   const dim = query.length
   const rowNorms = norms(rows, dim)
-  const zone = zoneOf({ rowCount: ids.length, minNorm: Math.min(...rowNorms), maxNorm: Math.max(...rowNorms), centroid: new Float32Array(dim) })
+  const zone = zoneOf({
+    rowCount: ids.length,
+    minNorm: Math.min(...rowNorms),
+    maxNorm: Math.max(...rowNorms),
+    centroid: new Float32Array(dim)
+  })
   const memory: KernelMemory = memoryOf(kind)
   const workspace = new Workspace(snapshotOf({ dim, metric, zones: [zone] }), memory)
-  const run = { rows: put(memory, rows), ids: putIds(memory, ids), inverseNorms: put(memory, inverseNorms(rows, dim)), mask: 0, count: ids.length }
+  const run = {
+    rows: put(memory, rows),
+    ids: putIds(memory, ids),
+    inverseNorms: put(memory, inverseNorms(rows, dim)),
+    mask: 0,
+    count: ids.length
+  }
   workspace.setQuery(query)
   workspace.startHits(k)
   setTolerance(workspace, zone)

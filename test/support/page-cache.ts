@@ -10,7 +10,14 @@ const MAP_SHARED = 1
 const POSIX_FADV_DONTNEED = 4
 
 interface Calls {
-  readonly mmap: (address: number, length: number, protection: number, flags: number, descriptor: number, offset: number) => unknown
+  readonly mmap: (
+    address: number,
+    length: number,
+    protection: number,
+    flags: number,
+    descriptor: number,
+    offset: number
+  ) => unknown
   readonly munmap: (address: number, length: number) => unknown
   readonly mincore: (address: number, length: number, resident: Uint8Array) => unknown
   readonly fadvise: (descriptor: number, offset: number, length: number, advice: number) => unknown
@@ -22,7 +29,9 @@ function calls(): Calls {
   if (bound !== undefined) return bound
   const libc = koffi.load(null)
   bound = {
-    mmap: libc.func('intptr_t mmap(uintptr_t address, size_t length, int protection, int flags, int descriptor, int64_t offset)'),
+    mmap: libc.func(
+      'intptr_t mmap(uintptr_t address, size_t length, int protection, int flags, int descriptor, int64_t offset)'
+    ),
     munmap: libc.func('int munmap(uintptr_t address, size_t length)'),
     mincore: libc.func('int mincore(uintptr_t address, size_t length, _Out_ uint8_t *resident)'),
     fadvise: libc.func('int posix_fadvise(int descriptor, int64_t offset, int64_t length, int advice)')
@@ -51,5 +60,9 @@ export function evict(path: string): void {
   calls().fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED)
   closeSync(descriptor)
   const left = residentPages(path).length
-  if (left > 0) throw new Error(`${left} pages of ${path} stay in memory after posix_fadvise(DONTNEED): this test needs a file system on a disk, and not tmpfs`)
+  if (left > 0)
+    throw new Error(
+      `${left} pages of ${path} stay in memory after posix_fadvise(DONTNEED): this test needs a file system on ` +
+        'a disk, and not tmpfs'
+    )
 }

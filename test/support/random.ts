@@ -15,7 +15,11 @@ export function randomFrom(seed: number): () => number {
 export type MakeValue = (random: () => number) => number
 
 /** Fills `count` vectors of `dim` values; none of them is all zeros, so that cosine takes them. */
-export function randomVectors(shape: { count: number; dim: number }, random: () => number, value: MakeValue): Float32Array {
+export function randomVectors(
+  shape: { count: number; dim: number },
+  random: () => number,
+  value: MakeValue
+): Float32Array {
   const vectors = Float32Array.from({ length: shape.count * shape.dim }, () => value(random))
   for (let i = 0; i < shape.count; i++) {
     const vector = vectors.subarray(i * shape.dim, (i + 1) * shape.dim)

@@ -36,18 +36,22 @@ export function makeFile(temp: TempFolder, byteLength: number): DataFile & { con
 
 /** Files of the folder that this process holds open (Linux). */
 export function openDescriptors(temp: TempFolder): string[] {
-  return readdirSync('/proc/self/fd').map((descriptor) => {
-    try {
-      return readlinkSync(`/proc/self/fd/${descriptor}`)
-    } catch {
-      return '' // the descriptor of the listing itself
-    }
-  }).filter((path) => path.startsWith(temp.path))
+  return readdirSync('/proc/self/fd')
+    .map((descriptor) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${descriptor}`)
+      } catch {
+        return '' // the descriptor of the listing itself
+      }
+    })
+    .filter((path) => path.startsWith(temp.path))
 }
 
 /** Runs the contract on a reader. Call it at the top of a test file: the tests make files in a folder of their own. */
 export function describeReader(subject: ReaderUnderTest): void {
-  describe(`a reader by ${subject.name} (seed ${SEED})`, () => { defineContract(subject) })
+  describe(`a reader by ${subject.name} (seed ${SEED})`, () => {
+    defineContract(subject)
+  })
 }
 
 function defineContract({ open, mapsUntil }: ReaderUnderTest): void {
@@ -60,7 +64,9 @@ function defineContract({ open, mapsUntil }: ReaderUnderTest): void {
     opened.push(reader)
     return reader
   }
-  afterEach(() => { for (const reader of opened.splice(0)) reader.close() })
+  afterEach(() => {
+    for (const reader of opened.splice(0)) reader.close()
+  })
 
   /** Reads into the middle of a larger buffer and returns all of that: its edges must stay as they were. */
   const read = (reader: Reader, file: number, offset: number, byteLength: number): Buffer => {
@@ -81,7 +87,9 @@ function defineContract({ open, mapsUntil }: ReaderUnderTest): void {
     ['nothing', 100, 0],
     ['nothing at the end', big.byteLength, 0]
   ])('reads %s', (_, offset, byteLength) => {
-    expect(read(openFor([big]), 0, offset, byteLength).equals(big.content.subarray(offset, offset + byteLength))).toBe(true)
+    expect(read(openFor([big]), 0, offset, byteLength).equals(big.content.subarray(offset, offset + byteLength))).toBe(
+      true
+    )
   })
 
   it('reads any range as it is in the file', () => {
@@ -90,7 +98,10 @@ function defineContract({ open, mapsUntil }: ReaderUnderTest): void {
     for (let i = 0; i < 300; i++) {
       const offset = Math.floor(random() * big.byteLength)
       const byteLength = Math.floor(random() * Math.min(20_000, big.byteLength - offset))
-      expect(read(reader, 0, offset, byteLength).equals(big.content.subarray(offset, offset + byteLength)), `${offset} + ${byteLength}`).toBe(true)
+      expect(
+        read(reader, 0, offset, byteLength).equals(big.content.subarray(offset, offset + byteLength)),
+        `${offset} + ${byteLength}`
+      ).toBe(true)
     }
   })
 
@@ -106,21 +117,29 @@ function defineContract({ open, mapsUntil }: ReaderUnderTest): void {
     for (const byteLength of [1000, 100_000, 2 ** 20 + 1]) {
       const pointer = memory.allocate(byteLength)
       reader.read(0, 5, memory.bytesAt(pointer, byteLength))
-      expect(Buffer.from(memory.bytesAt(pointer, byteLength)).equals(big.content.subarray(5, 5 + byteLength))).toBe(true)
+      expect(Buffer.from(memory.bytesAt(pointer, byteLength)).equals(big.content.subarray(5, 5 + byteLength))).toBe(
+        true
+      )
     }
   })
 
-  it.each([['starts at the end', small.byteLength, 1], ['starts past the end', small.byteLength + PAGE, 10], ['runs past the end', small.byteLength - 9, 10], ['is longer than the file', 0, small.byteLength + 1]])(
-    'is truncated where a read %s',
-    (_, offset, byteLength) => {
-      const error = errorOf(() => { openFor([small]).read(0, offset, new Uint8Array(byteLength)) })
-      expect(error).toMatchObject({ code: 'ZGQ_TRUNCATED', path: small.path, offset })
-    }
-  )
+  it.each([
+    ['starts at the end', small.byteLength, 1],
+    ['starts past the end', small.byteLength + PAGE, 10],
+    ['runs past the end', small.byteLength - 9, 10],
+    ['is longer than the file', 0, small.byteLength + 1]
+  ])('is truncated where a read %s', (_, offset, byteLength) => {
+    const error = errorOf(() => {
+      openFor([small]).read(0, offset, new Uint8Array(byteLength))
+    })
+    expect(error).toMatchObject({ code: 'ZGQ_TRUNCATED', path: small.path, offset })
+  })
 
   it('reads on after a read has failed', () => {
     const reader = openFor([small])
-    codeOf(() => { reader.read(0, small.byteLength, new Uint8Array(1)) })
+    codeOf(() => {
+      reader.read(0, small.byteLength, new Uint8Array(1))
+    })
     expect(read(reader, 0, 0, small.byteLength).equals(small.content)).toBe(true)
   })
 
@@ -186,19 +205,29 @@ function defineContract({ open, mapsUntil }: ReaderUnderTest): void {
   it('reads nothing once closed', () => {
     const reader = openFor([small])
     reader.close()
-    expect(errorOf(() => { reader.read(0, 0, new Uint8Array(1)) })).toMatchObject({ code: 'ZGQ_CLOSED', path: small.path })
+    expect(
+      errorOf(() => {
+        reader.read(0, 0, new Uint8Array(1))
+      })
+    ).toMatchObject({ code: 'ZGQ_CLOSED', path: small.path })
     reader.prefetch([{ file: 0, offset: 0, byteLength: PAGE }])
   })
 
-  it.runIf(isLinux)(mapsUntil === 'collected' ? 'leaves no mapping once closed and collected' : 'leaves no mapping once closed', async () => {
-    const mappings = (): number => readFileSync('/proc/self/maps', 'utf8').split('\n').filter((line) => line.includes(temp.path)).length
-    if (mapsUntil === 'collected') await collectGarbage(() => mappings() === 0) // those of the tests before
-    const reader = openFor([small, big])
-    expect(mappings()).toBe(mapsUntil === 'never' ? 0 : 2)
-    reader.close()
-    if (mapsUntil === 'collected') await collectGarbage(() => mappings() === 0)
-    expect(mappings()).toBe(0)
-  })
+  it.runIf(isLinux)(
+    mapsUntil === 'collected' ? 'leaves no mapping once closed and collected' : 'leaves no mapping once closed',
+    async () => {
+      const mappings = (): number =>
+        readFileSync('/proc/self/maps', 'utf8')
+          .split('\n')
+          .filter((line) => line.includes(temp.path)).length
+      if (mapsUntil === 'collected') await collectGarbage(() => mappings() === 0) // those of the tests before
+      const reader = openFor([small, big])
+      expect(mappings()).toBe(mapsUntil === 'never' ? 0 : 2)
+      reader.close()
+      if (mapsUntil === 'collected') await collectGarbage(() => mappings() === 0)
+      expect(mappings()).toBe(0)
+    }
+  )
 }
 
 /** Collects until `isDone`, or gives up: what a collection frees is freed in later turns of the event loop. */
@@ -208,6 +237,8 @@ async function collectGarbage(isDone: () => boolean): Promise<void> {
   if (typeof collect !== 'function') throw new Error('this Node has no gc')
   for (let turn = 0; turn < 100 && !isDone(); turn++) {
     collect()
-    await new Promise((resolve) => { setImmediate(resolve) })
+    await new Promise((resolve) => {
+      setImmediate(resolve)
+    })
   }
 }

@@ -19,7 +19,12 @@ export function recallOf(hits: readonly Hit[], nearest: readonly number[], k: nu
 }
 
 /** Mean recall@k of searches with these options. */
-export function meanRecall(index: ZgqIndex, queries: readonly Float32Array[], truth: readonly (readonly number[])[], options: SearchOptions & { k: number; explain?: false }): number {
+export function meanRecall(
+  index: ZgqIndex,
+  queries: readonly Float32Array[],
+  truth: readonly (readonly number[])[],
+  options: SearchOptions & { k: number; explain?: false }
+): number {
   return mean(queries.map((query, i) => recallOf(index.search(query, options), truth[i], options.k)))
 }
 

@@ -1,4 +1,5 @@
-// Scripts in a plain Node process of its own, with zgq as it stands in dist/: for what a test runner would get in the way of.
+// Scripts in a plain Node process of its own, with zgq as it stands in dist/: for what a test runner would get in the
+// way of.
 
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -20,7 +21,10 @@ export interface NodeRun {
 /** Names of entries that scripts import from. */
 export const entryUrl = (name: 'index' | 'build' | 'check'): string => pathToFileURL(join(DIST, `${name}.js`)).href
 
-/** Runs an ES module; in it, `ZgqIndex`, `buildIndex` and `checkIndex` are there, and `print` takes what the test wants to see. */
+/**
+ * Runs an ES module; in it, `ZgqIndex`, `buildIndex` and `checkIndex` are there, and `print` takes what the test wants
+ * to see.
+ */
 export function runNode(script: string, env: Readonly<Record<string, string>> = {}): NodeRun {
   if (!existsSync(join(DIST, 'index.js'))) throw new Error('dist/ is missing: run npm run build first')
   const source = `
@@ -31,7 +35,11 @@ export function runNode(script: string, env: Readonly<Record<string, string>> = 
     const require = createRequire(${JSON.stringify(join(ROOT, 'package.json'))})
     const print = (value) => { console.log(JSON.stringify(value)) }
     ${script}`
-  const { status, signal, stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '--eval', source], { encoding: 'utf8', env: { ...process.env, ...env }, maxBuffer: 2 ** 26 })
+  const { status, signal, stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '--eval', source], {
+    encoding: 'utf8',
+    env: { ...process.env, ...env },
+    maxBuffer: 2 ** 26
+  })
   return { code: status, signal, printed: stdout === '' ? undefined : JSON.parse(stdout), stderr }
 }
 

@@ -22,7 +22,10 @@ function expectBuilt(): void {
 /** Runs the command to its end. */
 export function runZgq(...args: readonly string[]): Ended {
   expectBuilt()
-  const { status, stdout, stderr } = spawnSync(process.execPath, [COMMAND, ...args], { encoding: 'utf8', maxBuffer: 2 ** 26 })
+  const { status, stdout, stderr } = spawnSync(process.execPath, [COMMAND, ...args], {
+    encoding: 'utf8',
+    maxBuffer: 2 ** 26
+  })
   return { code: status, stdout, stderr }
 }
 
@@ -30,7 +33,8 @@ export function runZgq(...args: readonly string[]): Ended {
 export function jsonOf(...args: readonly string[]): unknown {
   const { code, stdout, stderr } = runZgq(...args, '--json')
   if (code !== 0) throw new Error(`zgq ${args.join(' ')} ended with ${String(code)}: ${stderr}`)
-  if (stdout.indexOf('\n') !== stdout.length - 1) throw new Error(`zgq ${args.join(' ')} printed more than one line: ${stdout}`)
+  if (stdout.indexOf('\n') !== stdout.length - 1)
+    throw new Error(`zgq ${args.join(' ')} printed more than one line: ${stdout}`)
   return JSON.parse(stdout)
 }
 
@@ -39,7 +43,9 @@ export async function interruptZgq(signal: NodeJS.Signals, sign: string, args: r
   expectBuilt()
   const child = spawn(process.execPath, [COMMAND, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
   let [stdout, stderr] = ['', '']
-  child.stdout.setEncoding('utf8').on('data', (text: string) => { stdout += text })
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text
+  })
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     const wasSeen = stderr.includes(sign)
     stderr += text

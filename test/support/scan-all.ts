@@ -18,8 +18,14 @@ export function inverseNorms(rows: Float32Array, dim: number): Float32Array {
   return Float32Array.from(norms(rows, dim), (norm) => 1 / norm)
 }
 
-/** Scans all rows of a problem in one run; returns the hits, nearest first, and how many rows needed double precision. */
-export function scanAll(memory: KernelMemory, problem: Problem, options: ScanOptions): { found: Found[]; confirmed: number } {
+/**
+ * Scans all rows of a problem in one run; returns the hits, nearest first, and how many rows needed double precision.
+ */
+export function scanAll(
+  memory: KernelMemory,
+  problem: Problem,
+  options: ScanOptions
+): { found: Found[]; confirmed: number } {
   const { metric, rows, ids, query } = problem
   // Distances under ip may be negative: there a relative tolerance would be a stricter limit.
   const { k, mask, relative = metric === 'l2' ? 0.01 : 0, absolute = 0.01 } = options
@@ -32,8 +38,13 @@ export function scanAll(memory: KernelMemory, problem: Problem, options: ScanOpt
     count: ids.length
   }
   const scanQuery = {
-    metric: KERNEL_METRICS[metric], dim: query.length, query: put(memory, query), queryNorm2: product(query, query),
-    relative, absolute, heap
+    metric: KERNEL_METRICS[metric],
+    dim: query.length,
+    query: put(memory, query),
+    queryNorm2: product(query, query),
+    relative,
+    absolute,
+    heap
   }
   memory.kernel.heapInit(heap, k)
   const confirmed = memory.kernel.scan(scanQuery, run)

@@ -17,7 +17,12 @@ export function placeIn(temp: { fresh(name: string): string }): { folder: string
 
 /** Returns what a promise rejects with. */
 export async function rejection(promise: Promise<unknown>): Promise<unknown> {
-  return promise.then(() => { throw new Error('it resolved') }, (reason: unknown) => reason)
+  return promise.then(
+    () => {
+      throw new Error('it resolved')
+    },
+    (reason: unknown) => reason
+  )
 }
 
 /** Returns the ZgqError that a promise rejects with. */
@@ -27,7 +32,12 @@ export async function errorFrom(promise: Promise<unknown>): Promise<ZgqError> {
   throw reason
 }
 
-export async function* batchesOf(vectors: Float32Array, dim: number, sizes: readonly number[], ids?: readonly number[]): AsyncGenerator<VectorBatch> {
+export async function* batchesOf(
+  vectors: Float32Array,
+  dim: number,
+  sizes: readonly number[],
+  ids?: readonly number[]
+): AsyncGenerator<VectorBatch> {
   const count = vectors.length / dim
   for (let row = 0, batch = 0; row < count; batch++) {
     const end = Math.min(count, row + sizes[batch % sizes.length])
@@ -40,4 +50,5 @@ export async function* batchesOf(vectors: Float32Array, dim: number, sizes: read
 export const DIM = 8
 export const SMALL = makeVectors('clustered', { count: 500, dim: DIM }, 1)
 
-export const buildSmall = (output: string, options: Partial<BuildOptions> = {}): ReturnType<typeof buildIndex> => buildIndex({ input: SMALL, dim: DIM, zones: 10, output, ...options })
+export const buildSmall = (output: string, options: Partial<BuildOptions> = {}): ReturnType<typeof buildIndex> =>
+  buildIndex({ input: SMALL, dim: DIM, zones: 10, output, ...options })

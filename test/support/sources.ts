@@ -14,12 +14,20 @@ export interface Import {
   readonly isTypeOnly: boolean
 }
 
-/** Lists the files below a folder whose names end as told, as paths from the root of the repository; without what npm installed there. */
+/**
+ * Lists the files below a folder whose names end as told, as paths from the root of the repository; without what npm
+ * installed there.
+ */
 export function filesBelow(folder: string, endings: readonly string[]): string[] {
   const start = join(ROOT, folder)
   if (!existsSync(start)) return []
   return readdirSync(start, { recursive: true, encoding: 'utf8' })
-    .filter((name) => endings.some((ending) => name.endsWith(ending)) && !name.split(sep).includes('node_modules') && statSync(join(start, name)).isFile())
+    .filter(
+      (name) =>
+        endings.some((ending) => name.endsWith(ending)) &&
+        !name.split(sep).includes('node_modules') &&
+        statSync(join(start, name)).isFile()
+    )
     .map((name) => join(folder, name).split(sep).join('/'))
     .sort()
 }
@@ -41,7 +49,8 @@ function visit(file: string, look: (node: ts.Node) => void): void {
 export function importsOf(file: string): Import[] {
   const imports: Import[] = []
   const add = (specifier: ts.Node | undefined, isTypeOnly: boolean): void => {
-    if (specifier !== undefined && ts.isStringLiteralLike(specifier)) imports.push({ target: resolveTarget(file, specifier.text), isTypeOnly })
+    if (specifier !== undefined && ts.isStringLiteralLike(specifier))
+      imports.push({ target: resolveTarget(file, specifier.text), isTypeOnly })
   }
   visit(file, (node) => {
     if (ts.isImportDeclaration(node)) add(node.moduleSpecifier, node.importClause?.isTypeOnly ?? false)
@@ -59,7 +68,9 @@ function isLoading(called: ts.Expression): boolean {
 
 function resolveTarget(file: string, specifier: string): string {
   if (!specifier.startsWith('.')) return specifier
-  const path = relative(ROOT, resolve(ROOT, file, '..', specifier)).split(sep).join('/')
+  const path = relative(ROOT, resolve(ROOT, file, '..', specifier))
+    .split(sep)
+    .join('/')
   return path.endsWith('.ts') ? path : `${path}.ts` // AssemblyScript leaves the ending out
 }
 
@@ -67,7 +78,8 @@ function resolveTarget(file: string, specifier: string): string {
 export function consoleUses(file: string): string[] {
   const uses: string[] = []
   visit(file, (node) => {
-    if (ts.isPropertyAccessExpression(node) && ts.isIdentifier(node.expression) && node.expression.text === 'console') uses.push(node.name.text)
+    if (ts.isPropertyAccessExpression(node) && ts.isIdentifier(node.expression) && node.expression.text === 'console')
+      uses.push(node.name.text)
   })
   return uses
 }

@@ -17,7 +17,12 @@ export function tableRows(heading: string): string[][] {
   const start = lines.findIndex((line) => line.startsWith('|'))
   const after = lines.slice(start)
   const end = after.findIndex((line) => !line.startsWith('|'))
-  return after.slice(2, end === -1 ? undefined : end).map((line) => line.split('|').slice(1, -1).map((cell) => cell.trim()))
+  return after.slice(2, end === -1 ? undefined : end).map((line) =>
+    line
+      .split('|')
+      .slice(1, -1)
+      .map((cell) => cell.trim())
+  )
 }
 
 /** Returns the meaning that a layout table gives for a field. */
@@ -34,5 +39,7 @@ export function codeList(text: string): Record<string, number> {
 
 /** Reads all runs of hex pairs between backticks. */
 export function hexBytes(text: string): number[][] {
-  return [...text.matchAll(/`((?:[0-9A-F]{2} ?)+)`/g)].map(([, hex]) => hex.split(' ').map((pair) => Number.parseInt(pair, 16)))
+  return [...text.matchAll(/`((?:[0-9A-F]{2} ?)+)`/g)].map(([, hex]) =>
+    hex.split(' ').map((pair) => Number.parseInt(pair, 16))
+  )
 }

@@ -23,18 +23,31 @@ export function readStored(folder: string): StoredZone[] {
     const file = contents[zone.file]
     const columns = Uint8Array.from(file.subarray(zone.columnsOffset, zone.columnsOffset + zone.columnsByteLength))
     const layout = decodeColumns(columns, {
-      path: folder, offset: zone.columnsOffset, segment: zone.segment, rowCount: zone.rowCount, dim: meta.dim,
-      hasInverseNorms: meta.metric === 'cosine', headerCrc: zone.columnsCrc, bits: 0
+      path: folder,
+      offset: zone.columnsOffset,
+      segment: zone.segment,
+      rowCount: zone.rowCount,
+      dim: meta.dim,
+      hasInverseNorms: meta.metric === 'cosine',
+      headerCrc: zone.columnsCrc,
+      bits: 0
     })
-    const ids = decodeIds(new Uint32Array(columns.slice(layout.ids.offset, layout.ids.offset + layout.ids.byteLength).buffer))
-    const rows = new Float32Array(Uint8Array.from(file.subarray(zone.segmentOffset, zone.segmentOffset + zone.rowCount * meta.dim * 4)).buffer)
+    const ids = decodeIds(
+      new Uint32Array(columns.slice(layout.ids.offset, layout.ids.offset + layout.ids.byteLength).buffer)
+    )
+    const rows = new Float32Array(
+      Uint8Array.from(file.subarray(zone.segmentOffset, zone.segmentOffset + zone.rowCount * meta.dim * 4)).buffer
+    )
     return { zone, ids: Array.from(ids), rows }
   })
 }
 
 /** SHA-256 of each data file of the index in `folder`, by name. */
 export function dataFileDigests(folder: string): Record<string, string> {
-  return digestsOf(folder, readdirSync(folder).filter((name) => name.endsWith('.zgq')))
+  return digestsOf(
+    folder,
+    readdirSync(folder).filter((name) => name.endsWith('.zgq'))
+  )
 }
 
 /** SHA-256 of every file in `folder`, by name. */
@@ -43,5 +56,12 @@ export function fileDigests(folder: string): Record<string, string> {
 }
 
 function digestsOf(folder: string, names: readonly string[]): Record<string, string> {
-  return Object.fromEntries([...names].sort().map((name) => [name, createHash('sha256').update(readFileSync(join(folder, name))).digest('hex')]))
+  return Object.fromEntries(
+    [...names].sort().map((name) => [
+      name,
+      createHash('sha256')
+        .update(readFileSync(join(folder, name)))
+        .digest('hex')
+    ])
+  )
 }

@@ -16,7 +16,9 @@ export interface TempFolder {
 /** Makes a folder under `parent` (the system's temporary folder by default); call it at the top of a test file. */
 export function useTempFolder(name: string, parent = tmpdir()): TempFolder {
   const path = mkdtempSync(join(parent, `zgq-${name}-`))
-  afterAll(() => { rmSync(path, { recursive: true, force: true }) })
+  afterAll(() => {
+    rmSync(path, { recursive: true, force: true })
+  })
   let given = 0
   return {
     path,

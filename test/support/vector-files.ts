@@ -11,7 +11,10 @@ export function fbin(vectors: Float32Array, dim: number): Buffer {
 
 /** Rows of an int32 d and d float32 values. */
 export function fvecs(vectors: Float32Array, dim: number): Buffer {
-  const rows = Array.from({ length: vectors.length / dim }, (_, i) => [bytesOf(Int32Array.of(dim)), bytesOf(vectors.subarray(i * dim, (i + 1) * dim))])
+  const rows = Array.from({ length: vectors.length / dim }, (_, i) => [
+    bytesOf(Int32Array.of(dim)),
+    bytesOf(vectors.subarray(i * dim, (i + 1) * dim))
+  ])
   return Buffer.concat(rows.flat())
 }
 
@@ -19,7 +22,11 @@ export function fvecs(vectors: Float32Array, dim: number): Buffer {
 export function npy(vectors: Float32Array, dim: number): Buffer {
   const dictionary = `{'descr': '<f4', 'fortran_order': False, 'shape': (${vectors.length / dim}, ${dim}), }`
   const header = `${dictionary.padEnd(117)}\n`
-  return Buffer.concat([Buffer.from([0x93, ...Buffer.from('NUMPY'), 1, 0, header.length, 0]), Buffer.from(header), bytesOf(vectors)])
+  return Buffer.concat([
+    Buffer.from([0x93, ...Buffer.from('NUMPY'), 1, 0, header.length, 0]),
+    Buffer.from(header),
+    bytesOf(vectors)
+  ])
 }
 
 /** Rows of an int32 length and as many int32 values. */

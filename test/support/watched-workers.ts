@@ -1,5 +1,6 @@
 // `node:worker_threads` whose threads a test can see, end, and give little memory to.
-// Use: vi.mock('node:worker_threads', async (importOriginal) => (await import('./support/watched-workers.ts')).watchedWorkers(await importOriginal()))
+// Use: vi.mock('node:worker_threads', async (importOriginal) => (await
+// import('./support/watched-workers.ts')).watchedWorkers(await importOriginal()))
 
 import type * as WorkerThreads from 'node:worker_threads'
 
@@ -24,7 +25,9 @@ export function watchedWorkers(original: typeof WorkerThreads): Record<string, u
     constructor(file: string | URL, options: WorkerThreads.WorkerOptions) {
       super(file, { ...options, resourceLimits: { ...options.resourceLimits, ...workers.limits } })
       workers.started.push(this)
-      this.on('exit', () => { workers.ended++ })
+      this.on('exit', () => {
+        workers.ended++
+      })
     }
   }
   const replaced = { ...original, Worker }

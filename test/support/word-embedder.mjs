@@ -1,4 +1,5 @@
-// A model for tests of the Electron example: counts of hashed words, the same every time. Texts are near where they share words; it knows no meaning.
+// A model for tests of the Electron example: counts of hashed words, the same every time. Texts are near where they
+// share words; it knows no meaning.
 
 export const name = 'words'
 export const dim = 64

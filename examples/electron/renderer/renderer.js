@@ -1,4 +1,5 @@
-// The page: asks window.texts (preload.cjs) and shows what it answers. Texts of files are only ever set as text, never as HTML.
+// The page: asks window.texts (preload.cjs) and shows what it answers. Texts of files are only ever set as text, never
+// as HTML.
 
 /**
  * @typedef {{ file: string, line: number, text: string, similarity: number }} Found
@@ -56,7 +57,10 @@ function showHint() {
 
 /** @param {Indexed} state */
 function describe({ folder, files, skipped, passages }) {
-  return `${count(passages, 'passage')} from ${count(files, 'file')} in ${folder}${skipped > 0 ? ` (${count(skipped, 'file')} left out: no text)` : ''}`
+  return (
+    `${count(passages, 'passage')} from ${count(files, 'file')} in ` +
+    `${folder}${skipped > 0 ? ` (${count(skipped, 'file')} left out: no text)` : ''}`
+  )
 }
 /** @param {number} number @param {string} word */
 const count = (number, word) => `${number.toLocaleString('en')} ${word}${number === 1 ? '' : 's'}`
@@ -88,15 +92,21 @@ function showProgress({ stage, done, total, passages, file }) {
   const isMeasured = stage === 'read' && total > 0
   if (isMeasured) bar.value = done / total
   else bar.removeAttribute('value')
-  element('progress-text').textContent = stage === 'build'
-    ? `Building the index of ${count(passages, 'passage')}`
-    : file === undefined ? 'Looking for texts' : `Reading ${file} (${count(passages, 'passage')} so far)`
+  element('progress-text').textContent =
+    stage === 'build'
+      ? `Building the index of ${count(passages, 'passage')}`
+      : file === undefined
+        ? 'Looking for texts'
+        : `Reading ${file} (${count(passages, 'passage')} so far)`
 }
 
 async function search() {
   const text = query.value.trim()
   const mine = ++lastSearch
-  const found = text === '' || !indexed ? [] : await texts.search(text).then((/** @type {any} */ answer) => (mine === lastSearch ? ask(answer) : []))
+  const found =
+    text === '' || !indexed
+      ? []
+      : await texts.search(text).then((/** @type {any} */ answer) => (mine === lastSearch ? ask(answer) : []))
   if (mine !== lastSearch) return // somebody typed on
   shown = text
   results.replaceChildren(...(found ?? []).map((/** @type {Found} */ hit) => resultOf(hit, text)))

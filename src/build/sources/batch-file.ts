@@ -1,4 +1,5 @@
-// Opens files that are read once, in batches, each by its format, and spools them so that a build can read them in any order.
+// Opens files that are read once, in batches, each by its format, and spools them so that a build can read them in any
+// order.
 
 import { setImmediate } from 'node:timers/promises'
 
@@ -11,13 +12,19 @@ import { openParquetFile } from './parquet-file.ts'
 import { spoolBatches, type Spooled, type SpoolTarget } from './spool.ts'
 import { openSqliteQuery } from './sqlite-query.ts'
 
-const OPENERS: Readonly<Record<BatchFormat, (path: string, options: BatchFileOptions) => Promise<BatchSource> | BatchSource>> = {
-  parquet: openParquetFile, jsonl: openJsonLinesFile, hdf5: openHdf5File, sqlite: openSqliteQuery
+const OPENERS: Readonly<
+  Record<BatchFormat, (path: string, options: BatchFileOptions) => Promise<BatchSource> | BatchSource>
+> = {
+  parquet: openParquetFile,
+  jsonl: openJsonLinesFile,
+  hdf5: openHdf5File,
+  sqlite: openSqliteQuery
 }
 
 /**
- * Opens a file that is read in batches: Parquet, JSON lines, HDF5, or a query of a SQLite database; the caller closes it.
- * Rejects with ZGQ_NOT_FOUND, ZGQ_BUILD_INPUT, ZGQ_DIMENSION, ZGQ_TRUNCATED, ZGQ_IO, ZGQ_LOCKED, and ZGQ_UNSUPPORTED where a package is missing.
+ * Opens a file that is read in batches: Parquet, JSON lines, HDF5, or a query of a SQLite database; the caller closes
+ * it. Rejects with ZGQ_NOT_FOUND, ZGQ_BUILD_INPUT, ZGQ_DIMENSION, ZGQ_TRUNCATED, ZGQ_IO, ZGQ_LOCKED, and
+ * ZGQ_UNSUPPORTED where a package is missing.
  */
 export async function openBatchFile(path: string, options: BatchFileOptions): Promise<BatchSource> {
   const format = batchFormatOf(path, options.query)
@@ -25,13 +32,21 @@ export async function openBatchFile(path: string, options: BatchFileOptions): Pr
   return OPENERS[format](path, options)
 }
 
-/** Reads a batch file whole into `target`. Rejects as `openBatchFile` and its batches do, and with TypeError if it brings ids and `ids` are given too. */
-export async function spoolBatchFile(path: string, options: BatchFileOptions & { readonly ids: unknown }, target: Omit<SpoolTarget, 'dim'>): Promise<Spooled & { readonly dim: number }> {
+/**
+ * Reads a batch file whole into `target`. Rejects as `openBatchFile` and its batches do, and with TypeError if it
+ * brings ids and `ids` are given too.
+ */
+export async function spoolBatchFile(
+  path: string,
+  options: BatchFileOptions & { readonly ids: unknown },
+  target: Omit<SpoolTarget, 'dim'>
+): Promise<Spooled & { readonly dim: number }> {
   const source = await openBatchFile(path, options)
   try {
     const { dim, hasIds } = source
-    if (hasIds && options.ids !== undefined) throw new TypeError(`${path} brings ids of its own: leave out the option ids, or the ids there`)
-    return { dim, ...await spoolBatches(lettingOthersRun(source.batches), { ...target, dim }) }
+    if (hasIds && options.ids !== undefined)
+      throw new TypeError(`${path} brings ids of its own: leave out the option ids, or the ids there`)
+    return { dim, ...(await spoolBatches(lettingOthersRun(source.batches), { ...target, dim })) }
   } finally {
     source.close()
   }

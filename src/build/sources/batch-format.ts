@@ -1,4 +1,5 @@
-// Which inputs are read once, in batches, and which options fit which of them. Looks at names alone; what files hold is checked where they are opened.
+// Which inputs are read once, in batches, and which options fit which of them. Looks at names alone; what files hold is
+// checked where they are opened.
 
 import { extname } from 'node:path'
 
@@ -15,32 +16,62 @@ export interface BatchFileOptions {
 }
 
 const FORMATS: ReadonlyMap<string, BatchFormat> = new Map([
-  ['.parquet', 'parquet'], ['.jsonl', 'jsonl'], ['.ndjson', 'jsonl'], ['.hdf5', 'hdf5'], ['.h5', 'hdf5'], ['.db', 'sqlite'], ['.sqlite', 'sqlite'], ['.sqlite3', 'sqlite']
+  ['.parquet', 'parquet'],
+  ['.jsonl', 'jsonl'],
+  ['.ndjson', 'jsonl'],
+  ['.hdf5', 'hdf5'],
+  ['.h5', 'hdf5'],
+  ['.db', 'sqlite'],
+  ['.sqlite', 'sqlite'],
+  ['.sqlite3', 'sqlite']
 ])
 export const BATCH_ENDINGS: readonly string[] = [...FORMATS.keys()]
 
-const FITTING: Readonly<Record<keyof BatchFileOptions, readonly BatchFormat[]>> = { column: ['parquet', 'jsonl', 'hdf5'], idColumn: ['parquet', 'jsonl'], query: ['sqlite'] }
+const FITTING: Readonly<Record<keyof BatchFileOptions, readonly BatchFormat[]>> = {
+  column: ['parquet', 'jsonl', 'hdf5'],
+  idColumn: ['parquet', 'jsonl'],
+  query: ['sqlite']
+}
 const OPTION_NAMES: readonly (keyof BatchFileOptions)[] = ['column', 'idColumn', 'query']
-const NAMES: Readonly<Record<BatchFormat, string>> = { parquet: '.parquet', jsonl: '.jsonl', hdf5: '.hdf5', sqlite: 'a SQLite database' }
+const NAMES: Readonly<Record<BatchFormat, string>> = {
+  parquet: '.parquet',
+  jsonl: '.jsonl',
+  hdf5: '.hdf5',
+  sqlite: 'a SQLite database'
+}
 
-/** Tells the format by the ending; a file of another ending with a query is a SQLite database. Undefined for files of vectors and what is unknown. */
+/**
+ * Tells the format by the ending; a file of another ending with a query is a SQLite database. Undefined for files of
+ * vectors and what is unknown.
+ */
 export function batchFormatOf(path: string, query?: string): BatchFormat | undefined {
   const ending = extname(path).toLowerCase()
   return FORMATS.get(ending) ?? (query === undefined ? undefined : 'sqlite')
 }
 
-/** Throws TypeError where `column`, `idColumn` or `query` do not fit the input, where `ids` and `idColumn` compete, and where a database comes without a query. */
-export function expectBatchOptions(options: BatchFileOptions & { readonly input: unknown; readonly ids: unknown }): void {
+/**
+ * Throws TypeError where `column`, `idColumn` or `query` do not fit the input, where `ids` and `idColumn` compete, and
+ * where a database comes without a query.
+ */
+export function expectBatchOptions(
+  options: BatchFileOptions & { readonly input: unknown; readonly ids: unknown }
+): void {
   const { input, ids, query, idColumn } = options
   const format = typeof input === 'string' ? batchFormatOf(input, query) : undefined
   for (const name of OPTION_NAMES) {
     const value: unknown = options[name]
     if (value === undefined) continue
-    if (typeof value !== 'string' || value === '') throw new TypeError(`${name} must be a non-empty string, found ${String(value)}`)
+    if (typeof value !== 'string' || value === '')
+      throw new TypeError(`${name} must be a non-empty string, found ${String(value)}`)
     if (format === undefined || !FITTING[name].includes(format)) {
-      throw new TypeError(`${name} is for ${FITTING[name].map((fit) => NAMES[fit]).join(', ')}; the input is ${typeof input === 'string' ? input : 'no file'}`)
+      throw new TypeError(
+        `${name} is for ${FITTING[name].map((fit) => NAMES[fit]).join(', ')}; the input is ` +
+          `${typeof input === 'string' ? input : 'no file'}`
+      )
     }
   }
-  if (format === 'sqlite' && query === undefined) throw new TypeError('a SQLite database needs a query: SELECT id, vector FROM ...')
-  if (idColumn !== undefined && ids !== undefined) throw new TypeError('ids and idColumn exclude each other: both say which ids the vectors have')
+  if (format === 'sqlite' && query === undefined)
+    throw new TypeError('a SQLite database needs a query: SELECT id, vector FROM ...')
+  if (idColumn !== undefined && ids !== undefined)
+    throw new TypeError('ids and idColumn exclude each other: both say which ids the vectors have')
 }

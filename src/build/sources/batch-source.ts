@@ -13,7 +13,10 @@ export interface BatchSource {
   readonly dim: number
   /** Every batch has ids; else none has. */
   readonly hasIds: boolean
-  /** To be read once. Rejects with ZGQ_BUILD_INPUT, ZGQ_DIMENSION or ZGQ_TRUNCATED, naming the row or line, and with ZGQ_IO. */
+  /**
+   * To be read once. Rejects with ZGQ_BUILD_INPUT, ZGQ_DIMENSION or ZGQ_TRUNCATED, naming the row or line, and with
+   * ZGQ_IO.
+   */
   readonly batches: AsyncIterable<VectorBatch>
   /** Releases what the source holds; a second call does nothing. */
   close(): void
@@ -30,9 +33,12 @@ export class BatchBuffer {
     this.#vectors = new Float32Array(Math.max(1, Math.floor(BATCH_BYTES / (dim * 4))) * dim)
   }
 
-  /** Takes values, row-major, that may begin and end in the middle of a row; yields each batch that is full, to be kept by the caller. */
+  /**
+   * Takes values, row-major, that may begin and end in the middle of a row; yields each batch that is full, to be kept
+   * by the caller.
+   */
   *append(values: Float32Array): Generator<Float32Array> {
-    for (let done = 0; done < values.length; ) {
+    for (let done = 0; done < values.length;) {
       const taken = values.subarray(done, done + this.#vectors.length - this.#length)
       this.#vectors.set(taken, this.#length)
       this.#length += taken.length
@@ -63,15 +69,23 @@ export function wrapFormatError(error: unknown, path: string, what: string): Zgq
 }
 
 /** Describes a row of another dimension than the first. */
-export function otherDim(found: number, expected: number, place: { readonly row: string; readonly path: string }): ZgqError {
-  return new ZgqError('ZGQ_DIMENSION', `${place.row} has ${found} dimensions, expected ${expected} as in the first`, { path: place.path })
+export function otherDim(
+  found: number,
+  expected: number,
+  place: { readonly row: string; readonly path: string }
+): ZgqError {
+  return new ZgqError('ZGQ_DIMENSION', `${place.row} has ${found} dimensions, expected ${expected} as in the first`, {
+    path: place.path
+  })
 }
 
 /** Throws ZGQ_BUILD_INPUT for an id that is not a safe integer >= 0. */
 export function checkId(id: unknown, place: { readonly row: string; readonly path: string }): number {
   if (typeof id === 'number' && Number.isSafeInteger(id) && id >= 0) return id
   const found = typeof id === 'string' ? JSON.stringify(shorten(id)) : shorten(String(id))
-  throw new ZgqError('ZGQ_BUILD_INPUT', `the id of ${place.row} is ${found}, expected a safe integer >= 0`, { path: place.path })
+  throw new ZgqError('ZGQ_BUILD_INPUT', `the id of ${place.row} is ${found}, expected a safe integer >= 0`, {
+    path: place.path
+  })
 }
 
 /** Cuts text for a message. */

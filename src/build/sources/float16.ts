@@ -12,7 +12,10 @@ export function decodeFloat16(bits: number): number {
 
 let table: Float32Array | undefined
 
-/** Returns the values of all 65,536 halves, indexed by their bits; built at the first call (256 KiB) and shared: do not write to it. */
+/**
+ * Returns the values of all 65,536 halves, indexed by their bits; built at the first call (256 KiB) and shared: do not
+ * write to it.
+ */
 export function float16Table(): Float32Array {
   table ??= Float32Array.from({ length: 65_536 }, (_, bits) => decodeFloat16(bits))
   return table

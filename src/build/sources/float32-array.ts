@@ -6,12 +6,14 @@ import { checkDim, checkRange, type IdSource, type RowSource } from './row-sourc
 
 /**
  * Wraps vectors in memory (float32, count * dim, row-major) as a source; they are not copied.
- * Throws ZGQ_DIMENSION if `dim` is not 1 to 65,536 or the length is no multiple of it, ZGQ_BUILD_INPUT if there are no vectors.
+ * Throws ZGQ_DIMENSION if `dim` is not 1 to 65,536 or the length is no multiple of it, ZGQ_BUILD_INPUT if there are no
+ * vectors.
  */
 export function float32ArraySource(values: Float32Array, dim: number): RowSource {
   checkDim(dim)
   if (values.length === 0) throw new ZgqError('ZGQ_BUILD_INPUT', 'the input has no vectors: the array is empty')
-  if (values.length % dim !== 0) throw new ZgqError('ZGQ_DIMENSION', `the array has ${values.length} values, expected a multiple of dim ${dim}`)
+  if (values.length % dim !== 0)
+    throw new ZgqError('ZGQ_DIMENSION', `the array has ${values.length} values, expected a multiple of dim ${dim}`)
   const source = {
     dim,
     count: values.length / dim,
@@ -41,7 +43,10 @@ export function arrayIdSource(ids: ArrayLike<number>, label = 'ids'): IdSource {
       for (let at = 0; at < target.length; at++) {
         const id = ids[firstRow + at]
         if (!Number.isSafeInteger(id) || id < 0) {
-          throw new ZgqError('ZGQ_BUILD_INPUT', `${label}: the id of row ${firstRow + at} is ${String(id)}, expected a safe integer >= 0`)
+          throw new ZgqError(
+            'ZGQ_BUILD_INPUT',
+            `${label}: the id of row ${firstRow + at} is ${String(id)}, expected a safe integer >= 0`
+          )
         }
         target[at] = id
       }

@@ -1,4 +1,5 @@
-// A data set of an HDF5 file as batches of vectors, read in slices. The package h5wasm is HDF5's own library in WebAssembly; it is optional and loaded here.
+// A data set of an HDF5 file as batches of vectors, read in slices. The package h5wasm is HDF5's own library in
+// WebAssembly; it is optional and loaded here.
 
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
@@ -25,22 +26,36 @@ const SLICE_BYTES = 4 * 2 ** 20
 const CHUNK_LIMIT = 256 * 2 ** 20
 
 /**
- * h5wasm cannot close a file in which a read failed: opened again, the library would answer from what it kept. So such files are remembered, by
- * device and inode, for the life of the process, which is how long h5wasm keeps them open.
+ * h5wasm cannot close a file in which a read failed: opened again, the library would answer from what it kept. So such
+ * files are remembered, by device and inode, for the life of the process, which is how long h5wasm keeps them open.
  */
 const stuck = new Set<string>()
 
 /**
  * Opens the data set `column` (default `train`) of an HDF5 file: two axes, float16 to float64 or integers.
- * Rejects with ZGQ_UNSUPPORTED where h5wasm is not installed, ZGQ_NOT_FOUND, ZGQ_IO, ZGQ_BUILD_INPUT, ZGQ_TRUNCATED and ZGQ_DIMENSION.
+ * Rejects with ZGQ_UNSUPPORTED where h5wasm is not installed, ZGQ_NOT_FOUND, ZGQ_IO, ZGQ_BUILD_INPUT, ZGQ_TRUNCATED and
+ * ZGQ_DIMENSION.
  */
 export async function openHdf5File(path: string, options: BatchFileOptions): Promise<BatchSource> {
   checkSignature(path)
   const identity = identityOf(path)
-  if (stuck.has(identity)) throw new ZgqError('ZGQ_BUILD_INPUT', 'this process found the file damaged before, and h5wasm keeps what it read then: read it in a new process, or read a copy', { path })
+  if (stuck.has(identity))
+    throw new ZgqError(
+      'ZGQ_BUILD_INPUT',
+      'this process found the file damaged before, and h5wasm keeps what it read then: read it in a new process, ' +
+        'or read a copy',
+      { path }
+    )
   const hdf5 = await loadHdf5()
   const set = new Hdf5Set(hdf5, { path, name: options.column ?? DEFAULT_DATA_SET, onStuck: () => stuck.add(identity) })
-  return { dim: set.dim, hasIds: false, batches: readBatches(set), close: () => { set.close() } }
+  return {
+    dim: set.dim,
+    hasIds: false,
+    batches: readBatches(set),
+    close: () => {
+      set.close()
+    }
+  }
 }
 
 async function loadHdf5(): Promise<{ hdf5: Hdf5Package; module: Hdf5Module }> {
@@ -51,7 +66,12 @@ async function loadHdf5(): Promise<{ hdf5: Hdf5Package; module: Hdf5Module }> {
     return { hdf5, module }
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message.split('\n')[0] : String(cause)
-    throw new ZgqError('ZGQ_UNSUPPORTED', `HDF5 files need the package h5wasm, which does not load: ${reason}. Install it beside zgq: npm install h5wasm`, { cause })
+    throw new ZgqError(
+      'ZGQ_UNSUPPORTED',
+      `HDF5 files need the package h5wasm, which does not load: ${reason}. Install it beside zgq: npm install ` +
+        'h5wasm',
+      { cause }
+    )
   }
 }
 
@@ -93,7 +113,10 @@ class Hdf5Set {
   readonly #memory: number
   #isClosed = false
 
-  constructor(loaded: { hdf5: Hdf5Package; module: Hdf5Module }, place: { path: string; name: string; onStuck: () => void }) {
+  constructor(
+    loaded: { hdf5: Hdf5Package; module: Hdf5Module },
+    place: { path: string; name: string; onStuck: () => void }
+  ) {
     this.#module = loaded.module
     this.#path = place.path
     this.#onStuck = place.onStuck
@@ -110,7 +133,10 @@ class Hdf5Set {
       const step = chunkRows * rowBytes > CHUNK_LIMIT ? 1 : chunkRows
       this.rowsPerSlice = step * Math.max(1, Math.floor(SLICE_BYTES / (step * rowBytes)))
       this.#memory = this.#module._malloc(this.rowsPerSlice * rowBytes)
-      if (this.#memory === 0) throw new ZgqError('ZGQ_IO', `h5wasm has no memory for ${this.rowsPerSlice * rowBytes} bytes`, { path: this.#path })
+      if (this.#memory === 0)
+        throw new ZgqError('ZGQ_IO', `h5wasm has no memory for ${this.rowsPerSlice * rowBytes} bytes`, {
+          path: this.#path
+        })
     } catch (error) {
       this.#file.close()
       throw error
@@ -120,9 +146,20 @@ class Hdf5Set {
   /** Reads `rowCount` rows from `firstRow` on, at most a slice. */
   read(firstRow: number, rowCount: number): Float32Array {
     const byteLength = rowCount * this.dim * KIND_BYTES[this.#kind]
-    const [count, offset, strides] = [[rowCount, this.dim], [firstRow, 0], [1, 1]].map((numbers) => numbers.map(BigInt))
+    const [count, offset, strides] = [
+      [rowCount, this.dim],
+      [firstRow, 0],
+      [1, 1]
+    ].map((numbers) => numbers.map(BigInt))
     try {
-      const status = this.#module.get_dataset_data(this.#file.file_id, this.name, count, offset, strides, BigInt(this.#memory))
+      const status = this.#module.get_dataset_data(
+        this.#file.file_id,
+        this.name,
+        count,
+        offset,
+        strides,
+        BigInt(this.#memory)
+      )
       if (status !== 0) throw new Error(`reading ended with status ${status}`)
     } catch (error) {
       this.#onStuck()
@@ -139,21 +176,40 @@ class Hdf5Set {
   }
 
   #find(): Metadata {
-    const isDataSet = (name: string): boolean => this.#try(() => this.#module.get_type(this.#file.file_id, name)) === this.#module.H5O_TYPE_DATASET
+    const isDataSet = (name: string): boolean =>
+      this.#try(() => this.#module.get_type(this.#file.file_id, name)) === this.#module.H5O_TYPE_DATASET
     const names = this.#try(() => this.#file.paths())
-    if (names.includes(this.name.replace(/^\//, '')) && isDataSet(this.name)) return this.#try(() => this.#module.get_dataset_metadata(this.#file.file_id, this.name))
+    if (names.includes(this.name.replace(/^\//, '')) && isDataSet(this.name))
+      return this.#try(() => this.#module.get_dataset_metadata(this.#file.file_id, this.name))
     const found = names.filter(isDataSet)
-    throw new ZgqError('ZGQ_BUILD_INPUT', `the file has no data set ${this.name}: ${found.length === 0 ? 'it has none' : `it has ${found.slice(0, 20).join(', ')}`}; say which one with column`, { path: this.#path })
+    throw new ZgqError(
+      'ZGQ_BUILD_INPUT',
+      `the file has no data set ${this.name}: ` +
+        `${found.length === 0 ? 'it has none' : `it has ${found.slice(0, 20).join(', ')}`}; say which one with ` +
+        'column',
+      { path: this.#path }
+    )
   }
 
   #shapeOf(metadata: Metadata): [count: number, dim: number] {
     const { shape, virtual_sources: sources } = metadata
     const place = { path: this.#path }
-    if (shape?.length !== 2) throw new ZgqError('ZGQ_BUILD_INPUT', `the data set ${this.name} has shape (${shape?.join(', ') ?? ''}), expected two axes: rows and dimensions`, place)
+    if (shape?.length !== 2)
+      throw new ZgqError(
+        'ZGQ_BUILD_INPUT',
+        `the data set ${this.name} has shape (${shape?.join(', ') ?? ''}), expected two axes: rows and dimensions`,
+        place
+      )
     // What is missing of their sources would be read as zeros.
-    if (sources !== undefined && sources.length > 0) throw new ZgqError('ZGQ_BUILD_INPUT', `the data set ${this.name} is virtual: its data are in ${sources[0].file_name}`, place)
+    if (sources !== undefined && sources.length > 0)
+      throw new ZgqError(
+        'ZGQ_BUILD_INPUT',
+        `the data set ${this.name} is virtual: its data are in ${sources[0].file_name}`,
+        place
+      )
     const [count, dim] = shape
-    if (count === 0) throw new ZgqError('ZGQ_BUILD_INPUT', `the file has no vectors: the data set ${this.name} has no rows`, place)
+    if (count === 0)
+      throw new ZgqError('ZGQ_BUILD_INPUT', `the file has no vectors: the data set ${this.name} has no rows`, place)
     checkDim(dim, place)
     return [count, dim]
   }
@@ -164,7 +220,12 @@ class Hdf5Set {
     const letter = type === H5T_FLOAT.value ? 'f' : type === H5T_INTEGER.value ? (signed ? 'i' : 'u') : '?'
     const kind = NUMBER_KINDS.find((candidate) => candidate === `${letter}${size}`)
     if (kind !== undefined) return kind
-    throw new ZgqError('ZGQ_BUILD_INPUT', `the data set ${this.name} does not hold numbers (HDF5 class ${type}, ${size} bytes), expected float16 to float64 or integers`, { path: this.#path })
+    throw new ZgqError(
+      'ZGQ_BUILD_INPUT',
+      `the data set ${this.name} does not hold numbers (HDF5 class ${type}, ${size} bytes), expected float16 to ` +
+        'float64 or integers',
+      { path: this.#path }
+    )
   }
 
   #try<T>(work: () => T): T {
@@ -187,7 +248,10 @@ function openFile(hdf5: Hdf5Package, path: string): InstanceType<Hdf5Package['Fi
 function wrapHdf5Error(error: unknown, path: string): ZgqError {
   const reason = deepestReason(error)
   const code = reason.includes('truncated file') ? 'ZGQ_TRUNCATED' : 'ZGQ_BUILD_INPUT'
-  return new ZgqError(code, `the HDF5 file is damaged, or of a kind that is not read: ${reason}`, { path, cause: error })
+  return new ZgqError(code, `the HDF5 file is damaged, or of a kind that is not read: ${reason}`, {
+    path,
+    cause: error
+  })
 }
 
 const NUMBER_KINDS: readonly NumberKind[] = ['f2', 'f4', 'f8', 'i1', 'u1', 'i2', 'u2', 'i4', 'u4', 'i8', 'u8']

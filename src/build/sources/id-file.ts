@@ -1,5 +1,5 @@
-// Files of ids as an IdSource: a 1-D .npy of integers, or a text file with one decimal integer a line. Both are read where they lie.
-// No bigint: 64-bit ids are put together from halves, and those above 2^53 - 1 are refused.
+// Files of ids as an IdSource: a 1-D .npy of integers, or a text file with one decimal integer a line. Both are read
+// where they lie. No bigint: 64-bit ids are put together from halves, and those above 2^53 - 1 are refused.
 
 import { extname } from 'node:path'
 
@@ -15,9 +15,21 @@ interface IdType {
 
 const ID_TYPES: ReadonlyMap<string, IdType> = new Map([
   ['<i4', { byteLength: 4, decode: (view: DataView, at: number) => view.getInt32(at, true) }],
-  ['<i8', { byteLength: 8, decode: (view: DataView, at: number) => view.getInt32(at + 4, true) * 2 ** 32 + view.getUint32(at, true) }],
+  [
+    '<i8',
+    {
+      byteLength: 8,
+      decode: (view: DataView, at: number) => view.getInt32(at + 4, true) * 2 ** 32 + view.getUint32(at, true)
+    }
+  ],
   ['<u4', { byteLength: 4, decode: (view: DataView, at: number) => view.getUint32(at, true) }],
-  ['<u8', { byteLength: 8, decode: (view: DataView, at: number) => view.getUint32(at + 4, true) * 2 ** 32 + view.getUint32(at, true) }],
+  [
+    '<u8',
+    {
+      byteLength: 8,
+      decode: (view: DataView, at: number) => view.getUint32(at + 4, true) * 2 ** 32 + view.getUint32(at, true)
+    }
+  ],
   ['<u2', { byteLength: 2, decode: (view: DataView, at: number) => view.getUint16(at, true) }],
   ['|u1', { byteLength: 1, decode: (view: DataView, at: number) => view.getUint8(at) }]
 ])
@@ -27,8 +39,9 @@ const CARRIAGE_RETURN = 13
 const DIGIT_ZERO = 48
 
 /**
- * Opens a file of ids, in the order of the rows: `.npy` (1-D, i4 i8 u4 u8 u2 u1), else text with one decimal integer a line.
- * Throws ZGQ_NOT_FOUND, ZGQ_TRUNCATED, ZGQ_IO, and ZGQ_BUILD_INPUT (with the line; for .npy from `readIds`, with the row) where an id is no safe integer >= 0.
+ * Opens a file of ids, in the order of the rows: `.npy` (1-D, i4 i8 u4 u8 u2 u1), else text with one decimal integer a
+ * line. Throws ZGQ_NOT_FOUND, ZGQ_TRUNCATED, ZGQ_IO, and ZGQ_BUILD_INPUT (with the line; for .npy from `readIds`, with
+ * the row) where an id is no safe integer >= 0.
  */
 export function openIdFile(path: string): IdSource {
   const file = InputFile.open(path)
@@ -45,8 +58,16 @@ function openNpyIds(file: InputFile): IdSource {
   const path = file.path
   const { dtype, shape, dataOffset } = readNpyHeader(file)
   const type = ID_TYPES.get(dtype)
-  if (type === undefined) throw new ZgqError('ZGQ_BUILD_INPUT', `the .npy array of ids has dtype ${dtype}, expected one of ${[...ID_TYPES.keys()].join(' ')}`, { path })
-  if (shape.length !== 1) throw new ZgqError('ZGQ_BUILD_INPUT', `the .npy array of ids has shape (${shape.join(', ')}), expected one axis`, { path })
+  if (type === undefined)
+    throw new ZgqError(
+      'ZGQ_BUILD_INPUT',
+      `the .npy array of ids has dtype ${dtype}, expected one of ${[...ID_TYPES.keys()].join(' ')}`,
+      { path }
+    )
+  if (shape.length !== 1)
+    throw new ZgqError('ZGQ_BUILD_INPUT', `the .npy array of ids has shape (${shape.join(', ')}), expected one axis`, {
+      path
+    })
   const [count] = shape
   file.checkByteLength(dataOffset + count * type.byteLength)
   if (count === 0) throw new ZgqError('ZGQ_BUILD_INPUT', 'the file has no ids', { path })
@@ -98,7 +119,11 @@ class NpyIds implements IdSource {
       const id = type.decode(view, at)
       if (!Number.isSafeInteger(id) || id < 0) {
         const found = Number.isSafeInteger(id) ? String(id) : describeBits(view, at)
-        throw new ZgqError('ZGQ_BUILD_INPUT', `the id of row ${firstRow + row} is ${found}, expected a safe integer >= 0`, { path: this.label, offset: offset + at })
+        throw new ZgqError(
+          'ZGQ_BUILD_INPUT',
+          `the id of row ${firstRow + row} is ${found}, expected a safe integer >= 0`,
+          { path: this.label, offset: offset + at }
+        )
       }
       target[row] = id
     }
@@ -107,7 +132,10 @@ class NpyIds implements IdSource {
 
 /** Writes 64 bits in hexadecimal: a number would be rounded. */
 function describeBits(view: DataView, at: number): string {
-  const high = view.getUint32(at + 4, true).toString(16).padStart(8, '0')
+  const high = view
+    .getUint32(at + 4, true)
+    .toString(16)
+    .padStart(8, '0')
   const low = view.getUint32(at, true).toString(16).padStart(8, '0')
   return `0x${high}${low}`
 }
@@ -115,7 +143,10 @@ function describeBits(view: DataView, at: number): string {
 /** Lines between two whose offsets are remembered: so many are parsed again, at most, to read from the middle. */
 const LINES_A_MARK = 1024
 
-/** Ids in a text file, read where they lie. Opening reads all lines once, checks them and marks where some of them start. */
+/**
+ * Ids in a text file, read where they lie. Opening reads all lines once, checks them and marks where some of them
+ * start.
+ */
 class TextIds implements IdSource {
   readonly count: number
   readonly label: string
@@ -135,12 +166,14 @@ class TextIds implements IdSource {
         blank ??= { number, offset: lines.offset }
         continue
       }
-      if (blank !== undefined) throw badLine(new Uint8Array(0), blank.number + 1, { path: file.path, offset: blank.offset })
+      if (blank !== undefined)
+        throw badLine(new Uint8Array(0), blank.number + 1, { path: file.path, offset: blank.offset })
       if (parseLine(line) === undefined) throw badLine(line, number + 1, { path: file.path, offset: lines.offset })
       if (number % LINES_A_MARK === 0) this.#marks.push(lines.offset)
       count++
     }
-    if (count === 0) throw new ZgqError('ZGQ_BUILD_INPUT', 'the file has no ids: its lines are blank', { path: file.path })
+    if (count === 0)
+      throw new ZgqError('ZGQ_BUILD_INPUT', 'the file has no ids: its lines are blank', { path: file.path })
     this.count = count
   }
 
@@ -180,7 +213,10 @@ class LineReader {
     this.#chunkOffset = offset
   }
 
-  /** Returns the next line without its line feed, a view until the next call; undefined at the end. A line as long as a chunk comes in pieces. */
+  /**
+   * Returns the next line without its line feed, a view until the next call; undefined at the end. A line as long as a
+   * chunk comes in pieces.
+   */
   next(): Uint8Array | undefined {
     let lineFeed = this.#findLineFeed()
     if (lineFeed < 0 && this.#refill()) lineFeed = this.#findLineFeed()
@@ -218,10 +254,16 @@ function isBlank(line: Uint8Array): boolean {
 
 function badLine(line: Uint8Array, number: number, place: { path: string; offset: number }): ZgqError {
   const found = JSON.stringify(Buffer.from(line.subarray(0, 40)).toString('latin1')) + (line.length > 40 ? '...' : '')
-  return new ZgqError('ZGQ_BUILD_INPUT', `line ${number} is ${found}, expected a decimal integer from 0 to 2^53 - 1`, place)
+  return new ZgqError(
+    'ZGQ_BUILD_INPUT',
+    `line ${number} is ${found}, expected a decimal integer from 0 to 2^53 - 1`,
+    place
+  )
 }
 
-/** Parses decimal digits, with or without a carriage return after them; undefined for anything else and above 2^53 - 1. */
+/**
+ * Parses decimal digits, with or without a carriage return after them; undefined for anything else and above 2^53 - 1.
+ */
 function parseLine(line: Uint8Array): number | undefined {
   const length = line.at(-1) === CARRIAGE_RETURN ? line.length - 1 : line.length
   if (length === 0) return undefined

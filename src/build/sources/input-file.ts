@@ -11,7 +11,10 @@ export const CHUNK_BYTES = 4 * 2 ** 20
 
 /** Describes a file that is shorter than `expected` bytes. */
 export function truncated(file: InputFile, expected: number): ZgqError {
-  return new ZgqError('ZGQ_TRUNCATED', `the file is too short: found ${file.byteLength} bytes, expected ${expected}`, { path: file.path, offset: file.byteLength })
+  return new ZgqError('ZGQ_TRUNCATED', `the file is too short: found ${file.byteLength} bytes, expected ${expected}`, {
+    path: file.path,
+    offset: file.byteLength
+  })
 }
 
 /** A regular file open for positioned reads; every byte count is checked. */
@@ -26,7 +29,10 @@ export class InputFile {
     this.#descriptor = openSync(path, 'r')
   }
 
-  /** Opens a file for reading; throws ZGQ_NOT_FOUND and ZGQ_IO, ZGQ_UNSUPPORTED inside app.asar, and ZGQ_BUILD_INPUT for a directory or a device. */
+  /**
+   * Opens a file for reading; throws ZGQ_NOT_FOUND and ZGQ_IO, ZGQ_UNSUPPORTED inside app.asar, and ZGQ_BUILD_INPUT for
+   * a directory or a device.
+   */
   static open(path: string): InputFile {
     refuseAsarPath(path)
     try {
@@ -38,10 +44,12 @@ export class InputFile {
     }
   }
 
-  /** Reads until `target` is full; throws ZGQ_TRUNCATED where the file ends first, ZGQ_IO, and ZGQ_CLOSED after `close`. */
+  /**
+   * Reads until `target` is full; throws ZGQ_TRUNCATED where the file ends first, ZGQ_IO, and ZGQ_CLOSED after `close`.
+   */
   read(target: Uint8Array, offset: number): void {
     if (this.#descriptor === undefined) throw new ZgqError('ZGQ_CLOSED', 'the input was closed', { path: this.path })
-    for (let done = 0; done < target.byteLength; ) {
+    for (let done = 0; done < target.byteLength;) {
       const length = Math.min(target.byteLength - done, CHUNK_BYTES)
       const found = this.#readOnce(target.subarray(done, done + length), offset + done)
       if (found === 0) {
@@ -87,7 +95,8 @@ export class InputFile {
 
 function checkRegular(stats: Stats, path: string): void {
   if (stats.isDirectory()) throw new ZgqError('ZGQ_BUILD_INPUT', 'the input is a directory, expected a file', { path })
-  if (!stats.isFile()) throw new ZgqError('ZGQ_BUILD_INPUT', 'the input is not a regular file, and rows are read in any order', { path })
+  if (!stats.isFile())
+    throw new ZgqError('ZGQ_BUILD_INPUT', 'the input is not a regular file, and rows are read in any order', { path })
 }
 
 /** Reads and parses the header of a .npy file; throws ZGQ_BUILD_INPUT and ZGQ_TRUNCATED. */

@@ -1,4 +1,5 @@
-// Ground truth: a whole .ivecs file in memory, as the integers that it holds. As vectors, .ivecs goes through vector-file.ts.
+// Ground truth: a whole .ivecs file in memory, as the integers that it holds. As vectors, .ivecs goes through
+// vector-file.ts.
 
 import { openRowFile } from './vector-file.ts'
 
@@ -10,7 +11,10 @@ export interface IntegerRows {
   readonly values: Int32Array
 }
 
-/** Reads a .ivecs file whole. Throws what `openVectorFile` throws: ZGQ_NOT_FOUND, ZGQ_BUILD_INPUT, ZGQ_TRUNCATED, ZGQ_DIMENSION, ZGQ_IO. */
+/**
+ * Reads a .ivecs file whole. Throws what `openVectorFile` throws: ZGQ_NOT_FOUND, ZGQ_BUILD_INPUT, ZGQ_TRUNCATED,
+ * ZGQ_DIMENSION, ZGQ_IO.
+ */
 export function readIvecs(path: string): IntegerRows {
   const rows = openRowFile(path, ['.ivecs'])
   try {

@@ -1,4 +1,5 @@
-// JSON lines: an array of numbers, or an object with a vector and perhaps an id, a line. The first line says which; all others must be alike.
+// JSON lines: an array of numbers, or an object with a vector and perhaps an id, a line. The first line says which; all
+// others must be alike.
 
 import { ZgqError } from '../../errors.ts'
 import type { VectorBatch } from '../build-options.ts'
@@ -26,8 +27,9 @@ interface LineKind {
 }
 
 /**
- * Opens a file of JSON lines: `[1, 2, 3]`, or objects with the vector under `column` (default `vector`) and the id under `idColumn` (default `id`, which may be missing from all).
- * Throws ZGQ_NOT_FOUND, ZGQ_IO, ZGQ_BUILD_INPUT and ZGQ_DIMENSION; its batches reject with the same, naming the line, counted from 1.
+ * Opens a file of JSON lines: `[1, 2, 3]`, or objects with the vector under `column` (default `vector`) and the id
+ * under `idColumn` (default `id`, which may be missing from all). Throws ZGQ_NOT_FOUND, ZGQ_IO, ZGQ_BUILD_INPUT and
+ * ZGQ_DIMENSION; its batches reject with the same, naming the line, counted from 1.
  */
 export function openJsonLinesFile(path: string, options: BatchFileOptions): BatchSource {
   const file = InputFile.open(path)
@@ -37,7 +39,14 @@ export function openJsonLinesFile(path: string, options: BatchFileOptions): Batc
     const kind = kindOf(first, options, path)
     const dim = vectorOf(first, kind, path).vector.length
     checkDim(dim, { path })
-    return { dim, hasIds: kind.idColumn !== undefined, batches: readBatches(file, kind, dim), close: () => { file.close() } }
+    return {
+      dim,
+      hasIds: kind.idColumn !== undefined,
+      batches: readBatches(file, kind, dim),
+      close: () => {
+        file.close()
+      }
+    }
   } catch (error) {
     file.close()
     throw error
@@ -71,12 +80,19 @@ async function* readBatches(file: InputFile, kind: LineKind, dim: number): Async
 function kindOf(line: Line, options: BatchFileOptions, path: string): LineKind {
   const value = parse(line, path)
   if (Array.isArray(value)) {
-    if (options.column === undefined && options.idColumn === undefined) return { column: undefined, idColumn: undefined }
+    if (options.column === undefined && options.idColumn === undefined)
+      return { column: undefined, idColumn: undefined }
     throw badLine(line, `an object with the key ${JSON.stringify(options.column ?? options.idColumn)}`, path)
   }
   const column = options.column ?? 'vector'
   if (!isObject(value)) throw badLine(line, 'an array of numbers, or an object with "vector" and "id"', path)
-  if (!Object.hasOwn(value, column)) throw new ZgqError('ZGQ_BUILD_INPUT', `line ${line.number} has no key ${JSON.stringify(column)}: it has ${shorten(Object.keys(value).join(', '))}; say which one with column`, { path })
+  if (!Object.hasOwn(value, column))
+    throw new ZgqError(
+      'ZGQ_BUILD_INPUT',
+      `line ${line.number} has no key ${JSON.stringify(column)}: it has ${shorten(Object.keys(value).join(', '))}; ` +
+        'say which one with column',
+      { path }
+    )
   const hasIds = options.idColumn !== undefined || Object.hasOwn(value, 'id')
   return { column, idColumn: hasIds ? (options.idColumn ?? 'id') : undefined }
 }
@@ -88,14 +104,17 @@ function vectorOf(line: Line, kind: LineKind, path: string): { vector: readonly 
     if (Array.isArray(value)) return { vector: value, id: undefined }
     throw badLine(line, 'an array of numbers, like the lines before', path)
   }
-  if (!isObject(value)) throw badLine(line, `an object with the key ${JSON.stringify(kind.column)}, like the lines before`, path)
+  if (!isObject(value))
+    throw badLine(line, `an object with the key ${JSON.stringify(kind.column)}, like the lines before`, path)
   const vector = Object.hasOwn(value, kind.column) ? value[kind.column] : undefined
-  if (!Array.isArray(vector)) throw badLine(line, `an array of numbers under the key ${JSON.stringify(kind.column)}`, path)
+  if (!Array.isArray(vector))
+    throw badLine(line, `an array of numbers under the key ${JSON.stringify(kind.column)}`, path)
   if (kind.idColumn === undefined) {
     if (Object.hasOwn(value, 'id')) throw badLine(line, 'no id, like the lines before', path)
     return { vector, id: undefined }
   }
-  if (!Object.hasOwn(value, kind.idColumn)) throw badLine(line, `an id under the key ${JSON.stringify(kind.idColumn)}`, path)
+  if (!Object.hasOwn(value, kind.idColumn))
+    throw badLine(line, `an id under the key ${JSON.stringify(kind.idColumn)}`, path)
   return { vector, id: value[kind.idColumn] }
 }
 
@@ -126,7 +145,10 @@ function* readLines(file: InputFile): Generator<Line> {
   }
 }
 
-/** Yields all lines, without their line feeds, a chunk of the file at a time; a byte order mark before the first is left out. */
+/**
+ * Yields all lines, without their line feeds, a chunk of the file at a time; a byte order mark before the first is left
+ * out.
+ */
 function* splitLines(file: InputFile): Generator<Line> {
   const decoder = new TextDecoder()
   let number = 0
@@ -146,7 +168,12 @@ function* splitLines(file: InputFile): Generator<Line> {
     }
     begun.push(chunk.subarray(start))
     begunBytes += chunk.length - start
-    if (begunBytes > LINE_LIMIT) throw new ZgqError('ZGQ_BUILD_INPUT', `line ${number + 1} is longer than ${LINE_LIMIT} bytes, expected one vector a line`, { path: file.path })
+    if (begunBytes > LINE_LIMIT)
+      throw new ZgqError(
+        'ZGQ_BUILD_INPUT',
+        `line ${number + 1} is longer than ${LINE_LIMIT} bytes, expected one vector a line`,
+        { path: file.path }
+      )
   }
   if (begunBytes > 0) yield { number: number + 1, text: decoder.decode(Buffer.concat(begun)) }
 }

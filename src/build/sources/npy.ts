@@ -20,16 +20,24 @@ const VERSION_OFFSET = 6
 const LENGTH_OFFSET = 8
 
 /**
- * Parses the header at the start of `bytes`: the whole file, or its first NPY_HEADER_LIMIT bytes. `path` is for messages.
- * Throws ZGQ_BUILD_INPUT if this is no .npy file, or one in Fortran order, big-endian or of records; ZGQ_TRUNCATED if it ends in the header.
+ * Parses the header at the start of `bytes`: the whole file, or its first NPY_HEADER_LIMIT bytes. `path` is for
+ * messages. Throws ZGQ_BUILD_INPUT if this is no .npy file, or one in Fortran order, big-endian or of records;
+ * ZGQ_TRUNCATED if it ends in the header.
  */
 export function parseNpyHeader(bytes: Uint8Array, path: string): NpyHeader {
   if (MAGIC.subarray(0, bytes.length).some((byte, at) => bytes[at] !== byte)) {
-    throw new ZgqError('ZGQ_BUILD_INPUT', 'the file does not begin with the magic bytes of .npy (93 "NUMPY")', { path, offset: 0 })
+    throw new ZgqError('ZGQ_BUILD_INPUT', 'the file does not begin with the magic bytes of .npy (93 "NUMPY")', {
+      path,
+      offset: 0
+    })
   }
   const { textOffset, dataOffset } = headerExtent(bytes, path)
   if (dataOffset > NPY_HEADER_LIMIT) {
-    throw new ZgqError('ZGQ_BUILD_INPUT', `the .npy header has ${dataOffset} bytes, expected at most ${NPY_HEADER_LIMIT}`, { path, offset: LENGTH_OFFSET })
+    throw new ZgqError(
+      'ZGQ_BUILD_INPUT',
+      `the .npy header has ${dataOffset} bytes, expected at most ${NPY_HEADER_LIMIT}`,
+      { path, offset: LENGTH_OFFSET }
+    )
   }
   requireBytes(bytes, dataOffset, path)
   const dictionary = Buffer.from(bytes.subarray(textOffset, dataOffset)).toString('latin1').trim()
@@ -42,7 +50,10 @@ function headerExtent(bytes: Uint8Array, path: string): { textOffset: number; da
   const major = view.getUint8(VERSION_OFFSET)
   const minor = view.getUint8(VERSION_OFFSET + 1)
   if (major < 1 || major > 3 || minor !== 0) {
-    throw new ZgqError('ZGQ_BUILD_INPUT', `the .npy version is ${major}.${minor}, expected 1.0, 2.0 or 3.0`, { path, offset: VERSION_OFFSET })
+    throw new ZgqError('ZGQ_BUILD_INPUT', `the .npy version is ${major}.${minor}, expected 1.0, 2.0 or 3.0`, {
+      path,
+      offset: VERSION_OFFSET
+    })
   }
   if (major === 1) return { textOffset: 10, dataOffset: 10 + view.getUint16(LENGTH_OFFSET, true) }
   requireBytes(bytes, LENGTH_OFFSET + 4, path)
@@ -51,7 +62,8 @@ function headerExtent(bytes: Uint8Array, path: string): { textOffset: number; da
 
 /** Parses the Python dictionary: `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }`, keys in any order. */
 function parseDictionary(text: string, path: string): { dtype: string; shape: number[] } {
-  const refuse = (problem: string): ZgqError => new ZgqError('ZGQ_BUILD_INPUT', `${problem}: ${shorten(text)}`, { path })
+  const refuse = (problem: string): ZgqError =>
+    new ZgqError('ZGQ_BUILD_INPUT', `${problem}: ${shorten(text)}`, { path })
   if (!text.startsWith('{') || !text.endsWith('}')) throw refuse('the .npy header is not a dictionary')
   const dtype = /['"]descr['"]\s*:\s*(['"])([^'"]*)\1/.exec(text)?.[2]
   if (dtype === undefined) throw refuse('the .npy header has no plain dtype (arrays of records are not supported)')
@@ -76,7 +88,11 @@ function parseShape(text: string): number[] | undefined {
 
 function requireBytes(bytes: Uint8Array, expected: number, path: string): void {
   if (bytes.length >= expected) return
-  throw new ZgqError('ZGQ_TRUNCATED', `the file ends in its .npy header: found ${bytes.length} bytes, expected at least ${expected}`, { path, offset: bytes.length })
+  throw new ZgqError(
+    'ZGQ_TRUNCATED',
+    `the file ends in its .npy header: found ${bytes.length} bytes, expected at least ${expected}`,
+    { path, offset: bytes.length }
+  )
 }
 
 function shorten(text: string): string {

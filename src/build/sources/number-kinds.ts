@@ -5,11 +5,26 @@ import { float16Table } from './float16.ts'
 /** Floats, signed and unsigned integers of so many bytes. */
 export type NumberKind = 'f2' | 'f4' | 'f8' | 'i1' | 'u1' | 'i2' | 'u2' | 'i4' | 'u4' | 'i8' | 'u8'
 
-export const KIND_BYTES: Readonly<Record<NumberKind, number>> = { f2: 2, f4: 4, f8: 8, i1: 1, u1: 1, i2: 2, u2: 2, i4: 4, u4: 4, i8: 8, u8: 8 }
+export const KIND_BYTES: Readonly<Record<NumberKind, number>> = {
+  f2: 2,
+  f4: 4,
+  f8: 8,
+  i1: 1,
+  u1: 1,
+  i2: 2,
+  u2: 2,
+  i4: 4,
+  u4: 4,
+  i8: 8,
+  u8: 8
+}
 
 export type Numbers = Float32Array | Float64Array
 
-/** Reads little-endian numbers that lie one after the other; integers above 2^53 are rounded, but never into the safe range. */
+/**
+ * Reads little-endian numbers that lie one after the other; integers above 2^53 are rounded, but never into the safe
+ * range.
+ */
 export function plainNumbers(bytes: Uint8Array, kind: NumberKind): Numbers {
   const { buffer } = new Uint8Array(bytes) // a copy: aligned, and no part of a pool
   switch (kind) {

@@ -1,5 +1,5 @@
-// A column of a Parquet file as batches of vectors: which column, which dimension, and that every row is a list of that many numbers.
-// Pages are read and decoded in parquet-pages.ts.
+// A column of a Parquet file as batches of vectors: which column, which dimension, and that every row is a list of that
+// many numbers. Pages are read and decoded in parquet-pages.ts.
 
 import type { SchemaElement, SchemaTree } from 'hyparquet'
 
@@ -19,22 +19,33 @@ const ENCRYPTED_MAGIC = 'PARE'
 const DAMAGED = 'the Parquet file is damaged, or of a kind that is not read'
 
 /**
- * Opens a Parquet file: vectors from `column` (default: the only column of lists of numbers), ids from `idColumn` (default: none).
- * Rejects with ZGQ_NOT_FOUND, ZGQ_IO, ZGQ_BUILD_INPUT, ZGQ_TRUNCATED and ZGQ_DIMENSION; its batches reject with the same, naming the row, counted from 0.
+ * Opens a Parquet file: vectors from `column` (default: the only column of lists of numbers), ids from `idColumn`
+ * (default: none). Rejects with ZGQ_NOT_FOUND, ZGQ_IO, ZGQ_BUILD_INPUT, ZGQ_TRUNCATED and ZGQ_DIMENSION; its batches
+ * reject with the same, naming the row, counted from 0.
  */
 export async function openParquetFile(path: string, options: BatchFileOptions): Promise<BatchSource> {
   const library = await loadParquetLibrary()
   const file = InputFile.open(path)
   try {
     checkEnds(file)
-    const metadata = await library.readMetadata({ byteLength: file.byteLength, slice: (start, end = file.byteLength) => readSlice(file, start, end) }, { geoparquet: false })
+    const metadata = await library.readMetadata(
+      { byteLength: file.byteLength, slice: (start, end = file.byteLength) => readSlice(file, start, end) },
+      { geoparquet: false }
+    )
     const parquet = { file, library, metadata }
     const columns = library.schemaOf(metadata).children
     const vectors = findVectors(columns, options.column, path)
     const ids = options.idColumn === undefined ? undefined : findIds(columns, options.idColumn, path)
     const dim = firstLength(readPages(parquet, vectors), vectors, path)
     if (dim === undefined) throw new ZgqError('ZGQ_BUILD_INPUT', 'the file has no vectors: it has no rows', { path })
-    return { dim, hasIds: ids !== undefined, batches: readBatches(parquet, { vectors, ids, dim }), close: () => { file.close() } }
+    return {
+      dim,
+      hasIds: ids !== undefined,
+      batches: readBatches(parquet, { vectors, ids, dim }),
+      close: () => {
+        file.close()
+      }
+    }
   } catch (error) {
     file.close()
     throw wrapFormatError(error, path, DAMAGED)
@@ -46,11 +57,22 @@ function checkEnds(file: InputFile): void {
   const { path, byteLength } = file
   const textAt = (offset: number): string => Buffer.from(readSlice(file, offset, offset + 4)).toString('latin1')
   const head = byteLength < 4 ? '' : textAt(0)
-  if (head !== MAGIC && head !== ENCRYPTED_MAGIC) throw new ZgqError('ZGQ_BUILD_INPUT', `the file is not Parquet: it begins with ${JSON.stringify(head)}, expected ${MAGIC}`, { path, offset: 0 })
+  if (head !== MAGIC && head !== ENCRYPTED_MAGIC)
+    throw new ZgqError(
+      'ZGQ_BUILD_INPUT',
+      `the file is not Parquet: it begins with ${JSON.stringify(head)}, expected ${MAGIC}`,
+      { path, offset: 0 }
+    )
   if (byteLength < 12) throw truncated(file, 12)
   const tail = textAt(byteLength - 4)
-  if (head === ENCRYPTED_MAGIC || tail === ENCRYPTED_MAGIC) throw new ZgqError('ZGQ_BUILD_INPUT', 'the Parquet file is encrypted', { path })
-  if (tail !== MAGIC) throw new ZgqError('ZGQ_TRUNCATED', `the Parquet file is cut short or damaged: it ends with ${JSON.stringify(tail)}, expected ${MAGIC}`, { path, offset: byteLength - 4 })
+  if (head === ENCRYPTED_MAGIC || tail === ENCRYPTED_MAGIC)
+    throw new ZgqError('ZGQ_BUILD_INPUT', 'the Parquet file is encrypted', { path })
+  if (tail !== MAGIC)
+    throw new ZgqError(
+      'ZGQ_TRUNCATED',
+      `the Parquet file is cut short or damaged: it ends with ${JSON.stringify(tail)}, expected ${MAGIC}`,
+      { path, offset: byteLength - 4 }
+    )
 }
 
 function readSlice(file: InputFile, start: number, end: number): ArrayBuffer {
@@ -89,7 +111,10 @@ function findVectors(columns: readonly SchemaTree[], name: string | undefined, p
   if (name === undefined) {
     const [only] = lists
     if (only !== undefined && lists.length === 1) return only
-    const found = lists.length === 0 ? `no column of lists of numbers: its columns are ${namesOf(columns)}` : `several columns of lists of numbers: ${lists.map((list) => list?.name).join(', ')}`
+    const found =
+      lists.length === 0
+        ? `no column of lists of numbers: its columns are ${namesOf(columns)}`
+        : `several columns of lists of numbers: ${lists.map((list) => list?.name).join(', ')}`
     throw new ZgqError('ZGQ_BUILD_INPUT', `the file has ${found}; say which one with column`, { path })
   }
   const list = lists.find((candidate) => candidate?.name === name)
@@ -107,7 +132,10 @@ function findIds(columns: readonly SchemaTree[], name: string, path: string): Nu
 
 function expectColumn(columns: readonly SchemaTree[], name: string, path: string): SchemaTree {
   const found = columns.find((column) => column.element.name === name)
-  if (found === undefined) throw new ZgqError('ZGQ_BUILD_INPUT', `the file has no column ${name}: its columns are ${namesOf(columns)}`, { path })
+  if (found === undefined)
+    throw new ZgqError('ZGQ_BUILD_INPUT', `the file has no column ${name}: its columns are ${namesOf(columns)}`, {
+      path
+    })
   return found
 }
 
@@ -125,12 +153,16 @@ function firstLength(pages: Iterable<NumberPage>, column: NumberColumn, path: st
   return rows.firstLength
 }
 
-async function* readBatches(parquet: ParquetFile, columns: { vectors: NumberColumn; ids: NumberColumn | undefined; dim: number }): AsyncGenerator<VectorBatch> {
+async function* readBatches(
+  parquet: ParquetFile,
+  columns: { vectors: NumberColumn; ids: NumberColumn | undefined; dim: number }
+): AsyncGenerator<VectorBatch> {
   const { path } = parquet.file
   const { vectors: column, dim } = columns
   const buffer = new BatchBuffer(dim)
   const ids = columns.ids === undefined ? undefined : new IdReader(parquet, columns.ids)
-  const withIds = (vectors: Float32Array): VectorBatch => (ids === undefined ? { vectors } : { vectors, ids: ids.take(vectors.length / dim) })
+  const withIds = (vectors: Float32Array): VectorBatch =>
+    ids === undefined ? { vectors } : { vectors, ids: ids.take(vectors.length / dim) }
   try {
     const rows = new RowChecker(column, path, dim)
     for (const page of readPages(parquet, column)) {
@@ -140,7 +172,8 @@ async function* readBatches(parquet: ParquetFile, columns: { vectors: NumberColu
       }
     }
     for (const vectors of buffer.rest()) yield withIds(vectors)
-    if (rows.count !== Number(parquet.metadata.num_rows)) throw new Error(`it has ${rows.count} rows, expected ${parquet.metadata.num_rows}`)
+    if (rows.count !== Number(parquet.metadata.num_rows))
+      throw new Error(`it has ${rows.count} rows, expected ${parquet.metadata.num_rows}`)
   } catch (error) {
     throw wrapFormatError(error, path, DAMAGED)
   }
@@ -185,7 +218,8 @@ class RowChecker {
     }
     if (endsGroupOf === undefined) return
     this.#endRow()
-    if (this.#count - this.#groupRow !== endsGroupOf) throw new Error(`a row group has ${this.#count - this.#groupRow} rows, expected ${endsGroupOf}`)
+    if (this.#count - this.#groupRow !== endsGroupOf)
+      throw new Error(`a row group has ${this.#count - this.#groupRow} rows, expected ${endsGroupOf}`)
     this.#groupRow = this.#count
   }
 
@@ -206,7 +240,9 @@ class RowChecker {
     const { entryDefinition, name } = this.#column
     if (definition === entryDefinition - 1) return
     const found = definition < entryDefinition ? 'null' : `a list with a null at position ${this.#length}`
-    throw new ZgqError('ZGQ_BUILD_INPUT', `${this.#row()} has ${found} in the column ${name}, expected numbers`, { path: this.#path })
+    throw new ZgqError('ZGQ_BUILD_INPUT', `${this.#row()} has ${found} in the column ${name}, expected numbers`, {
+      path: this.#path
+    })
   }
 
   #row(): string {
@@ -229,14 +265,15 @@ class IdReader {
   /** Takes the next `count` ids; throws ZGQ_BUILD_INPUT for one that is missing or no safe integer >= 0. */
   take(count: number): Float64Array {
     const ids = new Float64Array(count)
-    for (let done = 0; done < count; ) {
+    for (let done = 0; done < count;) {
       if (this.#left.length === 0) this.#left = this.#nextPage()
       const some = this.#left.subarray(0, count - done)
       ids.set(some, done)
       this.#left = this.#left.subarray(some.length)
       done += some.length
     }
-    for (let i = 0; i < count; i++) checkId(Number.isNaN(ids[i]) ? null : ids[i], { row: `row ${this.#row + i}`, path: this.#path })
+    for (let i = 0; i < count; i++)
+      checkId(Number.isNaN(ids[i]) ? null : ids[i], { row: `row ${this.#row + i}`, path: this.#path })
     this.#row += count
     return ids
   }

@@ -1,4 +1,5 @@
-// The packages that read Parquet, loaded with the first such file: hyparquet for footers and headers, hyparquet-compressors and zlib to inflate pages.
+// The packages that read Parquet, loaded with the first such file: hyparquet for footers and headers,
+// hyparquet-compressors and zlib to inflate pages.
 
 import { brotliDecompressSync, gunzipSync } from 'node:zlib'
 
@@ -18,20 +19,37 @@ export interface ParquetLibrary {
 }
 
 export async function loadParquetLibrary(): Promise<ParquetLibrary> {
-  const [main, column, delta, codecs] = await Promise.all([import('hyparquet'), import('hyparquet/src/column.js'), import('hyparquet/src/delta.js'), import('hyparquet-compressors')])
+  const [main, column, delta, codecs] = await Promise.all([
+    import('hyparquet'),
+    import('hyparquet/src/column.js'),
+    import('hyparquet/src/delta.js'),
+    import('hyparquet-compressors')
+  ])
   return {
-    readMetadata: main.parquetMetadataAsync, schemaOf: main.parquetSchema, readHeader: column.parquetHeader, unpackDeltas: delta.deltaBinaryUnpack,
-    inflateSnappy: main.snappyUncompress, codecs
+    readMetadata: main.parquetMetadataAsync,
+    schemaOf: main.parquetSchema,
+    readHeader: column.parquetHeader,
+    unpackDeltas: delta.deltaBinaryUnpack,
+    inflateSnappy: main.snappyUncompress,
+    codecs
   }
 }
 
-/** Inflates the values of a page, to no more than `byteLength` bytes; throws for damage that the compression shows and for what is not read. */
-export function inflate(library: ParquetLibrary, codec: string, page: { readonly bytes: Uint8Array; readonly byteLength: number }): Uint8Array {
+/**
+ * Inflates the values of a page, to no more than `byteLength` bytes; throws for damage that the compression shows and
+ * for what is not read.
+ */
+export function inflate(
+  library: ParquetLibrary,
+  codec: string,
+  page: { readonly bytes: Uint8Array; readonly byteLength: number }
+): Uint8Array {
   const { bytes, byteLength } = page
   switch (codec) {
     case 'SNAPPY': {
       const target = new Uint8Array(byteLength)
-      library.inflateSnappy(bytes, target) // in JavaScript: the WebAssembly of the codecs would keep room for the largest page, twice
+      // in JavaScript: the WebAssembly of the codecs would keep room for the largest page, twice
+      library.inflateSnappy(bytes, target)
       return target
     }
     case 'ZSTD':

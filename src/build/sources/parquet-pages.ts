@@ -1,6 +1,6 @@
-// The pages of one column of a Parquet file, one after the other through all row groups. hyparquet reads the headers; what
-// stands in a page is decoded in parquet-values.ts. hyparquet's own reader is not used: it holds whole row groups as boxed numbers and gives short
-// or empty lists where levels are damaged.
+// The pages of one column of a Parquet file, one after the other through all row groups. hyparquet reads the headers;
+// what stands in a page is decoded in parquet-values.ts. hyparquet's own reader is not used: it holds whole row groups
+// as boxed numbers and gives short or empty lists where levels are damaged.
 
 import { crc32 } from 'node:zlib'
 
@@ -40,7 +40,10 @@ export interface NumberColumn {
   readonly entryDefinition: number
 }
 
-/** What stands in a page. Levels that are left out are 0 for repetitions and the highest for definitions; every highest one has a number. */
+/**
+ * What stands in a page. Levels that are left out are 0 for repetitions and the highest for definitions; every highest
+ * one has a number.
+ */
 export interface NumberPage {
   readonly count: number
   readonly repetitions: Uint8Array | undefined
@@ -59,8 +62,14 @@ export function* readPages(parquet: ParquetFile, column: NumberColumn): Generato
 
 function findChunk(group: RowGroup, column: NumberColumn): ColumnMetaData {
   for (const { file_path: elsewhere, meta_data: chunk } of group.columns) {
-    if (chunk === undefined || chunk.path_in_schema.length !== column.path.length || !chunk.path_in_schema.every((name, i) => name === column.path[i])) continue
-    if (elsewhere !== undefined && elsewhere !== '') throw new Error(`the column ${column.name} lies in another file, ${elsewhere}`)
+    if (
+      chunk === undefined ||
+      chunk.path_in_schema.length !== column.path.length ||
+      !chunk.path_in_schema.every((name, i) => name === column.path[i])
+    )
+      continue
+    if (elsewhere !== undefined && elsewhere !== '')
+      throw new Error(`the column ${column.name} lies in another file, ${elsewhere}`)
     return chunk
   }
   throw new Error(`a row group does not have the column ${column.name}, or it is encrypted`)
@@ -73,7 +82,8 @@ function* readChunk(parquet: ParquetFile, column: NumberColumn, group: RowGroup)
   let offset = Math.min(...starts)
   const end = offset + Number(chunk.total_compressed_size)
   const expected = Number(chunk.num_values)
-  if (!(offset >= MAGIC_BYTES && end <= file.byteLength)) throw new Error(`the column ${column.name} lies outside the file, in bytes ${offset} to ${end}`)
+  if (!(offset >= MAGIC_BYTES && end <= file.byteLength))
+    throw new Error(`the column ${column.name} lies outside the file, in bytes ${offset} to ${end}`)
   const pages = new PageReader(library, column, chunk)
   let count = 0
   do {
@@ -84,12 +94,14 @@ function* readChunk(parquet: ParquetFile, column: NumberColumn, group: RowGroup)
     const header = library.readHeader(position)
     offset += position.offset
     const byteLength = header.compressed_page_size
-    if (!(byteLength >= 0 && offset + byteLength <= end)) throw new Error(`a page of ${byteLength} bytes at byte ${offset} leaves its column`)
+    if (!(byteLength >= 0 && offset + byteLength <= end))
+      throw new Error(`a page of ${byteLength} bytes at byte ${offset} leaves its column`)
     const page = pages.decode(header, readBytes(file, { offset, byteLength, crc: header.crc }))
     offset += byteLength
     if (page === undefined) continue
     count += page.count
-    if (count > expected) throw new Error(`the column ${column.name} has more than the ${expected} values that its row group says`)
+    if (count > expected)
+      throw new Error(`the column ${column.name} has more than the ${expected} values that its row group says`)
     yield count === expected ? { ...page, endsGroupOf: Number(group.num_rows) } : page
   } while (count !== expected)
 }
@@ -97,7 +109,8 @@ function* readChunk(parquet: ParquetFile, column: NumberColumn, group: RowGroup)
 function readBytes(file: InputFile, page: { offset: number; byteLength: number; crc: number | undefined }): Uint8Array {
   const bytes = new Uint8Array(page.byteLength)
   file.read(bytes, page.offset)
-  if (page.crc !== undefined && page.crc >>> 0 !== crc32(bytes)) throw new Error(`the page at byte ${page.offset} does not fit its checksum`)
+  if (page.crc !== undefined && page.crc >>> 0 !== crc32(bytes))
+    throw new Error(`the page at byte ${page.offset} does not fit its checksum`)
   return bytes
 }
 
@@ -163,28 +176,36 @@ class PageReader {
     const { repetition_levels_byte_length: repetitionBytes, definition_levels_byte_length: definitionBytes } = facts
     const count = this.#checkCount(facts.num_values)
     const levelBytes = repetitionBytes + definitionBytes
-    if (!(repetitionBytes >= 0 && definitionBytes >= 0 && levelBytes <= bytes.length)) throw new Error('a page that ends before its levels')
+    if (!(repetitionBytes >= 0 && definitionBytes >= 0 && levelBytes <= bytes.length))
+      throw new Error('a page that ends before its levels')
     const { maxRepetition, maxDefinition } = this.#column
-    const repetitions = maxRepetition === 0 ? undefined : this.#levels(bytes.subarray(0, repetitionBytes), count, maxRepetition)
-    const definitions = maxDefinition === 0 ? undefined : this.#levels(bytes.subarray(repetitionBytes, levelBytes), count, maxDefinition)
+    const repetitions =
+      maxRepetition === 0 ? undefined : this.#levels(bytes.subarray(0, repetitionBytes), count, maxRepetition)
+    const definitions =
+      maxDefinition === 0 ? undefined : this.#levels(bytes.subarray(repetitionBytes, levelBytes), count, maxDefinition)
     const packed = bytes.subarray(levelBytes)
-    const values = facts.is_compressed === false ? packed : this.#inflate(packed, header.uncompressed_page_size - levelBytes)
+    const values =
+      facts.is_compressed === false ? packed : this.#inflate(packed, header.uncompressed_page_size - levelBytes)
     return this.#assemble({ count, repetitions, definitions, values, encoding: facts.encoding })
   }
 
   #checkCount(count: number): number {
-    if (!(count >= 0 && count <= Number(this.#chunk.num_values))) throw new Error(`a page of ${count} values in a column of ${this.#chunk.num_values}`)
+    if (!(count >= 0 && count <= Number(this.#chunk.num_values)))
+      throw new Error(`a page of ${count} values in a column of ${this.#chunk.num_values}`)
     return count
   }
 
   #levels(bytes: Uint8Array, count: number, most: number): Uint8Array {
     const levels = new Uint8Array(count)
     decodeHybrid(bytes, bitWidth(most), levels)
-    for (let i = 0; i < count; i++) if (levels[i] > most) throw new Error(`a level of ${levels[i]}, expected at most ${most}`)
+    for (let i = 0; i < count; i++)
+      if (levels[i] > most) throw new Error(`a level of ${levels[i]}, expected at most ${most}`)
     return levels
   }
 
-  #assemble(page: Pick<NumberPage, 'count' | 'repetitions' | 'definitions'> & { values: Uint8Array; encoding: string }): NumberPage {
+  #assemble(
+    page: Pick<NumberPage, 'count' | 'repetitions' | 'definitions'> & { values: Uint8Array; encoding: string }
+  ): NumberPage {
     const { count, repetitions, definitions, values, encoding } = page
     const { maxDefinition } = this.#column
     let present = count
@@ -210,7 +231,12 @@ class PageReader {
       case 'DELTA_BINARY_PACKED': {
         const width = KIND_BYTES[kind]
         const unpacked = width === 4 ? new Int32Array(count) : new BigInt64Array(count)
-        if (count > 0) this.#library.unpackDeltas({ view: new DataView(values.buffer, values.byteOffset, values.byteLength), offset: 0 }, count, unpacked)
+        if (count > 0)
+          this.#library.unpackDeltas(
+            { view: new DataView(values.buffer, values.byteOffset, values.byteLength), offset: 0 },
+            count,
+            unpacked
+          )
         return [this.#toNumbers(new Uint8Array(unpacked.buffer))]
       }
       default:
@@ -224,7 +250,8 @@ class PageReader {
   }
 
   *#pieces(bytes: Uint8Array): Generator<Numbers> {
-    for (let start = 0; start < bytes.length; start += PIECE_BYTES) yield this.#toNumbers(bytes.subarray(start, start + PIECE_BYTES))
+    for (let start = 0; start < bytes.length; start += PIECE_BYTES)
+      yield this.#toNumbers(bytes.subarray(start, start + PIECE_BYTES))
   }
 
   #expectNumbers(bytes: Uint8Array, count: number): void {
@@ -239,9 +266,12 @@ class PageReader {
 
   #inflate(bytes: Uint8Array, byteLength: number): Uint8Array {
     const { codec, total_uncompressed_size: most } = this.#chunk
-    if (!(byteLength >= 0 && byteLength <= Number(most))) throw new Error(`a page of ${byteLength} bytes in a column of ${most}`)
-    const inflated = codec === 'UNCOMPRESSED' || byteLength === 0 ? bytes : inflate(this.#library, codec, { bytes, byteLength })
-    if (inflated.length !== byteLength) throw new Error(`a page inflates to ${inflated.length} bytes, expected ${byteLength}`)
+    if (!(byteLength >= 0 && byteLength <= Number(most)))
+      throw new Error(`a page of ${byteLength} bytes in a column of ${most}`)
+    const inflated =
+      codec === 'UNCOMPRESSED' || byteLength === 0 ? bytes : inflate(this.#library, codec, { bytes, byteLength })
+    if (inflated.length !== byteLength)
+      throw new Error(`a page inflates to ${inflated.length} bytes, expected ${byteLength}`)
     return inflated
   }
 }

@@ -1,5 +1,6 @@
-// Decodes what stands in a Parquet page: levels, runs and dictionaries. Strict where libraries are lenient: every count is checked, and nothing is made up
-// for what is missing. Source: the Parquet format, Encodings.md. Headers, pages and compression are not known here.
+// Decodes what stands in a Parquet page: levels, runs and dictionaries. Strict where libraries are lenient: every count
+// is checked, and nothing is made up for what is missing. Source: the Parquet format, Encodings.md. Headers, pages and
+// compression are not known here.
 
 import type { SchemaElement } from 'hyparquet'
 
@@ -44,11 +45,14 @@ export function bitWidth(most: number): number {
   return 32 - Math.clz32(most)
 }
 
-/** Fills `target` from the hybrid of runs and bit-packed groups of 8; throws where the bytes end first or the last value is too wide. */
+/**
+ * Fills `target` from the hybrid of runs and bit-packed groups of 8; throws where the bytes end first or the last value
+ * is too wide.
+ */
 export function decodeHybrid(bytes: Uint8Array, width: number, target: Uint8Array | Uint32Array): void {
   if (width < 0 || width > 32) throw new Error(`values of ${width} bits`)
   let at = 0
-  for (let done = 0; done < target.length; ) {
+  for (let done = 0; done < target.length;) {
     let header = 0
     for (let shift = 0; ; shift += 7) {
       if (at === bytes.length || shift > 28) throw new Error(`${done} levels or indexes, expected ${target.length}`)
@@ -59,11 +63,13 @@ export function decodeHybrid(bytes: Uint8Array, width: number, target: Uint8Arra
     const isPacked = header % 2 === 1
     const count = Math.min(target.length - done, Math.floor(header / 2) * (isPacked ? 8 : 1))
     const byteLength = isPacked ? Math.ceil((count * width) / 8) : Math.ceil(width / 8)
-    if (at + byteLength > bytes.length) throw new Error(`a run ends ${at + byteLength - bytes.length} bytes after its page`)
+    if (at + byteLength > bytes.length)
+      throw new Error(`a run ends ${at + byteLength - bytes.length} bytes after its page`)
     const values = target.subarray(done, done + count)
     if (isPacked) unpack(bytes.subarray(at, at + byteLength), width, values)
     else values.fill(unpackOne(bytes, at, byteLength))
-    at += isPacked ? Math.min(bytes.length - at, Math.floor(header / 2) * width) : byteLength // the last group may be cut short
+    // the last group may be cut short
+    at += isPacked ? Math.min(bytes.length - at, Math.floor(header / 2) * width) : byteLength
     done += count
   }
 }
@@ -78,7 +84,7 @@ function unpackOne(bytes: Uint8Array, at: number, byteLength: number): number {
 function unpack(bytes: Uint8Array, width: number, target: Uint8Array | Uint32Array): void {
   for (let i = 0, bit = 0; i < target.length; i++) {
     let value = 0
-    for (let taken = 0; taken < width; ) {
+    for (let taken = 0; taken < width;) {
       const bits = Math.min(width - taken, 8 - (bit & 7))
       value += ((bytes[bit >>> 3] >>> (bit & 7)) & (2 ** bits - 1)) * 2 ** taken
       taken += bits

@@ -30,8 +30,16 @@ export function checkDim(dim: number, place: ZgqErrorPlace = {}): void {
   throw new ZgqError('ZGQ_DIMENSION', `the vectors have ${dim} dimensions, expected 1 to ${MAX_DIM}`, place)
 }
 
-/** Throws RangeError if `firstRow` to `firstRow + rowCount` are not whole rows of the source: a mistake of the caller, never of the input. */
-export function checkRange(source: { readonly count: number; readonly label: string }, firstRow: number, rowCount: number): void {
-  if (Number.isInteger(firstRow) && Number.isInteger(rowCount) && firstRow >= 0 && firstRow + rowCount <= source.count) return
+/**
+ * Throws RangeError if `firstRow` to `firstRow + rowCount` are not whole rows of the source: a mistake of the caller,
+ * never of the input.
+ */
+export function checkRange(
+  source: { readonly count: number; readonly label: string },
+  firstRow: number,
+  rowCount: number
+): void {
+  if (Number.isInteger(firstRow) && Number.isInteger(rowCount) && firstRow >= 0 && firstRow + rowCount <= source.count)
+    return
   throw new RangeError(`${source.label}: cannot read ${rowCount} rows from row ${firstRow}, there are ${source.count}`)
 }

@@ -1,4 +1,5 @@
-// Spools what can be read only once: batches of vectors become raw files in the working folder, which can be read in any order.
+// Spools what can be read only once: batches of vectors become raw files in the working folder, which can be read in
+// any order.
 
 import { createHash } from 'node:crypto'
 import { closeSync, openSync } from 'node:fs'
@@ -28,7 +29,10 @@ export interface Spooled {
   readonly digest: string
 }
 
-/** Writes all batches to files; throws ZGQ_DIMENSION for a batch that is not whole rows, ZGQ_BUILD_INPUT for a batch of another shape, and what the iterable throws. */
+/**
+ * Writes all batches to files; throws ZGQ_DIMENSION for a batch that is not whole rows, ZGQ_BUILD_INPUT for a batch of
+ * another shape, and what the iterable throws.
+ */
 export async function spoolBatches(batches: AsyncIterable<VectorBatch>, target: SpoolTarget): Promise<Spooled> {
   const rowsFile = new FileWriter(target.rowsPath)
   let idsFile: FileWriter | undefined
@@ -40,7 +44,10 @@ export async function spoolBatches(batches: AsyncIterable<VectorBatch>, target: 
     for await (const batch of untilAborted(batches, target.signal)) {
       const rows = checkBatch(batch, target.dim, count)
       if (hasIds !== undefined && hasIds !== (batch.ids !== undefined)) {
-        throw new ZgqError('ZGQ_BUILD_INPUT', `the batch at row ${count} ${hasIds ? 'has no ids' : 'has ids'}, unlike the batches before it`)
+        throw new ZgqError(
+          'ZGQ_BUILD_INPUT',
+          `the batch at row ${count} ${hasIds ? 'has no ids' : 'has ids'}, unlike the batches before it`
+        )
       }
       hasIds = batch.ids !== undefined
       const bytes = new Uint8Array(batch.vectors.buffer, batch.vectors.byteOffset, batch.vectors.byteLength)
@@ -96,10 +103,14 @@ async function endQuietly(iterator: AsyncIterator<unknown>): Promise<void> {
 function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return work
   return new Promise((resolve, reject) => {
-    const stop = (): void => { reject(signal.reason) }
+    const stop = (): void => {
+      reject(signal.reason)
+    }
     if (signal.aborted) stop() // by the very call that made `work`
     signal.addEventListener('abort', stop, { once: true })
-    work.then(resolve, reject).finally(() => { signal.removeEventListener('abort', stop) })
+    work.then(resolve, reject).finally(() => {
+      signal.removeEventListener('abort', stop)
+    })
   })
 }
 
@@ -108,7 +119,10 @@ function checkIds(ids: ArrayLike<number>, firstRow: number): Float64Array {
   for (let i = 0; i < ids.length; i++) {
     const id: unknown = ids[i]
     if (typeof id !== 'number' || !Number.isSafeInteger(id) || id < 0) {
-      throw new ZgqError('ZGQ_BUILD_INPUT', `the id of row ${firstRow + i} is ${String(id)}, expected a safe integer >= 0`)
+      throw new ZgqError(
+        'ZGQ_BUILD_INPUT',
+        `the id of row ${firstRow + i} is ${String(id)}, expected a safe integer >= 0`
+      )
     }
     checked[i] = id
   }
@@ -116,17 +130,32 @@ function checkIds(ids: ArrayLike<number>, firstRow: number): Float64Array {
 }
 
 function checkBatch(batch: unknown, dim: number, firstRow: number): number {
-  if (typeof batch !== 'object' || batch === null || !('vectors' in batch) || !(batch.vectors instanceof Float32Array)) {
+  if (
+    typeof batch !== 'object' ||
+    batch === null ||
+    !('vectors' in batch) ||
+    !(batch.vectors instanceof Float32Array)
+  ) {
     throw new ZgqError('ZGQ_BUILD_INPUT', `the batch at row ${firstRow} is not { vectors: Float32Array, ids? }`)
   }
   const unknown = Object.keys(batch).find((key) => key !== 'vectors' && key !== 'ids')
-  if (unknown !== undefined) throw new TypeError(`the batch at row ${firstRow} has an unknown key ${JSON.stringify(unknown)}; known are vectors, ids`)
+  if (unknown !== undefined)
+    throw new TypeError(
+      `the batch at row ${firstRow} has an unknown key ${JSON.stringify(unknown)}; known are vectors, ids`
+    )
   const { length } = batch.vectors
-  if (length % dim !== 0) throw new ZgqError('ZGQ_DIMENSION', `the batch at row ${firstRow} has ${length} values, which is not a multiple of dim ${dim}`)
+  if (length % dim !== 0)
+    throw new ZgqError(
+      'ZGQ_DIMENSION',
+      `the batch at row ${firstRow} has ${length} values, which is not a multiple of dim ${dim}`
+    )
   const ids = 'ids' in batch ? batch.ids : undefined
   if (ids === undefined) return length / dim
   if (typeof ids !== 'object' || ids === null || !('length' in ids) || ids.length !== length / dim) {
-    throw new ZgqError('ZGQ_BUILD_INPUT', `the batch at row ${firstRow} has ${length / dim} vectors and not as many ids`)
+    throw new ZgqError(
+      'ZGQ_BUILD_INPUT',
+      `the batch at row ${firstRow} has ${length / dim} vectors and not as many ids`
+    )
   }
   return length / dim
 }
@@ -137,9 +166,15 @@ export function openRawRows(path: string, shape: { dim: number; count: number; l
   return {
     ...shape,
     readRows(firstRow, target) {
-      readFully({ descriptor, path }, firstRow * shape.dim * 4, new Uint8Array(target.buffer, target.byteOffset, target.byteLength))
+      readFully(
+        { descriptor, path },
+        firstRow * shape.dim * 4,
+        new Uint8Array(target.buffer, target.byteOffset, target.byteLength)
+      )
     },
-    close: () => { closeSync(descriptor) }
+    close: () => {
+      closeSync(descriptor)
+    }
   }
 }
 
@@ -151,7 +186,9 @@ export function openRawIds(path: string, shape: { count: number; label: string }
     readIds(firstRow, target) {
       readFully({ descriptor, path }, firstRow * 8, new Uint8Array(target.buffer, target.byteOffset, target.byteLength))
     },
-    close: () => { closeSync(descriptor) }
+    close: () => {
+      closeSync(descriptor)
+    }
   }
 }
 

@@ -1,4 +1,5 @@
-// The rows of a SQLite query as batches: an id and a float32 BLOB, or the BLOB alone. The database itself is opened in src/storage.
+// The rows of a SQLite query as batches: an id and a float32 BLOB, or the BLOB alone. The database itself is opened in
+// src/storage.
 
 import { ZgqError } from '../../errors.ts'
 import { openUserQuery } from '../../storage/user-query.ts'
@@ -10,25 +11,43 @@ import { checkDim } from './row-source.ts'
 const ELEMENT_BYTES = 4
 
 /**
- * Runs a SELECT on a SQLite database, read-only: columns id and vector, or the vector alone; a vector is a BLOB of float32, little-endian.
- * Throws ZGQ_NOT_FOUND, ZGQ_IO, ZGQ_LOCKED, ZGQ_UNSUPPORTED, ZGQ_BUILD_INPUT and ZGQ_DIMENSION; its batches reject with the same, naming the row, counted from 0.
+ * Runs a SELECT on a SQLite database, read-only: columns id and vector, or the vector alone; a vector is a BLOB of
+ * float32, little-endian. Throws ZGQ_NOT_FOUND, ZGQ_IO, ZGQ_LOCKED, ZGQ_UNSUPPORTED, ZGQ_BUILD_INPUT and ZGQ_DIMENSION;
+ * its batches reject with the same, naming the row, counted from 0.
  */
 export function openSqliteQuery(path: string, options: BatchFileOptions): BatchSource {
   const query = openUserQuery(path, options.query ?? '')
   try {
     const { columnNames } = query
     if (columnNames.length !== 1 && columnNames.length !== 2) {
-      throw new ZgqError('ZGQ_BUILD_INPUT', `the query gives ${columnNames.length} columns (${shorten(columnNames.join(', '))}), expected an id and a vector, or a vector`, { path })
+      throw new ZgqError(
+        'ZGQ_BUILD_INPUT',
+        `the query gives ${columnNames.length} columns (${shorten(columnNames.join(', '))}), expected an id and ` +
+          'a vector, or a vector',
+        { path }
+      )
     }
     const rows = query.rows[Symbol.iterator]()
     const first = rows.next()
     if (first.done === true) throw new ZgqError('ZGQ_BUILD_INPUT', 'the query gives no rows', { path })
     const byteLength = blobOf(first.value, { row: 0, path }).byteLength
     const dim = byteLength / ELEMENT_BYTES
-    if (!Number.isInteger(dim)) throw new ZgqError('ZGQ_DIMENSION', `the vector of row 0 has ${byteLength} bytes, expected a multiple of ${ELEMENT_BYTES}: float32`, { path })
+    if (!Number.isInteger(dim))
+      throw new ZgqError(
+        'ZGQ_DIMENSION',
+        `the vector of row 0 has ${byteLength} bytes, expected a multiple of ${ELEMENT_BYTES}: float32`,
+        { path }
+      )
     checkDim(dim, { path })
     const hasIds = columnNames.length === 2
-    return { dim, hasIds, batches: readBatches(startingWith(first.value, rows), { path, dim, hasIds }), close: () => { query.close() } }
+    return {
+      dim,
+      hasIds,
+      batches: readBatches(startingWith(first.value, rows), { path, dim, hasIds }),
+      close: () => {
+        query.close()
+      }
+    }
   } catch (error) {
     query.close()
     throw error
@@ -40,7 +59,10 @@ function* startingWith<T>(first: T, rest: Iterator<T>): Generator<T> {
   for (let next = rest.next(); next.done !== true; next = rest.next()) yield next.value
 }
 
-async function* readBatches(rows: Iterable<readonly unknown[]>, facts: { path: string; dim: number; hasIds: boolean }): AsyncGenerator<VectorBatch> {
+async function* readBatches(
+  rows: Iterable<readonly unknown[]>,
+  facts: { path: string; dim: number; hasIds: boolean }
+): AsyncGenerator<VectorBatch> {
   const { path, dim, hasIds } = facts
   const buffer = new BatchBuffer(dim)
   const vector = new Float32Array(dim)
@@ -55,7 +77,12 @@ async function* readBatches(rows: Iterable<readonly unknown[]>, facts: { path: s
   for (const values of rows) {
     const blob = blobOf(values, { row, path })
     if (blob.byteLength !== vectorBytes.byteLength) {
-      throw new ZgqError('ZGQ_DIMENSION', `the vector of row ${row} has ${blob.byteLength} bytes, expected ${vectorBytes.byteLength} as in row 0: ${dim} float32`, { path })
+      throw new ZgqError(
+        'ZGQ_DIMENSION',
+        `the vector of row ${row} has ${blob.byteLength} bytes, expected ${vectorBytes.byteLength} as in row 0: ` +
+          `${dim} float32`,
+        { path }
+      )
     }
     vectorBytes.set(blob)
     if (hasIds) ids.push(checkId(toNumber(values[0]), { row: `row ${row}`, path }))
@@ -74,6 +101,16 @@ function toNumber(value: unknown): unknown {
 function blobOf(values: readonly unknown[], place: { row: number; path: string }): Uint8Array {
   const value = values.at(-1)
   if (value instanceof Uint8Array) return value
-  const found = value === null ? 'NULL' : typeof value === 'string' ? `the text ${JSON.stringify(shorten(value))}` : `the number ${String(value)}`
-  throw new ZgqError('ZGQ_BUILD_INPUT', `the vector of row ${place.row} is ${found}, expected a BLOB of float32; a query gives the id first, then the vector`, { path: place.path })
+  const found =
+    value === null
+      ? 'NULL'
+      : typeof value === 'string'
+        ? `the text ${JSON.stringify(shorten(value))}`
+        : `the number ${String(value)}`
+  throw new ZgqError(
+    'ZGQ_BUILD_INPUT',
+    `the vector of row ${place.row} is ${found}, expected a BLOB of float32; a query gives the id first, then ` +
+      'the vector',
+    { path: place.path }
+  )
 }

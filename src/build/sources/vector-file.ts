@@ -1,5 +1,5 @@
-// Files of vectors as a RowSource: .fvecs .bvecs .ivecs, .fbin .u8bin .f16bin, .npy. Rows have a fixed stride, so any row is one positioned read.
-// Hosts are little-endian, like the files.
+// Files of vectors as a RowSource: .fvecs .bvecs .ivecs, .fbin .u8bin .f16bin, .npy. Rows have a fixed stride, so any
+// row is one positioned read. Hosts are little-endian, like the files.
 
 import { extname } from 'node:path'
 
@@ -24,7 +24,11 @@ interface RowLayout {
 
 const VALUE_BYTES: Readonly<Record<ElementType, number>> = { f4: 4, f2: 2, u1: 1, i4: 4 }
 
-const NPY_ELEMENTS: ReadonlyMap<string, ElementType> = new Map([['<f4', 'f4'], ['<f2', 'f2'], ['|u1', 'u1']])
+const NPY_ELEMENTS: ReadonlyMap<string, ElementType> = new Map([
+  ['<f4', 'f4'],
+  ['<f2', 'f2'],
+  ['|u1', 'u1']
+])
 
 const FORMATS: ReadonlyMap<string, (file: InputFile) => RowLayout> = new Map([
   ['.fvecs', (file: InputFile) => vecsLayout(file, 'f4')],
@@ -40,9 +44,10 @@ const FORMATS: ReadonlyMap<string, (file: InputFile) => RowLayout> = new Map([
 export const VECTOR_ENDINGS: readonly string[] = [...FORMATS.keys()]
 
 /**
- * Opens a file of vectors, its format chosen by the ending and checked by the content; integers and halves are read as the nearest float32.
- * Throws ZGQ_NOT_FOUND; ZGQ_BUILD_INPUT for an unknown ending, no vectors, a directory, too long a file or a wrong header; ZGQ_TRUNCATED;
- * ZGQ_DIMENSION (from `readRows` too, where a row has another d than the first); ZGQ_IO.
+ * Opens a file of vectors, its format chosen by the ending and checked by the content; integers and halves are read as
+ * the nearest float32. Throws ZGQ_NOT_FOUND; ZGQ_BUILD_INPUT for an unknown ending, no vectors, a directory, too long a
+ * file or a wrong header; ZGQ_TRUNCATED; ZGQ_DIMENSION (from `readRows` too, where a row has another d than the first);
+ * ZGQ_IO.
  */
 export function openVectorFile(path: string): RowSource {
   return openRowFile(path, VECTOR_ENDINGS)
@@ -76,16 +81,22 @@ export class RowFile implements RowSource {
     this.#layout = layout
   }
 
-  /** Reads whole rows from `firstRow` on until `target` (rows * dim, row-major) is full. Throws ZGQ_DIMENSION, ZGQ_TRUNCATED, ZGQ_IO, ZGQ_CLOSED. */
+  /**
+   * Reads whole rows from `firstRow` on until `target` (rows * dim, row-major) is full. Throws ZGQ_DIMENSION,
+   * ZGQ_TRUNCATED, ZGQ_IO, ZGQ_CLOSED.
+   */
   readRows(firstRow: number, target: Float32Array | Int32Array): void {
     const rowCount = target.length / this.dim
     checkRange(this, firstRow, rowCount)
     const { element, prefixBytes, dataOffset, stride } = this.#layout
     if (element === 'f4' && prefixBytes === 0 && target instanceof Float32Array) {
-      this.#file.read(new Uint8Array(target.buffer, target.byteOffset, target.byteLength), dataOffset + firstRow * stride)
+      this.#file.read(
+        new Uint8Array(target.buffer, target.byteOffset, target.byteLength),
+        dataOffset + firstRow * stride
+      )
       return
     }
-    for (let done = 0; done < rowCount; ) {
+    for (let done = 0; done < rowCount;) {
       const chunk = this.#readChunk(firstRow + done, rowCount - done)
       const rows = chunk.byteLength / stride
       convertRows(chunk, this.#layout, target.subarray(done * this.dim, (done + rows) * this.dim))
@@ -119,7 +130,7 @@ function convertRows(chunk: Uint8Array, layout: RowLayout, target: Float32Array 
   const values = viewValues(chunk, element)
   const table = element === 'f2' ? float16Table() : undefined
   const skip = prefixBytes / VALUE_BYTES[element]
-  for (let to = 0, from = 0; to < target.length; ) {
+  for (let to = 0, from = 0; to < target.length;) {
     from += skip
     const end = to + dim
     if (table === undefined) while (to < end) target[to++] = values[from++]
@@ -141,15 +152,25 @@ function viewValues(chunk: Uint8Array, element: ElementType): Float32Array | Uin
   }
 }
 
-/** Compares the d in front of every row of `chunk`, which was read at `place`, with that of row 0; describes the first that differs. */
-function describeOtherDim(chunk: Uint8Array, layout: RowLayout, place: { readonly path: string; readonly offset: number }): ZgqError | undefined {
+/**
+ * Compares the d in front of every row of `chunk`, which was read at `place`, with that of row 0; describes the first
+ * that differs.
+ */
+function describeOtherDim(
+  chunk: Uint8Array,
+  layout: RowLayout,
+  place: { readonly path: string; readonly offset: number }
+): ZgqError | undefined {
   const view = new DataView(chunk.buffer, chunk.byteOffset, chunk.byteLength)
   for (let at = 0; at + layout.prefixBytes <= chunk.byteLength; at += layout.stride) {
     const found = view.getInt32(at, true)
     if (found === layout.dim) continue
     const offset = place.offset + at
     const row = (offset - layout.dataOffset) / layout.stride
-    return new ZgqError('ZGQ_DIMENSION', `row ${row} has ${found} dimensions, expected ${layout.dim} as in row 0`, { path: place.path, offset })
+    return new ZgqError('ZGQ_DIMENSION', `row ${row} has ${found} dimensions, expected ${layout.dim} as in row 0`, {
+      path: place.path,
+      offset
+    })
   }
   return undefined
 }
@@ -158,9 +179,12 @@ function findLayout(file: InputFile, endings: readonly string[]): RowLayout {
   const ending = extname(file.path).toLowerCase()
   const recognise = endings.includes(ending) ? FORMATS.get(ending) : undefined
   if (recognise === undefined) {
-    throw new ZgqError('ZGQ_BUILD_INPUT', `the file ends in "${ending}", expected one of ${endings.join(' ')}`, { path: file.path })
+    throw new ZgqError('ZGQ_BUILD_INPUT', `the file ends in "${ending}", expected one of ${endings.join(' ')}`, {
+      path: file.path
+    })
   }
-  if (file.byteLength === 0) throw new ZgqError('ZGQ_BUILD_INPUT', 'the file has no vectors: it is empty', { path: file.path })
+  if (file.byteLength === 0)
+    throw new ZgqError('ZGQ_BUILD_INPUT', 'the file has no vectors: it is empty', { path: file.path })
   const layout = recognise(file)
   if (layout.count === 0) throw new ZgqError('ZGQ_BUILD_INPUT', 'the file has no vectors', { path: file.path })
   return layout
@@ -171,12 +195,22 @@ function vecsLayout(file: InputFile, element: ElementType): RowLayout {
   const dim = file.readHeader(4).getInt32(0, true)
   checkDim(dim, { path: file.path, offset: 0 })
   const stride = 4 + dim * VALUE_BYTES[element]
-  const layout: RowLayout = { dim, count: Math.floor(file.byteLength / stride), element, dataOffset: 0, prefixBytes: 4, stride }
+  const layout: RowLayout = {
+    dim,
+    count: Math.floor(file.byteLength / stride),
+    element,
+    dataOffset: 0,
+    prefixBytes: 4,
+    stride
+  }
   if (file.byteLength % stride !== 0) throw explainEnd(file, layout)
   return layout
 }
 
-/** Says why a .?vecs file is no multiple of its stride: a row of another dimension (it shifts all that follow), or a last row cut short. */
+/**
+ * Says why a .?vecs file is no multiple of its stride: a row of another dimension (it shifts all that follow), or a
+ * last row cut short.
+ */
 function explainEnd(file: InputFile, layout: RowLayout): ZgqError {
   // Where the last rows stand in their place, none before them differs: only else is the file read from its start.
   const isShifted = findOtherDim(file, layout, Math.max(0, layout.count - 1)) !== undefined
@@ -211,10 +245,18 @@ function npyLayout(file: InputFile): RowLayout {
   const { dtype, shape, dataOffset } = readNpyHeader(file)
   const element = NPY_ELEMENTS.get(dtype)
   if (element === undefined) {
-    throw new ZgqError('ZGQ_BUILD_INPUT', `the .npy array has dtype ${dtype}, expected one of ${[...NPY_ELEMENTS.keys()].join(' ')}`, { path: file.path })
+    throw new ZgqError(
+      'ZGQ_BUILD_INPUT',
+      `the .npy array has dtype ${dtype}, expected one of ${[...NPY_ELEMENTS.keys()].join(' ')}`,
+      { path: file.path }
+    )
   }
   if (shape.length !== 2) {
-    throw new ZgqError('ZGQ_BUILD_INPUT', `the .npy array has shape (${shape.join(', ')}), expected two axes: rows and dimensions`, { path: file.path })
+    throw new ZgqError(
+      'ZGQ_BUILD_INPUT',
+      `the .npy array has shape (${shape.join(', ')}), expected two axes: rows and dimensions`,
+      { path: file.path }
+    )
   }
   const [count, dim] = shape
   checkDim(dim, { path: file.path })

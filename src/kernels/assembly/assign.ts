@@ -69,8 +69,8 @@ function oneByOne(row: usize, rowBytes: usize, centroid: usize): f32 {
 }
 
 /**
- * Writes the nearest centroid of each row (u32, count) and its score (float32, count); equal scores: the lower centroid.
- * rows: float32, count * dim; centroids: float32, zoneCount * dim; halfNorms: float32, zoneCount, |c|^2 / 2.
+ * Writes the nearest centroid of each row (u32, count) and its score (float32, count); equal scores: the lower
+ * centroid. rows: float32, count * dim; centroids: float32, zoneCount * dim; halfNorms: float32, zoneCount, |c|^2 / 2.
  */
 export function assign(rows: usize, count: u32, dim: u32, centroids: usize, halfNorms: usize, zoneCount: u32, zones: usize, scores: usize): void {
   const rowBytes = <usize>dim << 2

@@ -1,8 +1,9 @@
 // Distances between float32 rows and a query: float32 sums for speed, double sums for the final word.
-// One row at a time in four accumulators: four rows that share the loads of the query were slower, 0.88 times as fast in the caches and
-// 0.63 times from memory (bench/README.md), where one stream of reads is what the processor foresees best.
-// Order of summation (the scalar twin repeats it): float32 in accumulators a, b, c, d of four lanes over steps of 16 values, steps of 4 into a,
-// (a + b) + (c + d), lanes as (0 + 1) + (2 + 3), then the last 0 to 3 values one by one. Double: the same with one accumulator of four lanes.
+// One row at a time in four accumulators: four rows that share the loads of the query were slower, 0.88 times as fast
+// in the caches and 0.63 times from memory (bench/README.md), where one stream of reads is what the processor foresees
+// best. Order of summation (the scalar twin repeats it): float32 in accumulators a, b, c, d of four lanes over steps of
+// 16 values, steps of 4 into a, (a + b) + (c + d), lanes as (0 + 1) + (2 + 3), then the last 0 to 3 values one by one.
+// Double: the same with one accumulator of four lanes.
 
 @inline
 export function sumLanes(v: v128): f32 {

@@ -1,7 +1,7 @@
-// RaBitQ codes of rotated residuals. Gao et al., Practical and asymptotically optimal quantization of high-dimensional vectors in Euclidean
-// space for approximate nearest neighbor search (2025), section 3; Gao and Long, RaBitQ (2024), section 3.
-// A residual r gets levels u_i = code_i - (2^bits - 1) / 2; its factors make an estimate of a distance linear in <u, q'>.
-// Blocks and rows are laid out as in format-spec/README.md, section 8.
+// RaBitQ codes of rotated residuals. Gao et al., Practical and asymptotically optimal quantization of high-dimensional
+// vectors in Euclidean space for approximate nearest neighbor search (2025), section 3; Gao and Long, RaBitQ (2024),
+// section 3. A residual r gets levels u_i = code_i - (2^bits - 1) / 2; its factors make an estimate of a distance
+// linear in <u, q'>. Blocks and rows are laid out as in format-spec/README.md, section 8.
 
 import { sumLanes } from './distances'
 
@@ -92,7 +92,10 @@ function encodeRow(residual: usize, centroid: usize, width: u32, bits: u32, metr
   store<f32>(factors, isFinite32 ? <f32>error : <f32>0, 8)
 }
 
-/** Packs the top bit of 32 rows of codes into a plane: for each group of 4 dimensions 16 bytes, row i in the low half of byte i, row 16 + i in the high. */
+/**
+ * Packs the top bit of 32 rows of codes into a plane: for each group of 4 dimensions 16 bytes, row i in the low half of
+ * byte i, row 16 + i in the high.
+ */
 function packPlane(codes: usize, count: u32, width: u32, plane: usize): void {
   memory.fill(plane, 0, <usize>width << 2)
   for (let row: u32 = 0; row < count; row++) {
@@ -119,7 +122,8 @@ function packRow(codes: usize, width: u32, bits: u32, target: usize): void {
 
 /**
  * Encodes the up to 32 rows of a block. residuals: float32, count * width, rotated; crosses: float32, count (ip);
- * block: written, a plane of signs with factors; refined: written if bits > 1, one row after the other; codes: scratch, 32 * width bytes.
+ * block: written, a plane of signs with factors; refined: written if bits > 1, one row after the other; codes: scratch,
+ * 32 * width bytes.
  */
 export function encodeBlock(
   residuals: usize, crosses: usize, centroid: usize, count: u32, width: u32, bits: u32, metric: u32, block: usize, refined: usize, codes: usize

@@ -1,5 +1,6 @@
-// Entry of the WebAssembly module: exports only. Pointers are byte offsets in the module's memory, which JavaScript lays out.
-// Every function has a twin in ../scalar-kernel.ts with the same arithmetic in the same order: results are equal to the bit.
+// Entry of the WebAssembly module: exports only. Pointers are byte offsets in the module's memory, which JavaScript
+// lays out. Every function has a twin in ../scalar-kernel.ts with the same arithmetic in the same order: results are
+// equal to the bit.
 
 export { l2Distances, l2DistancesAt, innerProducts, innerProductsAt, squaredNorms } from './distances'
 export { scan } from './scan'

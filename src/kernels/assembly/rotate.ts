@@ -1,6 +1,6 @@
-// The random rotation of the quantizer: sign flips and fast Hadamard transforms over two overlapping windows of a power of two.
-// After the structured rotations of Ailon and Chazelle, The fast Johnson-Lindenstrauss transform, section 2; the step that joins
-// the halves is needed where the windows overlap in few dimensions only.
+// The random rotation of the quantizer: sign flips and fast Hadamard transforms over two overlapping windows of a power
+// of two. After the structured rotations of Ailon and Chazelle, The fast Johnson-Lindenstrauss transform, section 2;
+// the step that joins the halves is needed where the windows overlap in few dimensions only.
 
 const SQRT_HALF: f32 = 0.70710678118654752440
 
@@ -42,8 +42,8 @@ function joinHalves(values: usize, length: u32): void {
 }
 
 /**
- * Rotates `count` rows in place. values: float32, count * width, width a multiple of 16; signs: u32, rounds * width, 0 or 0x80000000;
- * window: the largest power of two that is not above width; scale: 1 / sqrt(window).
+ * Rotates `count` rows in place. values: float32, count * width, width a multiple of 16; signs: u32, rounds * width, 0
+ * or 0x80000000; window: the largest power of two that is not above width; scale: 1 / sqrt(window).
  */
 export function rotateRows(values: usize, count: u32, width: u32, signs: usize, rounds: u32, window: u32, scale: f32): void {
   const rowBytes = <usize>width << 2

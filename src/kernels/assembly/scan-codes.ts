@@ -1,17 +1,26 @@
-// The scan of codes: sign planes of 32 rows at a time by table look-ups (FastScan), then the refined codes of the rows that could still be hits.
-// It leaves candidates: rows whose smallest likely distance is below the k-th smallest estimate. Nothing here is exact; rerank decides.
+// The scan of codes: sign planes of 32 rows at a time by table look-ups (FastScan), then the refined codes of the rows
+// that could still be hits. It leaves candidates: rows whose smallest likely distance is below the k-th smallest
+// estimate. Nothing here is exact; rerank decides.
 
 import { heapLimit, heapOffer } from './select'
 import { boundBlock, FACTOR_BYTES, LOWS } from './sign-blocks'
 
 const COSINE: u32 = 2
 const IP: u32 = 3
-/** An entry of the table of zones: pointers to blocks (0: not in kernel memory), refined codes, ids, mask; rows; float32 |c|^2. */
+/**
+ * An entry of the table of zones: pointers to blocks (0: not in kernel memory), refined codes, ids, mask; rows; float32
+ * |c|^2.
+ */
 const ZONE_ENTRY: usize = 32
-/** A candidate: float32 lowest likely distance, float32 estimate, u32 zone, u32 row. Before them u32 size, u32 capacity. */
+/**
+ * A candidate: float32 lowest likely distance, float32 estimate, u32 zone, u32 row. Before them u32 size, u32 capacity.
+ */
 const CANDIDATE: usize = 16
 const CANDIDATES_HEADER: usize = 8
-/** Rows whose signs are scanned before the refined codes of those that are left; each is listed as u32 row, float32 lowest likely distance. */
+/**
+ * Rows whose signs are scanned before the refined codes of those that are left; each is listed as u32 row, float32
+ * lowest likely distance.
+ */
 const CHUNK_ROWS: u32 = 1024
 const LISTED: usize = 8
 const LIST: usize = 320
@@ -79,11 +88,11 @@ function productTwo(codes: usize, width: u32, integers: usize): i32 {
 }
 
 /**
- * Scans the zones at positions first to end - 1 of `list` (a sorted heap of zones with their distances); returns the position of the first
- * that is not in kernel memory, or end. scalars: float32, those of buildTables, then confidence factors of sign planes and of refined codes, <q,q>, slack;
- * 64 bytes in all, and scratch: 256 bytes, then the list of rows that signs leave, 8 bytes each.
- * heap: the k smallest estimates, each made larger by slack times its distance from the row's bound: the smallest of many estimates are too small.
- * candidates: what could still be a hit.
+ * Scans the zones at positions first to end - 1 of `list` (a sorted heap of zones with their distances); returns the
+ * position of the first that is not in kernel memory, or end. scalars: float32, those of buildTables, then confidence
+ * factors of sign planes and of refined codes, <q,q>, slack; 64 bytes in all, and scratch: 256 bytes, then the list of
+ * rows that signs leave, 8 bytes each. heap: the k smallest estimates, each made larger by slack times its distance
+ * from the row's bound: the smallest of many estimates are too small. candidates: what could still be a hit.
  */
 export function scanCodes(
   metric: u32, bits: u32, width: u32, tables: usize, integers: usize, scalars: usize,
@@ -91,7 +100,8 @@ export function scanCodes(
 ): u32 {
   const step = load<f32>(scalars), offset = load<f32>(scalars, 4), variance = load<f32>(scalars, 8)
   const integerStep = load<f32>(scalars, 12)
-  // Rounding of the query to integers: a step's variance of 1 / 12 for each dimension, times the mean of u_i^2 over normal values.
+  // Rounding of the query to integers: a step's variance of 1 / 12 for each dimension, times the mean of u_i^2 over
+  // normal values.
   const integerVariance = <f64>integerStep * <f64>integerStep * <f64>width * (bits == 4 ? 9.0 : 1.0) / 12
   const codeMiddle = (<f64>(1 << bits) - 1) / 2 * <f64>load<f32>(scalars, 16)
   const confidence = load<f32>(scalars, 20), refinedConfidence = load<f32>(scalars, 24), queryNorm2 = load<f32>(scalars, 28), slack = load<f32>(scalars, 32)
@@ -114,7 +124,8 @@ export function scanCodes(
     const distance2 = metric == IP ? max<f32>(0, queryNorm2 + 2 * shared + load<f32>(entry, 20)) : max<f32>(0, shared)
     if (metric == COSINE) shared *= 0.5
     for (let row: u32 = 0; row < rowCount; ) {
-      // Rows that signs leave are listed first and looked at later, one after the other: their codes then come from memory several at a time.
+      // Rows that signs leave are listed first and looked at later, one after the other: their codes then come from
+      // memory several at a time.
       let listEnd = survivorList
       for (const chunkEnd = min<u32>(rowCount, row + CHUNK_ROWS); row < chunkEnd; row += 32, block += blockBytes) {
         const factors = block + plane
@@ -149,7 +160,8 @@ export function scanCodes(
         const sum = bits == 4 ? productFour(code + 12, width, integers) : productTwo(code + 12, width, integers)
         const product = <f32>((<f64>sum - codeMiddle) * <f64>integerStep)
         const estimate = shared + load<f32>(code) - load<f32>(code, 4) * product
-        const multiply = <f64>load<f32>(code, 4), error = <f64>load<f32>(code, 8) // products of two squares leave float32
+        // products of two squares leave float32
+        const multiply = <f64>load<f32>(code, 4), error = <f64>load<f32>(code, 8)
         const low = estimate - refinedConfidence * <f32>Math.sqrt(error * error * <f64>distance2 + multiply * multiply * integerVariance)
         if (low < limit) limit = offer(heap, candidates, low, estimate, slack, zone, i)
       }
@@ -179,7 +191,10 @@ function addCandidate(candidates: usize, low: f32, estimate: f32, zone: u32, row
   store<u32>(candidates, size + 1)
 }
 
-/** Makes room among the candidates: drops those that the limit now rules out, and if that is not half of them, those with the largest bounds. */
+/**
+ * Makes room among the candidates: drops those that the limit now rules out, and if that is not half of them, those
+ * with the largest bounds.
+ */
 function thin(candidates: usize, limit: f32): u32 {
   const size = sortCandidates(candidates, limit)
   const half = load<u32>(candidates, 4) >>> 1
@@ -187,7 +202,10 @@ function thin(candidates: usize, limit: f32): u32 {
   return min<u32>(size, half)
 }
 
-/** Drops candidates whose lowest likely distance is not below `limit` or equal to it, sorts the others by it and returns how many there are. */
+/**
+ * Drops candidates whose lowest likely distance is not below `limit` or equal to it, sorts the others by it and returns
+ * how many there are.
+ */
 export function sortCandidates(candidates: usize, limit: f32): u32 {
   const first = candidates + CANDIDATES_HEADER
   const size = load<u32>(candidates)

@@ -25,8 +25,8 @@ function approximate(metric: u32, row: usize, rowBytes: usize, query: usize, inv
 
 /**
  * Offers every live row to the heap and returns how many needed double precision.
- * rows: float32, count * dim; ids: u64, count; inverseNorms: float32, count (cosine); mask: u32 a block of 32 rows, or 0 for all live.
- * A row is ruled out if its float32 distance is above `worst kept * (1 + relative) + absolute`.
+ * rows: float32, count * dim; ids: u64, count; inverseNorms: float32, count (cosine); mask: u32 a block of 32 rows, or
+ * 0 for all live. A row is ruled out if its float32 distance is above `worst kept * (1 + relative) + absolute`.
  */
 export function scan(
   metric: u32, rows: usize, ids: usize, inverseNorms: usize, mask: usize, count: u32, dim: u32,

@@ -1,6 +1,6 @@
 // Selection: the bounded heap that keeps the k best rows, and the choice of the nearest zones.
-// A heap lies at one address: u32 size, u32 capacity, then capacity float64 distances, then capacity u64 ids; the worst entry is first.
-// Order everywhere: (distance, id), lower first.
+// A heap lies at one address: u32 size, u32 capacity, then capacity float64 distances, then capacity u64 ids; the worst
+// entry is first. Order everywhere: (distance, id), lower first.
 
 /** Empties the heap at `heap` and sets its capacity. */
 export function heapInit(heap: usize, capacity: u32): void {
@@ -74,7 +74,9 @@ function sink(d: usize, n: usize, size: u32, distance: f64, id: u64): void {
   store<u64>(n + (<usize>at << 3), id)
 }
 
-/** Sorts the entries in place, best first, and returns how many there are. The heap must be emptied before its next use. */
+/**
+ * Sorts the entries in place, best first, and returns how many there are. The heap must be emptied before its next use.
+ */
 export function heapSort(heap: usize): u32 {
   const d = distances(heap), n = ids(heap)
   const size = load<u32>(heap)
@@ -92,7 +94,10 @@ export function heapSort(heap: usize): u32 {
 /** Bins of a histogram of values. */
 const BINS: u32 = 512
 
-/** A key that orders float32 values with their positions: less is nearer, then the lower position. NaN comes last, whatever its sign: processors differ in it. */
+/**
+ * A key that orders float32 values with their positions: less is nearer, then the lower position. NaN comes last,
+ * whatever its sign: processors differ in it.
+ */
 @inline
 function keyOf(value: f32, position: u32): u64 {
   const bits = isNaN(value) ? 0x7fc00000 : reinterpret<u32>(value)
@@ -173,8 +178,9 @@ function sinkKey(keys: usize, root: u32, size: u32): void {
 }
 
 /**
- * Puts the `wanted` positions of smallest value, ascending by (value, position), into the list `heap`, which has room for `count`; wanted is from 1 to count.
- * names: u32, count: what to put instead of positions, in the order of positions; or 0. scratch: 2,048 bytes.
+ * Puts the `wanted` positions of smallest value, ascending by (value, position), into the list `heap`, which has room
+ * for `count`; wanted is from 1 to count. names: u32, count: what to put instead of positions, in the order of
+ * positions; or 0. scratch: 2,048 bytes.
  */
 export function selectNearest(values: usize, count: u32, wanted: u32, names: usize, heap: usize, scratch: usize): u32 {
   heapInit(heap, wanted)
@@ -202,8 +208,8 @@ export function selectNearest(values: usize, count: u32, wanted: u32, names: usi
 }
 
 /**
- * Writes the positions of at least `wanted` of the smallest values, and few more, in order of positions: out is u32, count. Returns how many.
- * NaN counts as small. scratch: 2,048 bytes.
+ * Writes the positions of at least `wanted` of the smallest values, and few more, in order of positions: out is u32,
+ * count. Returns how many. NaN counts as small. scratch: 2,048 bytes.
  */
 export function selectSmallest(values: usize, count: u32, wanted: u32, out: usize, scratch: usize): u32 {
   const limit = cutoff(values, count, wanted, scratch)

@@ -1,4 +1,5 @@
-// Blocks of 32 sign codes: sums of table look-ups (FastScan) and lowest likely distances. Layout as in format-spec/README.md, section 8.3.
+// Blocks of 32 sign codes: sums of table look-ups (FastScan) and lowest likely distances. Layout as in
+// format-spec/README.md, section 8.3.
 
 /** Dimensions after which 16-bit sums of look-ups are flushed: 256 pairs of entries, each pair at most 254. */
 const FLUSH: u32 = 2048
@@ -27,7 +28,10 @@ function addEight(rows: v128, sums: usize): void {
   v128.store(sums + 16, f32x4.add(f32x4.convert_i32x4_u(i32x4.extend_high_i16x8_u(rows)), v128.load(sums + 16)))
 }
 
-/** Bounds four rows: add - multiply * (sum * step + offset); writes the bounds and returns a bit for each below the limit. */
+/**
+ * Bounds four rows: add - multiply * (sum * step + offset); writes the bounds and returns a bit for each below the
+ * limit.
+ */
 @inline
 function testFour(sums: v128, factors: usize, lows: usize, step: v128, offset: v128, limit: v128): u32 {
   const product = f32x4.add(f32x4.mul(step, sums), offset)
@@ -44,8 +48,8 @@ function testEight(rows: v128, factors: usize, lows: usize, step: v128, offset: 
 }
 
 /**
- * Writes the lowest likely distances of a block's 32 rows, less what they share, to `lows` (float32, 32); returns a bit for each below `limit`.
- * scratch: as behind the scalars.
+ * Writes the lowest likely distances of a block's 32 rows, less what they share, to `lows` (float32, 32); returns a bit
+ * for each below `limit`. scratch: as behind the scalars.
  */
 @inline
 export function boundBlock(block: usize, width: u32, tables: usize, scratch: usize, lows: usize, step: f32, offset: f32, limit: f32): u32 {
@@ -61,7 +65,8 @@ export function boundBlock(block: usize, width: u32, tables: usize, scratch: usi
       const ta = v128.load(table), tb = v128.load(table, 16)
       const low = i8x16.add(i8x16.swizzle(ta, v128.and(a, nibble)), i8x16.swizzle(tb, v128.and(b, nibble)))
       const high = i8x16.add(i8x16.swizzle(ta, v128.and(i16x8.shr_u(a, 4), nibble)), i8x16.swizzle(tb, v128.and(i16x8.shr_u(b, 4), nibble)))
-      // Rows share 16-bit lanes by twos: whole lanes for the even rows, of which the odd rows' part is taken away in the end.
+      // Rows share 16-bit lanes by twos: whole lanes for the even rows, of which the odd rows' part is taken away in
+      // the end.
       lowEven = i16x8.add(lowEven, low)
       lowOdd = i16x8.add(lowOdd, i16x8.shr_u(low, 8))
       highEven = i16x8.add(highEven, high)
@@ -92,8 +97,9 @@ export function boundBlock(block: usize, width: u32, tables: usize, scratch: usi
 }
 
 /**
- * Writes estimates of the distances of `count` rows that share one centre, in blocks: out is float32, count rounded up to a multiple of 32.
- * base: distance of the query to the centre under the metric; scalars: as for scanCodes, scratch included.
+ * Writes estimates of the distances of `count` rows that share one centre, in blocks: out is float32, count rounded up
+ * to a multiple of 32. base: distance of the query to the centre under the metric; scalars: as for scanCodes, scratch
+ * included.
  */
 export function estimateBlocks(blocks: usize, count: u32, width: u32, tables: usize, scalars: usize, base: f32, out: usize): void {
   const step = load<f32>(scalars), offset = load<f32>(scalars, 4)

@@ -1,5 +1,5 @@
-// What a query brings to a scan of codes: lookup tables for the sign planes and the query in 16-bit integers for refined codes.
-// FastScan: Andre, Kermarrec and Le Scouarnec, Cache locality is not enough (2015), section 4.
+// What a query brings to a scan of codes: lookup tables for the sign planes and the query in 16-bit integers for
+// refined codes. FastScan: Andre, Kermarrec and Le Scouarnec, Cache locality is not enough (2015), section 4.
 
 /** Largest entry of a table. Two entries fit one byte, so that a scan adds two look-ups before it widens. */
 const LARGEST: f32 = 127
@@ -8,8 +8,8 @@ const LARGEST_INTEGER: f32 = 8191
 
 /**
  * Writes tables (u8, width / 4 * 16), integers (i16, width) and scalars (float32):
- * step of the tables, their offset -sum |q_i| / 2, variance of <u, q'> by rounding, step of the integers, sum of the integers.
- * query: float32, width, rotated. <signs / 2, q'> = step * sum of entries + offset.
+ * step of the tables, their offset -sum |q_i| / 2, variance of <u, q'> by rounding, step of the integers, sum of the
+ * integers. query: float32, width, rotated. <signs / 2, q'> = step * sum of entries + offset.
  */
 export function buildTables(query: usize, width: u32, tables: usize, integers: usize, scalars: usize): void {
   let largestGroup: f32 = 0, largest: f32 = 0, total: f32 = 0
