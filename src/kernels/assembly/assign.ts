@@ -21,7 +21,7 @@ function tail(sum: f32, row: usize, centroid: usize, bulk: usize, rowBytes: usiz
 
 @inline
 function keep(row: u32, score: f32, zone: u32, zones: usize, scores: usize): void {
-  const at = <usize>row << 2
+  const at = (<usize>row) << 2
   if (score > load<f32>(scores + at)) {
     store<f32>(scores + at, score)
     store<u32>(zones + at, zone)
@@ -29,13 +29,32 @@ function keep(row: u32, score: f32, zone: u32, zones: usize, scores: usize): voi
 }
 
 /** Four rows against two centroids: eight sums share six loads. */
-function fourByTwo(rows: usize, rowBytes: usize, centroid: usize, halfNorms: usize, row: u32, zone: u32, zones: usize, scores: usize): void {
-  const r1 = rows + rowBytes, r2 = r1 + rowBytes, r3 = r2 + rowBytes, c1 = centroid + rowBytes
+function fourByTwo(
+  rows: usize,
+  rowBytes: usize,
+  centroid: usize,
+  halfNorms: usize,
+  row: u32,
+  zone: u32,
+  zones: usize,
+  scores: usize
+): void {
+  const r1 = rows + rowBytes,
+    r2 = r1 + rowBytes,
+    r3 = r2 + rowBytes,
+    c1 = centroid + rowBytes
   const bulk = rowBytes & ~15
-  let s00 = f32x4.splat(0), s10 = f32x4.splat(0), s20 = f32x4.splat(0), s30 = f32x4.splat(0)
-  let s01 = f32x4.splat(0), s11 = f32x4.splat(0), s21 = f32x4.splat(0), s31 = f32x4.splat(0)
+  let s00 = f32x4.splat(0),
+    s10 = f32x4.splat(0),
+    s20 = f32x4.splat(0),
+    s30 = f32x4.splat(0)
+  let s01 = f32x4.splat(0),
+    s11 = f32x4.splat(0),
+    s21 = f32x4.splat(0),
+    s31 = f32x4.splat(0)
   for (let i: usize = 0; i < bulk; i += 16) {
-    const c = v128.load(centroid + i), d = v128.load(c1 + i)
+    const c = v128.load(centroid + i),
+      d = v128.load(c1 + i)
     const x0 = v128.load(rows + i)
     s00 = step(s00, x0, c)
     s01 = step(s01, x0, d)
@@ -49,7 +68,8 @@ function fourByTwo(rows: usize, rowBytes: usize, centroid: usize, halfNorms: usi
     s30 = step(s30, x3, c)
     s31 = step(s31, x3, d)
   }
-  const h0 = load<f32>(halfNorms + (<usize>zone << 2)), h1 = load<f32>(halfNorms + (<usize>zone << 2), 4)
+  const h0 = load<f32>(halfNorms + ((<usize>zone) << 2)),
+    h1 = load<f32>(halfNorms + ((<usize>zone) << 2), 4)
   keep(row, tail(sumLanes(s00), rows, centroid, bulk, rowBytes) - h0, zone, zones, scores)
   keep(row, tail(sumLanes(s01), rows, c1, bulk, rowBytes) - h1, zone + 1, zones, scores)
   keep(row + 1, tail(sumLanes(s10), r1, centroid, bulk, rowBytes) - h0, zone, zones, scores)
@@ -72,13 +92,22 @@ function oneByOne(row: usize, rowBytes: usize, centroid: usize): f32 {
  * Writes the nearest centroid of each row (u32, count) and its score (float32, count); equal scores: the lower
  * centroid. rows: float32, count * dim; centroids: float32, zoneCount * dim; halfNorms: float32, zoneCount, |c|^2 / 2.
  */
-export function assign(rows: usize, count: u32, dim: u32, centroids: usize, halfNorms: usize, zoneCount: u32, zones: usize, scores: usize): void {
-  const rowBytes = <usize>dim << 2
+export function assign(
+  rows: usize,
+  count: u32,
+  dim: u32,
+  centroids: usize,
+  halfNorms: usize,
+  zoneCount: u32,
+  zones: usize,
+  scores: usize
+): void {
+  const rowBytes = (<usize>dim) << 2
   for (let i: u32 = 0; i < count; i++) {
-    store<f32>(scores + (<usize>i << 2), -Infinity)
-    store<u32>(zones + (<usize>i << 2), 0)
+    store<f32>(scores + ((<usize>i) << 2), -Infinity)
+    store<u32>(zones + ((<usize>i) << 2), 0)
   }
-  const tile = max<u32>(2, <u32>(TILE_BYTES / rowBytes) & ~1)
+  const tile = max<u32>(2, (<u32>(TILE_BYTES / rowBytes)) & ~1)
   for (let first: u32 = 0; first < zoneCount; first += tile) {
     const end = min<u32>(first + tile, zoneCount)
     const pairsEnd = first + ((end - first) & ~1)
@@ -86,11 +115,14 @@ export function assign(rows: usize, count: u32, dim: u32, centroids: usize, half
     let i: u32 = 0
     for (; i < fours; i += 4) {
       const row = rows + <usize>i * rowBytes
-      for (let z = first; z < pairsEnd; z += 2) fourByTwo(row, rowBytes, centroids + <usize>z * rowBytes, halfNorms, i, z, zones, scores)
+      for (let z = first; z < pairsEnd; z += 2)
+        fourByTwo(row, rowBytes, centroids + <usize>z * rowBytes, halfNorms, i, z, zones, scores)
     }
     for (i = 0; i < count; i++) {
       for (let z = i < fours ? pairsEnd : first; z < end; z++) {
-        const score = oneByOne(rows + <usize>i * rowBytes, rowBytes, centroids + <usize>z * rowBytes) - load<f32>(halfNorms + (<usize>z << 2))
+        const score =
+          oneByOne(rows + <usize>i * rowBytes, rowBytes, centroids + <usize>z * rowBytes) -
+          load<f32>(halfNorms + ((<usize>z) << 2))
         keep(i, score, z, zones, scores)
       }
     }

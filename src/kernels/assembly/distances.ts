@@ -7,7 +7,7 @@
 
 @inline
 export function sumLanes(v: v128): f32 {
-  return (f32x4.extract_lane(v, 0) + f32x4.extract_lane(v, 1)) + (f32x4.extract_lane(v, 2) + f32x4.extract_lane(v, 3))
+  return f32x4.extract_lane(v, 0) + f32x4.extract_lane(v, 1) + (f32x4.extract_lane(v, 2) + f32x4.extract_lane(v, 3))
 }
 
 @inline
@@ -26,7 +26,10 @@ function productStep(sum: v128, row: usize, query: usize): v128 {
 export function l2One(row: usize, rowBytes: usize, query: usize): f32 {
   const steps = rowBytes & ~63
   const bulk = rowBytes & ~15
-  let a = f32x4.splat(0), b = a, c = a, d = a
+  let a = f32x4.splat(0),
+    b = a,
+    c = a,
+    d = a
   let i: usize = 0
   for (; i < steps; i += 64) {
     a = squaredStep(a, row + i, query + i)
@@ -48,7 +51,10 @@ export function l2One(row: usize, rowBytes: usize, query: usize): f32 {
 export function productOne(row: usize, rowBytes: usize, query: usize): f32 {
   const steps = rowBytes & ~63
   const bulk = rowBytes & ~15
-  let a = f32x4.splat(0), b = a, c = a, d = a
+  let a = f32x4.splat(0),
+    b = a,
+    c = a,
+    d = a
   let i: usize = 0
   for (; i < steps; i += 64) {
     a = productStep(a, row + i, query + i)
@@ -74,17 +80,24 @@ function widenHigh(v: v128): v128 {
 
 @inline
 function sumDoubleLanes(low: v128, high: v128): f64 {
-  return (f64x2.extract_lane(low, 0) + f64x2.extract_lane(low, 1)) + (f64x2.extract_lane(high, 0) + f64x2.extract_lane(high, 1))
+  return (
+    f64x2.extract_lane(low, 0) +
+    f64x2.extract_lane(low, 1) +
+    (f64x2.extract_lane(high, 0) + f64x2.extract_lane(high, 1))
+  )
 }
 
 /** Squared Euclidean distance in double precision. */
 export function l2Exact(row: usize, rowBytes: usize, query: usize): f64 {
   const bulk = rowBytes & ~15
-  let low = f64x2.splat(0), high = f64x2.splat(0)
+  let low = f64x2.splat(0),
+    high = f64x2.splat(0)
   let i: usize = 0
   for (; i < bulk; i += 16) {
-    const x = v128.load(row + i), q = v128.load(query + i)
-    const d0 = f64x2.sub(widenLow(x), widenLow(q)), d1 = f64x2.sub(widenHigh(x), widenHigh(q))
+    const x = v128.load(row + i),
+      q = v128.load(query + i)
+    const d0 = f64x2.sub(widenLow(x), widenLow(q)),
+      d1 = f64x2.sub(widenHigh(x), widenHigh(q))
     low = f64x2.add(low, f64x2.mul(d0, d0))
     high = f64x2.add(high, f64x2.mul(d1, d1))
   }
@@ -99,10 +112,12 @@ export function l2Exact(row: usize, rowBytes: usize, query: usize): f64 {
 /** Inner product in double precision. */
 export function productExact(row: usize, rowBytes: usize, query: usize): f64 {
   const bulk = rowBytes & ~15
-  let low = f64x2.splat(0), high = f64x2.splat(0)
+  let low = f64x2.splat(0),
+    high = f64x2.splat(0)
   let i: usize = 0
   for (; i < bulk; i += 16) {
-    const x = v128.load(row + i), q = v128.load(query + i)
+    const x = v128.load(row + i),
+      q = v128.load(query + i)
     low = f64x2.add(low, f64x2.mul(widenLow(x), widenLow(q)))
     high = f64x2.add(high, f64x2.mul(widenHigh(x), widenHigh(q)))
   }
@@ -113,30 +128,32 @@ export function productExact(row: usize, rowBytes: usize, query: usize): f64 {
 
 /** Writes the squared Euclidean distance of each of `count` rows to the query: out is float32, count. */
 export function l2Distances(rows: usize, count: u32, dim: u32, query: usize, out: usize): void {
-  const rowBytes = <usize>dim << 2
+  const rowBytes = (<usize>dim) << 2
   for (let i: u32 = 0; i < count; i++, rows += rowBytes, out += 4) store<f32>(out, l2One(rows, rowBytes, query))
 }
 
 /** Writes the inner product of each of `count` rows with the query: out is float32, count. */
 export function innerProducts(rows: usize, count: u32, dim: u32, query: usize, out: usize): void {
-  const rowBytes = <usize>dim << 2
+  const rowBytes = (<usize>dim) << 2
   for (let i: u32 = 0; i < count; i++, rows += rowBytes, out += 4) store<f32>(out, productOne(rows, rowBytes, query))
 }
 
 /** Writes the squared distances of the rows at `count` positions (u32): out is float32, count. */
 export function l2DistancesAt(rows: usize, positions: usize, count: u32, dim: u32, query: usize, out: usize): void {
-  const rowBytes = <usize>dim << 2
-  for (let i: u32 = 0; i < count; i++, positions += 4, out += 4) store<f32>(out, l2One(rows + <usize>load<u32>(positions) * rowBytes, rowBytes, query))
+  const rowBytes = (<usize>dim) << 2
+  for (let i: u32 = 0; i < count; i++, positions += 4, out += 4)
+    store<f32>(out, l2One(rows + <usize>load<u32>(positions) * rowBytes, rowBytes, query))
 }
 
 /** Writes the inner products of the rows at `count` positions (u32): out is float32, count. */
 export function innerProductsAt(rows: usize, positions: usize, count: u32, dim: u32, query: usize, out: usize): void {
-  const rowBytes = <usize>dim << 2
-  for (let i: u32 = 0; i < count; i++, positions += 4, out += 4) store<f32>(out, productOne(rows + <usize>load<u32>(positions) * rowBytes, rowBytes, query))
+  const rowBytes = (<usize>dim) << 2
+  for (let i: u32 = 0; i < count; i++, positions += 4, out += 4)
+    store<f32>(out, productOne(rows + <usize>load<u32>(positions) * rowBytes, rowBytes, query))
 }
 
 /** Writes the squared norm of each of `count` rows in double precision: out is float64, count. */
 export function squaredNorms(rows: usize, count: u32, dim: u32, out: usize): void {
-  const rowBytes = <usize>dim << 2
+  const rowBytes = (<usize>dim) << 2
   for (let i: u32 = 0; i < count; i++, rows += rowBytes, out += 8) store<f64>(out, productExact(rows, rowBytes, rows))
 }

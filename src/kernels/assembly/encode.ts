@@ -23,7 +23,7 @@ function magnitudes(r: v128, scale: v128, last: v128): v128 {
 
 /** Returns the scale whose levels have the smallest angle to the residual. */
 function bestScale(residual: usize, width: u32, bits: u32, norm2: f32): f32 {
-  const end = residual + (<usize>width << 2)
+  const end = residual + ((<usize>width) << 2)
   const last = f32x4.splat(<f32>((1 << (bits - 1)) - 1))
   const half = f32x4.splat(0.5)
   let scale = (bits == 2 ? <f32>1 : <f32>2.98) * SCALE_FIRST * <f32>Math.sqrt(<f64>width / <f64>norm2)
@@ -32,7 +32,8 @@ function bestScale(residual: usize, width: u32, bits: u32, norm2: f32): f32 {
   let bestFit: f32 = -1
   for (let i: u32 = 0; i < SCALES; i++, scale *= SCALE_RATIO) {
     const factor = f32x4.splat(scale)
-    let dot = f32x4.splat(0), squares = dot
+    let dot = f32x4.splat(0),
+      squares = dot
     for (let at = residual; at < end; at += 16) {
       const r = v128.load(at)
       const level = f32x4.add(magnitudes(r, factor, last), half)
@@ -40,7 +41,7 @@ function bestScale(residual: usize, width: u32, bits: u32, norm2: f32): f32 {
       squares = f32x4.add(squares, f32x4.mul(level, level))
     }
     const product = sumLanes(dot)
-    const fit = product * product / sumLanes(squares)
+    const fit = (product * product) / sumLanes(squares)
     if (fit > bestFit) {
       bestFit = fit
       best = scale
@@ -53,29 +54,42 @@ function bestScale(residual: usize, width: u32, bits: u32, norm2: f32): f32 {
  * Writes the codes of one residual, one u8 a dimension, with its factors {add, multiply, error} as three float32.
  * residual, centroid: float32, width, rotated; cross: <r, c> before rotation (ip).
  */
-function encodeRow(residual: usize, centroid: usize, width: u32, bits: u32, metric: u32, cross: f32, codes: usize, factors: usize): void {
+function encodeRow(
+  residual: usize,
+  centroid: usize,
+  width: u32,
+  bits: u32,
+  metric: u32,
+  cross: f32,
+  codes: usize,
+  factors: usize
+): void {
   let norm2: f64 = 0
   for (let i: u32 = 0; i < width; i++) {
-    const r = <f64>load<f32>(residual + (<usize>i << 2))
+    const r = <f64>load<f32>(residual + ((<usize>i) << 2))
     norm2 += r * r
   }
   const scale = bits == 1 || norm2 == 0 ? <f32>1 : bestScale(residual, width, bits, <f32>norm2)
   const levels: f32 = <f32>(1 << (bits - 1))
-  let product: f64 = 0, squares: f64 = 0, withCentroid: f64 = 0
+  let product: f64 = 0,
+    squares: f64 = 0,
+    withCentroid: f64 = 0
   for (let i: u32 = 0; i < width; i++) {
-    const r = load<f32>(residual + (<usize>i << 2))
+    const r = load<f32>(residual + ((<usize>i) << 2))
     const magnitude = min<f32>(Mathf.floor(Mathf.abs(r) * scale), levels - 1)
     const code = r < 0 ? levels - 1 - magnitude : levels + magnitude
     const u = <f64>code - (<f64>levels - 0.5)
     product += u * <f64>r
     squares += u * u
-    withCentroid += u * <f64>load<f32>(centroid + (<usize>i << 2))
+    withCentroid += u * <f64>load<f32>(centroid + ((<usize>i) << 2))
     store<u8>(codes + i, <u8>code)
   }
-  let add: f64 = 0, multiply: f64 = 0, error: f64 = 0
+  let add: f64 = 0,
+    multiply: f64 = 0,
+    error: f64 = 0
   if (norm2 > 0) {
     const w = norm2 / product
-    const spread = Math.sqrt(max<f64>(0, squares - product * product / norm2) / <f64>(width - 1))
+    const spread = Math.sqrt(max<f64>(0, squares - (product * product) / norm2) / <f64>(width - 1))
     add = metric == IP ? w * withCentroid : norm2 + 2 * w * withCentroid
     multiply = metric == IP ? w : 2 * w
     if (metric == COSINE) {
@@ -97,14 +111,18 @@ function encodeRow(residual: usize, centroid: usize, width: u32, bits: u32, metr
  * byte i, row 16 + i in the high.
  */
 function packPlane(codes: usize, count: u32, width: u32, plane: usize): void {
-  memory.fill(plane, 0, <usize>width << 2)
+  memory.fill(plane, 0, (<usize>width) << 2)
   for (let row: u32 = 0; row < count; row++) {
     const from = codes + <usize>row * width
     const to = plane + (row & 15)
     const shift = row & 16 ? 4 : 0
     for (let i: u32 = 0; i < width; i += 4) {
-      const bits = <u32>load<u8>(from + i) | (<u32>load<u8>(from + i, 1) << 1) | (<u32>load<u8>(from + i, 2) << 2) | (<u32>load<u8>(from + i, 3) << 3)
-      const at = to + (<usize>i << 2)
+      const bits =
+        (<u32>load<u8>(from + i)) |
+        ((<u32>load<u8>(from + i, 1)) << 1) |
+        ((<u32>load<u8>(from + i, 2)) << 2) |
+        ((<u32>load<u8>(from + i, 3)) << 3)
+      const at = to + ((<usize>i) << 2)
       store<u8>(at, <u8>(load<u8>(at) | (bits << shift)))
     }
   }
@@ -112,10 +130,10 @@ function packPlane(codes: usize, count: u32, width: u32, plane: usize): void {
 
 /** Packs codes of `bits` bits: byte i holds dimensions i, i + width * bits / 8, ..., lowest bits first. */
 function packRow(codes: usize, width: u32, bits: u32, target: usize): void {
-  const step = width * bits >>> 3
+  const step = (width * bits) >>> 3
   for (let i: u32 = 0; i < step; i++) {
     let byte: u32 = 0
-    for (let part: u32 = 0, at = i; part < 8; part += bits, at += step) byte |= <u32>load<u8>(codes + at) << part
+    for (let part: u32 = 0, at = i; part < 8; part += bits, at += step) byte |= (<u32>load<u8>(codes + at)) << part
     store<u8>(target + i, <u8>byte)
   }
 }
@@ -126,14 +144,25 @@ function packRow(codes: usize, width: u32, bits: u32, target: usize): void {
  * 32 * width bytes.
  */
 export function encodeBlock(
-  residuals: usize, crosses: usize, centroid: usize, count: u32, width: u32, bits: u32, metric: u32, block: usize, refined: usize, codes: usize
+  residuals: usize,
+  crosses: usize,
+  centroid: usize,
+  count: u32,
+  width: u32,
+  bits: u32,
+  metric: u32,
+  block: usize,
+  refined: usize,
+  codes: usize
 ): void {
-  const plane = <usize>width << 2
-  const adds = block + plane, multiplies = adds + 128, spreadAt = multiplies + 128
+  const plane = (<usize>width) << 2
+  const adds = block + plane,
+    multiplies = adds + 128,
+    spreadAt = multiplies + 128
   let spread: f32 = 0
   const factors = block // the plane's place serves as scratch until the rows are done
   for (let row: u32 = 0; row < 32; row++) {
-    const at = <usize>row << 2
+    const at = (<usize>row) << 2
     if (row >= count) {
       store<f32>(adds + at, Infinity)
       store<f32>(multiplies + at, 0)
@@ -149,9 +178,9 @@ export function encodeBlock(
   v128.store(spreadAt, f32x4(spread, 0, 0, 0))
   packPlane(codes, count, width, block)
   if (bits == 1) return
-  const rowBytes: usize = 12 + <usize>(width * bits >>> 3)
+  const rowBytes: usize = 12 + <usize>((width * bits) >>> 3)
   for (let row: u32 = 0; row < count; row++, refined += rowBytes) {
-    const cross = metric == IP ? load<f32>(crosses + (<usize>row << 2)) : <f32>0
+    const cross = metric == IP ? load<f32>(crosses + ((<usize>row) << 2)) : <f32>0
     encodeRow(residuals + <usize>row * plane, centroid, width, bits, metric, cross, codes, refined)
     packRow(codes, width, bits, refined + 12)
   }

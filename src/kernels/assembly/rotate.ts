@@ -2,7 +2,7 @@
 // of two. After the structured rotations of Ailon and Chazelle, The fast Johnson-Lindenstrauss transform, section 2;
 // the step that joins the halves is needed where the windows overlap in few dimensions only.
 
-const SQRT_HALF: f32 = 0.70710678118654752440
+const SQRT_HALF: f32 = 0.7071067811865475244
 
 /** One butterfly stage of distance 1 and 2 within four values: (a+b, a-b, c+d, c-d), then (a+c, b+d, a-c, b-d). */
 @inline
@@ -15,13 +15,14 @@ function hadamardFour(v: v128): v128 {
 
 /** Hadamard transform of `length` float32 values, a power of two from 16 on, scaled to keep lengths. */
 function hadamard(values: usize, length: u32, scale: f32): void {
-  const end = values + (<usize>length << 2)
+  const end = values + ((<usize>length) << 2)
   for (let at = values; at < end; at += 16) v128.store(at, hadamardFour(v128.load(at)))
   const factor = f32x4.splat(scale)
-  for (let half: usize = 16; half < <usize>length << 2; half <<= 1) {
+  for (let half: usize = 16; half < (<usize>length) << 2; half <<= 1) {
     for (let block = values; block < end; block += half << 1) {
       for (let at = block; at < block + half; at += 16) {
-        const a = v128.load(at), b = v128.load(at + half)
+        const a = v128.load(at),
+          b = v128.load(at + half)
         v128.store(at, f32x4.add(a, b))
         v128.store(at + half, f32x4.sub(a, b))
       }
@@ -32,10 +33,11 @@ function hadamard(values: usize, length: u32, scale: f32): void {
 
 /** Joins each value of the first half with its fellow in the second: a rotation by 45 degrees. */
 function joinHalves(values: usize, length: u32): void {
-  const half = <usize>length << 1
+  const half = (<usize>length) << 1
   const factor = f32x4.splat(SQRT_HALF)
   for (let at = values; at < values + half; at += 16) {
-    const a = v128.load(at), b = v128.load(at + half)
+    const a = v128.load(at),
+      b = v128.load(at + half)
     v128.store(at, f32x4.mul(f32x4.add(a, b), factor))
     v128.store(at + half, f32x4.mul(f32x4.sub(a, b), factor))
   }
@@ -45,13 +47,22 @@ function joinHalves(values: usize, length: u32): void {
  * Rotates `count` rows in place. values: float32, count * width, width a multiple of 16; signs: u32, rounds * width, 0
  * or 0x80000000; window: the largest power of two that is not above width; scale: 1 / sqrt(window).
  */
-export function rotateRows(values: usize, count: u32, width: u32, signs: usize, rounds: u32, window: u32, scale: f32): void {
-  const rowBytes = <usize>width << 2
+export function rotateRows(
+  values: usize,
+  count: u32,
+  width: u32,
+  signs: usize,
+  rounds: u32,
+  window: u32,
+  scale: f32
+): void {
+  const rowBytes = (<usize>width) << 2
   for (let i: u32 = 0; i < count; i++, values += rowBytes) {
     let sign = signs
     for (let round: u32 = 0; round < rounds; round++) {
-      for (let at = values; at < values + rowBytes; at += 16, sign += 16) v128.store(at, v128.xor(v128.load(at), v128.load(sign)))
-      hadamard(round & 1 ? values + (<usize>(width - window) << 2) : values, window, scale)
+      for (let at = values; at < values + rowBytes; at += 16, sign += 16)
+        v128.store(at, v128.xor(v128.load(at), v128.load(sign)))
+      hadamard(round & 1 ? values + ((<usize>(width - window)) << 2) : values, window, scale)
       if (window != width) joinHalves(values, width)
     }
   }

@@ -27,19 +27,20 @@ const LIST: usize = 320
 /** Place among the scalars that nobody reads. */
 const TOUCHED: usize = 60
 
-
 /** Sum over dimensions of code * integer, for a refined row of 4 bits. */
 @inline
 function productFour(codes: usize, width: u32, integers: usize): i32 {
   const bytes = width >>> 1
-  const highIntegers = integers + (<usize>bytes << 1)
+  const highIntegers = integers + ((<usize>bytes) << 1)
   const nibble = i8x16.splat(15)
-  let sum = i32x4.splat(0), sum2 = sum
+  let sum = i32x4.splat(0),
+    sum2 = sum
   let i: u32 = 0
   for (; i + 16 <= bytes; i += 16) {
     const line = v128.load(codes + i)
-    const low = v128.and(line, nibble), high = i8x16.shr_u(line, 4)
-    const at = <usize>i << 1
+    const low = v128.and(line, nibble),
+      high = i8x16.shr_u(line, 4)
+    const at = (<usize>i) << 1
     sum = i32x4.add(sum, i32x4.dot_i16x8_s(i16x8.extend_low_i8x16_u(low), v128.load(integers + at)))
     sum2 = i32x4.add(sum2, i32x4.dot_i16x8_s(i16x8.extend_high_i8x16_u(low), v128.load(integers + at, 16)))
     sum = i32x4.add(sum, i32x4.dot_i16x8_s(i16x8.extend_low_i8x16_u(high), v128.load(highIntegers + at)))
@@ -47,29 +48,35 @@ function productFour(codes: usize, width: u32, integers: usize): i32 {
   }
   if (i < bytes) {
     const line = v128.load64_zero(codes + i)
-    const at = <usize>i << 1
+    const at = (<usize>i) << 1
     sum = i32x4.add(sum, i32x4.dot_i16x8_s(i16x8.extend_low_i8x16_u(v128.and(line, nibble)), v128.load(integers + at)))
-    sum2 = i32x4.add(sum2, i32x4.dot_i16x8_s(i16x8.extend_low_i8x16_u(i8x16.shr_u(line, 4)), v128.load(highIntegers + at)))
+    sum2 = i32x4.add(
+      sum2,
+      i32x4.dot_i16x8_s(i16x8.extend_low_i8x16_u(i8x16.shr_u(line, 4)), v128.load(highIntegers + at))
+    )
   }
   return sumIntegers(i32x4.add(sum, sum2))
 }
 
 @inline
 function sumIntegers(sum: v128): i32 {
-  return (i32x4.extract_lane(sum, 0) + i32x4.extract_lane(sum, 1)) + (i32x4.extract_lane(sum, 2) + i32x4.extract_lane(sum, 3))
+  return (
+    i32x4.extract_lane(sum, 0) + i32x4.extract_lane(sum, 1) + (i32x4.extract_lane(sum, 2) + i32x4.extract_lane(sum, 3))
+  )
 }
 
 /** The same for a row of 2 bits. */
 @inline
 function productTwo(codes: usize, width: u32, integers: usize): i32 {
   const bytes = width >>> 2
-  const quarter = <usize>bytes << 1
+  const quarter = (<usize>bytes) << 1
   const pair = i8x16.splat(3)
-  let sum = i32x4.splat(0), sum2 = sum
+  let sum = i32x4.splat(0),
+    sum2 = sum
   let i: u32 = 0
   for (; i + 16 <= bytes; i += 16) {
     const line = v128.load(codes + i)
-    let at = integers + (<usize>i << 1)
+    let at = integers + ((<usize>i) << 1)
     for (let shift = 0; shift < 8; shift += 2, at += quarter) {
       const part = v128.and(i8x16.shr_u(line, shift), pair)
       sum = i32x4.add(sum, i32x4.dot_i16x8_s(i16x8.extend_low_i8x16_u(part), v128.load(at)))
@@ -78,7 +85,7 @@ function productTwo(codes: usize, width: u32, integers: usize): i32 {
   }
   for (; i < bytes; i += 4) {
     const line = v128.load32_zero(codes + i)
-    let at = integers + (<usize>i << 1)
+    let at = integers + ((<usize>i) << 1)
     for (let shift = 0; shift < 8; shift += 2, at += quarter) {
       const part = v128.and(i8x16.shr_u(line, shift), pair)
       sum = i32x4.add(sum, i32x4.dot_i16x8_s(i16x8.extend_low_i8x16_u(part), v128.load64_zero(at)))
@@ -95,35 +102,52 @@ function productTwo(codes: usize, width: u32, integers: usize): i32 {
  * from the row's bound: the smallest of many estimates are too small. candidates: what could still be a hit.
  */
 export function scanCodes(
-  metric: u32, bits: u32, width: u32, tables: usize, integers: usize, scalars: usize,
-  zones: usize, list: usize, first: u32, end: u32, heap: usize, candidates: usize
+  metric: u32,
+  bits: u32,
+  width: u32,
+  tables: usize,
+  integers: usize,
+  scalars: usize,
+  zones: usize,
+  list: usize,
+  first: u32,
+  end: u32,
+  heap: usize,
+  candidates: usize
 ): u32 {
-  const step = load<f32>(scalars), offset = load<f32>(scalars, 4), variance = load<f32>(scalars, 8)
+  const step = load<f32>(scalars),
+    offset = load<f32>(scalars, 4),
+    variance = load<f32>(scalars, 8)
   const integerStep = load<f32>(scalars, 12)
   // Rounding of the query to integers: a step's variance of 1 / 12 for each dimension, times the mean of u_i^2 over
   // normal values.
-  const integerVariance = <f64>integerStep * <f64>integerStep * <f64>width * (bits == 4 ? 9.0 : 1.0) / 12
-  const codeMiddle = (<f64>(1 << bits) - 1) / 2 * <f64>load<f32>(scalars, 16)
-  const confidence = load<f32>(scalars, 20), refinedConfidence = load<f32>(scalars, 24), queryNorm2 = load<f32>(scalars, 28), slack = load<f32>(scalars, 32)
-  const zoneDistances = list + 8, zoneNumbers = zoneDistances + (<usize>load<u32>(list, 4) << 3)
-  const plane = <usize>width << 2
+  const integerVariance = (<f64>integerStep * <f64>integerStep * <f64>width * (bits == 4 ? 9.0 : 1.0)) / 12
+  const codeMiddle = ((<f64>(1 << bits) - 1) / 2) * <f64>load<f32>(scalars, 16)
+  const confidence = load<f32>(scalars, 20),
+    refinedConfidence = load<f32>(scalars, 24),
+    queryNorm2 = load<f32>(scalars, 28),
+    slack = load<f32>(scalars, 32)
+  const zoneDistances = list + 8,
+    zoneNumbers = zoneDistances + ((<usize>load<u32>(list, 4)) << 3)
+  const plane = (<usize>width) << 2
   const blockBytes = plane + FACTOR_BYTES
-  const rowBytes: usize = 12 + <usize>(width * bits >>> 3)
-  const lows = scalars + LOWS, survivorList = scalars + LIST
+  const rowBytes: usize = 12 + <usize>((width * bits) >>> 3)
+  const lows = scalars + LOWS,
+    survivorList = scalars + LIST
   let limit = <f32>heapLimit(heap)
   let touched: u32 = 0
   for (let position = first; position < end; position++) {
-    const zone = load<u32>(zoneNumbers + (<usize>position << 3))
+    const zone = load<u32>(zoneNumbers + ((<usize>position) << 3))
     const entry = zones + <usize>zone * ZONE_ENTRY
     let block: usize = load<u32>(entry)
     if (block == 0) return position
     const refined: usize = load<u32>(entry, 4)
     let mask: usize = load<u32>(entry, 12)
     const rowCount = load<u32>(entry, 16)
-    let shared = <f32>load<f64>(zoneDistances + (<usize>position << 3))
+    let shared = <f32>load<f64>(zoneDistances + ((<usize>position) << 3))
     const distance2 = metric == IP ? max<f32>(0, queryNorm2 + 2 * shared + load<f32>(entry, 20)) : max<f32>(0, shared)
     if (metric == COSINE) shared *= 0.5
-    for (let row: u32 = 0; row < rowCount; ) {
+    for (let row: u32 = 0; row < rowCount;) {
       // Rows that signs leave are listed first and looked at later, one after the other: their codes then come from
       // memory several at a time.
       let listEnd = survivorList
@@ -138,13 +162,21 @@ export function scanCodes(
         }
         for (; survivors != 0; survivors &= survivors - 1) {
           const i = <u32>ctz(survivors)
-          const low = load<f32>(lows + (<usize>i << 2)) + shared
+          const low = load<f32>(lows + ((<usize>i) << 2)) + shared
           if (bits != 1) {
             store<u32>(listEnd, row + i)
             store<f32>(listEnd, low, 4)
             listEnd += LISTED
           } else if (low < limit) {
-            limit = offer(heap, candidates, low, low + load<f32>(factors + 128 + (<usize>i << 2)) * margin, slack, zone, row + i)
+            limit = offer(
+              heap,
+              candidates,
+              low,
+              low + load<f32>(factors + 128 + ((<usize>i) << 2)) * margin,
+              slack,
+              zone,
+              row + i
+            )
           }
         }
       }
@@ -161,8 +193,11 @@ export function scanCodes(
         const product = <f32>((<f64>sum - codeMiddle) * <f64>integerStep)
         const estimate = shared + load<f32>(code) - load<f32>(code, 4) * product
         // products of two squares leave float32
-        const multiply = <f64>load<f32>(code, 4), error = <f64>load<f32>(code, 8)
-        const low = estimate - refinedConfidence * <f32>Math.sqrt(error * error * <f64>distance2 + multiply * multiply * integerVariance)
+        const multiply = <f64>load<f32>(code, 4),
+          error = <f64>load<f32>(code, 8)
+        const low =
+          estimate -
+          refinedConfidence * <f32>Math.sqrt(error * error * <f64>distance2 + multiply * multiply * integerVariance)
         if (low < limit) limit = offer(heap, candidates, low, estimate, slack, zone, i)
       }
     }
@@ -174,7 +209,7 @@ export function scanCodes(
 /** Takes a row among the candidates; returns the new limit. */
 @inline
 function offer(heap: usize, candidates: usize, low: f32, estimate: f32, slack: f32, zone: u32, row: u32): f32 {
-  heapOffer(heap, <f64>(estimate + slack * (estimate - low)), <u64>zone << 32 | row)
+  heapOffer(heap, <f64>(estimate + slack * (estimate - low)), ((<u64>zone) << 32) | row)
   const limit = <f32>heapLimit(heap)
   addCandidate(candidates, low, estimate, zone, row, limit)
   return limit
@@ -216,8 +251,8 @@ export function sortCandidates(candidates: usize, limit: f32): u32 {
     v128.store(first + <usize>kept * CANDIDATE, v128.load(from))
     kept++
   }
-  for (let root = kept >>> 1; root > 0; ) sinkCandidate(first, --root, kept)
-  for (let end = kept; end > 1; ) {
+  for (let root = kept >>> 1; root > 0;) sinkCandidate(first, --root, kept)
+  for (let end = kept; end > 1;) {
     end--
     const last = first + <usize>end * CANDIDATE
     const v = v128.load(last)

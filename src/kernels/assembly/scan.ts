@@ -17,7 +17,14 @@ function exactDistance(metric: u32, row: usize, rowBytes: usize, query: usize, q
 
 /** Distance in float32 under `metric`, for row i of a run. */
 @inline
-function approximate(metric: u32, row: usize, rowBytes: usize, query: usize, inverseNorm: usize, inverseQueryNorm: f32): f32 {
+function approximate(
+  metric: u32,
+  row: usize,
+  rowBytes: usize,
+  query: usize,
+  inverseNorm: usize,
+  inverseQueryNorm: f32
+): f32 {
   if (metric == L2) return l2One(row, rowBytes, query)
   const product = productOne(row, rowBytes, query)
   return metric == COSINE ? 1 - product * load<f32>(inverseNorm) * inverseQueryNorm : -product
@@ -29,20 +36,30 @@ function approximate(metric: u32, row: usize, rowBytes: usize, query: usize, inv
  * 0 for all live. A row is ruled out if its float32 distance is above `worst kept * (1 + relative) + absolute`.
  */
 export function scan(
-  metric: u32, rows: usize, ids: usize, inverseNorms: usize, mask: usize, count: u32, dim: u32,
-  query: usize, queryNorm2: f64, relative: f64, absolute: f64, heap: usize
+  metric: u32,
+  rows: usize,
+  ids: usize,
+  inverseNorms: usize,
+  mask: usize,
+  count: u32,
+  dim: u32,
+  query: usize,
+  queryNorm2: f64,
+  relative: f64,
+  absolute: f64,
+  heap: usize
 ): u32 {
-  const rowBytes = <usize>dim << 2
+  const rowBytes = (<usize>dim) << 2
   const inverseQueryNorm = <f32>(1 / Math.sqrt(queryNorm2))
   let limit = heapLimit(heap) * (1 + relative) + absolute
   let confirmed: u32 = 0
   for (let i: u32 = 0, row = rows; i < count; i++, row += rowBytes) {
-    const value = approximate(metric, row, rowBytes, query, inverseNorms + (<usize>i << 2), inverseQueryNorm)
+    const value = approximate(metric, row, rowBytes, query, inverseNorms + ((<usize>i) << 2), inverseQueryNorm)
     // An overflow to infinity or NaN says nothing: double precision decides.
     if (<f64>value > limit && value < f32.MAX_VALUE) continue
-    if (mask != 0 && !(load<u32>(mask + (<usize>(i >>> 5) << 2)) & (1 << (i & 31)))) continue
+    if (mask != 0 && !(load<u32>(mask + ((<usize>(i >>> 5)) << 2)) & (1 << (i & 31)))) continue
     confirmed++
-    heapOffer(heap, exactDistance(metric, row, rowBytes, query, queryNorm2), load<u64>(ids + (<usize>i << 3)))
+    heapOffer(heap, exactDistance(metric, row, rowBytes, query, queryNorm2), load<u64>(ids + ((<usize>i) << 3)))
     limit = heapLimit(heap) * (1 + relative) + absolute
   }
   return confirmed

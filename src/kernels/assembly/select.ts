@@ -20,7 +20,7 @@ function distances(heap: usize): usize {
 
 @inline
 function ids(heap: usize): usize {
-  return heap + 8 + (<usize>load<u32>(heap, 4) << 3)
+  return heap + 8 + ((<usize>load<u32>(heap, 4)) << 3)
 }
 
 /** Returns the distance that an entry must reach to enter: infinity until the heap is full. */
@@ -30,21 +30,23 @@ export function heapLimit(heap: usize): f64 {
 
 /** Offers an entry; keeps it if the heap is not full or the entry is better than the worst. */
 export function heapOffer(heap: usize, distance: f64, id: u64): void {
-  const d = distances(heap), n = ids(heap)
+  const d = distances(heap),
+    n = ids(heap)
   const size = load<u32>(heap)
   if (size < load<u32>(heap, 4)) {
     store<u32>(heap, size + 1)
     let at = size
     while (at > 0) {
       const parent = (at - 1) >>> 1
-      const pd = load<f64>(d + (<usize>parent << 3)), pn = load<u64>(n + (<usize>parent << 3))
+      const pd = load<f64>(d + ((<usize>parent) << 3)),
+        pn = load<u64>(n + ((<usize>parent) << 3))
       if (!isWorse(distance, id, pd, pn)) break
-      store<f64>(d + (<usize>at << 3), pd)
-      store<u64>(n + (<usize>at << 3), pn)
+      store<f64>(d + ((<usize>at) << 3), pd)
+      store<u64>(n + ((<usize>at) << 3), pn)
       at = parent
     }
-    store<f64>(d + (<usize>at << 3), distance)
-    store<u64>(n + (<usize>at << 3), id)
+    store<f64>(d + ((<usize>at) << 3), distance)
+    store<u64>(n + ((<usize>at) << 3), id)
   } else if (isWorse(load<f64>(d), load<u64>(n), distance, id)) {
     sink(d, n, size, distance, id)
   }
@@ -56,9 +58,11 @@ function sink(d: usize, n: usize, size: u32, distance: f64, id: u64): void {
   while (true) {
     let child = (at << 1) + 1
     if (child >= size) break
-    let cd = load<f64>(d + (<usize>child << 3)), cn = load<u64>(n + (<usize>child << 3))
+    let cd = load<f64>(d + ((<usize>child) << 3)),
+      cn = load<u64>(n + ((<usize>child) << 3))
     if (child + 1 < size) {
-      const rd = load<f64>(d + (<usize>child << 3), 8), rn = load<u64>(n + (<usize>child << 3), 8)
+      const rd = load<f64>(d + ((<usize>child) << 3), 8),
+        rn = load<u64>(n + ((<usize>child) << 3), 8)
       if (isWorse(rd, rn, cd, cn)) {
         child += 1
         cd = rd
@@ -66,24 +70,26 @@ function sink(d: usize, n: usize, size: u32, distance: f64, id: u64): void {
       }
     }
     if (!isWorse(cd, cn, distance, id)) break
-    store<f64>(d + (<usize>at << 3), cd)
-    store<u64>(n + (<usize>at << 3), cn)
+    store<f64>(d + ((<usize>at) << 3), cd)
+    store<u64>(n + ((<usize>at) << 3), cn)
     at = child
   }
-  store<f64>(d + (<usize>at << 3), distance)
-  store<u64>(n + (<usize>at << 3), id)
+  store<f64>(d + ((<usize>at) << 3), distance)
+  store<u64>(n + ((<usize>at) << 3), id)
 }
 
 /**
  * Sorts the entries in place, best first, and returns how many there are. The heap must be emptied before its next use.
  */
 export function heapSort(heap: usize): u32 {
-  const d = distances(heap), n = ids(heap)
+  const d = distances(heap),
+    n = ids(heap)
   const size = load<u32>(heap)
-  for (let end = size; end > 1; ) {
+  for (let end = size; end > 1;) {
     end--
-    const at = <usize>end << 3
-    const lastD = load<f64>(d + at), lastN = load<u64>(n + at)
+    const at = (<usize>end) << 3
+    const lastD = load<f64>(d + at),
+      lastN = load<u64>(n + at)
     store<f64>(d + at, load<f64>(d))
     store<u64>(n + at, load<u64>(n))
     sink(d, n, end, lastD, lastN)
@@ -102,7 +108,7 @@ const BINS: u32 = 512
 function keyOf(value: f32, position: u32): u64 {
   const bits = isNaN(value) ? 0x7fc00000 : reinterpret<u32>(value)
   const ordered = bits & 0x80000000 ? ~bits : bits | 0x80000000
-  return <u64>ordered << 32 | position
+  return ((<u64>ordered) << 32) | position
 }
 
 @inline
@@ -113,17 +119,24 @@ function valueOf(key: u64): f32 {
 
 /** Finds a value that at least `wanted` of the values do not exceed, and few more; scratch: BINS * 4 bytes. */
 function cutoff(values: usize, count: u32, wanted: u32, scratch: usize): f32 {
-  let leasts = f32x4.splat(Infinity), mosts = f32x4.splat(-Infinity)
+  let leasts = f32x4.splat(Infinity),
+    mosts = f32x4.splat(-Infinity)
   const fours = count & ~3
   for (let i: u32 = 0; i < fours; i += 4) {
-    const four = v128.load(values + (<usize>i << 2))
+    const four = v128.load(values + ((<usize>i) << 2))
     leasts = f32x4.min(leasts, four)
     mosts = f32x4.max(mosts, four)
   }
-  let least = min<f32>(min<f32>(f32x4.extract_lane(leasts, 0), f32x4.extract_lane(leasts, 1)), min<f32>(f32x4.extract_lane(leasts, 2), f32x4.extract_lane(leasts, 3)))
-  let most = max<f32>(max<f32>(f32x4.extract_lane(mosts, 0), f32x4.extract_lane(mosts, 1)), max<f32>(f32x4.extract_lane(mosts, 2), f32x4.extract_lane(mosts, 3)))
+  let least = min<f32>(
+    min<f32>(f32x4.extract_lane(leasts, 0), f32x4.extract_lane(leasts, 1)),
+    min<f32>(f32x4.extract_lane(leasts, 2), f32x4.extract_lane(leasts, 3))
+  )
+  let most = max<f32>(
+    max<f32>(f32x4.extract_lane(mosts, 0), f32x4.extract_lane(mosts, 1)),
+    max<f32>(f32x4.extract_lane(mosts, 2), f32x4.extract_lane(mosts, 3))
+  )
   for (let i = fours; i < count; i++) {
-    const value = load<f32>(values + (<usize>i << 2))
+    const value = load<f32>(values + ((<usize>i) << 2))
     least = min<f32>(least, value)
     most = max<f32>(most, value)
   }
@@ -132,12 +145,12 @@ function cutoff(values: usize, count: u32, wanted: u32, scratch: usize): f32 {
   if (!(scale > 0 && scale < f32.MAX_VALUE) || wanted >= count) return Infinity
   memory.fill(scratch, 0, BINS << 2)
   for (let i: u32 = 0; i < count; i++) {
-    const at = scratch + (<usize><u32>((load<f32>(values + (<usize>i << 2)) - least) * scale) << 2)
+    const at = scratch + ((<usize>(<u32>((load<f32>(values + ((<usize>i) << 2)) - least) * scale))) << 2)
     store<u32>(at, load<u32>(at) + 1)
   }
   let bin: u32 = 0
   for (let seen: u32 = 0; bin < BINS; bin++) {
-    seen += load<u32>(scratch + (<usize>bin << 2))
+    seen += load<u32>(scratch + ((<usize>bin) << 2))
     if (seen >= wanted) break
   }
   // One bin more than needed: roundings of the scale must not cut off a value of the last bin.
@@ -146,35 +159,35 @@ function cutoff(values: usize, count: u32, wanted: u32, scratch: usize): f32 {
 
 /** Sorts `count` keys in place: heapsort, the same on any input. */
 function sortKeys(keys: usize, count: u32): void {
-  for (let root = count >>> 1; root > 0; ) sinkKey(keys, --root, count)
-  for (let end = count; end > 1; ) {
+  for (let root = count >>> 1; root > 0;) sinkKey(keys, --root, count)
+  for (let end = count; end > 1;) {
     end--
-    const last = load<u64>(keys + (<usize>end << 3))
-    store<u64>(keys + (<usize>end << 3), load<u64>(keys))
+    const last = load<u64>(keys + ((<usize>end) << 3))
+    store<u64>(keys + ((<usize>end) << 3), load<u64>(keys))
     store<u64>(keys, last)
     sinkKey(keys, 0, end)
   }
 }
 
 function sinkKey(keys: usize, root: u32, size: u32): void {
-  const key = load<u64>(keys + (<usize>root << 3))
+  const key = load<u64>(keys + ((<usize>root) << 3))
   let at = root
   while (true) {
     let child = (at << 1) + 1
     if (child >= size) break
-    let largest = load<u64>(keys + (<usize>child << 3))
+    let largest = load<u64>(keys + ((<usize>child) << 3))
     if (child + 1 < size) {
-      const right = load<u64>(keys + (<usize>child << 3), 8)
+      const right = load<u64>(keys + ((<usize>child) << 3), 8)
       if (right > largest) {
         child++
         largest = right
       }
     }
     if (largest <= key) break
-    store<u64>(keys + (<usize>at << 3), largest)
+    store<u64>(keys + ((<usize>at) << 3), largest)
     at = child
   }
-  store<u64>(keys + (<usize>at << 3), key)
+  store<u64>(keys + ((<usize>at) << 3), key)
 }
 
 /**
@@ -188,20 +201,20 @@ export function selectNearest(values: usize, count: u32, wanted: u32, names: usi
   const keys = heap + 8
   let kept: u32 = 0
   for (let i: u32 = 0; i < count; i++) {
-    const value = load<f32>(values + (<usize>i << 2))
+    const value = load<f32>(values + ((<usize>i) << 2))
     if (value > limit) continue
-    store<u64>(keys + (<usize>kept << 3), keyOf(value + 0, i)) // + 0: -0 and 0 are equal
+    store<u64>(keys + ((<usize>kept) << 3), keyOf(value + 0, i)) // + 0: -0 and 0 are equal
     kept++
   }
   sortKeys(keys, kept)
   const numbers = ids(heap)
   for (let i: u32 = 0; i < wanted; i++) {
-    const at = <usize>i << 3
+    const at = (<usize>i) << 3
     const key = load<u64>(keys + at)
     const position = <u32>key
     // Numbers go where keys beyond the wanted ones were; no key that is still to be read is overwritten.
     store<f64>(keys + at, <f64>valueOf(key))
-    store<u64>(numbers + at, names == 0 ? position : load<u32>(names + (<usize>position << 2)))
+    store<u64>(numbers + at, names == 0 ? position : load<u32>(names + ((<usize>position) << 2)))
   }
   store<u32>(heap, wanted)
   return wanted
@@ -215,8 +228,8 @@ export function selectSmallest(values: usize, count: u32, wanted: u32, out: usiz
   const limit = cutoff(values, count, wanted, scratch)
   let kept: u32 = 0
   for (let i: u32 = 0; i < count; i++) {
-    store<u32>(out + (<usize>kept << 2), i)
-    kept += <u32>!(load<f32>(values + (<usize>i << 2)) > limit)
+    store<u32>(out + ((<usize>kept) << 2), i)
+    kept += <u32>!(load<f32>(values + ((<usize>i) << 2)) > limit)
   }
   return kept
 }

@@ -18,7 +18,26 @@ function firstEight(even: v128, odd: v128): v128 {
 /** Rows 8 to 15. */
 @inline
 function lastEight(even: v128, odd: v128): v128 {
-  return i8x16.shuffle(i16x8.sub(even, i16x8.shl(odd, 8)), odd, 8, 9, 24, 25, 10, 11, 26, 27, 12, 13, 28, 29, 14, 15, 30, 31)
+  return i8x16.shuffle(
+    i16x8.sub(even, i16x8.shl(odd, 8)),
+    odd,
+    8,
+    9,
+    24,
+    25,
+    10,
+    11,
+    26,
+    27,
+    12,
+    13,
+    28,
+    29,
+    14,
+    15,
+    30,
+    31
+  )
 }
 
 /** Adds eight u16 sums to float32 sums at `sums`. */
@@ -43,8 +62,12 @@ function testFour(sums: v128, factors: usize, lows: usize, step: v128, offset: v
 /** The same for eight u16 sums. */
 @inline
 function testEight(rows: v128, factors: usize, lows: usize, step: v128, offset: v128, limit: v128): u32 {
-  const first = f32x4.convert_i32x4_u(i32x4.extend_low_i16x8_u(rows)), last = f32x4.convert_i32x4_u(i32x4.extend_high_i16x8_u(rows))
-  return testFour(first, factors, lows, step, offset, limit) | testFour(last, factors + 16, lows + 16, step, offset, limit) << 4
+  const first = f32x4.convert_i32x4_u(i32x4.extend_low_i16x8_u(rows)),
+    last = f32x4.convert_i32x4_u(i32x4.extend_high_i16x8_u(rows))
+  return (
+    testFour(first, factors, lows, step, offset, limit) |
+    (testFour(last, factors + 16, lows + 16, step, offset, limit) << 4)
+  )
 }
 
 /**
@@ -52,19 +75,39 @@ function testEight(rows: v128, factors: usize, lows: usize, step: v128, offset: 
  * for each below `limit`. scratch: as behind the scalars.
  */
 @inline
-export function boundBlock(block: usize, width: u32, tables: usize, scratch: usize, lows: usize, step: f32, offset: f32, limit: f32): u32 {
-  const factors = block + (<usize>width << 2)
-  const steps = f32x4.splat(step), offsets = f32x4.splat(offset), limits = f32x4.splat(limit)
+export function boundBlock(
+  block: usize,
+  width: u32,
+  tables: usize,
+  scratch: usize,
+  lows: usize,
+  step: f32,
+  offset: f32,
+  limit: f32
+): u32 {
+  const factors = block + ((<usize>width) << 2)
+  const steps = f32x4.splat(step),
+    offsets = f32x4.splat(offset),
+    limits = f32x4.splat(limit)
   const nibble = i8x16.splat(15)
-  let line = block, table = tables
-  let end = block + (<usize>min<u32>(width, FLUSH) << 2)
+  let line = block,
+    table = tables
+  let end = block + ((<usize>min<u32>(width, FLUSH)) << 2)
   while (true) {
-    let lowEven = i16x8.splat(0), lowOdd = lowEven, highEven = lowEven, highOdd = lowEven
+    let lowEven = i16x8.splat(0),
+      lowOdd = lowEven,
+      highEven = lowEven,
+      highOdd = lowEven
     for (; line < end; line += 32, table += 32) {
-      const a = v128.load(line), b = v128.load(line, 16)
-      const ta = v128.load(table), tb = v128.load(table, 16)
+      const a = v128.load(line),
+        b = v128.load(line, 16)
+      const ta = v128.load(table),
+        tb = v128.load(table, 16)
       const low = i8x16.add(i8x16.swizzle(ta, v128.and(a, nibble)), i8x16.swizzle(tb, v128.and(b, nibble)))
-      const high = i8x16.add(i8x16.swizzle(ta, v128.and(i16x8.shr_u(a, 4), nibble)), i8x16.swizzle(tb, v128.and(i16x8.shr_u(b, 4), nibble)))
+      const high = i8x16.add(
+        i8x16.swizzle(ta, v128.and(i16x8.shr_u(a, 4), nibble)),
+        i8x16.swizzle(tb, v128.and(i16x8.shr_u(b, 4), nibble))
+      )
       // Rows share 16-bit lanes by twos: whole lanes for the even rows, of which the odd rows' part is taken away in
       // the end.
       lowEven = i16x8.add(lowEven, low)
@@ -73,13 +116,15 @@ export function boundBlock(block: usize, width: u32, tables: usize, scratch: usi
       highOdd = i16x8.add(highOdd, i16x8.shr_u(high, 8))
     }
     if (width <= FLUSH) {
-      return testEight(firstEight(lowEven, lowOdd), factors, lows, steps, offsets, limits)
-        | testEight(lastEight(lowEven, lowOdd), factors + 32, lows + 32, steps, offsets, limits) << 8
-        | testEight(firstEight(highEven, highOdd), factors + 64, lows + 64, steps, offsets, limits) << 16
-        | testEight(lastEight(highEven, highOdd), factors + 96, lows + 96, steps, offsets, limits) << 24
+      return (
+        testEight(firstEight(lowEven, lowOdd), factors, lows, steps, offsets, limits) |
+        (testEight(lastEight(lowEven, lowOdd), factors + 32, lows + 32, steps, offsets, limits) << 8) |
+        (testEight(firstEight(highEven, highOdd), factors + 64, lows + 64, steps, offsets, limits) << 16) |
+        (testEight(lastEight(highEven, highOdd), factors + 96, lows + 96, steps, offsets, limits) << 24)
+      )
     }
     const sums = scratch + SUMS
-    if (line <= block + (<usize>FLUSH << 2)) memory.fill(sums, 0, 128)
+    if (line <= block + ((<usize>FLUSH) << 2)) memory.fill(sums, 0, 128)
     addEight(firstEight(lowEven, lowOdd), sums)
     addEight(lastEight(lowEven, lowOdd), sums + 32)
     addEight(firstEight(highEven, highOdd), sums + 64)
@@ -87,12 +132,12 @@ export function boundBlock(block: usize, width: u32, tables: usize, scratch: usi
     if (line == factors) {
       let mask: u32 = 0
       for (let i: u32 = 0; i < 8; i++) {
-        const at = <usize>i << 4
+        const at = (<usize>i) << 4
         mask |= testFour(v128.load(sums + at), factors + at, lows + at, steps, offsets, limits) << (i << 2)
       }
       return mask
     }
-    end = min<usize>(factors, end + (<usize>FLUSH << 2))
+    end = min<usize>(factors, end + ((<usize>FLUSH) << 2))
   }
 }
 
@@ -101,9 +146,18 @@ export function boundBlock(block: usize, width: u32, tables: usize, scratch: usi
  * to a multiple of 32. base: distance of the query to the centre under the metric; scalars: as for scanCodes, scratch
  * included.
  */
-export function estimateBlocks(blocks: usize, count: u32, width: u32, tables: usize, scalars: usize, base: f32, out: usize): void {
-  const step = load<f32>(scalars), offset = load<f32>(scalars, 4)
-  const blockBytes = (<usize>width << 2) + FACTOR_BYTES
+export function estimateBlocks(
+  blocks: usize,
+  count: u32,
+  width: u32,
+  tables: usize,
+  scalars: usize,
+  base: f32,
+  out: usize
+): void {
+  const step = load<f32>(scalars),
+    offset = load<f32>(scalars, 4)
+  const blockBytes = ((<usize>width) << 2) + FACTOR_BYTES
   const shared = f32x4.splat(base)
   for (let row: u32 = 0; row < count; row += 32, blocks += blockBytes, out += 128) {
     boundBlock(blocks, width, tables, scalars, out, step, offset, 0)

@@ -12,11 +12,16 @@ const LARGEST_INTEGER: f32 = 8191
  * integers. query: float32, width, rotated. <signs / 2, q'> = step * sum of entries + offset.
  */
 export function buildTables(query: usize, width: u32, tables: usize, integers: usize, scalars: usize): void {
-  let largestGroup: f32 = 0, largest: f32 = 0, total: f32 = 0
+  let largestGroup: f32 = 0,
+    largest: f32 = 0,
+    total: f32 = 0
   for (let i: u32 = 0; i < width; i += 4) {
-    const q = f32x4.abs(v128.load(query + (<usize>i << 2)))
-    const a = f32x4.extract_lane(q, 0), b = f32x4.extract_lane(q, 1), c = f32x4.extract_lane(q, 2), d = f32x4.extract_lane(q, 3)
-    const sum = (a + b) + (c + d)
+    const q = f32x4.abs(v128.load(query + ((<usize>i) << 2)))
+    const a = f32x4.extract_lane(q, 0),
+      b = f32x4.extract_lane(q, 1),
+      c = f32x4.extract_lane(q, 2),
+      d = f32x4.extract_lane(q, 3)
+    const sum = a + b + (c + d)
     total += sum
     largestGroup = max<f32>(largestGroup, sum)
     largest = max<f32>(largest, max<f32>(max<f32>(a, b), max<f32>(c, d)))
@@ -27,16 +32,20 @@ export function buildTables(query: usize, width: u32, tables: usize, integers: u
   const inverseInteger: f32 = 1 / integerStep
   let integerSum: i32 = 0
   for (let i: u32 = 0; i < width; i += 4) {
-    const q = v128.load(query + (<usize>i << 2))
+    const q = v128.load(query + ((<usize>i) << 2))
     const rounded = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(q, f32x4.splat(inverseInteger))))
-    v128.store64_lane(integers + (<usize>i << 1), i16x8.narrow_i32x4_s(rounded, rounded), 0)
-    integerSum += i32x4.extract_lane(rounded, 0) + i32x4.extract_lane(rounded, 1) + i32x4.extract_lane(rounded, 2) + i32x4.extract_lane(rounded, 3)
-    storeTable(f32x4.mul(q, f32x4.splat(inverse)), tables + (<usize>i << 2))
+    v128.store64_lane(integers + ((<usize>i) << 1), i16x8.narrow_i32x4_s(rounded, rounded), 0)
+    integerSum +=
+      i32x4.extract_lane(rounded, 0) +
+      i32x4.extract_lane(rounded, 1) +
+      i32x4.extract_lane(rounded, 2) +
+      i32x4.extract_lane(rounded, 3)
+    storeTable(f32x4.mul(q, f32x4.splat(inverse)), tables + ((<usize>i) << 2))
   }
   store<f32>(scalars, step)
   store<f32>(scalars, <f32>-0.5 * total, 4)
   // A rounding is uniform in one step: variance 1 / 12, for each group.
-  store<f32>(scalars, step * step * <f32>(width >>> 2) / 12, 8)
+  store<f32>(scalars, (step * step * <f32>(width >>> 2)) / 12, 8)
   store<f32>(scalars, integerStep, 12)
   store<f32>(scalars, <f32>integerSum, 16)
 }
@@ -45,10 +54,17 @@ export function buildTables(query: usize, width: u32, tables: usize, integers: u
 @inline
 function storeTable(q: v128, table: usize): void {
   const zero = f32x4.splat(0)
-  const set = f32x4.max(q, zero), clear = f32x4.max(f32x4.neg(q), zero)
-  const s0 = f32x4.extract_lane(set, 0), s1 = f32x4.extract_lane(set, 1), c0 = f32x4.extract_lane(clear, 0), c1 = f32x4.extract_lane(clear, 1)
+  const set = f32x4.max(q, zero),
+    clear = f32x4.max(f32x4.neg(q), zero)
+  const s0 = f32x4.extract_lane(set, 0),
+    s1 = f32x4.extract_lane(set, 1),
+    c0 = f32x4.extract_lane(clear, 0),
+    c1 = f32x4.extract_lane(clear, 1)
   const low = f32x4(c0 + c1, s0 + c1, c0 + s1, s0 + s1)
-  const s2 = f32x4.extract_lane(set, 2), s3 = f32x4.extract_lane(set, 3), c2 = f32x4.extract_lane(clear, 2), c3 = f32x4.extract_lane(clear, 3)
+  const s2 = f32x4.extract_lane(set, 2),
+    s3 = f32x4.extract_lane(set, 3),
+    c2 = f32x4.extract_lane(clear, 2),
+    c3 = f32x4.extract_lane(clear, 3)
   const e0 = roundEntries(f32x4.add(low, f32x4.splat(c2 + c3)))
   const e1 = roundEntries(f32x4.add(low, f32x4.splat(s2 + c3)))
   const e2 = roundEntries(f32x4.add(low, f32x4.splat(c2 + s3)))
