@@ -39,36 +39,37 @@ export function makePage(inspected: Inspected): string {
   const hasMap = zones.length > 1
   const name = basename(resolve(info.path))
   return html`<!doctype html>
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <meta http-equiv="Content-Security-Policy" content="${POLICY}" />
-        <link rel="icon" href="data:," />
-        <title>${name} - zgq inspect</title>
-        <style>
-          ${new Markup(PAGE_STYLE)}
-        </style>
-      </head>
-      <body>
-        <main>
-          <header>
-            <h1>${name}</h1>
-            ${info.path !== name && html`<p class="path">${info.path}</p>`} ${drawFacts(info)}
-          </header>
-          ${drawZones(inspected)} ${drawCalibration(info)}
-          <h2>Files and build</h2>
-          <div class="cards wide">${drawFiles(info)}${drawBuild(inspected)}</div>
-          <footer>Written by zgq inspect --html. Sizes in powers of 1,024.</footer>
-        </main>
-        ${
-          hasMap &&
-          html`<script>
-            ${new Markup(ZONE_MAP_SCRIPT)}
-          </script> `
-        }
-      </body>
-    </html> `.text
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="${POLICY}">
+<link rel="icon" href="data:,">
+<title>${name} - zgq inspect</title>
+<style>
+${new Markup(PAGE_STYLE)}</style>
+</head>
+<body>
+<main>
+<header>
+<h1>${name}</h1>
+${info.path !== name && html`<p class="path">${info.path}</p>`}
+${drawFacts(info)}
+</header>
+${drawZones(inspected)}
+${drawCalibration(info)}
+<h2>Files and build</h2>
+<div class="cards wide">${drawFiles(info)}${drawBuild(inspected)}</div>
+<footer>Written by zgq inspect --html. Sizes in powers of 1,024.</footer>
+</main>
+${
+  hasMap &&
+  html`<script>
+${new Markup(ZONE_MAP_SCRIPT)}</script>
+`
+}</body>
+</html>
+`.text
 }
 
 const METRICS: Readonly<Record<IndexInfo['metric'], string>> = {
@@ -87,26 +88,21 @@ const BUILD_WORDS: Readonly<Record<string, string>> = {
 function drawFacts(info: IndexInfo): Markup {
   const { count, dim, metric, zoneRows, bytes, bits, calibration } = info
   const fact = (name: string, value: string, note: Content): Markup =>
-    html`<div>
-      <dt>${name}</dt>
-      <dd>${value}</dd>
-      <dd class="note">${note}</dd>
-    </div> `
+    html`<div><dt>${name}</dt><dd>${value}</dd><dd class="note">${note}</dd></div>\n`
   return html`<dl class="facts">
-    ${fact('Vectors', formatCount(count), `${formatCount(dim)} dimensions`)}${fact('Metric', metric, METRICS[metric])}${fact('Zones', formatCount(info.zones), zoneRows.min === zoneRows.max ? `${formatCount(zoneRows.max)} rows` : `${formatCount(zoneRows.min)} to ${formatCount(zoneRows.max)} rows, mean ${formatNumber(zoneRows.mean)}`)}${fact(
-      'Size',
-      formatBytes(bytes),
-      `${formatNumber(Math.round(bytes / Math.max(1, count)))} bytes a vector`
-    )}${fact(
-      'Codes',
-      bits === 0 ? 'none' : `${bits} ${bits === 1 ? 'bit' : 'bits'}`,
-      bits === 0 ? 'float32 rows are scanned' : 'a dimension'
-    )}${fact(
-      'Recall',
-      calibration === null ? 'not known' : `up to ${formatShare(calibration.highestRecall)}`,
-      calibration === null ? 'not calibrated' : 'calibrated'
-    )}
-  </dl>`
+${fact('Vectors', formatCount(count), `${formatCount(dim)} dimensions`)}${fact('Metric', metric, METRICS[metric])}${fact('Zones', formatCount(info.zones), zoneRows.min === zoneRows.max ? `${formatCount(zoneRows.max)} rows` : `${formatCount(zoneRows.min)} to ${formatCount(zoneRows.max)} rows, mean ${formatNumber(zoneRows.mean)}`)}${fact(
+    'Size',
+    formatBytes(bytes),
+    `${formatNumber(Math.round(bytes / Math.max(1, count)))} bytes a vector`
+  )}${fact(
+    'Codes',
+    bits === 0 ? 'none' : `${bits} ${bits === 1 ? 'bit' : 'bits'}`,
+    bits === 0 ? 'float32 rows are scanned' : 'a dimension'
+  )}${fact(
+    'Recall',
+    calibration === null ? 'not known' : `up to ${formatShare(calibration.highestRecall)}`,
+    calibration === null ? 'not calibrated' : 'calibrated'
+  )}</dl>`
 }
 
 function drawZones({ info, zones }: Inspected): Markup {
@@ -115,8 +111,7 @@ function drawZones({ info, zones }: Inspected): Markup {
       ? 'largest Euclidean distance of a row, scaled to length 1, to the centroid'
       : 'largest Euclidean distance of a row to the centroid'
   if (zones.length < 2) {
-    return html`<h2>Zones</h2>
-      ${zones.map(({ rows, radius }) => html`<p class="lead">One zone of ${formatCount(rows)} rows with a radius of ${formatNumber(radius)}: nothing to map or to compare. Radius: ${unit}.</p>`)}`
+    return html`<h2>Zones</h2>\n${zones.map(({ rows, radius }) => html`<p class="lead">One zone of ${formatCount(rows)} rows with a radius of ${formatNumber(radius)}: nothing to map or to compare. Radius: ${unit}.</p>`)}`
   }
   const wanted = Math.min(MOST_BINS, Math.ceil(2 * Math.sqrt(zones.length)))
   const rowBins = countInBins(
@@ -133,30 +128,28 @@ function drawZones({ info, zones }: Inspected): Markup {
     from === to ? formatNumber(from) : `${formatNumber(from)} to ${formatNumber(to)}`
   const { min, mean, max } = info.zoneRows
   return html`<h2>Zones</h2>
-    ${drawZoneMap(zones, unit)}
-    <div class="cards">
-      ${histogramCard(
-        {
-          id: 'sizes',
-          title: 'Zones by size',
-          description: `How many zones have how many rows: from ${min} to ${max}, ${formatNumber(mean)} in the mean.`,
-          xLabel: 'rows in a zone',
-          yLabel: 'zones'
-        },
-        rowBins,
-        rows
-      )}${histogramCard(
-        {
-          id: 'radii',
-          title: 'Zones by radius',
-          description: `How many zones have which radius: the ${unit}.`,
-          xLabel: 'radius (distance)',
-          yLabel: 'zones'
-        },
-        radiusBins,
-        radii
-      )}${extremesCard(zones)}
-    </div>`
+${drawZoneMap(zones, unit)}
+<div class="cards">${histogramCard(
+    {
+      id: 'sizes',
+      title: 'Zones by size',
+      description: `How many zones have how many rows: from ${min} to ${max}, ${formatNumber(mean)} in the mean.`,
+      xLabel: 'rows in a zone',
+      yLabel: 'zones'
+    },
+    rowBins,
+    rows
+  )}${histogramCard(
+    {
+      id: 'radii',
+      title: 'Zones by radius',
+      description: `How many zones have which radius: the ${unit}.`,
+      xLabel: 'radius (distance)',
+      yLabel: 'zones'
+    },
+    radiusBins,
+    radii
+  )}${extremesCard(zones)}</div>`
 }
 
 function extremesCard(zones: readonly ZoneInfo[]): Markup {
@@ -166,71 +159,41 @@ function extremesCard(zones: readonly ZoneInfo[]): Markup {
       .slice(0, EXTREMES)
       .map(({ zone, rows, radius }) => [String(zone), formatCount(rows), formatNumber(radius)])
   const head = ['zone', 'rows', 'radius']
-  return html`<section class="card">
-    <h3>Largest zones</h3>
-    ${table(
-      head,
-      first((a, b) => b.rows - a.rows)
-    )}
-    <h3>Widest zones</h3>
-    ${table(
-      head,
-      first((a, b) => b.radius - a.radius)
-    )}
-  </section> `
+  return html`<section class="card"><h3>Largest zones</h3>${table(
+    head,
+    first((a, b) => b.rows - a.rows)
+  )}<h3>Widest zones</h3>${table(
+    head,
+    first((a, b) => b.radius - a.radius)
+  )}</section>\n`
 }
 
 function histogramCard(frame: Frame, bins: readonly Bin[], words: (bin: Bin) => string): Markup {
   const filled = bins.filter((bin) => bin.count > 0)
-  return html`<section class="card">
-    <h3>${frame.title}</h3>
-    ${drawHistogram(frame, bins, (bin) => `${words(bin)}: ${formatCount(bin.count)} ${bin.count === 1 ? 'zone' : 'zones'}`)}
-    ${numbers(
-      'Numbers',
-      table(
-        [frame.xLabel, 'zones'],
-        filled.map((bin) => [words(bin), formatCount(bin.count)])
-      )
-    )}
-  </section> `
+  return html`<section class="card"><h3>${frame.title}</h3>
+${drawHistogram(frame, bins, (bin) => `${words(bin)}: ${formatCount(bin.count)} ${bin.count === 1 ? 'zone' : 'zones'}`)}
+${numbers(
+  'Numbers',
+  table(
+    [frame.xLabel, 'zones'],
+    filled.map((bin) => [words(bin), formatCount(bin.count)])
+  )
+)}</section>
+`
 }
 
 function drawCalibration(info: IndexInfo): Markup {
   const { calibration } = info
   if (calibration === null)
-    return html`<h2>Recall</h2>
-      <p class="lead">
-        Not calibrated: no search can ask for a recall, and others probe by a rule of thumb. Run zgq calibrate on the
-        index to measure.
-      </p>`
+    return html`<h2>Recall</h2>\n<p class="lead">Not calibrated: no search can ask for a recall, and others probe by a rule of thumb. Run zgq calibrate on the index to measure.</p>`
   if (info.zones < 2)
-    return html`<h2>Recall</h2>
-      <p class="lead">Every search scans the only zone: nothing to choose.</p>`
+    return html`<h2>Recall</h2>\n<p class="lead">Every search scans the only zone: nothing to choose.</p>`
   const source = calibration.source === 'base' ? 'rows of the index' : 'queries that were given'
   const range = rangeOf(calibration)
   return html`<h2>Recall</h2>
-    <p class="lead">
-      How many zones a recall takes in the mean, measured with ${formatCount(calibration.queries)} ${source}. Searches
-      go by the lower bound, which holds with ${formatNumber(calibration.confidence * 100)} % confidence.
-    </p>
-    <p class="keys">
-      <span
-        ><svg viewBox="0 0 32 10" aria-hidden="true">
-          <g class="mean">
-            <path d="M0 5H32" />
-            <circle cx="16" cy="5" r="3" />
-          </g></svg
-        >mean that was measured</span
-      ><span
-        ><svg viewBox="0 0 32 10" aria-hidden="true">
-          <g class="bound">
-            <path d="M0 5H32" />
-            <circle cx="16" cy="5" r="3" />
-          </g></svg
-        >lower bound</span
-      >
-    </p>
-    <div class="cards">${calibration.curves.map((curve) => recallCard(curve, info, range))}</div>`
+<p class="lead">How many zones a recall takes in the mean, measured with ${formatCount(calibration.queries)} ${source}. Searches go by the lower bound, which holds with ${formatNumber(calibration.confidence * 100)} % confidence.</p>
+<p class="keys"><span><svg viewBox="0 0 32 10" aria-hidden="true"><g class="mean"><path d="M0 5H32"/><circle cx="16" cy="5" r="3"/></g></svg>mean that was measured</span><span><svg viewBox="0 0 32 10" aria-hidden="true"><g class="bound"><path d="M0 5H32"/><circle cx="16" cy="5" r="3"/></g></svg>lower bound</span></p>
+<div class="cards">${calibration.curves.map((curve) => recallCard(curve, info, range))}</div>`
 }
 
 function rangeOf({ curves }: Calibration): RecallRange {
@@ -280,11 +243,10 @@ function recallCard({ k, points }: CalibrationCurve, info: IndexInfo, range: Rec
     formatPercent(point.zones / info.zones),
     formatNumber(point.threshold)
   ])
-  return html`<section class="card">
-    <h3>k = ${k}</h3>
-    ${drawRecall(frame, [line('mean', (point) => point.mean, 'mean'), line('bound', (point) => point.recall, 'lower bound')], range)}
-    ${share !== '' && html`<p class="note">${share}</p>`}${numbers('Numbers', table(['lower bound', 'mean', 'zones', 'of all', 'threshold'], rows))}
-  </section> `
+  return html`<section class="card"><h3>k = ${k}</h3>
+${drawRecall(frame, [line('mean', (point) => point.mean, 'mean'), line('bound', (point) => point.recall, 'lower bound')], range)}
+${share !== '' && html`<p class="note">${share}</p>`}${numbers('Numbers', table(['lower bound', 'mean', 'zones', 'of all', 'threshold'], rows))}</section>
+`
 }
 
 function drawFiles({ files, bytes }: IndexInfo): Markup {
@@ -297,10 +259,7 @@ function drawFiles({ files, bytes }: IndexInfo): Markup {
       `${share.toFixed(1)} %`
     ]
   })
-  return html`<section class="card">
-    <h3>Files</h3>
-    ${table(['file', 'size', 'of all'], rows)}
-  </section> `
+  return html`<section class="card"><h3>Files</h3>${table(['file', 'size', 'of all'], rows)}</section>\n`
 }
 
 function drawBuild({ info, zones, build }: Inspected): Markup {
@@ -319,22 +278,9 @@ function drawBuild({ info, zones, build }: Inspected): Markup {
     ['reader', `${info.reader.kind}: ${info.reader.reason}`],
     ['kernel', info.kernel]
   ]
-  return html`<section class="card words">
-    <h3>Index and build</h3>
-    <div class="scroll">
-      <table>
-        <tbody>
-          ${facts.map(
-            ([name, value]) =>
-              html`<tr>
-                <th scope="row">${name}</th>
-                <td>${value}</td>
-              </tr> `
-          )}
-        </tbody>
-      </table>
-    </div>
-  </section> `
+  return html`<section class="card words"><h3>Index and build</h3><div class="scroll"><table><tbody>
+${facts.map(([name, value]) => html`<tr><th scope="row">${name}</th><td>${value}</td></tr>\n`)}</tbody></table></div></section>
+`
 }
 
 function formatPercent(share: number): string {

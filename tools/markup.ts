@@ -46,30 +46,12 @@ export function scriptValue(value: unknown): Markup {
 export function table(head: readonly Content[], rows: readonly (readonly Content[])[]): Markup {
   const headings = head.map((cell) => html`<th scope="col">${cell}</th>`)
   const body = rows.map(
-    ([first, ...rest]) =>
-      html`<tr>
-        <th scope="row">${first}</th>
-        ${rest.map((cell) => html`<td>${cell}</td>`)}
-      </tr> `
+    ([first, ...rest]) => html`<tr><th scope="row">${first}</th>${rest.map((cell) => html`<td>${cell}</td>`)}</tr>\n`
   )
-  return html`<div class="scroll">
-    <table>
-      <thead>
-        <tr>
-          ${headings}
-        </tr>
-      </thead>
-      <tbody>
-        ${body}
-      </tbody>
-    </table>
-  </div>`
+  return html`<div class="scroll"><table>\n<thead><tr>${headings}</tr></thead>\n<tbody>\n${body}</tbody></table></div>`
 }
 
 /** Numbers behind a chart, folded away. */
 export function numbers(summary: string, content: Markup): Markup {
-  return html`<details>
-    <summary>${summary}</summary>
-    ${content}
-  </details>`
+  return html`<details><summary>${summary}</summary>${content}</details>`
 }
