@@ -1,4 +1,4 @@
-// The API reference in src/api is what the docstrings say now.
+// The API reference in docs/api is what the docstrings say now.
 
 import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
@@ -23,5 +23,5 @@ it('the API reference is made from the docstrings as they are (else: npm run doc
   const out = temp.fresh('api')
   const typedoc = join(dirname(createRequire(import.meta.url).resolve('typedoc/package.json')), 'bin', 'typedoc')
   execFileSync(process.execPath, [typedoc, '--out', out], { cwd: root })
-  expect(pages(out)).toEqual(pages(join(root, 'src', 'api')))
+  expect(pages(out)).toEqual(pages(join(root, 'docs', 'api')))
 }, 120_000)
