@@ -13,7 +13,7 @@ import { CONFIDENCE } from '../src/search/confidence.ts'
 import { CODED_PROBE_ZONES } from '../src/search/open-context.ts'
 import { probe } from '../src/search/probe.ts'
 import { Workspace } from '../src/search/workspace.ts'
-import type { Snapshot } from '../src/storage/catalogue-reader.ts'
+import type { Snapshot } from '../src/catalogue/snapshot.ts'
 import { stepInput, stepResult } from './child.ts'
 import { uniform } from './random.ts'
 

@@ -6,9 +6,9 @@ import { consoleUses, filesBelow, findCycle, importsOf, readSource } from './sup
 
 /** Folders and files of src, each named by what follows `src/`; imports go from right to left, or stay on one level. */
 const LEVELS = [
-  ['errors', 'types', 'clock', 'module-url', 'options', 'zone-sizes'],
+  ['errors', 'types', 'clock', 'module-url', 'options', 'zone-sizes', 'asar-path', 'build-lock'],
   ['format', 'kernels', 'threads'],
-  ['storage', 'quantizer'],
+  ['catalogue', 'storage', 'quantizer'],
   ['search', 'build', 'check'],
   ['zgq-index'],
   ['index']
@@ -102,9 +102,9 @@ describe('imports in src', () => {
     expect(lines(outside.filter(({ target }) => target !== 'src/types.ts'))).toEqual([])
   })
 
-  it('load better-sqlite3 at run time from src/storage only, and there', () => {
+  it('load better-sqlite3 at run time from src/catalogue only, and there', () => {
     const loading = IMPORTS.filter(({ target, isTypeOnly }) => /^better-sqlite3(\/|$)/.test(target) && !isTypeOnly)
-    expect(new Set(loading.map(({ file }) => unitOf(file)))).toEqual(new Set(['storage']))
+    expect(new Set(loading.map(({ file }) => unitOf(file)))).toEqual(new Set(['catalogue']))
   })
 })
 

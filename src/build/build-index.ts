@@ -2,7 +2,7 @@
 // that leave their results in files of the working folder: so memory follows `memoryBytes` and not the data, threads
 // share the work, and a build that was killed goes on where it was.
 
-import { loadSqlite } from '../storage/native-modules.ts'
+import { loadDriver } from '../catalogue/load-driver.ts'
 import { checkBuildOptions, type BuildOptions, type BuildPlan } from './build-options.ts'
 import { publishStage, type BuildReport } from './publish-stage.ts'
 import { readInput } from './read-input.ts'
@@ -20,7 +20,7 @@ import { WorkingFolder } from './working-folder.ts'
 export async function buildIndex(options: BuildOptions): Promise<BuildReport> {
   const plan = checkBuildOptions(options)
   plan.signal?.throwIfAborted()
-  loadSqlite() // now, not after the work is done
+  loadDriver() // now, not after the work is done
   const folder = WorkingFolder.take(plan.output, plan.force)
   try {
     const site = await readInput(plan, folder, false)

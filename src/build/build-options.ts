@@ -2,7 +2,7 @@
 
 import { MAX_DIM, METRIC_CODES } from '../format/layout.ts'
 import { checkOptionNames, expectOneOf, expectWholeNumber } from '../options.ts'
-import { refuseAsarPath } from '../storage/asar-path.ts'
+import { refuseAsarPath } from '../asar-path.ts'
 import { expectQueries } from './calibrate-index.ts'
 import { expectBatchOptions } from './sources/batch-format.ts'
 import type { Metric } from '../types.ts'

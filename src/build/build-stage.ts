@@ -2,7 +2,7 @@
 // index together.
 
 import { checkOptionNames, expectOneOf, expectWholeNumber } from '../options.ts'
-import { loadSqlite } from '../storage/native-modules.ts'
+import { loadDriver } from '../catalogue/load-driver.ts'
 import { isAssigned } from './assign-part.ts'
 import { checkBuildOptions, OPTION_NAMES, type BuildOptions, type BuildPlan } from './build-options.ts'
 import { publishStage, type BuildReport } from './publish-stage.ts'
@@ -57,7 +57,7 @@ export async function buildStage(options: StageOptions): Promise<StageReport> {
     throw new TypeError('the input of a stage must be a path: other processes cannot see an array or an iterable')
   const share = checkShare(stage, shard)
   plan.signal?.throwIfAborted()
-  loadSqlite()
+  loadDriver()
   return stage === 'assign' || stage === 'write' ? runShared(plan, stage, share) : runAlone(plan, stage)
 }
 

@@ -5,9 +5,9 @@ import { setImmediate } from 'node:timers/promises'
 
 import { checkOptionNames, expectWholeNumber } from '../options.ts'
 import { openContext } from '../search/open-context.ts'
-import { readCatalogue } from '../storage/catalogue-reader.ts'
-import { writeCalibration } from '../storage/catalogue-writer.ts'
-import { loadSqlite } from '../storage/native-modules.ts'
+import { readCatalogue } from '../catalogue/reader.ts'
+import { writeCalibration } from '../catalogue/writer.ts'
+import { loadDriver } from '../catalogue/load-driver.ts'
 import type { Calibration } from '../types.ts'
 import { calibrate } from './calibrate.ts'
 import { readQueries } from './calibration-queries.ts'
@@ -42,7 +42,7 @@ export async function calibrateIndex(path: string, options: CalibrateOptions = {
   const { queries, seed = 1, onProgress, signal } = options
   expectQueries(queries)
   expectWholeNumber('seed', seed, { least: 0 })
-  loadSqlite()
+  loadDriver()
   const snapshot = readCatalogue(path)
   const { readers, context } = openContext(snapshot, { mapping: 'pread', cacheBytes: CACHE_BYTES, verify: 'touch' })
   const turn = async (): Promise<void> => {

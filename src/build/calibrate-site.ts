@@ -1,6 +1,6 @@
 // Calibrates the index that was just built, in its working folder, with the crew that built it.
 
-import { readCatalogue } from '../storage/catalogue-reader.ts'
+import { readCatalogue } from '../catalogue/reader.ts'
 import type { Calibration } from '../types.ts'
 import { calibrate } from './calibrate.ts'
 import { readQueries } from './calibration-queries.ts'

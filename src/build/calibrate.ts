@@ -3,7 +3,7 @@
 // and the queries alone, so that a calibration does not depend on memory or threads.
 
 import { CALIBRATED_KS } from '../format/calibration.ts'
-import type { Snapshot } from '../storage/catalogue-reader.ts'
+import type { Snapshot } from '../catalogue/snapshot.ts'
 import type { Calibration, Hit } from '../types.ts'
 import type { CalibrationQuery } from './calibration-queries.ts'
 import type { Losses } from './calibration-curves.ts'

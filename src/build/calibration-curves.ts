@@ -5,7 +5,7 @@ import { CALIBRATED_KS, CALIBRATED_RECALLS } from '../format/calibration.ts'
 import { lossAllowed, recallOfZones, trustFor } from '../search/confidence.ts'
 import { ruleDistance, scoreZone } from '../search/recall-rule.ts'
 import type { SearchContext } from '../search/search.ts'
-import type { Snapshot } from '../storage/catalogue-reader.ts'
+import type { Snapshot } from '../catalogue/snapshot.ts'
 import type { Calibration, CalibrationCurve, CalibrationPoint, Hit } from '../types.ts'
 import type { CalibrationQuery } from './calibration-queries.ts'
 

@@ -3,7 +3,7 @@
 import { ZgqError } from '../errors.ts'
 import { checkQuery } from '../search/request.ts'
 import type { SearchContext } from '../search/search.ts'
-import type { Snapshot } from '../storage/catalogue-reader.ts'
+import type { Snapshot } from '../catalogue/snapshot.ts'
 import { sampleRows } from './random.ts'
 import { openVectorFile } from './sources/vector-file.ts'
 

@@ -3,7 +3,7 @@
 import { CONFIDENCE, NEARLY_CERTAIN } from '../search/confidence.ts'
 import type { ProbeWish } from '../search/request.ts'
 import { search, type SearchContext } from '../search/search.ts'
-import type { Snapshot } from '../storage/catalogue-reader.ts'
+import type { Snapshot } from '../catalogue/snapshot.ts'
 import type { Calibration, Hit } from '../types.ts'
 import { drawCurves, type Losses, type Measured } from './calibration-curves.ts'
 import { sampleQueries, splitQueries, type CalibrationQuery } from './calibration-queries.ts'

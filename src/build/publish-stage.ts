@@ -4,7 +4,7 @@ import { statSync } from 'node:fs'
 
 import { wrapReadError } from '../errors.ts'
 import { hex } from '../format/header.ts'
-import { writeCalibration } from '../storage/catalogue-writer.ts'
+import { writeCalibration } from '../catalogue/writer.ts'
 import type { Metric } from '../types.ts'
 import type { BuildPlan } from './build-options.ts'
 import { calibrateSite } from './calibrate-site.ts'

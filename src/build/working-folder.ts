@@ -6,16 +6,8 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { threadId } from 'node:worker_threads'
 
 import { systemCode, wrapWriteError, ZgqError } from '../errors.ts'
-import { readCatalogue } from '../storage/catalogue-reader.ts'
-import {
-  clearStageLock,
-  isAlive,
-  isHeld,
-  LOCK_NAME,
-  readLock,
-  writeLock,
-  writeStageLock
-} from '../storage/build-lock.ts'
+import { readCatalogue } from '../catalogue/reader.ts'
+import { clearStageLock, isAlive, isHeld, LOCK_NAME, readLock, writeLock, writeStageLock } from '../build-lock.ts'
 import { syncFolder } from '../storage/file-writer.ts'
 import { RECIPE_NAME } from './site.ts'
 

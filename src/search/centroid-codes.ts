@@ -5,7 +5,7 @@ import { BLOCK_ROWS, signsByteLength } from '../format/codes.ts'
 import type { KernelMemory } from '../kernels/kernel-memory.ts'
 import type { QueryCodes } from '../quantizer/query-codes.ts'
 import { ZoneEncoder } from '../quantizer/zone-encoder.ts'
-import type { Snapshot } from '../storage/catalogue-reader.ts'
+import type { Snapshot } from '../catalogue/snapshot.ts'
 
 /** Sign codes of all centroids around the mean, and what a query needs of them. */
 export class CentroidCodes {

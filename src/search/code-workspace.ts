@@ -10,7 +10,7 @@ import {
   type CodeScan
 } from '../kernels/kernel.ts'
 import { QueryCodes, type QueryRotation } from '../quantizer/query-codes.ts'
-import type { Snapshot } from '../storage/catalogue-reader.ts'
+import type { Snapshot } from '../catalogue/snapshot.ts'
 import type { Workspace } from './workspace.ts'
 
 /** Rows that are reranked in one call of the kernel, after the first k. */

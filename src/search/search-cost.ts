@@ -1,7 +1,7 @@
 // What a query is likely to cost, so that work goes where it is done soonest. Estimates decide who works, never what is
 // found.
 
-import type { Snapshot } from '../storage/catalogue-reader.ts'
+import type { Snapshot } from '../catalogue/snapshot.ts'
 import type { SearchRequest } from './request.ts'
 import { estimateMicros } from './strategy.ts'
 

@@ -5,7 +5,7 @@ import { setImmediate } from 'node:timers'
 
 import { nowMicros, sharedMicros } from '../clock.ts'
 import { ZgqError } from '../errors.ts'
-import type { Snapshot } from '../storage/catalogue-reader.ts'
+import type { Snapshot } from '../catalogue/snapshot.ts'
 import { WOULD_READ } from '../storage/zone-files.ts'
 import type { ThreadsInfo } from '../types.ts'
 import type { CheckedOpenOptions } from './open-context.ts'

@@ -3,7 +3,7 @@
 
 import { resolve } from 'node:path'
 
-import type { Snapshot } from '../storage/catalogue-reader.ts'
+import type { Snapshot } from '../catalogue/snapshot.ts'
 import { Thread } from '../threads/thread.ts'
 import type { Mapping, ThreadsInfo } from '../types.ts'
 import type { CheckedOpenOptions } from './open-context.ts'

@@ -2,7 +2,7 @@
 // caller's thread for tens of milliseconds, and once more for each thread.
 
 import type { CatalogueZone } from '../format/catalogue.ts'
-import type { Snapshot } from '../storage/catalogue-reader.ts'
+import type { Snapshot } from '../catalogue/snapshot.ts'
 
 type Field = Exclude<keyof CatalogueZone, 'centroid'>
 

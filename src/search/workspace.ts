@@ -4,7 +4,7 @@ import type { CatalogueZone } from '../format/catalogue.ts'
 import { ELEMENT_BYTES } from '../format/layout.ts'
 import type { KernelMemory } from '../kernels/kernel-memory.ts'
 import { heapByteLength, KERNEL_METRICS, SELECT_SCRATCH_BYTES, type ScanQuery } from '../kernels/kernel.ts'
-import type { Snapshot } from '../storage/catalogue-reader.ts'
+import type { Snapshot } from '../catalogue/snapshot.ts'
 
 export class Workspace {
   readonly memory: KernelMemory

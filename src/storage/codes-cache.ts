@@ -6,7 +6,7 @@ import type { CatalogueZone } from '../format/catalogue.ts'
 import { alignUp, PAGE_BYTES } from '../format/layout.ts'
 import type { KernelMemory } from '../kernels/kernel-memory.ts'
 import { ZONE_ENTRY_BYTES } from '../kernels/kernel.ts'
-import type { Snapshot } from './catalogue-reader.ts'
+import type { Snapshot } from '../catalogue/snapshot.ts'
 import type { ZoneFiles } from './zone-files.ts'
 
 /** Entries start on multiples of this, as columns do in their extent. */

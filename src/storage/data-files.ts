@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { systemCode, wrapReadError, ZgqError } from '../errors.ts'
 import { decodeHeader, hex, type Header } from '../format/header.ts'
 import { bytesEqual, METRIC_CODES, PAGE_BYTES } from '../format/layout.ts'
-import type { Snapshot } from './catalogue-reader.ts'
+import type { Snapshot } from '../catalogue/snapshot.ts'
 import type { DataFile, Reader } from './reader.ts'
 
 /**

@@ -5,7 +5,7 @@ import type { CatalogueZone } from '../format/catalogue.ts'
 import { alignUp, ELEMENT_BYTES } from '../format/layout.ts'
 import type { KernelMemory } from '../kernels/kernel-memory.ts'
 import type { ScanRun } from '../kernels/kernel.ts'
-import type { Snapshot } from './catalogue-reader.ts'
+import type { Snapshot } from '../catalogue/snapshot.ts'
 import type { ZoneFiles } from './zone-files.ts'
 
 /**

@@ -25,7 +25,7 @@ import {
 } from '../../src/format/columns.ts'
 import { directoryRecordBytes, FOOTER } from '../../src/format/directory.ts'
 import { alignUp, CATALOGUE_NAME, PAGE_BYTES, type Extent, type FileKind } from '../../src/format/layout.ts'
-import { readCatalogue } from '../../src/storage/catalogue-reader.ts'
+import { readCatalogue } from '../../src/catalogue/reader.ts'
 import type { Hit, OpenOptions } from '../../src/types.ts'
 import { ZgqIndex } from '../../src/zgq-index.ts'
 

@@ -2,7 +2,7 @@
 
 import type { CatalogueZone, FileRecord } from '../../src/format/catalogue.ts'
 import { FORMAT_VERSION } from '../../src/format/layout.ts'
-import type { Snapshot } from '../../src/storage/catalogue-reader.ts'
+import type { Snapshot } from '../../src/catalogue/snapshot.ts'
 import type { Metric } from '../../src/types.ts'
 
 /** A zone with one row at the first page of file 0, apart from what `facts` say. */

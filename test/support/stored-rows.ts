@@ -6,7 +6,7 @@ import { join } from 'node:path'
 
 import type { CatalogueZone } from '../../src/format/catalogue.ts'
 import { decodeColumns, decodeIds } from '../../src/format/columns.ts'
-import { readCatalogue } from '../../src/storage/catalogue-reader.ts'
+import { readCatalogue } from '../../src/catalogue/reader.ts'
 
 export interface StoredZone {
   readonly zone: CatalogueZone

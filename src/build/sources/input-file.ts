@@ -3,7 +3,7 @@
 import { closeSync, openSync, readSync, statSync, type Stats } from 'node:fs'
 
 import { wrapReadError, ZgqError } from '../../errors.ts'
-import { refuseAsarPath } from '../../storage/asar-path.ts'
+import { refuseAsarPath } from '../../asar-path.ts'
 import { NPY_HEADER_LIMIT, parseNpyHeader, type NpyHeader } from './npy.ts'
 
 /** The largest single read, and the size of a source's buffer. */

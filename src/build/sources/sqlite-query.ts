@@ -1,8 +1,8 @@
 // The rows of a SQLite query as batches: an id and a float32 BLOB, or the BLOB alone. The database itself is opened in
-// src/storage.
+// src/catalogue.
 
 import { ZgqError } from '../../errors.ts'
-import { openUserQuery } from '../../storage/user-query.ts'
+import { openUserQuery } from '../../catalogue/user-query.ts'
 import type { VectorBatch } from '../build-options.ts'
 import type { BatchFileOptions } from './batch-format.ts'
 import { BatchBuffer, checkId, shorten, type BatchSource } from './batch-source.ts'

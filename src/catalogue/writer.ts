@@ -1,7 +1,7 @@
 // Writes the catalogue of a new index in one transaction, and later its calibration in another. The only code that
 // changes a catalogue.
 
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 
 import {
   APPLICATION_ID,
@@ -23,7 +23,8 @@ import {
 import { wrapWriteError } from '../errors.ts'
 import type { Calibration } from '../types.ts'
 import { CATALOGUE_NAME, ELEMENT_BYTES, FORMAT_VERSION } from '../format/layout.ts'
-import { loadSqlite } from './native-modules.ts'
+import { inTransaction, type Database } from './driver.ts'
+import { loadDriver } from './load-driver.ts'
 
 /** What a new catalogue holds; counts, digest and format fields of `meta` are filled in here. */
 export interface CatalogueContent {
@@ -37,19 +38,19 @@ export interface CatalogueContent {
 
 /** Writes a catalogue to a path where nothing is, synced, with no journal left beside it. */
 export function writeCatalogue(path: string, content: CatalogueContent): void {
-  const Sqlite = loadSqlite()
+  const driver = loadDriver()
   try {
-    const database = new Sqlite(path)
+    const database = driver.open(path, { mode: 'create' })
     try {
       database.pragma('journal_mode = DELETE')
       database.pragma('synchronous = FULL')
       database.pragma(`application_id = ${APPLICATION_ID}`)
       database.pragma(`user_version = ${FORMAT_VERSION}`)
-      database.transaction(() => {
+      inTransaction(database, () => {
         database.exec(CATALOGUE_DDL)
-        const fileCrcs = insertFiles((sql) => database.prepare(sql), content.files)
-        const zoneCrcs = insertZones((sql) => database.prepare(sql), content.zones)
-        const centroidCrcs = insertCentroids((sql) => database.prepare(sql), content)
+        const fileCrcs = insertFiles(database, content.files)
+        const zoneCrcs = insertZones(database, content.zones)
+        const centroidCrcs = insertCentroids(database, content)
         const meta: IndexMeta = {
           ...content.meta,
           version: FORMAT_VERSION,
@@ -69,7 +70,7 @@ export function writeCatalogue(path: string, content: CatalogueContent): void {
           const bytes = encodeMessagePack(value)
           insertMeta.run(key, bytes, metaChecksum(key, bytes))
         }
-      })()
+      })
     } finally {
       database.close()
     }
@@ -84,17 +85,17 @@ export function writeCatalogue(path: string, content: CatalogueContent): void {
  */
 export function writeCalibration(folder: string, calibration: Calibration): void {
   const path = join(folder, CATALOGUE_NAME)
-  const Sqlite = loadSqlite()
+  const driver = loadDriver()
   try {
-    const database = new Sqlite(resolve(path), { fileMustExist: true })
+    const database = driver.open(path, { mode: 'write' })
     try {
       database.pragma('synchronous = FULL')
       const bytes = encodeMessagePack(calibration)
-      database.transaction(() => {
+      inTransaction(database, () => {
         database
           .prepare('INSERT OR REPLACE INTO meta (key, value, crc) VALUES (?, ?, ?)')
           .run('calibration', bytes, metaChecksum('calibration', bytes))
-      })()
+      })
     } finally {
       database.close()
     }
@@ -103,10 +104,10 @@ export function writeCalibration(folder: string, calibration: Calibration): void
   }
 }
 
-type Prepare = (sql: string) => { run(...values: unknown[]): unknown }
-
-function insertFiles(prepare: Prepare, files: readonly FileRecord[]): number[] {
-  const insert = prepare('INSERT INTO files (file, kind, name, byte_length, header_crc, crc) VALUES (?, ?, ?, ?, ?, ?)')
+function insertFiles(database: Database, files: readonly FileRecord[]): number[] {
+  const insert = database.prepare(
+    'INSERT INTO files (file, kind, name, byte_length, header_crc, crc) VALUES (?, ?, ?, ?, ?, ?)'
+  )
   return files.map((file) => {
     const crc = fileChecksum(file)
     insert.run(file.file, file.kind, file.name, file.byteLength, file.headerCrc, crc)
@@ -114,8 +115,8 @@ function insertFiles(prepare: Prepare, files: readonly FileRecord[]): number[] {
   })
 }
 
-function insertZones(prepare: Prepare, zones: readonly CatalogueZone[]): number[] {
-  const insert = prepare(
+function insertZones(database: Database, zones: readonly CatalogueZone[]): number[] {
+  const insert = database.prepare(
     'INSERT INTO zones (zone, segment, file, row_count, segment_offset, columns_offset, columns_byte_length, ' +
       'columns_crc, codes_file, codes_offset, codes_byte_length, codes_crc, min_norm, max_norm, radius, crc) ' +
       'VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'
@@ -129,8 +130,8 @@ function insertZones(prepare: Prepare, zones: readonly CatalogueZone[]): number[
   })
 }
 
-function insertCentroids(prepare: Prepare, content: CatalogueContent): number[] {
-  const insert = prepare('INSERT INTO centroids (first_zone, zone_count, vectors, crc) VALUES (?, ?, ?, ?)')
+function insertCentroids(database: Database, content: CatalogueContent): number[] {
+  const insert = database.prepare('INSERT INTO centroids (first_zone, zone_count, vectors, crc) VALUES (?, ?, ?, ?)')
   const { zones, meta } = content
   const zonesPerRow = Math.max(1, Math.floor(CENTROIDS_ROW_BYTES / (meta.dim * ELEMENT_BYTES)))
   const crcs: number[] = []

@@ -5,7 +5,7 @@
 import { existsSync } from 'node:fs'
 import { resolve, sep } from 'node:path'
 
-import { ZgqError } from '../errors.ts'
+import { ZgqError } from './errors.ts'
 
 const ARCHIVE = /\.asar$/i
 

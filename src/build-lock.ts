@@ -5,7 +5,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { threadId } from 'node:worker_threads'
 
-import { systemCode } from '../errors.ts'
+import { systemCode } from './errors.ts'
 
 export const LOCK_NAME = 'lock.json'
 

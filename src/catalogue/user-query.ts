@@ -7,7 +7,7 @@ import { resolve } from 'node:path'
 import type BetterSqlite3 from 'better-sqlite3'
 
 import { systemCode, wrapReadError, ZgqError } from '../errors.ts'
-import { loadSqlite } from './native-modules.ts'
+import { loadBetterSqlite3 } from './better-sqlite3.ts'
 
 /** A query that can be read once. */
 export interface UserQuery {
@@ -26,7 +26,7 @@ export interface UserQuery {
  */
 export function openUserQuery(path: string, sql: string): UserQuery {
   checkFile(path)
-  const Sqlite = loadSqlite()
+  const Sqlite = loadBetterSqlite3()
   let database: BetterSqlite3.Database | undefined
   try {
     database = new Sqlite(resolve(path), { readonly: true, fileMustExist: true })

@@ -1,10 +1,10 @@
 // Reads the catalogue once into a frozen snapshot and closes it. Search never asks SQLite.
 
 import { statSync } from 'node:fs'
-import { basename, join, resolve } from 'node:path'
+import { basename, join } from 'node:path'
 
-import type BetterSqlite3 from 'better-sqlite3'
-
+import { refuseAsarPath } from '../asar-path.ts'
+import { readLock } from '../build-lock.ts'
 import { systemCode, wrapReadError, ZgqError } from '../errors.ts'
 import {
   APPLICATION_ID,
@@ -15,38 +15,14 @@ import {
   decodeQuantizer,
   rowsDigest,
   ZoneRowCodec,
-  type CatalogueZone,
-  type FileRecord,
-  type IndexMeta,
-  type QuantizerMeta
+  type IndexMeta
 } from '../format/catalogue.ts'
-import type { Calibration } from '../types.ts'
 import { decodeCalibration } from '../format/calibration.ts'
 import { bytesEqual, CATALOGUE_NAME, ELEMENT_BYTES, PAGE_BYTES, type Extent } from '../format/layout.ts'
 import { expectVersion } from '../format/version.ts'
-import { refuseAsarPath } from './asar-path.ts'
-import { readLock } from './build-lock.ts'
-import { loadSqlite } from './native-modules.ts'
-
-/** All that a search needs to know of an index; nothing in it changes after open. */
-export interface Snapshot {
-  /** The folder that was opened. */
-  readonly folder: string
-  readonly meta: IndexMeta
-  /** Facts of the build, for people. */
-  readonly build: Readonly<Record<string, unknown>>
-  readonly files: readonly FileRecord[]
-  readonly zones: readonly CatalogueZone[]
-  /** The centroids of all zones: float32, zones * dim. */
-  readonly centroids: Float32Array
-  /** Undefined without codes. */
-  readonly quantizer: QuantizerMeta | undefined
-  /** null: the index was never calibrated. */
-  readonly calibration: Calibration | null
-  readonly catalogueBytes: number
-  /** Tells this catalogue from another one under the same name. */
-  readonly catalogueFile: string
-}
+import { loadDriver } from './load-driver.ts'
+import type { Database } from './driver.ts'
+import type { Snapshot } from './snapshot.ts'
 
 /** Tells whether the folder's catalogue is another file by now: the index was replaced since the snapshot was taken. */
 export function wasReplaced(snapshot: Snapshot, path: string): boolean {
@@ -96,7 +72,7 @@ export function checkDatabase(snapshot: Snapshot): void {
   const path = join(snapshot.folder, CATALOGUE_NAME)
   const database = openDatabase(path)
   try {
-    const found = database.pragma('integrity_check(1)', { simple: true })
+    const found = database.pragma('integrity_check(1)')
     if (found !== 'ok')
       throw new ZgqError('ZGQ_CORRUPT', `the catalogue is damaged where no row is: ${String(found)}`, { path })
   } catch (error) {
@@ -150,21 +126,17 @@ function findCatalogue(folder: string, path: string): Pick<Snapshot, 'catalogueB
   }
 }
 
-function openDatabase(path: string): BetterSqlite3.Database {
-  const Sqlite = loadSqlite()
+function openDatabase(path: string): Database {
+  const driver = loadDriver()
   try {
-    // Absolute: the package trims the white space that a relative name may begin with.
-    return new Sqlite(resolve(path), { readonly: true, fileMustExist: true })
+    return driver.open(path, { mode: 'read' })
   } catch (error) {
     throw wrapSqliteError(error, path)
   }
 }
 
-function readTables(
-  database: BetterSqlite3.Database,
-  path: string
-): Omit<Snapshot, 'folder' | 'catalogueBytes' | 'catalogueFile'> {
-  const applicationId = database.pragma('application_id', { simple: true })
+function readTables(database: Database, path: string): Omit<Snapshot, 'folder' | 'catalogueBytes' | 'catalogueFile'> {
+  const applicationId = database.pragma('application_id')
   if (applicationId !== APPLICATION_ID) {
     throw new ZgqError(
       'ZGQ_NOT_AN_INDEX',
@@ -173,9 +145,9 @@ function readTables(
       { path }
     )
   }
-  const version = database.pragma('user_version', { simple: true })
+  const version = database.pragma('user_version')
   expectVersion(Number(version), { path })
-  const journalMode = database.pragma('journal_mode', { simple: true })
+  const journalMode = database.pragma('journal_mode')
   if (journalMode !== 'delete')
     throw new ZgqError('ZGQ_CORRUPT', `the catalogue is in journal mode ${String(journalMode)}, expected delete`, {
       path
@@ -227,11 +199,7 @@ function readTables(
 }
 
 /** Reads all centroids: float32, zoneCount * dim. */
-function readCentroids(
-  database: BetterSqlite3.Database,
-  meta: IndexMeta,
-  path: string
-): { vectors: Float32Array; crcs: number[] } {
+function readCentroids(database: Database, meta: IndexMeta, path: string): { vectors: Float32Array; crcs: number[] } {
   const rows = rowsOf(
     database,
     'SELECT first_zone, zone_count, vectors, crc FROM centroids ORDER BY first_zone',
@@ -256,10 +224,9 @@ function readCentroids(
   return { vectors: new Float32Array(bytes.buffer), crcs }
 }
 
-function rowsOf(database: BetterSqlite3.Database, sql: string, most: number): unknown[][] {
+function rowsOf(database: Database, sql: string, most: number): unknown[][] {
   // A damaged tree can repeat rows: never read more than the digest can match.
-  const rows = database.prepare(`${sql} LIMIT ?`).raw().all(most)
-  return rows.filter((row): row is unknown[] => Array.isArray(row))
+  return database.prepare(`${sql} LIMIT ?`).all(most)
 }
 
 /**
