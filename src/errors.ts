@@ -74,7 +74,9 @@ export class ZgqError extends Error {
 
 /** Returns the `code` of a Node.js system error, or undefined for anything else. */
 export function systemCode(error: unknown): string | undefined {
-  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return undefined
+  // Not instanceof Error: where the library runs in a vm context, as under Jest, Node's errors are of another realm.
+  if (typeof error !== 'object' || error === null || !('code' in error) || typeof error.code !== 'string')
+    return undefined
   return error instanceof ZgqError ? undefined : error.code
 }
 

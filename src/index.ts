@@ -15,6 +15,7 @@ export type {
   Mapping,
   Metric,
   OpenOptions,
+  QueryVector,
   ReaderKind,
   SearchOptions,
   ThreadsInfo,

@@ -1,9 +1,11 @@
 // Checks of option objects that every public entry shares: a misspelled name is an error, not a default.
 
+import { describe } from './describe.ts'
+
 /** Throws TypeError unless `options` is an object whose every key is one of `names`. */
 export function checkOptionNames(what: string, options: unknown, names: readonly string[]): void {
   if (typeof options !== 'object' || options === null)
-    throw new TypeError(`${what}: options must be an object, found ${String(options)}`)
+    throw new TypeError(`${what}: options must be an object, found ${describe(options)}`)
   for (const key of Object.keys(options)) {
     if (!names.includes(key))
       throw new TypeError(`${what}: unknown option ${JSON.stringify(key)}; known are ${names.join(', ')}`)
@@ -18,7 +20,7 @@ export interface Range {
 /** Throws TypeError for what is not a number, RangeError for what is not a safe integer from `least` to `most`. */
 export function expectWholeNumber(name: string, value: unknown, range: Range): void {
   const { least, most = Number.MAX_SAFE_INTEGER } = range
-  if (typeof value !== 'number') throw new TypeError(`${name} must be a number, found ${String(value)}`)
+  if (typeof value !== 'number') throw new TypeError(`${name} must be a number, found ${describe(value)}`)
   if (!Number.isSafeInteger(value) || value < least || value > most) {
     throw new RangeError(
       `${name} must be a whole number from ${least}${most === Number.MAX_SAFE_INTEGER ? '' : ` to ${most}`}, ` +
@@ -30,5 +32,5 @@ export function expectWholeNumber(name: string, value: unknown, range: Range): v
 /** Throws TypeError unless `value` is one of `choices`. */
 export function expectOneOf(name: string, value: unknown, choices: readonly string[]): void {
   if (typeof value !== 'string' || !choices.includes(value))
-    throw new TypeError(`${name} must be one of ${choices.join(', ')}, found ${String(value)}`)
+    throw new TypeError(`${name} must be one of ${choices.join(', ')}, found ${describe(value)}`)
 }

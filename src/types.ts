@@ -15,6 +15,9 @@ export type Mapping = 'auto' | ReaderKind
 /** When pages are checked against their checksums: at their first use, all at open, or never. */
 export type Verify = 'touch' | 'open' | 'none'
 
+/** A query: `dim` values, of which those that are no float32 are rounded to the nearest. */
+export type QueryVector = Float32Array | Float64Array | readonly number[]
+
 /** A found vector. */
 export interface Hit {
   /** The caller's id, or the row number of the input. */

@@ -3,6 +3,8 @@
 
 import { availableParallelism } from 'node:os'
 
+import { expectPath } from './arguments.ts'
+import { describe } from './describe.ts'
 import { ZgqError } from './errors.ts'
 import { hex } from './format/header.ts'
 import { checkOptionNames, expectOneOf, expectWholeNumber } from './options.ts'
@@ -22,6 +24,7 @@ import type {
   Hit,
   IndexInfo,
   OpenOptions,
+  QueryVector,
   SearchOptions,
   ZoneInfo
 } from './types.ts'
@@ -54,21 +57,21 @@ export class ZgqIndex {
   #lazyPool: SearchPool | undefined
 
   private constructor(parts: OpenParts) {
+    if (!areParts(parts)) throw new TypeError(`use ZgqIndex.open(path) in place of new ZgqIndex(${describe(parts)})`)
     this.#parts = parts
     this.#path = parts.snapshot.folder
   }
 
   /**
-   * Opens the index in folder `path`. Reads the catalogue and the header pages, no vectors; creates no file.
+   * Opens the index in folder `path` (a path or a `file:` URL). Reads the catalogue and the header pages, no vectors; creates no file.
    * Throws ZGQ_NOT_FOUND, ZGQ_NOT_AN_INDEX, ZGQ_UNSUPPORTED, ZGQ_CORRUPT, ZGQ_TRUNCATED, ZGQ_MISMATCH or ZGQ_IO;
    * TypeError or RangeError for bad options.
    */
-  static open(path: string, options: OpenOptions = {}): ZgqIndex {
-    if (typeof path !== 'string' || path === '')
-      throw new TypeError(`path must be a non-empty string, found ${String(path)}`)
+  static open(path: string | URL, options: OpenOptions = {}): ZgqIndex {
+    const folder = expectPath('path', path)
     const checked = checkOpenOptions(options)
     for (let attempt = 0; ; attempt++) {
-      const snapshot = readCatalogue(path)
+      const snapshot = readCatalogue(folder)
       try {
         const { meta, zones, calibration } = snapshot
         const requested = {
@@ -81,7 +84,7 @@ export class ZgqIndex {
         return new ZgqIndex({ snapshot, requested, options: checked, ...openContext(snapshot, checked) })
       } catch (error) {
         // An index that was replaced between its catalogue and its files is sound: take it from the start.
-        if (attempt === MAX_REPLACEMENTS || !wasReplaced(snapshot, path)) throw error
+        if (attempt === MAX_REPLACEMENTS || !wasReplaced(snapshot, folder)) throw error
       }
     }
   }
@@ -91,13 +94,10 @@ export class ZgqIndex {
    * Throws ZGQ_DIMENSION, ZGQ_NON_FINITE, ZGQ_ZERO_VECTOR for the query; ZGQ_CORRUPT, ZGQ_TRUNCATED, ZGQ_IO for the
    * files; ZGQ_CLOSED.
    */
-  search(query: Float32Array | readonly number[], options: SearchOptions & { readonly explain: true }): ExplainedHits
-  search(
-    query: Float32Array | readonly number[],
-    options?: SearchOptions & { readonly explain?: false | undefined }
-  ): Hit[]
-  search(query: Float32Array | readonly number[], options?: SearchOptions): Hit[] | ExplainedHits
-  search(query: Float32Array | readonly number[], options: SearchOptions = {}): Hit[] | ExplainedHits {
+  search(query: QueryVector, options: SearchOptions & { readonly explain: true }): ExplainedHits
+  search(query: QueryVector, options?: SearchOptions & { readonly explain?: false | undefined }): Hit[]
+  search(query: QueryVector, options?: SearchOptions): Hit[] | ExplainedHits
+  search(query: QueryVector, options: SearchOptions = {}): Hit[] | ExplainedHits {
     const { snapshot, context, requested } = this.#expectOpen()
     const { meta } = snapshot
     const request = checkRequest(options, requested)
@@ -134,36 +134,36 @@ export class ZgqIndex {
    * the number of the query; with the reason of `signal`; with ZGQ_IO if a worker thread dies, ZGQ_CLOSED if the index
    * is closed meanwhile. What was called waits in memory: await a batch before the next.
    */
-  searchBatch(queries: Float32Array, options: AsyncSearchOptions & { readonly explain: true }): Promise<ExplainedHits[]>
   searchBatch(
-    queries: Float32Array,
+    queries: Float32Array | Float64Array,
+    options: AsyncSearchOptions & { readonly explain: true }
+  ): Promise<ExplainedHits[]>
+  searchBatch(
+    queries: Float32Array | Float64Array,
     options?: AsyncSearchOptions & { readonly explain?: false | undefined }
   ): Promise<Hit[][]>
-  searchBatch(queries: Float32Array, options?: AsyncSearchOptions): Promise<(Hit[] | ExplainedHits)[]>
-  async searchBatch(queries: Float32Array, options: AsyncSearchOptions = {}): Promise<(Hit[] | ExplainedHits)[]> {
+  searchBatch(queries: Float32Array | Float64Array, options?: AsyncSearchOptions): Promise<(Hit[] | ExplainedHits)[]>
+  async searchBatch(
+    queries: Float32Array | Float64Array,
+    options: AsyncSearchOptions = {}
+  ): Promise<(Hit[] | ExplainedHits)[]> {
     const { snapshot, requested } = this.#expectOpen()
     const request = checkAsyncRequest(options, requested)
-    checkQueries(queries, snapshot.meta.dim)
-    return await this.#pool().run({ queries, request, isBatch: true, signal: options.signal })
+    const vectors = checkQueries(queries, snapshot.meta.dim)
+    return await this.#pool().run({ queries: vectors, request, isBatch: true, signal: options.signal })
   }
 
   /**
    * Searches one query and leaves the event loop free, even where files have to be read; resolves to the hits of
    * `search`, rejects as `searchBatch` does.
    */
+  searchAsync(query: QueryVector, options: AsyncSearchOptions & { readonly explain: true }): Promise<ExplainedHits>
   searchAsync(
-    query: Float32Array | readonly number[],
-    options: AsyncSearchOptions & { readonly explain: true }
-  ): Promise<ExplainedHits>
-  searchAsync(
-    query: Float32Array | readonly number[],
+    query: QueryVector,
     options?: AsyncSearchOptions & { readonly explain?: false | undefined }
   ): Promise<Hit[]>
-  searchAsync(query: Float32Array | readonly number[], options?: AsyncSearchOptions): Promise<Hit[] | ExplainedHits>
-  async searchAsync(
-    query: Float32Array | readonly number[],
-    options: AsyncSearchOptions = {}
-  ): Promise<Hit[] | ExplainedHits> {
+  searchAsync(query: QueryVector, options?: AsyncSearchOptions): Promise<Hit[] | ExplainedHits>
+  async searchAsync(query: QueryVector, options: AsyncSearchOptions = {}): Promise<Hit[] | ExplainedHits> {
     const { snapshot, requested } = this.#expectOpen()
     const { dim, metric } = snapshot.meta
     const request = checkAsyncRequest(options, requested)
@@ -239,6 +239,11 @@ export class ZgqIndex {
     if (this.#parts === undefined) throw new ZgqError('ZGQ_CLOSED', 'the index was closed', { path: this.#path })
     return this.#parts
   }
+}
+
+/** JavaScript can call the constructor, whatever its types say. */
+function areParts(parts: unknown): parts is OpenParts {
+  return typeof parts === 'object' && parts !== null && 'snapshot' in parts && 'context' in parts
 }
 
 function checkOpenOptions(options: OpenOptions): OpenParts['options'] {

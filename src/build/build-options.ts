@@ -1,6 +1,8 @@
 // What a build is told: the options, their defaults and their checks.
 
 import { MAX_DIM, METRIC_CODES } from '../format/layout.ts'
+import { asFloat32Array, expectPath, isUrl } from '../arguments.ts'
+import { describe } from '../describe.ts'
 import { checkOptionNames, expectOneOf, expectWholeNumber } from '../options.ts'
 import { refuseAsarPath } from '../asar-path.ts'
 import { expectQueries } from './calibrate-index.ts'
@@ -37,7 +39,7 @@ export interface BuildOptions {
    * A file (.fvecs .bvecs .ivecs .fbin .u8bin .f16bin .npy .parquet .jsonl .ndjson .hdf5 .h5, or a SQLite database with
    * `query`), all vectors at once (with `dim`), or batches (with `dim`).
    */
-  readonly input: string | Float32Array | AsyncIterable<VectorBatch>
+  readonly input: string | URL | Float32Array | AsyncIterable<VectorBatch>
   /**
    * Where the vectors are: a column in .parquet (default: the only one of lists of numbers), a key in .jsonl (default
    * `vector`), a data set in .hdf5 (default `train`).
@@ -50,14 +52,14 @@ export interface BuildOptions {
   readonly idColumn?: string | undefined
   /** For a SQLite database: a SELECT of ids and vectors, or of vectors, each a BLOB of float32. */
   readonly query?: string | undefined
-  /** Folder to make. */
-  readonly output: string
+  /** Folder to make: a path or a `file:` URL. */
+  readonly output: string | URL
   /** Values in a vector; for arrays and batches. */
   readonly dim?: number | undefined
   /** Default `l2`. */
   readonly metric?: Metric | undefined
   /** A file of ids (.npy of integers, or one decimal a line), or the ids. Default: row numbers. */
-  readonly ids?: string | ArrayLike<number> | undefined
+  readonly ids?: string | URL | ArrayLike<number> | undefined
   /**
    * Zones to aim at; the index may have fewer, or up to twice as many where zones had to be split. Default: from count
    * and dim.
@@ -72,7 +74,7 @@ export interface BuildOptions {
    * Queries like those that will be searched for, to calibrate with: a vector file, or float32, n * dim. Default: rows
    * of the input.
    */
-  readonly queries?: string | Float32Array | undefined
+  readonly queries?: string | URL | Float32Array | Float64Array | undefined
   /** Memory that the build may use on top of the process, in bytes. Default 512 MB, at least 64 MB. */
   readonly memoryBytes?: number | undefined
   /**
@@ -93,7 +95,7 @@ export interface BuildOptions {
 
 /** Options with defaults filled in. */
 export interface BuildPlan {
-  readonly input: BuildOptions['input']
+  readonly input: string | Float32Array | AsyncIterable<VectorBatch>
   readonly column: string | undefined
   readonly idColumn: string | undefined
   readonly query: string | undefined
@@ -136,17 +138,13 @@ export const OPTION_NAMES = [
 export function checkBuildOptions(options: BuildOptions): BuildPlan {
   checkOptionNames('buildIndex', options, OPTION_NAMES)
   const {
-    input,
     column,
     idColumn,
     query,
-    output,
     dim,
     metric = 'l2',
-    ids,
     zones,
     bits = DEFAULT_BITS,
-    queries,
     memoryBytes = DEFAULT_MEMORY_BYTES,
     workers,
     seed = 1,
@@ -154,33 +152,27 @@ export function checkBuildOptions(options: BuildOptions): BuildPlan {
     onProgress,
     signal
   } = options
-  if (typeof output !== 'string' || output === '')
-    throw new TypeError(`output must be a non-empty string, found ${String(output)}`)
-  const isIterable = typeof input === 'object' && input !== null && Symbol.asyncIterator in input
-  if (typeof input !== 'string' && !(input instanceof Float32Array) && !isIterable) {
-    throw new TypeError('input must be a path, a Float32Array or an async iterable of { vectors, ids? }')
-  }
+  const output = expectPath('output', options.output)
+  const input = expectInput(options.input)
   if (typeof input === 'string' && dim !== undefined)
     throw new TypeError('dim is for arrays and batches: a file says its own')
   if (typeof input !== 'string') expectWholeNumber('dim', dim, { least: 1, most: MAX_DIM })
-  if (isIterable && ids !== undefined) throw new TypeError('ids of batches come with the batches: { vectors, ids }')
-  if (
-    ids !== undefined &&
-    typeof ids !== 'string' &&
-    (typeof ids !== 'object' || ids === null || typeof ids.length !== 'number')
-  )
-    throw new TypeError('ids must be a path or an array of integers')
+  const ids = expectIds(options.ids)
+  if (ids !== undefined && typeof input === 'object' && Symbol.asyncIterator in input)
+    throw new TypeError('ids of batches come with the batches: { vectors, ids }')
   expectBatchOptions({ input, ids, column, idColumn, query })
   expectOneOf('metric', metric, Object.keys(METRIC_CODES))
   if (zones !== undefined) expectWholeNumber('zones', zones, { least: 1, most: 2 ** 24 })
   expectWholeNumber('memoryBytes', memoryBytes, { least: MIN_MEMORY_BYTES })
   if (workers !== undefined) expectWholeNumber('workers', workers, { least: 0, most: 256 })
   expectWholeNumber('seed', seed, { least: 0 })
-  if (typeof force !== 'boolean') throw new TypeError(`force must be a boolean, found ${String(force)}`)
+  if (typeof force !== 'boolean') throw new TypeError(`force must be a boolean, found ${describe(force)}`)
   checkBits(bits)
-  expectQueries(queries)
-  if (onProgress !== undefined && typeof onProgress !== 'function') throw new TypeError('onProgress must be a function')
-  if (signal !== undefined && !(signal instanceof AbortSignal)) throw new TypeError('signal must be an AbortSignal')
+  const queries = expectQueries(options.queries)
+  if (onProgress !== undefined && typeof onProgress !== 'function')
+    throw new TypeError(`onProgress must be a function, found ${describe(onProgress)}`)
+  if (signal !== undefined && !(signal instanceof AbortSignal))
+    throw new TypeError(`signal must be an AbortSignal, found ${describe(signal)}`)
   for (const path of [input, ids, queries, output]) if (typeof path === 'string') refuseAsarPath(path)
   return {
     input,
@@ -201,6 +193,32 @@ export function checkBuildOptions(options: BuildOptions): BuildPlan {
     onProgress: onProgress ?? (() => undefined),
     signal
   }
+}
+
+function expectInput(input: unknown): BuildPlan['input'] {
+  if (isUrl(input) || typeof input === 'string') return expectPath('input', input)
+  const vectors = asFloat32Array(input)
+  if (vectors !== undefined) return vectors
+  if (isIterable(input)) return input
+  throw new TypeError(
+    `input must be a path, a file: URL, a Float32Array or an async iterable of { vectors, ids? }, found ` +
+      describe(input)
+  )
+}
+
+function isIterable(input: unknown): input is AsyncIterable<VectorBatch> {
+  return typeof input === 'object' && input !== null && Symbol.asyncIterator in input
+}
+
+function expectIds(ids: unknown): BuildPlan['ids'] {
+  if (ids === undefined) return undefined
+  if (isUrl(ids) || typeof ids === 'string') return expectPath('ids', ids)
+  if (isArrayLike(ids)) return ids
+  throw new TypeError(`ids must be a path, a file: URL or an array of integers, found ${describe(ids)}`)
+}
+
+function isArrayLike(ids: unknown): ids is ArrayLike<number> {
+  return typeof ids === 'object' && ids !== null && 'length' in ids && typeof ids.length === 'number'
 }
 
 function checkBits(bits: unknown): void {

@@ -3,6 +3,8 @@
 
 import { setImmediate } from 'node:timers/promises'
 
+import { expectPath, isUrl, toFloat32Array } from '../arguments.ts'
+import { describe } from '../describe.ts'
 import { checkOptionNames, expectWholeNumber } from '../options.ts'
 import { openContext } from '../search/open-context.ts'
 import { readCatalogue } from '../catalogue/reader.ts'
@@ -21,7 +23,7 @@ export interface CalibrateOptions {
    * Queries like those that will be searched for: a vector file, or float32, n * dim. Default: random rows of the
    * index.
    */
-  readonly queries?: string | Float32Array | undefined
+  readonly queries?: string | URL | Float32Array | Float64Array | undefined
   /** Chooses the rows. Default 1. */
   readonly seed?: number | undefined
   /** Called as queries are done. */
@@ -35,15 +37,14 @@ export interface CalibrateOptions {
  * ZGQ_BUILD_INPUT for queries; ZGQ_READ_ONLY, ZGQ_LOCKED or ZGQ_IO where the catalogue cannot be written; with what
  * `ZgqIndex.open` throws; with the signal's reason.
  */
-export async function calibrateIndex(path: string, options: CalibrateOptions = {}): Promise<Calibration> {
-  if (typeof path !== 'string' || path === '')
-    throw new TypeError(`path must be a non-empty string, found ${String(path)}`)
+export async function calibrateIndex(path: string | URL, options: CalibrateOptions = {}): Promise<Calibration> {
+  const folder = expectPath('path', path)
   checkOptionNames('calibrateIndex', options, ['queries', 'seed', 'onProgress', 'signal'])
-  const { queries, seed = 1, onProgress, signal } = options
-  expectQueries(queries)
+  const { seed = 1, onProgress, signal } = options
+  const queries = expectQueries(options.queries)
   expectWholeNumber('seed', seed, { least: 0 })
   loadDriver()
-  const snapshot = readCatalogue(path)
+  const snapshot = readCatalogue(folder)
   const { readers, context } = openContext(snapshot, { mapping: 'pread', cacheBytes: CACHE_BYTES, verify: 'touch' })
   const turn = async (): Promise<void> => {
     await setImmediate()
@@ -71,9 +72,13 @@ export async function calibrateIndex(path: string, options: CalibrateOptions = {
   }
 }
 
-/** Throws TypeError for what cannot be queries. */
-export function expectQueries(queries: unknown): asserts queries is string | Float32Array | undefined {
-  if (queries === undefined || queries instanceof Float32Array || (typeof queries === 'string' && queries !== ''))
-    return
-  throw new TypeError(`queries must be a path or a Float32Array, found ${String(queries)}`)
+/** Returns the path or the values of queries; throws TypeError for what cannot be queries. */
+export function expectQueries(queries: unknown): string | Float32Array | undefined {
+  if (queries === undefined) return undefined
+  if (isUrl(queries) || typeof queries === 'string') return expectPath('queries', queries)
+  const vectors = toFloat32Array(queries)
+  if (vectors !== undefined) return vectors
+  throw new TypeError(
+    `queries must be a path, a file: URL, a Float32Array or a Float64Array, found ${describe(queries)}`
+  )
 }

@@ -5,6 +5,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 
+import { expectPath } from '../arguments.ts'
 import { ZgqError } from '../errors.ts'
 import type { CatalogueZone } from '../format/catalogue.ts'
 import { decodeIds } from '../format/columns.ts'
@@ -38,12 +39,14 @@ export interface CheckOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-/** Verifies the index in folder `path`. Rejects with the first ZgqError on damage, or with the signal's reason. */
-export async function checkIndex(path: string, options: CheckOptions = {}): Promise<CheckReport> {
-  if (typeof path !== 'string' || path === '')
-    throw new TypeError(`path must be a non-empty string, found ${String(path)}`)
+/**
+ * Verifies the index in folder `path` (a path or a `file:` URL). Rejects with the first ZgqError on damage, or with the
+ * signal's reason.
+ */
+export async function checkIndex(path: string | URL, options: CheckOptions = {}): Promise<CheckReport> {
+  const folder = expectPath('path', path)
   checkOptionNames('checkIndex', options, ['onProgress', 'signal'])
-  const snapshot = readCatalogue(path)
+  const snapshot = readCatalogue(folder)
   checkDatabase(snapshot)
   const files = findDataFiles(snapshot)
   const readers = openReaders(snapshot.folder, files, 'pread')
@@ -59,13 +62,13 @@ export async function checkIndex(path: string, options: CheckOptions = {}): Prom
     const { meta } = snapshot
     return {
       ok: true,
-      path,
+      path: folder,
       count: meta.count,
       zones: meta.zoneCount,
       files: files.length,
       bytesChecked,
       pagesChecked: zoneFiles.counters.pagesVerified,
-      notes: findLeftovers(path, snapshot)
+      notes: findLeftovers(folder, snapshot)
     }
   } finally {
     readers.close()

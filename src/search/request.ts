@@ -1,10 +1,12 @@
 // Checks the arguments of a search, once, at the door.
 
+import { toFloat32Array } from '../arguments.ts'
+import { describe } from '../describe.ts'
 import { ZgqError } from '../errors.ts'
 import type { Confidence } from '../quantizer/query-codes.ts'
 import { thresholdFor } from '../format/calibration.ts'
 import { checkOptionNames, expectWholeNumber } from '../options.ts'
-import type { AsyncSearchOptions, Calibration, Metric, SearchOptions } from '../types.ts'
+import type { AsyncSearchOptions, Calibration, Metric, QueryVector, SearchOptions } from '../types.ts'
 import { CONFIDENCE, confidenceFor } from './confidence.ts'
 import { defaultNprobe } from './default-nprobe.ts'
 
@@ -65,8 +67,8 @@ export function checkRequest(options: SearchOptions, index: RequestedIndex, name
   const { k = 10, nprobe, exact = false, recall, rerank = 0, explain = false } = options
   expectWholeNumber('k', k, { least: 0 })
   expectWholeNumber('rerank', rerank, { least: 0 })
-  if (typeof exact !== 'boolean') throw new TypeError(`exact must be a boolean, found ${String(exact)}`)
-  if (typeof explain !== 'boolean') throw new TypeError(`explain must be a boolean, found ${String(explain)}`)
+  if (typeof exact !== 'boolean') throw new TypeError(`exact must be a boolean, found ${describe(exact)}`)
+  if (typeof explain !== 'boolean') throw new TypeError(`explain must be a boolean, found ${describe(explain)}`)
   if (nprobe !== undefined) expectWholeNumber('nprobe', nprobe, { least: 1 })
   if (recall !== undefined) expectRecall(recall)
   const ways = [nprobe !== undefined && 'nprobe', exact && 'exact', recall !== undefined && 'recall'].filter(Boolean)
@@ -83,13 +85,13 @@ export function checkAsyncRequest(options: AsyncSearchOptions, index: RequestedI
   const request = checkRequest(options, index, ASYNC_OPTION_NAMES)
   const { signal } = options
   if (signal !== undefined && !(signal instanceof AbortSignal))
-    throw new TypeError(`signal must be an AbortSignal, found ${String(signal)}`)
+    throw new TypeError(`signal must be an AbortSignal, found ${describe(signal)}`)
   return request
 }
 
 /** Throws TypeError or RangeError unless `recall` lies between 0 and 1. */
 export function expectRecall(recall: unknown): asserts recall is number {
-  if (typeof recall !== 'number') throw new TypeError(`recall must be a number, found ${String(recall)}`)
+  if (typeof recall !== 'number') throw new TypeError(`recall must be a number, found ${describe(recall)}`)
   if (!(recall > 0 && recall < 1))
     throw new RangeError(`recall must be above 0 and below 1, found ${recall}; exact: true finds all`)
 }
@@ -132,14 +134,8 @@ function wishFor(recall: number | undefined, k: number, index: RequestedIndex): 
 }
 
 /** Checks a query and returns it as float32; throws TypeError, ZGQ_DIMENSION, ZGQ_NON_FINITE or ZGQ_ZERO_VECTOR. */
-export function checkQuery(query: Float32Array | readonly number[], dim: number, metric: Metric): Float32Array {
-  const isArray = Array.isArray(query)
-  if (!isArray && !(query instanceof Float32Array))
-    throw new TypeError('query must be a Float32Array or an array of numbers')
-  if (query.length !== dim)
-    throw new ZgqError('ZGQ_DIMENSION', `the query has ${query.length} values, the index has vectors of ${dim}`)
-  if (isArray && !query.every((value) => typeof value === 'number')) throw new TypeError('query must hold numbers only')
-  const vector = query instanceof Float32Array ? query : Float32Array.from(query)
+export function checkQuery(query: QueryVector, dim: number, metric: Metric): Float32Array {
+  const vector = toVector(query, dim)
   let isZero = true
   for (let i = 0; i < dim; i++) {
     if (!Number.isFinite(vector[i]))
@@ -154,16 +150,36 @@ export function checkQuery(query: Float32Array | readonly number[], dim: number,
   return vector
 }
 
+function toVector(query: QueryVector, dim: number): Float32Array {
+  const isArray = Array.isArray(query)
+  const floats = isArray ? undefined : toFloat32Array(query)
+  if (!isArray && floats === undefined) {
+    throw new TypeError(`query must be a Float32Array, a Float64Array or an array of numbers, found ${describe(query)}`)
+  }
+  if (query.length !== dim)
+    throw new ZgqError('ZGQ_DIMENSION', `the query has ${query.length} values, the index has vectors of ${dim}`)
+  return floats ?? vectorOfNumbers(query)
+}
+
+function vectorOfNumbers(query: ArrayLike<unknown>): Float32Array {
+  return Float32Array.from(query, (value, i) => {
+    if (typeof value === 'number') return value
+    throw new TypeError(`query must hold numbers only, found ${describe(value)} at position ${i}`)
+  })
+}
+
 /**
- * Checks a batch of queries (float32, n * dim) as a whole; throws TypeError or ZGQ_DIMENSION. Its values are checked
- * query by query.
+ * Checks a batch of queries (n * dim values) as a whole and returns it as float32; throws TypeError or ZGQ_DIMENSION.
+ * Its values are checked query by query.
  */
-export function checkQueries(queries: Float32Array, dim: number): void {
-  if (!(queries instanceof Float32Array))
-    throw new TypeError(`queries must be a Float32Array, found ${String(queries)}`)
-  if (queries.length % dim !== 0)
+export function checkQueries(queries: Float32Array | Float64Array, dim: number): Float32Array {
+  const vectors = toFloat32Array(queries)
+  if (vectors === undefined)
+    throw new TypeError(`queries must be a Float32Array or a Float64Array, found ${describe(queries)}`)
+  if (vectors.length % dim !== 0)
     throw new ZgqError(
       'ZGQ_DIMENSION',
-      `the queries have ${queries.length} values, which is no multiple of ${dim}: the index has vectors of ${dim}`
+      `the queries have ${vectors.length} values, which is no multiple of ${dim}: the index has vectors of ${dim}`
     )
+  return vectors
 }

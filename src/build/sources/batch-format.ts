@@ -3,6 +3,8 @@
 
 import { extname } from 'node:path'
 
+import { describe } from '../../describe.ts'
+
 export type BatchFormat = 'parquet' | 'jsonl' | 'hdf5' | 'sqlite'
 
 /** What says where the vectors are in a file that holds more than vectors. */
@@ -62,11 +64,11 @@ export function expectBatchOptions(
     const value: unknown = options[name]
     if (value === undefined) continue
     if (typeof value !== 'string' || value === '')
-      throw new TypeError(`${name} must be a non-empty string, found ${String(value)}`)
+      throw new TypeError(`${name} must be a non-empty string, found ${describe(value)}`)
     if (format === undefined || !FITTING[name].includes(format)) {
       throw new TypeError(
         `${name} is for ${FITTING[name].map((fit) => NAMES[fit]).join(', ')}; the input is ` +
-          `${typeof input === 'string' ? input : 'no file'}`
+          `${typeof input === 'string' ? describe(input) : 'no file'}`
       )
     }
   }

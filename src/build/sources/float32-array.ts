@@ -1,6 +1,7 @@
 // Sources over arrays already in memory.
 // Whether values are finite is checked by the build, not here.
 
+import { describe } from '../../describe.ts'
 import { ZgqError } from '../../errors.ts'
 import { checkDim, checkRange, type IdSource, type RowSource } from './row-source.ts'
 
@@ -45,7 +46,7 @@ export function arrayIdSource(ids: ArrayLike<number>, label = 'ids'): IdSource {
         if (!Number.isSafeInteger(id) || id < 0) {
           throw new ZgqError(
             'ZGQ_BUILD_INPUT',
-            `${label}: the id of row ${firstRow + at} is ${String(id)}, expected a safe integer >= 0`
+            `${label}: the id of row ${firstRow + at} is ${describe(id)}, expected a safe integer >= 0`
           )
         }
         target[at] = id

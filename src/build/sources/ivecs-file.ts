@@ -1,6 +1,7 @@
 // Ground truth: a whole .ivecs file in memory, as the integers that it holds. As vectors, .ivecs goes through
 // vector-file.ts.
 
+import { expectPath } from '../../arguments.ts'
 import { openRowFile } from './vector-file.ts'
 
 /** Rows of integers, in a search's ground truth the ids of the nearest neighbours, nearest first. */
@@ -15,8 +16,8 @@ export interface IntegerRows {
  * Reads a .ivecs file whole. Throws what `openVectorFile` throws: ZGQ_NOT_FOUND, ZGQ_BUILD_INPUT, ZGQ_TRUNCATED,
  * ZGQ_DIMENSION, ZGQ_IO.
  */
-export function readIvecs(path: string): IntegerRows {
-  const rows = openRowFile(path, ['.ivecs'])
+export function readIvecs(path: string | URL): IntegerRows {
+  const rows = openRowFile(expectPath('path', path), ['.ivecs'])
   try {
     const values = new Int32Array(rows.count * rows.dim)
     rows.readRows(0, values)

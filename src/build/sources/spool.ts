@@ -3,7 +3,9 @@
 
 import { createHash } from 'node:crypto'
 import { closeSync, openSync } from 'node:fs'
+import { types } from 'node:util'
 
+import { describe } from '../../describe.ts'
 import { wrapReadError, ZgqError } from '../../errors.ts'
 import { readFully } from '../../storage/pread-reader.ts'
 import { FileWriter } from '../../storage/file-writer.ts'
@@ -121,7 +123,7 @@ function checkIds(ids: ArrayLike<number>, firstRow: number): Float64Array {
     if (typeof id !== 'number' || !Number.isSafeInteger(id) || id < 0) {
       throw new ZgqError(
         'ZGQ_BUILD_INPUT',
-        `the id of row ${firstRow + i} is ${String(id)}, expected a safe integer >= 0`
+        `the id of row ${firstRow + i} is ${describe(id)}, expected a safe integer >= 0`
       )
     }
     checked[i] = id
@@ -130,12 +132,7 @@ function checkIds(ids: ArrayLike<number>, firstRow: number): Float64Array {
 }
 
 function checkBatch(batch: unknown, dim: number, firstRow: number): number {
-  if (
-    typeof batch !== 'object' ||
-    batch === null ||
-    !('vectors' in batch) ||
-    !(batch.vectors instanceof Float32Array)
-  ) {
+  if (typeof batch !== 'object' || batch === null || !('vectors' in batch) || !types.isFloat32Array(batch.vectors)) {
     throw new ZgqError('ZGQ_BUILD_INPUT', `the batch at row ${firstRow} is not { vectors: Float32Array, ids? }`)
   }
   const unknown = Object.keys(batch).find((key) => key !== 'vectors' && key !== 'ids')

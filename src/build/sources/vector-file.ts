@@ -3,6 +3,7 @@
 
 import { extname } from 'node:path'
 
+import { expectPath } from '../../arguments.ts'
 import { ZgqError } from '../../errors.ts'
 import { float16Table } from './float16.ts'
 import { CHUNK_BYTES, InputFile, readNpyHeader, truncated } from './input-file.ts'
@@ -49,8 +50,8 @@ export const VECTOR_ENDINGS: readonly string[] = [...FORMATS.keys()]
  * file or a wrong header; ZGQ_TRUNCATED; ZGQ_DIMENSION (from `readRows` too, where a row has another d than the first);
  * ZGQ_IO.
  */
-export function openVectorFile(path: string): RowSource {
-  return openRowFile(path, VECTOR_ENDINGS)
+export function openVectorFile(path: string | URL): RowSource {
+  return openRowFile(expectPath('path', path), VECTOR_ENDINGS)
 }
 
 /** Opens a file of vectors that has one of these endings; throws as `openVectorFile` does. */
