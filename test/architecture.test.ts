@@ -6,7 +6,18 @@ import { consoleUses, filesBelow, findCycle, importsOf, readSource } from './sup
 
 /** Folders and files of src, each named by what follows `src/`; imports go from right to left, or stay on one level. */
 const LEVELS = [
-  ['errors', 'types', 'clock', 'module-url', 'describe', 'arguments', 'options', 'zone-sizes', 'asar-path', 'build-lock'],
+  [
+    'errors',
+    'types',
+    'clock',
+    'module-url',
+    'describe',
+    'arguments',
+    'options',
+    'zone-sizes',
+    'asar-path',
+    'build-lock'
+  ],
   ['format', 'kernels', 'threads'],
   ['catalogue', 'storage', 'quantizer'],
   ['search', 'build', 'check'],

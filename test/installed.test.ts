@@ -122,7 +122,8 @@ describe('the tarball', () => {
     expect(
       packed.filter(
         (path) =>
-          !/^(dist|docs|format-spec)\/|^(CHANGELOG\.md|LICENSE|README\.md|package\.json)$/.test(path) || /demo/.test(path)
+          !/^(dist|docs|format-spec)\/|^(CHANGELOG\.md|LICENSE|README\.md|package\.json)$/.test(path) ||
+          /demo/.test(path)
       )
     ).toEqual([])
   })
