@@ -15,6 +15,7 @@ export default defineConfig([
   {
     ...shared,
     entry: { ...entry, zgq: 'tools/zgq.ts', demo: 'tools/demo.ts' },
+    inlineOnly: ['fastest-levenshtein'],
     format: 'esm',
     outExtensions: () => ({ js: '.js', dts: '.d.ts' })
   },

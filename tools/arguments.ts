@@ -1,34 +1,62 @@
-// Reads the words after `zgq SUBCOMMAND`. Anything unknown or malformed is a UsageError: exit code 2.
+// Reads the words after `zgq COMMAND`. Anything unknown or malformed is a UsageError: exit code 2.
 
-import { parseArgs, type ParseArgsConfig } from 'node:util'
+import { parseArgs } from 'node:util'
+
+import type { Command, CommandArguments, OptionDeclarations } from './command.ts'
+import { didYouMean } from './help.ts'
 
 /** Wrong usage of the command; its message is shown with the usage line. */
 export class UsageError extends Error {}
 
-type OptionTypes = NonNullable<ParseArgsConfig['options']>
-
 /** Options as given: flags are true, all others strings. */
 export type Given = Readonly<Record<string, string | boolean | undefined>>
 
-/** Parses arguments; `names` are the positionals; those in brackets, at the end, may be missing. */
-export function readArguments(
-  args: readonly string[],
-  names: readonly string[],
-  options: OptionTypes
-): { positionals: string[]; given: Given } {
-  try {
-    const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true, strict: true })
-    const needed = names.filter((name) => !name.startsWith('[')).length
-    if (positionals.length < needed || positionals.length > names.length)
-      throw new UsageError(
-        `expected ${names.join(' ')}, found ${positionals.length === 0 ? 'nothing' : positionals.join(' ')}`
-      )
-    const given: Record<string, string | boolean | undefined> = {}
-    for (const [name, value] of Object.entries(values)) given[name] = Array.isArray(value) ? undefined : value
-    return { positionals, given }
-  } catch (error) {
-    throw error instanceof UsageError ? error : new UsageError(error instanceof Error ? error.message : String(error))
+/** Reads the words after a command's name by its declaration. */
+export function readArguments(args: readonly string[], command: Command): CommandArguments {
+  const { options, positionals: declared } = command
+  const types: Record<string, { type: 'boolean' | 'string' }> = {}
+  for (const [name, { value }] of Object.entries(options))
+    types[name] = { type: value === undefined ? 'boolean' : 'string' }
+  const { tokens } = parseArgs({
+    args: [...args],
+    options: types,
+    allowPositionals: true,
+    strict: false,
+    tokens: true
+  })
+  const given: Record<string, string | boolean | undefined> = {}
+  const positionals: string[] = []
+  for (const token of tokens) {
+    if (token.kind === 'positional') positionals.push(token.value)
+    else if (token.kind === 'option') given[token.name] = readOption(token, { options, given })
   }
+  const needed = declared.filter(({ isOptional }) => isOptional !== true).length
+  if (positionals.length < needed || positionals.length > declared.length)
+    throw new UsageError(
+      `expected ${declared.map(({ name, isOptional }) => (isOptional === true ? `[${name}]` : name)).join(' ')}, ` +
+        `found ${positionals.length === 0 ? 'nothing' : positionals.join(' ')}`
+    )
+  return { positionals, given }
+}
+
+function readOption(
+  token: { readonly name: string; readonly rawName: string; readonly value: string | undefined },
+  of: { readonly options: OptionDeclarations; readonly given: Given }
+): string | boolean {
+  const { name, rawName, value } = token
+  if (!Object.hasOwn(of.options, name)) {
+    const known = Object.keys(of.options).map((option) => `--${option}`)
+    throw new UsageError(`unknown option ${rawName}${didYouMean(rawName, known)}`)
+  }
+  if (of.given[name] !== undefined) throw new UsageError(`--${name} is given twice`)
+  const wanted = of.options[name].value
+  if (wanted === undefined) {
+    if (value !== undefined) throw new UsageError(`--${name} takes no value, found ${JSON.stringify(value)}`)
+    return true
+  }
+  // A value that begins with - is more likely the next option, its own value forgotten.
+  if (value === undefined || /^--/.test(value)) throw new UsageError(`--${name} needs a value: --${name} ${wanted}`)
+  return value
 }
 
 /** Reads a whole number; undefined if the option was not given. */

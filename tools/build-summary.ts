@@ -2,7 +2,7 @@
 
 import type { BuildReport } from '../src/build.ts'
 import { ZgqIndex } from '../src/index.ts'
-import { formatBytes, formatCount, formatDuration, shellWord } from './output.ts'
+import { countOf, formatBytes, formatCount, formatDuration, shellWord } from './output.ts'
 import type { StageTime } from './progress.ts'
 
 export interface BuildCost {
@@ -16,8 +16,8 @@ export function describeBuild(report: BuildReport, cost: BuildCost): string {
   const { path, count, dim, metric, zones, bits, bytes } = report
   const { elapsedMs, peakRssBytes, stages } = cost
   const facts = [
-    ['vectors', `${formatCount(count)} vectors of ${formatCount(dim)} dimensions, ${metric}`],
-    ['zones', `${formatCount(zones)}, ${formatCount(Math.round(count / zones))} rows each in the mean`],
+    ['vectors', `${countOf(count, 'vector')} of ${countOf(dim, 'dimension')}, ${metric}`],
+    ['zones', `${formatCount(zones)}, ${countOf(Math.round(count / zones), 'row')} each in the mean`],
     [
       'size',
       `${formatBytes(bytes)}, ` +

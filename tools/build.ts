@@ -1,5 +1,7 @@
 // zgq build VECTORS INDEX, all of it or one stage.
 
+import { dirname } from 'node:path'
+
 import {
   buildIndex,
   buildStage,
@@ -8,39 +10,50 @@ import {
   type RunnableStage,
   type StageShare
 } from '../src/build.ts'
-import { byteSize, oneOf, readArguments, text, UsageError, wholeNumber, type Given } from './arguments.ts'
+import { byteSize, oneOf, text, UsageError, wholeNumber, type Given } from './arguments.ts'
 import { describeBuild } from './build-summary.ts'
+import { FORMAT_OPTION, JSON_OPTION, VECTOR_FILES, type Command, type CommandArguments } from './command.ts'
 import { print, printJson } from './output.ts'
 import { ProgressLine } from './progress.ts'
-
-export const BUILD_USAGE =
-  'zgq build VECTORS INDEX [--metric l2|cosine|ip] [--zones N] [--bits 0|1|2|4] [--ids FILE] [--column NAME] ' +
-  '[--id-column NAME] [--query SELECT] [--queries QUERIES] [--memory 512MB] [--workers N] [--seed N] [--stage ' +
-  'read|train|assign|write|publish [--shard I/N]] [--force] [--json]'
+import { queriesFor } from './queries.ts'
+import { fileOf } from './standard-input.ts'
 
 const STAGES: readonly RunnableStage[] = ['read', 'train', 'assign', 'write', 'publish']
 
-export async function runBuild(args: readonly string[]): Promise<void> {
-  const {
-    positionals: [input, output],
-    given
-  } = readArguments(args, ['VECTORS', 'INDEX'], {
-    metric: { type: 'string' },
-    zones: { type: 'string' },
-    bits: { type: 'string' },
-    ids: { type: 'string' },
-    column: { type: 'string' },
-    'id-column': { type: 'string' },
-    query: { type: 'string' },
-    memory: { type: 'string' },
-    workers: { type: 'string' },
-    stage: { type: 'string' },
-    shard: { type: 'string' },
-    queries: { type: 'string' },
-    seed: { type: 'string' },
-    force: { type: 'boolean' },
-    json: { type: 'boolean' }
-  })
+export const BUILD: Command = {
+  name: 'build',
+  summary: 'build an index from vectors; goes on where it was if it was killed',
+  positionals: [
+    { name: 'VECTORS', about: `a file: ${VECTOR_FILES}; or a SQLite database (see --query)`, library: 'input' },
+    { name: 'INDEX', about: 'the folder to make', library: 'output' }
+  ],
+  options: {
+    metric: { value: 'METRIC', about: 'what distance means: l2 (squared Euclidean), cosine or ip (default l2)' },
+    zones: { value: 'N', about: 'zones aimed at (default: 1.5 to 4 times the square root of the count)' },
+    bits: { value: 'BITS', about: 'bits a dimension of the codes: 0 (none), 1, 2 or 4 (default 4)' },
+    ids: { value: 'FILE', about: 'ids of the vectors: .npy of integers, or one decimal a line (default: row numbers)' },
+    column: { value: 'NAME', about: 'column of the vectors in .parquet and .jsonl, data set in .hdf5' },
+    'id-column': { value: 'NAME', about: 'column of the ids in .parquet and .jsonl', library: 'idColumn' },
+    query: { value: 'SELECT', about: 'for a SQLite database: a SELECT of ids and vectors, or of vectors alone' },
+    format: FORMAT_OPTION,
+    queries: { value: 'QUERIES', about: 'a file of queries to calibrate with (default: rows of the index)' },
+    memory: { value: 'SIZE', about: 'memory to use, such as 512MB or 2GB (default 512MB)', library: 'memoryBytes' },
+    workers: { value: 'N', about: 'worker threads (default: one for each core, fewer where memory is short)' },
+    seed: { value: 'N', about: 'the same input, options and seed give the same index (default 1)' },
+    stage: { value: 'STAGE', about: 'run one stage: read, train, assign, write or publish' },
+    shard: { value: 'I/N', about: 'with --stage assign or write: the I-th of N shares of the work' },
+    force: { about: 'replace an index that is there' },
+    json: JSON_OPTION
+  },
+  notes: 'Sizes: MB = 2^20 bytes. Standard input is copied to a temporary file beside INDEX first.',
+  examples: [
+    'zgq build vectors.fbin docs.zgq --metric cosine --memory 256MB',
+    "zgq build app.db docs.zgq --query 'SELECT id, embedding FROM chunks'"
+  ],
+  run: runBuild
+}
+
+async function runBuild({ positionals: [source, output], given }: CommandArguments): Promise<void> {
   const progress = new ProgressLine()
   const interrupt = new AbortController()
   const left =
@@ -49,8 +62,12 @@ export async function runBuild(args: readonly string[]): Promise<void> {
     interrupt.abort(new Error(`interrupted; ${left}`))
   }
   process.once('SIGINT', stop).once('SIGTERM', stop)
-  const options: BuildOptions = {
-    input,
+  const stage = oneOf(given, 'stage', STAGES)
+  const shard = readShard(given)
+  if (shard !== undefined && stage === undefined)
+    throw new UsageError('--shard is for a stage: give --stage assign or --stage write too')
+  if (stage !== undefined && source === '-') throw new UsageError('a stage reads a file, not standard input')
+  const options: Omit<BuildOptions, 'input'> = {
     output,
     metric: oneOf(given, 'metric', ['l2', 'cosine', 'ip']),
     zones: wholeNumber(given, 'zones'),
@@ -60,7 +77,6 @@ export async function runBuild(args: readonly string[]): Promise<void> {
     idColumn: text(given, 'id-column'),
     query: text(given, 'query'),
     memoryBytes: byteSize(given, 'memory'),
-    queries: text(given, 'queries'),
     workers: wholeNumber(given, 'workers'),
     seed: wholeNumber(given, 'seed'),
     force: given['force'] === true,
@@ -69,15 +85,18 @@ export async function runBuild(args: readonly string[]): Promise<void> {
       progress.show(state)
     }
   }
-  const stage = oneOf(given, 'stage', STAGES)
-  const shard = readShard(given)
-  if (shard !== undefined && stage === undefined)
-    throw new UsageError('--shard is for a stage: give --stage assign or --stage write too')
+  let release = (): void => undefined
   try {
+    const file = await fileOf(source, given, { folder: dirname(output), signal: interrupt.signal })
+    release = file.release
+    const input = file.path
+    const queries = await queriesFor(text(given, 'queries'), {})
+    const whole: BuildOptions = { ...options, input, queries }
     if (stage === undefined || stage === 'publish')
-      await runWhole(given, stage === undefined ? () => buildIndex(options) : () => publish(options), progress)
-    else await runOne(given, { ...options, stage, shard }, progress)
+      await runWhole(given, stage === undefined ? () => buildIndex(whole) : () => publish(whole), progress)
+    else await runOne(given, { ...whole, stage, shard }, progress)
   } finally {
+    release()
     progress.end()
     process.off('SIGINT', stop).off('SIGTERM', stop)
   }

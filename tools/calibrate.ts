@@ -1,24 +1,40 @@
 // zgq calibrate INDEX [QUERIES]: measures anew how far searches must probe for a recall.
 
 import { calibrateIndex } from '../src/build.ts'
-import { readArguments, UsageError, wholeNumber } from './arguments.ts'
+import { UsageError, wholeNumber } from './arguments.ts'
+import { FORMAT_OPTION, JSON_OPTION, VECTOR_FILES, type Command, type CommandArguments } from './command.ts'
 import { describeCalibration } from './inspect.ts'
 import { print, printJson } from './output.ts'
 import { ProgressLine } from './progress.ts'
+import { queriesFor } from './queries.ts'
 
-export const CALIBRATE_USAGE = 'zgq calibrate INDEX [QUERIES] [--seed N] [--json]'
+export const CALIBRATE: Command = {
+  name: 'calibrate',
+  summary: 'measure anew how far searches must probe for a recall',
+  positionals: [
+    { name: 'INDEX', about: 'the folder of an index', library: 'path' },
+    {
+      name: 'QUERIES',
+      about: `queries such as will be asked, some hundred (default: rows of the index): ${VECTOR_FILES}`,
+      isOptional: true
+    }
+  ],
+  options: {
+    seed: { value: 'N', about: 'which rows of the index are taken (default 1); not with QUERIES' },
+    format: FORMAT_OPTION,
+    json: JSON_OPTION
+  },
+  examples: ['zgq calibrate docs.zgq my-queries.fbin'],
+  run: runCalibrate
+}
 
-export async function runCalibrate(args: readonly string[]): Promise<void> {
-  const {
-    positionals: [path, queries],
-    given
-  } = readArguments(args, ['INDEX', '[QUERIES]'], { seed: { type: 'string' }, json: { type: 'boolean' } })
+async function runCalibrate({ positionals: [path, queries], given }: CommandArguments): Promise<void> {
   if (queries !== undefined && given['seed'] !== undefined)
     throw new UsageError('--seed chooses rows of the index; with QUERIES there is nothing to choose')
   const progress = new ProgressLine()
   try {
     const calibration = await calibrateIndex(path, {
-      queries,
+      queries: await queriesFor(queries, given),
       seed: wholeNumber(given, 'seed'),
       onProgress: (state) => {
         progress.show({ stage: 'calibrate', ...state })

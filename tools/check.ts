@@ -1,17 +1,20 @@
 // zgq check INDEX: verifies every byte that can change an answer.
 
 import { checkIndex } from '../src/check.ts'
-import { readArguments } from './arguments.ts'
-import { formatBytes, formatCount, print, printJson } from './output.ts'
+import { JSON_OPTION, type Command, type CommandArguments } from './command.ts'
+import { countOf, formatBytes, print, printJson } from './output.ts'
 import { ProgressLine } from './progress.ts'
 
-export const CHECK_USAGE = 'zgq check INDEX [--json]'
+export const CHECK: Command = {
+  name: 'check',
+  summary: 'verify every byte of an index that can change an answer',
+  positionals: [{ name: 'INDEX', about: 'the folder of an index', library: 'path' }],
+  options: { json: JSON_OPTION },
+  examples: ['zgq check docs.zgq'],
+  run: runCheck
+}
 
-export async function runCheck(args: readonly string[]): Promise<void> {
-  const {
-    positionals: [path],
-    given
-  } = readArguments(args, ['INDEX'], { json: { type: 'boolean' } })
+async function runCheck({ positionals: [path], given }: CommandArguments): Promise<void> {
   const progress = new ProgressLine()
   try {
     const report = await checkIndex(path, {
@@ -25,9 +28,8 @@ export async function runCheck(args: readonly string[]): Promise<void> {
       return
     }
     print(
-      `${path} is sound: ${formatCount(report.count)} vectors in ${formatCount(report.zones)} zones, ` +
-        `${formatBytes(report.bytesChecked)} in ${report.files + 1} files, ${formatCount(report.pagesChecked)} ` +
-        'pages'
+      `${path} is sound: ${countOf(report.count, 'vector')} in ${countOf(report.zones, 'zone')}, ` +
+        `${formatBytes(report.bytesChecked)} in ${countOf(report.files + 1, 'file')}, ${countOf(report.pagesChecked, 'page')}`
     )
     for (const note of report.notes) print(`note: ${note}`)
   } finally {

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 
 import { buildIndex, openVectorFile, readIvecs } from '../src/build.ts'
 import { DEFAULT_RECALL, ZgqIndex } from '../src/index.ts'
-import { formatBytes, formatCount, formatTable, print } from './output.ts'
+import { countOf, formatBytes, formatCount, formatTable, print } from './output.ts'
 
 const DATA = join(import.meta.dirname, '..', 'test', 'data')
 const OUT = join(import.meta.dirname, '..', 'demo')
@@ -72,7 +72,7 @@ async function showPictures(): Promise<void> {
   const report = await buildIndex({ input: join(DATA, 'sift10k.base.u8bin'), output, force: true })
   print(`1. Pictures. Built ${output} in ${((performance.now() - startedAt) / 1000).toFixed(1)} s:`)
   print(
-    `   ${formatCount(report.count)} SIFT features of ${report.dim} dimensions in ${report.zones} zones, ` +
+    `   ${formatCount(report.count)} SIFT features of ${report.dim} dimensions in ${countOf(report.zones, 'zone')}, ` +
       `${formatBytes(report.bytes)}.\n`
   )
   const base = readVectors('sift10k.base.u8bin')

@@ -2,11 +2,29 @@
 
 import { readIvecs } from '../src/build.ts'
 import { DEFAULT_RECALL, ZgqError, ZgqIndex } from '../src/index.ts'
-import { numberList, readArguments, UsageError, wholeNumber } from './arguments.ts'
+import { numberList, UsageError, wholeNumber } from './arguments.ts'
+import { FORMAT_OPTION, JSON_OPTION, K_OPTION, VECTOR_FILES, type Command, type CommandArguments } from './command.ts'
 import { formatBytes, formatTable, print, printJson } from './output.ts'
-import { openQueries } from './queries.ts'
+import { openQueries, type Queries } from './queries.ts'
 
-export const EVAL_USAGE = 'zgq eval INDEX QUERIES TRUTH.ivecs [--k 10] [--nprobe N,N,... | --recall R,...] [--json]'
+export const EVAL: Command = {
+  name: 'eval',
+  summary: 'measure recall and latency against known neighbours, one query at a time',
+  positionals: [
+    { name: 'INDEX', about: 'the folder of an index', library: 'path' },
+    { name: 'QUERIES', about: `a file: ${VECTOR_FILES}` },
+    { name: 'TRUTH.ivecs', about: 'the true neighbours of each query, nearest first' }
+  ],
+  options: {
+    k: K_OPTION,
+    recall: { value: 'R,R,...', about: 'a row for each recall asked for (default 0.95)' },
+    nprobe: { value: 'N,N,...', about: 'a row for each number of zones, in the place of recalls' },
+    format: FORMAT_OPTION,
+    json: JSON_OPTION
+  },
+  examples: ['zgq eval docs.zgq queries.fbin truth.ivecs --recall 0.9,0.95,0.99'],
+  run: runEval
+}
 
 interface EvalRow {
   /** Recall asked for; not with --nprobe. */
@@ -21,16 +39,7 @@ interface EvalRow {
   readonly bytesPerQuery: number
 }
 
-export function runEval(args: readonly string[]): void {
-  const {
-    positionals: [path, queriesPath, truthPath],
-    given
-  } = readArguments(args, ['INDEX', 'QUERIES', 'TRUTH.ivecs'], {
-    k: { type: 'string' },
-    nprobe: { type: 'string' },
-    recall: { type: 'string' },
-    json: { type: 'boolean' }
-  })
+async function runEval({ positionals: [path, queriesPath, truthPath], given }: CommandArguments): Promise<void> {
   const k = wholeNumber(given, 'k') ?? 10
   if (k < 1) throw new UsageError('--k must be at least 1: recall of nothing is not defined')
   const nprobes = numberList(given, 'nprobe')
@@ -40,7 +49,7 @@ export function runEval(args: readonly string[]): void {
   const index = ZgqIndex.open(path)
   try {
     const { dim } = index.info()
-    const queries = openQueries(queriesPath, dim)
+    const queries = await openQueries(queriesPath, given, dim)
     try {
       const truth = readTruth(truthPath, { k, count: queries.count })
       const rows = ways.map((way) => measure({ index, queries, truth }, k, way))
@@ -73,11 +82,7 @@ function readTruth(path: string, want: { k: number; count: number }): Truth {
   return truth
 }
 
-function measure(
-  on: { index: ZgqIndex; queries: ReturnType<typeof openQueries>; truth: Truth },
-  k: number,
-  way: Way
-): EvalRow {
+function measure(on: { index: ZgqIndex; queries: Queries; truth: Truth }, k: number, way: Way): EvalRow {
   const { index, queries, truth } = on
   const micros = new Float64Array(queries.count)
   let found = 0

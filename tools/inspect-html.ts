@@ -14,7 +14,7 @@ import {
   type RecallRange
 } from './charts.ts'
 import { html, Markup, numbers, table, type Content } from './markup.ts'
-import { formatBytes, formatCount } from './output.ts'
+import { countOf, formatBytes, formatCount } from './output.ts'
 import { PAGE_STYLE } from './page-style.ts'
 import { drawZoneMap } from './zone-map.ts'
 import { ZONE_MAP_SCRIPT } from './zone-map-script.ts'
@@ -90,7 +90,7 @@ function drawFacts(info: IndexInfo): Markup {
   const fact = (name: string, value: string, note: Content): Markup =>
     html`<div><dt>${name}</dt><dd>${value}</dd><dd class="note">${note}</dd></div>\n`
   return html`<dl class="facts">
-${fact('Vectors', formatCount(count), `${formatCount(dim)} dimensions`)}${fact('Metric', metric, METRICS[metric])}${fact('Zones', formatCount(info.zones), zoneRows.min === zoneRows.max ? `${formatCount(zoneRows.max)} rows` : `${formatCount(zoneRows.min)} to ${formatCount(zoneRows.max)} rows, mean ${formatNumber(zoneRows.mean)}`)}${fact(
+${fact('Vectors', formatCount(count), countOf(dim, 'dimension'))}${fact('Metric', metric, METRICS[metric])}${fact('Zones', formatCount(info.zones), zoneRows.min === zoneRows.max ? countOf(zoneRows.max, 'row') : `${formatCount(zoneRows.min)} to ${formatCount(zoneRows.max)} rows, mean ${formatNumber(zoneRows.mean)}`)}${fact(
     'Size',
     formatBytes(bytes),
     `${formatNumber(Math.round(bytes / Math.max(1, count)))} bytes a vector`
@@ -111,7 +111,7 @@ function drawZones({ info, zones }: Inspected): Markup {
       ? 'largest Euclidean distance of a row, scaled to length 1, to the centroid'
       : 'largest Euclidean distance of a row to the centroid'
   if (zones.length < 2) {
-    return html`<h2>Zones</h2>\n${zones.map(({ rows, radius }) => html`<p class="lead">One zone of ${formatCount(rows)} rows with a radius of ${formatNumber(radius)}: nothing to map or to compare. Radius: ${unit}.</p>`)}`
+    return html`<h2>Zones</h2>\n${zones.map(({ rows, radius }) => html`<p class="lead">One zone of ${countOf(rows, 'row')} with a radius of ${formatNumber(radius)}: nothing to map or to compare. Radius: ${unit}.</p>`)}`
   }
   const wanted = Math.min(MOST_BINS, Math.ceil(2 * Math.sqrt(zones.length)))
   const rowBins = countInBins(
@@ -171,7 +171,7 @@ function extremesCard(zones: readonly ZoneInfo[]): Markup {
 function histogramCard(frame: Frame, bins: readonly Bin[], words: (bin: Bin) => string): Markup {
   const filled = bins.filter((bin) => bin.count > 0)
   return html`<section class="card"><h3>${frame.title}</h3>
-${drawHistogram(frame, bins, (bin) => `${words(bin)}: ${formatCount(bin.count)} ${bin.count === 1 ? 'zone' : 'zones'}`)}
+${drawHistogram(frame, bins, (bin) => `${words(bin)}: ${countOf(bin.count, 'zone')}`)}
 ${numbers(
   'Numbers',
   table(

@@ -1,18 +1,22 @@
 // zgq inspect INDEX: what is in an index, as text, as JSON or as a page.
 
 import { ZgqIndex, type Calibration, type IndexInfo } from '../src/index.ts'
-import { readArguments, text } from './arguments.ts'
+import { text } from './arguments.ts'
+import { JSON_OPTION, type Command, type CommandArguments } from './command.ts'
 import { makePage } from './inspect-html.ts'
-import { formatBytes, formatCount, formatTable, print, printJson } from './output.ts'
+import { countOf, formatBytes, formatCount, formatTable, print, printJson } from './output.ts'
 import { writePage } from './write-page.ts'
 
-export const INSPECT_USAGE = 'zgq inspect INDEX [--html FILE] [--json]'
+export const INSPECT: Command = {
+  name: 'inspect',
+  summary: 'show what is in an index, as text, as JSON or as a page',
+  positionals: [{ name: 'INDEX', about: 'the folder of an index', library: 'path' }],
+  options: { html: { value: 'FILE', about: 'write a page to look at in a browser' }, json: JSON_OPTION },
+  examples: ['zgq inspect docs.zgq --html docs.html'],
+  run: runInspect
+}
 
-export function runInspect(args: readonly string[]): void {
-  const {
-    positionals: [path],
-    given
-  } = readArguments(args, ['INDEX'], { html: { type: 'string' }, json: { type: 'boolean' } })
+function runInspect({ positionals: [path], given }: CommandArguments): void {
   const page = text(given, 'html')
   const index = ZgqIndex.open(path)
   try {
@@ -72,13 +76,15 @@ function toJson(info: IndexInfo): object {
 function describe(info: IndexInfo): string {
   const { zoneRows } = info
   const facts = [
-    ['vectors', `${formatCount(info.count)} of ${info.dim} dimensions, ${info.metric}`],
+    ['vectors', `${formatCount(info.count)} of ${countOf(info.dim, 'dimension')}, ${info.metric}`],
     [
       'zones',
-      `${formatCount(info.zones)} of ${zoneRows.min} to ${zoneRows.max} rows, mean ${zoneRows.mean.toFixed(1)}`
+      zoneRows.min === zoneRows.max
+        ? `${formatCount(info.zones)} of ${countOf(zoneRows.max, 'row')}`
+        : `${formatCount(info.zones)} of ${zoneRows.min} to ${zoneRows.max} rows, mean ${zoneRows.mean.toFixed(1)}`
     ],
-    ['size', `${formatBytes(info.bytes)} in ${info.files.length + 1} files`],
-    ['codes', info.bits === 0 ? 'none (exact scan)' : `${info.bits} bits a dimension`],
+    ['size', `${formatBytes(info.bytes)} in ${countOf(info.files.length + 1, 'file')}`],
+    ['codes', info.bits === 0 ? 'none (exact scan)' : `${countOf(info.bits, 'bit')} a dimension`],
     [
       'recall',
       info.calibration === null ? 'not calibrated' : `calibrated, up to ${info.calibration.highestRecall.toFixed(4)}`
@@ -96,12 +102,14 @@ function describe(info: IndexInfo): string {
     .join('\n')
   const most = Math.max(...zoneRows.histogram.map((bin) => bin.zones))
   const bars = zoneRows.histogram.map((bin) => [
-    `${bin.from}-${bin.to - 1}`,
+    bin.to - bin.from === 1 ? `${bin.from}` : `${bin.from}-${bin.to - 1}`,
     '#'.repeat(Math.ceil((bin.zones / most) * 40)),
     formatCount(bin.zones)
   ])
   const width = Math.max(...bars.map(([label]) => label.length))
-  const histogram = bars.map(([label, bar, zones]) => `  ${label.padStart(width)} rows  ${bar} ${zones}`).join('\n')
+  const histogram = bars
+    .map(([label, bar, zones]) => `  ${label.padStart(width)} ${label === '1' ? 'row ' : 'rows'}  ${bar} ${zones}`)
+    .join('\n')
   const files = info.files.map((file) => `  ${file.name}  ${formatBytes(file.bytes)}`).join('\n')
   const calibration = info.calibration === null ? '' : `\n\n${describeCalibration(info.calibration)}`
   return `${info.path}\n${facts}${calibration}\n\nzones by size\n${histogram}\n\nfiles\n  catalogue.sqlite\n${files}`

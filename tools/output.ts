@@ -12,6 +12,15 @@ export function formatCount(value: number): string {
   return value.toLocaleString('en-US')
 }
 
+/** A count with its noun: `1 zone`, `2,000 zones`. */
+export function countOf(value: number, noun: string): string {
+  return `${formatCount(value)} ${value === 1 ? noun : pluralOf(noun)}`
+}
+
+export function pluralOf(noun: string): string {
+  return noun.endsWith('y') ? `${noun.slice(0, -1)}ies` : `${noun}s`
+}
+
 /** Memory of a process in whole megabytes: `412 MB`. */
 export function formatMemory(bytes: number): string {
   return bytes >= 2 ** 30 ? formatBytes(bytes) : `${Math.round(bytes / MIB)} MB`

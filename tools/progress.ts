@@ -1,7 +1,7 @@
 // Progress of long work on standard error: one line that is rewritten on a terminal, plain lines elsewhere; and how
 // long each stage took. What is said once the work is done stands with the subcommands.
 
-import { formatCount, formatDuration, formatMemory } from './output.ts'
+import { countOf, formatCount, formatDuration, formatMemory } from './output.ts'
 
 /** How far a stage is; `total` is 0 where it is not known before. */
 export interface Progress {
@@ -28,13 +28,13 @@ export interface StageTime {
 
 /** What is counted in each stage. */
 const UNITS: Readonly<Record<string, string>> = {
-  read: 'rows',
-  sample: 'rows',
-  train: 'rounds',
-  assign: 'rows',
-  write: 'rows',
-  calibrate: 'queries',
-  check: 'rows'
+  read: 'row',
+  sample: 'row',
+  train: 'round',
+  assign: 'row',
+  write: 'row',
+  calibrate: 'query',
+  check: 'row'
 }
 /**
  * Later rounds of training see more rows, and calibration goes on after its last query: no percentage, rate or time
@@ -142,12 +142,12 @@ function describe(running: RunningStage, nowMs: number): Facts {
   const time = `${formatDuration(elapsedMs)} so far`
   const unit = UNITS[stage]
   if (unit === undefined) return { share: '', amount: '', rate: '', time }
-  const amount = total === 0 ? `${formatCount(done)} ${unit}` : `${formatCount(done)} of ${formatCount(total)} ${unit}`
+  const amount = total === 0 ? countOf(done, unit) : `${formatCount(done)} of ${countOf(total, unit)}`
   if (UNEVEN.has(stage)) return { share: amount, amount: '', rate: '', time }
   const share = total === 0 ? '' : `${Math.floor((done / total) * 100)} %`
   if (elapsedMs < LEAST_RATE_MS || done === doneAtStart) return { share, amount, rate: '', time }
   const perMs = (done - doneAtStart) / elapsedMs
-  const rate = `${formatCount(Math.round(perMs * 1000))} ${unit}/s`
+  const rate = `${countOf(Math.round(perMs * 1000), unit)}/s`
   return { share, amount, rate, time: total > done ? `${formatDuration((total - done) / perMs)} left` : time }
 }
 
@@ -166,7 +166,7 @@ function doneLine(running: RunningStage, nowMs: number, rssBytes: number): strin
     last: { done }
   } = running
   const unit = UNITS[stage]
-  const amount = unit === undefined ? '' : `${formatCount(done)} ${unit}`
+  const amount = unit === undefined ? '' : countOf(done, unit)
   return (
     `${stage}: ` +
     `${[`done in ${formatDuration(nowMs - startedAtMs)}`, amount, describe(running, nowMs).rate, formatMemory(rssBytes)].filter((part) => part !== '').join(', ')}`

@@ -1,22 +1,64 @@
-// Queries from a vector file, one at a time.
+// Queries from a file of any format that `zgq build` reads, or from standard input, one at a time.
 
-import { openVectorFile } from '../src/build.ts'
+import { openVectorFile, readVectors } from '../src/build.ts'
 import { ZgqError } from '../src/index.ts'
+import type { Given } from './arguments.ts'
+import { fileOf } from './standard-input.ts'
 
-/** Opens a file of queries for an index of `dim`; throws ZGQ_DIMENSION if it has another one. */
-export function openQueries(
-  path: string,
-  dim: number
-): { count: number; read(row: number): Float32Array; close(): void } {
-  const source = openVectorFile(path)
-  if (source.dim !== dim) {
-    source.close()
-    throw new ZgqError('ZGQ_DIMENSION', `the queries have ${source.dim} values, the index has vectors of ${dim}`, {
-      path
-    })
+export interface Queries {
+  readonly count: number
+  /** The array is reused by the next call. */
+  read(row: number): Float32Array
+  close(): void
+}
+
+/** Files whose rows lie one after the other; the others are read whole. */
+const ROW_FILES = /\.(fvecs|bvecs|ivecs|fbin|u8bin|f16bin|npy)$/i
+
+/** Opens queries for an index of `dim`; rejects with ZGQ_DIMENSION if they have another one. */
+export async function openQueries(path: string, given: Given, dim: number): Promise<Queries> {
+  const file = await fileOf(path, given)
+  try {
+    const queries = ROW_FILES.test(file.path) ? openRows(file.path) : await readWhole(file.path)
+    if (queries.dim !== dim) {
+      queries.close()
+      throw new ZgqError('ZGQ_DIMENSION', `the queries have ${queries.dim} values, the index has vectors of ${dim}`, {
+        path
+      })
+    }
+    return {
+      count: queries.count,
+      read: (row) => queries.read(row),
+      close: () => {
+        queries.close()
+        file.release()
+      }
+    }
+  } catch (error) {
+    file.release()
+    throw error
   }
-  const query = new Float32Array(dim)
+}
+
+/**
+ * Returns what the library takes as queries: the path of a file whose rows lie one after the other, the values of all
+ * others.
+ */
+export async function queriesFor(path: string | undefined, given: Given): Promise<string | Float32Array | undefined> {
+  if (path === undefined) return undefined
+  const file = await fileOf(path, given)
+  try {
+    return ROW_FILES.test(path) ? path : (await readVectors(file.path)).vectors
+  } finally {
+    file.release()
+  }
+}
+
+function openRows(path: string): Queries & { readonly dim: number } {
+  const source = openVectorFile(path)
+  const query = new Float32Array(source.dim)
   return {
+    dim: source.dim,
     count: source.count,
     read(row) {
       source.readRows(row, query)
@@ -25,5 +67,15 @@ export function openQueries(
     close: () => {
       source.close()
     }
+  }
+}
+
+async function readWhole(path: string): Promise<Queries & { readonly dim: number }> {
+  const { dim, vectors } = await readVectors(path)
+  return {
+    dim,
+    count: vectors.length / dim,
+    read: (row) => vectors.subarray(row * dim, (row + 1) * dim),
+    close: () => undefined
   }
 }

@@ -3,25 +3,32 @@
 import { writeFileSync } from 'node:fs'
 
 import { DEFAULT_RECALL, ZgqError, ZgqIndex, type Hit, type SearchOptions } from '../src/index.ts'
-import { oneNumber, readArguments, text, wholeNumber } from './arguments.ts'
+import { oneNumber, text, wholeNumber } from './arguments.ts'
+import { FORMAT_OPTION, JSON_OPTION, K_OPTION, VECTOR_FILES, type Command, type CommandArguments } from './command.ts'
 import { print, printJson } from './output.ts'
 import { openQueries } from './queries.ts'
 
-export const SEARCH_USAGE =
-  'zgq search INDEX QUERIES [--k 10] [--nprobe N | --recall R | --exact] [--out HITS.ivecs] [--json]'
+export const SEARCH: Command = {
+  name: 'search',
+  summary: 'find the nearest vectors of queries',
+  positionals: [
+    { name: 'INDEX', about: 'the folder of an index', library: 'path' },
+    { name: 'QUERIES', about: `a file: ${VECTOR_FILES}` }
+  ],
+  options: {
+    k: K_OPTION,
+    recall: { value: 'R', about: 'share of the true neighbours to find, below 1 (default 0.95)' },
+    nprobe: { value: 'N', about: 'zones to probe, in the place of a recall' },
+    exact: { about: 'compare with every vector' },
+    out: { value: 'FILE', about: 'write the ids of the hits as .ivecs' },
+    format: FORMAT_OPTION,
+    json: JSON_OPTION
+  },
+  examples: ['zgq search docs.zgq queries.fbin --recall 0.99', "echo '[0.1, 0.2, 0.3]' | zgq search docs.zgq - --k 3"],
+  run: runSearch
+}
 
-export function runSearch(args: readonly string[]): void {
-  const {
-    positionals: [path, queriesPath],
-    given
-  } = readArguments(args, ['INDEX', 'QUERIES'], {
-    k: { type: 'string' },
-    nprobe: { type: 'string' },
-    recall: { type: 'string' },
-    exact: { type: 'boolean' },
-    out: { type: 'string' },
-    json: { type: 'boolean' }
-  })
+async function runSearch({ positionals: [path, queriesPath], given }: CommandArguments): Promise<void> {
   const k = wholeNumber(given, 'k') ?? 10
   const exact = given['exact'] === true
   const options: Omit<SearchOptions, 'explain'> = {
@@ -33,7 +40,7 @@ export function runSearch(args: readonly string[]): void {
   const out = text(given, 'out')
   const index = ZgqIndex.open(path)
   try {
-    const queries = openQueries(queriesPath, index.info().dim)
+    const queries = await openQueries(queriesPath, given, index.info().dim)
     try {
       const found: Hit[][] = []
       for (let row = 0; row < queries.count; row++) found.push(index.search(queries.read(row), options))

@@ -1,68 +1,79 @@
 #!/usr/bin/env node
 // The zgq command: finds the subcommand, and turns errors into one line and an exit code.
-// 0 done, 1 failed, 2 wrong usage.
+// 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+
+import { readFileSync } from 'node:fs'
 
 import { ZgqError } from '../src/index.ts'
-import { UsageError } from './arguments.ts'
-import { BUILD_USAGE, runBuild } from './build.ts'
-import { CALIBRATE_USAGE, runCalibrate } from './calibrate.ts'
-import { CHECK_USAGE, runCheck } from './check.ts'
-import { EVAL_USAGE, runEval } from './eval.ts'
-import { INSPECT_USAGE, runInspect } from './inspect.ts'
+import { readArguments, UsageError } from './arguments.ts'
+import { BUILD } from './build.ts'
+import { CALIBRATE } from './calibrate.ts'
+import { CHECK } from './check.ts'
+import type { Command } from './command.ts'
+import { EVAL } from './eval.ts'
+import { describeCommand, describeCommands, didYouMean, usageOf } from './help.ts'
+import { INSPECT } from './inspect.ts'
+import { inWordsOf } from './messages.ts'
 import { print } from './output.ts'
-import { runSearch, SEARCH_USAGE } from './search.ts'
+import { SEARCH } from './search.ts'
 
-const SUBCOMMANDS = new Map<string, { usage: string; run: (args: readonly string[]) => void | Promise<void> }>([
-  ['build', { usage: BUILD_USAGE, run: runBuild }],
-  ['search', { usage: SEARCH_USAGE, run: runSearch }],
-  ['eval', { usage: EVAL_USAGE, run: runEval }],
-  ['calibrate', { usage: CALIBRATE_USAGE, run: runCalibrate }],
-  ['inspect', { usage: INSPECT_USAGE, run: runInspect }],
-  ['check', { usage: CHECK_USAGE, run: runCheck }]
-])
-
-const HELP = `${Array.from(SUBCOMMANDS.values(), ({ usage }) => usage).join('\n')}
-
-VECTORS and QUERIES: .fvecs .bvecs .fbin .u8bin .f16bin .npy. INDEX: a folder.
-VECTORS also: .parquet .jsonl .hdf5 with --column, .parquet .jsonl with --id-column; a SQLite database with --query 'SELECT id, vector FROM ...'.
---json prints one JSON object on standard output.`
+const COMMANDS: readonly Command[] = [BUILD, SEARCH, EVAL, CALIBRATE, INSPECT, CHECK]
+const HELP = new Set(['--help', '-h'])
 
 async function main(args: readonly string[]): Promise<number> {
   const [name, ...rest] = args
-  if (name === undefined || name === '--help' || name === '-h' || rest.includes('--help')) {
-    print(HELP)
+  if (name === undefined || HELP.has(name) || (name === 'help' && rest.length === 0)) {
+    print(describeCommands(COMMANDS))
     return name === undefined ? 2 : 0
   }
-  const subcommand = SUBCOMMANDS.get(name)
+  if (name === '--version' || name === '-V') {
+    print(readVersion())
+    return 0
+  }
+  const wanted = name === 'help' ? rest[0] : name
+  const command = COMMANDS.find((candidate) => candidate.name === wanted)
   try {
-    if (subcommand === undefined)
-      throw new UsageError(`unknown subcommand ${name}; known are ${Array.from(SUBCOMMANDS.keys()).join(', ')}`)
-    await subcommand.run(rest)
+    if (command === undefined) {
+      const names = COMMANDS.map((known) => known.name)
+      throw new UsageError(
+        `unknown command ${wanted}${didYouMean(wanted, names) || `; commands are ${names.join(', ')}`}`
+      )
+    }
+    if (name === 'help' || rest.some((word) => HELP.has(word))) print(describeCommand(command))
+    else await command.run(readArguments(rest, command))
     return 0
   } catch (error) {
-    return report(error, subcommand?.usage)
+    return report(error, command)
   }
 }
 
 /**
- * Prints one line, and the usage where that helps; wrong values of options come as TypeError or RangeError from the
- * library.
+ * Prints one line, and where that helps how the command is used. Wrong values of options come as TypeError or
+ * RangeError from the library.
  */
-function report(error: unknown, usage: string | undefined): number {
+function report(error: unknown, command: Command | undefined): number {
   const line = (text: string): void => {
     process.stderr.write(`zgq: ${text.replaceAll('\n', ' ')}\n`)
   }
   if (error instanceof ZgqError) {
-    line(`${error.code}: ${error.message}`)
+    line(`${error.code}: ${inWordsOf(command, error.message)}`)
     return 1
   }
   if (error instanceof UsageError || error instanceof TypeError || error instanceof RangeError) {
-    line(error.message)
-    if (usage !== undefined) process.stderr.write(`usage: ${usage}\n`)
+    line(error instanceof UsageError ? error.message : inWordsOf(command, error.message))
+    const usage = command === undefined ? 'zgq COMMAND ... (zgq --help lists the commands)' : usageOf(command)
+    process.stderr.write(
+      `usage: ${usage}${command === undefined ? '' : `; zgq ${command.name} --help explains them`}\n`
+    )
     return 2
   }
   line(error instanceof Error ? error.message : String(error))
   return 1
+}
+
+function readVersion(): string {
+  const { version }: { version: string } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
+  return version
 }
 
 // Nobody reads on, as under `| head`: that is no failure.

@@ -21,9 +21,15 @@ function expectBuilt(): void {
 
 /** Runs the command to its end. */
 export function runZgq(...args: readonly string[]): Ended {
+  return runZgqOn('', ...args)
+}
+
+/** Runs the command to its end with this on standard input. */
+export function runZgqOn(input: string | Uint8Array, ...args: readonly string[]): Ended {
   expectBuilt()
   const { status, stdout, stderr } = spawnSync(process.execPath, [COMMAND, ...args], {
     encoding: 'utf8',
+    input,
     maxBuffer: 2 ** 26
   })
   return { code: status, stdout, stderr }

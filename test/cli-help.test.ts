@@ -1,0 +1,97 @@
+// What the zgq command says of itself, and what it takes a mistyped word for.
+
+import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+
+import { BUILD } from '../tools/build.ts'
+import { CALIBRATE } from '../tools/calibrate.ts'
+import { CHECK } from '../tools/check.ts'
+import { EVAL } from '../tools/eval.ts'
+import { didYouMean } from '../tools/help.ts'
+import { INSPECT } from '../tools/inspect.ts'
+import { inWordsOf } from '../tools/messages.ts'
+import { countOf } from '../tools/output.ts'
+import { SEARCH } from '../tools/search.ts'
+import { runZgq } from './support/run-zgq.ts'
+import { ROOT } from './support/sources.ts'
+import { useTempFolder } from './support/temp-folder.ts'
+
+const temp = useTempFolder('cli-help')
+const COMMANDS = [BUILD, SEARCH, EVAL, CALIBRATE, INSPECT, CHECK]
+
+describe('zgq --help', () => {
+  it('lists every command with a line of its own', () => {
+    const { code, stdout } = runZgq('--help')
+    expect(code).toBe(0)
+    for (const { name, summary } of COMMANDS) expect(stdout).toMatch(new RegExp(`^  ${name} +${summary}$`, 'm'))
+  })
+
+  it.each(COMMANDS)('of $name explains every positional and option, with an example', (command) => {
+    const { code, stdout } = runZgq(command.name, '--help')
+    expect(code).toBe(0)
+    for (const name of Object.keys(command.options)) expect(stdout).toMatch(new RegExp(`^  --${name}[ \\n]`, 'm'))
+    for (const { name } of command.positionals) expect(stdout).toMatch(new RegExp(`^  ${name} +\\S`, 'm'))
+    expect(stdout).toMatch(new RegExp(`^Examples?\\n  .*zgq ${command.name} `, 'm'))
+    expect(runZgq('help', command.name)).toEqual({ code, stdout, stderr: '' })
+  })
+
+  it('is what docs/cli.md has (else: npm run docs)', () => {
+    const out = join(temp.path, 'cli.md')
+    execFileSync(process.execPath, ['tools/write-cli-docs.mjs', out], { cwd: ROOT })
+    expect(readFileSync(join(ROOT, 'docs', 'cli.md'), 'utf8')).toBe(readFileSync(out, 'utf8'))
+  })
+})
+
+it('zgq --version prints the version of the package', () => {
+  const { version }: { version: string } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
+  expect(runZgq('--version')).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' })
+})
+
+describe('a mistyped word is an error that says what was meant:', () => {
+  it.each([
+    [['serach', 'x'], 'unknown command serach; did you mean search?'],
+    [['search', 'x', 'y', '--recal', '0.9'], 'unknown option --recal; did you mean --recall?'],
+    [['build', 'x', 'y', '--memroy', '1GB'], 'unknown option --memroy; did you mean --memory?'],
+    [['search', 'x', 'y', '--memory', '1GB'], 'unknown option --memory'],
+    [['check', 'x', '--json=1'], '--json takes no value, found "1"'],
+    [['search', 'x', 'y', '--k', '--json'], '--k needs a value: --k N'],
+    [['search', 'x', 'y', '--k', '1', '--k', '2'], '--k is given twice']
+  ])('%j', (words, message) => {
+    const { code, stdout, stderr } = runZgq(...words)
+    expect({ code, stdout, first: stderr.split('\n')[0] }).toEqual({ code: 2, stdout: '', first: `zgq: ${message}` })
+  })
+
+  it('nothing is guessed where no word is near', () => {
+    expect(didYouMean('frobnicate', ['build', 'search'])).toBe('')
+    expect(didYouMean('', ['build'])).toBe('')
+  })
+})
+
+describe('messages', () => {
+  it.each([
+    ['memoryBytes must be a whole number', '--memory must be a whole number'],
+    ['output must be a path', 'INDEX must be a path'],
+    ['say which one with the option idColumn', 'say which one with --id-column'],
+    ['zones that are empty', '--zones that are empty'],
+    ['the index has zones', 'the index has zones']
+  ])('of the library name options as they were typed: %s', (message, expected) => {
+    expect(inWordsOf(BUILD, message)).toBe(expected)
+  })
+
+  it('of wrong values name the option that was typed', () => {
+    const { code, stderr } = runZgq('build', 'x.fbin', temp.fresh('none'), '--memory', '1MB')
+    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringMatching(/^zgq: --memory must be /) })
+  })
+
+  it.each([
+    [0, 'zone', '0 zones'],
+    [1, 'zone', '1 zone'],
+    [1, 'query', '1 query'],
+    [2, 'query', '2 queries'],
+    [12_345, 'row', '12,345 rows']
+  ])('count %d of %s', (count, noun, words) => {
+    expect(countOf(count, noun)).toBe(words)
+  })
+})

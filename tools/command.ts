@@ -1,0 +1,51 @@
+// A subcommand, declared once: what it takes, its options and their help. Reading and explaining the command line both
+// go by this.
+
+import type { Given } from './arguments.ts'
+
+export interface PositionalDeclaration {
+  /** In capitals, as help and messages name it. */
+  readonly name: string
+  readonly about: string
+  readonly isOptional?: true
+  /** How messages of the library name it; in the command's they get its own name. */
+  readonly library?: string
+}
+
+export interface OptionDeclaration {
+  /** How help shows its value, such as N; an option without a value where this is missing. */
+  readonly value?: string
+  readonly about: string
+  /** How messages of the library name it, where that is not this option's name. */
+  readonly library?: string
+}
+
+export type OptionDeclarations = Readonly<Record<string, OptionDeclaration>>
+
+/** What stood behind the subcommand's name. */
+export interface CommandArguments {
+  readonly positionals: readonly string[]
+  readonly given: Given
+}
+
+export interface Command {
+  readonly name: string
+  /** One line for the list of all commands. */
+  readonly summary: string
+  readonly positionals: readonly PositionalDeclaration[]
+  readonly options: OptionDeclarations
+  /** What help says below the options. */
+  readonly notes?: string
+  readonly examples: readonly string[]
+  run(args: CommandArguments): void | Promise<void>
+}
+
+// Options that several commands have.
+export const JSON_OPTION: OptionDeclaration = { about: 'print one JSON object on standard output' }
+export const K_OPTION: OptionDeclaration = { value: 'N', about: 'neighbours a query (default 10)' }
+export const FORMAT_OPTION: OptionDeclaration = {
+  value: 'FORMAT',
+  about: 'format of standard input: an ending of a file, such as fvecs or npy (default jsonl)'
+}
+export const VECTOR_FILES =
+  '.fvecs .bvecs .ivecs .fbin .u8bin .f16bin .npy .jsonl .parquet .hdf5, or - for standard input (see --format)'
