@@ -121,7 +121,7 @@ function describe(info: IndexInfo): string {
  */
 export function describeCalibration(calibration: Calibration): string {
   const { curves, source, queries, confidence } = calibration
-  const from = source === 'base' ? `${queries} rows of the index` : `${queries} queries`
+  const from = source === 'base' ? `${countOf(queries, 'row')} of the index` : countOf(queries, 'query')
   const recalls = [...new Set(curves.flatMap((curve) => curve.points.map((point) => point.recall)))].sort(
     (a, b) => a - b
   )
