@@ -25,3 +25,8 @@ it('the API reference is made from the docstrings as they are (else: npm run doc
   execFileSync(process.execPath, [typedoc, '--out', out], { cwd: root })
   expect(pages(out)).toEqual(pages(join(root, 'docs', 'api')))
 }, 120_000)
+
+it('the API reference leaves out what Node itself has', () => {
+  const text = Object.values(pages(join(root, 'docs', 'api'))).join('\n')
+  expect(text).not.toMatch(/captureStackTrace|stackTraceLimit|prepareStackTrace/)
+})

@@ -3,7 +3,7 @@
 
 import { execFileSync, spawnSync } from 'node:child_process'
 import { lstatSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, posix } from 'node:path'
 import { build as esbuild } from 'esbuild'
 import { build as vite } from 'vite'
 import { beforeAll, describe, expect, it } from 'vitest'
@@ -121,11 +121,30 @@ describe('the tarball', () => {
     )
     expect(
       packed.filter(
-        (path) =>
-          !/^(dist|docs|format-spec)\/|^(CHANGELOG\.md|LICENSE|README\.md|package\.json)$/.test(path) ||
-          /demo/.test(path)
+        (path) => !/^(dist|docs|format-spec)\/|\.(md|svg)$|^(LICENSE|package\.json)$/.test(path) || /demo/.test(path)
       )
     ).toEqual([])
+  })
+
+  it('holds whatever the links of its pages lead to', () => {
+    const pages = packed.filter((path) => path.endsWith('.md'))
+    const links = pages.flatMap((page) =>
+      Array.from(readFileSync(join(ROOT, page), 'utf8').matchAll(/\]\((?!https?:|#)([^)#\s]+)/g), ([, to]) => ({
+        page,
+        to: posix.join(posix.dirname(page), to)
+      }))
+    )
+    expect(links.length).toBeGreaterThan(10)
+    expect(links.filter(({ to }) => !packed.some((path) => path === to || path.startsWith(`${to}/`)))).toEqual([])
+  })
+
+  it('runs what its README shows first', () => {
+    const code = /```js\n([^]*?)```/.exec(readFileSync(join(ROOT, 'README.md'), 'utf8'))?.[1] ?? ''
+    const program = join(temp.path, 'readme.mjs')
+    writeFileSync(program, code)
+    const { status, stdout, stderr } = spawnSync(process.execPath, [program], { encoding: 'utf8', cwd: temp.path })
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+    expect(stdout).toMatch(/^\[\n? *\{ id: 0, distance: /)
   })
 
   it('takes no more than 12 MB with all that it needs besides better-sqlite3', () => {
