@@ -25,7 +25,7 @@ export type ZgqErrorCode =
   | 'ZGQ_ZERO_VECTOR'
   /** The recall asked for cannot be reached. */
   | 'ZGQ_RECALL'
-  /** An id stands twice in the input. */
+  /** The input has an id twice. */
   | 'ZGQ_ID_EXISTS'
   /** The place cannot be written. */
   | 'ZGQ_READ_ONLY'

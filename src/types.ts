@@ -6,7 +6,7 @@
  */
 export type Metric = 'l2' | 'cosine' | 'ip'
 
-/** What carries bytes of an index to the kernels: the system's mmap, the package mmap-io, or plain reads. */
+/** Carries bytes of an index to the kernels: the system's mmap, the package mmap-io, or plain reads. */
 export type ReaderKind = 'mmap' | 'mmap-io' | 'pread'
 
 /** How bytes of an index reach the kernels; `auto` picks `mmap` where it is safe, else `pread`, and never `mmap-io`. */
@@ -77,7 +77,7 @@ export interface AsyncSearchOptions extends SearchOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-/** What one search did. */
+/** Facts about one search. */
 export interface Explain {
   /** Zones probed, nearest first. */
   readonly zones: readonly number[]
@@ -111,7 +111,7 @@ export interface ExplainedHits {
   readonly explain: Explain
 }
 
-/** What was measured at one recall. */
+/** A point of a curve: one recall. */
 export interface CalibrationPoint {
   /** The recall that the lower bound of the measured one reaches. */
   readonly recall: number
@@ -138,14 +138,14 @@ export interface Calibration {
   readonly queries: number
   /** Confidence of the lower bound: 0.95. */
   readonly confidence: number
-  /** What so many queries can promise at most. */
+  /** The highest recall that so many queries can promise. */
   readonly highestRecall: number
   /** Unit of distances in the score. */
   readonly scale: number
   readonly curves: readonly CalibrationCurve[]
 }
 
-/** What is in an open index. */
+/** Facts about an open index. */
 export interface IndexInfo {
   readonly path: string
   readonly formatVersion: number

@@ -458,7 +458,7 @@ describe('Parquet is refused', () => {
       { lists: { a: good }, columns: [{ ...three, data: [1n, 2n, 1n] }] },
       { idColumn: 'id' },
       'ZGQ_ID_EXISTS',
-      /id 1 stands twice .*in rows 0 and 2/
+      /duplicate id 1 .*rows 0 and 2/
     ]
   ])('%s', async (_, table, options, code, message) => {
     expect(await buildError({ input: fileOf('x.parquet', parquet(table)), ...options })).toMatchObject({
@@ -628,7 +628,7 @@ describe('JSON lines are refused', () => {
       '{"id":5,"vector":[1,2]}\n{"id":5,"vector":[3,2]}\n',
       {},
       'ZGQ_ID_EXISTS',
-      /id 5 stands twice/
+      /duplicate id 5/
     ],
     [
       'without the key',
@@ -837,7 +837,7 @@ describe('a query is refused', () => {
       'ZGQ_BUILD_INPUT',
       /id of row 2 is 9007199254740993/
     ],
-    ['with an id that stands twice', [...two, [1, two[0][1]]], SELECT, 'ZGQ_ID_EXISTS', /id 1 stands twice/]
+    ['with an id that stands twice', [...two, [1, two[0][1]]], SELECT, 'ZGQ_ID_EXISTS', /duplicate id 1/]
   ])('%s', async (_, chunks, query, code, message) => {
     const input = sqliteOf(chunks)
     const before = readFileSync(input)

@@ -117,7 +117,7 @@ describe('an index through mmap-io', () => {
     const refusal = (reason: RegExp): unknown => ({
       code: 'ZGQ_UNSUPPORTED',
       message: expect.stringMatching(
-        new RegExp(`^mapping: 'mmap-io' cannot be had: ${reason.source}.*Use mapping: 'auto', 'mmap' or 'pread'`, 's')
+        new RegExp(`^mapping: 'mmap-io' cannot be used: ${reason.source}.*Use mapping: 'auto', 'mmap' or 'pread'`, 's')
       )
     })
 

@@ -9,7 +9,6 @@ import { CentroidGroups } from './centroid-groups.ts'
 /** From so many zones on assignment goes in two levels (bench/README.md, "Build"). */
 const GROUPED_ZONES = 1024
 
-/** What an assigner is made for. */
 export interface AssignerShape {
   readonly dim: number
   readonly metric: Metric

@@ -31,7 +31,7 @@ export async function buildIndex(options: BuildOptions): Promise<BuildReport> {
   }
 }
 
-/** What cannot be removed now, the next build clears away; the error that ended this one says more. */
+/** Leaves what cannot be removed to the next build: the error that ended this one says more. */
 function discardQuietly(folder: WorkingFolder): void {
   try {
     folder.discard()

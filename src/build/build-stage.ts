@@ -31,7 +31,7 @@ export interface StageOptions extends BuildOptions {
   readonly shard?: StageShare | undefined
 }
 
-/** What became of a stage. */
+/** Progress of a stage over all processes that share it. */
 export interface StageReport {
   readonly stage: RunnableStage
   /** Tasks of the stage that are done by now, by whatever process, and tasks that there are. */

@@ -1,4 +1,4 @@
-// Finds ids that stand twice, in bounded memory.
+// Finds duplicate ids, in bounded memory.
 
 import { ZgqError } from '../errors.ts'
 import type { IdSource } from './sources/row-source.ts'
@@ -73,8 +73,5 @@ function duplicate(ids: IdSource, id: number, chunk: Float64Array): ZgqError {
       if (other === id) rows.push(row + i)
     })
   }
-  return new ZgqError(
-    'ZGQ_ID_EXISTS',
-    `id ${id} stands twice in ${ids.label}: in rows ${rows.slice(0, 2).join(' and ')}`
-  )
+  return new ZgqError('ZGQ_ID_EXISTS', `duplicate id ${id} in ${ids.label} (rows ${rows.slice(0, 2).join(' and ')})`)
 }

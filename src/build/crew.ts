@@ -20,7 +20,6 @@ export interface Crew {
   close(): Promise<void>
 }
 
-/** What a worker thread of a build is started with. */
 export interface CrewData {
   readonly site: Site
   readonly threads: number

@@ -10,7 +10,6 @@ import type { IdSource, RowSource } from './sources/row-source.ts'
 import { openRawIds, openRawRows } from './sources/spool.ts'
 import { openVectorFile } from './sources/vector-file.ts'
 
-/** What a build reads. */
 export interface BuildInput {
   readonly rows: RowSource
   readonly ids: IdSource

@@ -26,7 +26,6 @@ export interface JoinParts {
   readonly quantizer: Quantizer | undefined
 }
 
-/** What the shards together are. */
 export interface Joined {
   /** Names of all files of the index. */
   readonly files: readonly string[]

@@ -12,7 +12,7 @@ import { readFully } from '../storage/pread-reader.ts'
 import { partCount, partPath, type Site } from './site.ts'
 import type { RowSource } from './sources/row-source.ts'
 
-/** What sorting a row takes besides the row itself. */
+/** Bytes that sorting a row takes besides the row itself. */
 export const KEY_OVERHEAD_BYTES = 48
 
 /** Facts of a part, in its folder. */

@@ -13,7 +13,7 @@ import type { Site } from './site.ts'
 import { joinStage, type StageWork } from './stages.ts'
 import type { WorkingFolder } from './working-folder.ts'
 
-/** What was built. */
+/** A published index. */
 export interface BuildReport {
   readonly path: string
   readonly count: number

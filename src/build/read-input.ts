@@ -41,7 +41,6 @@ const SPOOL_BYTES = 4 * CALL_BYTES
  */
 const SPOOLING = '.spooling'
 
-/** What was found out about the vectors. */
 interface RowFacts {
   readonly dim: number
   readonly count: number

@@ -21,7 +21,6 @@ const EARLY_ROWS_PER_ZONE = 16
 const CENTRE_PARTS = 15
 const FEWEST_ROWS_PER_PART = 4
 
-/** What is known of the sample besides its rows. */
 export interface StoredSample {
   /** float32, dim */
   readonly origin: string

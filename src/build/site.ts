@@ -84,7 +84,7 @@ export function assignedPath(site: Site): string {
   return join(site.path, 'assigned.json')
 }
 
-/** What training leaves. */
+/** Centroids and their division into shards. */
 export interface StoredTraining {
   /** The point that rows are centred on: float32, dim. */
   readonly origin: string
@@ -95,7 +95,7 @@ export interface StoredTraining {
   readonly shardStarts: readonly number[]
 }
 
-/** What follows from all assigned parts together. */
+/** Rows of each zone over all parts, and the digest of the input. */
 export interface StoredAssignment {
   /** Rows of each trained zone: u32, zones. */
   readonly zoneRows: string

@@ -40,7 +40,7 @@ export class Workplace {
   readonly #sharedBytes: number
   #input: BuildInput | undefined
   #assigner: Assigner | undefined
-  /** What the assigner's centroids are: the round of training, or the end of it. */
+  /** The round of training that the assigner's centroids are from, or the end of it. */
   #centroidsOf = ''
   #training: Training | undefined
   #zoneRows: Uint32Array | undefined
@@ -170,7 +170,7 @@ export class Workplace {
   }
 }
 
-/** What makes the codes of an index; undefined with `bits: 0`. mean: the point that rows were centred on. */
+/** Returns the encoder of an index; undefined with `bits: 0`. mean: the point that rows were centred on. */
 export function quantizerOf(recipe: Recipe, mean: Float32Array): Quantizer | undefined {
   const { dim, metric, bits, seed } = recipe
   return bits === 0 ? undefined : { dim, metric, bits, signs: drawSigns(dim, seededRandom(seed + ROTATION_SEED)), mean }

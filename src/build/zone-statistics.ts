@@ -8,7 +8,7 @@ import type { RowSource } from './sources/row-source.ts'
 /** Bytes of rows that pass through kernel memory at a time. */
 const CHUNK_BYTES = 1024 * 1024
 
-/** What the directory says of a zone. */
+/** Facts of a zone for its directory entry. */
 export interface ZoneFacts {
   readonly centroid: Float32Array
   readonly inverseNorms: Float32Array | undefined

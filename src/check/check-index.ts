@@ -19,7 +19,7 @@ import type { DataFile } from '../storage/reader.ts'
 import { ZoneFiles } from '../storage/zone-files.ts'
 import { checkOptionNames } from '../options.ts'
 
-/** What `checkIndex` found; it only returns for a sound index. */
+/** The report of `checkIndex`, which resolves only for a sound index. */
 export interface CheckReport {
   readonly ok: true
   readonly path: string

@@ -17,7 +17,6 @@ export const CALIBRATED_KS: readonly number[] = [1, 10, 100]
  */
 const SLOPE_BEYOND = 2
 
-/** What a calibration says of one recall and k. */
 export interface CalibratedProbe {
   readonly threshold: number
   readonly zones: number

@@ -68,7 +68,7 @@ export interface ColumnsLayout {
   readonly refinedCodes: ColumnPlace | undefined
 }
 
-/** What the catalogue says of a columns extent, to be held against its bytes. */
+/** Facts of a columns extent by the catalogue, to be compared with its bytes. */
 export interface ColumnsExpectation {
   readonly path: string
   /** Offset of the extent in its file. */

@@ -45,7 +45,7 @@ const MAGICS: Readonly<Record<FileKind, Uint8Array>> = { vectors: VECTORS_MAGIC,
 
 export const ELEMENT_TYPE_FLOAT32 = 1
 
-/** What a header says that differs from file to file. */
+/** Fields of a header that differ from file to file. */
 export interface HeaderFacts {
   readonly kind: FileKind
   readonly indexId: Uint8Array

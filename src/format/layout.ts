@@ -33,7 +33,6 @@ export function pageCount(byteLength: number): number {
   return Math.ceil(byteLength / PAGE_BYTES)
 }
 
-/** What a data file holds. */
 export type FileKind = 'vectors' | 'codes'
 
 /** Names a data file: kind, generation and shard in decimal (spec, section 1). */

@@ -11,7 +11,6 @@ export function heapByteLength(capacity: number): number {
   return 8 + capacity * 16
 }
 
-/** What one call of `scan` works on. */
 export interface ScanRun {
   /** float32, count * dim */
   rows: number
@@ -24,7 +23,7 @@ export interface ScanRun {
   count: number
 }
 
-/** What all calls of `scan` in one search share. */
+/** Shared by all calls of `scan` in one search. */
 export interface ScanQuery {
   metric: number
   dim: number
@@ -76,7 +75,7 @@ export interface EncodeRun {
   codes: number
 }
 
-/** What a scan of codes works with. Layouts as in assembly/scan-codes.ts and assembly/tables.ts. */
+/** Pointers of a scan of codes. Layouts as in assembly/scan-codes.ts and assembly/tables.ts. */
 export interface CodeScan {
   metric: number
   bits: number

@@ -111,7 +111,7 @@ function sumLanes(lanes: Float32Array): number {
   return round(round(lanes[0] + lanes[1]) + round(lanes[2] + lanes[3]))
 }
 
-/** What one row is encoded with; pointers as in EncodeRun. */
+/** One row to encode; pointers as in EncodeRun. */
 interface RowRun {
   readonly residual: number
   readonly centroid: number

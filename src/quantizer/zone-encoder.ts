@@ -6,7 +6,7 @@ import { KERNEL_METRICS } from '../kernels/kernel.ts'
 import type { Metric } from '../types.ts'
 import { Rotator } from './rotation.ts'
 
-/** What makes the codes of an index. */
+/** Makes the codes of an index. */
 export interface Quantizer {
   readonly dim: number
   readonly metric: Metric

@@ -22,7 +22,6 @@ export interface CheckedOpenOptions {
   readonly verify: Verify
 }
 
-/** What must be closed, and what searches. */
 export interface OpenedContext {
   readonly readers: Readers
   readonly context: SearchContext

@@ -20,7 +20,7 @@ export const FIRST_DELAY_MICROS = 100
 export const LONG_DELAY_MICROS = 1000
 /** How far one measurement moves that. */
 export const DELAY_SHARE = 0.2
-/** What is left of it each time that it kept work here: it is then not measured any more. */
+/** Decay applied each time work stays on this thread, because idle threads are not measured. */
 export const DELAY_FADES = 0.98
 /** A task that is likely to take no longer is measured now and then only: two looks at the clock would be 3 % of it. */
 export const BRIEF_MICROS = 100

@@ -41,7 +41,7 @@ export interface LastWish {
   wish: { readonly probe: ProbeWish; readonly confidence: Confidence } | 'exact'
 }
 
-/** What a request is checked against. */
+/** Facts of the index that a request is checked against. */
 export interface RequestedIndex {
   readonly count: number
   readonly dim: number
@@ -53,7 +53,7 @@ export interface RequestedIndex {
 
 const OPTION_NAMES = ['k', 'nprobe', 'exact', 'recall', 'rerank', 'explain']
 const ASYNC_OPTION_NAMES = [...OPTION_NAMES, 'signal']
-/** What a search reaches when it is told nothing. */
+/** Recall of a search that names none. */
 export const DEFAULT_RECALL = 0.95
 /**
  * Values of an index (count * dim) up to which a recall above what its calibration can promise is reached by the exact

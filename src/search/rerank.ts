@@ -10,7 +10,6 @@ import type { Workspace } from './workspace.ts'
 
 const CANDIDATE_WORDS = CANDIDATE_BYTES / 4
 
-/** What stage 3 works with. */
 export interface RerankContext {
   readonly workspace: Workspace
   readonly codes: CodeWorkspace
@@ -18,7 +17,7 @@ export interface RerankContext {
   readonly cache: CodesCache
 }
 
-/** What stage 3 did. */
+/** Counts of stage 3, for explain. */
 export interface Reranked {
   readonly rows: number
   /** 1 if rows had to be asked for, else 0. */

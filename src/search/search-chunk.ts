@@ -7,7 +7,7 @@ import type { Explain, ExplainedHits, Hit } from '../types.ts'
 import type { SearchRequest } from './request.ts'
 import { search, type SearchContext } from './search.ts'
 
-/** What one query finds. */
+/** Hits of one query. */
 export type Found = Hit[] | ExplainedHits
 
 export interface SearchChunk {
@@ -16,7 +16,7 @@ export interface SearchChunk {
   readonly queries: Float32Array
 }
 
-/** What the first queries of a chunk found. */
+/** Hits of the first queries of a chunk. */
 export interface FlatHits {
   /** Hits of each query. */
   readonly counts: Uint32Array

@@ -48,7 +48,7 @@ const MOST_AWAY = 1024
 const MOST_SOLO = 64
 /** Queries after which threads are as fast as they get: their code was interpreted at first. */
 const WARM_QUERIES = 500
-/** What a query that has to read is taken for until one was measured. */
+/** Microseconds assumed for a query that has to read, until one was measured. */
 const READING_MICROS = 5000
 
 /** The costs of the kinds of request that an open index was asked for. */

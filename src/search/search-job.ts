@@ -6,7 +6,6 @@ import { checkQuery, type SearchRequest } from './request.ts'
 import type { Found } from './search-chunk.ts'
 import type { SearchCost } from './search-cost.ts'
 
-/** What is searched. */
 export interface SearchTask {
   /** Not checked yet. float32, n * dim */
   readonly queries: Float32Array
@@ -31,13 +30,12 @@ export interface TakenQueries extends QueryRange {
 /** Called once, at the end of a job, with what is to be done with its promise. */
 type OnSettled = (settle: (resolve: (found: Found[]) => void, reject: (reason: unknown) => void) => void) => void
 
-/** What a job is made of. */
 export interface JobParts {
   /** Shared with all jobs of the same kind. */
   readonly cost: SearchCost
   readonly dim: number
   readonly metric: Metric
-  /** What the first queries found: they were searched before it came to be a job. */
+  /** Hits of the first queries, which were searched before there was a job. */
   readonly found: readonly Found[]
 }
 
@@ -52,7 +50,7 @@ export class SearchJob {
   isLone = false
   /** Threads took part in it. */
   wasShared = false
-  /** What the caller's thread spent on it. */
+  /** Microseconds that the caller's thread spent on it. */
   microsHere = 0
   readonly #task: SearchTask
   readonly #parts: JobParts
@@ -62,7 +60,7 @@ export class SearchJob {
   readonly #found: (Found | undefined)[]
   /** Queries that nobody has taken; the next ones last. */
   readonly #ranges: QueryRange[]
-  /** What threads have in hand, less what was repeated of it; the latest last. */
+  /** Ranges that threads are searching, less those repeated here; the latest last. */
   readonly #sent: { readonly of: QueryRange; to: number }[] = []
   #untaken: number
   #missing: number

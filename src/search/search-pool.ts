@@ -42,7 +42,6 @@ import {
 import { SearchThreads, type SearchThread } from './search-threads.ts'
 import { search, type SearchContext } from './search.ts'
 
-/** What a pool searches. */
 export interface PoolSource {
   readonly snapshot: Snapshot
   readonly context: SearchContext
@@ -69,15 +68,15 @@ export class SearchPool {
   readonly #queue = new Set<SearchJob>()
   /** All jobs that are not settled. */
   readonly #jobs = new Set<SearchJob>()
-  /** What the caller's thread has searched in this turn of its event loop. */
+  /** Microseconds that the caller's thread searched in this turn of its event loop. */
   #turnMicros = 0
   #isTurnScheduled = false
-  /** What the caller's thread has searched that threads could have shared. */
+  /** Microseconds that the caller's thread searched and threads could have shared. */
   #sharedMicros = 0
   #wantedThreads = 0
   /** Counts brief tasks. */
   #tasks = 0
-  /** What threads took lately to begin with a chunk. */
+  /** Microseconds that threads took lately to begin a chunk. */
   #delayMicros = FIRST_DELAY_MICROS
 
   constructor(source: PoolSource) {

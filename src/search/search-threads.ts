@@ -11,7 +11,6 @@ import type { FlatHits } from './search-chunk.ts'
 import type { SearchWorkerData, SearchWorkerRequest } from './search-worker.ts'
 import { packSnapshot } from './sent-snapshot.ts'
 
-/** What threads are opened with. */
 export interface ThreadsSource {
   readonly snapshot: Snapshot
   readonly options: CheckedOpenOptions
@@ -39,7 +38,7 @@ export class SearchThreads {
     this.#folder = resolve(source.snapshot.folder)
   }
 
-  /** Tells whether threads can be had: there are some, or none failed to start. */
+  /** Tells whether threads can be used: some run, or none failed to start. */
   get areUsable(): boolean {
     return this.#source.most > 0 && (this.#failure === undefined || this.count > 0)
   }

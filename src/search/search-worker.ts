@@ -8,7 +8,6 @@ import { openContext, type CheckedOpenOptions, type OpenedContext } from './open
 import { searchChunk, type FlatHits, type SearchChunk } from './search-chunk.ts'
 import { unpackSnapshot, type SentSnapshot } from './sent-snapshot.ts'
 
-/** What the thread is started with. */
 export interface SearchWorkerData {
   readonly snapshot: SentSnapshot
   readonly options: CheckedOpenOptions

@@ -45,7 +45,7 @@ export interface SearchContext {
   readonly codes: CodesContext | undefined
 }
 
-/** What the stages after the probe did. */
+/** Counts of the stages after the probe, for explain. */
 interface Scanned {
   readonly rowsReranked: number
   readonly rowsConfirmed: number

@@ -64,7 +64,7 @@ function zonesMeant(probe: SearchRequest['probe']): number {
   return 'nprobe' in probe ? probe.nprobe : Math.ceil(probe.zones)
 }
 
-/** What is known of an index before anything of it was read. */
+/** Facts of an index that are known before anything of it was read. */
 interface EstimatedIndex {
   readonly meta: { readonly count: number; readonly dim: number; readonly bits: number }
   readonly zones: { readonly length: number }

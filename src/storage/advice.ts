@@ -2,7 +2,7 @@
 
 import type { Extent } from '../format/layout.ts'
 
-/** What MADV_WILLNEED reads in one call at most: the usual readahead limit of a block device. */
+/** Bytes that one MADV_WILLNEED reads at most: the usual readahead limit of a block device. */
 const ADVICE_BYTES = 128 * 1024
 
 /** Calls `advise` for each part of `range`; the first offset is the start of its page. */

@@ -26,7 +26,7 @@ export interface Libc {
   adviseRandom(descriptor: number): void
 }
 
-/** Binds the functions, or returns the reason why they are not to be had here. */
+/** Binds the functions, or returns the reason why they are missing here. */
 export function loadLibc(): { libc: Libc } | { reason: string } {
   if (process.platform === 'win32') return { reason: 'mapping is not supported on Windows yet' }
   const loaded = loadKoffi()

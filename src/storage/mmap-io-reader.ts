@@ -18,7 +18,7 @@ const INSTEAD = `Use mapping: 'auto', 'mmap' or 'pread'`
 /** Loads mmap-io; throws ZGQ_UNSUPPORTED where it does not load, or would end the process. */
 export function expectMmapIo(): MmapIo {
   const refuse = (reason: string): ZgqError =>
-    new ZgqError('ZGQ_UNSUPPORTED', `mapping: 'mmap-io' cannot be had: ${reason}. ${INSTEAD}`)
+    new ZgqError('ZGQ_UNSUPPORTED', `mapping: 'mmap-io' cannot be used: ${reason}. ${INSTEAD}`)
   if (process.versions.electron !== undefined)
     throw refuse('mmap-io makes Buffers over foreign memory, for which Electron ends the process')
   if (process.platform === 'win32') throw refuse('mmap-io is not supported on Windows')

@@ -20,7 +20,7 @@ export function loadKoffi(): { koffi: Koffi } | { reason: string } {
   }
 }
 
-/** What is used of mmap-io; the package brings no types that fit this compiler. */
+/** The part of mmap-io in use; the package brings no types that fit this compiler. */
 export interface MmapIo {
   readonly PROT_READ: number
   readonly MAP_SHARED: number

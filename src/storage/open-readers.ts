@@ -33,7 +33,7 @@ interface Choice {
 }
 
 /**
- * Opens the readers. `mmap` and `mmap-io` throw ZGQ_UNSUPPORTED where mapping cannot be had; `auto` then takes `pread`.
+ * Opens the readers. `mmap` and `mmap-io` throw ZGQ_UNSUPPORTED where mapping is not available; `auto` then takes `pread`.
  */
 export function openReaders(folder: string, files: readonly DataFile[], mapping: Mapping): Readers {
   const { libc, openSettled, reason } = choose(folder, files, mapping)
@@ -78,7 +78,7 @@ function choose(folder: string, files: readonly DataFile[], mapping: Mapping): C
     if (mapping === 'mmap')
       throw new ZgqError(
         'ZGQ_UNSUPPORTED',
-        `mapping: 'mmap' cannot be had: ${loaded.reason}. Use mapping: 'auto' or 'pread'`
+        `mapping: 'mmap' cannot be used: ${loaded.reason}. Use mapping: 'auto' or 'pread'`
       )
     return { reason: loaded.reason }
   }

@@ -15,7 +15,7 @@ import { FileWriter } from './file-writer.ts'
 
 const COPY_BYTES = 1024 * 1024
 
-/** What all files of a build have in common. */
+/** Facts that all files of a build share. */
 export interface BuildFacts {
   readonly folder: string
   readonly indexId: Uint8Array

@@ -27,7 +27,7 @@ export interface ZoneSource {
   prefetch(zones: readonly CatalogueZone[]): void
 }
 
-/** What has been read since the last `resetCounters`. */
+/** Reads since the last `resetCounters`. */
 export interface ReadCounters {
   bytesRead: number
   pagesVerified: number
@@ -64,8 +64,7 @@ export class ZoneFiles {
   readonly codesSource: ZoneSource
   readonly counters: ReadCounters = { bytesRead: 0, pagesVerified: 0 }
   /**
-   * While false, only rows that were read before may be read again, as what is mapped and was used lately; all else
-   * throws WOULD_READ.
+   * Whether reads may block. While false, only rows that were read before may be read; all else throws WOULD_READ.
    */
   mayRead = true
   readonly #snapshot: Snapshot

@@ -10,7 +10,7 @@ export interface SentCall<Request> {
   readonly request: Request
 }
 
-/** What comes back: any number of notes, then an answer or an error. */
+/** Messages of a thread: any number of notes, then an answer or an error. */
 export type SentReply<Answer, Note> =
   | { readonly call: number; readonly kind: 'note'; readonly note: Note }
   | { readonly call: number; readonly kind: 'answer'; readonly answer: Answer }

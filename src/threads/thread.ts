@@ -13,7 +13,6 @@ interface Waiting<Answer, Note> {
   readonly onNote: ((note: Note) => void) | undefined
 }
 
-/** What comes with a call. */
 export interface CallOptions<Note> {
   readonly onNote?: ((note: Note) => void) | undefined
   /** Buffers that go over instead of being copied. */

@@ -7,7 +7,7 @@ import { describe } from '../../describe.ts'
 
 export type BatchFormat = 'parquet' | 'jsonl' | 'hdf5' | 'sqlite'
 
-/** What says where the vectors are in a file that holds more than vectors. */
+/** Where the vectors are in a file that holds more than vectors. */
 export interface BatchFileOptions {
   /** Column of the vectors in Parquet and JSON lines, data set in HDF5. */
   readonly column?: string | undefined

@@ -18,7 +18,7 @@ interface Line {
   readonly text: string
 }
 
-/** What the first line says of all. */
+/** The form of every line, taken from the first. */
 interface LineKind {
   /** Key of the vectors; undefined where lines are arrays. */
   readonly column: string | undefined

@@ -23,7 +23,6 @@ export interface SpoolTarget {
   readonly signal: AbortSignal | undefined
 }
 
-/** What was spooled. */
 export interface Spooled {
   readonly count: number
   readonly hasIds: boolean
