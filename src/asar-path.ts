@@ -21,9 +21,7 @@ export function refuseAsarPath(path: string): void {
   const instead = existsSync(twin)
     ? `its unpacked twin is there, give that path: ${twin}`
     : `list it under asarUnpack, and give its path in ${name}.unpacked`
-  throw new ZgqError(
-    'ZGQ_UNSUPPORTED',
-    `nothing inside ${name} can be opened, for that is an archive of Electron; ${instead}`,
-    { path }
-  )
+  throw new ZgqError('ZGQ_UNSUPPORTED', `files inside the Electron archive ${name} cannot be opened; ${instead}`, {
+    path
+  })
 }

@@ -341,7 +341,7 @@ describe('Parquet is refused', () => {
       { lists: { a: good, b: good } },
       {},
       'ZGQ_BUILD_INPUT',
-      /several columns of lists of numbers: a, b; say which/
+      /several columns of lists of numbers: a, b; name one/
     ],
     [
       'for a column of single numbers',
@@ -924,7 +924,7 @@ describe('a database', () => {
 describe('options that do not fit are a TypeError', () => {
   it.each<[string, Partial<BuildOptions>, RegExp]>([
     ['column for an array', { input: vectors, dim, column: 'a' }, /column is for \.parquet, \.jsonl, \.hdf5/],
-    ['column for a vector file', { input: 'x.fbin', column: 'a' }, /column is for .*the input is x\.fbin/],
+    ['column for a vector file', { input: 'x.fbin', column: 'a' }, /column is for .*the input is "x\.fbin"/],
     ['column for a query', { input: 'x.db', query: SELECT, column: 'a' }, /column is for/],
     ['idColumn for HDF5', { input: 'x.h5', idColumn: 'a' }, /idColumn is for \.parquet, \.jsonl/],
     ['query for Parquet', { input: 'x.parquet', query: SELECT }, /query is for a SQLite database/],

@@ -90,7 +90,7 @@ export function findSite(plan: BuildPlan, folder: string): Site {
   if (!isTrusted(recipe))
     throw new ZgqError(
       'ZGQ_NOT_FOUND',
-      'what was begun here was not synced, and the system was started anew since: run the stage read again',
+      'the work here was not synced and the system has restarted: run the stage read again',
       { path: folder }
     )
   expectSameOptions(plan, recipe, folder)

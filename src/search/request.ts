@@ -179,7 +179,7 @@ export function checkQueries(queries: Float32Array | Float64Array, dim: number):
   if (vectors.length % dim !== 0)
     throw new ZgqError(
       'ZGQ_DIMENSION',
-      `the queries have ${vectors.length} values, which is no multiple of ${dim}: the index has vectors of ${dim}`
+      `the queries have ${vectors.length} values, not a multiple of ${dim}, the dimension of the index`
     )
   return vectors
 }

@@ -185,8 +185,8 @@ class Hdf5Set {
     throw new ZgqError(
       'ZGQ_BUILD_INPUT',
       `the file has no data set ${this.name}: ` +
-        `${found.length === 0 ? 'it has none' : `it has ${found.slice(0, 20).join(', ')}`}; say which one with ` +
-        'column',
+        `${found.length === 0 ? 'it has none' : `it has ${found.slice(0, 20).join(', ')}`}; name one with ` +
+        'the option column',
       { path: this.#path }
     )
   }

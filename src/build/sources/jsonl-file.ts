@@ -90,7 +90,7 @@ function kindOf(line: Line, options: BatchFileOptions, path: string): LineKind {
     throw new ZgqError(
       'ZGQ_BUILD_INPUT',
       `line ${line.number} has no key ${JSON.stringify(column)}: it has ${shorten(Object.keys(value).join(', '))}; ` +
-        'say which one with column',
+        'name one with the option column',
       { path }
     )
   const hasIds = options.idColumn !== undefined || Object.hasOwn(value, 'id')

@@ -115,7 +115,7 @@ function findVectors(columns: readonly SchemaTree[], name: string | undefined, p
       lists.length === 0
         ? `no column of lists of numbers: its columns are ${namesOf(columns)}`
         : `several columns of lists of numbers: ${lists.map((list) => list?.name).join(', ')}`
-    throw new ZgqError('ZGQ_BUILD_INPUT', `the file has ${found}; say which one with column`, { path })
+    throw new ZgqError('ZGQ_BUILD_INPUT', `the file has ${found}; name one with the option column`, { path })
   }
   const list = lists.find((candidate) => candidate?.name === name)
   if (list !== undefined) return list
