@@ -14,6 +14,7 @@ export default tseslint.config(
       'node_modules/',
       'bench/node_modules/',
       'test/mmap-io/',
+      'test/node-24/',
       'src/kernels/assembly/',
       'src/kernels/wasm-bytes.ts'
     ]

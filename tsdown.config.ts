@@ -19,10 +19,14 @@ export default defineConfig([
     format: 'esm',
     outExtensions: () => ({ js: '.js', dts: '.d.ts' })
   },
-  // Worker threads run these, whatever their parent is.
+  // Worker threads and processes run these, whatever their parent is.
   {
     ...shared,
-    entry: { 'search-worker': 'src/search/search-worker.ts', 'build-worker': 'src/build/build-worker.ts' },
+    entry: {
+      'search-worker': 'src/search/search-worker.ts',
+      'build-worker': 'src/build/build-worker.ts',
+      'query-process': 'src/catalogue/query-process.ts'
+    },
     format: 'esm',
     dts: false,
     clean: false,

@@ -18,6 +18,8 @@ export type {
   QueryVector,
   ReaderKind,
   SearchOptions,
+  SqliteDriverName,
+  SqliteInfo,
   ThreadsInfo,
   Verify,
   ZoneInfo,

@@ -163,6 +163,8 @@ export interface IndexInfo {
   /** How far searches probe for a recall, and how that was measured. */
   readonly calibration: Calibration | null
   readonly reader: { readonly kind: ReaderKind; readonly reason: string }
+  /** The SQLite that reads the catalogue. */
+  readonly sqlite: SqliteInfo
   /** `wasm`, or `scalar` where WebAssembly SIMD does not load. */
   readonly kernel: 'wasm' | 'scalar'
   readonly cacheBytes: number
@@ -172,6 +174,18 @@ export interface IndexInfo {
   readonly zoneRows: ZoneSizes
   /** Facts of the build: seed, zones asked for, input digest, rows trained on. */
   readonly build: Readonly<Record<string, unknown>>
+}
+
+/** What reads and writes the catalogue: the package better-sqlite3, or the module of Node.js itself. */
+export type SqliteDriverName = 'better-sqlite3' | 'node:sqlite'
+
+/** The SQLite of this process: chosen at the first use, for all its threads. */
+export interface SqliteInfo {
+  readonly driver: SqliteDriverName
+  /** Of SQLite itself: `3.54.1`. */
+  readonly version: string
+  /** Why this driver: what is installed, or why better-sqlite3 cannot be used. */
+  readonly reason: string
 }
 
 /** Worker threads of `searchAsync` and `searchBatch`. */

@@ -14,6 +14,7 @@ import { openContext, type CheckedOpenOptions } from './search/open-context.ts'
 import { SearchPool } from './search/search-pool.ts'
 import { search, type SearchContext } from './search/search.ts'
 import { summarizeZones } from './zone-sizes.ts'
+import { sqliteInfo } from './catalogue/load-driver.ts'
 import { readCatalogue, wasReplaced } from './catalogue/reader.ts'
 import type { Snapshot } from './catalogue/snapshot.ts'
 import type { Readers } from './storage/open-readers.ts'
@@ -196,6 +197,7 @@ export class ZgqIndex {
       bits: meta.bits,
       calibration: snapshot.calibration,
       reader: { kind: readers.settled.kind, reason: readers.reason },
+      sqlite: sqliteInfo(),
       kernel: context.workspace.memory.kernel.kind,
       cacheBytes: options.cacheBytes,
       verify: options.verify,

@@ -1,57 +1,89 @@
-// The driver over the package better-sqlite3. Nothing else loads it.
+// The driver over the package better-sqlite3, and in plain words why it does not load. Nothing else loads the package.
 
 import { createRequire } from 'node:module'
 import { resolve } from 'node:path'
 
 import type BetterSqlite3 from 'better-sqlite3'
 
-import { ZgqError } from '../errors.ts'
+import { systemCode } from '../errors.ts'
 import { MODULE_URL } from '../module-url.ts'
-import type { Database, Driver, Statement } from './driver.ts'
+import { BUSY_MS, type Database, type Driver, type LoadedDriver, type Query, type Statement } from './driver.ts'
 
 const requirePackage = createRequire(MODULE_URL)
+/** Version 13 and newer end the process on a Node older than this. */
+const NODE_OF_13 = 22
 
 type Sqlite = typeof BetterSqlite3
 
-/** Loads better-sqlite3; throws ZGQ_UNSUPPORTED where it is missing or would crash this Node. */
-export function loadBetterSqlite3(): Sqlite {
+/** Loads better-sqlite3 with its native part, or says why that cannot be done. */
+export function loadBetterSqlite3(): LoadedDriver {
+  let version: string
   try {
     const manifest: { version: string } = requirePackage('better-sqlite3/package.json')
-    refuseCrash(manifest.version)
-    const sqlite: Sqlite = requirePackage('better-sqlite3')
-    return sqlite
+    version = manifest.version
   } catch (cause) {
-    if (cause instanceof ZgqError) throw cause
-    const reason = cause instanceof Error ? cause.message.split('\n')[0] : String(cause)
-    throw new ZgqError(
-      'ZGQ_UNSUPPORTED',
-      `better-sqlite3 does not load: ${reason}. Install it beside zgq: npm install better-sqlite3`,
-      { cause }
-    )
+    return systemCode(cause) === 'MODULE_NOT_FOUND'
+      ? { reason: 'better-sqlite3 is not installed', remedy: 'npm install better-sqlite3@12', cause }
+      : { reason: `better-sqlite3 does not load: ${firstLine(cause)}`, remedy: 'install it again', cause }
+  }
+  const major = Number(version.split('.')[0])
+  if (major >= 13 && nodeMajor() < NODE_OF_13) {
+    return {
+      reason: `better-sqlite3 ${version} crashes on Node ${process.versions.node}`,
+      remedy: 'npm install better-sqlite3@12'
+    }
+  }
+  try {
+    const Sqlite: Sqlite = requirePackage('better-sqlite3')
+    return { driver: makeDriver(Sqlite, version) }
+  } catch (cause) {
+    return { ...explain(cause, version), cause }
   }
 }
 
-/** Version 13 segfaults on Node below 22, so it must be refused before it is loaded. */
-function refuseCrash(version: string): void {
-  const node = Number(process.versions.node.split('.')[0])
-  if (Number(version.split('.')[0]) >= 13 && node < 22) {
-    throw new ZgqError(
-      'ZGQ_UNSUPPORTED',
-      `better-sqlite3 ${version} crashes on Node ${process.versions.node}: use Node 22 or newer, or npm ` +
-        'install better-sqlite3@12'
-    )
-  }
+function nodeMajor(): number {
+  return Number(process.versions.node.split('.')[0])
 }
 
-/** Makes the driver; throws ZGQ_UNSUPPORTED. */
-export function betterSqlite3Driver(): Driver {
-  const Sqlite = loadBetterSqlite3()
+/** The native part loads with the first database: what fails here has nothing to do with a file of ours. */
+function makeDriver(Sqlite: Sqlite, version: string): Driver {
+  const probe = wrapDatabase(new Sqlite(':memory:'))
+  const [[sqliteVersion]] = probe.prepare('SELECT sqlite_version()').all()
+  probe.close()
   return {
     name: 'better-sqlite3',
+    version: String(sqliteVersion),
+    origin: `better-sqlite3 ${version}`,
     open: (path, { mode }) =>
-      // Absolute: the package trims the white space that a relative name may begin with.
-      wrapDatabase(new Sqlite(resolve(path), { readonly: mode === 'read', fileMustExist: mode !== 'create' }))
+      wrapDatabase(
+        // Absolute: the package trims the white space that a relative name may begin with.
+        new Sqlite(resolve(path), { readonly: mode === 'read', fileMustExist: mode !== 'create', timeout: BUSY_MS })
+      )
   }
+}
+
+function explain(cause: unknown, version: string): { reason: string; remedy: string } {
+  const message = cause instanceof Error ? cause.message : String(cause)
+  if (systemCode(cause) === 'ERR_DLOPEN_DISABLED')
+    return { reason: 'native packages may not be loaded here', remedy: 'start Node with --allow-addons' }
+  if (message.includes('NODE_MODULE_VERSION'))
+    return {
+      reason: `better-sqlite3 ${version} was compiled for another Node.js or Electron`,
+      remedy: 'npm rebuild better-sqlite3 (in Electron: npx @electron/rebuild)'
+    }
+  if (message.startsWith('Could not locate the bindings file'))
+    return {
+      reason: `better-sqlite3 ${version} has no binary: its install script did not run`,
+      remedy: 'npm rebuild better-sqlite3 --ignore-scripts=false'
+    }
+  return {
+    reason: `better-sqlite3 ${version} does not load: ${firstLine(cause)}`,
+    remedy: 'install it again'
+  }
+}
+
+function firstLine(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split('\n')[0]
 }
 
 function wrapDatabase(database: BetterSqlite3.Database): Database {
@@ -60,6 +92,7 @@ function wrapDatabase(database: BetterSqlite3.Database): Database {
       database.exec(sql)
     },
     prepare: (sql) => wrapStatement(database.prepare(sql)),
+    query: (sql) => wrapQuery(database.prepare(sql)),
     pragma: (sql) => database.pragma(sql, { simple: true }),
     close() {
       database.close()
@@ -67,15 +100,30 @@ function wrapDatabase(database: BetterSqlite3.Database): Database {
   }
 }
 
-function wrapStatement(statement: BetterSqlite3.Statement<unknown[], unknown>): Statement {
+type AnyStatement = BetterSqlite3.Statement<unknown[], unknown>
+
+function wrapStatement(statement: AnyStatement): Statement {
   return {
     all: (...values) =>
       statement
         .raw()
         .all(...values)
-        .filter((row): row is unknown[] => Array.isArray(row)),
+        .filter(isRow),
     run(...values) {
       statement.run(...values)
     }
   }
+}
+
+function wrapQuery(statement: AnyStatement): Query {
+  return {
+    columnNames: statement.reader ? statement.columns().map((column) => column.name) : [],
+    *rows() {
+      for (const row of statement.raw(true).safeIntegers(true).iterate()) if (isRow(row)) yield row
+    }
+  }
+}
+
+function isRow(row: unknown): row is unknown[] {
+  return Array.isArray(row)
 }

@@ -1,6 +1,8 @@
 // The seam to SQLite: as much of a driver as catalogues and queries need. Its errors have SQLite's own names as `code`
 // (SQLITE_BUSY, SQLITE_IOERR_READ, ...), whatever the driver.
 
+import type { SqliteDriverName } from '../types.ts'
+
 /** A value that goes into a statement. */
 export type SqlValue = number | string | Uint8Array | null
 
@@ -10,26 +12,49 @@ export interface OpenMode {
 }
 
 export interface Driver {
-  readonly name: 'better-sqlite3'
+  readonly name: SqliteDriverName
+  /** The version of SQLite itself. */
+  readonly version: string
+  /** What it is, for people: the package and its version, or the Node.js that it comes with. */
+  readonly origin: string
   /** Opens a database; waits up to five seconds where another connection holds it. */
   open(path: string, options: OpenMode): Database
 }
+
+/** A driver, or the reason why it cannot be had here: a sentence for people, and what to do about it. */
+export type LoadedDriver =
+  { readonly driver: Driver } | { readonly reason: string; readonly remedy: string; readonly cause?: unknown }
 
 export interface Database {
   /** Runs statements that give no rows. */
   exec(sql: string): void
   prepare(sql: string): Statement
+  /** Prepares a query of the user's, which may have any columns and huge integers. */
+  query(sql: string): Query
   /** Sets or asks a pragma (`user_version`, `synchronous = FULL`); returns the first value that it gives. */
   pragma(sql: string): unknown
-  /** Ends what runs, and closes; a second call does nothing. */
+  /** Closes; a second call does nothing. */
   close(): void
 }
 
-/** Rows are arrays of values, in the order of the columns; BLOBs are bytes. */
+/**
+ * Rows are arrays of values, in the order of the columns, which have different names; BLOBs are bytes. An integer beyond
+ * 2^53 is no value of ours: it may come as an error SQLITE_MISMATCH, or as a number that is no safe integer.
+ */
 export interface Statement {
   all(...values: SqlValue[]): unknown[][]
   run(...values: SqlValue[]): void
 }
+
+export interface Query {
+  /** Empty where the statement gives no rows. */
+  readonly columnNames: readonly string[]
+  /** Runs it once; integers come as bigint. While it runs, the database cannot be closed: end the iterator first. */
+  rows(): Iterator<unknown[]>
+}
+
+/** How long a connection waits for another one, as better-sqlite3 does by itself. */
+export const BUSY_MS = 5000
 
 /** Runs `work` in a transaction that takes the lock for writing at once; an error of it undoes all. */
 export function inTransaction<T>(database: Database, work: () => T): T {

@@ -23,6 +23,7 @@ import { expectVersion } from '../format/version.ts'
 import { loadDriver } from './load-driver.ts'
 import type { Database } from './driver.ts'
 import type { Snapshot } from './snapshot.ts'
+import { wrapSqliteError } from './sqlite-errors.ts'
 
 /** Tells whether the folder's catalogue is another file by now: the index was replaced since the snapshot was taken. */
 export function wasReplaced(snapshot: Snapshot, path: string): boolean {
@@ -264,17 +265,4 @@ function isInside(extent: Extent, byteLength: number): boolean {
   return (
     extent.offset >= PAGE_BYTES && extent.offset % PAGE_BYTES === 0 && extent.offset + extent.byteLength <= byteLength
   )
-}
-
-function wrapSqliteError(error: unknown, path: string): ZgqError {
-  if (error instanceof ZgqError) return error
-  const code = systemCode(error) ?? ''
-  const reason = error instanceof Error ? error.message : String(error)
-  if (code.startsWith('SQLITE_NOTADB'))
-    return new ZgqError('ZGQ_NOT_AN_INDEX', `the catalogue is not a SQLite database: ${reason}`, { path, cause: error })
-  if (code.startsWith('SQLITE_BUSY'))
-    return new ZgqError('ZGQ_LOCKED', `another process is changing the catalogue: ${reason}`, { path, cause: error })
-  if (code.startsWith('SQLITE_IOERR') || code.startsWith('SQLITE_NOMEM') || code.startsWith('SQLITE_CANTOPEN'))
-    return new ZgqError('ZGQ_IO', `the catalogue cannot be read: ${reason} (${code})`, { path, cause: error })
-  return new ZgqError('ZGQ_CORRUPT', `the catalogue is damaged: ${reason} (${code})`, { path, cause: error })
 }

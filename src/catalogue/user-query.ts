@@ -1,98 +1,114 @@
-// A query of a database that belongs to the user: opened read-only, read row by row. Nothing of ours is in it, and
-// nothing is ever written to it.
+// A query of a database that the app may have open itself: read by a process of its own. Two SQLite libraries in one
+// process do not know of each other, and on one file the first to close it drops the locks of the other (POSIX); which
+// libraries an app has cannot be told. In a process of its own the query does not block the event loop either.
 
-import { statSync } from 'node:fs'
+import { spawn, type ChildProcessByStdio } from 'node:child_process'
 import { resolve } from 'node:path'
+import type { Readable, Writable } from 'node:stream'
+import { fileURLToPath } from 'node:url'
 
-import type BetterSqlite3 from 'better-sqlite3'
+import { systemCode, ZgqError } from '../errors.ts'
+import { receivedError } from '../threads/thread-error.ts'
+import { workerFile } from '../threads/worker-file.ts'
+import { decodeFrames, type QueryMessage, type QueryRequest } from './query-messages.ts'
 
-import { systemCode, wrapReadError, ZgqError } from '../errors.ts'
-import { loadBetterSqlite3 } from './better-sqlite3.ts'
+/** How much of what the process writes to standard error is kept for a message. */
+const KEPT_CHARACTERS = 2000
 
 /** A query that can be read once. */
 export interface UserQuery {
   readonly columnNames: readonly string[]
-  /** Rows as arrays of values: integers as bigint, BLOBs as bytes. Throws as `openUserQuery` does. */
-  readonly rows: Iterable<readonly unknown[]>
-  /** Ends the query and closes the database; a second call does nothing. */
+  /** Rows as arrays of values: integers as bigint, BLOBs as bytes. Rejects as `openUserQuery` does. */
+  readonly rows: AsyncIterable<readonly unknown[]>
+  /** Ends the query at once; a second call does nothing. */
   close(): void
 }
 
+type QueryProcess = ChildProcessByStdio<Writable, Readable, Readable>
+
 /**
- * Opens a database read-only and prepares a SELECT. Throws ZGQ_NOT_FOUND, ZGQ_IO, ZGQ_UNSUPPORTED (no better-sqlite3),
- * ZGQ_LOCKED, and ZGQ_BUILD_INPUT for what is no SQLite database and for a query that SQLite refuses, with its message.
- * The file is looked at by SQLite only: to open and close it here would drop the locks that another connection of this
- * process holds.
+ * Opens a database read-only and runs a SELECT. Rejects with ZGQ_NOT_FOUND, ZGQ_IO, ZGQ_LOCKED, ZGQ_UNSUPPORTED (no
+ * SQLite, or no process can be started), and ZGQ_BUILD_INPUT for what is no SQLite database and for a query that SQLite
+ * refuses, with its message.
  */
-export function openUserQuery(path: string, sql: string): UserQuery {
-  checkFile(path)
-  const Sqlite = loadBetterSqlite3()
-  let database: BetterSqlite3.Database | undefined
+export async function openUserQuery(path: string, sql: string): Promise<UserQuery> {
+  const child = start(path)
+  const messages = messagesOf(child, path)
+  const close = (): void => {
+    child.kill('SIGKILL')
+    child.stdout.destroy()
+  }
   try {
-    database = new Sqlite(resolve(path), { readonly: true, fileMustExist: true })
-    return prepare(database, sql, path)
+    const request: QueryRequest = { path: resolve(path), sql }
+    child.stdin.end(JSON.stringify(request))
+    const first = await messages.next()
+    if (first.done === true || first.value.kind !== 'columns')
+      throw new ZgqError('ZGQ_IO', 'the process that reads the database sent no columns', { path })
+    return { columnNames: first.value.columnNames, rows: rowsOf(messages), close }
   } catch (error) {
-    database?.close()
-    throw wrapQueryError(error, path)
+    close()
+    throw error
   }
 }
 
-function prepare(database: BetterSqlite3.Database, sql: string, path: string): UserQuery {
-  const statement = database.prepare<unknown[], unknown>(sql)
-  if (!statement.reader || !statement.readonly)
-    throw new ZgqError('ZGQ_BUILD_INPUT', 'the query is not a SELECT: it gives no rows, or changes the database', {
-      path
+function start(path: string): QueryProcess {
+  refuseSingleFile(path)
+  const file = fileURLToPath(workerFile('query-process'))
+  // Electron's program is Node.js only when it is told so.
+  const env = process.versions['electron'] === undefined ? process.env : { ...process.env, ELECTRON_RUN_AS_NODE: '1' }
+  try {
+    const child = spawn(process.execPath, [file], { env, stdio: ['pipe', 'pipe', 'pipe'], windowsHide: true })
+    child.stdin.on('error', () => undefined) // it ended early: what it wrote says why
+    return child
+  } catch (cause) {
+    throw cannotStart(cause, path)
+  }
+}
+
+/** In a program of one file, process.execPath is the app: it would start itself again. */
+function refuseSingleFile(path: string): void {
+  const sea = process.getBuiltinModule('node:sea')
+  const isSingleFile = sea !== undefined && 'isSea' in sea && typeof sea.isSea === 'function' && sea.isSea() === true
+  if (isSingleFile || 'pkg' in process) throw cannotStart(new Error('this program is a single file'), path)
+}
+
+function cannotStart(cause: unknown, path: string): ZgqError {
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  const flag = systemCode(cause) === 'ERR_ACCESS_DENIED' ? 'start Node with --allow-child-process, or ' : ''
+  return new ZgqError(
+    'ZGQ_UNSUPPORTED',
+    `a database is read by a process of its own, which cannot be started: ${reason}. Instead, ${flag}run the ` +
+      'query yourself and give its rows as an async iterable',
+    { path, cause }
+  )
+}
+
+/** Yields what the process sends, until the end; throws its errors, and ZGQ_IO where it ends too early. */
+async function* messagesOf(child: QueryProcess, path: string): AsyncGenerator<QueryMessage> {
+  let words = ''
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+    words = (words + chunk).slice(-KEPT_CHARACTERS)
+  })
+  const ended = new Promise<string>((resolve, reject) => {
+    child.on('error', reject)
+    child.on('close', (code, signal) => {
+      resolve(code === null ? `by ${String(signal)}` : `with exit code ${code}`)
     })
-  const rows = statement.raw(true).safeIntegers(true).iterate()
-  return {
-    columnNames: statement.columns().map((column) => column.name),
-    rows: arraysOf(rows, path),
-    close: () => {
-      rows.return?.() // while it runs, the database cannot be closed
-      database.close()
-    }
+  })
+  ended.catch(() => undefined) // looked at below
+  for await (const message of decodeFrames(child.stdout)) {
+    if (message.kind === 'error') throw receivedError(message.error)
+    if (message.kind === 'end') return
+    yield message
   }
+  const how = await ended.catch((cause: unknown) => {
+    throw cannotStart(cause, path)
+  })
+  throw new ZgqError('ZGQ_IO', `the process that reads the database ended ${how} before its rows did: ${words}`, {
+    path
+  })
 }
 
-function* arraysOf(rows: Iterator<unknown>, path: string): Generator<readonly unknown[]> {
-  try {
-    for (let next = rows.next(); next.done !== true; next = rows.next()) {
-      const row: unknown = next.value
-      if (Array.isArray(row)) yield row
-    }
-  } catch (error) {
-    throw wrapQueryError(error, path)
-  }
-}
-
-function checkFile(path: string): void {
-  try {
-    if (statSync(path).isFile()) return
-  } catch (error) {
-    throw wrapReadError(error, path, 'open the database')
-  }
-  throw new ZgqError('ZGQ_BUILD_INPUT', 'the database is not a regular file', { path })
-}
-
-function wrapQueryError(error: unknown, path: string): ZgqError {
-  if (error instanceof ZgqError) return error
-  const code = systemCode(error) ?? ''
-  const reason = error instanceof Error ? error.message : String(error)
-  const place = { path, cause: error }
-  if (code.startsWith('SQLITE_NOTADB'))
-    return new ZgqError('ZGQ_BUILD_INPUT', `the file is not a SQLite database: ${reason}`, place)
-  if (code.startsWith('SQLITE_BUSY'))
-    return new ZgqError('ZGQ_LOCKED', `another process holds the database: ${reason}; repeat when it is done`, place)
-  if (code.startsWith('SQLITE_CORRUPT'))
-    return new ZgqError('ZGQ_BUILD_INPUT', `the database is damaged: ${reason}`, place)
-  if (code.startsWith('SQLITE_CANTOPEN'))
-    return new ZgqError(
-      'ZGQ_IO',
-      `the database cannot be read: ${reason}; one in WAL mode needs a folder that can be written, or a copy ` +
-        'without WAL',
-      place
-    )
-  if (code.startsWith('SQLITE_IOERR') || code.startsWith('SQLITE_NOMEM') || code.startsWith('SQLITE_READONLY'))
-    return new ZgqError('ZGQ_IO', `the database cannot be read: ${reason} (${code})`, place)
-  return new ZgqError('ZGQ_BUILD_INPUT', `the query fails: ${reason}`, place)
+async function* rowsOf(messages: AsyncIterable<QueryMessage>): AsyncGenerator<readonly unknown[]> {
+  for await (const message of messages) if (message.kind === 'rows') yield* message.rows
 }

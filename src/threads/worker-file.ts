@@ -1,4 +1,4 @@
-// Where the entry files of worker threads are: beside the built entries of the package.
+// Where the entry files of worker threads and of other processes are: beside the built entries of the package.
 
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -6,10 +6,10 @@ import { fileURLToPath } from 'node:url'
 import { ZgqError } from '../errors.ts'
 import { MODULE_URL } from '../module-url.ts'
 
-export type WorkerName = 'build-worker' | 'search-worker'
+export type WorkerName = 'build-worker' | 'search-worker' | 'query-process'
 
 /**
- * Finds the entry file of a worker thread; throws ZGQ_UNSUPPORTED where a bundler took this library in and left that
+ * Finds the entry file of a worker thread or process; throws ZGQ_UNSUPPORTED where a bundler took this library in and left that
  * file behind.
  */
 export function workerFile(name: WorkerName): URL {
@@ -18,7 +18,7 @@ export function workerFile(name: WorkerName): URL {
   if (existsSync(url)) return url
   throw new ZgqError(
     'ZGQ_UNSUPPORTED',
-    `${name}.js is not beside the code of zgq, so worker threads cannot start. Leave zgq out of the bundle ` +
+    `${name}.js is not beside the code of zgq, so worker threads and processes cannot start. Leave zgq out of the bundle ` +
       '(esbuild: --external:zgq)',
     { path: fileURLToPath(url) }
   )

@@ -1,5 +1,5 @@
 // The rows of a SQLite query as batches: an id and a float32 BLOB, or the BLOB alone. The database itself is opened in
-// src/catalogue.
+// src/catalogue, by a process of its own.
 
 import { ZgqError } from '../../errors.ts'
 import { openUserQuery } from '../../catalogue/user-query.ts'
@@ -12,11 +12,11 @@ const ELEMENT_BYTES = 4
 
 /**
  * Runs a SELECT on a SQLite database, read-only: columns id and vector, or the vector alone; a vector is a BLOB of
- * float32, little-endian. Throws ZGQ_NOT_FOUND, ZGQ_IO, ZGQ_LOCKED, ZGQ_UNSUPPORTED, ZGQ_BUILD_INPUT and ZGQ_DIMENSION;
+ * float32, little-endian. Rejects with ZGQ_NOT_FOUND, ZGQ_IO, ZGQ_LOCKED, ZGQ_UNSUPPORTED, ZGQ_BUILD_INPUT and ZGQ_DIMENSION;
  * its batches reject with the same, naming the row, counted from 0.
  */
-export function openSqliteQuery(path: string, options: BatchFileOptions): BatchSource {
-  const query = openUserQuery(path, options.query ?? '')
+export async function openSqliteQuery(path: string, options: BatchFileOptions): Promise<BatchSource> {
+  const query = await openUserQuery(path, options.query ?? '')
   try {
     const { columnNames } = query
     if (columnNames.length !== 1 && columnNames.length !== 2) {
@@ -27,8 +27,8 @@ export function openSqliteQuery(path: string, options: BatchFileOptions): BatchS
         { path }
       )
     }
-    const rows = query.rows[Symbol.iterator]()
-    const first = rows.next()
+    const rows = query.rows[Symbol.asyncIterator]()
+    const first = await rows.next()
     if (first.done === true) throw new ZgqError('ZGQ_BUILD_INPUT', 'the query gives no rows', { path })
     const byteLength = blobOf(first.value, { row: 0, path }).byteLength
     const dim = byteLength / ELEMENT_BYTES
@@ -54,13 +54,13 @@ export function openSqliteQuery(path: string, options: BatchFileOptions): BatchS
   }
 }
 
-function* startingWith<T>(first: T, rest: Iterator<T>): Generator<T> {
+async function* startingWith<T>(first: T, rest: AsyncIterator<T>): AsyncGenerator<T> {
   yield first
-  for (let next = rest.next(); next.done !== true; next = rest.next()) yield next.value
+  for (let next = await rest.next(); next.done !== true; next = await rest.next()) yield next.value
 }
 
 async function* readBatches(
-  rows: Iterable<readonly unknown[]>,
+  rows: AsyncIterable<readonly unknown[]>,
   facts: { path: string; dim: number; hasIds: boolean }
 ): AsyncGenerator<VectorBatch> {
   const { path, dim, hasIds } = facts
@@ -74,7 +74,7 @@ async function* readBatches(
     return batch
   }
   let row = 0
-  for (const values of rows) {
+  for await (const values of rows) {
     const blob = blobOf(values, { row, path })
     if (blob.byteLength !== vectorBytes.byteLength) {
       throw new ZgqError(
