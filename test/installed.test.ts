@@ -2,17 +2,30 @@
 // and typed.
 
 import { execFileSync, spawnSync } from 'node:child_process'
-import { lstatSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync
+} from 'node:fs'
 import { join, posix } from 'node:path'
 import { build as esbuild } from 'esbuild'
 import { build as vite } from 'vite'
 import { beforeAll, describe, expect, it } from 'vitest'
 
+import { nodeWithSqlite } from './support/node-24.ts'
 import { ROOT } from './support/sources.ts'
 import { useTempFolder } from './support/temp-folder.ts'
 
 const temp = useTempFolder('installed')
 const modules = join(temp.path, 'node_modules')
+/** The same project without better-sqlite3; elsewhere, for packages are looked for in the folders above, too. */
+const bare = useTempFolder('installed-bare').path
 const MOST_BYTES = 12 * 2 ** 20
 let packed: string[] = []
 let installedBytes = 0
@@ -42,6 +55,7 @@ beforeAll(() => {
   // What the project itself was installed from is in npm's cache.
   npm(['install', '--prefer-offline', '--omit=peer', `./${tarball.filename}`], temp.path)
   installedBytes = bytesBelow(modules)
+  cpSync(modules, join(bare, 'node_modules'), { recursive: true, verbatimSymlinks: true })
   // Compiled for this Node already; @types as a TypeScript project has them.
   mkdirSync(join(modules, '@types'))
   for (const name of ['better-sqlite3', 'bindings', 'file-uri-to-path', '@types/node', 'undici-types']) {
@@ -81,8 +95,8 @@ const REQUIRES =
   `require('zgq/check')`
 
 /** Runs a program of the project; returns what it prints. */
-function run(program: string, size: 'small' | 'large'): unknown {
-  const { stdout, stderr } = spawnSync(process.execPath, [program, temp.fresh('index'), size], {
+function run(program: string, size: 'small' | 'large', node = process.execPath): unknown {
+  const { stdout, stderr } = spawnSync(node, [program, temp.fresh('index'), size], {
     encoding: 'utf8',
     cwd: temp.path
   })
@@ -163,12 +177,34 @@ describe('the installed package', () => {
     }
   )
 
+  it('does all that without better-sqlite3, on Node 22.13 and newer', () => {
+    expect(existsSync(join(bare, 'node_modules/better-sqlite3'))).toBe(false)
+    const found = [
+      ['program.mjs', IMPORTS],
+      ['program.cjs', REQUIRES]
+    ].map(([name, imports]) => {
+      const program = join(bare, name)
+      copyFileSync(writeProgram(name, imports), program)
+      return run(program, 'large', nodeWithSqlite())
+    })
+    expect(found).toMatchObject([FINE, FINE])
+  })
+
+  it('without any SQLite says what to install', () => {
+    const program = join(bare, 'hidden.cjs')
+    writeFileSync(program, `process.getBuiltinModule = () => undefined; ${REQUIRES}${USES.replace('export ', '')}`)
+    expect(run(program, 'small')).toMatchObject({
+      code: 'ZGQ_UNSUPPORTED',
+      error: expect.stringContaining('npm install better-sqlite3@12')
+    })
+  })
+
   it('starts its command', () => {
     const { stdout, status } = spawnSync(join(modules, '.bin/zgq'), ['--help'], {
       encoding: 'utf8',
       shell: process.platform === 'win32'
     })
-    expect({ stdout, status }).toEqual({ stdout: expect.stringContaining('zgq build'), status: 0 })
+    expect({ stdout, status }).toEqual({ stdout: expect.stringContaining('Usage: zgq COMMAND'), status: 0 })
   })
 })
 

@@ -50,6 +50,7 @@ function toJson(info: IndexInfo): object {
     zoneRows,
     files,
     reader,
+    sqlite,
     kernel,
     calibration
   } = info
@@ -68,6 +69,7 @@ function toJson(info: IndexInfo): object {
     files,
     build: plain(info.build),
     reader,
+    sqlite,
     kernel,
     calibration
   }
@@ -91,6 +93,7 @@ function describe(info: IndexInfo): string {
     ],
     ['index id', `${info.indexId}, generation ${info.generation}, format ${info.formatVersion}`],
     ['reader', `${info.reader.kind} (${info.reader.reason}), ${info.kernel} kernel`],
+    ['sqlite', `${info.sqlite.driver}, SQLite ${info.sqlite.version} (${info.sqlite.reason})`],
     [
       'build',
       Object.entries(plain(info.build))
