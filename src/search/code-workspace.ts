@@ -16,8 +16,13 @@ import type { Workspace } from './workspace.ts'
 /** Rows that are reranked in one call of the kernel, after the first k. */
 export const RERANK_ROWS = 8
 const SMALLEST_CAPACITY = 4096
-/** Candidates for each hit wanted: on no set were there more than 20. */
+/** Candidates for each hit wanted. */
 const CANDIDATES_PER_HIT = 32
+/**
+ * Candidates that there is always room for, if so many rows are scanned: where one bit says little of a row nearly all
+ * of them are candidates, and those that there is no room for are lost.
+ */
+const AMPLE_CAPACITY = 2 ** 20
 
 export class CodeWorkspace {
   readonly queryCodes: QueryCodes
@@ -70,16 +75,21 @@ export class CodeWorkspace {
     return this.#slots[slot]
   }
 
-  /** Makes room for the `wanted` smallest estimates and the candidates that may come with them, and empties both. */
-  start(wanted: number): void {
+  /**
+   * Makes room for the `wanted` smallest estimates and the candidates that may come with them from `rowCount` rows, and
+   * empties both.
+   */
+  start(wanted: number, rowCount: number): void {
     if (wanted > this.#heapCapacity) {
       this.#heapCapacity = Math.max(wanted, this.#heapCapacity * 2, 64)
       this.scan.heap = this.#memory.allocate(heapByteLength(this.#heapCapacity))
     }
-    const candidates = Math.max(wanted * CANDIDATES_PER_HIT, SMALLEST_CAPACITY)
+    const candidates = Math.max(wanted * CANDIDATES_PER_HIT, SMALLEST_CAPACITY, Math.min(rowCount, AMPLE_CAPACITY))
     if (candidates > this.#candidateCapacity) {
-      this.scan.candidates = this.#memory.allocate(CANDIDATES_HEADER_BYTES + candidates * CANDIDATE_BYTES)
-      this.#candidateCapacity = candidates
+      // Regions are never given back: doubling keeps what is lost below what is used.
+      const capacity = Math.max(candidates, this.#candidateCapacity * 2)
+      this.scan.candidates = this.#memory.allocate(CANDIDATES_HEADER_BYTES + capacity * CANDIDATE_BYTES)
+      this.#candidateCapacity = capacity
     }
     this.#memory.kernel.heapInit(this.scan.heap, wanted)
     const { words } = this.#memory

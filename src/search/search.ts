@@ -153,7 +153,9 @@ function scanCodes(
   const { workspace, files, codes } = context
   const { memory } = workspace
   const { cache } = codes
-  codes.workspace.start(Math.max(request.k, request.rerank, codes.workspace.scan.bits === 1 ? FEWEST_ESTIMATES : 1))
+  const wanted = Math.max(request.k, request.rerank, codes.workspace.scan.bits === 1 ? FEWEST_ESTIMATES : 1)
+  const rowCount = zones.reduce((sum, zone) => sum + zone.rowCount, 0)
+  codes.workspace.start(wanted, rowCount)
   if (request.bound !== undefined) workspace.fillHeap(codes.workspace.scan.heap, codes.workspace.size, request.bound)
   if (codes.centroids === undefined) setQueryCodes(context, request)
   const ahead = new Prefetcher(
