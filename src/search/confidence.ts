@@ -4,8 +4,8 @@ import type { Confidence } from '../quantizer/query-codes.ts'
 
 /** For searches that are told how many zones to probe. */
 export const CONFIDENCE: Confidence = { signs: 2.5, refined: 3.2, slack: 0.5, signsSlack: 0.2 }
-/** For finding neighbours that are to be relied on. */
-export const NEARLY_CERTAIN: Confidence = { signs: 3.5, refined: 4, slack: 0.6, signsSlack: 0.6 }
+/** For finding neighbours that are to be relied on: by the normal distribution one in some millions is lost. */
+export const NEARLY_CERTAIN: Confidence = { signs: 5, refined: 5, slack: 0.6, signsSlack: 0.6 }
 
 /**
  * Share of the hits that a search for a recall may miss at which a hit may be ruled out by its codes: the rest is for
@@ -43,7 +43,7 @@ export function recallOfZones(recall: number): number {
  * Upper quantile of the normal distribution for a tail of `p` below 1/2. Abramowitz and Stegun, Handbook of
  * Mathematical Functions, 26.2.23.
  */
-function normalQuantile(p: number): number {
+export function normalQuantile(p: number): number {
   const t = Math.sqrt(-2 * Math.log(p))
   return t - (2.515517 + t * (0.802853 + t * 0.010328)) / (1 + t * (1.432788 + t * (0.189269 + t * 0.001308)))
 }

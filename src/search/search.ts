@@ -144,12 +144,44 @@ function scanRows(context: SearchContext, zones: readonly CatalogueZone[]): Scan
   return { rowsReranked: 0, rowsConfirmed, ioRounds: ahead.rounds, scannedAt: nowMicros() }
 }
 
+/**
+ * Leaves in the workspace what a scan of codes would rerank; returns the zones that it probed, or undefined where rows
+ * are scanned instead. For calibration.
+ */
+export function findCandidates(
+  context: SearchContext & { codes: CodesContext },
+  query: Float32Array,
+  request: SearchRequest
+): readonly CatalogueZone[] | undefined {
+  const { workspace, codes } = context
+  workspace.setQuery(query)
+  if (!hasEstimates(workspace)) return undefined
+  if (codes.centroids !== undefined) setQueryCodes(context, request)
+  const coded = codes.centroids && { centroids: codes.centroids, workspace: codes.workspace }
+  const zones = probe(workspace, request.probe, coded)
+  scanZones(context, zones, request)
+  return zones
+}
+
 /** Scans the codes of the zones and reranks the rows that they leave. */
 function scanCodes(
   context: SearchContext & { codes: CodesContext },
   zones: readonly CatalogueZone[],
   request: SearchRequest
 ): Scanned {
+  const { workspace, files, codes } = context
+  const rounds = scanZones(context, zones, request)
+  const scannedAt = nowMicros()
+  const { rows, ioRounds } = rerank({ workspace, files, codes: codes.workspace, cache: codes.cache }, request.rerank)
+  return { rowsReranked: rows, rowsConfirmed: rows, ioRounds: rounds + ioRounds, scannedAt }
+}
+
+/** Scans the codes of the zones; returns in how many rounds they had to be asked for. */
+function scanZones(
+  context: SearchContext & { codes: CodesContext },
+  zones: readonly CatalogueZone[],
+  request: SearchRequest
+): number {
   const { workspace, files, codes } = context
   const { memory } = workspace
   const { cache } = codes
@@ -165,11 +197,8 @@ function scanCodes(
   for (const zone of zones) cache.touch(zone)
   for (let reached = 0; ;) {
     reached = memory.kernel.scanCodes(codes.workspace.scan, reached, zones.length)
-    if (reached === zones.length) break
+    if (reached === zones.length) return ahead.rounds
     ahead.reach(zones[reached])
     cache.load(zones[reached])
   }
-  const scannedAt = nowMicros()
-  const { rows, ioRounds } = rerank({ workspace, files, codes: codes.workspace, cache }, request.rerank)
-  return { rowsReranked: rows, rowsConfirmed: rows, ioRounds: ahead.rounds + ioRounds, scannedAt }
 }

@@ -1,0 +1,104 @@
+// Distances of queries to zones, and the scores (search/recall-rule.ts) of the zones of their neighbours. A query that is
+// a row is taken out of its zone first, as if the zone's centroid had been made without it.
+
+import { ruleDistance, scoreZone } from '../search/recall-rule.ts'
+import type { SearchContext } from '../search/search.ts'
+import { placeOf, zoneOf } from './calibration-places.ts'
+import type { CalibrationQuery } from './calibration-queries.ts'
+
+/** What is left out beside the query itself, and what is then near it. */
+export interface Surroundings {
+  /** Places of rows that are equal to the query, or nearly. */
+  readonly copies: readonly number[]
+  /** Places of the neighbours that are left, nearest first. */
+  readonly neighbours: Float64Array
+}
+
+/** The zones of the neighbours of a query: their distances and ranks, and the distance of the nearest of all. */
+export interface ZonesOfNeighbours {
+  readonly nearest: number
+  readonly distances: Float64Array
+  readonly ranks: Uint32Array
+}
+
+/** Computes the distances of all zones, as the rule counts them, without the query and its copies. */
+export function zoneDistances(
+  { workspace }: SearchContext,
+  query: CalibrationQuery,
+  copies: readonly number[]
+): Float64Array {
+  const { memory, zones, dim, metric } = workspace
+  workspace.setQuery(query.vector)
+  if (metric === 'ip')
+    memory.kernel.innerProducts(workspace.centroids, zones.length, dim, workspace.probeQuery, workspace.zoneDistances)
+  else memory.kernel.l2Distances(workspace.centroids, zones.length, dim, workspace.probeQuery, workspace.zoneDistances)
+  const distances = Float64Array.from(memory.float32At(workspace.zoneDistances, zones.length))
+  if (query.row !== undefined) {
+    const norm2 = metric === 'ip' ? workspace.scanQuery.queryNorm2 : undefined
+    const without = new Map<number, number>()
+    for (const place of [placeOf(query.row.zone, 0), ...copies])
+      without.set(zoneOf(place), (without.get(zoneOf(place)) ?? 0) + 1)
+    for (const [zone, count] of without)
+      distances[zone] = leaveOut(distances[zone], { rowCount: zones[zone].rowCount, without: count, norm2 })
+  }
+  return metric === 'ip' ? distances.map((distance) => ruleDistance(workspace, distance)) : distances
+}
+
+/**
+ * The distance of a zone to one of its rows x, as if `without` rows equal to x were not in it; norm2: <x, x>, with
+ * minus the product for distance.
+ */
+function leaveOut(distance: number, of: { rowCount: number; without: number; norm2: number | undefined }): number {
+  const { rowCount, without, norm2 } = of
+  const left = rowCount - without
+  if (left < 1) return Infinity
+  return norm2 === undefined ? distance * (rowCount / left) ** 2 : (rowCount * distance + without * norm2) / left
+}
+
+/** Looks up the zones of neighbours among all of them. */
+export function zonesOfNeighbours(distances: Float64Array, places: Float64Array): ZonesOfNeighbours {
+  const sorted = distances.slice().sort()
+  const found = {
+    nearest: sorted[0],
+    distances: new Float64Array(places.length),
+    ranks: new Uint32Array(places.length)
+  }
+  for (let i = 0; i < places.length; i++) {
+    const distance = distances[zoneOf(places[i])]
+    found.distances[i] = distance
+    found.ranks[i] = rankOf(sorted, distance)
+  }
+  return found
+}
+
+/** Scores the zones of neighbours. */
+export function scoresOf({ nearest, distances, ranks }: ZonesOfNeighbours, scale: number): Float64Array {
+  return distances.map((distance, i) => (ranks[i] === 1 ? 0 : scoreZone(nearest, distance, { rank: ranks[i], scale })))
+}
+
+/** One more than the number of sorted values below `value`. */
+function rankOf(sorted: Float64Array, value: number): number {
+  let low = 0
+  let high = sorted.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (sorted[middle] < value) low = middle + 1
+    else high = middle
+  }
+  return low + 1
+}
+
+/** Counts the zones that a threshold probes: the mean over queries, of each of which the distances are sorted. */
+export function meanZones(queries: readonly Float64Array[], rule: { threshold: number; scale: number }): number {
+  let zones = 0
+  for (const sorted of queries) {
+    let count = 1
+    while (
+      count < sorted.length &&
+      scoreZone(sorted[0], sorted[count], { rank: count + 1, scale: rule.scale }) <= rule.threshold
+    )
+      count++
+    zones += count
+  }
+  return zones / Math.max(1, queries.length)
+}

@@ -1,0 +1,147 @@
+// What codes lose: true neighbours in zones that are probed, which the scan of their codes rules out all the same. It
+// depends on the data, on k and on how far estimates are trusted; near copies share their errors.
+
+import { CANDIDATE_BYTES, CANDIDATES_HEADER_BYTES, ZONE_ENTRY_BYTES } from '../kernels/kernel.ts'
+import { CONFIDENCE, lossAllowed, normalQuantile, trustFor } from '../search/confidence.ts'
+import type { ProbeWish } from '../search/request.ts'
+import { findCandidates, type CodesContext, type SearchContext } from '../search/search.ts'
+import { rowOf, zoneOf } from './calibration-places.ts'
+import { NORMAL_QUANTILE } from './calibration-thresholds.ts'
+
+/** Trusts that are tried, in standard deviations. */
+const TRUSTS = [1.25, 1.5, 1.75, 2, 2.5, 3, 4, 5, 6.5, 8]
+/** A loss above this says nothing of the tail. */
+const LARGEST_LOSS = 0.4
+
+/** A query with its neighbours, nearest first, and rows that are to be left out: itself and its copies. */
+export interface LossQuery {
+  readonly vector: Float32Array
+  readonly leftOut: readonly number[]
+  readonly places: Float64Array
+  readonly distances: Float64Array
+}
+
+/** What share of the hits codes lose, at most, for each trust that was tried. */
+export type Losses = readonly { readonly trust: number; readonly loss: number }[]
+
+/** Measures upper bounds of the loss at k, for more and more trust, until nothing is lost. */
+export async function measureLosses(
+  context: SearchContext,
+  of: { queries: readonly LossQuery[]; k: number; probe: ProbeWish },
+  turn: () => Promise<void>
+): Promise<Losses> {
+  const { codes } = context
+  if (codes === undefined || of.queries.length === 0) return []
+  const { queries, k } = of
+  const mask = new RowMask(context, codes)
+  const losses: { trust: number; loss: number }[] = []
+  for (const trust of TRUSTS) {
+    let sum = 0
+    let squares = 0
+    for (const query of queries) {
+      mask.hide(query.leftOut)
+      try {
+        const lost = countLost({ ...context, codes }, query, { k, probe: of.probe, trust }) / k
+        sum += lost
+        squares += lost * lost
+      } finally {
+        mask.clear()
+      }
+    }
+    await turn()
+    const mean = sum / queries.length
+    const deviation = Math.sqrt(Math.max(0, squares / queries.length - mean * mean) / queries.length)
+    // as if one hit more was lost: where none is, that is not to say that none ever will be
+    losses.push({ trust, loss: mean + NORMAL_QUANTILE * deviation + 1 / (queries.length * k) })
+    if (sum === 0) break
+  }
+  return losses
+}
+
+/**
+ * Returns how far estimates may be trusted on the way to a recall. From each trust that was tried it is gone on as far
+ * as the tail of the normal distribution says, which those of codes are not above: their errors are bounded.
+ */
+export function trustOf(losses: Losses, recall: number): number {
+  const usable = losses.filter(({ loss }) => loss < LARGEST_LOSS)
+  if (losses.length === 0) return trustFor(recall)
+  const wanted = normalQuantile(lossAllowed(recall))
+  if (usable.length === 0) return TRUSTS[TRUSTS.length - 1] + wanted
+  return Math.min(...usable.map(({ trust, loss }) => trust + Math.max(0, wanted - normalQuantile(loss))))
+}
+
+/** Counts the k nearest of the query that lie in zones that are probed and are not reranked. */
+function countLost(
+  context: SearchContext & { codes: CodesContext },
+  { vector, places, distances }: LossQuery,
+  { k, probe, trust }: { k: number; probe: ProbeWish; trust: number }
+): number {
+  const { workspace, codes } = context
+  const confidence = { ...CONFIDENCE, signs: trust }
+  const zones = findCandidates(context, vector, { k, probe, explain: false, isExact: false, rerank: 1, confidence })
+  if (zones === undefined) return 0
+  const isProbed = new Uint8Array(workspace.zones.length)
+  for (const { zone } of zones) isProbed[zone] = 1
+  const wanted = new Set<number>()
+  const hasWanted = new Uint8Array(workspace.zones.length)
+  // Hits of the search, which are all of the nearest in the zones probed: the last of them ends the rerank.
+  let hits = 0
+  let farthest = Infinity
+  for (let i = 0; i < places.length && hits < k; i++) {
+    const zone = zoneOf(places[i])
+    if (isProbed[zone] === 0) continue
+    if (++hits === k) farthest = distances[i]
+    if (i >= k) continue
+    wanted.add(places[i])
+    hasWanted[zone] = 1
+  }
+  const { words, floats } = workspace.memory
+  const limit = Math.min(codes.workspace.limit, farthest)
+  const first = (codes.workspace.scan.candidates + CANDIDATES_HEADER_BYTES) / 4
+  const end = first + (words[codes.workspace.scan.candidates / 4] * CANDIDATE_BYTES) / 4
+  for (let at = first; at < end; at += CANDIDATE_BYTES / 4) {
+    if (floats[at] <= limit && hasWanted[words[at + 2]] === 1) wanted.delete(words[at + 2] * 2 ** 32 + words[at + 3])
+  }
+  return wanted.size
+}
+
+/** Hides rows from scans of codes: a bit for each row of the zones that hold some of them. */
+class RowMask {
+  readonly #context: SearchContext
+  readonly #table: number
+  /** Words of the mask of a zone. */
+  readonly #size: number
+  /** Addresses of masks, one for each zone at once. */
+  readonly #masks: number[] = []
+  #hidden: number[] = []
+
+  constructor(context: SearchContext, codes: CodesContext) {
+    this.#context = context
+    this.#table = codes.cache.table
+    this.#size = Math.ceil(context.workspace.zones.reduce((most, zone) => Math.max(most, zone.rowCount), 1) / 32)
+  }
+
+  hide(places: readonly number[]): void {
+    const { memory } = this.#context.workspace
+    this.#hidden = [...new Set(places.map(zoneOf))]
+    while (this.#masks.length < this.#hidden.length) this.#masks.push(memory.allocate(this.#size * 4))
+    for (const [i, zone] of this.#hidden.entries()) {
+      memory.uint32At(this.#masks[i], this.#size).fill(0xffff_ffff)
+      this.#entryOf(zone)[0] = this.#masks[i]
+    }
+    for (const place of places) {
+      const words = memory.uint32At(this.#masks[this.#hidden.indexOf(zoneOf(place))], this.#size)
+      words[rowOf(place) >>> 5] &= ~(1 << (rowOf(place) & 31))
+    }
+  }
+
+  clear(): void {
+    for (const zone of this.#hidden) this.#entryOf(zone)[0] = 0
+    this.#hidden = []
+  }
+
+  /** The word of the table of zones that has the address of a mask. */
+  #entryOf(zone: number): Uint32Array {
+    return this.#context.workspace.memory.uint32At(this.#table + zone * ZONE_ENTRY_BYTES + 12, 1)
+  }
+}
