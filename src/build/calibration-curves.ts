@@ -70,6 +70,7 @@ export function drawCurves(context: SearchContext, measured: Measured): Drawn {
         copies[i].length === 0 ? scores[i] : scoresOf(surround(context, query, without[i]), scale)
       )
     )
+  const independent = shareOfIndependent(copies, context.workspace.zones)
   const counted = evenly(queries, COUNTED_QUERIES).map((query) => zoneDistances(context, query, []).sort())
   const highest = queries.length / (queries.length + WITHOUT_MISS)
   const margin = source === 'base' && metric === 'ip' ? PRODUCT_MARGIN : 0
@@ -77,7 +78,7 @@ export function drawCurves(context: SearchContext, measured: Measured): Drawn {
   const recalls = [...CALIBRATED_RECALLS.filter((recall) => recall < highest), highest]
   const wanted = recalls.map((recall) => Math.min(recallOfZones(recall) + (1 - recall) * margin, highest))
   const curves = CALIBRATED_KS.map((k): CalibrationCurve => {
-    const thresholds = sets.map((set) => smallestThresholds(set, k, wanted))
+    const thresholds = sets.map((set) => smallestThresholds(set, wanted, { k, independent }))
     const points = recalls.map((recall, i): CalibrationPoint => {
       const threshold = Math.max(...thresholds.map((ofSet) => ofSet[i]))
       return {
@@ -107,6 +108,16 @@ export function drawCurves(context: SearchContext, measured: Measured): Drawn {
       distances: neighbours[i].distances.filter((_, at) => !copies[i].includes(at))
     }))
   }
+}
+
+/** Estimates what share of random rows are not copies of others among them: of equal ones, one counts. */
+function shareOfIndependent(
+  copies: readonly (readonly number[])[],
+  zones: readonly { readonly rowCount: number }[]
+): number {
+  const chosen = copies.length / zones.reduce((sum, zone) => sum + zone.rowCount, 0)
+  const distinct = copies.reduce((sum, of) => sum + 1 / Math.max(1, (of.length + 1) * chosen), 0)
+  return copies.length === 0 ? 1 : distinct / copies.length
 }
 
 /** Returns the calibration with the trust that was measured; losses: for each of its curves. */

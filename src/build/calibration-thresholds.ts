@@ -6,9 +6,14 @@ export const NORMAL_QUANTILE = 1.645
 
 /**
  * Finds for each of `wanted`, ascending, the smallest threshold whose mean recall at k has a lower bound of at least
- * that; where none has, the largest score of all. Thresholds ascend with what is wanted.
+ * that; where none has, the largest score of all. Thresholds ascend with what is wanted. independent: the share of the
+ * queries that are not copies of others.
  */
-export function smallestThresholds(scores: readonly Float64Array[], k: number, wanted: readonly number[]): number[] {
+export function smallestThresholds(
+  scores: readonly Float64Array[],
+  wanted: readonly number[],
+  { k, independent }: { k: number; independent: number }
+): number[] {
   const keys = sortedKeys(scores, k)
   const queries = scores.filter(({ length }) => length > 0).length
   const found = new Float64Array(scores.length)
@@ -25,7 +30,8 @@ export function smallestThresholds(scores: readonly Float64Array[], k: number, w
       squares += now * now - before * before
     }
     const mean = sum / queries
-    const bound = mean - NORMAL_QUANTILE * Math.sqrt(Math.max(0, squares / queries - mean * mean) / queries)
+    const bound =
+      mean - NORMAL_QUANTILE * Math.sqrt(Math.max(0, squares / queries - mean * mean) / (queries * independent))
     while (thresholds.length < wanted.length && bound >= wanted[thresholds.length]) thresholds.push(threshold)
   }
   // With rounding the sums may end a little below 1; and there may be no more finite scores.
