@@ -73,7 +73,7 @@ describe.each([
 
 describe(`codes of one bit (seed ${SEED})`, () => {
   const random = randomFrom(SEED)
-  const rows = gaussian(2 * COUNT, random)
+  const rows = gaussian(5 * COUNT, random)
   const queries = listOf(gaussian(60, random))
   let path = ''
   beforeAll(async () => {
@@ -83,7 +83,7 @@ describe(`codes of one bit (seed ${SEED})`, () => {
   it('lose no hits for want of room, though nearly every row is a candidate', () => {
     using index = ZgqIndex.open(path)
     const truth = exactIds(index, queries, 100)
-    expect(meanRecall(index, queries, truth, { ...BY_CODES, k: 100, nprobe: 1e6 })).toBeGreaterThan(0.99)
+    expect(meanRecall(index, queries, truth, { ...BY_CODES, k: 100, nprobe: 1e6 })).toBeGreaterThan(0.97)
   })
 
   it.each(['rows', 'queries'])('give more the more recall is asked for, calibrated by %s', async (source) => {
