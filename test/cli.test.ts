@@ -312,6 +312,7 @@ describe('zgq inspect', () => {
       files: ['vectors', 'codes'].map((kind) => ({ name: `${kind}-000001-00000.zgq`, kind, bytes: any.number })),
       build: { seed: 1, zones: 30, sampleCount: any.number, inputDigest: expect.stringMatching(/^[0-9a-f]{64}$/) },
       reader: { kind: expect.stringMatching(/^(mmap|pread)$/), reason: any.text },
+      sqlite: { driver: expect.stringMatching(/^(better-sqlite3|node:sqlite)$/), version: any.text, reason: any.text },
       kernel: 'wasm',
       calibration: expect.objectContaining({ source: 'base', highestRecall: any.number })
     })

@@ -71,7 +71,7 @@ function explain(cause: unknown, version: string): { reason: string; remedy: str
       reason: `better-sqlite3 ${version} was compiled for another Node.js or Electron`,
       remedy: 'npm rebuild better-sqlite3 (in Electron: npx @electron/rebuild)'
     }
-  if (message.startsWith('Could not locate the bindings file'))
+  if (/^Could not locate the bindings file|^Cannot find module .*\.node'/.test(message))
     return {
       reason: `better-sqlite3 ${version} has no binary: its install script did not run`,
       remedy: 'npm rebuild better-sqlite3 --ignore-scripts=false'

@@ -46,11 +46,12 @@ export function makeProject(folder: string, sqlite: SqlitePackage): void {
   }
 }
 
-/** Names of the files that are compiled. */
+/** Names of the files that are compiled, that of this platform first. */
 export function binaries(): string[] {
-  return readdirSync(join(ROOT, 'node_modules/better-sqlite3'), { recursive: true, encoding: 'utf8' }).filter(
-    (name) => name.endsWith('.node') && !/deps|test_extension/.test(name)
-  )
+  const here = `${process.platform}-${process.arch}.node`
+  return readdirSync(join(ROOT, 'node_modules/better-sqlite3'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.node') && !/deps|test_extension/.test(name))
+    .sort((a, b) => Number(b.endsWith(here)) - Number(a.endsWith(here)))
 }
 
 export interface ProjectRun {
