@@ -1,4 +1,6 @@
-// Codes or rows: small work is done sooner by the plain scan of float32 rows, which needs no tables and no rerank.
+// Codes or rows, some zones or all: small work is done sooner by the plain scan of float32 rows, which needs no tables
+// and no rerank, and of little work by all of it. Decided by what an index and its calibration say, never by times, the
+// cache or the machine: the same index gives the same plan everywhere.
 
 import type { CatalogueZone } from '../format/catalogue.ts'
 import type { SearchRequest } from './request.ts'
@@ -23,6 +25,44 @@ const HIT = 60
 /** Rows that are reranked beyond the k wanted. */
 const SPARE_CANDIDATES = 5
 
+/** What a row costs besides its values, as so many values (bench/README.md, "Exact by default"). */
+const ROW_COST = 32
+/** Work (values and ROW_COST of all rows) up to which searches scan all rows: 1,000 x 64, or about 10 us. */
+const MOST_EXACT_WORK = 100_000
+/** How much longer an exact search may take than a choice of zones, for the sake of never missing a hit: ns, share. */
+const MOST_EXCESS = 10_000
+const MOST_EXCESS_SHARE = 0.25
+// What plans cost, in nanoseconds: the call, a unit of the work above, a zone, a row whose distance is computed twice,
+// a row whose code is looked at, and candidates as a multiple of those above, as it is on data without structure.
+const START = 7000
+const WORK = 1 / 9
+const ZONE = 200
+const CONFIRMED = 100
+const CODE = 6
+const CANDIDATES_FACTOR = 2
+
+/** Tells whether every search that asks for a recall, or for nothing, scans all rows: then there is no miss. */
+export function isAlwaysExact(index: { readonly count: number; readonly dim: number }): boolean {
+  return index.count * (index.dim + ROW_COST) <= MOST_EXACT_WORK
+}
+
+/** Tells whether an exact search takes hardly longer than one that probes so many zones as the calibration says. */
+export function isExactWorthwhile(index: PlannedIndex, of: { readonly zones: number; readonly k: number }): boolean {
+  if (!mayScanRows(index)) return false
+  const { count, dim, bits, zoneCount } = index
+  const zones = Math.min(of.zones, zoneCount)
+  const k = Math.min(of.k, count)
+  const rows = count * (zones / zoneCount)
+  // Rows that enter a heap of k in random order: k, and as many again each time that the rows grow by a factor of e.
+  const confirmed = k * (1 + Math.log(count / k)) * CONFIRMED
+  const exact = count * (dim + ROW_COST) * WORK + zoneCount * ZONE + confirmed
+  const byRows = rows * (dim + ROW_COST) * WORK + confirmed
+  const byCodes =
+    CODES_START + rows * CODE + codesCost(dim, rows, Math.min(rows, k + SPARE_CANDIDATES) * CANDIDATES_FACTOR)
+  const some = zones * ZONE + zoneCount * dim * ROW_VALUE + (bits === 0 ? byRows : Math.min(byRows, byCodes))
+  return exact - some <= Math.min(MOST_EXCESS, MOST_EXCESS_SHARE * (START + some))
+}
+
 /**
  * Tells whether the rows of an index are few enough to be scanned in the place of codes. Not by the cache: hits must
  * not depend on it.
@@ -35,12 +75,12 @@ export function mayScanRows(index: { readonly count: number; readonly dim: numbe
 export function areRowsCheaper(zones: readonly CatalogueZone[], dim: number, k: number): boolean {
   let rows = 0
   for (const zone of zones) rows += zone.rowCount
-  const codes =
-    CODES_START +
-    CODES_START_VALUE * dim +
-    rows * dim * CODE_VALUE +
-    Math.min(rows, k + SPARE_CANDIDATES) * (CANDIDATE + CANDIDATE_VALUE * dim)
-  return rows * dim * ROW_VALUE < codes
+  return rows * dim * ROW_VALUE < CODES_START + codesCost(dim, rows, Math.min(rows, k + SPARE_CANDIDATES))
+}
+
+/** Tables, codes of `rows` rows, and candidates. */
+function codesCost(dim: number, rows: number, candidates: number): number {
+  return CODES_START_VALUE * dim + rows * dim * CODE_VALUE + candidates * (CANDIDATE + CANDIDATE_VALUE * dim)
 }
 
 /** Computes the microseconds that a search with everything in memory is likely to take, by the same constants. */
@@ -53,8 +93,7 @@ export function estimateMicros(
   const probed = Math.min(zones.length, zonesMeant(request.probe))
   const values = (count * probed * dim) / zones.length
   const candidates = Math.max(request.rerank, Math.min(count, request.k + SPARE_CANDIDATES))
-  const codes =
-    CODES_START + CODES_START_VALUE * dim + values * CODE_VALUE + candidates * (CANDIDATE + CANDIDATE_VALUE * dim)
+  const codes = CODES_START + codesCost(dim, values / dim, candidates)
   const scan = bits === 0 || request.isExact ? values * ROW_VALUE : codes
   return (zones.length * dim * ROW_VALUE + scan + request.k * HIT) / 1000
 }
@@ -62,6 +101,14 @@ export function estimateMicros(
 function zonesMeant(probe: SearchRequest['probe']): number {
   if ('firstZone' in probe) return probe.endZone - probe.firstZone
   return 'nprobe' in probe ? probe.nprobe : Math.ceil(probe.zones)
+}
+
+/** Facts of an index that a plan follows from. */
+export interface PlannedIndex {
+  readonly count: number
+  readonly dim: number
+  readonly bits: number
+  readonly zoneCount: number
 }
 
 /** Facts of an index that are known before anything of it was read. */
