@@ -69,6 +69,9 @@ function wrapDatabase(database: BetterSqlite3.Database): Database {
 
 function wrapStatement(statement: BetterSqlite3.Statement<unknown[], unknown>): Statement {
   return {
+    *iterate(...values) {
+      for (const row of statement.raw().iterate(...values)) if (Array.isArray(row)) yield row
+    },
     all: (...values) =>
       statement
         .raw()

@@ -27,6 +27,8 @@ export interface Database {
 
 /** Rows are arrays of values, in the order of the columns; BLOBs are bytes. */
 export interface Statement {
+  /** Gives the rows one at a time: none is read before it is asked for. */
+  iterate(...values: SqlValue[]): Iterable<unknown[]>
   all(...values: SqlValue[]): unknown[][]
   run(...values: SqlValue[]): void
 }
