@@ -21,7 +21,7 @@ interface NodeDatabase {
 interface NodeStatement {
   all(...values: unknown[]): object[]
   run(...values: unknown[]): unknown
-  iterate(): Iterator<unknown>
+  iterate(...values: unknown[]): Iterator<unknown>
   setReadBigInts(isOn: boolean): void
   /** The first statement of the text that was prepared. */
   readonly sourceSQL: string
@@ -139,12 +139,25 @@ function wrapDatabase(database: NodeDatabase): Database {
 function wrapStatement(statement: NodeStatement): Statement {
   statement.setReturnArrays?.(true)
   return {
-    all: (...values) =>
-      guarded(() => statement.all(...values)).map((row): unknown[] => (Array.isArray(row) ? row : Object.values(row))),
+    *iterate(...values) {
+      const rows = guarded(() => statement.iterate(...values))
+      try {
+        for (let next = guarded(() => rows.next()); next.done !== true; next = guarded(() => rows.next()))
+          yield valuesOf(next.value)
+      } finally {
+        rows.return?.()
+      }
+    },
+    all: (...values) => guarded(() => statement.all(...values)).map(valuesOf),
     run(...values) {
       guarded(() => statement.run(...values))
     }
   }
+}
+
+function valuesOf(row: unknown): unknown[] {
+  if (Array.isArray(row)) return row
+  return typeof row === 'object' && row !== null ? Object.values(row) : []
 }
 
 /** What may follow a statement: white space, semicolons and comments. */

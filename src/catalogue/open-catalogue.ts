@@ -21,7 +21,7 @@ import { systemCode, wrapReadError, wrapWriteError, ZgqError } from '../errors.t
 import { CATALOGUE_NAME } from '../format/layout.ts'
 import type { Database } from './driver.ts'
 import { loadDriver } from './load-driver.ts'
-import { wrapSqliteError } from './sqlite-error.ts'
+import { wrapSqliteError } from './sqlite-errors.ts'
 
 /** Byte 18 of a database: 2 in WAL mode (file format of SQLite, section 1.3.3). */
 const WRITE_VERSION_OFFSET = 18
