@@ -9,6 +9,7 @@ import { systemCode, wrapWriteError, ZgqError } from '../errors.ts'
 import { readCatalogue } from '../catalogue/reader.ts'
 import { clearStageLock, isAlive, isHeld, LOCK_NAME, readLock, writeLock, writeStageLock } from '../build-lock.ts'
 import { syncFolder } from '../storage/file-writer.ts'
+import { findOpenFile, renameFolder } from './open-files.ts'
 import { RECIPE_NAME } from './site.ts'
 
 /** Names of files in the folder of an index; anything else there is the user's. */
@@ -75,6 +76,7 @@ export class WorkingFolder {
    * lock it would look like what no build made.
    */
   leave(): void {
+    if (this.#isDone) return
     if (!existsSync(this.file(RECIPE_NAME))) {
       this.discard()
       return
@@ -113,10 +115,14 @@ export class WorkingFolder {
     return { path, leave }
   }
 
-  /** Throws what `publish` would if something has come to stand at the output. */
+  /**
+   * Throws what `publish` would if something has come to stand at the output, or the index there is open on Windows:
+   * then what was done stays, for a build of the same to go on with.
+   */
   expectPublishable(): void {
     try {
       this.#expectFree()
+      this.#expectClosed()
     } catch (error) {
       throw wrapWriteError(error, this.#output, 'look at the output')
     }
@@ -130,19 +136,17 @@ export class WorkingFolder {
       const isReplacing = existsSync(this.#output)
       if (isReplacing) {
         writeLock(this.path, true)
-        renameSync(this.#output, this.#replaced)
+        renameFolder(this.#output, this.#replaced)
       }
       try {
-        renameSync(this.path, this.#output)
+        renameFolder(this.path, this.#output)
       } catch (error) {
-        if (isReplacing) renameSync(this.#replaced, this.#output)
+        if (isReplacing) renameFolder(this.#replaced, this.#output)
         throw error
       }
       this.#isDone = true
       syncFolder(dirname(this.#output))
-      // The lock goes after the old index: it is what tells that the old index is to go.
-      if (isReplacing) this.#remove(this.#replaced)
-      rmSync(join(this.#output, LOCK_NAME), { force: true })
+      if (!isReplacing || this.#removeReplaced()) rmSync(join(this.#output, LOCK_NAME), { force: true })
     } catch (error) {
       throw wrapWriteError(error, this.#output, 'publish the index')
     }
@@ -265,8 +269,33 @@ export class WorkingFolder {
     const lock = readLock(this.#output)
     if (lock?.isReplacing !== true) return
     expectDead(this.#output)
-    this.#remove(this.#replaced)
+    if (!this.#removeReplaced())
+      throw new ZgqError('ZGQ_LOCKED', 'the index that was replaced last is still open: close it (index.close())', {
+        path: this.#replaced
+      })
     rmSync(join(this.#output, LOCK_NAME), { force: true })
+  }
+
+  /**
+   * Removes the index that was replaced; false where a reader on Windows, which came between the renames, has it open:
+   * it then stays, and so does the lock, which tells the next build that it is to go.
+   */
+  #removeReplaced(): boolean {
+    if (existsSync(this.#replaced) && findOpenFile(this.#replaced) !== undefined) return false
+    this.#remove(this.#replaced)
+    return true
+  }
+
+  #expectClosed(): void {
+    const open = existsSync(this.#output) ? findOpenFile(this.#output) : undefined
+    if (open === undefined) return
+    this.leave()
+    throw new ZgqError(
+      'ZGQ_LOCKED',
+      `the index to be replaced is open (${open}), and Windows replaces no folder with open files: close it wherever ` +
+        'it is open (index.close()) and build again; what was built is kept',
+      { path: this.#output }
+    )
   }
 
   /** Throws ZGQ_EXISTS or ZGQ_NOT_AN_INDEX if something stands at the output that must not be replaced. */
