@@ -11,6 +11,7 @@ const LEVELS = [
     'types',
     'clock',
     'module-url',
+    'require-package',
     'describe',
     'arguments',
     'options',
