@@ -1,8 +1,6 @@
-// Where the code of this library is, as a URL. In a CommonJS bundle of its ES modules import.meta is empty: then it is
-// where the bundle is.
+// Where the code of this library is, as a URL: where the bundle is, in a bundle. Not import.meta.url alone: webpack
+// replaces it with the path that the module had when it was bundled, and in a CommonJS bundle by others it is empty.
 
 import { pathToFileURL } from 'node:url'
 
-const url: string | undefined = import.meta.url
-
-export const MODULE_URL = url ?? pathToFileURL(__filename).href
+export const MODULE_URL = typeof __filename === 'string' ? pathToFileURL(__filename).href : import.meta.url

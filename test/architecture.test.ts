@@ -12,6 +12,7 @@ const LEVELS = [
     'types',
     'clock',
     'module-url',
+    'require-package',
     'describe',
     'arguments',
     'options',

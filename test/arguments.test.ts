@@ -6,7 +6,7 @@ import { pathToFileURL } from 'node:url'
 import { createContext, runInContext } from 'node:vm'
 import { beforeAll, describe, expect, it } from 'vitest'
 
-import { buildIndex, calibrateIndex, openVectorFile, readIvecs } from '../src/build.ts'
+import { buildIndex, calibrateIndex, openVectorFile, readIvecs, readVectors } from '../src/build.ts'
 import { checkIndex } from '../src/check.ts'
 import { describe as describeValue } from '../src/describe.ts'
 import { ZgqIndex } from '../src/zgq-index.ts'
@@ -136,6 +136,7 @@ describe('a file: URL', () => {
     expect(file.count).toBe(500)
     file.close()
     expect(readIvecs(to('truth.ivecs')).count).toBe(1)
+    expect((await readVectors(to('vectors.fbin'))).dim).toBe(DIM)
   })
 
   it.each([new URL('https://example.org/index'), new URL('data:,index')])('is all that is taken: not %s', (other) => {

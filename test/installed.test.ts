@@ -262,6 +262,30 @@ describe.each(BUNDLES)('a bundle by %s (%s)', (bundler, format) => {
   })
 })
 
+describe('a bundle by esbuild with the entries of worker threads beside it', () => {
+  it.each(['esm', 'cjs'] as const)('does all that the package does, threads included (%s)', async (format) => {
+    const outdir = temp.fresh('bundle')
+    const ending = format === 'esm' ? '.mjs' : '.cjs'
+    await esbuild({
+      entryPoints: {
+        out: writeProgram('bundled.mjs'),
+        'search-worker': 'zgq/search-worker',
+        'build-worker': 'zgq/build-worker'
+      },
+      absWorkingDir: temp.path,
+      bundle: true,
+      platform: 'node',
+      format,
+      outdir,
+      outExtension: { '.js': ending },
+      logLevel: 'silent',
+      external: ['better-sqlite3', 'koffi']
+    })
+    const bundle = join(outdir, `out${ending}`)
+    expect([run(bundle, 'small'), run(bundle, 'large')]).toMatchObject([FINE, FINE])
+  })
+})
+
 /** Bundlers may put what is imported late into files of its own. */
 function readChunks(bundle: string): string {
   const folder = join(bundle, '..')

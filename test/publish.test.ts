@@ -9,6 +9,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   renameSync,
   rmSync,
   symlinkSync,
@@ -19,6 +20,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 
+import { findOpenFile } from '../src/build/open-files.ts'
 import { buildIndex, type BuildOptions } from '../src/build.ts'
 import { checkIndex } from '../src/check.ts'
 import { ZgqError } from '../src/errors.ts'
@@ -64,16 +66,31 @@ describe('the place of the output', () => {
     expect(indexId).toBe(report.indexId)
   })
 
-  it('is taken over with force while the index there is open, which goes on to answer', async () => {
-    const { output } = place()
-    await buildSmall(output)
-    const open = MAPPINGS.map((mapping) => ZgqIndex.open(output, { mapping, cacheBytes: 0 }))
-    const before = open.map((index) => index.search(rowOf(SMALL, DIM, 0), { exact: true }))
-    await buildIndex({ input: makeVectors('uniform', { count: 9, dim: 2 }, 5), dim: 2, output, force: true })
-    const after = open.map((index) => index.search(rowOf(SMALL, DIM, 0), { exact: true }))
-    for (const index of open) index.close()
-    expect(after).toEqual(before)
-  })
+  if (process.platform === 'win32')
+    it('is refused with ZGQ_LOCKED on Windows while the index there is open, and taken over once it is closed', async () => {
+      const { folder, output } = place()
+      await buildSmall(output)
+      const index = ZgqIndex.open(output)
+      const before = index.search(rowOf(SMALL, DIM, 0), { exact: true })
+      const error = await errorFrom(buildSmall(output, { seed: 2, force: true }))
+      expect([error.code, error.message]).toEqual(['ZGQ_LOCKED', expect.stringContaining('index.close()')])
+      expect(index.search(rowOf(SMALL, DIM, 0), { exact: true })).toEqual(before)
+      index.close()
+      expect(readdirSync(folder)).toEqual(['index', 'index.building'])
+      await buildSmall(output, { seed: 2, force: true })
+      expect(readdirSync(folder)).toEqual(['index'])
+    })
+  else
+    it('is taken over with force while the index there is open, which goes on to answer', async () => {
+      const { output } = place()
+      await buildSmall(output)
+      const open = MAPPINGS.map((mapping) => ZgqIndex.open(output, { mapping, cacheBytes: 0 }))
+      const before = open.map((index) => index.search(rowOf(SMALL, DIM, 0), { exact: true }))
+      await buildIndex({ input: makeVectors('uniform', { count: 9, dim: 2 }, 5), dim: 2, output, force: true })
+      const after = open.map((index) => index.search(rowOf(SMALL, DIM, 0), { exact: true }))
+      for (const index of open) index.close()
+      expect(after).toEqual(before)
+    })
 
   const others: readonly (readonly [string, (output: string) => void])[] = [
     [
@@ -456,6 +473,15 @@ describe('a disk that is full', () => {
   })
 })
 
+/** Where a link points; a descriptor may be gone by the time that it is looked at. */
+function linkOf(path: string): string {
+  try {
+    return readlinkSync(path)
+  } catch {
+    return ''
+  }
+}
+
 describe('a build with force, where the file system fails it', () => {
   const seedOf = (path: string): unknown => {
     const index = ZgqIndex.open(path)
@@ -516,6 +542,20 @@ describe('a build with force, where the file system fails it', () => {
       // What cannot be removed stays, for the next build to clear away.
       if (!isKept || (others.length > 0 && calls[failingCall] !== 'rmSync'))
         wrong.push({ failingCall, failed: calls[failingCall], error: String(error), seed, others })
+    }
+    expect(wrong).toEqual([])
+  })
+
+  it.runIf(process.platform === 'linux')('closes what it opened, whichever call fails', async () => {
+    const openFiles = (): string[] =>
+      readdirSync('/proc/self/fd')
+        .map((descriptor) => linkOf(`/proc/self/fd/${descriptor}`))
+        .filter((path) => path.startsWith(temp.path))
+    const wrong: unknown[] = []
+    for (const failingCall of failingCalls()) {
+      await interrupted({ failingCall })
+      const left = openFiles().filter((path) => !wrong.flat().includes(path))
+      if (left.length > 0) wrong.push([failingCall, calls[failingCall], ...left])
     }
     expect(wrong).toEqual([])
   })
@@ -600,11 +640,15 @@ describe('a reader that opens an index while it is replaced', () => {
     cpSync(next, join(folder, 'index.building'), { recursive: true })
     writeFileSync(join(folder, 'index.building', 'lock.json'), JSON.stringify(DEAD_REPLACING))
     resetFaults()
+    let isAway = false
     faults.afterCall = (call) => {
-      if (call === when.away) renameSync(output, `${output}.replaced`)
-      if (call !== when.back) return
+      if (call === when.away && findOpenFile(output) === undefined) {
+        renameSync(output, `${output}.replaced`)
+        isAway = true
+      }
+      if (call !== when.back || !isAway) return
       renameSync(`${output}.building`, output)
-      rmSync(`${output}.replaced`, { recursive: true })
+      if (findOpenFile(`${output}.replaced`) === undefined) rmSync(`${output}.replaced`, { recursive: true })
     }
     try {
       return answers.get(answerOf(output, options)) ?? 'a wrong answer'

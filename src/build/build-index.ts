@@ -12,6 +12,7 @@ import { WorkingFolder } from './working-folder.ts'
 
 /**
  * Builds an index from vectors and publishes it by one rename; nothing is visible at `output` before.
+ * On Windows an index that is open is not replaced: ZGQ_LOCKED, and what was built is kept for a build of the same.
  * Rejects with ZGQ_EXISTS, ZGQ_NOT_AN_INDEX, ZGQ_LOCKED, ZGQ_NOT_FOUND, ZGQ_READ_ONLY or ZGQ_IO for the output;
  * ZGQ_BUILD_INPUT, ZGQ_TRUNCATED, ZGQ_DIMENSION, ZGQ_NON_FINITE, ZGQ_ZERO_VECTOR or ZGQ_ID_EXISTS for the input;
  * ZGQ_UNSUPPORTED for a path inside app.asar; TypeError or RangeError for bad options; the signal's reason when

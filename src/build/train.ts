@@ -33,8 +33,10 @@ export async function trainSite(
   onRound: (round: number, rounds: number) => Promise<void>
 ): Promise<void> {
   const { dim, count, zones } = site.recipe
-  const [sample, early] = [openSample(site, false), openSample(site, true)]
+  const sample = openSample(site, false)
+  let early: RowSource | undefined
   try {
+    early = openSample(site, true)
     const { centroids, sizes } = await train({ site, crew, sample, early, onRound })
     const facts = readSampleFacts(site)
     const stored: StoredTraining = {
@@ -46,7 +48,7 @@ export async function trainSite(
     writeStored(trainedPath(site), stored, site.recipe.isDurable)
   } finally {
     sample.close()
-    early.close()
+    early?.close()
   }
   await onRound(zones === 1 ? 1 : ROUNDS, zones === 1 ? 1 : ROUNDS)
 }

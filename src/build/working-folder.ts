@@ -9,6 +9,8 @@ import { systemCode, wrapWriteError, ZgqError } from '../errors.ts'
 import { readCatalogue } from '../catalogue/reader.ts'
 import { clearStageLock, isAlive, isHeld, LOCK_NAME, readLock, writeLock, writeStageLock } from '../build-lock.ts'
 import { syncFolder } from '../storage/file-writer.ts'
+import { clearTraces, giveBack, removeDead, takePlace } from './folder-moves.ts'
+import { findOpenFile, renameFolder } from './open-files.ts'
 import { JOINED_NAME, RECIPE_NAME } from './site.ts'
 
 /** Names of files in the folder of an index; anything else there is the user's. */
@@ -85,6 +87,7 @@ export class WorkingFolder {
    * lock it would look like what no build made.
    */
   leave(): void {
+    if (this.#isDone) return
     if (!existsSync(this.file(RECIPE_NAME))) {
       this.discard()
       return
@@ -123,10 +126,14 @@ export class WorkingFolder {
     return { path, leave }
   }
 
-  /** Throws what `publish` would if something has come to stand at the output. */
+  /**
+   * Throws what `publish` would if something has come to stand at the output, or the index there is open on Windows:
+   * then what was done stays, for a build of the same to go on with.
+   */
   expectPublishable(): void {
     try {
       this.#expectFree()
+      this.#expectClosed()
     } catch (error) {
       throw wrapWriteError(error, this.#output, 'look at the output')
     }
@@ -140,19 +147,18 @@ export class WorkingFolder {
       const isReplacing = existsSync(this.#output)
       if (isReplacing) {
         writeLock(this.path, true)
-        renameSync(this.#output, this.#replaced)
+        renameFolder(this.#output, this.#replaced)
       }
       try {
-        renameSync(this.path, this.#output)
+        renameFolder(this.path, this.#output)
       } catch (error) {
-        if (isReplacing) renameSync(this.#replaced, this.#output)
+        if (isReplacing) renameFolder(this.#replaced, this.#output)
         throw error
       }
       this.#isDone = true
       syncFolder(dirname(this.#output))
       // The lock goes after the old index: it is what tells that the old index is to go.
-      if (isReplacing) this.#remove(this.#replaced)
-      clearTraces(this.#output)
+      if (!isReplacing || this.#removeReplaced()) clearTraces(this.#output)
     } catch (error) {
       throw wrapWriteError(error, this.#output, 'publish the index')
     }
@@ -277,8 +283,33 @@ export class WorkingFolder {
     const lock = readLock(this.#output)
     if (lock === undefined || (!lock.isReplacing && isHeld(lock))) return
     expectDead(this.#output)
-    if (lock.isReplacing) this.#remove(this.#replaced)
+    if (lock.isReplacing && !this.#removeReplaced())
+      throw new ZgqError('ZGQ_LOCKED', 'the index that was replaced last is still open: close it (index.close())', {
+        path: this.#replaced
+      })
     clearTraces(this.#output)
+  }
+
+  /**
+   * Removes the index that was replaced; false where a reader on Windows, which came between the renames, has it open:
+   * it then stays, and so does the lock, which tells the next build that it is to go.
+   */
+  #removeReplaced(): boolean {
+    if (existsSync(this.#replaced) && findOpenFile(this.#replaced) !== undefined) return false
+    this.#remove(this.#replaced)
+    return true
+  }
+
+  #expectClosed(): void {
+    const open = existsSync(this.#output) ? findOpenFile(this.#output) : undefined
+    if (open === undefined) return
+    this.leave()
+    throw new ZgqError(
+      'ZGQ_LOCKED',
+      `the index to be replaced is open (${open}), and Windows replaces no folder with open files: close it wherever ` +
+        'it is open (index.close()) and build again; what was built is kept',
+      { path: this.#output }
+    )
   }
 
   /** Throws ZGQ_EXISTS or ZGQ_NOT_AN_INDEX if something stands at the output that must not be replaced. */
@@ -301,46 +332,6 @@ export class WorkingFolder {
         { path: this.#replaced }
       )
     }
-  }
-}
-
-/** Removes from a published index what the build had there; the lock, which says what it is, last. */
-function clearTraces(index: string): void {
-  for (const name of [RECIPE_NAME, JOINED_NAME, LOCK_NAME]) rmSync(join(index, name), { force: true })
-}
-
-/** Puts work back that a build died with as it took it over; returns false where something else is there by now. */
-function giveBack(work: string, place: string): boolean {
-  try {
-    takePlace(work, place)
-    return true
-  } catch (error) {
-    const code = systemCode(error) ?? ''
-    if (code === 'ENOENT') return true // another build was faster
-    if (['ENOTEMPTY', 'EEXIST', 'EPERM', 'ENOTDIR'].includes(code)) return false
-    throw error
-  }
-}
-
-/** Renames a folder to where nothing is, or an empty folder; throws where something else is. */
-function takePlace(folder: string, place: string): void {
-  // Windows would put the folder in the place of a file.
-  if (process.platform === 'win32' && existsSync(place))
-    throw Object.assign(new Error(`EEXIST: ${place}`), { code: 'EEXIST' })
-  renameSync(folder, place)
-}
-
-/**
- * Removes a folder that is in nobody's way. On Windows files that are open stay until they are closed: the next build
- * removes them.
- */
-function removeDead(folder: string): void {
-  try {
-    rmSync(folder, { recursive: true, force: true })
-  } catch (error) {
-    const isOpen =
-      process.platform === 'win32' && ['ENOTEMPTY', 'EBUSY', 'EPERM', 'EACCES'].includes(systemCode(error) ?? '')
-    if (!isOpen) throw error
   }
 }
 

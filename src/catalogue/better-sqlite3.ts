@@ -1,15 +1,13 @@
 // The driver over the package better-sqlite3, and in plain words why it does not load. Nothing else loads the package.
 
-import { createRequire } from 'node:module'
 import { resolve } from 'node:path'
 
 import type BetterSqlite3 from 'better-sqlite3'
 
 import { systemCode } from '../errors.ts'
-import { MODULE_URL } from '../module-url.ts'
+import { requirePackage } from '../require-package.ts'
 import { BUSY_MS, type Database, type Driver, type LoadedDriver, type Query, type Statement } from './driver.ts'
 
-const requirePackage = createRequire(MODULE_URL)
 /** Version 13 and newer end the process on a Node older than this. */
 const NODE_OF_13 = 22
 

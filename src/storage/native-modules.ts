@@ -1,12 +1,8 @@
 // Loads the native packages on first use and says in plain words why one does not load. Nothing else requires them.
 
-import { createRequire } from 'node:module'
-
 import type koffi from 'koffi'
 
-import { MODULE_URL } from '../module-url.ts'
-
-const requirePackage = createRequire(MODULE_URL)
+import { requirePackage } from '../require-package.ts'
 
 type Koffi = typeof koffi
 

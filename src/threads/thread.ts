@@ -1,11 +1,15 @@
 // The parent's side of a worker thread: calls that are answered in order, and a typed error where the thread dies.
 
-import { Worker } from 'node:worker_threads'
+// Not node:worker_threads: webpack looks for this name.
+import { Worker, type WorkerOptions } from 'worker_threads'
 
 import { ZgqError } from '../errors.ts'
 import type { SentCall, SentReply } from './serve-thread.ts'
 import { receivedError } from './thread-error.ts'
 import { workerFile, type WorkerName } from './worker-file.ts'
+
+/** Defined where webpack, or a bundler like it, took this library in: it replaces the word. */
+declare const __webpack_require__: unknown
 
 interface Waiting<Answer, Note> {
   readonly resolve: (answer: Answer) => void
@@ -38,7 +42,7 @@ export class Thread<Request, Answer, Note = never> {
   constructor(name: WorkerName, data: unknown) {
     this.#name = name
     // Flags of the main thread's command line are not for this one: loaders above all.
-    this.#worker = new Worker(workerFile(name), {
+    this.#worker = startWorker(name, {
       name: `zgq-${name}`,
       workerData: data,
       execArgv: [],
@@ -125,4 +129,14 @@ export class Thread<Request, Answer, Note = never> {
     this.#waiting.clear()
     for (const { reject } of waiting) reject(this.#end)
   }
+}
+
+/** Starts a worker thread; throws ZGQ_UNSUPPORTED where its file is missing. */
+function startWorker(name: WorkerName, options: WorkerOptions): Worker {
+  // Spelled so that webpack sees two entries here, and bundles them too.
+  if (typeof __webpack_require__ === 'function')
+    return name === 'search-worker'
+      ? new Worker(new URL('./search-worker.js', import.meta.url), options)
+      : new Worker(new URL('./build-worker.js', import.meta.url), options)
+  return new Worker(workerFile(name), options)
 }

@@ -63,6 +63,8 @@ export function failingFs(original: typeof FileSystem): Record<string, unknown> 
     replaced[name] = (...args: unknown[]): unknown => {
       const number = faults.calls.push(name) - 1
       if (name === 'rmSync' && number === faults.dyingCall) removeFirstFiles(original, args)
+      // What a dead process had open, the system closes.
+      if (name === 'closeSync' && number >= faults.dyingCall) Reflect.apply(original.closeSync, original, args)
       if (number === faults.failingCall || number >= faults.dyingCall) throw systemError('EIO', name)
       try {
         return name === 'writeSync' ? writeSome(original, args) : Reflect.apply(original[name], original, args)

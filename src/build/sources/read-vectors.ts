@@ -1,5 +1,6 @@
 // Vectors of a file, whole, in memory: queries of any format that a build reads.
 
+import { expectPath } from '../../arguments.ts'
 import { batchFormatOf, type BatchFileOptions } from './batch-format.ts'
 import { openBatchFile } from './batch-file.ts'
 import { openVectorFile } from './vector-file.ts'
@@ -17,8 +18,9 @@ export interface FileVectors {
  * a SQLite database. Ids are left out. Meant for queries: everything is held in memory. Rejects as `buildIndex` does
  * for its input: ZGQ_NOT_FOUND, ZGQ_BUILD_INPUT, ZGQ_DIMENSION, ZGQ_TRUNCATED, ZGQ_IO, ZGQ_UNSUPPORTED.
  */
-export async function readVectors(path: string, options: BatchFileOptions = {}): Promise<FileVectors> {
-  return batchFormatOf(path, options.query) === undefined ? readRows(path) : readBatches(path, options)
+export async function readVectors(path: string | URL, options: BatchFileOptions = {}): Promise<FileVectors> {
+  const file = expectPath('path', path)
+  return batchFormatOf(file, options.query) === undefined ? readRows(file) : readBatches(file, options)
 }
 
 function readRows(path: string): FileVectors {
