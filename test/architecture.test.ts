@@ -7,6 +7,7 @@ import { consoleUses, filesBelow, findCycle, importsOf, readSource } from './sup
 /** Folders and files of src, each named by what follows `src/`; imports go from right to left, or stay on one level. */
 const LEVELS = [
   [
+    'abort',
     'errors',
     'types',
     'clock',
@@ -17,7 +18,8 @@ const LEVELS = [
     'options',
     'zone-sizes',
     'asar-path',
-    'build-lock'
+    'build-lock',
+    'small-file'
   ],
   ['format', 'kernels', 'threads'],
   ['catalogue', 'storage', 'quantizer'],

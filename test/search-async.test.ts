@@ -409,6 +409,15 @@ describe('many calls at once, some of them aborted, on a clock that runs as it l
 
 describe('a signal', () => {
   const reason = new Error('the user went away')
+  const abortable = (): { signal: AbortSignal; abort: () => void } => {
+    const controller = new AbortController()
+    return {
+      signal: controller.signal,
+      abort: () => {
+        controller.abort(reason)
+      }
+    }
+  }
 
   it('that was aborted before is an end at once', async () => {
     await withIndex(paths.l2, async (index) => {
@@ -451,6 +460,32 @@ describe('a signal', () => {
       expect(add.mock.calls.length).toBe(1)
       expect(remove.mock.calls.map((call) => call[1])).toEqual(add.mock.calls.map((call) => call[1]))
     })
+  })
+
+  it('may be given to many searches at once: Node warns of nothing, and its abort ends them all', async () => {
+    const warnings: string[] = []
+    const note = (warning: Error): void => {
+      warnings.push(String(warning))
+    }
+    process.on('warning', note)
+    try {
+      await withIndex(
+        paths.l2,
+        async (index) => {
+          clock.step = SLOW
+          const { signal, abort } = abortable()
+          const searches = Array.from({ length: 25 }, () => rejection(index.searchBatch(queries(100), { signal })))
+          await new Promise(setImmediate)
+          abort()
+          expect(await Promise.all(searches)).toEqual(Array.from({ length: 25 }, () => reason))
+          await new Promise(setImmediate)
+        },
+        { threads: 0 }
+      )
+    } finally {
+      process.off('warning', note)
+    }
+    expect(warnings).toEqual([])
   })
 
   it('that is none is refused, and any in search', async () => {

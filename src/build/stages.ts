@@ -4,6 +4,7 @@
 import { existsSync } from 'node:fs'
 import { setImmediate } from 'node:timers/promises'
 
+import { onAbort } from '../abort.ts'
 import { ZgqError } from '../errors.ts'
 import { isAssigned } from './assign-part.ts'
 import type { BuildPlan, BuildStage } from './build-options.ts'
@@ -52,17 +53,16 @@ export interface StageWork {
 /** Opens a crew for stages of a build and closes it after them; an abort stops it at once. */
 export async function withCrew<T>(plan: BuildPlan, site: Site, run: (work: StageWork) => Promise<T>): Promise<T> {
   const crew = openCrew(site, chooseThreads(plan.workers, site.recipe))
-  const stop = (): void => {
+  const endWait = onAbort(plan.signal, () => {
     void crew.close()
-  }
-  plan.signal?.addEventListener('abort', stop, { once: true })
+  })
   try {
     return await run({ crew, tell: openTell(plan), mine: () => true })
   } catch (error) {
     plan.signal?.throwIfAborted() // what the end of the crew brought about says less
     throw error
   } finally {
-    plan.signal?.removeEventListener('abort', stop)
+    endWait()
     await crew.close()
   }
 }

@@ -1,5 +1,6 @@
 // One call of searchAsync or searchBatch: its queries, who took which of them, what was found, and its promise.
 
+import { onAbort } from '../abort.ts'
 import { ZgqError } from '../errors.ts'
 import type { Metric } from '../types.ts'
 import { checkQuery, type SearchRequest } from './request.ts'
@@ -65,9 +66,7 @@ export class SearchJob {
   #untaken: number
   #missing: number
   #onSettled: OnSettled | undefined
-  readonly #onAbort = (): void => {
-    this.fail(this.#task.signal?.reason)
-  }
+  readonly #endWait: () => void
 
   constructor(task: SearchTask, parts: JobParts, onSettled: OnSettled) {
     const { length } = parts.found
@@ -82,7 +81,9 @@ export class SearchJob {
     this.#untaken = count - length
     this.#missing = count - length
     this.#onSettled = onSettled
-    task.signal?.addEventListener('abort', this.#onAbort)
+    this.#endWait = onAbort(task.signal, () => {
+      this.fail(task.signal?.reason)
+    })
   }
 
   /** All that was asked for was found. */
@@ -183,7 +184,7 @@ export class SearchJob {
     this.#onSettled = undefined
     this.#ranges.length = 0
     this.#untaken = 0
-    this.#task.signal?.removeEventListener('abort', this.#onAbort)
+    this.#endWait()
     onSettled(settle)
   }
 }

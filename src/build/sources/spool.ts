@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto'
 import { closeSync, openSync } from 'node:fs'
 import { types } from 'node:util'
 
+import { onAbort } from '../../abort.ts'
 import { describe } from '../../describe.ts'
 import { wrapReadError, ZgqError } from '../../errors.ts'
 import { readFully } from '../../storage/pread-reader.ts'
@@ -108,10 +109,7 @@ function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promis
       reject(signal.reason)
     }
     if (signal.aborted) stop() // by the very call that made `work`
-    signal.addEventListener('abort', stop, { once: true })
-    work.then(resolve, reject).finally(() => {
-      signal.removeEventListener('abort', stop)
-    })
+    work.then(resolve, reject).finally(onAbort(signal, stop))
   })
 }
 
