@@ -304,7 +304,7 @@ export class WorkingFolder {
     if (found === undefined) return
     const refuse = (what: string): ZgqError =>
       new ZgqError('ZGQ_EXISTS', `${basename(this.#output)} ${what}`, { path: this.#output })
-    if (!this.#force) throw refuse('exists; choose another output, or replace it with force (--force)')
+    if (!this.#force) throw refuse('exists; choose another output, or replace it with force: true')
     if (found.isSymbolicLink())
       throw refuse('is a symbolic link, which is not replaced; give the folder that it points to')
     expectIndex(this.#output)
