@@ -3,6 +3,12 @@
 import type { Command } from './command.ts'
 import { STANDARD_INPUT_COPY } from './standard-input.ts'
 
+const UNITS: readonly (readonly [name: string, bytes: number])[] = [
+  ['GB', 2 ** 30],
+  ['MB', 2 ** 20],
+  ['KB', 2 ** 10]
+]
+
 /**
  * Replaces names of the library's options where a message begins with one, says `the option NAME` or `NAME: true`, and
  * wherever a name cannot be a common word (memoryBytes). Copies of standard input are called that.
@@ -30,9 +36,7 @@ function withSizes(message: string): string {
       /\b(least|found|called with|memoryBytes) (\d{4,})\b(?! [KMG]B)/g,
       (all, before: string, digits: string) => {
         const bytes = Number(digits)
-        const unit = [['GB', 2 ** 30] as const, ['MB', 2 ** 20] as const, ['KB', 2 ** 10] as const].find(
-          ([, size]) => bytes % size === 0
-        )
+        const unit = UNITS.find(([, size]) => bytes % size === 0)
         return unit === undefined ? all : `${before} ${bytes / unit[1]}${unit[0]}`
       }
     )

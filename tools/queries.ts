@@ -53,7 +53,9 @@ export async function queriesFor(path: string | undefined, given: Given): Promis
   if (path === undefined) return undefined
   const file = await fileOf(path, given)
   try {
-    return isRowFile(path, given) ? path : (await readVectors(file.path, columnOf(given))).vectors
+    return isRowFile(file.path, given) && file.path === path
+      ? path
+      : (await readVectors(file.path, columnOf(given))).vectors
   } finally {
     file.release()
   }
