@@ -24,15 +24,18 @@ export function describe(value: unknown): string {
 }
 
 function describeObject(value: object): string {
-  if (Array.isArray(value)) return `an array of ${countOf(value.length)}`
+  if (Array.isArray(value)) return `an array of ${countOf(value.length, 'value')}`
   // The built-in name: it does not depend on the realm that the object was made in.
   const name = shorten(Object.prototype.toString.call(value).slice('[object '.length, -1))
   const named = name === 'Object' ? 'an object' : `${/^[AEIO]/.test(name) ? 'an' : 'a'} ${name}`
-  return ArrayBuffer.isView(value) && 'length' in value ? `${named} of ${countOf(Number(value.length))}` : named
+  return ArrayBuffer.isView(value) && 'length' in value
+    ? `${named} of ${countOf(Number(value.length), 'value')}`
+    : named
 }
 
-function countOf(count: number): string {
-  return count === 1 ? '1 value' : `${count} values`
+/** A count with its noun, which takes an s for more than one: `1 zone`, `2 zones`. */
+export function countOf(count: number, noun: string): string {
+  return count === 1 ? `1 ${noun}` : `${count} ${noun}s`
 }
 
 /** JSON's quotes also keep line ends and control characters out of the message. */

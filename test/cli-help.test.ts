@@ -54,6 +54,9 @@ describe('a mistyped word is an error that says what was meant:', () => {
     [['serach', 'x'], 'unknown command serach; did you mean search?'],
     [['search', 'x', 'y', '--recal', '0.9'], 'unknown option --recal; did you mean --recall?'],
     [['build', 'x', 'y', '--memroy', '1GB'], 'unknown option --memroy; did you mean --memory?'],
+    [['--hlep'], 'unknown option --hlep; did you mean --help?'],
+    [['--versoin'], 'unknown option --versoin; did you mean --version?'],
+    [['build', '--hepl'], 'unknown option --hepl; did you mean --help?'],
     [['search', 'x', 'y', '--memory', '1GB'], 'unknown option --memory'],
     [['check', 'x', '--json=1'], '--json takes no value, found "1"'],
     [['search', 'x', 'y', '--k', '--json'], '--k needs a value: --k N'],
@@ -75,14 +78,26 @@ describe('messages', () => {
     ['output must be a path', 'INDEX must be a path'],
     ['say which one with the option idColumn', 'say which one with --id-column'],
     ['zones that are empty', '--zones that are empty'],
+    ['b.zgq exists; replace it with force: true', 'b.zgq exists; replace it with --force'],
+    ['9 zones of 2048 vectors need memoryBytes of 98 MB', '9 zones of 2048 vectors need --memory of 98 MB'],
+    ['begun with memoryBytes 536870912, called with 104857600', 'begun with --memory 512MB, called with 100MB'],
+    ['exact: true finds all', 'exact: true finds all'],
     ['the index has zones', 'the index has zones']
   ])('of the library name options as they were typed: %s', (message, expected) => {
     expect(inWordsOf(BUILD, message)).toBe(expected)
   })
 
-  it('of wrong values name the option that was typed', () => {
-    const { code, stderr } = runZgq('build', 'x.fbin', temp.fresh('none'), '--memory', '1MB')
-    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringMatching(/^zgq: --memory must be /) })
+  it.each([
+    [['build', 'x.fbin', 'y', '--memory', '1MB'], '--memory must be at least 64MB, found 1MB'],
+    [['build', 'x.fbin', 'y', '--stage', 'assign', '--shard', '5/2'], '--shard I/N must have I from 1 to N, found 5/2'],
+    [
+      ['search', 'x', 'y', '--recall', '.9', '--exact'],
+      'give one of --recall, --nprobe and --exact, found --recall and --exact'
+    ],
+    [['eval', 'x', 'y', 'z.ivecs', '--recall', '.9,1'], '--recall must be above 0 and below 1, found 1']
+  ])('of wrong values name the option that was typed: %j', (words, message) => {
+    const { code, stdout, stderr } = runZgq(...words)
+    expect({ code, stdout, first: stderr.split('\n')[0] }).toEqual({ code: 2, stdout: '', first: `zgq: ${message}` })
   })
 
   it.each([

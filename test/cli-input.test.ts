@@ -76,6 +76,37 @@ describe('queries', () => {
     expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringMatching(/^zgq: ZGQ_BUILD_INPUT: line 2 /) })
   })
 
+  it.each([
+    ['', [], 'ZGQ_BUILD_INPUT: the file has no vectors: it is empty (standard input)'],
+    ['nonsense', [], /^ZGQ_BUILD_INPUT: line 1 is "nonsense", .* \(standard input\)$/],
+    ['abc', ['--format', 'fvecs'], /^ZGQ_TRUNCATED: .* \(standard input at byte 3\)$/],
+    ['[1]', [], 'ZGQ_DIMENSION: the queries have 1 value, the index has vectors of 8 (standard input)']
+  ])('that are wrong in standard input are said to be there: %j %j', (input, options, message) => {
+    const { code, stdout, stderr } = runZgqOn(input, 'search', index, '-', ...options)
+    expect({ code, stdout, line: stderr.trimEnd().replace(/^zgq: /, '') }).toEqual({
+      code: 1,
+      stdout: '',
+      line: typeof message === 'string' ? message : expect.stringMatching(message)
+    })
+  })
+
+  it('of files that do not say where their vectors are get them with --column', () => {
+    const path = temp.fresh('named.jsonl')
+    writeFileSync(
+      path,
+      linesOf(queries, (embedding) => ({ embedding }))
+    )
+    const { code, stderr } = runZgq('search', index, path)
+    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining('name one with --column') })
+    expect(jsonOf('search', index, path, '--k', '4', '--column', 'embedding')).toMatchObject({ queries: expected })
+    const lines = temp.fresh('vectors.fbin')
+    writeFileSync(lines, fbin(queries, DIM))
+    expect(runZgq('search', index, lines, '--column', 'x')).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/^zgq: --column is for \.jsonl/)
+    })
+  })
+
   it('of JSON lines calibrate an index', () => {
     const copy = temp.fresh('calibrated')
     const given = linesOf(vectors, (vector) => vector)
@@ -114,11 +145,20 @@ describe('zgq build - reads standard input', () => {
 
   it.each([
     [['build', 'x.fbin', 'y', '--format', 'fbin'], '--format is for standard input'],
-    [['build', '-', 'y', '--format', '../x'], '--format must be the ending of a file'],
+    [['build', '-', 'y', '--format', '../x'], '--format must be one of fvecs, bvecs'],
+    [['build', '-', 'y', '--format', 'foo'], '--format must be one of fvecs, bvecs'],
     [['build', '-', 'y', '--stage', 'read'], 'a stage reads a file, not standard input']
   ])('%j is wrong usage', (words, message) => {
     const { code, stderr } = runZgq(...words)
     expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining(message) })
+  })
+})
+
+it('build - into a folder that does not exist is ZGQ_NOT_FOUND', () => {
+  const { code, stderr } = runZgqOn('[1, 2]', 'build', '-', `${temp.fresh('none')}/index`)
+  expect({ code, stderr }).toEqual({
+    code: 1,
+    stderr: expect.stringMatching(/^zgq: ZGQ_NOT_FOUND: the folder for the/)
   })
 })
 

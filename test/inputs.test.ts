@@ -362,7 +362,7 @@ describe('Parquet is refused', () => {
       { lists: { a: [[1, 2], [3, 4], [5]] } },
       {},
       'ZGQ_DIMENSION',
-      /row 2 has 1 dimensions, expected 2/
+      /row 2 has 1 dimension, expected 2/
     ],
     [
       'with an empty list',

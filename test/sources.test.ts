@@ -342,7 +342,7 @@ describe.each(vecsFormats)('a $name file, which repeats d', ({ ending, encode })
   it('with a last row of another dimension is ZGQ_DIMENSION and not ZGQ_TRUNCATED', () => {
     const error = errorOf(() => openVectorFile(fileOf(ending, encode([[1, 2, 3], [4, 5, 6], [7]]))))
     expect(error.code).toBe('ZGQ_DIMENSION')
-    expect(error.message).toContain('row 2 has 1 dimensions, expected 3')
+    expect(error.message).toContain('row 2 has 1 dimension, expected 3')
   })
 
   it('with another d where the length fits is ZGQ_DIMENSION when that row is read', () => {

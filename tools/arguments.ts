@@ -45,7 +45,7 @@ function readOption(
 ): string | boolean {
   const { name, rawName, value } = token
   if (!Object.hasOwn(of.options, name)) {
-    const known = Object.keys(of.options).map((option) => `--${option}`)
+    const known = ['--help', ...Object.keys(of.options).map((option) => `--${option}`)]
     throw new UsageError(`unknown option ${rawName}${didYouMean(rawName, known)}`)
   }
   if (of.given[name] !== undefined) throw new UsageError(`--${name} is given twice`)

@@ -15,7 +15,7 @@ import { byteSize, oneOf, text, UsageError, wholeNumber, type Given } from './ar
 import { describeBuild } from './build-summary.ts'
 import { FORMAT_OPTION, JSON_OPTION, VECTOR_FILES, type Command, type CommandArguments } from './command.ts'
 import { interruptible } from './interrupt.ts'
-import { print, printJson } from './output.ts'
+import { countOf, print, printJson } from './output.ts'
 import { ProgressLine } from './progress.ts'
 import { queriesFor } from './queries.ts'
 import { fileOf } from './standard-input.ts'
@@ -43,7 +43,12 @@ export const BUILD: Command = {
       about: 'measure no recall: searches then probe a fixed number of zones',
       library: 'calibrate'
     },
-    memory: { value: 'SIZE', about: 'memory to use, such as 512MB or 2GB (default 512MB)', library: 'memoryBytes' },
+    memory: {
+      value: 'SIZE',
+      about: 'memory to use, such as 512MB or 2GB (default 512MB, at least 64MB)',
+      library: 'memoryBytes',
+      isSize: true
+    },
     workers: { value: 'N', about: 'worker threads (default: one for each core, fewer where memory is short)' },
     seed: { value: 'N', about: 'the same input, options and seed give the same index (default 1)' },
     stage: { value: 'STAGE', about: 'run one stage: read, train, assign, write or publish' },
@@ -157,8 +162,8 @@ async function runOne(
   if (given['json'] === true) printJson({ stage, done, total })
   else
     print(
-      `${stage}: ${done} of ${total} tasks are ` +
-        `done${done < total ? '; others have to finish' : `; next: --stage ${next}`}`
+      `${stage}: ${done} of ${countOf(total, 'task')} done; ` +
+        (done < total ? 'others have to finish' : `next: --stage ${next}`)
     )
 }
 
@@ -168,5 +173,7 @@ function readShard(given: Given): StageShare | undefined {
   if (value === undefined) return undefined
   const match = /^(\d+)\/(\d+)$/.exec(value)
   if (match === null) throw new UsageError(`--shard must be I/N, such as 2/4 for the second of four, found ${value}`)
-  return { index: Number(match[1]), of: Number(match[2]) }
+  const [index, of] = [Number(match[1]), Number(match[2])]
+  if (index < 1 || index > of) throw new UsageError(`--shard I/N must have I from 1 to N, found ${value}`)
+  return { index, of }
 }

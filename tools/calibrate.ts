@@ -2,7 +2,14 @@
 
 import { calibrateIndex } from '../src/build.ts'
 import { UsageError, wholeNumber } from './arguments.ts'
-import { FORMAT_OPTION, JSON_OPTION, VECTOR_FILES, type Command, type CommandArguments } from './command.ts'
+import {
+  COLUMN_OPTION,
+  FORMAT_OPTION,
+  JSON_OPTION,
+  VECTOR_FILES,
+  type Command,
+  type CommandArguments
+} from './command.ts'
 import { describeCalibration } from './inspect.ts'
 import { interruptible } from './interrupt.ts'
 import { print, printJson } from './output.ts'
@@ -22,6 +29,7 @@ export const CALIBRATE: Command = {
   ],
   options: {
     seed: { value: 'N', about: 'which rows of the index are taken (default 1); not with QUERIES' },
+    column: COLUMN_OPTION,
     format: FORMAT_OPTION,
     json: JSON_OPTION
   },

@@ -18,6 +18,8 @@ export interface OptionDeclaration {
   readonly about: string
   /** How messages of the library name it, where that is not this option's name. */
   readonly library?: string
+  /** A number of bytes, given and shown as 512MB or 2GB. */
+  readonly isSize?: true
 }
 
 export type OptionDeclarations = Readonly<Record<string, OptionDeclaration>>
@@ -47,5 +49,9 @@ export const FORMAT_OPTION: OptionDeclaration = {
   value: 'FORMAT',
   about: 'format of standard input: an ending of a file, such as fvecs or npy (default jsonl)'
 }
-export const VECTOR_FILES =
-  '.fvecs .bvecs .ivecs .fbin .u8bin .f16bin .npy .jsonl .parquet .hdf5, or - for standard input (see --format)'
+export const COLUMN_OPTION: OptionDeclaration = {
+  value: 'NAME',
+  about: 'column of the queries in .parquet and .jsonl, data set in .hdf5'
+}
+export const FORMATS = ['fvecs', 'bvecs', 'ivecs', 'fbin', 'u8bin', 'f16bin', 'npy', 'jsonl', 'parquet', 'hdf5']
+export const VECTOR_FILES = `${FORMATS.map((format) => `.${format}`).join(' ')}, or - for standard input (see --format)`

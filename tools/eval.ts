@@ -3,8 +3,16 @@
 import { readIvecs } from '../src/build.ts'
 import { DEFAULT_RECALL, ZgqError, ZgqIndex } from '../src/index.ts'
 import { numberList, UsageError, wholeNumber } from './arguments.ts'
-import { FORMAT_OPTION, JSON_OPTION, K_OPTION, VECTOR_FILES, type Command, type CommandArguments } from './command.ts'
-import { formatBytes, formatTable, print, printJson } from './output.ts'
+import {
+  COLUMN_OPTION,
+  FORMAT_OPTION,
+  JSON_OPTION,
+  K_OPTION,
+  VECTOR_FILES,
+  type Command,
+  type CommandArguments
+} from './command.ts'
+import { countOf, formatBytes, formatTable, print, printJson } from './output.ts'
 import { openQueries, type Queries } from './queries.ts'
 
 export const EVAL: Command = {
@@ -19,6 +27,7 @@ export const EVAL: Command = {
     k: K_OPTION,
     recall: { value: 'R,R,...', about: 'a row for each recall asked for (default 0.95)' },
     nprobe: { value: 'N,N,...', about: 'a row for each number of zones, in the place of recalls' },
+    column: COLUMN_OPTION,
     format: FORMAT_OPTION,
     json: JSON_OPTION
   },
@@ -45,6 +54,8 @@ async function runEval({ positionals: [path, queriesPath, truthPath], given }: C
   const nprobes = numberList(given, 'nprobe')
   const recalls = numberList(given, 'recall')
   if (nprobes !== undefined && recalls !== undefined) throw new UsageError('give --nprobe or --recall, not both')
+  const outside = recalls?.find((recall) => recall <= 0 || recall >= 1)
+  if (outside !== undefined) throw new UsageError(`--recall must be above 0 and below 1, found ${outside}`)
   const ways = nprobes?.map((nprobe) => ({ nprobe })) ?? (recalls ?? [DEFAULT_RECALL]).map((recall) => ({ recall }))
   const index = ZgqIndex.open(path)
   try {
@@ -74,11 +85,19 @@ interface Truth {
 function readTruth(path: string, want: { k: number; count: number }): Truth {
   const truth = readIvecs(path)
   if (truth.count !== want.count)
-    throw new ZgqError('ZGQ_MISMATCH', `the truth has ${truth.count} rows for ${want.count} queries`, { path })
+    throw new ZgqError(
+      'ZGQ_MISMATCH',
+      `the truth has ${countOf(truth.count, 'row')} for ${countOf(want.count, 'query')}`,
+      { path }
+    )
   if (truth.dim < want.k)
-    throw new ZgqError('ZGQ_MISMATCH', `the truth has ${truth.dim} neighbours a query, --k asks for ${want.k}`, {
-      path
-    })
+    throw new ZgqError(
+      'ZGQ_MISMATCH',
+      `the truth has ${countOf(truth.dim, 'neighbour')} a query, --k asks for ${want.k}`,
+      {
+        path
+      }
+    )
   return truth
 }
 

@@ -223,14 +223,14 @@ function recallCard({ k, points }: CalibrationCurve, info: IndexInfo, range: Rec
     points: points.map((point) => ({
       x: point.zones,
       y: value(point),
-      label: `${name} ${formatShare(value(point))} with ${formatNumber(point.zones)} zones`
+      label: `${name} ${formatShare(value(point))} with ${zonesInWords(point.zones)}`
     }))
   })
   const usual = points.find((point) => point.recall === DEFAULT_RECALL)
   const share =
     usual === undefined
       ? ''
-      : `Recall ${DEFAULT_RECALL}, the default, takes ${formatNumber(usual.zones)} zones: ` +
+      : `Recall ${DEFAULT_RECALL}, the default, takes ${zonesInWords(usual.zones)}: ` +
         `${formatPercent(usual.zones / info.zones)} of them.`
   const frame = {
     id: `recall-${k}`,
@@ -263,6 +263,12 @@ function drawFiles({ files, bytes }: IndexInfo): Markup {
     ]
   })
   return html`<section class="card"><h3>Files</h3>${table(['file', 'size', 'of all'], rows)}</section>\n`
+}
+
+/** A mean number of zones, as it is shown: what reads 1 is one. */
+function zonesInWords(mean: number): string {
+  const shown = formatNumber(mean)
+  return `${shown} ${shown === '1' ? 'zone' : 'zones'}`
 }
 
 function drawBuild({ info, zones, build }: Inspected): Markup {

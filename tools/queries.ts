@@ -2,7 +2,8 @@
 
 import { openVectorFile, readVectors } from '../src/build.ts'
 import { ZgqError } from '../src/index.ts'
-import type { Given } from './arguments.ts'
+import { text, UsageError, type Given } from './arguments.ts'
+import { countOf } from './output.ts'
 import { fileOf } from './standard-input.ts'
 
 export interface Queries {
@@ -19,12 +20,16 @@ const ROW_FILES = /\.(fvecs|bvecs|ivecs|fbin|u8bin|f16bin|npy)$/i
 export async function openQueries(path: string, given: Given, dim: number): Promise<Queries> {
   const file = await fileOf(path, given)
   try {
-    const queries = ROW_FILES.test(file.path) ? openRows(file.path) : await readWhole(file.path)
+    const queries = isRowFile(file.path, given) ? openRows(file.path) : await readWhole(file.path, given)
     if (queries.dim !== dim) {
       queries.close()
-      throw new ZgqError('ZGQ_DIMENSION', `the queries have ${queries.dim} values, the index has vectors of ${dim}`, {
-        path
-      })
+      throw new ZgqError(
+        'ZGQ_DIMENSION',
+        `the queries have ${countOf(queries.dim, 'value')}, the index has vectors of ${dim}`,
+        {
+          path
+        }
+      )
     }
     return {
       count: queries.count,
@@ -52,10 +57,24 @@ export async function queriesFor(
   if (path === undefined) return undefined
   const file = await fileOf(path, given, { signal })
   try {
-    return ROW_FILES.test(path) ? path : (await readVectors(file.path)).vectors
+    return isRowFile(file.path, given) && file.path === path
+      ? path
+      : (await readVectors(file.path, columnOf(given))).vectors
   } finally {
     file.release()
   }
+}
+
+/** Tells whether rows lie one after the other in a file; such a file has no columns to choose from. */
+function isRowFile(path: string, given: Given): boolean {
+  if (!ROW_FILES.test(path)) return false
+  if (given['column'] !== undefined) throw new UsageError('--column is for .jsonl, .parquet and .hdf5')
+  return true
+}
+
+function columnOf(given: Given): { column?: string } {
+  const column = text(given, 'column')
+  return column === undefined ? {} : { column }
 }
 
 function openRows(path: string): Queries & { readonly dim: number } {
@@ -74,8 +93,8 @@ function openRows(path: string): Queries & { readonly dim: number } {
   }
 }
 
-async function readWhole(path: string): Promise<Queries & { readonly dim: number }> {
-  const { dim, vectors } = await readVectors(path)
+async function readWhole(path: string, given: Given): Promise<Queries & { readonly dim: number }> {
+  const { dim, vectors } = await readVectors(path, columnOf(given))
   return {
     dim,
     count: vectors.length / dim,

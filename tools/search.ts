@@ -3,8 +3,16 @@
 import { writeFileSync } from 'node:fs'
 
 import { DEFAULT_RECALL, ZgqError, ZgqIndex, type Hit, type SearchOptions } from '../src/index.ts'
-import { oneNumber, text, wholeNumber } from './arguments.ts'
-import { FORMAT_OPTION, JSON_OPTION, K_OPTION, VECTOR_FILES, type Command, type CommandArguments } from './command.ts'
+import { oneNumber, text, UsageError, wholeNumber } from './arguments.ts'
+import {
+  COLUMN_OPTION,
+  FORMAT_OPTION,
+  JSON_OPTION,
+  K_OPTION,
+  VECTOR_FILES,
+  type Command,
+  type CommandArguments
+} from './command.ts'
 import { print, printJson } from './output.ts'
 import { openQueries } from './queries.ts'
 
@@ -21,6 +29,7 @@ export const SEARCH: Command = {
     nprobe: { value: 'N', about: 'zones to probe, in the place of a recall' },
     exact: { about: 'compare with every vector' },
     out: { value: 'FILE', about: 'write the ids of the hits as .ivecs' },
+    column: COLUMN_OPTION,
     format: FORMAT_OPTION,
     json: JSON_OPTION
   },
@@ -37,6 +46,8 @@ async function runSearch({ positionals: [path, queriesPath], given }: CommandArg
     recall: oneNumber(given, 'recall'),
     exact
   }
+  const ways = ['recall', 'nprobe', 'exact'].filter((name) => given[name] !== undefined).map((name) => `--${name}`)
+  if (ways.length > 1) throw new UsageError(`give one of --recall, --nprobe and --exact, found ${ways.join(' and ')}`)
   const out = text(given, 'out')
   const index = ZgqIndex.open(path)
   try {

@@ -1,15 +1,19 @@
 // `-` in the place of a file: standard input, copied to a temporary file, since rows are read in any order.
 
-import { createWriteStream, mkdtempSync, rmSync } from 'node:fs'
+import { createWriteStream, existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 
 import { ZgqError } from '../src/index.ts'
-import { text, UsageError, type Given } from './arguments.ts'
+import { oneOf, text, UsageError, type Given } from './arguments.ts'
+import { FORMATS } from './command.ts'
 
 const STANDARD_INPUT = '-'
 const DEFAULT_FORMAT = 'jsonl'
+
+/** Finds copies of standard input in messages: people know them by another name. */
+export const STANDARD_INPUT_COPY = /[^\s(]*\.zgq-standard-input-\w+[\\/]standard-input\.\w+/g
 
 /** A file to read, and what to do once it was read. */
 export interface ReadableFile {
@@ -32,8 +36,7 @@ export async function fileOf(
     if (format !== undefined) throw new UsageError('--format is for standard input: give - in the place of the file')
     return { path, release: () => undefined }
   }
-  if (format !== undefined && !/^\w+$/.test(format))
-    throw new UsageError(`--format must be the ending of a file, such as fvecs, found ${JSON.stringify(format)}`)
+  oneOf(given, 'format', FORMATS)
   const folder = makeFolder(options.folder ?? tmpdir())
   const release = (): void => {
     rmSync(folder, { recursive: true, force: true })
@@ -57,6 +60,11 @@ function makeFolder(parent: string): string {
   try {
     return mkdtempSync(join(parent, '.zgq-standard-input-'))
   } catch (cause) {
+    if (!existsSync(parent))
+      throw new ZgqError('ZGQ_NOT_FOUND', 'the folder for the output does not exist; make it first', {
+        path: parent,
+        cause
+      })
     throw new ZgqError('ZGQ_IO', `cannot make a folder to copy standard input to: ${String(cause)}`, {
       path: parent,
       cause

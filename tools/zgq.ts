@@ -35,6 +35,8 @@ async function main(args: readonly string[]): Promise<number> {
   const command = COMMANDS.find((candidate) => candidate.name === wanted)
   try {
     if (command === undefined) {
+      if (wanted.startsWith('-'))
+        throw new UsageError(`unknown option ${wanted}${didYouMean(wanted, ['--help', '--version'])}`)
       const names = COMMANDS.map((known) => known.name)
       throw new UsageError(
         `unknown command ${wanted}${didYouMean(wanted, names) || `; commands are ${names.join(', ')}`}`

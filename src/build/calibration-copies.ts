@@ -2,7 +2,7 @@
 // calibration by rows holds for both only if it looks at rows with and without them.
 
 import type { SearchContext } from '../search/search.ts'
-import { NEIGHBOURS, type Neighbours } from './calibration-neighbours.ts'
+import { NEIGHBOURS, type Neighbours } from './calibration-lists.ts'
 import type { CalibrationQuery } from './calibration-queries.ts'
 import { rowOf, zoneOf, type Places } from './calibration-places.ts'
 

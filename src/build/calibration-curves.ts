@@ -16,7 +16,7 @@ import {
   type ZonesOfNeighbours
 } from './calibration-geometry.ts'
 import { trustOf, type Losses, type LossQuery } from './calibration-losses.ts'
-import { NEIGHBOURS, type Neighbours } from './calibration-neighbours.ts'
+import { NEIGHBOURS, type Neighbours } from './calibration-lists.ts'
 import { findPlaces, type Places } from './calibration-places.ts'
 import type { CalibrationQuery } from './calibration-queries.ts'
 import { CONFIDENCE_LEVEL, NORMAL_QUANTILE, recallAt, smallestThresholds } from './calibration-thresholds.ts'

@@ -1,13 +1,11 @@
 // The neighbours of a calibration's queries among all rows, nearest first. They are what everything else is held
 // against, so that none of them may be missed: the rows are scanned, or codes that are hardly trusted.
 
-import { CALIBRATED_KS } from '../format/calibration.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
+import { NEIGHBOURS, type Neighbours } from './calibration-lists.ts'
 import type { CalibrationQuery } from './calibration-queries.ts'
 import type { CalibrationStep, StepRunner } from './calibration-steps.ts'
 
-/** Neighbours that are wanted of every query. */
-export const NEIGHBOURS = CALIBRATED_KS[CALIBRATED_KS.length - 1]
 /** Near copies of a query that may be left out, so that as many neighbours as are wanted remain. */
 const MOST_COPIES = 50
 /** Neighbours that are looked for; a query that is a row finds itself too. */
@@ -26,12 +24,6 @@ const QUERIES_PER_STEP = 32
  * must be read. One bit leaves too many rows.
  */
 const ROW_VALUES = 2 ** 24
-
-/** Neighbours of a query, nearest first. */
-export interface Neighbours {
-  readonly ids: Float64Array
-  readonly distances: Float64Array
-}
 
 /** Finds up to 150 neighbours of each query, without the query itself. */
 export async function findNeighbours(

@@ -1,7 +1,7 @@
 // Where rows are, as one number: zone * 2^32 + row of the zone.
 
 import type { SearchContext } from '../search/search.ts'
-import type { Neighbours } from './calibration-neighbours.ts'
+import type { Neighbours } from './calibration-lists.ts'
 
 /** By id. */
 export type Places = ReadonlyMap<number, number>

@@ -1,5 +1,6 @@
 // The queries of a calibration: random rows of the index, or queries that the user gives.
 
+import { countOf } from '../describe.ts'
 import { ZgqError } from '../errors.ts'
 import { checkQuery } from '../search/request.ts'
 import type { SearchContext } from '../search/search.ts'
@@ -48,7 +49,7 @@ export function splitQueries(vectors: Float32Array, meta: Snapshot['meta']): Cal
   if (vectors.length % dim !== 0)
     throw new ZgqError(
       'ZGQ_DIMENSION',
-      `queries have ${vectors.length} values, which is no multiple of the ${dim} that the index has`
+      `queries have ${countOf(vectors.length, 'value')}, which is not a multiple of the ${dim} that the index has`
     )
   if (vectors.length === 0) throw new ZgqError('ZGQ_BUILD_INPUT', 'there are no queries to calibrate with')
   const queries: CalibrationQuery[] = []
@@ -69,9 +70,13 @@ function readFile(path: string, dim: number): Float32Array {
   const file = openVectorFile(path)
   try {
     if (file.dim !== dim)
-      throw new ZgqError('ZGQ_DIMENSION', `queries have ${file.dim} dimensions, the index has vectors of ${dim}`, {
-        path
-      })
+      throw new ZgqError(
+        'ZGQ_DIMENSION',
+        `queries have ${countOf(file.dim, 'dimension')}, the index has vectors of ${dim}`,
+        {
+          path
+        }
+      )
     const vectors = new Float32Array(file.count * dim)
     if (file.count > 0) file.readRows(0, vectors)
     return vectors

@@ -6,7 +6,7 @@ import { search, type SearchContext } from '../search/search.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
 import { drawCurves, type Drawn, type Measured } from './calibration-curves.ts'
 import { measureLosses, type Losses, type LossQuery } from './calibration-losses.ts'
-import type { Neighbours } from './calibration-neighbours.ts'
+import type { Neighbours } from './calibration-lists.ts'
 import { sampleQueries, splitQueries, type CalibrationQuery } from './calibration-queries.ts'
 import { seededRandom } from './random.ts'
 

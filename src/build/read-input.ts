@@ -2,6 +2,7 @@
 // and writes the recipe. Where the folder holds the work of a build that died, and the recipe is the same, that work is
 // kept.
 
+import { countOf } from '../describe.ts'
 import { createHash } from 'node:crypto'
 import { existsSync, renameSync } from 'node:fs'
 import { extname } from 'node:path'
@@ -268,7 +269,10 @@ function prepareIds(plan: BuildPlan, count: number, folder: WorkingFolder): Inpu
   const source = typeof ids === 'string' ? openIdFile(ids) : arrayIdSource(ids)
   try {
     if (source.count !== count)
-      throw new ZgqError('ZGQ_BUILD_INPUT', `${source.label} has ${source.count} ids for ${count} vectors`)
+      throw new ZgqError(
+        'ZGQ_BUILD_INPUT',
+        `${source.label} has ${countOf(source.count, 'id')} for ${countOf(count, 'vector')}`
+      )
     if (typeof ids === 'string') return 'file'
     const values = new Float64Array(count)
     source.readIds(0, values)

@@ -11,7 +11,7 @@ import { clearStageLock, isAlive, isHeld, LOCK_NAME, readLock, writeLock, writeS
 import { syncFolder } from '../storage/file-writer.ts'
 import { clearTraces, giveBack, removeDead, takePlace } from './folder-moves.ts'
 import { findOpenFile, renameFolder } from './open-files.ts'
-import { JOINED_NAME, RECIPE_NAME } from './site.ts'
+import { RECIPE_NAME } from './site.ts'
 
 /** Names of files in the folder of an index; anything else there is the user's. */
 const OWN_FILES =
@@ -318,7 +318,7 @@ export class WorkingFolder {
     if (found === undefined) return
     const refuse = (what: string): ZgqError =>
       new ZgqError('ZGQ_EXISTS', `${basename(this.#output)} ${what}`, { path: this.#output })
-    if (!this.#force) throw refuse('exists; choose another output, or replace it with force (--force)')
+    if (!this.#force) throw refuse('exists; choose another output, or replace it with force: true')
     if (found.isSymbolicLink())
       throw refuse('is a symbolic link, which is not replaced; give the folder that it points to')
     expectIndex(this.#output)

@@ -1,7 +1,7 @@
 // Checks the arguments of a search, once, at the door.
 
 import { toFloat32Array } from '../arguments.ts'
-import { describe } from '../describe.ts'
+import { countOf, describe } from '../describe.ts'
 import { ZgqError } from '../errors.ts'
 import type { Confidence } from '../quantizer/query-codes.ts'
 import { thresholdFor } from '../format/calibration.ts'
@@ -208,7 +208,10 @@ function toVector(query: QueryVector, dim: number): Float32Array {
     throw new TypeError(`query must be a Float32Array, a Float64Array or an array of numbers, found ${describe(query)}`)
   }
   if (query.length !== dim)
-    throw new ZgqError('ZGQ_DIMENSION', `the query has ${query.length} values, the index has vectors of ${dim}`)
+    throw new ZgqError(
+      'ZGQ_DIMENSION',
+      `the query has ${countOf(query.length, 'value')}, the index has vectors of ${dim}`
+    )
   return floats ?? vectorOfNumbers(query)
 }
 
@@ -230,7 +233,7 @@ export function checkQueries(queries: Float32Array | Float64Array, dim: number):
   if (vectors.length % dim !== 0)
     throw new ZgqError(
       'ZGQ_DIMENSION',
-      `the queries have ${vectors.length} values, not a multiple of ${dim}, the dimension of the index`
+      `the queries have ${countOf(vectors.length, 'value')}, not a multiple of ${dim}, the dimension of the index`
     )
   return vectors
 }

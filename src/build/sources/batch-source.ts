@@ -1,6 +1,7 @@
 // The seam between a build and inputs that are read once, from front to back: batches of vectors, with or without ids.
 // How batches become something that can be read in any order is in spool.ts.
 
+import { countOf } from '../../describe.ts'
 import { ZgqError } from '../../errors.ts'
 import type { VectorBatch } from '../build-options.ts'
 
@@ -74,9 +75,13 @@ export function otherDim(
   expected: number,
   place: { readonly row: string; readonly path: string }
 ): ZgqError {
-  return new ZgqError('ZGQ_DIMENSION', `${place.row} has ${found} dimensions, expected ${expected} as in the first`, {
-    path: place.path
-  })
+  return new ZgqError(
+    'ZGQ_DIMENSION',
+    `${place.row} has ${countOf(found, 'dimension')}, expected ${expected} as in the first`,
+    {
+      path: place.path
+    }
+  )
 }
 
 /** Throws ZGQ_BUILD_INPUT for an id that is not a safe integer >= 0. */

@@ -1,7 +1,7 @@
 // Sources over arrays already in memory.
 // Whether values are finite is checked by the build, not here.
 
-import { describe } from '../../describe.ts'
+import { countOf, describe } from '../../describe.ts'
 import { ZgqError } from '../../errors.ts'
 import { checkDim, checkRange, type IdSource, type RowSource } from './row-source.ts'
 
@@ -14,7 +14,10 @@ export function float32ArraySource(values: Float32Array, dim: number): RowSource
   checkDim(dim)
   if (values.length === 0) throw new ZgqError('ZGQ_BUILD_INPUT', 'the input has no vectors: the array is empty')
   if (values.length % dim !== 0)
-    throw new ZgqError('ZGQ_DIMENSION', `the array has ${values.length} values, expected a multiple of dim ${dim}`)
+    throw new ZgqError(
+      'ZGQ_DIMENSION',
+      `the array has ${countOf(values.length, 'value')}, expected a multiple of dim ${dim}`
+    )
   const source = {
     dim,
     count: values.length / dim,

@@ -1,6 +1,7 @@
 // Files of vectors as a RowSource: .fvecs .bvecs .ivecs, .fbin .u8bin .f16bin, .npy. Rows have a fixed stride, so any
 // row is one positioned read. Hosts are little-endian, like the files.
 
+import { countOf } from '../../describe.ts'
 import { extname } from 'node:path'
 
 import { expectPath } from '../../arguments.ts'
@@ -168,10 +169,14 @@ function describeOtherDim(
     if (found === layout.dim) continue
     const offset = place.offset + at
     const row = (offset - layout.dataOffset) / layout.stride
-    return new ZgqError('ZGQ_DIMENSION', `row ${row} has ${found} dimensions, expected ${layout.dim} as in row 0`, {
-      path: place.path,
-      offset
-    })
+    return new ZgqError(
+      'ZGQ_DIMENSION',
+      `row ${row} has ${countOf(found, 'dimension')}, expected ${layout.dim} as in row 0`,
+      {
+        path: place.path,
+        offset
+      }
+    )
   }
   return undefined
 }

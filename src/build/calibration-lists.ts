@@ -1,0 +1,12 @@
+// Lists of neighbours, as the steps of a calibration hand them on.
+
+import { CALIBRATED_KS } from '../format/calibration.ts'
+
+/** Neighbours that are wanted of every query. */
+export const NEIGHBOURS = CALIBRATED_KS[CALIBRATED_KS.length - 1]
+
+/** Neighbours of a query, nearest first. */
+export interface Neighbours {
+  readonly ids: Float64Array
+  readonly distances: Float64Array
+}
