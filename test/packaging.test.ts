@@ -211,7 +211,7 @@ describe('package.json', () => {
         Object(manifest).bin,
         Object(manifest).main,
         Object(manifest).types
-      ]).match(/(?:\.\/)?dist\/[\w.]+/g) ?? []
+      ]).match(/(?:\.\/)?dist\/[\w.-]+/g) ?? []
     expect(named.length).toBeGreaterThan(12)
     expect(named.filter((name) => !existsSync(join(ROOT, name)))).toEqual([])
   })
