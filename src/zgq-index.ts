@@ -78,6 +78,7 @@ export class ZgqIndex {
         const requested = {
           count: meta.count,
           dim: meta.dim,
+          bits: meta.bits,
           zoneCount: zones.length,
           calibration,
           lastWish: undefined

@@ -5,6 +5,7 @@ import { statSync } from 'node:fs'
 import { wrapReadError } from '../errors.ts'
 import { hex } from '../format/header.ts'
 import { writeCalibration } from '../catalogue/writer.ts'
+import { isAlwaysExact } from '../search/strategy.ts'
 import type { Metric } from '../types.ts'
 import type { BuildPlan } from './build-options.ts'
 import { calibrateSite } from './calibrate-site.ts'
@@ -38,13 +39,15 @@ export interface WrittenBuild {
 export async function publishStage(build: WrittenBuild, { crew, tell }: StageWork): Promise<BuildReport> {
   const { plan, folder, site } = build
   const joined = joinStage(site)
-  const calibration = await calibrateSite(site, crew, {
-    queries: plan.queries,
-    onQueries: (done, total) => {
-      tell.note('calibrate', done, total)
-    }
-  })
-  writeCalibration(site.path, calibration)
+  if (plan.calibrate && (plan.queries !== undefined || !isAlwaysExact(site.recipe))) {
+    const calibration = await calibrateSite(site, crew, {
+      queries: plan.queries,
+      onQueries: (done, total) => {
+        tell.note('calibrate', done, total)
+      }
+    })
+    writeCalibration(site.path, calibration)
+  }
   await tell.now('publish', 0, 1)
   await crew.close() // it has files open
   const report = describe(build, joined)

@@ -9,6 +9,7 @@ import { checkOptionNames, expectWholeNumber } from '../options.ts'
 import type { AsyncSearchOptions, Calibration, Metric, QueryVector, SearchOptions } from '../types.ts'
 import { CONFIDENCE, confidenceFor } from './confidence.ts'
 import { defaultNprobe } from './default-nprobe.ts'
+import { isAlwaysExact, isExactWorthwhile, type PlannedIndex } from './strategy.ts'
 
 /** The zones from `firstZone` up to `endZone`, however far they are. */
 export interface ZoneRange {
@@ -42,10 +43,7 @@ export interface LastWish {
 }
 
 /** Facts of the index that a request is checked against. */
-export interface RequestedIndex {
-  readonly count: number
-  readonly dim: number
-  readonly zoneCount: number
+export interface RequestedIndex extends PlannedIndex {
   readonly calibration: Calibration | null
   /** Kept here between requests. */
   lastWish: LastWish | undefined
@@ -108,9 +106,13 @@ function rememberWish(recall: number | undefined, k: number, index: RequestedInd
   return wish
 }
 
-/** Turns a recall into a threshold; undefined stands for the default, which is less where less can be promised. */
+/**
+ * Turns a recall into a threshold, or into an exact search where that costs no more; undefined stands for the default
+ * recall, which is less where less can be promised.
+ */
 function wishFor(recall: number | undefined, k: number, index: RequestedIndex): ProbeWish | 'exact' {
   const { calibration, count, dim, zoneCount } = index
+  if (isAlwaysExact(index)) return 'exact'
   if (calibration === null) {
     if (recall === undefined) return { nprobe: defaultNprobe(zoneCount) }
     throw new ZgqError(
@@ -130,7 +132,8 @@ function wishFor(recall: number | undefined, k: number, index: RequestedIndex): 
       )
     }
   }
-  return { ...thresholdFor(calibration, Math.min(wanted, calibration.highestRecall), k), scale: calibration.scale }
+  const wish = thresholdFor(calibration, Math.min(wanted, calibration.highestRecall), k)
+  return isExactWorthwhile(index, { zones: wish.zones, k }) ? 'exact' : { ...wish, scale: calibration.scale }
 }
 
 /** Checks a query and returns it as float32; throws TypeError, ZGQ_DIMENSION, ZGQ_NON_FINITE or ZGQ_ZERO_VECTOR. */
