@@ -27,15 +27,19 @@ const SPARE_CANDIDATES = 5
 
 /** What a row costs besides its values, as so many values (bench/README.md, "Exact by default"). */
 const ROW_COST = 32
-/** Work, with ROW_COST a row, up to which a search scans all rows: 1,000 x 64. About 10 us, less than all else takes. */
+/** Work (values and ROW_COST of all rows) up to which searches scan all rows: 1,000 x 64, or about 10 us. */
 const MOST_EXACT_WORK = 100_000
-/** How much longer than the choice of zones an exact search may take, for the sake of never missing a hit. */
-const EXACT_WORTH = 1.15
-// Of searches by rows, in nanoseconds: the work above, a zone, the call, a row whose distance is computed once more.
+/** How much longer an exact search may take than a choice of zones, for the sake of never missing a hit: ns, share. */
+const MOST_EXCESS = 10_000
+const MOST_EXCESS_SHARE = 0.25
+// What plans cost, in nanoseconds: the call, a unit of the work above, a zone, a row whose distance is computed twice,
+// a row whose code is looked at, and candidates as a multiple of those above, as it is on data without structure.
+const START = 7000
 const WORK = 1 / 9
 const ZONE = 200
-const ROWS_START = 7000
 const CONFIRMED = 100
+const CODE = 6
+const CANDIDATES_FACTOR = 2
 
 /** Tells whether every search that asks for a recall, or for nothing, scans all rows: then there is no miss. */
 export function isAlwaysExact(index: { readonly count: number; readonly dim: number }): boolean {
@@ -44,18 +48,19 @@ export function isAlwaysExact(index: { readonly count: number; readonly dim: num
 
 /** Tells whether an exact search takes hardly longer than one that probes so many zones as the calibration says. */
 export function isExactWorthwhile(index: PlannedIndex, of: { readonly zones: number; readonly k: number }): boolean {
-  if (isAlwaysExact(index)) return true
   if (!mayScanRows(index)) return false
   const { count, dim, bits, zoneCount } = index
-  const share = Math.min(1, of.zones / zoneCount)
-  const { k } = of
-  // Rows that enter the heap of a scan in any order: k for each time that the number of rows grows by e.
-  const confirmed = Math.min(count, k) * (1 + Math.log(Math.max(1, count / Math.max(1, k)))) * CONFIRMED
-  const byRows = (part: number): number =>
-    ROWS_START + part * (count * (dim + ROW_COST) * WORK + zoneCount * ZONE) + confirmed
-  const byCodes = ROWS_START + CODES_START + codesCost(index, { rows: count * share, k })
-  const some = bits === 0 ? byRows(share) : Math.min(byRows(share), byCodes)
-  return byRows(1) <= EXACT_WORTH * (some + zoneCount * dim * ROW_VALUE)
+  const zones = Math.min(of.zones, zoneCount)
+  const k = Math.min(of.k, count)
+  const rows = count * (zones / zoneCount)
+  // Rows that enter a heap of k in random order: k, and as many again each time that the rows grow by a factor of e.
+  const confirmed = k * (1 + Math.log(count / k)) * CONFIRMED
+  const exact = count * (dim + ROW_COST) * WORK + zoneCount * ZONE + confirmed
+  const byRows = rows * (dim + ROW_COST) * WORK + confirmed
+  const byCodes =
+    CODES_START + rows * CODE + codesCost(dim, rows, Math.min(rows, k + SPARE_CANDIDATES) * CANDIDATES_FACTOR)
+  const some = zones * ZONE + zoneCount * dim * ROW_VALUE + (bits === 0 ? byRows : Math.min(byRows, byCodes))
+  return exact - some <= Math.min(MOST_EXCESS, MOST_EXCESS_SHARE * (START + some))
 }
 
 /**
@@ -70,12 +75,11 @@ export function mayScanRows(index: { readonly count: number; readonly dim: numbe
 export function areRowsCheaper(zones: readonly CatalogueZone[], dim: number, k: number): boolean {
   let rows = 0
   for (const zone of zones) rows += zone.rowCount
-  return rows * dim * ROW_VALUE < CODES_START + codesCost({ dim }, { rows, k })
+  return rows * dim * ROW_VALUE < CODES_START + codesCost(dim, rows, Math.min(rows, k + SPARE_CANDIDATES))
 }
 
-/** Tables, codes of `rows` rows and their candidates. */
-function codesCost({ dim }: { readonly dim: number }, { rows, k }: { rows: number; k: number }): number {
-  const candidates = Math.min(rows, k + SPARE_CANDIDATES)
+/** Tables, codes of `rows` rows, and candidates. */
+function codesCost(dim: number, rows: number, candidates: number): number {
   return CODES_START_VALUE * dim + rows * dim * CODE_VALUE + candidates * (CANDIDATE + CANDIDATE_VALUE * dim)
 }
 
@@ -89,8 +93,7 @@ export function estimateMicros(
   const probed = Math.min(zones.length, zonesMeant(request.probe))
   const values = (count * probed * dim) / zones.length
   const candidates = Math.max(request.rerank, Math.min(count, request.k + SPARE_CANDIDATES))
-  const codes =
-    CODES_START + CODES_START_VALUE * dim + values * CODE_VALUE + candidates * (CANDIDATE + CANDIDATE_VALUE * dim)
+  const codes = CODES_START + codesCost(dim, values / dim, candidates)
   const scan = bits === 0 || request.isExact ? values * ROW_VALUE : codes
   return (zones.length * dim * ROW_VALUE + scan + request.k * HIT) / 1000
 }
