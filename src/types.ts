@@ -103,6 +103,11 @@ export interface Explain {
   readonly probeMicros: number
   readonly scanMicros: number
   readonly rerankMicros: number
+  /**
+   * The search was for a recall, and its query is unlike those of the calibration, so that what was measured does not
+   * hold for it: further zones were probed until they brought hardly anything new.
+   */
+  readonly unlike: boolean
 }
 
 /** Result of a search with `explain: true`. */
@@ -131,6 +136,16 @@ export interface CalibrationCurve {
   readonly points: readonly CalibrationPoint[]
 }
 
+/** Between which bounds the queries of a calibration lie, as the rule counts distances (spec, section 7.1). */
+export interface UsualQueries {
+  /** Of the nearest zone, at least. */
+  readonly nearestZone: number
+  /** Of the nearest zone, at most. */
+  readonly farthestZone: number
+  /** Of the nearest hit, at most. */
+  readonly farthestHit: number
+}
+
 /** How far searches must probe for a recall, as it was measured when the index was built or calibrated. */
 export interface Calibration {
   /** `base`: rows of the index itself; `queries`: queries that were given. */
@@ -143,6 +158,29 @@ export interface Calibration {
   /** Unit of distances in the score. */
   readonly scale: number
   readonly curves: readonly CalibrationCurve[]
+  /** What tells queries that are unlike; undefined in indexes that were calibrated before this was measured. */
+  readonly usual?: UsualQueries | undefined
+  /** Share of the queries, 0 to 1, that have exact or near copies among the rows. */
+  readonly copies?: number | undefined
+}
+
+/** How a search goes that is told nothing. */
+export interface SearchPlan {
+  /**
+   * `exact`: all rows are scanned, as that costs hardly more; `recall`: each query probes as many zones as the
+   * calibration says; `nprobe`: a fixed number of zones, and no recall is promised.
+   */
+  readonly kind: 'exact' | 'recall' | 'nprobe'
+  /** One sentence. */
+  readonly reason: string
+}
+
+/** Queries that an open index searched, by `search`, `searchAsync` and `searchBatch`, in worker threads too. */
+export interface SearchedQueries {
+  /** Those whose zones were chosen for a recall. */
+  readonly byRecall: number
+  /** Those among them that were unlike the queries of the calibration. */
+  readonly unlike: number
 }
 
 /** Facts about an open index. */
@@ -162,6 +200,12 @@ export interface IndexInfo {
   readonly bits: number
   /** How far searches probe for a recall, and how that was measured. */
   readonly calibration: Calibration | null
+  /** How a search for 10 hits goes that is told nothing else. */
+  readonly plan: SearchPlan
+  /** Searches since the index was opened. */
+  readonly queries: SearchedQueries
+  /** Where the recall that is promised is doubtful, and why: a sentence each. */
+  readonly warnings: readonly string[]
   readonly reader: { readonly kind: ReaderKind; readonly reason: string }
   /** The SQLite that reads the catalogue. */
   readonly sqlite: SqliteInfo

@@ -9,10 +9,20 @@ import { ZgqError } from './errors.ts'
 import { hex } from './format/header.ts'
 import { checkOptionNames, expectOneOf, expectWholeNumber } from './options.ts'
 import { findRow } from './search/lookup.ts'
-import { checkAsyncRequest, checkQueries, checkQuery, checkRequest, type RequestedIndex } from './search/request.ts'
+import {
+  checkAsyncRequest,
+  checkQueries,
+  checkQuery,
+  checkRequest,
+  describePlan,
+  requestedIndex,
+  type RequestedIndex
+} from './search/request.ts'
 import { openContext, type CheckedOpenOptions } from './search/open-context.ts'
+import { findDoubts } from './search/doubts.ts'
 import { SearchPool } from './search/search-pool.ts'
 import { search, type SearchContext } from './search/search.ts'
+import { SeenQueries } from './search/seen-queries.ts'
 import { summarizeZones } from './zone-sizes.ts'
 import { sqliteInfo } from './catalogue/load-driver.ts'
 import { readCatalogue, wasReplaced } from './catalogue/reader.ts'
@@ -48,6 +58,7 @@ interface OpenParts {
   readonly context: SearchContext
   readonly options: CheckedOpenOptions & { readonly threads: number }
   readonly requested: RequestedIndex
+  readonly seen: SeenQueries
 }
 
 /** A vector index on disk, open for searching. Instances come from `ZgqIndex.open`. */
@@ -74,16 +85,8 @@ export class ZgqIndex {
     for (let attempt = 0; ; attempt++) {
       const snapshot = readCatalogue(folder)
       try {
-        const { meta, zones, calibration } = snapshot
-        const requested = {
-          count: meta.count,
-          dim: meta.dim,
-          bits: meta.bits,
-          zoneCount: zones.length,
-          calibration,
-          lastWish: undefined
-        }
-        return new ZgqIndex({ snapshot, requested, options: checked, ...openContext(snapshot, checked) })
+        const own = { requested: requestedIndex(snapshot), seen: new SeenQueries() }
+        return new ZgqIndex({ snapshot, ...own, options: checked, ...openContext(snapshot, checked) })
       } catch (error) {
         // An index that was replaced between its catalogue and its files is sound: take it from the start.
         if (attempt === MAX_REPLACEMENTS || !wasReplaced(snapshot, folder)) throw error
@@ -100,10 +103,11 @@ export class ZgqIndex {
   search(query: QueryVector, options?: SearchOptions & { readonly explain?: false | undefined }): Hit[]
   search(query: QueryVector, options?: SearchOptions): Hit[] | ExplainedHits
   search(query: QueryVector, options: SearchOptions = {}): Hit[] | ExplainedHits {
-    const { snapshot, context, requested } = this.#expectOpen()
+    const { snapshot, context, requested, seen } = this.#expectOpen()
     const { meta } = snapshot
     const request = checkRequest(options, requested)
     const result = search(context, checkQuery(query, meta.dim, meta.metric), request)
+    seen.note(request, result.isUnlike)
     return result.explain === undefined ? result.hits : { hits: result.hits, explain: result.explain }
   }
 
@@ -183,8 +187,9 @@ export class ZgqIndex {
 
   /** Describes the index and how it was opened. Throws ZGQ_CLOSED. */
   info(): IndexInfo {
-    const { snapshot, readers, context, options } = this.#expectOpen()
+    const { snapshot, readers, context, options, requested, seen } = this.#expectOpen()
     const { meta, files, zones } = snapshot
+    const plan = describePlan(requested)
     return {
       path: snapshot.folder,
       formatVersion: meta.version,
@@ -197,6 +202,9 @@ export class ZgqIndex {
       generation: meta.generation,
       bits: meta.bits,
       calibration: snapshot.calibration,
+      plan,
+      queries: seen.counts,
+      warnings: findDoubts({ ...snapshot, plan, queries: seen.counts }),
       reader: { kind: readers.settled.kind, reason: readers.reason },
       sqlite: sqliteInfo(),
       kernel: context.workspace.memory.kernel.kind,

@@ -74,7 +74,7 @@ describe.each(METRICS)('the probe of an index with some 300 zones (%s)', (metric
     ...[1, 4, 16, 60].map((nprobe): readonly [string, ProbeWish] => [`${nprobe} zones`, { nprobe }]),
     ...THRESHOLDS.map((factor): readonly [string, ProbeWish] => [
       `a threshold of ${factor} units`,
-      { threshold: factor / Math.sqrt(SCALE[metric]), zones: 12, scale: SCALE[metric] }
+      { threshold: factor / Math.sqrt(SCALE[metric]), zones: 12, scale: SCALE[metric], recall: 0.9 }
     ])
   ]
 
@@ -109,7 +109,7 @@ describe.each(METRICS)('the probe of an index with some 300 zones (%s)', (metric
   })
 
   it('lists the zones up to a threshold and no further', () => {
-    const wish = { threshold: 2 / Math.sqrt(SCALE[metric]), zones: 1, scale: SCALE[metric] }
+    const wish = { threshold: 2 / Math.sqrt(SCALE[metric]), zones: 1, scale: SCALE[metric], recall: 0.9 }
     const { readers, context } = openWithCodes()
     readers.close()
     const { maxNorm } = context.workspace

@@ -24,6 +24,7 @@ export function describeBuild(report: BuildReport, cost: BuildCost): string {
         `${bits === 0 ? 'no codes' : `codes of ${bits} ${bits === 1 ? 'bit' : 'bits'} a dimension`}`
     ],
     ['recall', describeRecall(path)],
+    ...report.warnings.map((warning) => ['warning', warning]),
     [
       'time',
       `${formatDuration(elapsedMs)}, ${formatCount(Math.round((count / Math.max(1, elapsedMs)) * 1000))} vectors/s`
@@ -39,7 +40,8 @@ export function describeBuild(report: BuildReport, cost: BuildCost): string {
 function describeRecall(path: string): string {
   const index = ZgqIndex.open(path)
   try {
-    const { calibration } = index.info()
+    const { calibration, plan } = index.info()
+    if (plan.kind === 'exact') return `exact: ${plan.reason}`
     if (calibration === null) return 'not calibrated'
     const by = calibration.source === 'base' ? 'rows of the index' : 'queries that were given'
     return `calibrated up to ${calibration.highestRecall.toFixed(4)} by ${formatCount(calibration.queries)} ${by}`

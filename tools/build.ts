@@ -37,6 +37,10 @@ export const BUILD: Command = {
     query: { value: 'SELECT', about: 'for a SQLite database: a SELECT of ids and vectors, or of vectors alone' },
     format: FORMAT_OPTION,
     queries: { value: 'QUERIES', about: 'a file of queries to calibrate with (default: rows of the index)' },
+    'no-calibrate': {
+      about: 'measure no recall: searches then probe a fixed number of zones',
+      library: 'calibrate'
+    },
     memory: { value: 'SIZE', about: 'memory to use, such as 512MB or 2GB (default 512MB)', library: 'memoryBytes' },
     workers: { value: 'N', about: 'worker threads (default: one for each core, fewer where memory is short)' },
     seed: { value: 'N', about: 'the same input, options and seed give the same index (default 1)' },
@@ -79,6 +83,7 @@ async function runBuild({ positionals: [source, output], given }: CommandArgumen
     memoryBytes: byteSize(given, 'memory'),
     workers: wholeNumber(given, 'workers'),
     seed: wholeNumber(given, 'seed'),
+    calibrate: given['no-calibrate'] !== true,
     force: given['force'] === true,
     signal: interrupt.signal,
     onProgress: (state) => {

@@ -100,8 +100,12 @@ ${fact('Vectors', formatCount(count), countOf(dim, 'dimension'))}${fact('Metric'
     bits === 0 ? 'float32 rows are scanned' : 'a dimension'
   )}${fact(
     'Recall',
-    calibration === null ? 'not known' : `up to ${formatShare(calibration.highestRecall)}`,
-    calibration === null ? 'not calibrated' : 'calibrated'
+    info.plan.kind === 'exact'
+      ? 'exact'
+      : calibration === null
+        ? 'not known'
+        : `up to ${formatShare(calibration.highestRecall)}`,
+    info.plan.kind === 'exact' ? 'all rows are scanned' : calibration === null ? 'not calibrated' : 'calibrated'
   )}</dl>`
 }
 
@@ -183,15 +187,14 @@ ${numbers(
 }
 
 function drawCalibration(info: IndexInfo): Markup {
-  const { calibration } = info
-  if (calibration === null)
-    return html`<h2>Recall</h2>\n<p class="lead">Not calibrated: no search can ask for a recall, and others probe by a rule of thumb. Run zgq calibrate on the index to measure.</p>`
-  if (info.zones < 2)
-    return html`<h2>Recall</h2>\n<p class="lead">Every search scans the only zone: nothing to choose.</p>`
+  const { calibration, plan, warnings } = info
+  const head = html`<h2>Recall</h2>
+<p class="lead">Searches with nothing asked for: ${plan.reason}.</p>
+${warnings.map((warning) => html`<p class="warning">${warning}</p>\n`)}`
+  if (calibration === null || info.zones < 2) return head
   const source = calibration.source === 'base' ? 'rows of the index' : 'queries that were given'
   const range = rangeOf(calibration)
-  return html`<h2>Recall</h2>
-<p class="lead">How many zones a recall takes in the mean, measured with ${formatCount(calibration.queries)} ${source}. Searches go by the lower bound, which holds with ${formatNumber(calibration.confidence * 100)} % confidence.</p>
+  return html`${head}<p class="lead">How many zones a recall takes in the mean, measured with ${formatCount(calibration.queries)} ${source}. Searches go by the lower bound, which holds with ${formatNumber(calibration.confidence * 100)} % confidence.</p>
 <p class="keys"><span><svg viewBox="0 0 32 10" aria-hidden="true"><g class="mean"><path d="M0 5H32"/><circle cx="16" cy="5" r="3"/></g></svg>mean that was measured</span><span><svg viewBox="0 0 32 10" aria-hidden="true"><g class="bound"><path d="M0 5H32"/><circle cx="16" cy="5" r="3"/></g></svg>lower bound</span></p>
 <div class="cards">${calibration.curves.map((curve) => recallCard(curve, info, range))}</div>`
 }

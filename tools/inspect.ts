@@ -52,7 +52,9 @@ function toJson(info: IndexInfo): object {
     reader,
     sqlite,
     kernel,
-    calibration
+    calibration,
+    plan,
+    warnings
   } = info
   return {
     path,
@@ -71,7 +73,9 @@ function toJson(info: IndexInfo): object {
     reader,
     sqlite,
     kernel,
-    calibration
+    calibration,
+    plan,
+    warnings
   }
 }
 
@@ -91,6 +95,8 @@ function describe(info: IndexInfo): string {
       'recall',
       info.calibration === null ? 'not calibrated' : `calibrated, up to ${info.calibration.highestRecall.toFixed(4)}`
     ],
+    ['search', `${info.plan.kind}: ${info.plan.reason}`],
+    ...info.warnings.map((warning) => ['warning', warning]),
     ['index id', `${info.indexId}, generation ${info.generation}, format ${info.formatVersion}`],
     ['reader', `${info.reader.kind} (${info.reader.reason}), ${info.kernel} kernel`],
     ['sqlite', `${info.sqlite.driver}, SQLite ${info.sqlite.version} (${info.sqlite.reason})`],

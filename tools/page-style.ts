@@ -21,6 +21,7 @@ h3 { margin: 0 0 8px; font-size: 14px; font-weight: 600; }
 p { margin: 0 0 8px; max-width: 75ch; }
 div + h3 { margin-top: 16px; }
 .path, .note, .lead { color: var(--muted); }
+.warning::before { content: "Doubtful: "; font-weight: 600; }
 .path { overflow-wrap: anywhere; }
 .note, details, .legend { font-size: 12px; }
 .facts { display: grid; grid-template-columns: repeat(6, 1fr); gap: 1px; margin: 20px 0 0; background: var(--line); border: 1px solid var(--line); border-radius: 8px; overflow: hidden; }

@@ -3,6 +3,7 @@
 
 import { CALIBRATED_KS, CALIBRATED_RECALLS } from '../format/calibration.ts'
 import { recallOfZones } from '../search/confidence.ts'
+import { ruleDistance } from '../search/recall-rule.ts'
 import type { SearchContext } from '../search/search.ts'
 import type { Calibration, CalibrationCurve, CalibrationPoint } from '../types.ts'
 import { findCopies } from './calibration-copies.ts'
@@ -19,6 +20,7 @@ import { NEIGHBOURS, type Neighbours } from './calibration-lists.ts'
 import { findPlaces, type Places } from './calibration-places.ts'
 import type { CalibrationQuery } from './calibration-queries.ts'
 import { CONFIDENCE_LEVEL, NORMAL_QUANTILE, recallAt, smallestThresholds } from './calibration-thresholds.ts'
+import { findUsual } from './calibration-usual.ts'
 
 /** n queries without a miss promise a recall of n / (n + 2.7) at 95 %: the normal form of the rule of three. */
 const WITHOUT_MISS = NORMAL_QUANTILE ** 2
@@ -97,7 +99,8 @@ export function drawCurves(context: SearchContext, measured: Measured): Drawn {
     confidence: CONFIDENCE_LEVEL,
     scale,
     highestRecall: highest,
-    curves
+    curves,
+    ...describeQueries(context, measured, { nearest, copies })
   }
   return {
     calibration,
@@ -108,6 +111,22 @@ export function drawCurves(context: SearchContext, measured: Measured): Drawn {
       distances: neighbours[i].distances.filter((_, at) => !copies[i].includes(at))
     }))
   }
+}
+
+/** Says what is usual for the queries, and how many of them have copies. */
+function describeQueries(
+  { workspace }: SearchContext,
+  { queries, neighbours }: Measured,
+  of: { nearest: readonly number[]; copies: readonly (readonly number[])[] }
+): Pick<Calibration, 'usual' | 'copies'> {
+  const hits = queries.flatMap(({ vector }, i) => {
+    const distance = neighbours[i].distances.find((_, at) => !of.copies[i].includes(at))
+    workspace.setQuery(vector)
+    return distance === undefined ? [] : ruleDistance(workspace, distance)
+  })
+  const usual = findUsual(of.nearest, hits)
+  const copies = of.copies.filter(({ length }) => length > 0).length / Math.max(1, queries.length)
+  return { ...(usual === undefined ? {} : { usual }), copies }
 }
 
 /** Estimates what share of random rows are not copies of others among them: of equal ones, one counts. */

@@ -4,7 +4,10 @@ import { statSync } from 'node:fs'
 
 import { wrapReadError } from '../errors.ts'
 import { hex } from '../format/header.ts'
+import { readCatalogue } from '../catalogue/reader.ts'
 import { writeCalibration } from '../catalogue/writer.ts'
+import { findDoubts } from '../search/doubts.ts'
+import { describePlan, requestedIndex } from '../search/request.ts'
 import { isAlwaysExact } from '../search/strategy.ts'
 import type { Metric } from '../types.ts'
 import type { BuildPlan } from './build-options.ts'
@@ -26,6 +29,8 @@ export interface BuildReport {
   readonly bytes: number
   /** 32 hex digits. */
   readonly indexId: string
+  /** Where the recall that is promised is doubtful, and why: a sentence each, as in `info().warnings`. */
+  readonly warnings: readonly string[]
 }
 
 /** A build whose shards are all written. */
@@ -58,12 +63,20 @@ export async function publishStage(build: WrittenBuild, { crew, tell }: StageWor
   return report
 }
 
+function doubtsOf(site: Site): string[] {
+  const snapshot = readCatalogue(site.path)
+  const plan = describePlan(requestedIndex(snapshot))
+  return findDoubts({ ...snapshot, plan, queries: { byRecall: 0, unlike: 0 } })
+}
+
 function describe(build: WrittenBuild, joined: Joined): BuildReport {
   const { plan, folder, site } = build
   const { count, dim, metric, bits } = site.recipe
   try {
     const bytes = joined.files.reduce((sum, name) => sum + statSync(folder.file(name)).size, 0)
-    return { path: plan.output, count, dim, metric, zones: joined.zones, bits, bytes, indexId: hex(joined.indexId) }
+    const indexId = hex(joined.indexId)
+    const warnings = doubtsOf(site)
+    return { path: plan.output, count, dim, metric, zones: joined.zones, bits, bytes, indexId, warnings }
   } catch (error) {
     throw wrapReadError(error, folder.path, 'look at the files of the index')
   }

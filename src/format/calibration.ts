@@ -2,7 +2,7 @@
 // by interpolation. No I/O.
 
 import { ZgqError } from '../errors.ts'
-import type { Calibration, CalibrationPoint } from '../types.ts'
+import type { Calibration, CalibrationPoint, UsualQueries } from '../types.ts'
 
 /** Recalls for which thresholds are stored. */
 export const CALIBRATED_RECALLS: readonly number[] = [
@@ -89,6 +89,14 @@ export function decodeCalibration(value: unknown, path: string): Calibration {
       ...(point.has('trust') ? { trust: number(point, 'trust') } : {})
     }))
   }))
+  const decodeUsual = (): UsualQueries => {
+    const usual = entriesOf(map.get('usual')) ?? fail(damage('usual is not a map'))
+    return {
+      nearestZone: number(usual, 'nearestZone'),
+      farthestZone: number(usual, 'farthestZone'),
+      farthestHit: number(usual, 'farthestHit')
+    }
+  }
   const isAscending = (values: readonly number[]): boolean => values.every((item, i) => i === 0 || item > values[i - 1])
   if (!isAscending(curves.map((curve) => curve.k)) || curves[0].k < 1) throw damage('curves are not in order of k')
   if (curves.some(({ points }) => !isAscending(points.map((point) => point.recall))))
@@ -100,7 +108,9 @@ export function decodeCalibration(value: unknown, path: string): Calibration {
     queries: number(map, 'queries'),
     confidence: number(map, 'confidence'),
     highestRecall: number(map, 'highestRecall'),
-    scale: number(map, 'scale')
+    scale: number(map, 'scale'),
+    ...(map.has('usual') ? { usual: decodeUsual() } : {}),
+    ...(map.has('copies') ? { copies: number(map, 'copies') } : {})
   }
 }
 

@@ -6,9 +6,19 @@ import { ZgqError } from '../errors.ts'
 import type { Confidence } from '../quantizer/query-codes.ts'
 import { thresholdFor } from '../format/calibration.ts'
 import { checkOptionNames, expectWholeNumber } from '../options.ts'
-import type { AsyncSearchOptions, Calibration, Metric, QueryVector, SearchOptions } from '../types.ts'
+import type { Snapshot } from '../catalogue/snapshot.ts'
+import type {
+  AsyncSearchOptions,
+  Calibration,
+  Metric,
+  QueryVector,
+  SearchOptions,
+  SearchPlan,
+  UsualQueries
+} from '../types.ts'
 import { CONFIDENCE, confidenceFor } from './confidence.ts'
 import { defaultNprobe } from './default-nprobe.ts'
+import type { RecallRule } from './recall-rule.ts'
 import { isAlwaysExact, isExactWorthwhile, type PlannedIndex } from './strategy.ts'
 
 /** The zones from `firstZone` up to `endZone`, however far they are. */
@@ -17,11 +27,18 @@ export interface ZoneRange {
   readonly endZone: number
 }
 
+/** Zones by a threshold that was calibrated for a recall. */
+export interface RecallProbe extends RecallRule {
+  readonly recall: number
+  /** Zones in the mean. */
+  readonly zones: number
+  readonly trust?: number | undefined
+  /** Undefined: the calibration does not say. */
+  readonly usual?: UsualQueries | undefined
+}
+
 /** How many zones are probed: a number of them, or as many as the query needs; or which. */
-export type ProbeWish =
-  | { readonly nprobe: number }
-  | ZoneRange
-  | { readonly threshold: number; readonly zones: number; readonly scale: number; readonly trust?: number | undefined }
+export type ProbeWish = { readonly nprobe: number } | ZoneRange | RecallProbe
 
 export interface SearchRequest {
   readonly k: number
@@ -49,8 +66,16 @@ export interface RequestedIndex extends PlannedIndex {
   lastWish: LastWish | undefined
 }
 
+/** What a request to an index is checked against. */
+export function requestedIndex({ meta, zones, calibration }: Snapshot): RequestedIndex {
+  const { count, dim, bits } = meta
+  return { count, dim, bits, zoneCount: zones.length, calibration, lastWish: undefined }
+}
+
 const OPTION_NAMES = ['k', 'nprobe', 'exact', 'recall', 'rerank', 'explain']
 const ASYNC_OPTION_NAMES = [...OPTION_NAMES, 'signal']
+/** Hits of a search that names no number. */
+const DEFAULT_K = 10
 /** Recall of a search that names none. */
 export const DEFAULT_RECALL = 0.95
 /**
@@ -62,7 +87,7 @@ const SMALL_INDEX_VALUES = 2 ** 20
 /** Checks the options of a search; throws TypeError, RangeError, ZGQ_RECALL or ZGQ_UNSUPPORTED. */
 export function checkRequest(options: SearchOptions, index: RequestedIndex, names = OPTION_NAMES): SearchRequest {
   checkOptionNames('search', options, names)
-  const { k = 10, nprobe, exact = false, recall, rerank = 0, explain = false } = options
+  const { k = DEFAULT_K, nprobe, exact = false, recall, rerank = 0, explain = false } = options
   expectWholeNumber('k', k, { least: 0 })
   expectWholeNumber('rerank', rerank, { least: 0 })
   if (typeof exact !== 'boolean') throw new TypeError(`exact must be a boolean, found ${describe(exact)}`)
@@ -106,6 +131,27 @@ function rememberWish(recall: number | undefined, k: number, index: RequestedInd
   return wish
 }
 
+/** Tells how a search for 10 hits goes that is told nothing else. */
+export function describePlan(index: RequestedIndex): SearchPlan {
+  const { count, dim, zoneCount } = index
+  const wish = wishFor(undefined, DEFAULT_K, index)
+  if (wish === 'exact') {
+    const [much, met] = isAlwaysExact(index)
+      ? ['no more', 'any recall']
+      : ['hardly more', `a recall of ${DEFAULT_RECALL}`]
+    return {
+      kind: 'exact',
+      reason: `to scan all ${count} rows of ${dim} dimensions costs ${much} than to choose zones, so ${met} is met exactly`
+    }
+  }
+  return 'nprobe' in wish
+    ? {
+        kind: 'nprobe',
+        reason: `not calibrated: ${wish.nprobe} of ${zoneCount} zones for every query, whatever the recall`
+      }
+    : { kind: 'recall', reason: 'each query probes as many zones as the calibration says' }
+}
+
 /**
  * Turns a recall into a threshold, or into an exact search where that costs no more; undefined stands for the default
  * recall, which is less where less can be promised.
@@ -132,8 +178,10 @@ function wishFor(recall: number | undefined, k: number, index: RequestedIndex): 
       )
     }
   }
-  const wish = thresholdFor(calibration, Math.min(wanted, calibration.highestRecall), k)
-  return isExactWorthwhile(index, { zones: wish.zones, k }) ? 'exact' : { ...wish, scale: calibration.scale }
+  const { scale, usual, highestRecall } = calibration
+  const aim = Math.min(wanted, highestRecall)
+  const wish = thresholdFor(calibration, aim, k)
+  return isExactWorthwhile(index, { zones: wish.zones, k }) ? 'exact' : { ...wish, recall: aim, scale, usual }
 }
 
 /** Checks a query and returns it as float32; throws TypeError, ZGQ_DIMENSION, ZGQ_NON_FINITE or ZGQ_ZERO_VECTOR. */

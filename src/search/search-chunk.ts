@@ -25,6 +25,8 @@ export interface FlatHits {
   readonly distances: Float64Array
   /** One a query where that was asked for, else none. */
   readonly explains: readonly Explain[]
+  /** Of each query: 1 if it is unlike those of the calibration, else 0. */
+  readonly unlike: Uint8Array
   readonly micros: number
   /** When the first query was searched, by the clock that threads share. */
   readonly startedAt: number
@@ -48,14 +50,16 @@ export function searchChunk(context: SearchContext, chunk: SearchChunk): FlatHit
   const before = nowMicros()
   const found: Hit[][] = []
   const explains: Explain[] = []
+  const unlike: number[] = []
   let micros = 0
   for (let at = 0; at < queries.length && micros < CHUNK_MICROS; at += dim) {
-    const { hits, explain } = search(context, queries.subarray(at, at + dim), request)
+    const { hits, explain, isUnlike } = search(context, queries.subarray(at, at + dim), request)
     found.push(hits)
+    unlike.push(isUnlike ? 1 : 0)
     if (explain !== undefined) explains.push(explain)
     micros = nowMicros() - before
   }
-  return { ...flatten(found), explains, micros, startedAt }
+  return { ...flatten(found), explains, unlike: Uint8Array.from(unlike), micros, startedAt }
 }
 
 function flatten(found: readonly Hit[][]): Pick<FlatHits, 'counts' | 'ids' | 'distances'> {

@@ -6,6 +6,7 @@ import type { Metric } from '../types.ts'
 import { checkQuery, type SearchRequest } from './request.ts'
 import type { Found } from './search-chunk.ts'
 import type { SearchCost } from './search-cost.ts'
+import type { SeenQueries } from './seen-queries.ts'
 
 export interface SearchTask {
   /** Not checked yet. float32, n * dim */
@@ -38,6 +39,8 @@ export interface JobParts {
   readonly metric: Metric
   /** Hits of the first queries, which were searched before there was a job. */
   readonly found: readonly Found[]
+  /** Counts queries whose hits count, each once. */
+  readonly seen: SeenQueries
 }
 
 export class SearchJob {
@@ -152,12 +155,15 @@ export class SearchJob {
     this.#untaken += range.to - range.from
   }
 
-  /** Notes what queries found, from number `from` on; what was found twice is the same. */
-  put(from: number, found: readonly Found[]): void {
+  /**
+   * Notes what queries found, from number `from` on, and which of them were unlike; what was found twice is the same.
+   */
+  put(from: number, found: readonly Found[], unlike: ArrayLike<number>): void {
     if (this.isSettled) return
     for (const [i, each] of found.entries()) {
       if (this.#found[from + i] !== undefined) continue
       this.#found[from + i] = each
+      this.#parts.seen.note(this.request, unlike[i] === 1)
       this.#missing--
     }
     if (this.#missing === 0)

@@ -41,6 +41,7 @@ import {
 } from './search-job.ts'
 import { SearchThreads, type SearchThread } from './search-threads.ts'
 import { search, type SearchContext } from './search.ts'
+import type { SeenQueries } from './seen-queries.ts'
 
 export interface PoolSource {
   readonly snapshot: Snapshot
@@ -48,9 +49,9 @@ export interface PoolSource {
   readonly options: CheckedOpenOptions
   /** Worker threads at most. */
   readonly threads: number
+  readonly seen: SeenQueries
 }
 
-/** Work that waits. */
 interface Backlog {
   readonly micros: number
   /** There are queries that the caller's thread leaves to others. */
@@ -111,7 +112,7 @@ export class SearchPool {
     const { dim, metric } = this.#source.snapshot.meta
     const cost = this.#costs.of(request)
     const count = queries.length / dim
-    const parts = { cost, dim, metric, found: new Array<Found>() }
+    const parts = { cost, dim, metric, found: new Array<Found>(), seen: this.#source.seen }
     const isLarge = cost.here > MOST_MICROS_HERE || this.#isAway(cost)
     const isNow = !isLarge && this.#queue.size === 0 && cost.here * count < this.#worthSending
     const isForThreads = isLarge || (isNow && !this.#searchNow(task, parts))
@@ -165,7 +166,8 @@ export class SearchPool {
         learnReading(cost)
         return false
       }
-      found.push(one)
+      found.push(one.found)
+      parts.seen.note(task.request, one.isUnlike)
       if (!isMeasured) continue
       learnHere(cost, now - before, !this.#threads.areBusy)
       before = now
@@ -181,12 +183,12 @@ export class SearchPool {
   }
 
   /** Searches one query on the caller's thread; undefined if that had to read what is for threads to read. */
-  #searchOne(query: Float32Array, request: SearchRequest): Found | undefined {
+  #searchOne(query: Float32Array, request: SearchRequest): { found: Found; isUnlike: boolean } | undefined {
     const { files } = this.#source.context
     files.mayRead = this.#isSmall || !this.#threads.areUsable
     try {
-      const { hits, explain } = search(this.#source.context, query, request)
-      return explain === undefined ? hits : { hits, explain }
+      const { hits, explain, isUnlike } = search(this.#source.context, query, request)
+      return { found: explain === undefined ? hits : { hits, explain }, isUnlike }
     } catch (error) {
       if (error === WOULD_READ) return undefined
       throw error
@@ -295,7 +297,7 @@ export class SearchPool {
       learnThere(job.cost, flat.micros / done, done)
       if (taken.from + done < taken.to) this.#giveBack(job, { from: taken.from + done, to: taken.to })
       this.#pump()
-      if (!job.isSettled) job.put(taken.from, await unflatten(flat))
+      if (!job.isSettled) job.put(taken.from, await unflatten(flat), flat.unlike)
     } catch (error) {
       job.fail(error)
       this.#pump()
@@ -349,7 +351,7 @@ export class SearchPool {
       }
       learnHere(job.cost, micros, !this.#threads.areBusy)
       if (job.cost.here > MOST_MICROS_HERE) job.isForThreads = true
-      job.put(taken.from, [found])
+      job.put(taken.from, [found.found], [found.isUnlike ? 1 : 0])
     } catch (error) {
       job.fail(error)
     }

@@ -20,6 +20,7 @@ const NOTHING: FlatHits = {
   ids: new Float64Array(0),
   distances: new Float64Array(0),
   explains: [],
+  unlike: new Uint8Array(0),
   micros: 0,
   startedAt: 0
 }

@@ -18,6 +18,7 @@ import type { SearchRequest } from './request.ts'
 import { rerank } from './rerank.ts'
 import { setTolerance, takeHits } from './scan.ts'
 import { areRowsCheaper } from './strategy.ts'
+import { isUnlike, widen, type Pass } from './unlike.ts'
 import type { Workspace } from './workspace.ts'
 
 /** Codes of an open index, and what scans them. */
@@ -54,15 +55,48 @@ interface Scanned {
   readonly scannedAt: number
 }
 
-/** Searches with a checked query and request; explains only where that was asked for. */
-export function search(
-  context: SearchContext,
-  query: Float32Array,
-  request: SearchRequest
-): { hits: Hit[]; explain: Explain | undefined } {
+/** What a search found. */
+export interface SearchResult {
+  readonly hits: Hit[]
+  /** Undefined unless it was asked for. */
+  readonly explain: Explain | undefined
+  /** The query is unlike those of the calibration. */
+  readonly isUnlike: boolean
+}
+
+/** Searches with a checked query and request. A query unlike those of the calibration searches on, in wider passes. */
+export function search(context: SearchContext, query: Float32Array, request: SearchRequest): SearchResult {
+  const { workspace, files } = context
+  files.resetCounters()
+  const first = searchOnce(context, query, request)
+  const { probe: wish } = request
+  const usual = 'threshold' in wish && request.k > 0 ? wish.usual : undefined
+  if (usual === undefined || !isUnlike(usual, workspace, first))
+    return { hits: first.hits, explain: first.explain, isUnlike: false }
+  const passes = [first]
+  for (;;) {
+    const wider = 'threshold' in wish ? widen(request, wish, passes) : undefined
+    if (wider === undefined) break
+    passes.push(searchOnce(context, query, wider))
+  }
+  const explains = passes.flatMap(({ explain }) => explain ?? [])
+  return {
+    hits: passes[passes.length - 1].hits.slice(0, request.k),
+    explain: request.explain ? { ...sumExplains(explains), unlike: true } : undefined,
+    isUnlike: true
+  }
+}
+
+/** What one pass found and did. */
+interface SearchPass extends Pass {
+  readonly hits: Hit[]
+  readonly nearestZone: number
+  readonly explain: Explain | undefined
+}
+
+function searchOnce(context: SearchContext, query: Float32Array, request: SearchRequest): SearchPass {
   const { workspace, files } = context
   const startedAt = nowMicros()
-  files.resetCounters()
   // Nobody asked for hits: there is nothing to probe, and a heap holds at least one.
   const wantsHits = request.k > 0
   workspace.setQuery(query)
@@ -73,6 +107,7 @@ export function search(
   const zones = wantsHits
     ? probe(workspace, request.probe, codes?.centroids && { centroids: codes.centroids, workspace: codes.workspace })
     : []
+  const nearestZone = workspace.memory.doubles[workspace.zoneList / 8 + 1]
   const probedAt = nowMicros()
   const byRows =
     codes === undefined ||
@@ -80,7 +115,8 @@ export function search(
     (codes.mayScanRows && request.rerank === 0 && areRowsCheaper(zones, workspace.dim, request.k))
   const scanned = byRows ? scanRows(context, zones) : scanCodes({ ...context, codes }, zones, request)
   const hits = wantsHits ? takeHits(workspace, request.k) : []
-  if (!request.explain) return { hits, explain: undefined }
+  const pass = { hits, nearestZone, probed: zones.length, of: workspace.size }
+  if (!request.explain) return { ...pass, explain: undefined }
   const { scannedAt, ...counts } = scanned
   const micros = {
     probeMicros: probedAt - startedAt,
@@ -88,13 +124,29 @@ export function search(
     rerankMicros: nowMicros() - scannedAt
   }
   return {
-    hits,
+    ...pass,
     explain: {
       ...explainZones(context, zones, byRows ? undefined : counts.rowsReranked),
       ...counts,
       ...files.counters,
-      ...micros
+      ...micros,
+      unlike: false
     }
+  }
+}
+
+/** Adds up the work of passes; the zones, bytes and pages are those of the last, which had those of all others. */
+function sumExplains(passes: readonly Explain[]): Explain {
+  const sum = (of: (pass: Explain) => number): number => passes.reduce((total, pass) => total + of(pass), 0)
+  return {
+    ...passes[passes.length - 1],
+    vectorsScanned: sum((pass) => pass.vectorsScanned),
+    rowsReranked: sum((pass) => pass.rowsReranked),
+    rowsConfirmed: sum((pass) => pass.rowsConfirmed),
+    ioRounds: sum((pass) => pass.ioRounds),
+    probeMicros: sum((pass) => pass.probeMicros),
+    scanMicros: sum((pass) => pass.scanMicros),
+    rerankMicros: sum((pass) => pass.rerankMicros)
   }
 }
 

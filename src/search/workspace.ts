@@ -11,6 +11,7 @@ export class Workspace {
   readonly zones: readonly CatalogueZone[]
   readonly metric: Snapshot['meta']['metric']
   readonly dim: number
+  readonly size: { readonly zones: number; readonly count: number }
   /** float32, zones * dim */
   readonly centroids: number
   /** The query as the probe sees it: unit length for cosine, negated for ip. float32, dim */
@@ -32,6 +33,7 @@ export class Workspace {
     this.zones = snapshot.zones
     this.metric = metric
     this.dim = dim
+    this.size = { zones: zoneCount, count: snapshot.meta.count }
     this.maxNorm = snapshot.zones.reduce((most, zone) => Math.max(most, zone.maxNorm), 0)
     this.centroids = memory.allocate(zoneCount * dim * ELEMENT_BYTES)
     this.probeQuery = memory.allocate(dim * ELEMENT_BYTES)

@@ -1,0 +1,27 @@
+// What is usual for the queries of a calibration: within which bounds their nearest zone and their nearest hit are. A
+// query beyond them is unlike (search/unlike.ts).
+
+import type { UsualQueries } from '../types.ts'
+
+/** Queries of which the one farthest out at each end does not count. */
+const QUERIES_PER_OUTLIER = 1000
+/** How much wider the bounds are than what was seen, as a share of how far they are from the median. */
+const SLACK = 0.1
+
+/**
+ * Finds the bounds from the distances of queries to their nearest zone and their nearest hit, as the rule counts them.
+ * Undefined without any.
+ */
+export function findUsual(zones: readonly number[], hits: readonly number[]): UsualQueries | undefined {
+  if (zones.length === 0 || hits.length === 0) return undefined
+  const [ofZones, ofHits] = [boundsOf(zones), boundsOf(hits)]
+  return { nearestZone: Math.max(0, ofZones.low), farthestZone: ofZones.high, farthestHit: Math.max(0, ofHits.high) }
+}
+
+function boundsOf(values: readonly number[]): { low: number; high: number } {
+  const sorted = Float64Array.from(values).sort()
+  const outliers = Math.floor(sorted.length / QUERIES_PER_OUTLIER)
+  const median = sorted[Math.floor(sorted.length / 2)]
+  const widened = (value: number): number => value + (value - median) * SLACK
+  return { low: widened(sorted[outliers]), high: widened(sorted[sorted.length - 1 - outliers]) }
+}
