@@ -256,6 +256,7 @@ describe('what a build tells', () => {
     const told: BuildProgress[] = []
     await buildSmall(place().output, {
       input: batchesOf(SMALL, DIM, [100]),
+      queries: SMALL, // so small an index is not calibrated otherwise
       onProgress: (progress) => {
         told.push(progress)
       }
@@ -290,7 +291,8 @@ describe('what a build tells', () => {
       zones: readStored(output).length,
       bits: 4,
       bytes,
-      indexId: expect.stringMatching(/^[0-9a-f]{32}$/)
+      indexId: expect.stringMatching(/^[0-9a-f]{32}$/),
+      warnings: []
     })
   })
 })
@@ -314,7 +316,12 @@ describe('an aborted build', () => {
       }
       expect(
         await rejection(
-          buildSmall(output, { input: batchesOf(SMALL, DIM, [100]), signal: controller.signal, onProgress })
+          buildSmall(output, {
+            input: batchesOf(SMALL, DIM, [100]),
+            queries: SMALL, // so small an index is not calibrated otherwise
+            signal: controller.signal,
+            onProgress
+          })
         )
       ).toBe(reason)
       expect(readdirSync(folder)).toEqual([])

@@ -62,9 +62,10 @@ describe('zgq build', () => {
       bits: 4,
       bytes: any.number,
       indexId: expect.stringMatching(/^[0-9a-f]{32}$/),
+      warnings: [],
       elapsedMs: any.number,
       peakRssBytes: any.number,
-      stages: ['sample', 'train', 'assign', 'write', 'calibrate', 'publish'].map((stage) => ({
+      stages: ['sample', 'train', 'assign', 'write', 'publish'].map((stage) => ({
         stage,
         elapsedMs: any.number
       }))
@@ -78,7 +79,7 @@ describe('zgq build', () => {
     for (const fact of [
       '2,000 vectors',
       '8 dimensions',
-      'calibrated up to 0.99',
+      'any recall is met exactly',
       'vectors/s',
       'stages',
       ' at most',
@@ -90,7 +91,7 @@ describe('zgq build', () => {
 
   it('shows on standard error where each stage starts and ends, in plain lines where that is no terminal', () => {
     const { stderr } = runZgq('build', vectorsFile, temp.fresh('stages'))
-    const stages = ['sample', 'train', 'assign', 'write', 'calibrate', 'publish']
+    const stages = ['sample', 'train', 'assign', 'write', 'publish']
     expect(stderr.replace(/: done in [\d.]+ s(, [\d,]+ (rows|rounds|queries)(\/s)?)*, \d+ MB$/gm, ': done')).toBe(
       stages.map((stage) => `${stage}\n${stage}: done\n`).join('')
     )
@@ -314,7 +315,9 @@ describe('zgq inspect', () => {
       reader: { kind: expect.stringMatching(/^(mmap|pread)$/), reason: any.text },
       sqlite: { driver: expect.stringMatching(/^(better-sqlite3|node:sqlite)$/), version: any.text, reason: any.text },
       kernel: 'wasm',
-      calibration: expect.objectContaining({ source: 'base', highestRecall: any.number })
+      calibration: null,
+      plan: { kind: 'exact', reason: any.text },
+      warnings: []
     })
   })
 

@@ -140,6 +140,18 @@ describe.each(METRICS)('with metric %s', (metric) => {
   })
 })
 
+it('queries unlike the base are counted where threads search them too, each once', async () => {
+  await withIndex(paths.l2, async (index) => {
+    await moveToThreads(index, { recall: 0.9 })
+    const before = index.info().queries
+    await index.searchBatch(
+      queries(400).map((value) => value * 30),
+      { recall: 0.9 }
+    )
+    expect(index.info().queries).toEqual({ byRecall: before.byRecall + 400, unlike: before.unlike + 400 })
+  })
+})
+
 it('threads find the same with any reader, verification and cache', async () => {
   for (const options of [
     { mapping: 'pread' },
