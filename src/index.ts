@@ -17,10 +17,13 @@ export type {
   OpenOptions,
   QueryVector,
   ReaderKind,
+  SearchedQueries,
   SearchOptions,
+  SearchPlan,
   SqliteDriverName,
   SqliteInfo,
   ThreadsInfo,
+  UsualQueries,
   Verify,
   ZoneInfo,
   ZoneSizes
