@@ -87,7 +87,7 @@ describe.each<Metric>(['l2', 'cosine', 'ip'])(`queries unlike a base of clusters
       const { byRecall, unlike } = index.info().queries
       expect(byRecall).toBe(200)
       // ip misses hits now and then, and what it then finds is unusually far.
-      expect(unlike / byRecall).toBeLessThan(metric === 'ip' ? 0.06 : 0.015)
+      expect(unlike / byRecall).toBeLessThan(metric === 'ip' ? 0.15 : 0.03)
     } finally {
       index.close()
     }
