@@ -39,8 +39,8 @@ export async function calibrate(snapshot: Snapshot, run: StepRunner, plan: Calib
   await run(
     curves.map(({ k, points }) => {
       // the farthest that is searched: where fewer zones are, less is lost
-      const { threshold, zones } = points[points.length - 1]
-      return { kind: 'losses', queries: lossQueries, k, probe: { threshold, zones, scale } }
+      const { recall, threshold, zones } = points[points.length - 1]
+      return { kind: 'losses', queries: lossQueries, k, probe: { recall, threshold, zones, scale } }
     }),
     (answer, step) => {
       losses[step] = answer.losses ?? []
