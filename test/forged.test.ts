@@ -1,0 +1,89 @@
+// Forged metadata with good checksums is refused, typed, within a second and 64 MB, by every command that reads it: it
+// does not hang, run code, exhaust memory, read outside its folder, or return what no index can hold.
+
+import { cpSync, writeFileSync } from 'node:fs'
+import { beforeAll, describe, expect, it } from 'vitest'
+
+import { buildIndex } from '../src/build.ts'
+import { makeVectors } from './support/datasets.ts'
+import { GROUPS, type Forgery } from './support/forgeries.ts'
+import { COMMANDS, PYTHON_COMMANDS, runForged, type Job, type Outcome } from './support/run-forged.ts'
+import { useTempFolder } from './support/temp-folder.ts'
+import { fbin } from './support/vector-files.ts'
+
+const temp = useTempFolder('forged')
+const SEED = 41
+const DIM = 8
+const COUNT = 300
+const MOST_BYTES = 64 * 2 ** 20
+/** Of processor time: the machine may be busy. */
+const MOST_MS = 1000
+
+const SPECIMENS = {
+  usual: { metric: 'l2', bits: 2 },
+  cosine: { metric: 'cosine', bits: 2 },
+  plain: { metric: 'ip', bits: 0 }
+} as const
+
+const folders = new Map<string, string>()
+const queries = temp.fresh('queries.fbin')
+beforeAll(async () => {
+  for (const [name, options] of Object.entries(SPECIMENS)) {
+    const output = temp.fresh(name)
+    const input = makeVectors('clustered', { count: COUNT, dim: DIM }, SEED)
+    await buildIndex({ ...options, input, dim: DIM, zones: 6, output })
+    folders.set(name, output)
+  }
+  writeFileSync(queries, fbin(makeVectors('clustered', { count: 2, dim: DIM }, SEED + 1), DIM))
+})
+
+const LOOKS = ['open', 'inspect', 'json', 'html']
+
+/** The outcomes that are allowed of a command on a forged index. */
+function allowedOf({ seen, codes }: Forgery, command: string): readonly string[] {
+  if (seen === 'nobody') return ['fine']
+  if (seen === 'open' || command === 'check' || command === 'python check') return codes
+  if (LOOKS.includes(command)) return ['fine']
+  if (seen === 'rows' && (command === 'exact' || command === 'python search')) return codes
+  if (seen === 'codes' && command === 'codes') return codes
+  if (seen === 'codes' && (command === 'exact' || command === 'python search')) return ['fine']
+  return ['fine', ...codes]
+}
+
+/** Names what was not as it should be. */
+function complaintsOf(forgery: Forgery, outcomes: readonly Outcome[]): string[] {
+  return outcomes.flatMap(({ command, outcome, cpuMs, bytes }) => [
+    ...(allowedOf(forgery, command).includes(outcome) ? [] : [`${command}: ${outcome}`]),
+    ...(cpuMs <= MOST_MS ? [] : [`${command}: took ${Math.round(cpuMs)} ms`]),
+    ...(bytes <= MOST_BYTES ? [] : [`${command}: took ${Math.round(bytes / 2 ** 20)} MB`])
+  ])
+}
+
+function place(forgery: Forgery): { folder: string; jobs: Job[] } {
+  const folder = temp.fresh('index')
+  cpSync(folders.get(forgery.of ?? 'usual') ?? '', folder, { recursive: true })
+  forgery.forge(folder)
+  const commands = [...COMMANDS, ...PYTHON_COMMANDS].filter((command) => !(forgery.without ?? []).includes(command))
+  return { folder, jobs: commands.map((command) => ({ folder, command })) }
+}
+
+describe.each(GROUPS)(`forged %s (seed ${SEED})`, (_, forgeries) => {
+  let placed: readonly { readonly folder: string; readonly jobs: readonly Job[] }[] = []
+  let outcomes: readonly Outcome[] = []
+
+  beforeAll(async () => {
+    placed = forgeries.map(place)
+    outcomes = await runForged(
+      placed.flatMap(({ jobs }) => jobs),
+      temp.fresh('jobs.json'),
+      queries
+    )
+  })
+
+  it.each(forgeries.map((forgery, i) => ({ ...forgery, i })))('$seen: $title', ({ i, ...forgery }) => {
+    const { folder, jobs } = placed[i]
+    const found = outcomes.filter((outcome) => outcome.folder === folder)
+    expect(found).toHaveLength(jobs.length)
+    expect(complaintsOf(forgery, found)).toEqual([])
+  })
+})
