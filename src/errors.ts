@@ -46,6 +46,14 @@ export interface ZgqErrorPlace {
   readonly cause?: unknown
 }
 
+/** Control characters, which steer a terminal, and those that turn the direction of what follows. */
+const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g
+
+/** Escapes what must not reach a terminal or a log: files that are quoted in a message may be hostile. */
+export function printable(text: string): string {
+  return text.replace(UNPRINTABLE, (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
+
 /** An error with a stable `code`, and the `path` and byte `offset` where that is known. */
 export class ZgqError extends Error {
   override readonly name = 'ZgqError'
@@ -57,7 +65,7 @@ export class ZgqError extends Error {
   constructor(code: ZgqErrorCode, message: string, place: ZgqErrorPlace = {}) {
     const where =
       place.path === undefined ? '' : ` (${place.path}${place.offset === undefined ? '' : ` at byte ${place.offset}`})`
-    super(message + where, place.cause === undefined ? undefined : { cause: place.cause })
+    super(printable(message + where), place.cause === undefined ? undefined : { cause: place.cause })
     this.code = code
     if (place.path !== undefined) this.path = place.path
     if (place.offset !== undefined) this.offset = place.offset

@@ -7,7 +7,8 @@ import { beforeAll, describe, expect, it } from 'vitest'
 
 import { buildIndex, calibrateIndex, type BuildOptions, type CalibrateOptions } from '../src/build.ts'
 import { CALIBRATED_KS, CALIBRATED_RECALLS, decodeCalibration, thresholdFor } from '../src/format/calibration.ts'
-import { decodeMessagePack, encodeMessagePack, metaChecksum } from '../src/format/catalogue.ts'
+import { metaChecksum } from '../src/format/catalogue.ts'
+import { decodeMessagePack, encodeMessagePack } from '../src/format/message-pack.ts'
 import { CATALOGUE_NAME } from '../src/format/layout.ts'
 import { checkRequest } from '../src/search/request.ts'
 import type { Calibration, CalibrationCurve, Metric, SearchOptions } from '../src/types.ts'
@@ -276,11 +277,11 @@ describe('a stored calibration', () => {
   ]
 
   it('is read back as it was written', () => {
-    expect(decodeCalibration(decodeMessagePack(encodeMessagePack(storedIn(path)), path), path)).toEqual(storedIn(path))
+    expect(decodeCalibration(decodeMessagePack(encodeMessagePack(storedIn(path)), path), 1000, path)).toEqual(storedIn(path))
   })
 
   it.each(damaged)('%s is corrupt', (_, make) => {
-    expect(codeOf(() => decodeCalibration(make(plain()), path))).toBe('ZGQ_CORRUPT')
+    expect(codeOf(() => decodeCalibration(make(plain()), 1000, path))).toBe('ZGQ_CORRUPT')
   })
 
   it('that is damaged, though its checksum fits, makes open throw ZGQ_CORRUPT', () => {

@@ -37,6 +37,8 @@ beforeAll(async () => {
   writeFileSync(queries, fbin(makeVectors('clustered', { count: 2, dim: DIM }, SEED + 1), DIM))
 })
 
+/** What every one of them refuses is refused by all that opens in the same way. */
+const OPENING = ['search', 'check', 'inspect', 'calibrate', ...PYTHON_COMMANDS]
 const LOOKS = ['open', 'inspect', 'json', 'html']
 
 /** The outcomes that are allowed of a command on a forged index. */
@@ -63,7 +65,8 @@ function place(forgery: Forgery): { folder: string; jobs: Job[] } {
   const folder = temp.fresh('index')
   cpSync(folders.get(forgery.of ?? 'usual') ?? '', folder, { recursive: true })
   forgery.forge(folder)
-  const commands = [...COMMANDS, ...PYTHON_COMMANDS].filter((command) => !(forgery.without ?? []).includes(command))
+  const all = forgery.seen === 'open' ? OPENING : [...COMMANDS, ...PYTHON_COMMANDS]
+  const commands = all.filter((command) => !(forgery.without ?? []).includes(command))
   return { folder, jobs: commands.map((command) => ({ folder, command })) }
 }
 

@@ -9,10 +9,8 @@ import {
   decodeCentroidsRow,
   decodeFileRow,
   decodeIndexMeta,
-  decodeMessagePack,
   decodeMetaRow,
   decodeQuantizer,
-  encodeMessagePack,
   encodeQuantizer,
   fileChecksum,
   INDEX_META_KEYS,
@@ -24,6 +22,7 @@ import {
   type CatalogueZone,
   type FileRecord
 } from '../src/format/catalogue.ts'
+import { decodeMessagePack, encodeMessagePack } from '../src/format/message-pack.ts'
 import { codeOf, errorOf } from './support/errors.ts'
 import { FILE, flipped, INDEX_META, ZONES } from './support/format-samples.ts'
 

@@ -55,8 +55,13 @@ export function shellWord(path: string): string {
   return /^[\w./:@%+=,-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`
 }
 
+/** Control characters but line ends, and those that turn the direction of what follows. */
+const STEERING = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g
+
+/** Prints a line. Text of a file must not steer a terminal: what could is escaped, in JSON as JSON does it. */
 export function print(line: string): void {
-  process.stdout.write(`${line}\n`)
+  const safe = line.replace(STEERING, (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  process.stdout.write(`${safe}\n`)
 }
 
 export function printJson(value: unknown): void {

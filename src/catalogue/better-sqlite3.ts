@@ -104,6 +104,9 @@ type AnyStatement = BetterSqlite3.Statement<unknown[], unknown>
 
 function wrapStatement(statement: AnyStatement): Statement {
   return {
+    *iterate(...values) {
+      for (const row of statement.raw().iterate(...values)) if (Array.isArray(row)) yield row
+    },
     all: (...values) =>
       statement
         .raw()

@@ -42,6 +42,8 @@ export interface Database {
  * 2^53 is no value of ours: it may come as an error SQLITE_MISMATCH, or as a number that is no safe integer.
  */
 export interface Statement {
+  /** Gives the rows one at a time: none is read before it is asked for. */
+  iterate(...values: SqlValue[]): Iterable<unknown[]>
   all(...values: SqlValue[]): unknown[][]
   run(...values: SqlValue[]): void
 }

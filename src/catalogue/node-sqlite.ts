@@ -21,7 +21,7 @@ interface NodeDatabase {
 interface NodeStatement {
   all(...values: unknown[]): object[]
   run(...values: unknown[]): unknown
-  iterate(): Iterator<unknown>
+  iterate(...values: unknown[]): Iterator<unknown>
   setReadBigInts(isOn: boolean): void
   /** The first statement of the text that was prepared. */
   readonly sourceSQL: string
@@ -138,9 +138,18 @@ function wrapDatabase(database: NodeDatabase): Database {
 
 function wrapStatement(statement: NodeStatement): Statement {
   statement.setReturnArrays?.(true)
+  const toArray = (row: unknown): unknown[] => (Array.isArray(row) ? row : Object.values(Object(row)))
   return {
-    all: (...values) =>
-      guarded(() => statement.all(...values)).map((row): unknown[] => (Array.isArray(row) ? row : Object.values(row))),
+    *iterate(...values) {
+      const rows = guarded(() => statement.iterate(...values))
+      try {
+        for (let next = guarded(() => rows.next()); next.done !== true; next = guarded(() => rows.next()))
+          yield toArray(next.value)
+      } finally {
+        rows.return?.()
+      }
+    },
+    all: (...values) => guarded(() => statement.all(...values)).map(toArray),
     run(...values) {
       guarded(() => statement.run(...values))
     }

@@ -8,7 +8,6 @@ import {
   CATALOGUE_DDL,
   CENTROIDS_ROW_BYTES,
   centroidsChecksum,
-  encodeMessagePack,
   encodeQuantizer,
   fileChecksum,
   metaChecksum,
@@ -20,11 +19,13 @@ import {
   type IndexMeta,
   type QuantizerMeta
 } from '../format/catalogue.ts'
+import { encodeMessagePack } from '../format/message-pack.ts'
 import { wrapWriteError } from '../errors.ts'
 import type { Calibration } from '../types.ts'
 import { CATALOGUE_NAME, ELEMENT_BYTES, FORMAT_VERSION } from '../format/layout.ts'
 import { inTransaction, type Database } from './driver.ts'
 import { loadDriver } from './load-driver.ts'
+import { expectSchema, standGuard } from './schema.ts'
 
 /** What a new catalogue holds; counts, digest and format fields of `meta` are filled in here. */
 export interface CatalogueContent {
@@ -91,7 +92,9 @@ export function writeCalibration(folder: string, calibration: Calibration): void
     try {
       database.pragma('synchronous = FULL')
       const bytes = encodeMessagePack(calibration)
+      standGuard(database, 'write')
       inTransaction(database, () => {
+        expectSchema(database, path) // a trigger would run
         database
           .prepare('INSERT OR REPLACE INTO meta (key, value, crc) VALUES (?, ?, ?)')
           .run('calibration', bytes, metaChecksum('calibration', bytes))

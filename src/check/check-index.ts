@@ -7,7 +7,6 @@ import { setImmediate } from 'node:timers/promises'
 
 import { expectPath } from '../arguments.ts'
 import { ZgqError } from '../errors.ts'
-import type { CatalogueZone } from '../format/catalogue.ts'
 import { decodeIds } from '../format/columns.ts'
 import { decodeDirectory, decodeFooter, directoryRecordBytes, encodeDirectory, FOOTER } from '../format/directory.ts'
 import { alignUp, bytesEqual, CATALOGUE_NAME, checksum, PAGE_BYTES } from '../format/layout.ts'
@@ -16,6 +15,7 @@ import type { Snapshot } from '../catalogue/snapshot.ts'
 import { checkHeaders, findDataFiles } from '../storage/data-files.ts'
 import { openReaders, type Readers } from '../storage/open-readers.ts'
 import type { DataFile } from '../storage/reader.ts'
+import { verifyZone } from '../storage/verify-zone.ts'
 import { ZoneFiles } from '../storage/zone-files.ts'
 import { checkOptionNames } from '../options.ts'
 
@@ -77,34 +77,56 @@ export async function checkIndex(path: string | URL, options: CheckOptions = {})
 
 async function checkZones(snapshot: Snapshot, zoneFiles: ZoneFiles, options: CheckOptions): Promise<void> {
   const { zones, meta } = snapshot
-  const ids = new Float64Array(meta.count)
-  let rows = 0
-  for (const zone of zones) {
-    zoneFiles.verifyZone(zone)
-    const ofZone = decodeIds(zoneFiles.readIdWords(zone))
-    expectAscending(ofZone, zone, snapshot)
-    ids.set(ofZone, rows)
-    rows += zone.rowCount
-    options.onProgress?.({ done: rows, total: meta.count })
-    await setImmediate()
-    options.signal?.throwIfAborted()
-  }
-  ids.sort()
-  for (let i = 1; i < ids.length; i++) {
-    if (ids[i] === ids[i - 1])
-      throw new ZgqError('ZGQ_CORRUPT', `id ${ids[i]} stands in two zones`, { path: snapshot.folder })
+  // Where ids are very many they are compared in portions, so that they need not all be in memory.
+  const portions = Math.ceil(meta.count / IDS_AT_A_TIME)
+  for (let portion = 0; portion < portions; portion++) {
+    const ids = new IdPortion(portion, portions)
+    let rows = 0
+    for (const zone of zones) {
+      if (portion === 0) verifyZone(zone, zoneFiles, snapshot)
+      ids.take(decodeIds(zoneFiles.readIdWords(zone)))
+      rows += zone.rowCount
+      if (portion === 0) options.onProgress?.({ done: rows, total: meta.count })
+      await setImmediate()
+      options.signal?.throwIfAborted()
+    }
+    const repeated = ids.findRepeated()
+    if (repeated !== undefined)
+      throw new ZgqError('ZGQ_CORRUPT', `id ${repeated} stands in two zones`, { path: snapshot.folder })
   }
 }
 
-function expectAscending(ids: Float64Array, zone: CatalogueZone, snapshot: Snapshot): void {
-  for (let i = 0; i < ids.length; i++) {
-    const isFine = Number.isSafeInteger(ids[i]) && (i === 0 || ids[i] > ids[i - 1])
-    if (!isFine)
-      throw new ZgqError(
-        'ZGQ_CORRUPT',
-        `row ${i} of zone ${zone.zone} has id ${ids[i]}, expected a safe integer above the one before`,
-        { path: snapshot.folder }
-      )
+/** Ids that are compared with each other at a time: 32 MB. */
+const IDS_AT_A_TIME = 2 ** 22
+
+/** The ids of one portion out of several, by their remainders. */
+class IdPortion {
+  readonly #portion: number
+  readonly #portions: number
+  #ids = new Float64Array(1024)
+  #count = 0
+
+  constructor(portion: number, portions: number) {
+    this.#portion = portion
+    this.#portions = portions
+  }
+
+  take(ids: Float64Array): void {
+    for (const id of ids) {
+      if (id % this.#portions !== this.#portion) continue
+      if (this.#count === this.#ids.length) {
+        const more = new Float64Array(this.#count * 2)
+        more.set(this.#ids)
+        this.#ids = more
+      }
+      this.#ids[this.#count++] = id
+    }
+  }
+
+  findRepeated(): number | undefined {
+    const sorted = this.#ids.subarray(0, this.#count).sort()
+    for (let i = 1; i < sorted.length; i++) if (sorted[i] === sorted[i - 1]) return sorted[i]
+    return undefined
   }
 }
 
@@ -129,21 +151,19 @@ function checkDirectory(found: { file: DataFile; number: number }, snapshot: Sna
   ) {
     throw damage(`the footer says ${footer.zoneCount} zones, the catalogue ${zones.length}`, footerOffset)
   }
-  const directory = new Uint8Array(length)
-  readers.fresh.read(number, footer.directoryOffset, directory)
-  if (checksum(directory) !== footer.directoryCrc)
-    throw damage(
-      `the directory has CRC ${checksum(directory)}, expected ${footer.directoryCrc}`,
-      footer.directoryOffset
-    )
-  decodeDirectory(directory, meta.dim, file.path).forEach((record, i) => {
-    const isSame = bytesEqual(encodeDirectory([record], meta.dim), encodeDirectory([zones[i]], meta.dim))
-    if (!isSame)
-      throw damage(
-        `the directory and the catalogue differ about zone ${zones[i].zone}`,
-        footer.directoryOffset + i * directoryRecordBytes(meta.dim)
-      )
-  })
+  const recordBytes = directoryRecordBytes(meta.dim)
+  let computed = 0
+  for (const [i, zone] of zones.entries()) {
+    const offset = footer.directoryOffset + i * recordBytes
+    const bytes = new Uint8Array(recordBytes)
+    readers.fresh.read(number, offset, bytes)
+    computed = checksum(bytes, computed)
+    const [record] = decodeDirectory(bytes, meta.dim, file.path)
+    if (!bytesEqual(encodeDirectory([record], meta.dim), encodeDirectory([zone], meta.dim)))
+      throw damage(`the directory and the catalogue differ about zone ${zone.zone}`, offset)
+  }
+  if (computed !== footer.directoryCrc)
+    throw damage(`the directory has CRC ${computed}, expected ${footer.directoryCrc}`, footer.directoryOffset)
 }
 
 /**

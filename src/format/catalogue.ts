@@ -2,13 +2,13 @@
 // here.
 
 import { createHash } from 'node:crypto'
-import { Packr } from 'msgpackr'
 
 import { ZgqError } from '../errors.ts'
 import type { Metric } from '../types.ts'
 import type { ZoneRecord } from './directory.ts'
 import { CODE_BITS, codeWidth } from './codes.ts'
 import { checksum, ELEMENT_BYTES, KNOWN_READER_FEATURES, MAX_DIM, METRIC_CODES, type FileKind } from './layout.ts'
+import { decodeMessagePack } from './message-pack.ts'
 import { expectVersion } from './version.ts'
 
 /** "ZGQ1" */
@@ -122,6 +122,9 @@ export function encodeQuantizer(quantizer: QuantizerMeta): Record<string, Uint8A
   return { signs, mean: new Uint8Array(mean.buffer, mean.byteOffset, mean.byteLength) }
 }
 
+/** Rounds of a rotation; a writer needs 4. */
+const MOST_ROUNDS = 16
+
 /** Checks the decoded value under `meta` key `quantizer`; throws ZGQ_CORRUPT. */
 export function decodeQuantizer(value: unknown, dim: number, path: string): QuantizerMeta {
   const damage = (what: string): ZgqError => new ZgqError('ZGQ_CORRUPT', `meta value "quantizer": ${what}`, { path })
@@ -131,6 +134,8 @@ export function decodeQuantizer(value: unknown, dim: number, path: string): Quan
   const roundBytes = codeWidth(dim) / 8
   if (!(signs instanceof Uint8Array) || signs.byteLength === 0 || signs.byteLength % roundBytes !== 0)
     throw damage(`signs are not a multiple of ${roundBytes} bytes`)
+  if (signs.byteLength > MOST_ROUNDS * roundBytes)
+    throw damage(`signs are of ${signs.byteLength / roundBytes} rounds, expected ${MOST_ROUNDS} at most`)
   if (!(mean instanceof Uint8Array) || mean.byteLength !== dim * ELEMENT_BYTES)
     throw damage(`mean is not ${dim * ELEMENT_BYTES} bytes`)
   const values = new Float32Array(Uint8Array.from(mean).buffer)
@@ -143,22 +148,6 @@ export type TypedValue =
   | { readonly type: 'INTEGER' | 'REAL'; readonly value: number }
   | { readonly type: 'TEXT'; readonly value: string }
   | { readonly type: 'BLOB'; readonly value: Uint8Array }
-
-const messagePack = new Packr({ useRecords: false, variableMapSize: true, int64AsType: 'number' })
-
-/** Encodes a structured value as plain MessagePack. */
-export function encodeMessagePack(value: unknown): Uint8Array {
-  return new Uint8Array(messagePack.pack(value))
-}
-
-/** Decodes plain MessagePack; throws ZGQ_CORRUPT. */
-export function decodeMessagePack(bytes: Uint8Array, path: string): unknown {
-  try {
-    return messagePack.unpack(bytes)
-  } catch (cause) {
-    throw new ZgqError('ZGQ_CORRUPT', 'a value of table meta is not MessagePack', { path, cause })
-  }
-}
 
 /** Computes the checksum of a row from its typed values (spec, section 7, "Row CRC"). */
 export function rowChecksum(values: readonly TypedValue[]): number {
@@ -261,6 +250,8 @@ export class ZoneRowCodec {
     }
     if (this.checksum(row) !== crc)
       throw new ZgqError('ZGQ_CORRUPT', `row ${zone} of table zones does not fit its CRC`, { path })
+    if (!(minNorm >= 0 && minNorm <= maxNorm && maxNorm < Infinity && radius >= 0 && radius < Infinity))
+      throw new ZgqError('ZGQ_CORRUPT', `row ${zone} of table zones has a norm or a radius out of its range`, { path })
     return {
       zone: {
         zone,
@@ -381,6 +372,14 @@ export function decodeMetaRow(row: readonly unknown[], path: string): { key: str
   return { key, value: decodeMessagePack(value, path) }
 }
 
+/** Checks the decoded value under `meta` key `build`, facts for people; throws ZGQ_CORRUPT where it is no map. */
+export function decodeBuild(value: unknown, path: string): Record<string, unknown> {
+  if (value === undefined) return {}
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new ZgqError('ZGQ_CORRUPT', 'meta value "build": not a map', { path })
+  return Object.fromEntries(Object.entries(value))
+}
+
 /** Checks the decoded value under `meta` key `index`; throws ZGQ_CORRUPT, or ZGQ_UNSUPPORTED for a newer format. */
 export function decodeIndexMeta(value: unknown, path: string): IndexMeta {
   const damage = (what: string): ZgqError => new ZgqError('ZGQ_CORRUPT', `meta value "index": ${what}`, { path })
@@ -397,7 +396,7 @@ export function decodeIndexMeta(value: unknown, path: string): IndexMeta {
     return Uint8Array.from(found)
   }
   const metric = map.get('metric')
-  if (!isMetric(metric)) throw damage(`metric is ${JSON.stringify(metric)}`)
+  if (!isMetric(metric)) throw damage(`metric is ${String(metric)}, expected l2, cosine or ip`)
   const refuse = (what: string): never => {
     throw new ZgqError('ZGQ_UNSUPPORTED', `this index needs another version of zgq: ${what}`, { path })
   }

@@ -24,6 +24,8 @@ export const COLUMN_ENTRY = struct(32, {
 export const COLUMNS_MAGIC = Uint8Array.of(0x5a, 0x43, 0x4f, 0x4c)
 export const COLUMN_ALIGNMENT = 64
 const REQUIRED = 1
+/** Columns that an extent may have; 5 are known. */
+export const MOST_COLUMNS = 64
 
 /** Column kinds of this version and the kinds that are reserved. */
 export const COLUMN_KINDS = {
@@ -118,11 +120,16 @@ export function encodeColumns(
 }
 
 /**
- * Decodes and verifies header and entries of a columns extent. `bytes` is the whole extent.
+ * Decodes and verifies header and entries of a columns extent of `byteLength` bytes. `bytes` is all of it, or its start
+ * with as many entries as there may be.
  * Throws ZGQ_CORRUPT where they do not fit the catalogue, ZGQ_UNSUPPORTED for an unknown required column.
  */
-export function decodeColumns(bytes: Uint8Array, expected: ColumnsExpectation): ColumnsLayout {
-  const places = decodeEntries(bytes, expected)
+export function decodeColumns(
+  bytes: Uint8Array,
+  expected: ColumnsExpectation,
+  byteLength = bytes.byteLength
+): ColumnsLayout {
+  const places = decodeEntries(bytes, expected, byteLength)
   const segmentPages = pageCount(expected.rowCount * expected.dim * ELEMENT_BYTES)
   const place = (kind: number, byteLength: number): ColumnPlace => {
     const found = places.get(kind)
@@ -147,7 +154,7 @@ export function decodeColumns(bytes: Uint8Array, expected: ColumnsExpectation): 
   }
 }
 
-function decodeEntries(bytes: Uint8Array, expected: ColumnsExpectation): Map<number, ColumnPlace> {
+function decodeEntries(bytes: Uint8Array, expected: ColumnsExpectation, byteLength: number): Map<number, ColumnPlace> {
   if (bytes.byteLength < COLUMNS_HEADER.byteLength)
     throw damage(expected, 0, `columns extent has only ${bytes.byteLength} bytes`)
   const columnCount = new DataView(bytes.buffer, bytes.byteOffset).getUint32(
@@ -155,7 +162,7 @@ function decodeEntries(bytes: Uint8Array, expected: ColumnsExpectation): Map<num
     true
   )
   const tableBytes = columnsTableBytes(columnCount)
-  if (tableBytes > bytes.byteLength)
+  if (columnCount > MOST_COLUMNS || tableBytes > bytes.byteLength)
     throw damage(expected, 4, `columns extent names ${columnCount} columns, more than fit`)
   const computed = checksum(bytes.subarray(0, tableBytes))
   if (computed !== expected.headerCrc)
@@ -169,10 +176,12 @@ function decodeEntries(bytes: Uint8Array, expected: ColumnsExpectation): Map<num
   const knownKinds = expected.bits > 0 ? CODES_KINDS : VECTORS_KINDS
   const places = new Map<number, ColumnPlace>()
   let lastKind = 0
+  let end = tableBytes
   for (let i = 0; i < columnCount; i++) {
     const entry = COLUMN_ENTRY.decode(bytes, COLUMNS_HEADER.byteLength + COLUMN_ENTRY.byteLength * i, expected.path)
-    if (entry.offset < tableBytes || entry.offset + entry.byteLength > bytes.byteLength)
-      throw damage(expected, entry.offset, `column of kind ${entry.kind} leaves its extent`)
+    if (entry.offset < end || entry.offset + entry.byteLength > byteLength)
+      throw damage(expected, entry.offset, `column of kind ${entry.kind} leaves its extent or overlaps another`)
+    end = entry.offset + entry.byteLength
     if (entry.offset % COLUMN_ALIGNMENT !== 0)
       throw damage(
         expected,

@@ -40,9 +40,9 @@ export function dataFileName(kind: FileKind, generation: number, shard: number):
   return `${kind}-${String(generation).padStart(6, '0')}-${String(shard).padStart(5, '0')}.zgq`
 }
 
-/** Computes CRC-32 (IEEE) of the bytes. */
-export function checksum(bytes: Uint8Array): number {
-  return crc32(bytes)
+/** Computes CRC-32 (IEEE) of the bytes, after others whose CRC is `before`. */
+export function checksum(bytes: Uint8Array, before = 0): number {
+  return crc32(bytes, before)
 }
 
 /** Compares two byte strings. */

@@ -7,6 +7,7 @@ import { CodesCache } from '../storage/codes-cache.ts'
 import { checkHeaders, findDataFiles } from '../storage/data-files.ts'
 import { openReaders, type Readers } from '../storage/open-readers.ts'
 import { ZoneCache } from '../storage/zone-cache.ts'
+import { verifyZone } from '../storage/verify-zone.ts'
 import { ZoneFiles } from '../storage/zone-files.ts'
 import type { Mapping, Verify } from '../types.ts'
 import { CentroidCodes } from './centroid-codes.ts'
@@ -42,7 +43,7 @@ export function openContext(snapshot: Snapshot, options: CheckedOpenOptions): Op
       verify: options.verify,
       paths: files.map((file) => file.path)
     })
-    if (options.verify === 'open') for (const zone of snapshot.zones) zoneFiles.verifyZone(zone)
+    if (options.verify === 'open') for (const zone of snapshot.zones) verifyZone(zone, zoneFiles, snapshot)
     const memory = new KernelMemory(loadKernel())
     const workspace = new Workspace(snapshot, memory)
     const codes = openCodes(snapshot, zoneFiles, { workspace, cacheBytes: options.cacheBytes })
@@ -63,7 +64,7 @@ function openCodes(
   files: ZoneFiles,
   place: { workspace: Workspace; cacheBytes: number }
 ): CodesContext | undefined {
-  if (snapshot.quantizer === undefined) return undefined
+  if (snapshot.quantizer === undefined || !fitsMemory(snapshot, place.cacheBytes)) return undefined
   const { memory } = place.workspace
   const cache = new CodesCache(snapshot, files, { memory, cacheBytes: place.cacheBytes * CODES_SHARE })
   const centroids = snapshot.zones.length >= CODED_PROBE_ZONES ? CentroidCodes.create(memory, snapshot) : undefined
@@ -73,4 +74,11 @@ function openCodes(
     mayScanRows: mayScanRows(snapshot.meta),
     workspace: new CodeWorkspace(snapshot, snapshot.quantizer, { workspace: place.workspace, zones: cache.table })
   }
+}
+
+/** The codes of a zone lie in memory whole. Where one claims more than this, rows are scanned in the place of codes. */
+const MOST_CODES_BYTES = 256 * 2 ** 20
+
+function fitsMemory({ zones }: Snapshot, cacheBytes: number): boolean {
+  return zones.every((zone) => zone.codesByteLength <= Math.max(cacheBytes, MOST_CODES_BYTES))
 }

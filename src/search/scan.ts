@@ -1,6 +1,7 @@
 // Stage 2, pure: from rows in kernel memory to hits in the heap. Without codes the scan is exact and there is nothing
 // to rerank.
 
+import { ZgqError } from '../errors.ts'
 import type { CatalogueZone } from '../format/catalogue.ts'
 import type { Hit, Metric } from '../types.ts'
 import type { Workspace } from './workspace.ts'
@@ -62,7 +63,10 @@ export function takeHits(workspace: Workspace, k: number): Hit[] {
   const hits: Hit[] = []
   for (let i = 0; i < size; i++) {
     if (ids[i * 2 + 1] === NO_ID) break // what filled the heap before the search
-    hits.push({ id: ids[i * 2] + ids[i * 2 + 1] * 2 ** 32, distance: distances[i] })
+    const hit = { id: ids[i * 2] + ids[i * 2 + 1] * 2 ** 32, distance: distances[i] }
+    if (!Number.isFinite(hit.distance) || hit.id > Number.MAX_SAFE_INTEGER)
+      throw new ZgqError('ZGQ_CORRUPT', `a row has id ${hit.id} and distance ${hit.distance}, which no row can have`)
+    hits.push(hit)
   }
   return hits
 }

@@ -1,7 +1,7 @@
 // Holds the data files of an index against its catalogue before anything maps or reads them: lengths first, then
 // headers.
 
-import { statSync, type Stats } from 'node:fs'
+import { lstatSync, type Stats } from 'node:fs'
 import { join } from 'node:path'
 
 import { systemCode, wrapReadError, ZgqError } from '../errors.ts'
@@ -11,8 +11,8 @@ import type { Snapshot } from '../catalogue/snapshot.ts'
 import type { DataFile, Reader } from './reader.ts'
 
 /**
- * Lists the data files with their paths; throws ZGQ_CORRUPT for a missing or longer file, ZGQ_TRUNCATED for a shorter
- * one.
+ * Lists the data files with their paths; throws ZGQ_CORRUPT for a missing or longer one and for what is no
+ * regular file, ZGQ_TRUNCATED for a shorter one.
  */
 export function findDataFiles(snapshot: Snapshot): DataFile[] {
   return snapshot.files.map((file) => {
@@ -30,7 +30,10 @@ export function findDataFiles(snapshot: Snapshot): DataFile[] {
 
 function fileStats(path: string): Stats {
   try {
-    return statSync(path)
+    // Not of what a link points to: that is in another folder, or a device.
+    const found = lstatSync(path)
+    if (!found.isFile()) throw new ZgqError('ZGQ_CORRUPT', 'a file of the index is not a regular file', { path })
+    return found
   } catch (cause) {
     if (systemCode(cause) === 'ENOENT')
       throw new ZgqError('ZGQ_CORRUPT', 'a file of the index is missing', { path, cause })

@@ -1,8 +1,11 @@
 // Which pages of the segments have passed their checksum since the index was opened.
 
+/** Pages of a chunk: 64 KiB of bits, for 2 GiB of segments. A chunk is there from its first page that passed. */
+const CHUNK_PAGES = 2 ** 19
+
 export class PageLedger {
   /** One bit a page of all segments, set once the page has passed. */
-  readonly #bits: Uint32Array
+  readonly #chunks: (Uint32Array | undefined)[] = []
   /** First page of each segment in that numbering. */
   readonly #firstPages: Float64Array
 
@@ -13,17 +16,22 @@ export class PageLedger {
       this.#firstPages[segment] = pages
       pages += count
     }
-    this.#bits = new Uint32Array(Math.ceil(pages / 32))
   }
 
   add(segment: number, page: number): void {
     const bit = this.#firstPages[segment] + page
-    this.#bits[Math.floor(bit / 32)] |= 1 << (bit % 32)
+    const chunk = Math.floor(bit / CHUNK_PAGES)
+    const words = (this.#chunks[chunk] ??= new Uint32Array(CHUNK_PAGES / 32))
+    const at = bit - chunk * CHUNK_PAGES
+    words[at >>> 5] |= 1 << (at & 31)
   }
 
   has(segment: number, page: number): boolean {
     const bit = this.#firstPages[segment] + page
-    return (this.#bits[Math.floor(bit / 32)] & (1 << (bit % 32))) !== 0
+    const chunk = Math.floor(bit / CHUNK_PAGES)
+    const words = this.#chunks[chunk]
+    const at = bit - chunk * CHUNK_PAGES
+    return words !== undefined && (words[at >>> 5] & (1 << (at & 31))) !== 0
   }
 
   hasAll(segment: number, firstPage: number, endPage: number): boolean {

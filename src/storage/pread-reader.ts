@@ -1,9 +1,9 @@
 // Reads with positioned system reads. Works everywhere; keeps at most 64 files open, the least recently used is closed
 // for a new one.
 
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 
-import { wrapReadError, ZgqError } from '../errors.ts'
+import { systemCode, wrapReadError, ZgqError } from '../errors.ts'
 import type { Libc } from './libc.ts'
 import type { DataFile, Reader } from './reader.ts'
 
@@ -61,19 +61,25 @@ export function openPreadReader(files: readonly DataFile[], libc?: Libc): Reader
   return reader
 }
 
-/** Opens a file that the catalogue names: a missing one is damage. */
+/** What this system has of: follow no link, and wait for nobody who writes to a FIFO. */
+const { O_NOFOLLOW = 0, O_NONBLOCK = 0 }: Partial<Record<string, number>> = { ...constants }
+
+/** Opens a file that the catalogue names: a missing one is damage, and so is what is no regular file. */
 export function openFile(file: DataFile): number {
   let descriptor: number
   try {
-    descriptor = openSync(file.path, 'r')
+    descriptor = openSync(file.path, constants.O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
   } catch (cause) {
+    if (['ELOOP', 'ENXIO'].includes(systemCode(cause) ?? '')) throw notAFile(file.path, cause)
     const error = wrapReadError(cause, file.path, 'open a file of the index')
     throw error.code === 'ZGQ_NOT_FOUND'
       ? new ZgqError('ZGQ_CORRUPT', 'a file of the index is missing', { path: file.path, cause })
       : error
   }
   try {
-    const { dev, ino, size } = fstatSync(descriptor)
+    const found = fstatSync(descriptor)
+    if (!found.isFile()) throw notAFile(file.path)
+    const { dev, ino, size } = found
     if (size !== file.byteLength || (file.identity !== undefined && file.identity !== `${dev}:${ino}`)) {
       throw new ZgqError('ZGQ_MISMATCH', 'the file was replaced since the catalogue was read; open the index again', {
         path: file.path
@@ -84,6 +90,10 @@ export function openFile(file: DataFile): number {
     closeSync(descriptor)
     throw wrapReadError(error, file.path, 'open a file of the index')
   }
+}
+
+function notAFile(path: string, cause?: unknown): ZgqError {
+  return new ZgqError('ZGQ_CORRUPT', 'a file of the index is not a regular file', { path, cause })
 }
 
 /** Reads until `target` is full; throws ZGQ_TRUNCATED where the file ends before. */

@@ -33,8 +33,9 @@ export class ZoneCache {
   readonly #capacity: number
   /** First part of each zone. */
   readonly #firstPart: Float64Array
-  readonly #frameOfPart: Int32Array
-  readonly #partOfFrame: Int32Array
+  /** As many as there are frames at most: parts may be very many. */
+  readonly #frameOfPart = new Map<number, number>()
+  readonly #partOfFrame: Float64Array
   readonly #wasUsed: Uint8Array
   readonly #pointers: number[] = []
   #hand = 0
@@ -55,8 +56,7 @@ export class ZoneCache {
       parts += this.partCount(zone)
     }
     this.#capacity = Math.min(parts, Math.max(1, Math.floor(place.cacheBytes / this.#frameBytes)))
-    this.#frameOfPart = new Int32Array(parts).fill(NONE)
-    this.#partOfFrame = new Int32Array(this.#capacity).fill(NONE)
+    this.#partOfFrame = new Float64Array(this.#capacity).fill(NONE)
     this.#wasUsed = new Uint8Array(this.#capacity)
   }
 
@@ -68,7 +68,7 @@ export class ZoneCache {
   holds(zone: CatalogueZone): boolean {
     const first = this.#firstPart[zone.zone]
     for (let part = first; part < first + this.partCount(zone); part++) {
-      if (this.#frameOfPart[part] === NONE) return false
+      if (!this.#frameOfPart.has(part)) return false
     }
     return true
   }
@@ -81,8 +81,8 @@ export class ZoneCache {
     const number = this.#firstPart[zone.zone] + part
     const firstRow = part * this.rowsPerPart
     const count = Math.min(this.rowsPerPart, zone.rowCount - firstRow)
-    let frame = this.#frameOfPart[number]
-    if (frame === NONE) {
+    let frame = this.#frameOfPart.get(number)
+    if (frame === undefined) {
       frame = this.#freeFrame()
       this.#locate(frame, count)
       this.#files.readRows({
@@ -93,7 +93,7 @@ export class ZoneCache {
         inverseNorms: this.#hasNorms ? this.#memory.bytesAt(this.#run.inverseNorms, count * 4) : undefined
       })
       // Entered only now: a read that failed must not leave a frame that looks filled.
-      this.#frameOfPart[number] = frame
+      this.#frameOfPart.set(number, frame)
       this.#partOfFrame[frame] = number
     } else {
       this.#locate(frame, count)
@@ -123,7 +123,7 @@ export class ZoneCache {
       const part = this.#partOfFrame[frame]
       if (part === NONE) return frame
       if (this.#wasUsed[frame] === 0) {
-        this.#frameOfPart[part] = NONE
+        this.#frameOfPart.delete(part)
         this.#partOfFrame[frame] = NONE
         return frame
       }

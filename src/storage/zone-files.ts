@@ -3,14 +3,15 @@
 
 import { ZgqError } from '../errors.ts'
 import type { CatalogueZone } from '../format/catalogue.ts'
-import { isFilledUp } from '../format/codes.ts'
 import { decodeColumns, verifyColumn, type ColumnsExpectation, type ColumnsLayout } from '../format/columns.ts'
-import { bytesEqual, checksum, ELEMENT_BYTES, PAGE_BYTES, pageCount } from '../format/layout.ts'
+import { checksum, ELEMENT_BYTES, PAGE_BYTES, pageCount } from '../format/layout.ts'
 import type { Verify } from '../types.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
+import { columnsOf, expectIds, openExtent, type OpenExtent, type ReadExtent } from './extents.ts'
 import type { Readers } from './open-readers.ts'
 import { PageLedger } from './page-ledger.ts'
 import type { FileRange } from './reader.ts'
+import { areFinite, isZeroRow } from './row-values.ts'
 
 /** Where a row is. */
 export interface RowPlace {
@@ -53,9 +54,6 @@ const PLACES = 3
 
 /** Thrown where bytes would have to be read that nothing may be read: the search is then for another thread. */
 export const WOULD_READ = new Error('bytes would have to be read')
-
-/** How much `verifyZone` reads at a time: whole pages. */
-const VERIFY_BYTES = 256 * PAGE_BYTES
 
 export class ZoneFiles {
   /** Segments and columns, as a scan of rows reads them. */
@@ -145,49 +143,18 @@ export class ZoneFiles {
     if (target.inverseNorms !== undefined) {
       this.#readSettled(zone, zone.columnsOffset + this.#columnPlaces[at + NORMS] + firstRow * 4, target.inverseNorms)
     }
-    this.#readSegment(zone, firstRow * this.#snapshot.meta.dim * ELEMENT_BYTES, target.rows)
+    this.readSegment(zone, firstRow * this.#snapshot.meta.dim * ELEMENT_BYTES, target.rows)
+    const rowBytes = this.#snapshot.meta.dim * ELEMENT_BYTES
+    for (let at = 0; at < target.rows.byteLength; at += rowBytes) this.#expectDirection(zone, target.rows, at)
   }
 
-  /** Verifies all of a zone, codes included, without keeping anything. */
-  verifyZone(zone: CatalogueZone): void {
-    this.#expectColumns(zone)
-    const piece = new Uint8Array(Math.min(VERIFY_BYTES, this.segmentBytes(zone)))
-    for (let offset = 0; offset < this.segmentBytes(zone); offset += piece.byteLength) {
-      this.#readSegment(zone, offset, piece.subarray(0, Math.min(piece.byteLength, this.segmentBytes(zone) - offset)))
-    }
-    if (this.#snapshot.meta.bits > 0) this.#verifyCodes(zone)
-  }
-
-  /**
-   * Verifies the codes of a zone whose columns were verified: what both have must be the same, and rows that fill up
-   * the last block must stay out.
-   */
-  #verifyCodes(zone: CatalogueZone): void {
-    const damage = (what: string, offset: number): ZgqError =>
-      new ZgqError('ZGQ_CORRUPT', `the codes of zone ${zone.zone} ${what}`, {
-        path: this.#paths[zone.codesFile],
-        offset: zone.codesOffset + offset
-      })
-    const extent = new Uint8Array(zone.codesByteLength)
-    const { ids, pageCrcs, signs } = this.readCodes(zone, extent)
-    for (const { name, column, place } of [
-      { name: 'ids', column: IDS, place: ids },
-      { name: 'page CRCs', column: PAGE_CRCS, place: pageCrcs }
-    ]) {
-      const besideRows = new Uint8Array(place.byteLength)
-      this.#readSettled(zone, zone.columnsOffset + this.#columnPlaces[zone.zone * PLACES + column], besideRows)
-      const repeated = extent.subarray(place.offset, place.offset + place.byteLength)
-      if (!bytesEqual(repeated, besideRows)) throw damage(`have other ${name} than its rows`, place.offset)
-    }
-    if (
-      signs !== undefined &&
-      !isFilledUp(
-        extent.subarray(signs.offset, signs.offset + signs.byteLength),
-        zone.rowCount,
-        this.#snapshot.meta.dim
-      )
-    )
-      throw damage('have a block that is not filled up as it must be', signs.offset)
+  /** A row of length zero would be the nearest to every query: under cosine there is none. */
+  #expectDirection(zone: CatalogueZone, rows: Uint8Array, start: number): void {
+    const { metric, dim } = this.#snapshot.meta
+    if (metric !== 'cosine' || !isZeroRow(rows, start, dim * ELEMENT_BYTES)) return
+    throw new ZgqError('ZGQ_CORRUPT', `a row of zone ${zone.zone} has length zero, which cosine cannot compare`, {
+      path: this.#paths[zone.file]
+    })
   }
 
   /** Reads the verified ids of a zone as u64, two words each, low first. */
@@ -206,7 +173,7 @@ export class ZoneFiles {
   readRow(zone: CatalogueZone, row: number): Float32Array {
     this.#expectColumns(zone)
     const values = new Float32Array(this.#snapshot.meta.dim)
-    this.#readSegment(zone, row * values.byteLength, new Uint8Array(values.buffer))
+    this.readSegment(zone, row * values.byteLength, new Uint8Array(values.buffer))
     return values
   }
 
@@ -215,32 +182,64 @@ export class ZoneFiles {
     if (this.#columnPlaces[zone.zone * PLACES + IDS] === 0) this.#verifyColumns(zone)
   }
 
-  /** Reads the whole columns extent and checks header and columns. */
   #verifyColumns(zone: CatalogueZone): void {
-    const extent = new Uint8Array(zone.columnsByteLength)
-    this.#readers.fresh.read(zone.file, zone.columnsOffset, extent)
-    this.counters.bytesRead += extent.byteLength
-    const expected: ColumnsExpectation = {
-      path: this.#paths[zone.file],
-      offset: zone.columnsOffset,
-      segment: zone.segment,
-      rowCount: zone.rowCount,
-      dim: this.#snapshot.meta.dim,
-      hasInverseNorms: this.#snapshot.meta.metric === 'cosine',
-      headerCrc: zone.columnsCrc,
-      bits: 0
-    }
-    const layout = decodeColumns(extent, expected)
-    if (this.#verifiesPages) {
-      verifyColumn(extent, layout.ids, expected)
-      verifyColumn(extent, layout.pageCrcs, expected)
-      if (layout.inverseNorms !== undefined) verifyColumn(extent, layout.inverseNorms, expected)
-    }
+    const { layout } = this.openColumns(zone)
     const at = zone.zone * PLACES
     this.#columnPlaces[at + IDS] = layout.ids.offset
     this.#columnPlaces[at + NORMS] = layout.inverseNorms?.offset ?? 0
     this.#columnPlaces[at + PAGE_CRCS] = layout.pageCrcs.offset
     this.#pageCrcs.set(zone.zone, { file: zone.file, offset: zone.columnsOffset + layout.pageCrcs.offset })
+  }
+
+  /** Reads and verifies the columns beside the rows of a zone. */
+  openColumns(zone: CatalogueZone): OpenExtent {
+    const expected = { ...this.#expectedColumns(zone), byteLength: zone.columnsByteLength }
+    const read: ReadExtent = (offset, target) => {
+      this.#readFresh(zone.file, zone.columnsOffset + offset, target)
+    }
+    return openExtent(read, expected, this.#verifiesPages)
+  }
+
+  /** Reads and verifies the codes of a zone, without keeping them. */
+  openCodes(zone: CatalogueZone): OpenExtent {
+    const expected = { ...this.#expectedCodes(zone), byteLength: zone.codesByteLength }
+    const read: ReadExtent = (offset, target) => {
+      this.#readFresh(zone.codesFile, zone.codesOffset + offset, target)
+    }
+    return openExtent(read, expected, this.#verifiesPages)
+  }
+
+  #readFresh(file: number, offset: number, target: Uint8Array): void {
+    this.#readers.fresh.read(file, offset, target)
+    this.counters.bytesRead += target.byteLength
+  }
+
+  #expectedColumns(zone: CatalogueZone): ColumnsExpectation {
+    const { dim, metric } = this.#snapshot.meta
+    return {
+      path: this.#paths[zone.file],
+      offset: zone.columnsOffset,
+      segment: zone.segment,
+      rowCount: zone.rowCount,
+      dim,
+      hasInverseNorms: metric === 'cosine',
+      headerCrc: zone.columnsCrc,
+      bits: 0
+    }
+  }
+
+  #expectedCodes(zone: CatalogueZone): ColumnsExpectation {
+    const { dim, bits } = this.#snapshot.meta
+    return {
+      path: this.#paths[zone.codesFile],
+      offset: zone.codesOffset,
+      segment: zone.segment,
+      rowCount: zone.rowCount,
+      dim,
+      hasInverseNorms: false,
+      headerCrc: zone.codesCrc,
+      bits
+    }
   }
 
   /**
@@ -253,22 +252,13 @@ export class ZoneFiles {
     const reader = isFirst ? this.#readers.fresh : this.#readers.settled
     reader.read(zone.codesFile, zone.codesOffset, target)
     this.counters.bytesRead += target.byteLength
-    const { dim, bits } = this.#snapshot.meta
-    const expected: ColumnsExpectation = {
-      path: this.#paths[zone.codesFile],
-      offset: zone.codesOffset,
-      segment: zone.segment,
-      rowCount: zone.rowCount,
-      dim,
-      hasInverseNorms: false,
-      headerCrc: zone.codesCrc,
-      bits
-    }
+    const expected = this.#expectedCodes(zone)
     const layout = decodeColumns(target, expected)
     if (!isFirst) return layout
     if (this.#verifiesPages) {
-      for (const column of [layout.ids, layout.pageCrcs, layout.signs, layout.refinedCodes])
-        if (column !== undefined) verifyColumn(target, column, expected)
+      for (const column of columnsOf(layout)) verifyColumn(target, column, expected)
+      const start = target.byteOffset + layout.ids.offset
+      expectIds(new Uint32Array(target.buffer, start, zone.rowCount * 2), expected)
     }
     this.#codesIds[zone.zone] = layout.ids.offset
     this.#pageCrcs.set(zone.zone, { file: zone.codesFile, offset: zone.codesOffset + layout.pageCrcs.offset })
@@ -304,6 +294,7 @@ export class ZoneFiles {
   copyRow(zone: CatalogueZone, row: number, target: Uint8Array): void {
     if (this.isRowVerified(zone, row)) this.#readSettled(zone, zone.segmentOffset + row * target.byteLength, target)
     else this.#copyFreshRow(zone, row * target.byteLength, target)
+    this.#expectDirection(zone, target, 0)
   }
 
   /** Reads the pages that bytes of a segment lie in one by one, whole, so that each can be verified. */
@@ -328,7 +319,7 @@ export class ZoneFiles {
   }
 
   /** Copies bytes of a segment, verifying every page of it that was not touched before. */
-  #readSegment(zone: CatalogueZone, offset: number, target: Uint8Array): void {
+  readSegment(zone: CatalogueZone, offset: number, target: Uint8Array): void {
     const firstPage = Math.floor(offset / PAGE_BYTES)
     const endPage = Math.ceil((offset + target.byteLength) / PAGE_BYTES)
     if (!this.#verifiesPages || this.#verified.hasAll(zone.zone, firstPage, endPage)) {
@@ -380,6 +371,11 @@ export class ZoneFiles {
         }
       )
     }
+    if (!areFinite(bytes))
+      throw new ZgqError('ZGQ_CORRUPT', `a row of zone ${zone.zone} holds what is not a finite number`, {
+        path: this.#paths[zone.file],
+        offset: zone.segmentOffset + page * PAGE_BYTES
+      })
     this.counters.pagesVerified++
     this.#verified.add(zone.zone, page)
   }

@@ -9,7 +9,7 @@ import { crc32 } from 'node:zlib'
 import Sqlite from 'better-sqlite3'
 import { unpack } from 'msgpackr'
 
-import { encodeMessagePack } from '../../src/format/catalogue.ts'
+import { encodeMessagePack } from '../../src/format/message-pack.ts'
 
 export type SqlValue = number | bigint | string | Uint8Array | null
 export type SqlRow = Record<string, SqlValue>

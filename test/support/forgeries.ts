@@ -207,8 +207,8 @@ const repeated = (table: string, levels: number): Forgery =>
     const root = rootPage(folder, table)
     patchCatalogue(folder, (bytes): Uint8Array => {
       const last = bytes.byteLength / 4096
-      const leaf = Buffer.from(bytes.subarray((root - 1) * 4096, root * 4096))
-      const pages = [leaf]
+      const leaf = Buffer.alloc(4096, bytes.subarray((root - 1) * 4096, root * 4096))
+      const pages: Uint8Array[] = [leaf]
       for (let i = 1; i < levels; i++) pages.push(interiorPage(last + i, 5))
       bytes.set(interiorPage(last + levels, 5), (root - 1) * 4096)
       bytes.writeUInt32BE(last + levels, 28)
@@ -378,7 +378,10 @@ const META: readonly Forgery[] = [
   parts('open', 'quantizer: signs that are text', (found) => {
     found.changeMeta('quantizer', { signs: '000000' })
   }),
-  parts('nobody', 'a key of meta that nobody knows, with 40 MB', (found) => {
+  parts('nobody', 'a key of meta that nobody knows', (found) => {
+    found.setMeta('other', { more: new Uint8Array(400_000) })
+  }),
+  parts('open', 'a key of meta that nobody knows, with 40 MB', (found) => {
     found.setMeta('other', new Uint8Array(40_000_000))
   }),
   parts('open', 'very many keys of meta', (found) => {
@@ -569,6 +572,9 @@ const ROWS: readonly Forgery[] = [
   cell('centroids', [0, 'zone_count'], 2 ** 40),
   cell('centroids', [0, 'vectors'], 'text'),
   cell('centroids', [0, 'vectors'], 7),
+  cell('zones', [1, 'segment'], new Uint8Array(40_000_000)),
+  cell('zones', [1, 'radius'], 'x'.repeat(40_000_000)),
+  cell('files', [0, 'name'], 'x'.repeat(40_000_000)),
   cell('centroids', [0, 'vectors'], new Uint8Array(40_000_000)),
   parts('open', 'centroids: none', ({ tables }) => {
     tables.centroids.length = 0
@@ -707,7 +713,7 @@ const HEADERS: readonly Forgery[] = [
   ...header('another generation', u64(48, 2n), ['ZGQ_MISMATCH']),
   ...header('another shard', u64(56, 1n), ['ZGQ_MISMATCH']),
   ...header('another dim', u64(64, 9n), ['ZGQ_MISMATCH']),
-  ...header('a dim beyond 2^53', u64(64, 2n ** 60n)),
+  ...header('a dim beyond 2^53', u64(64, 2n ** 60n), MISMATCH),
   ...header('another length', u64(88, 4096n), MISMATCH),
   ...header('another zone count', u64(96, 7n), MISMATCH),
   ...header('another row count', u64(104, 2n ** 50n), MISMATCH),
@@ -721,7 +727,7 @@ const HEADERS: readonly Forgery[] = [
     UNSUPPORTED
   ),
   ...header('reader features', u64(16, 1n << 63n), UNSUPPORTED),
-  ...header('another alignment', u64(80, 8192n), UNSUPPORTED)
+  ...header('another alignment', u64(80, 8192n), ['ZGQ_UNSUPPORTED', 'ZGQ_CORRUPT'])
 ]
 
 /** Changes an extent of zone 1: beside its rows, or its codes. */

@@ -7,13 +7,13 @@ import Sqlite from 'better-sqlite3'
 
 import { ZgqError } from '../../src/errors.ts'
 import {
-  encodeMessagePack,
   metaChecksum,
   rowChecksum,
   rowsDigest,
   type CatalogueZone,
   type TypedValue
 } from '../../src/format/catalogue.ts'
+import { encodeMessagePack } from '../../src/format/message-pack.ts'
 import {
   COLUMN_ENTRY,
   COLUMN_KINDS,

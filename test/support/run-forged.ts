@@ -35,7 +35,7 @@ export const COMMANDS = [
   'calibrate'
 ]
 export const PYTHON_COMMANDS = ['python search', 'python check']
-const HANG_MS = 5_000
+const HANG_MS = 3_000
 const SUPPORT = join(ROOT, 'test/support')
 
 /** Runs jobs one after the other; `path` names a file that may be written. */
