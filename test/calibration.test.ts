@@ -277,7 +277,9 @@ describe('a stored calibration', () => {
   ]
 
   it('is read back as it was written', () => {
-    expect(decodeCalibration(decodeMessagePack(encodeMessagePack(storedIn(path)), path), 1000, path)).toEqual(storedIn(path))
+    expect(decodeCalibration(decodeMessagePack(encodeMessagePack(storedIn(path)), path), 1000, path)).toEqual(
+      storedIn(path)
+    )
   })
 
   it.each(damaged)('%s is corrupt', (_, make) => {
