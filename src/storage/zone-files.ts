@@ -71,12 +71,12 @@ export class ZoneFiles {
   readonly #verifiesPages: boolean
   readonly #verified: PageLedger
   /** PLACES offsets a zone; 0 = the columns have not been verified. */
-  readonly #columnPlaces: Uint32Array
+  readonly #columnPlaces: Float64Array
   readonly #page = new Uint8Array(PAGE_BYTES)
   readonly #crc = new Uint8Array(4)
   readonly #crcView = new DataView(this.#crc.buffer)
   /** Offset of the ids in the codes extent of each zone; 0 = the codes have not been verified. */
-  readonly #codesIds: Uint32Array
+  readonly #codesIds: Float64Array
   /** Where the verified page CRCs of a zone are: beside its vectors or beside its codes. */
   readonly #pageCrcs = new Map<number, { readonly file: number; readonly offset: number }>()
 
@@ -86,7 +86,7 @@ export class ZoneFiles {
     this.#paths = options.paths
     this.#verifiesPages = options.verify !== 'none'
     this.#verified = new PageLedger(snapshot.zones.map((zone) => pageCount(this.segmentBytes(zone))))
-    this.#columnPlaces = new Uint32Array(snapshot.zones.length * PLACES)
+    this.#columnPlaces = new Float64Array(snapshot.zones.length * PLACES)
     this.segmentSource = {
       canPrefetch: this.#canPrefetch,
       byteLength: (zone) => this.segmentBytes(zone),
@@ -108,7 +108,7 @@ export class ZoneFiles {
         )
       }
     }
-    this.#codesIds = new Uint32Array(snapshot.zones.length)
+    this.#codesIds = new Float64Array(snapshot.zones.length)
   }
 
   segmentBytes(zone: CatalogueZone): number {
@@ -179,25 +179,23 @@ export class ZoneFiles {
 
   /** Verifies the columns of a zone at their first use. */
   #expectColumns(zone: CatalogueZone): void {
-    if (this.#columnPlaces[zone.zone * PLACES + IDS] === 0) this.#verifyColumns(zone)
+    if (this.#columnPlaces[zone.zone * PLACES + IDS] === 0) this.openColumns(zone)
   }
 
-  #verifyColumns(zone: CatalogueZone): void {
-    const { layout } = this.openColumns(zone)
-    const at = zone.zone * PLACES
-    this.#columnPlaces[at + IDS] = layout.ids.offset
-    this.#columnPlaces[at + NORMS] = layout.inverseNorms?.offset ?? 0
-    this.#columnPlaces[at + PAGE_CRCS] = layout.pageCrcs.offset
-    this.#pageCrcs.set(zone.zone, { file: zone.file, offset: zone.columnsOffset + layout.pageCrcs.offset })
-  }
-
-  /** Reads and verifies the columns beside the rows of a zone. */
+  /** Reads and verifies the columns beside the rows of a zone, and notes where they are. */
   openColumns(zone: CatalogueZone): OpenExtent {
     const expected = { ...this.#expectedColumns(zone), byteLength: zone.columnsByteLength }
     const read: ReadExtent = (offset, target) => {
       this.#readFresh(zone.file, zone.columnsOffset + offset, target)
     }
-    return openExtent(read, expected, this.#verifiesPages)
+    const extent = openExtent(read, expected, this.#verifiesPages)
+    const { ids, inverseNorms, pageCrcs } = extent.layout
+    const at = zone.zone * PLACES
+    this.#columnPlaces[at + IDS] = ids.offset
+    this.#columnPlaces[at + NORMS] = inverseNorms?.offset ?? 0
+    this.#columnPlaces[at + PAGE_CRCS] = pageCrcs.offset
+    this.#pageCrcs.set(zone.zone, { file: zone.file, offset: zone.columnsOffset + pageCrcs.offset })
+    return extent
   }
 
   /** Reads and verifies the codes of a zone, without keeping them. */
