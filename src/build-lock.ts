@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { threadId } from 'node:worker_threads'
 
 import { systemCode } from './errors.ts'
+import { readSmallFile } from './small-file.ts'
 
 export const LOCK_NAME = 'lock.json'
 
@@ -73,10 +74,13 @@ function ownLock(isReplacing: boolean): BuildLock {
   return { pid: process.pid, host: hostname(), start: startOf(process.pid), isReplacing }
 }
 
-/** Reads the lock in `folder`; undefined if there is none, or a crash cut it short: its process is gone then. */
+/**
+ * Reads the lock in `folder`; undefined if there is none, or what is there is no lock: a crash cut it short, and its
+ * process is gone then.
+ */
 export function readLock(folder: string, name = LOCK_NAME): BuildLock | undefined {
   try {
-    const lock: unknown = JSON.parse(readFileSync(join(folder, name), 'utf8'))
+    const lock: unknown = JSON.parse(readSmallFile(join(folder, name)) ?? '')
     if (typeof lock !== 'object' || lock === null || !('pid' in lock) || !('host' in lock)) return undefined
     if (typeof lock.pid !== 'number' || typeof lock.host !== 'string') return undefined
     const start = 'start' in lock && typeof lock.start === 'string' ? lock.start : ''

@@ -6,7 +6,7 @@ import { loadDriver } from '../catalogue/load-driver.ts'
 import { checkBuildOptions, type BuildOptions, type BuildPlan } from './build-options.ts'
 import { publishStage, type BuildReport } from './publish-stage.ts'
 import { readInput } from './read-input.ts'
-import type { Site } from './site.ts'
+import { nextStage, type Site } from './site.ts'
 import { assignStage, trainStage, withCrew, writeStage } from './stages.ts'
 import { WorkingFolder } from './working-folder.ts'
 
@@ -16,7 +16,8 @@ import { WorkingFolder } from './working-folder.ts'
  * Rejects with ZGQ_EXISTS, ZGQ_NOT_AN_INDEX, ZGQ_LOCKED, ZGQ_NOT_FOUND, ZGQ_READ_ONLY or ZGQ_IO for the output;
  * ZGQ_BUILD_INPUT, ZGQ_TRUNCATED, ZGQ_DIMENSION, ZGQ_NON_FINITE, ZGQ_ZERO_VECTOR or ZGQ_ID_EXISTS for the input;
  * ZGQ_UNSUPPORTED for a path inside app.asar; TypeError or RangeError for bad options; the signal's reason when
- * aborted.
+ * aborted. A build that rejects leaves nothing, unless it was aborted and `keepWork` is set; one that was killed leaves
+ * its work, and the same call goes on with it.
  */
 export async function buildIndex(options: BuildOptions): Promise<BuildReport> {
   const plan = checkBuildOptions(options)
@@ -24,10 +25,12 @@ export async function buildIndex(options: BuildOptions): Promise<BuildReport> {
   loadDriver() // now, not after the work is done
   const folder = WorkingFolder.take(plan.output, plan.force)
   try {
-    const site = await readInput(plan, folder, false)
+    const { site, isBegun } = await readInput(plan, folder, false)
+    if (isBegun) plan.onResume(nextStage(site))
     return await build(plan, folder, site)
   } catch (error) {
-    discardQuietly(folder)
+    if (plan.keepWork && plan.signal?.aborted === true) folder.leave()
+    else discardQuietly(folder)
     throw error
   }
 }

@@ -90,7 +90,18 @@ export interface BuildOptions {
    * Called as stages go on. If it throws, the build rejects with that; the last call is when the index is in its place.
    */
   readonly onProgress?: ((progress: BuildProgress) => void) | undefined
+  /**
+   * Called before all else where the build goes on with what an earlier one left that was killed or interrupted, with the
+   * stage that it goes on with.
+   */
+  readonly onResume?: ((stage: BuildStage) => void) | undefined
+  /** Stops the build at once, which then rejects with the signal's reason. What was done is removed, see `keepWork`. */
   readonly signal?: AbortSignal | undefined
+  /**
+   * Leave what was done where `signal` stops the build, for the same call to go on with. Default false. A build that
+   * fails in any other way leaves nothing.
+   */
+  readonly keepWork?: boolean | undefined
 }
 
 /** Options with defaults filled in. */
@@ -111,7 +122,9 @@ export interface BuildPlan {
   readonly seed: number
   readonly force: boolean
   readonly onProgress: (progress: BuildProgress) => void
+  readonly onResume: (stage: BuildStage) => void
   readonly signal: AbortSignal | undefined
+  readonly keepWork: boolean
 }
 
 export const OPTION_NAMES = [
@@ -131,7 +144,9 @@ export const OPTION_NAMES = [
   'seed',
   'force',
   'onProgress',
-  'signal'
+  'onResume',
+  'signal',
+  'keepWork'
 ]
 
 /** Checks the options of a build; throws TypeError or RangeError, and ZGQ_UNSUPPORTED for a path inside app.asar. */
@@ -150,7 +165,9 @@ export function checkBuildOptions(options: BuildOptions): BuildPlan {
     seed = 1,
     force = false,
     onProgress,
-    signal
+    onResume,
+    signal,
+    keepWork = false
   } = options
   const output = expectPath('output', options.output)
   const input = expectInput(options.input)
@@ -173,6 +190,9 @@ export function checkBuildOptions(options: BuildOptions): BuildPlan {
     throw new TypeError(`onProgress must be a function, found ${describe(onProgress)}`)
   if (signal !== undefined && !(signal instanceof AbortSignal))
     throw new TypeError(`signal must be an AbortSignal, found ${describe(signal)}`)
+  if (onResume !== undefined && typeof onResume !== 'function')
+    throw new TypeError(`onResume must be a function, found ${describe(onResume)}`)
+  if (typeof keepWork !== 'boolean') throw new TypeError(`keepWork must be a boolean, found ${describe(keepWork)}`)
   for (const path of [input, ids, queries, output]) if (typeof path === 'string') refuseAsarPath(path)
   return {
     input,
@@ -191,7 +211,9 @@ export function checkBuildOptions(options: BuildOptions): BuildPlan {
     seed,
     force,
     onProgress: onProgress ?? (() => undefined),
-    signal
+    onResume: onResume ?? (() => undefined),
+    signal,
+    keepWork
   }
 }
 

@@ -7,7 +7,8 @@ import { isAssigned } from './assign-part.ts'
 import { checkBuildOptions, OPTION_NAMES, type BuildOptions, type BuildPlan } from './build-options.ts'
 import { publishStage, type BuildReport } from './publish-stage.ts'
 import { findSite, readInput } from './read-input.ts'
-import { partCount } from './site.ts'
+import { isJoined, joinedPath, partCount, type Site, type StoredIndex } from './site.ts'
+import { readStored } from './stored-json.ts'
 import { assignStage, trainStage, withCrew, writeStage } from './stages.ts'
 import { Workplace } from './workplace.ts'
 import { WorkingFolder } from './working-folder.ts'
@@ -74,7 +75,7 @@ function checkShare(stage: RunnableStage, share: StageShare | undefined): StageS
 async function runAlone(plan: BuildPlan, stage: 'read' | 'train' | 'publish'): Promise<StageReport> {
   const folder = WorkingFolder.take(plan.output, plan.force)
   try {
-    const site = stage === 'read' ? await readInput(plan, folder, true) : findSite(plan, folder.path)
+    const site = stage === 'read' ? (await readInput(plan, folder, true)).site : findSite(plan, folder.path)
     if (stage === 'read') return { stage, done: 1, total: 1 }
     return await withCrew(plan, site, async (work) => {
       if (stage === 'publish')
@@ -95,14 +96,19 @@ async function runShared(plan: BuildPlan, stage: 'assign' | 'write', share: Stag
       const mine = { ...work, mine: (task: number) => task % share.of === share.index - 1 }
       await (stage === 'assign' ? assignStage(site, mine) : writeStage(site, mine))
     })
-    const total = stage === 'assign' ? partCount(site.recipe) : new Workplace(site, 0).training.shardStarts.length - 1
-    const isDone = stage === 'assign' ? isAssigned : isWritten
-    return {
-      stage,
-      total,
-      done: Array.from({ length: total }, (_, task) => task).filter((task) => isDone(site, task)).length
-    }
+    return { stage, ...countTasks(site, stage) }
   } finally {
     joined.leave()
   }
+}
+
+/** Counts the tasks of a stage, and those that are done. */
+function countTasks(site: Site, stage: 'assign' | 'write'): { done: number; total: number } {
+  if (isJoined(site)) {
+    const total = stage === 'assign' ? partCount(site.recipe) : readStored<StoredIndex>(joinedPath(site)).shards
+    return { done: total, total }
+  }
+  const total = stage === 'assign' ? partCount(site.recipe) : new Workplace(site, 0).training.shardStarts.length - 1
+  const isDone = stage === 'assign' ? isAssigned : isWritten
+  return { total, done: Array.from({ length: total }, (_, task) => task).filter((task) => isDone(site, task)).length }
 }

@@ -1,21 +1,35 @@
-// Fingerprints of inputs: is this the input that an interrupted build has read? Of files by their length, time of
-// change and a sample of their bytes.
+// Fingerprints of inputs: is this the input that an interrupted build has read, and is it still the one that this build
+// began with? Of files by their length, times and a sample of their bytes.
 
 import { createHash } from 'node:crypto'
-import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs'
+import { closeSync, readSync, statSync } from 'node:fs'
 
-import { wrapReadError } from '../errors.ts'
+import { wrapReadError, ZgqError } from '../errors.ts'
+import { checkRegular, openRegular } from './sources/input-file.ts'
 
 /** Places that are looked at, spread evenly from the first byte to the last, and bytes read at each. */
 const PLACES = 64
 const PLACE_BYTES = 4096
 
+/** A file as it was at a moment. */
+export interface FileStamp {
+  readonly path: string
+  readonly byteLength: number
+  readonly mtimeMs: number
+  /** No program can set this one back. It changes with the file's name, too: an earlier build is not held to it. */
+  readonly ctimeMs: number
+  /** SHA-256 of the sample, in hex. */
+  readonly sample: string
+}
+
 /**
  * Takes the fingerprint of a database and its write-ahead log, without opening them: to open and close a database's
- * file would drop the locks that other connections of this process hold on it. Throws ZGQ_NOT_FOUND or ZGQ_IO.
+ * file would drop the locks that other connections of this process hold on it. Throws ZGQ_NOT_FOUND, ZGQ_IO, and
+ * ZGQ_BUILD_INPUT for what is no file.
  */
 export function fingerprintDatabase(path: string): string {
   try {
+    checkRegular(statSync(path), path)
     return [path, `${path}-wal`]
       .map((file) => statSync(file, { throwIfNoEntry: file === path }))
       .map((stats) => `${stats?.size ?? 0} ${stats?.mtimeMs ?? 0}`)
@@ -25,24 +39,58 @@ export function fingerprintDatabase(path: string): string {
   }
 }
 
-/** Takes the fingerprint of a file; throws ZGQ_NOT_FOUND or ZGQ_IO. */
+/** Takes the fingerprint of a file; throws ZGQ_NOT_FOUND, ZGQ_IO, and ZGQ_BUILD_INPUT for what is no file. */
 export function fingerprintFile(path: string): string {
+  const { byteLength, mtimeMs, sample } = stampFile(path)
+  return `${byteLength} ${mtimeMs} ${sample}`
+}
+
+/** Notes how a file is now; throws as `fingerprintFile` does. */
+export function stampFile(path: string): FileStamp {
+  const { descriptor, stats } = openRegular(path)
   try {
-    const descriptor = openSync(path, 'r')
-    try {
-      const { size, mtimeMs } = fstatSync(descriptor)
-      const hash = createHash('sha256').update(`${size} ${mtimeMs} `)
-      const bytes = new Uint8Array(PLACE_BYTES)
-      for (let place = 0; place < PLACES; place++) {
-        const offset = Math.floor((Math.max(0, size - PLACE_BYTES) * place) / (PLACES - 1))
-        hash.update(bytes.subarray(0, readSync(descriptor, bytes, { position: offset })))
-        if (size <= PLACE_BYTES) break
-      }
-      return hash.digest('hex')
-    } finally {
-      closeSync(descriptor)
+    const { size, mtimeMs, ctimeMs } = stats
+    const hash = createHash('sha256')
+    const bytes = new Uint8Array(PLACE_BYTES)
+    for (let place = 0; place < PLACES; place++) {
+      const offset = Math.floor((Math.max(0, size - PLACE_BYTES) * place) / (PLACES - 1))
+      hash.update(bytes.subarray(0, readSync(descriptor, bytes, { position: offset })))
+      if (size <= PLACE_BYTES) break
     }
+    return { path, byteLength: size, mtimeMs, ctimeMs, sample: hash.digest('hex') }
   } catch (error) {
     throw wrapReadError(error, path, 'read the input')
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
+/** Throws ZGQ_BUILD_INPUT if a file is not as it was when its stamp was taken: its rows may be of both. */
+export function expectUnchanged(stamps: readonly FileStamp[]): void {
+  for (const then of stamps) {
+    const now = stampAgain(then.path)
+    const changed =
+      now === undefined
+        ? 'it is gone'
+        : now.byteLength !== then.byteLength
+          ? `it has ${now.byteLength} bytes, at the beginning ${then.byteLength}`
+          : now.mtimeMs !== then.mtimeMs || now.ctimeMs !== then.ctimeMs || now.sample !== then.sample
+            ? 'it was written to, replaced or renamed'
+            : undefined
+    if (changed === undefined) continue
+    throw new ZgqError(
+      'ZGQ_BUILD_INPUT',
+      `the input was changed while the build read it: ${changed}; repeat the build when nobody writes to it`,
+      { path: then.path }
+    )
+  }
+}
+
+function stampAgain(path: string): FileStamp | undefined {
+  try {
+    return stampFile(path)
+  } catch (error) {
+    if (error instanceof ZgqError && error.code === 'ZGQ_NOT_FOUND') return undefined
+    throw error
   }
 }

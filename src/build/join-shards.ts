@@ -5,7 +5,7 @@ import { join } from 'node:path'
 
 import { wrapWriteError, ZgqError } from '../errors.ts'
 import type { CatalogueZone, FileRecord } from '../format/catalogue.ts'
-import { decodeHeader, encodeHeader, HEADER } from '../format/header.ts'
+import { decodeHeader, encodeHeader, HEADER, hex } from '../format/header.ts'
 import { CATALOGUE_NAME, dataFileName, PAGE_BYTES, type FileKind } from '../format/layout.ts'
 import type { Quantizer } from '../quantizer/zone-encoder.ts'
 import { writeCatalogue } from '../catalogue/writer.ts'
@@ -13,10 +13,12 @@ import { removeTemporary } from '../storage/file-writer.ts'
 import { readFully } from '../storage/pread-reader.ts'
 import type { Metric } from '../types.ts'
 import { indexIdOf } from './join-parts.ts'
-import { shardPath, type Site, type StoredTraining } from './site.ts'
+import { shardPath, type Site, type StoredIndex, type StoredTraining } from './site.ts'
 import { decodeFloats, readStored } from './stored-json.ts'
 import { GENERATION, SHARD_FACTS, type StoredShard } from './write-shard.ts'
 
+/** Ends the names of what SQLite may leave beside a database. */
+const BESIDE_DATABASE = ['-journal', '-wal', '-shm']
 const NO_CODES = { codesFile: 0, codesOffset: 0, codesByteLength: 0, codesCrc: 0 }
 
 /** The earlier stages' results, and what made the codes. */
@@ -26,15 +28,8 @@ export interface JoinParts {
   readonly quantizer: Quantizer | undefined
 }
 
-export interface Joined {
-  /** Names of all files of the index. */
-  readonly files: readonly string[]
-  readonly zones: number
-  readonly indexId: Uint8Array
-}
-
 /** Writes the catalogue over all shards; throws ZGQ_NOT_FOUND where shards are missing. Repeatable. */
-export function joinShards(site: Site, parts: JoinParts): Joined {
+export function joinShards(site: Site, parts: JoinParts): StoredIndex {
   const { recipe } = site
   const { training, inputDigest, quantizer } = parts
   const shards = readShards(site, training)
@@ -59,7 +54,7 @@ export function joinShards(site: Site, parts: JoinParts): Joined {
     })
   })
   const path = join(site.path, CATALOGUE_NAME)
-  removeTemporary(path) // of a build that died at this point
+  for (const ending of ['', ...BESIDE_DATABASE]) removeTemporary(path + ending) // of a build that died at this point
   writeCatalogue(path, {
     meta: {
       indexId,
@@ -79,7 +74,12 @@ export function joinShards(site: Site, parts: JoinParts): Joined {
     files,
     zones
   })
-  return { files: [...files.map((file) => file.name), CATALOGUE_NAME], zones: zones.length, indexId }
+  return {
+    files: [...files.map((file) => file.name), CATALOGUE_NAME],
+    zones: zones.length,
+    shards: shards.length,
+    indexId: hex(indexId)
+  }
 }
 
 function readShards(site: Site, training: StoredTraining): StoredShard[] {

@@ -3,13 +3,11 @@
 import { statSync } from 'node:fs'
 
 import { wrapReadError } from '../errors.ts'
-import { hex } from '../format/header.ts'
 import { writeCalibration } from '../catalogue/writer.ts'
 import type { Metric } from '../types.ts'
 import type { BuildPlan } from './build-options.ts'
 import { calibrateSite } from './calibrate-site.ts'
-import type { Joined } from './join-shards.ts'
-import type { Site } from './site.ts'
+import { JOINED_NAME, RECIPE_NAME, type Site, type StoredIndex } from './site.ts'
 import { joinStage, type StageWork } from './stages.ts'
 import type { WorkingFolder } from './working-folder.ts'
 
@@ -48,19 +46,19 @@ export async function publishStage(build: WrittenBuild, { crew, tell }: StageWor
   await tell.now('publish', 0, 1)
   await crew.close() // it has files open
   const report = describe(build, joined)
-  folder.expectPublishable() // before what was done cannot be gone on with any more
-  folder.clear((name) => joined.files.includes(name))
+  folder.expectPublishable()
+  folder.clear((name) => [...joined.files, RECIPE_NAME, JOINED_NAME].includes(name))
   folder.publish()
   plan.onProgress({ stage: 'publish', done: 1, total: 1 })
   return report
 }
 
-function describe(build: WrittenBuild, joined: Joined): BuildReport {
+function describe(build: WrittenBuild, joined: StoredIndex): BuildReport {
   const { plan, folder, site } = build
   const { count, dim, metric, bits } = site.recipe
   try {
     const bytes = joined.files.reduce((sum, name) => sum + statSync(folder.file(name)).size, 0)
-    return { path: plan.output, count, dim, metric, zones: joined.zones, bits, bytes, indexId: hex(joined.indexId) }
+    return { path: plan.output, count, dim, metric, zones: joined.zones, bits, bytes, indexId: joined.indexId }
   } catch (error) {
     throw wrapReadError(error, folder.path, 'look at the files of the index')
   }

@@ -13,7 +13,7 @@ import { currentBoot, isStillUp } from '../storage/boot.ts'
 import { FileWriter, syncFile } from '../storage/file-writer.ts'
 import type { BuildPlan, VectorBatch } from './build-options.ts'
 import { defaultZones } from './default-zones.ts'
-import { fingerprintDatabase, fingerprintFile } from './fingerprint.ts'
+import { expectUnchanged, fingerprintDatabase, fingerprintFile, stampFile, type FileStamp } from './fingerprint.ts'
 import { checkFreeSpace, checkMemory, chooseRowsPerPart } from './resources.ts'
 import { readRecipe, RECIPE_NAME, SPOOLED_IDS, SPOOLED_ROWS, type InputPlace, type Recipe, type Site } from './site.ts'
 import { arrayIdSource, float32ArraySource } from './sources/float32-array.ts'
@@ -52,23 +52,41 @@ interface RowFacts {
   readonly digest: string | undefined
 }
 
+/** What was prepared, and whether an earlier build had begun with it. */
+interface PreparedSite {
+  readonly site: Site
+  readonly isBegun: boolean
+}
+
+/** The caller's files, as they are when the build begins; a database looks after its readers itself. */
+interface InputStamps {
+  readonly rows: readonly FileStamp[]
+  readonly ids: readonly FileStamp[]
+}
+
 /**
  * Prepares the input and the recipe; isDurable: so that the work outlasts the run of the system, as stages in several
  * processes need. Throws ZGQ_BUILD_INPUT, what the sources throw, RangeError for too little memory, ZGQ_IO for a full
  * disk.
  */
-export async function readInput(plan: BuildPlan, folder: WorkingFolder, isDurable: boolean): Promise<Site> {
+export async function readInput(plan: BuildPlan, folder: WorkingFolder, isDurable: boolean): Promise<PreparedSite> {
   folder.clear((name) => !name.endsWith(SPOOLING) && !isTemporaryName(name)) // of a build that died
+  const stamps = stampInputs(plan)
   const before = readRecipe(folder.path)
   const mayGoOn = before !== undefined && isTrusted(before) && (before.isDurable || !isDurable)
   const known = typeof plan.input === 'string' ? identify(plan, fingerprintInput(plan.input, plan)) : undefined
-  if (mayGoOn && before.identity === known) return siteOf(plan, folder.path, before)
+  const begun = (recipe: Recipe): PreparedSite => ({
+    site: siteOf(plan, folder.path, { recipe, stamps }),
+    isBegun: true
+  })
+  if (mayGoOn && before.identity === known) return begun(before)
   const rows = await describeRows(plan, folder)
   const idsPlace = rows.hasIds ? 'spool' : prepareIds(plan, rows.count, folder)
+  if (rows.place === 'spool') expectUnchanged(stamps.rows)
   const identity = known ?? identify(plan, rows.digest ?? '')
   if (mayGoOn && before.identity === identity) {
     folder.clear((name) => !name.endsWith(SPOOLING)) // spooled once more, it is the same
-    return siteOf(plan, folder.path, before)
+    return begun(before)
   }
   folder.clear((name) => name.endsWith(SPOOLING))
   const recipe = makeRecipe(plan, { ...rows, identity, idsPlace, isDurable })
@@ -76,7 +94,12 @@ export async function readInput(plan: BuildPlan, folder: WorkingFolder, isDurabl
   checkFreeSpace(folder.path, recipe)
   for (const name of [SPOOLED_ROWS, SPOOLED_IDS]) keepSpooled(folder, name, isDurable)
   writeStored(folder.file(RECIPE_NAME), recipe, true)
-  return siteOf(plan, folder.path, recipe)
+  return { site: siteOf(plan, folder.path, { recipe, stamps }), isBegun: false }
+}
+
+function stampInputs({ input, ids, query }: BuildPlan): InputStamps {
+  const isFile = typeof input === 'string' && batchFormatOf(input, query) !== 'sqlite'
+  return { rows: isFile ? [stampFile(input)] : [], ids: typeof ids === 'string' ? [stampFile(ids)] : [] }
 }
 
 /**
@@ -84,9 +107,12 @@ export async function readInput(plan: BuildPlan, folder: WorkingFolder, isDurabl
  * another input or other options.
  */
 export function findSite(plan: BuildPlan, folder: string): Site {
+  const stamps = stampInputs(plan)
   const recipe = readRecipe(folder)
   if (recipe === undefined)
-    throw new ZgqError('ZGQ_NOT_FOUND', 'no build was begun here: run the stage read first', { path: folder })
+    throw new ZgqError('ZGQ_NOT_FOUND', 'no build was begun here, or its input has changed since: run the stage read', {
+      path: folder
+    })
   if (!isTrusted(recipe))
     throw new ZgqError(
       'ZGQ_NOT_FOUND',
@@ -101,7 +127,7 @@ export function findSite(plan: BuildPlan, folder: string): Site {
       { path: folder }
     )
   }
-  return siteOf(plan, folder, recipe)
+  return siteOf(plan, folder, { recipe, stamps })
 }
 
 function expectSameOptions(plan: BuildPlan, recipe: Recipe, path: string): void {
@@ -128,12 +154,14 @@ function isTrusted(recipe: Recipe): boolean {
   return recipe.isDurable || isStillUp(recipe.boot)
 }
 
-function siteOf(plan: BuildPlan, path: string, recipe: Recipe): Site {
+function siteOf(plan: BuildPlan, path: string, from: { recipe: Recipe; stamps: InputStamps }): Site {
+  const { recipe, stamps } = from
   return {
     path,
     recipe,
     inputPath: typeof plan.input === 'string' ? plan.input : undefined,
-    idsPath: typeof plan.ids === 'string' ? plan.ids : undefined
+    idsPath: typeof plan.ids === 'string' ? plan.ids : undefined,
+    inputs: [...(recipe.rows === 'file' ? stamps.rows : []), ...(recipe.ids === 'file' ? stamps.ids : [])]
   }
 }
 

@@ -4,9 +4,12 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 
+import { systemCode, wrapReadError } from '../errors.ts'
 import type { Boot } from '../storage/boot.ts'
+import { readSmallFile } from '../small-file.ts'
 import type { Metric } from '../types.ts'
-import { readStored } from './stored-json.ts'
+import type { FileStamp } from './fingerprint.ts'
+import { writeStored } from './stored-json.ts'
 
 /** Where rows or ids are read from: where the caller has them, from a file that the build wrote, or (ids) counted. */
 export type InputPlace = 'file' | 'spool' | 'counted'
@@ -48,9 +51,13 @@ export interface Site {
   /** The caller's files; undefined where rows or ids are not in one. */
   readonly inputPath: string | undefined
   readonly idsPath: string | undefined
+  /** Those of them that stages read, as they were when the build began. */
+  readonly inputs: readonly FileStamp[]
 }
 
 export const RECIPE_NAME = 'recipe.json'
+/** Tells that the index stands in the working folder, and what of it belongs to the index. */
+export const JOINED_NAME = 'joined.json'
 export const SPOOLED_ROWS = 'input.rows'
 export const SPOOLED_IDS = 'input.ids'
 
@@ -84,6 +91,10 @@ export function assignedPath(site: Site): string {
   return join(site.path, 'assigned.json')
 }
 
+export function joinedPath(site: Site): string {
+  return join(site.path, JOINED_NAME)
+}
+
 /** Centroids and their division into shards. */
 export interface StoredTraining {
   /** The point that rows are centred on: float32, dim. */
@@ -102,8 +113,52 @@ export interface StoredAssignment {
   readonly inputDigest: string
 }
 
-/** Reads the recipe of a working folder; undefined where there is none. */
+/** What joining leaves. */
+export interface StoredIndex {
+  /** Names of all files of the index. */
+  readonly files: readonly string[]
+  readonly zones: number
+  readonly shards: number
+  /** 32 hex digits. */
+  readonly indexId: string
+}
+
+/** Reads the recipe of a working folder; undefined where there is none, or what is there is no recipe. */
 export function readRecipe(folder: string): Recipe | undefined {
   const path = join(folder, RECIPE_NAME)
-  return existsSync(path) ? readStored<Recipe>(path) : undefined
+  try {
+    const value: unknown = JSON.parse(readSmallFile(path) ?? '')
+    return isRecipe(value) ? value : undefined
+  } catch (error) {
+    if (error instanceof SyntaxError || systemCode(error) === 'ENOENT') return undefined
+    throw wrapReadError(error, path, 'read what an earlier build left')
+  }
+}
+
+/** What has the identity of a build was written by one of this version, whole: the rest need not be looked at. */
+function isRecipe(value: unknown): value is Recipe {
+  if (typeof value !== 'object' || value === null || !('identity' in value) || !('boot' in value)) return false
+  const { identity, boot } = value
+  if (typeof identity !== 'string' || typeof boot !== 'object' || boot === null) return false
+  return 'run' in boot && typeof boot.run === 'string' && 'host' in boot && typeof boot.host === 'string'
+}
+
+/**
+ * Makes a recipe that no build goes on with: its input has changed, and work on both may be there. It is not removed: a
+ * folder without one looks like what no build made.
+ */
+export function voidRecipe(site: Site): void {
+  writeStored(join(site.path, RECIPE_NAME), {}, true)
+}
+
+/** Names the first stage that is not done, as far as that shows at a glance. */
+export function nextStage(site: Site): 'sample' | 'assign' | 'write' | 'calibrate' {
+  if (isJoined(site)) return 'calibrate'
+  if (!existsSync(trainedPath(site))) return 'sample'
+  return existsSync(assignedPath(site)) ? 'write' : 'assign'
+}
+
+/** Tells whether all shards are joined: what is left to do is to calibrate the index and to publish it. */
+export function isJoined(site: Site): boolean {
+  return existsSync(joinedPath(site))
 }

@@ -9,12 +9,24 @@ import { ZgqError } from '../errors.ts'
 import { isAssigned } from './assign-part.ts'
 import type { BuildPlan, BuildStage } from './build-options.ts'
 import { openCrew, runInOrder, type Crew } from './crew.ts'
+import { expectUnchanged } from './fingerprint.ts'
 import { joinParts } from './join-parts.ts'
-import { joinShards, type Joined } from './join-shards.ts'
+import { joinShards } from './join-shards.ts'
 import { chooseThreads } from './resources.ts'
 import { discardSample } from './sample.ts'
 import { discardPartsOfShard } from './parts.ts'
-import { assignedPath, partCount, sampleCount, trainedPath, type Site } from './site.ts'
+import {
+  assignedPath,
+  isJoined,
+  joinedPath,
+  partCount,
+  sampleCount,
+  trainedPath,
+  voidRecipe,
+  type Site,
+  type StoredIndex
+} from './site.ts'
+import { readStored, writeStored } from './stored-json.ts'
 import type { BuildTask } from './tasks.ts'
 import { trainSite } from './train.ts'
 import { quantizerOf, Workplace } from './workplace.ts'
@@ -68,6 +80,7 @@ export async function withCrew<T>(plan: BuildPlan, site: Site, run: (work: Stage
 }
 
 export async function trainStage(site: Site, { crew, tell }: StageWork): Promise<void> {
+  if (isJoined(site)) return
   if (existsSync(trainedPath(site))) {
     discardSample(site) // where a build died before it could
     return
@@ -79,11 +92,23 @@ export async function trainStage(site: Site, { crew, tell }: StageWork): Promise
     tell
   })
   await trainSite(site, crew, (round, rounds) => tell.now('train', round, rounds))
+  expectSameInput(site)
   discardSample(site)
+}
+
+/** Throws ZGQ_BUILD_INPUT where a file was changed under the stage that read it, whose work is then not gone on with. */
+function expectSameInput(site: Site): void {
+  try {
+    expectUnchanged(site.inputs)
+  } catch (error) {
+    voidRecipe(site)
+    throw error
+  }
 }
 
 /** Assigns the parts that are not assigned yet. */
 export async function assignStage(site: Site, { crew, tell, mine }: StageWork): Promise<void> {
+  if (isJoined(site)) return
   expectTrained(site, 'assign')
   if (existsSync(assignedPath(site))) return
   const parts = Array.from({ length: partCount(site.recipe) }, (_, part) => part).filter(
@@ -100,10 +125,12 @@ export async function assignStage(site: Site, { crew, tell, mine }: StageWork): 
     parts.map((part) => ({ kind: 'assign', part })),
     { stage: 'assign', done: total - left, total, tell }
   )
+  expectSameInput(site)
 }
 
 /** Writes the shards that are not written yet. */
 export async function writeStage(site: Site, { crew, tell, mine }: StageWork): Promise<void> {
+  if (isJoined(site)) return
   expectTrained(site, 'write')
   joinParts(site)
   const { training, assignment } = new Workplace(site, 0)
@@ -124,16 +151,22 @@ export async function writeStage(site: Site, { crew, tell, mine }: StageWork): P
   )
 }
 
-/** Makes an index of what was written, in the working folder; returns what it is. */
-export function joinStage(site: Site): Joined {
+/**
+ * Makes an index of what was written, in the working folder; returns what it is. From then on nothing else in the
+ * folder is needed, so that a build may die while it removes that.
+ */
+export function joinStage(site: Site): StoredIndex {
+  if (isJoined(site)) return readStored<StoredIndex>(joinedPath(site))
   expectTrained(site, 'publish')
   joinParts(site)
   const { training, assignment } = new Workplace(site, 0)
-  return joinShards(site, {
+  const joined = joinShards(site, {
     training,
     inputDigest: assignment.inputDigest,
     quantizer: quantizerOf(site.recipe, training.originRow)
   })
+  writeStored(joinedPath(site), joined, true)
+  return joined
 }
 
 function expectTrained(site: Site, stage: BuildStage): void {

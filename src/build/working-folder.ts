@@ -10,12 +10,15 @@ import { readCatalogue } from '../catalogue/reader.ts'
 import { clearStageLock, isAlive, isHeld, LOCK_NAME, readLock, writeLock, writeStageLock } from '../build-lock.ts'
 import { syncFolder } from '../storage/file-writer.ts'
 import { findOpenFile, renameFolder } from './open-files.ts'
-import { RECIPE_NAME } from './site.ts'
+import { JOINED_NAME, RECIPE_NAME } from './site.ts'
 
 /** Names of files in the folder of an index; anything else there is the user's. */
-const OWN_FILES = /^(catalogue\.sqlite(-journal|-wal|-shm)?|(vectors|codes)-\d{6}-\d{5}\.zgq|lock\.json)$/
+const OWN_FILES =
+  /^(catalogue\.sqlite(-journal|-wal|-shm)?|(vectors|codes)-\d{6}-\d{5}\.zgq|(lock|recipe|joined)\.json)$/
 /** Begins the names of locks that processes of one stage hold side by side. */
 const STAGE_LOCK = 'lock-'
+/** What a build of this host left that died while it took or cleared a place: process, thread, and what it was doing. */
+const LEFT_BY = /^(\d+)-(\d+)(?:-(dead|taken)\d*)?$/
 /** Between OUTPUT.building and the number of a process that is about to take or clear that place. */
 const FALSE_START = `-${hostname()}-`
 
@@ -60,9 +63,16 @@ export class WorkingFolder {
     return join(this.path, name)
   }
 
-  /** Removes all but the lock and what `keep` wants: of an earlier build, or of this one once it is done. */
+  /**
+   * Removes all but the lock and what `keep` wants: of an earlier build, or of this one once it is done. The recipe goes
+   * first: where it stands, all that it was followed by must be there.
+   */
   clear(keep: (name: string) => boolean): void {
     try {
+      if (!keep(RECIPE_NAME) && existsSync(this.file(RECIPE_NAME))) {
+        rmSync(this.file(RECIPE_NAME), { recursive: true, force: true })
+        syncFolder(this.path)
+      }
       for (const name of readdirSync(this.path)) {
         if (name !== LOCK_NAME && !keep(name)) rmSync(this.file(name), { recursive: true, force: true })
       }
@@ -146,7 +156,7 @@ export class WorkingFolder {
       }
       this.#isDone = true
       syncFolder(dirname(this.#output))
-      if (!isReplacing || this.#removeReplaced()) rmSync(join(this.#output, LOCK_NAME), { force: true })
+      if (!isReplacing || this.#removeReplaced()) clearTraces(this.#output)
     } catch (error) {
       throw wrapWriteError(error, this.#output, 'publish the index')
     }
@@ -162,7 +172,7 @@ export class WorkingFolder {
    * build made.
    */
   #remove(path: string): void {
-    const dead = this.#deadName()
+    const dead = this.#freeName('dead')
     try {
       renameSync(path, dead)
     } catch (error) {
@@ -173,9 +183,9 @@ export class WorkingFolder {
   }
 
   /** A name where nothing is: an earlier build of this thread may have had to leave something. */
-  #deadName(): string {
+  #freeName(kind: 'dead' | 'taken'): string {
     for (let number = 0; ; number++) {
-      const name = `${this.path}${FALSE_START}${process.pid}-${threadId}-dead${number}`
+      const name = `${this.path}${FALSE_START}${process.pid}-${threadId}-${kind}${number}`
       if (!existsSync(name)) return name
     }
   }
@@ -227,37 +237,39 @@ export class WorkingFolder {
     if (readLock(this.path)?.isReplacing === true && !existsSync(this.#output) && existsSync(this.#replaced))
       renameSync(this.#replaced, this.#output)
     // Renamed first: of several builds that find it dead, one gets it.
-    const dead = this.#deadName()
-    renameSync(this.path, dead)
+    const taken = this.#freeName('taken')
+    renameSync(this.path, taken)
     try {
-      expectDead(dead)
+      expectDead(taken)
     } catch (error) {
-      renameSync(dead, this.path) // another build cleared it and took the place since the lock was read
+      renameSync(taken, this.path) // another build cleared it and took the place since the lock was read
       throw error
     }
     try {
-      writeLock(dead, false)
-      renameSync(dead, this.path)
+      writeLock(taken, false)
+      renameSync(taken, this.path)
     } catch (error) {
       // work that is not to be lost, and nobody's now
-      if (existsSync(join(dead, RECIPE_NAME))) rmSync(join(dead, LOCK_NAME), { force: true })
-      renameSync(dead, this.path)
+      if (existsSync(join(taken, RECIPE_NAME))) rmSync(join(taken, LOCK_NAME), { force: true })
+      renameSync(taken, this.path)
       throw error
     }
     return true
   }
 
-  /** Removes what builds of this host left that died while they took or cleared the place. */
+  /** Clears up after builds of this host that died while they took or cleared the place; work goes back to its place. */
   #clearFalseStarts(parent: string): void {
     const prefix = `${basename(this.path)}${FALSE_START}`
     for (const name of readdirSync(parent)) {
-      const owner = name.startsWith(prefix) ? /^(\d+)-(\d+)(-dead\d*)?$/.exec(name.slice(prefix.length)) : null
+      const owner = name.startsWith(prefix) ? LEFT_BY.exec(name.slice(prefix.length)) : null
       if (owner === null) continue
       const pid = Number(owner[1])
       // Taking the place is one step of a thread: what carries this thread's own number is of an earlier process with
       // that number.
       const isMine = pid === process.pid && Number(owner[2]) === threadId
-      if (isMine || !isAlive(pid)) removeDead(join(parent, name))
+      if (!isMine && isAlive(pid)) continue
+      const left = join(parent, name)
+      if (owner[3] !== 'taken' || !giveBack(left, this.path)) removeDead(left)
     }
   }
 
@@ -267,13 +279,13 @@ export class WorkingFolder {
    */
   #clearReplaced(): void {
     const lock = readLock(this.#output)
-    if (lock?.isReplacing !== true) return
+    if (lock === undefined || (!lock.isReplacing && isHeld(lock))) return
     expectDead(this.#output)
-    if (!this.#removeReplaced())
+    if (lock.isReplacing && !this.#removeReplaced())
       throw new ZgqError('ZGQ_LOCKED', 'the index that was replaced last is still open: close it (index.close())', {
         path: this.#replaced
       })
-    rmSync(join(this.#output, LOCK_NAME), { force: true })
+    clearTraces(this.#output)
   }
 
   /**
@@ -318,6 +330,24 @@ export class WorkingFolder {
         { path: this.#replaced }
       )
     }
+  }
+}
+
+/** Removes from a published index what the build had there; the lock, which says what it is, last. */
+function clearTraces(index: string): void {
+  for (const name of [RECIPE_NAME, JOINED_NAME, LOCK_NAME]) rmSync(join(index, name), { force: true })
+}
+
+/** Puts work back that a build died with as it took it over; returns false where something else is there by now. */
+function giveBack(work: string, place: string): boolean {
+  try {
+    takePlace(work, place)
+    return true
+  } catch (error) {
+    const code = systemCode(error) ?? ''
+    if (code === 'ENOENT') return true // another build was faster
+    if (['ENOTEMPTY', 'EEXIST', 'EPERM', 'ENOTDIR'].includes(code)) return false
+    throw error
   }
 }
 

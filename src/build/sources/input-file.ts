@@ -1,9 +1,10 @@
 // A file that a build reads: checked positioned reads, and the header of a .npy file.
 
-import { closeSync, openSync, readSync, statSync, type Stats } from 'node:fs'
+import { closeSync, fstatSync, openSync, readSync, statSync, type Stats } from 'node:fs'
 
 import { wrapReadError, ZgqError } from '../../errors.ts'
 import { refuseAsarPath } from '../../asar-path.ts'
+import { OPEN_TO_READ } from '../../small-file.ts'
 import { NPY_HEADER_LIMIT, parseNpyHeader, type NpyHeader } from './npy.ts'
 
 /** The largest single read, and the size of a source's buffer. */
@@ -23,25 +24,20 @@ export class InputFile {
   readonly byteLength: number
   #descriptor: number | undefined
 
-  private constructor(path: string, byteLength: number) {
+  private constructor(path: string, open: { readonly descriptor: number; readonly size: number }) {
     this.path = path
-    this.byteLength = byteLength
-    this.#descriptor = openSync(path, 'r')
+    this.byteLength = open.size
+    this.#descriptor = open.descriptor
   }
 
   /**
    * Opens a file for reading; throws ZGQ_NOT_FOUND and ZGQ_IO, ZGQ_UNSUPPORTED inside app.asar, and ZGQ_BUILD_INPUT for
-   * a directory or a device.
+   * a directory, a FIFO or a device.
    */
   static open(path: string): InputFile {
     refuseAsarPath(path)
-    try {
-      const stats = statSync(path)
-      checkRegular(stats, path)
-      return new InputFile(path, stats.size)
-    } catch (error) {
-      throw wrapReadError(error, path, 'open the input')
-    }
+    const { descriptor, stats } = openRegular(path)
+    return new InputFile(path, { descriptor, size: stats.size })
   }
 
   /**
@@ -93,10 +89,36 @@ export class InputFile {
   }
 }
 
-function checkRegular(stats: Stats, path: string): void {
-  if (stats.isDirectory()) throw new ZgqError('ZGQ_BUILD_INPUT', 'the input is a directory, expected a file', { path })
-  if (!stats.isFile())
-    throw new ZgqError('ZGQ_BUILD_INPUT', 'the input is not a regular file, and rows are read in any order', { path })
+/**
+ * Opens a regular file for reading, and never waits for a writer, as a FIFO would have it. Throws ZGQ_NOT_FOUND, ZGQ_IO,
+ * and ZGQ_BUILD_INPUT for anything else than a file.
+ */
+export function openRegular(path: string): { readonly descriptor: number; readonly stats: Stats } {
+  try {
+    checkRegular(statSync(path), path) // before it is opened: that would wake who writes into a FIFO
+    const descriptor = openSync(path, OPEN_TO_READ)
+    try {
+      const stats = fstatSync(descriptor)
+      checkRegular(stats, path)
+      return { descriptor, stats }
+    } catch (error) {
+      closeSync(descriptor)
+      throw error
+    }
+  } catch (error) {
+    throw wrapReadError(error, path, 'open the input')
+  }
+}
+
+/** Throws ZGQ_BUILD_INPUT for what is not a regular file. */
+export function checkRegular(stats: Stats, path: string): void {
+  if (stats.isFile()) return
+  const found = stats.isDirectory() ? 'a directory' : stats.isFIFO() ? 'a FIFO' : 'a device or a socket'
+  throw new ZgqError(
+    'ZGQ_BUILD_INPUT',
+    `the input is ${found}, expected a regular file: it is read more than once, in any order`,
+    { path }
+  )
 }
 
 /** Reads and parses the header of a .npy file; throws ZGQ_BUILD_INPUT and ZGQ_TRUNCATED. */
