@@ -1,5 +1,6 @@
 // zgq build VECTORS INDEX, all of it or one stage.
 
+import { existsSync } from 'node:fs'
 import { dirname } from 'node:path'
 
 import {
@@ -13,6 +14,7 @@ import {
 import { byteSize, oneOf, text, UsageError, wholeNumber, type Given } from './arguments.ts'
 import { describeBuild } from './build-summary.ts'
 import { FORMAT_OPTION, JSON_OPTION, VECTOR_FILES, type Command, type CommandArguments } from './command.ts'
+import { interruptible } from './interrupt.ts'
 import { print, printJson } from './output.ts'
 import { ProgressLine } from './progress.ts'
 import { queriesFor } from './queries.ts'
@@ -55,13 +57,6 @@ export const BUILD: Command = {
 
 async function runBuild({ positionals: [source, output], given }: CommandArguments): Promise<void> {
   const progress = new ProgressLine()
-  const interrupt = new AbortController()
-  const left =
-    given['stage'] === undefined ? 'nothing was left behind' : 'what is done stays: repeat the stage to go on'
-  const stop = (): void => {
-    interrupt.abort(new Error(`interrupted; ${left}`))
-  }
-  process.once('SIGINT', stop).once('SIGTERM', stop)
   const stage = oneOf(given, 'stage', STAGES)
   const shard = readShard(given)
   if (shard !== undefined && stage === undefined)
@@ -80,26 +75,47 @@ async function runBuild({ positionals: [source, output], given }: CommandArgumen
     workers: wholeNumber(given, 'workers'),
     seed: wholeNumber(given, 'seed'),
     force: given['force'] === true,
-    signal: interrupt.signal,
+    keepWork: source !== '-', // what comes once cannot be gone on with
+    onResume: (stage) => {
+      process.stderr.write(`going on with the build in ${workingFolder(output)}, from the stage ${stage} on\n`)
+    },
     onProgress: (state) => {
       progress.show(state)
     }
   }
-  let release = (): void => undefined
-  try {
-    const file = await fileOf(source, given, { folder: dirname(output), signal: interrupt.signal })
-    release = file.release
-    const input = file.path
-    const queries = await queriesFor(text(given, 'queries'), {})
-    const whole: BuildOptions = { ...options, input, queries }
-    if (stage === undefined || stage === 'publish')
-      await runWhole(given, stage === undefined ? () => buildIndex(whole) : () => publish(whole), progress)
-    else await runOne(given, { ...whole, stage, shard }, progress)
-  } finally {
-    release()
-    progress.end()
-    process.off('SIGINT', stop).off('SIGTERM', stop)
+  const run = async (signal: AbortSignal): Promise<void> => {
+    const file = await fileOf(source, given, { folder: dirname(output), signal })
+    try {
+      const queries = await queriesFor(text(given, 'queries'), {}, signal)
+      const whole: BuildOptions = { ...options, input: file.path, queries, signal }
+      if (stage === undefined) await runWhole(given, () => buildIndex(whole), progress)
+      else if (stage === 'publish') await runWhole(given, () => publish(whole), progress)
+      else await runOne(given, { ...whole, stage, shard }, progress)
+    } finally {
+      file.release()
+    }
   }
+  try {
+    await interruptible(run, () => {
+      progress.end()
+      return describeInterrupted(output, stage)
+    })
+  } finally {
+    progress.end()
+  }
+}
+
+function workingFolder(output: string): string {
+  return `${output.replace(/[/\\]+$/, '')}.building`
+}
+
+/** Says what an interrupted build has left, and what can be done about it. */
+function describeInterrupted(output: string, stage: RunnableStage | undefined): string {
+  if (stage !== undefined) return 'interrupted; what is done stays: repeat the stage to go on'
+  const folder = workingFolder(output)
+  return existsSync(folder)
+    ? `interrupted; what is done stays in ${folder}: repeat the command to go on, or remove that folder to discard it`
+    : 'interrupted; nothing was left behind'
 }
 
 async function publish(options: BuildOptions): Promise<BuildReport> {

@@ -4,6 +4,7 @@ import { calibrateIndex } from '../src/build.ts'
 import { UsageError, wholeNumber } from './arguments.ts'
 import { FORMAT_OPTION, JSON_OPTION, VECTOR_FILES, type Command, type CommandArguments } from './command.ts'
 import { describeCalibration } from './inspect.ts'
+import { interruptible } from './interrupt.ts'
 import { print, printJson } from './output.ts'
 import { ProgressLine } from './progress.ts'
 import { queriesFor } from './queries.ts'
@@ -33,13 +34,21 @@ async function runCalibrate({ positionals: [path, queries], given }: CommandArgu
     throw new UsageError('--seed chooses rows of the index; with QUERIES there is nothing to choose')
   const progress = new ProgressLine()
   try {
-    const calibration = await calibrateIndex(path, {
-      queries: await queriesFor(queries, given),
-      seed: wholeNumber(given, 'seed'),
-      onProgress: (state) => {
-        progress.show({ stage: 'calibrate', ...state })
+    const calibration = await interruptible(
+      async (signal) =>
+        calibrateIndex(path, {
+          queries: await queriesFor(queries, given, signal),
+          seed: wholeNumber(given, 'seed'),
+          signal,
+          onProgress: (state) => {
+            progress.show({ stage: 'calibrate', ...state })
+          }
+        }),
+      () => {
+        progress.end()
+        return 'interrupted; the index keeps the calibration that it had'
       }
-    })
+    )
     progress.finish()
     if (given['json'] === true) printJson({ path, calibration })
     else print(describeCalibration(calibration))

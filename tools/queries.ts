@@ -44,9 +44,13 @@ export async function openQueries(path: string, given: Given, dim: number): Prom
  * Returns what the library takes as queries: the path of a file whose rows lie one after the other, the values of all
  * others.
  */
-export async function queriesFor(path: string | undefined, given: Given): Promise<string | Float32Array | undefined> {
+export async function queriesFor(
+  path: string | undefined,
+  given: Given,
+  signal: AbortSignal
+): Promise<string | Float32Array | undefined> {
   if (path === undefined) return undefined
-  const file = await fileOf(path, given)
+  const file = await fileOf(path, given, { signal })
   try {
     return ROW_FILES.test(path) ? path : (await readVectors(file.path)).vectors
   } finally {

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // The zgq command: finds the subcommand, and turns errors into one line and an exit code.
-// 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+// 0 done, 1 failed, 2 wrong usage, 130 interrupted (143 by SIGTERM).
 
 import { readFileSync } from 'node:fs'
 
@@ -14,6 +14,7 @@ import { EVAL } from './eval.ts'
 import { describeCommand, describeCommands, didYouMean, usageOf } from './help.ts'
 import { INSPECT } from './inspect.ts'
 import { inWordsOf } from './messages.ts'
+import { Interrupted } from './interrupt.ts'
 import { print } from './output.ts'
 import { SEARCH } from './search.ts'
 
@@ -55,6 +56,10 @@ function report(error: unknown, command: Command | undefined): number {
   const line = (text: string): void => {
     process.stderr.write(`zgq: ${text.replaceAll('\n', ' ')}\n`)
   }
+  if (error instanceof Interrupted) {
+    line(error.message)
+    return error.exitCode
+  }
   if (error instanceof ZgqError) {
     line(`${error.code}: ${inWordsOf(command, error.message)}`)
     return 1
@@ -80,4 +85,7 @@ function readVersion(): string {
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(error.code === 'EPIPE' ? 0 : 1)
 })
-process.exitCode = await main(process.argv.slice(2))
+const code = await main(process.argv.slice(2))
+// What was interrupted may have left an input open that never ends.
+if (code >= 128) process.exit(code)
+process.exitCode = code
