@@ -1,27 +1,19 @@
 // Builds that are killed: the same call, made again, goes on where they were and makes the same bytes; any other call
 // starts anew.
 
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  statSync,
-  utimesSync,
-  writeFileSync
-} from 'node:fs'
+import { once } from 'node:events'
+import { cpSync, readdirSync, readFileSync, renameSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import { beforeAll, describe, expect, it } from 'vitest'
 
-import { buildStage } from '../src/build.ts'
+import { buildIndex, buildStage } from '../src/build.ts'
 import { checkIndex } from '../src/check.ts'
 import { currentBoot, isStillUp } from '../src/storage/boot.ts'
 import { buildInProcess, firstDone, type BuildCall, type BuildEnd } from './support/build-process.ts'
 import { randomFrom } from './support/random.ts'
-import { interruptZgq } from './support/run-zgq.ts'
-import { placeIn } from './support/small-build.ts'
+import { interruptZgq, runZgq, startZgq } from './support/run-zgq.ts'
+import { DIM as SMALL_DIM, placeIn, rejection, SMALL } from './support/small-build.ts'
 import { dataFileDigests } from './support/stored-rows.ts'
 import { useTempFolder } from './support/temp-folder.ts'
 import { fbin } from './support/vector-files.ts'
@@ -102,6 +94,11 @@ function found(output: string, pattern: RegExp): { name: string; ino: number; mt
       const { ino, mtimeMs } = statSync(join(folder, name))
       return { name, ino, mtimeMs }
     })
+}
+
+/** Lets other processes work until something is so. */
+async function whileNot(isSo: () => boolean): Promise<void> {
+  while (!isSo()) await setImmediate()
 }
 
 const PARTS = /^part-\d{5}$/
@@ -316,25 +313,61 @@ describe('work that was not synced', () => {
 })
 
 describe('zgq build, interrupted', () => {
-  it.each(['sample', 'assign', 'write', 'calibrate'])('leaves nothing: at %s, by worker threads', async (sign) => {
-    const folder = temp.fresh('interrupted')
-    mkdirSync(folder)
-    const { code, stderr } = await interruptZgq('SIGINT', sign, [
+  it.each(['sample', 'write'])('keeps what is done, says how to go on, and goes on: at %s', async (sign) => {
+    const { folder, output } = place()
+    const command = [
       'build',
       input,
-      join(folder, 'index'),
+      output,
+      '--queries',
+      queries,
       '--zones',
       '40',
       '--memory',
       '192MB',
       '--workers',
       '2'
-    ])
+    ]
+    const { code, stderr } = await interruptZgq('SIGINT', sign, [...command, '--bits', '1'])
     expect({ code, last: stderr.trimEnd().split('\n').at(-1) }).toEqual({
-      code: 1,
-      last: expect.stringMatching(/^zgq: .*interrupted/)
+      code: 130,
+      last: `zgq: interrupted; what is done stays in ${output}.building: repeat the command to go on, or remove that folder to discard it`
     })
-    expect(readdirSync(folder)).toEqual([])
-    expect(existsSync(join(folder, 'index.building'))).toBe(false)
+    expect(readdirSync(folder)).toEqual(['index.building'])
+    expect(readdirSync(`${output}.building`)).not.toContain('lock.json')
+    const again = runZgq(...command, '--bits', '1')
+    expect(again.code).toBe(0)
+    expect(again.stderr).toMatch(`going on with the build in ${output}.building, from the stage `)
+    expect(readdirSync(folder)).toEqual(['index'])
+    expect(dataFileDigests(output)).toEqual(wanted)
+  })
+
+  it('leaves nothing of standard input, which comes only once', async () => {
+    const { folder, output } = place()
+    const child = startZgq(['build', '-', output])
+    child.stdin.write('[1, 2, 3]\n')
+    await whileNot(() => readdirSync(folder).length > 0)
+    child.kill('SIGINT')
+    const [code] = await once(child, 'close')
+    expect({ code, left: readdirSync(folder) }).toEqual({ code: 130, left: [] })
+  })
+})
+
+describe('an AbortSignal', () => {
+  it.each([false, true])('discards what was done unless keepWork says otherwise: %s', async (keepWork) => {
+    const { folder, output } = place()
+    const controller = new AbortController()
+    const reason = new Error('the user went away')
+    const onProgress = ({ stage }: { stage: string }): void => {
+      if (stage === 'write') controller.abort(reason)
+    }
+    const options = { input: SMALL, dim: SMALL_DIM, zones: 10, output }
+    const stopped = buildIndex({ ...options, onProgress, signal: controller.signal, keepWork })
+    expect(await rejection(stopped)).toBe(reason)
+    expect(readdirSync(folder)).toEqual(keepWork ? ['index.building'] : [])
+    const resumed: string[] = []
+    await buildIndex({ ...options, onResume: (stage) => resumed.push(stage) })
+    expect(resumed).toEqual(keepWork ? ['write'] : [])
+    expect(readdirSync(folder)).toEqual(['index'])
   })
 })

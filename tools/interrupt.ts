@@ -4,7 +4,7 @@
 /** How long stopping may take; then the process ends as a crash would end it, which loses nothing either. */
 const PATIENCE_MS = 3000
 
-const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const
+const EXIT_CODES: Readonly<Record<'SIGINT' | 'SIGTERM', number>> = { SIGINT: 130, SIGTERM: 143 }
 
 /** The end of a subcommand by a signal. */
 export class Interrupted extends Error {

@@ -20,8 +20,8 @@ import {
 import { decodeCalibration } from '../format/calibration.ts'
 import { bytesEqual, CATALOGUE_NAME, ELEMENT_BYTES, PAGE_BYTES, type Extent } from '../format/layout.ts'
 import { expectVersion } from '../format/version.ts'
-import { loadDriver } from './load-driver.ts'
 import type { Database } from './driver.ts'
+import { withCatalogue } from './open-catalogue.ts'
 import type { Snapshot } from './snapshot.ts'
 import { wrapSqliteError } from './sqlite-errors.ts'
 
@@ -71,16 +71,9 @@ function identityOf(folder: string): string | undefined {
 /** Has SQLite check the whole database, beyond the rows that a snapshot is made of; throws ZGQ_CORRUPT. */
 export function checkDatabase(snapshot: Snapshot): void {
   const path = join(snapshot.folder, CATALOGUE_NAME)
-  const database = openDatabase(path)
-  try {
-    const found = database.pragma('integrity_check(1)')
-    if (found !== 'ok')
-      throw new ZgqError('ZGQ_CORRUPT', `the catalogue is damaged where no row is: ${String(found)}`, { path })
-  } catch (error) {
-    throw wrapSqliteError(error, path)
-  } finally {
-    database.close()
-  }
+  const found = withCatalogue(path, (database) => database.pragma('integrity_check(1)'))
+  if (found !== 'ok')
+    throw new ZgqError('ZGQ_CORRUPT', `the catalogue is damaged where no row is: ${String(found)}`, { path })
 }
 
 function readFolder(folder: string): Snapshot {
@@ -96,14 +89,7 @@ function readFolder(folder: string): Snapshot {
 function readFound(folder: string): Snapshot {
   const path = join(folder, CATALOGUE_NAME)
   const found = findCatalogue(folder, path)
-  const database = openDatabase(path)
-  try {
-    return { folder, ...found, ...readTables(database, path) }
-  } catch (error) {
-    throw wrapSqliteError(error, path)
-  } finally {
-    database.close()
-  }
+  return { folder, ...found, ...withCatalogue(path, (database) => readTables(database, path)) }
 }
 
 function findCatalogue(folder: string, path: string): Pick<Snapshot, 'catalogueBytes' | 'catalogueFile'> {
@@ -127,15 +113,6 @@ function findCatalogue(folder: string, path: string): Pick<Snapshot, 'catalogueB
   }
 }
 
-function openDatabase(path: string): Database {
-  const driver = loadDriver()
-  try {
-    return driver.open(path, { mode: 'read' })
-  } catch (error) {
-    throw wrapSqliteError(error, path)
-  }
-}
-
 function readTables(database: Database, path: string): Omit<Snapshot, 'folder' | 'catalogueBytes' | 'catalogueFile'> {
   const applicationId = database.pragma('application_id')
   if (applicationId !== APPLICATION_ID) {
@@ -149,10 +126,14 @@ function readTables(database: Database, path: string): Omit<Snapshot, 'folder' |
   const version = database.pragma('user_version')
   expectVersion(Number(version), { path })
   const journalMode = database.pragma('journal_mode')
-  if (journalMode !== 'delete')
-    throw new ZgqError('ZGQ_CORRUPT', `the catalogue is in journal mode ${String(journalMode)}, expected delete`, {
-      path
-    })
+  if (journalMode !== 'delete' && journalMode !== 'wal')
+    throw new ZgqError(
+      'ZGQ_CORRUPT',
+      `the catalogue is in journal mode ${String(journalMode)}, expected delete or wal`,
+      {
+        path
+      }
+    )
   const values = new Map<string, unknown>()
   for (const row of rowsOf(database, 'SELECT key, value, crc FROM meta', 1000)) {
     const { key, value } = decodeMetaRow(row, path)

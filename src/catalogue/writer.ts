@@ -20,7 +20,7 @@ import {
   type IndexMeta,
   type QuantizerMeta
 } from '../format/catalogue.ts'
-import { wrapWriteError } from '../errors.ts'
+import { systemCode, wrapWriteError } from '../errors.ts'
 import type { Calibration } from '../types.ts'
 import { CATALOGUE_NAME, ELEMENT_BYTES, FORMAT_VERSION } from '../format/layout.ts'
 import { inTransaction, type Database } from './driver.ts'
@@ -80,8 +80,8 @@ export function writeCatalogue(path: string, content: CatalogueContent): void {
 }
 
 /**
- * Stores a calibration in the catalogue of the index in `folder`, in one transaction; throws ZGQ_READ_ONLY, ZGQ_LOCKED
- * or ZGQ_IO.
+ * Stores a calibration in the catalogue of the index in `folder`, in one transaction, and seals the catalogue again;
+ * throws ZGQ_READ_ONLY, ZGQ_LOCKED or ZGQ_IO.
  */
 export function writeCalibration(folder: string, calibration: Calibration): void {
   const path = join(folder, CATALOGUE_NAME)
@@ -89,18 +89,43 @@ export function writeCalibration(folder: string, calibration: Calibration): void
   try {
     const database = driver.open(path, { mode: 'write' })
     try {
-      database.pragma('synchronous = FULL')
+      for (const pragma of DURABLE) database.pragma(pragma)
       const bytes = encodeMessagePack(calibration)
       inTransaction(database, () => {
         database
           .prepare('INSERT OR REPLACE INTO meta (key, value, crc) VALUES (?, ?, ?)')
           .run('calibration', bytes, metaChecksum('calibration', bytes))
       })
+      seal(database)
     } finally {
       database.close()
     }
   } catch (error) {
     throw wrapWriteError(error, path, 'store the calibration')
+  }
+}
+
+/** A change is made in WAL mode, and synced to the medium, not only to its cache, when it is committed. */
+const DURABLE = ['journal_mode = WAL', 'synchronous = FULL', 'fullfsync = 1', 'checkpoint_fullfsync = 1']
+/** How often sealing is tried while readers, which take milliseconds, are in the way; and the time between. */
+const SEAL_ATTEMPTS = 50
+const SEAL_PAUSE_MS = 10
+
+/**
+ * Leaves WAL mode, so that nothing stands beside the catalogue and it opens from a folder that is only read. Where
+ * somebody keeps it open that is left to the next change: what was committed is safe, and readers take it as it is.
+ */
+function seal(database: Database): void {
+  const pause = new Int32Array(new SharedArrayBuffer(4))
+  for (let attempt = 1; ; attempt++) {
+    try {
+      database.pragma('wal_checkpoint(TRUNCATE)')
+      if (database.pragma('journal_mode = DELETE') === 'delete') return
+    } catch (error) {
+      if (systemCode(error)?.startsWith('SQLITE_BUSY') !== true) throw error
+    }
+    if (attempt === SEAL_ATTEMPTS) return
+    Atomics.wait(pause, 0, 0, SEAL_PAUSE_MS)
   }
 }
 

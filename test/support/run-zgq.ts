@@ -1,9 +1,10 @@
 // The zgq command in a process of its own, as it stands in dist/.
 
-import { spawn, spawnSync } from 'node:child_process'
+import { spawn, spawnSync, type ChildProcessByStdio } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Writable } from 'node:stream'
 
 import { ROOT } from './sources.ts'
 
@@ -42,6 +43,12 @@ export function jsonOf(...args: readonly string[]): unknown {
   if (stdout.indexOf('\n') !== stdout.length - 1)
     throw new Error(`zgq ${args.join(' ')} printed more than one line: ${stdout}`)
   return JSON.parse(stdout)
+}
+
+/** Starts the command, to be fed and ended by the test. */
+export function startZgq(args: readonly string[]): ChildProcessByStdio<Writable, null, null> {
+  expectBuilt()
+  return spawn(process.execPath, [COMMAND, ...args], { stdio: ['pipe', 'ignore', 'ignore'] })
 }
 
 /** Runs the command and sends a signal once its standard error shows `sign`. */

@@ -1,0 +1,193 @@
+// Opens a catalogue for reading in whatever state it was left, and makes no file beside it. What SQLite would have to
+// repair first, or would put files beside, is repaired and read in a private copy.
+
+import {
+  chmodSync,
+  closeSync,
+  copyFileSync,
+  fstatSync,
+  mkdtempSync,
+  openSync,
+  readSync,
+  rmSync,
+  statSync
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { systemCode, wrapReadError, wrapWriteError, ZgqError } from '../errors.ts'
+import { CATALOGUE_NAME } from '../format/layout.ts'
+import type { Database } from './driver.ts'
+import { loadDriver } from './load-driver.ts'
+import { wrapSqliteError } from './sqlite-error.ts'
+
+/** Byte 18 of a database: 2 in WAL mode (file format of SQLite, section 1.3.3). */
+const WRITE_VERSION_OFFSET = 18
+const WAL_VERSION = 2
+/** Ends a rollback journal that names a super-journal, which is another file: none of ours does. */
+const SUPER_JOURNAL_MAGIC = Buffer.from('d9d505f920a163d7', 'hex')
+/** Copies take disk and time: larger catalogues are not read in one. */
+const MOST_BYTES = 2 ** 30
+/** The original may be for reading alone. */
+const OWNER_ONLY = 0o600
+/** How often a copy is made anew because the catalogue was changed meanwhile. */
+const MOST_COPIES = 5
+
+/** What of WAL mode stands beside a catalogue. */
+interface Beside {
+  readonly wal: boolean
+  readonly shm: boolean
+}
+
+/** Opens the catalogue at `path`, hands it to `read` inside of one read transaction, and closes it. */
+export function withCatalogue<T>(path: string, read: (database: Database) => T): T {
+  const beside = lookBeside(path)
+  // With both files there, a writer may be at work: SQLite alone knows, and joins it without making a file.
+  const isShared = beside.wal && beside.shm
+  // The header is read here only where nobody is in WAL mode: closing the file drops locks that SQLite has in this
+  // process.
+  if (!isShared && (beside.wal || isInWalMode(path))) return readCopy(path, read)
+  try {
+    return readInPlace(path, read)
+  } catch (error) {
+    if (!needsRepair(error)) throw error
+    return readCopy(path, read)
+  }
+}
+
+/** SQLite wants to roll a journal back, or to recover the log of a dead process, where it may only read. */
+function needsRepair(error: unknown): boolean {
+  const code = error instanceof ZgqError ? systemCode(error.cause) : systemCode(error)
+  return code?.startsWith('SQLITE_READONLY') === true || code?.startsWith('SQLITE_CANTOPEN') === true
+}
+
+function readInPlace<T>(path: string, read: (database: Database) => T): T {
+  const driver = loadDriver()
+  let database: Database | undefined
+  try {
+    database = driver.open(path, { mode: 'read' })
+    database.exec('BEGIN')
+    return read(database)
+  } catch (error) {
+    throw wrapSqliteError(error, path)
+  } finally {
+    database?.close()
+  }
+}
+
+function readCopy<T>(path: string, read: (database: Database) => T): T {
+  for (let copies = 1; ; copies++) {
+    const before = stampAll(path)
+    try {
+      const result = readPrivately(path, read)
+      if (stampAll(path) === before || copies === MOST_COPIES) return result
+    } catch (error) {
+      if (stampAll(path) === before || copies === MOST_COPIES) throw error
+    }
+  }
+}
+
+function readPrivately<T>(path: string, read: (database: Database) => T): T {
+  const folder = makeFolder()
+  try {
+    const copy = join(folder, CATALOGUE_NAME)
+    copyCatalogue(path, copy)
+    const driver = loadDriver()
+    const database = driver.open(copy, { mode: 'write' })
+    try {
+      database.exec('BEGIN')
+      return read(database)
+    } finally {
+      database.close()
+    }
+  } catch (error) {
+    throw wrapSqliteError(error, path)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+function makeFolder(): string {
+  try {
+    return mkdtempSync(join(tmpdir(), 'zgq-catalogue-'))
+  } catch (error) {
+    throw wrapWriteError(error, tmpdir(), 'make a folder to recover a copy of the catalogue in')
+  }
+}
+
+/** Copies a catalogue with what it is to be recovered from. */
+function copyCatalogue(path: string, copy: string): void {
+  for (const ending of ['', '-wal', '-journal']) {
+    try {
+      const { size } = statSync(path + ending)
+      if (size > MOST_BYTES)
+        throw new ZgqError(
+          'ZGQ_READ_ONLY',
+          'the catalogue was left in the middle of a change, and is too large to be recovered in a copy: ' +
+            'run zgq calibrate once where it can be written',
+          { path: path + ending }
+        )
+      if (ending === '-journal') refuseSuperJournal(path + ending)
+      copyFileSync(path + ending, copy + ending)
+      chmodSync(copy + ending, OWNER_ONLY)
+    } catch (error) {
+      if (ending === '' || systemCode(error) !== 'ENOENT')
+        throw wrapReadError(error, path + ending, 'copy the catalogue')
+    }
+  }
+}
+
+/** Rolling such a journal back would read and remove a file of any name. */
+function refuseSuperJournal(path: string): void {
+  const descriptor = openSync(path, 'r')
+  try {
+    const end = Buffer.alloc(SUPER_JOURNAL_MAGIC.length)
+    const position = Math.max(0, fstatSync(descriptor).size - end.length)
+    readSync(descriptor, end, { position })
+    if (end.equals(SUPER_JOURNAL_MAGIC))
+      throw new ZgqError('ZGQ_CORRUPT', 'the journal of the catalogue names another file, which ours never do', {
+        path
+      })
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
+function lookBeside(path: string): Beside {
+  const isThere = (ending: string): boolean => {
+    const stats = statSync(path + ending, { throwIfNoEntry: false })
+    if (stats !== undefined && !stats.isFile())
+      throw new ZgqError('ZGQ_CORRUPT', 'what stands beside the catalogue is not a file', { path: path + ending })
+    return stats !== undefined
+  }
+  try {
+    isThere('-journal')
+    return { wal: isThere('-wal'), shm: isThere('-shm') }
+  } catch (error) {
+    throw wrapReadError(error, path, 'look beside the catalogue')
+  }
+}
+
+/** Tells whether SQLite would make files beside the catalogue by reading it. */
+function isInWalMode(path: string): boolean {
+  try {
+    const descriptor = openSync(path, 'r')
+    try {
+      const header = new Uint8Array(WRITE_VERSION_OFFSET + 2)
+      readSync(descriptor, header, { position: 0 })
+      return header[WRITE_VERSION_OFFSET] === WAL_VERSION || header[WRITE_VERSION_OFFSET + 1] === WAL_VERSION
+    } finally {
+      closeSync(descriptor)
+    }
+  } catch (error) {
+    throw wrapReadError(error, path, 'open the catalogue')
+  }
+}
+
+/** Tells one state of the catalogue and what stands beside it from another. */
+function stampAll(path: string): string {
+  return ['', '-wal', '-journal']
+    .map((ending) => statSync(path + ending, { throwIfNoEntry: false, bigint: true }))
+    .map((stats) => (stats === undefined ? '-' : `${stats.ino} ${stats.size} ${stats.mtimeNs} ${stats.ctimeNs}`))
+    .join()
+}
