@@ -2,8 +2,10 @@
 // repair first, or would put files beside, is repaired and read in a private copy.
 
 import {
+  accessSync,
   chmodSync,
   closeSync,
+  constants,
   copyFileSync,
   fstatSync,
   mkdtempSync,
@@ -43,7 +45,7 @@ interface Beside {
 export function withCatalogue<T>(path: string, read: (database: Database) => T): T {
   const beside = lookBeside(path)
   // With both files there, a writer may be at work: SQLite alone knows, and joins it without making a file.
-  const isShared = beside.wal && beside.shm
+  const isShared = beside.wal && beside.shm && isWritable(`${path}-shm`)
   // The header is read here only where nobody is in WAL mode: closing the file drops locks that SQLite has in this
   // process.
   if (!isShared && (beside.wal || isInWalMode(path))) return readCopy(path, read)
@@ -55,10 +57,20 @@ export function withCatalogue<T>(path: string, read: (database: Database) => T):
   }
 }
 
+/** Where its index of the log is for reading alone, SQLite waits long for a writer that may be dead, and gives up. */
+function isWritable(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
 /** SQLite wants to roll a journal back, or to recover the log of a dead process, where it may only read. */
 function needsRepair(error: unknown): boolean {
   const code = error instanceof ZgqError ? systemCode(error.cause) : systemCode(error)
-  return code?.startsWith('SQLITE_READONLY') === true || code?.startsWith('SQLITE_CANTOPEN') === true
+  return code !== undefined && /^SQLITE_(READONLY|CANTOPEN|PROTOCOL)/.test(code)
 }
 
 function readInPlace<T>(path: string, read: (database: Database) => T): T {

@@ -1,37 +1,47 @@
-// Kills its process with SIGKILL before the Nth call that changes files below a folder: renames, removals, syncs, cuts
-// and positioned writes, of Node and of SQLite alike. Loaded by LD_PRELOAD.
-// ZGQ_KILL_FOLDER: the folder; ZGQ_KILL_AT: N, from 1 on (0: never); ZGQ_KILL_LOG: a file to which every call is noted.
+// Copies a folder before every call that changes files below it: renames, removals, syncs, cuts and positioned writes, of
+// Node and of SQLite alike. The Nth copy is what a process leaves that is killed before its Nth call. Loaded by
+// LD_PRELOAD. ZGQ_CRASH_FOLDER: the folder; ZGQ_CRASH_COPIES: a folder for the copies 1, 2, ...; each call is a line of
+// ZGQ_CRASH_COPIES/calls.
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
-#include <stdatomic.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/types.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-static atomic_int calls;
+static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
+static int calls;
+
+static void copy(const char *folder, const char *target) {
+  const pid_t child = fork();
+  if (child == 0) {
+    unsetenv("LD_PRELOAD");
+    execlp("cp", "cp", "-a", folder, target, (char *)NULL);
+    _exit(127);
+  }
+  int status = 0;
+  if (child < 0 || waitpid(child, &status, 0) != child || status != 0) abort();
+}
 
 static void note(const char *call, const char *path) {
-  const char *folder = getenv("ZGQ_KILL_FOLDER");
-  if (folder == NULL || path == NULL || strncmp(path, folder, strlen(folder)) != 0) return;
-  const int number = atomic_fetch_add(&calls, 1) + 1;
-  const char *log = getenv("ZGQ_KILL_LOG");
-  if (log != NULL) {
-    char line[PATH_MAX + 64];
-    const int length = snprintf(line, sizeof line, "%s %s\n", call, path + strlen(folder));
-    const int descriptor = open(log, O_WRONLY | O_APPEND | O_CREAT, 0600);
-    if (descriptor >= 0) {
-      if (write(descriptor, line, (size_t)length) != length) abort();
-      close(descriptor);
-    }
-  }
-  const char *at = getenv("ZGQ_KILL_AT");
-  if (at != NULL && number == atoi(at)) kill(getpid(), SIGKILL);
+  const char *folder = getenv("ZGQ_CRASH_FOLDER"), *copies = getenv("ZGQ_CRASH_COPIES");
+  if (folder == NULL || copies == NULL || path == NULL || strncmp(path, folder, strlen(folder)) != 0) return;
+  pthread_mutex_lock(&one_at_a_time);
+  char target[PATH_MAX], line[PATH_MAX + 64];
+  snprintf(target, sizeof target, "%s/%d", copies, ++calls);
+  copy(folder, target);
+  snprintf(target, sizeof target, "%s/calls", copies);
+  const int length = snprintf(line, sizeof line, "%s %s\n", call, path + strlen(folder));
+  const int log = open(target, O_WRONLY | O_APPEND | O_CREAT, 0600);
+  if (log < 0 || write(log, line, (size_t)length) != length) abort();
+  close(log);
+  pthread_mutex_unlock(&one_at_a_time);
 }
 
 static void note_descriptor(const char *call, int descriptor) {
