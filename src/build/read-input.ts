@@ -110,9 +110,13 @@ export function findSite(plan: BuildPlan, folder: string): Site {
   const stamps = stampInputs(plan)
   const recipe = readRecipe(folder)
   if (recipe === undefined)
-    throw new ZgqError('ZGQ_NOT_FOUND', 'no build was begun here, or its input has changed since: run the stage read', {
-      path: folder
-    })
+    throw new ZgqError(
+      'ZGQ_NOT_FOUND',
+      'no build was begun here, or its input has changed since: run the stage read first',
+      {
+        path: folder
+      }
+    )
   if (!isTrusted(recipe))
     throw new ZgqError(
       'ZGQ_NOT_FOUND',
