@@ -129,7 +129,10 @@ describe('zgq build', () => {
     expect(jsonOf('build', vectorsFile, output, '--force', '--seed', '2')).toMatchObject({ path: output })
   })
 
-  it.each(['SIGINT', 'SIGTERM'] as const)('ends with 1 on %s, and leaves nothing', async (signal) => {
+  it.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143]
+  ] as const)('keeps what is done on %s, and ends with %d', async (signal, exitCode) => {
     const folder = temp.fresh('interrupted')
     mkdirSync(folder)
     const large = fileOf('large.fbin', fbin(makeVectors('uniform', { count: 100_000, dim: 32 }, SEED), 32))
@@ -142,11 +145,11 @@ describe('zgq build', () => {
       '--json'
     ])
     expect({ code, stdout, last: stderr.trimEnd().split('\n').at(-1) }).toEqual({
-      code: 1,
+      code: exitCode,
       stdout: '',
-      last: expect.stringMatching(/^zgq: .*interrupted/)
+      last: expect.stringMatching(/^zgq: interrupted; what is done stays in /)
     })
-    expect(readdirSync(folder)).toEqual([])
+    expect(readdirSync(folder)).toEqual(['index.building'])
   })
 })
 

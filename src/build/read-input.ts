@@ -2,7 +2,6 @@
 // and writes the recipe. Where the folder holds the work of a build that died, and the recipe is the same, that work is
 // kept.
 
-import { countOf } from '../describe.ts'
 import { createHash } from 'node:crypto'
 import { existsSync, renameSync } from 'node:fs'
 import { extname } from 'node:path'
@@ -111,9 +110,13 @@ export function findSite(plan: BuildPlan, folder: string): Site {
   const stamps = stampInputs(plan)
   const recipe = readRecipe(folder)
   if (recipe === undefined)
-    throw new ZgqError('ZGQ_NOT_FOUND', 'no build was begun here, or its input has changed since: run the stage read', {
-      path: folder
-    })
+    throw new ZgqError(
+      'ZGQ_NOT_FOUND',
+      'no build was begun here, or its input has changed since: run the stage read first',
+      {
+        path: folder
+      }
+    )
   if (!isTrusted(recipe))
     throw new ZgqError(
       'ZGQ_NOT_FOUND',
@@ -269,10 +272,7 @@ function prepareIds(plan: BuildPlan, count: number, folder: WorkingFolder): Inpu
   const source = typeof ids === 'string' ? openIdFile(ids) : arrayIdSource(ids)
   try {
     if (source.count !== count)
-      throw new ZgqError(
-        'ZGQ_BUILD_INPUT',
-        `${source.label} has ${countOf(source.count, 'id')} for ${countOf(count, 'vector')}`
-      )
+      throw new ZgqError('ZGQ_BUILD_INPUT', `${source.label} has ${source.count} ids for ${count} vectors`)
     if (typeof ids === 'string') return 'file'
     const values = new Float64Array(count)
     source.readIds(0, values)
