@@ -727,7 +727,7 @@ describe('the command', () => {
       code: 0,
       lines: CALIBRATED_RECALLS.length + 1
     })
-    expect(stdout).toContain('1000 rows of the index')
+    expect(stdout).toContain('1,000 rows of the index')
     expect(storedIn(copy)).not.toEqual(storedIn(path))
   })
 

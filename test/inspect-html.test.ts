@@ -185,10 +185,10 @@ describe('a page about', () => {
     expect(wordsOf(one)).toContain('One zone of 3,000 rows')
   })
 
-  it('an index that is not calibrated says so', () => {
-    const plain = makePage({ ...inspected, info: { ...inspected.info, calibration: null } })
+  it('an index that is not calibrated says so', async () => {
+    const plain = makePage(inspect(await buildAt(temp.fresh('uncalibrated'), { calibrate: false })))
     elementsOf(plain)
-    expect(wordsOf(plain)).toContain('Not calibrated')
+    expect(wordsOf(plain)).toContain('No recall is promised: the index is not calibrated')
     expect(plain).not.toContain('recall@')
   })
 

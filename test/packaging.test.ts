@@ -108,8 +108,8 @@ it('a program that opens an index in a worker thread finds the same', () => {
 })
 
 describe('loading zgq', () => {
-  /** Only the code of a build makes the folder in which it works. */
-  const BUILD_MARK = 'mkdtempSync'
+  /** Only the code of a build refuses what stands at its output. */
+  const BUILD_MARK = 'choose another output'
   const CHECK_MARK = 'stands in two zones'
 
   it('with require loads no code of builds or checks, and no native module', () => {

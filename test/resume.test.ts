@@ -160,8 +160,7 @@ describe('a build that was killed, made again', () => {
     const shards = found(output, SHARDS)
     const again = await finished(output, { options: {} })
     expect(shards).toHaveLength(1)
-    expect(again.notes.find(({ stage }) => stage === 'write')).toEqual({ stage: 'write', done: COUNT, total: COUNT })
-    expect(again.notes.filter(({ stage }) => stage === 'sample' || stage === 'train' || stage === 'assign')).toEqual([])
+    expect(again.notes.filter(({ stage }) => ['sample', 'train', 'assign', 'write'].includes(stage))).toEqual([])
   })
 
   it('removes what tasks had not completed when it was killed', async () => {

@@ -538,7 +538,7 @@ describe('wrong arguments reject', () => {
 
   it('for queries of another kind', async () => {
     await withIndex(paths.l2, async (index) => {
-      for (const bad of [undefined, [1, 2], new Float64Array(DIM), 'x'])
+      for (const bad of [undefined, [1, 2], new BigInt64Array(DIM), 'x'])
         expect(await rejection(Reflect.apply(index.searchBatch.bind(index), undefined, [bad]))).toBeInstanceOf(
           TypeError
         )

@@ -101,7 +101,8 @@ function expectSameInput(site: Site): void {
   try {
     expectUnchanged(site.inputs)
   } catch (error) {
-    voidRecipe(site)
+    // Not where the input could not be looked at: then nothing is known against the work.
+    if (error instanceof ZgqError && error.code === 'ZGQ_BUILD_INPUT') voidRecipe(site)
     throw error
   }
 }

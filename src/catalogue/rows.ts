@@ -65,7 +65,8 @@ function* numberedRows(
 ): Generator<unknown[]> {
   const { name, columns, key } = table
   let number = 0
-  for (const row of database.prepare(`SELECT ${columns} FROM ${name} ORDER BY ${key}`).iterate()) {
+  // By the table's own column: a guarded column has its name too, and to order by that would read all rows first.
+  for (const row of database.prepare(`SELECT ${columns} FROM ${name} ORDER BY ${name}.${key}`).iterate()) {
     if (row[0] !== number++)
       throw new ZgqError('ZGQ_CORRUPT', `table ${name} has a row ${String(row[0])}, expected ${number - 1}`, { path })
     yield row
@@ -147,7 +148,7 @@ export function readCentroids(
   const bytes = new Uint8Array(byteLength)
   const crcs: number[] = []
   let firstZone = 0
-  for (const row of database.prepare(`SELECT ${columns} FROM centroids ORDER BY first_zone`).iterate()) {
+  for (const row of database.prepare(`SELECT ${columns} FROM centroids ORDER BY centroids.first_zone`).iterate()) {
     const { centroids, crc } = decodeCentroidsRow(row, { firstZone, dim: meta.dim }, path)
     if (firstZone + centroids.zoneCount > meta.zoneCount) throw damage(`centroids of more than ${meta.zoneCount} zones`)
     bytes.set(centroids.vectors, firstZone * meta.dim * ELEMENT_BYTES)

@@ -141,7 +141,7 @@ export function describePlan(index: RequestedIndex): SearchPlan {
       : ['hardly more', `a recall of ${DEFAULT_RECALL}`]
     return {
       kind: 'exact',
-      reason: `to scan all ${count} rows of ${dim} dimensions costs ${much} than to choose zones, so ${met} is met exactly`
+      reason: `scanning ${countOf(count, 'row')} of ${countOf(dim, 'dimension')} costs ${much} than choosing zones, so ${met} is met exactly`
     }
   }
   return 'nprobe' in wish

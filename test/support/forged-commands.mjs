@@ -61,7 +61,7 @@ async function zgq(...args) {
 function outcomeOf({ code, printed }) {
   if (/[\0-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/.test(printed)) return 'wrong: control characters printed'
   if (code === 0) return 'fine'
-  return /^zgq: (ZGQ_\w+): /.exec(printed)?.[1] ?? `exit ${code}: ${printed.slice(0, 200)}`
+  return /^zgq: (ZGQ_\w+): /m.exec(printed)?.[1] ?? `exit ${code}: ${printed.slice(0, 200)}`
 }
 
 const COMMANDS = {
