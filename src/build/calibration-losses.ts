@@ -3,7 +3,7 @@
 
 import { CANDIDATE_BYTES, CANDIDATES_HEADER_BYTES, ZONE_ENTRY_BYTES } from '../kernels/kernel.ts'
 import { CONFIDENCE, lossAllowed, normalQuantile, trustFor } from '../search/confidence.ts'
-import type { ProbeWish } from '../search/request.ts'
+import type { ProbeWish } from '../search/probe-wish.ts'
 import { findCandidates, type CodesContext, type SearchContext } from '../search/search.ts'
 import { rowOf, zoneOf } from './calibration-places.ts'
 import { NORMAL_QUANTILE } from './calibration-thresholds.ts'

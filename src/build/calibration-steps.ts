@@ -1,7 +1,7 @@
 // The steps of a calibration: what can be done by any thread that has the index open.
 
 import { CONFIDENCE, NEARLY_CERTAIN } from '../search/confidence.ts'
-import type { ProbeWish } from '../search/request.ts'
+import type { ProbeWish } from '../search/probe-wish.ts'
 import { search, type SearchContext } from '../search/search.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
 import { drawCurves, type Drawn, type Measured } from './calibration-curves.ts'

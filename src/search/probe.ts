@@ -5,7 +5,7 @@ import { ELEMENT_BYTES } from '../format/layout.ts'
 import type { CentroidCodes } from './centroid-codes.ts'
 import type { CodeWorkspace } from './code-workspace.ts'
 import { countZones } from './recall-rule.ts'
-import type { ProbeWish, ZoneRange } from './request.ts'
+import type { ProbeWish, ZoneRange } from './probe-wish.ts'
 import type { Workspace } from './workspace.ts'
 
 /** Zones that are listed at first, as a multiple of the mean that the calibration saw. */

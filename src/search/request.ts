@@ -7,38 +7,11 @@ import type { Confidence } from '../quantizer/query-codes.ts'
 import { thresholdFor } from '../format/calibration.ts'
 import { checkOptionNames, expectWholeNumber } from '../options.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
-import type {
-  AsyncSearchOptions,
-  Calibration,
-  Metric,
-  QueryVector,
-  SearchOptions,
-  SearchPlan,
-  UsualQueries
-} from '../types.ts'
+import type { AsyncSearchOptions, Calibration, Metric, QueryVector, SearchOptions, SearchPlan } from '../types.ts'
 import { CONFIDENCE, confidenceFor } from './confidence.ts'
 import { defaultNprobe } from './default-nprobe.ts'
-import type { RecallRule } from './recall-rule.ts'
+import type { ProbeWish } from './probe-wish.ts'
 import { isAlwaysExact, isExactWorthwhile, type PlannedIndex } from './strategy.ts'
-
-/** The zones from `firstZone` up to `endZone`, however far they are. */
-export interface ZoneRange {
-  readonly firstZone: number
-  readonly endZone: number
-}
-
-/** Zones by a threshold that was calibrated for a recall. */
-export interface RecallProbe extends RecallRule {
-  readonly recall: number
-  /** Zones in the mean. */
-  readonly zones: number
-  readonly trust?: number | undefined
-  /** Undefined: the calibration does not say. */
-  readonly usual?: UsualQueries | undefined
-}
-
-/** How many zones are probed: a number of them, or as many as the query needs; or which. */
-export type ProbeWish = { readonly nprobe: number } | ZoneRange | RecallProbe
 
 export interface SearchRequest {
   readonly k: number

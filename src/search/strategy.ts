@@ -3,7 +3,7 @@
 // cache or the machine: the same index gives the same plan everywhere.
 
 import type { CatalogueZone } from '../format/catalogue.ts'
-import type { SearchRequest } from './request.ts'
+import type { ProbeWish } from './probe-wish.ts'
 
 /**
  * Bytes of float32 rows of a whole index up to which its rows may take the place of codes: more would not stay in
@@ -86,7 +86,7 @@ function codesCost(dim: number, rows: number, candidates: number): number {
 /** Computes the microseconds that a search with everything in memory is likely to take, by the same constants. */
 export function estimateMicros(
   index: EstimatedIndex,
-  request: Pick<SearchRequest, 'k' | 'probe' | 'isExact' | 'rerank'>
+  request: { readonly k: number; readonly probe: ProbeWish; readonly isExact: boolean; readonly rerank: number }
 ): number {
   const { meta, zones } = index
   const { count, dim, bits } = meta
@@ -98,7 +98,7 @@ export function estimateMicros(
   return (zones.length * dim * ROW_VALUE + scan + request.k * HIT) / 1000
 }
 
-function zonesMeant(probe: SearchRequest['probe']): number {
+function zonesMeant(probe: ProbeWish): number {
   if ('firstZone' in probe) return probe.endZone - probe.firstZone
   return 'nprobe' in probe ? probe.nprobe : Math.ceil(probe.zones)
 }

@@ -4,7 +4,8 @@
 import type { Hit, UsualQueries } from '../types.ts'
 import { trustFor } from './confidence.ts'
 import { ruleDistance, type RuleGeometry } from './recall-rule.ts'
-import type { RecallProbe, SearchRequest } from './request.ts'
+import type { SearchRequest } from './request.ts'
+import type { RecallProbe } from './probe-wish.ts'
 
 /** Zones that such a query probes first, at least. */
 const FEWEST_ZONES = 8
