@@ -2,7 +2,7 @@
 // starts anew.
 
 import { once } from 'node:events'
-import { cpSync, readdirSync, readFileSync, renameSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { cpSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { beforeAll, describe, expect, it } from 'vitest'
@@ -170,6 +170,25 @@ describe('a build that was killed, made again', () => {
     await killed(output, { options: {}, kill: { stage: 'assign' } })
     expect(halves.length).toBeGreaterThan(0)
     expect(found(output, /\.new-/).filter(({ ino }) => halves.some((half) => half.ino === ino))).toEqual([])
+  })
+})
+
+describe('a build that was killed and whose recipe is', () => {
+  it.each([
+    ['gone, as where it died while it cleared up', undefined],
+    ['garbage', 'garbage'],
+    ['empty', ''],
+    ['another object', '{"identity":1}'],
+    ['an array of zeros', '[0,0]']
+  ])('%s starts clean, and makes the same data files', async (_, recipe) => {
+    const { output } = place()
+    await killed(output, { options: {}, kill: { stage: 'write' } })
+    const path = join(`${output}.building`, 'recipe.json')
+    if (recipe === undefined) rmSync(path)
+    else writeFileSync(path, recipe)
+    const again = await finished(output, { options: {} })
+    expect(firstDone(again, 'sample')).toBe(0)
+    expect(dataFileDigests(output)).toEqual(wanted)
   })
 })
 
