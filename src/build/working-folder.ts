@@ -18,7 +18,7 @@ const OWN_FILES =
   /^(catalogue\.sqlite(-journal|-wal|-shm)?|(vectors|codes)-\d{6}-\d{5}\.zgq|(lock|recipe|joined)\.json)$/
 /** Begins the names of locks that processes of one stage hold side by side. */
 const STAGE_LOCK = 'lock-'
-/** What a build of this host left that died while it took or cleared a place: process, thread, and what it was doing. */
+/** Left by a build of this host that died while it took or cleared a place: process, thread, and the step it was at. */
 const LEFT_BY = /^(\d+)-(\d+)(?:-(dead|taken)\d*)?$/
 /** Between OUTPUT.building and the number of a process that is about to take or clear that place. */
 const FALSE_START = `-${hostname()}-`
@@ -65,8 +65,8 @@ export class WorkingFolder {
   }
 
   /**
-   * Removes all but the lock and what `keep` wants: of an earlier build, or of this one once it is done. The recipe goes
-   * first: where it stands, all that it was followed by must be there.
+   * Removes all but the lock and what `keep` wants: of an earlier build, or of this one once it is done. The recipe
+   * goes first: where it stands, all that it was followed by must be there.
    */
   clear(keep: (name: string) => boolean): void {
     try {
@@ -259,7 +259,7 @@ export class WorkingFolder {
     return true
   }
 
-  /** Clears up after builds of this host that died while they took or cleared the place; work goes back to its place. */
+  /** Clears up after builds of this host that died while they took or cleared the place; puts their work back. */
   #clearFalseStarts(parent: string): void {
     const prefix = `${basename(this.path)}${FALSE_START}`
     for (const name of readdirSync(parent)) {
