@@ -105,6 +105,24 @@ describe.each<Metric>(['l2', 'cosine', 'ip'])(`queries unlike a base of clusters
   })
 })
 
+describe(`queries unlike a base of so few rows that all zones cost no more than some (seed ${SEED})`, () => {
+  it('search all zones once, and nothing twice', async () => {
+    const path = temp.fresh('index')
+    await buildIndex({ input: clustered(COUNT, SEED + 1), dim: DIM, output: path })
+    const index = ZgqIndex.open(path)
+    try {
+      expect(index.info().plan.kind).toBe('recall')
+      const seen = listOf(strange).map((query) => index.search(query, { recall: 0.99, explain: true }).explain)
+      const beyond = seen.filter(({ unlike }) => unlike)
+      expect(beyond.length).toBeGreaterThan(80)
+      expect(mean(beyond.map(({ zones }) => zones.length))).toBeGreaterThan(0.9 * index.info().zones)
+      expect(mean(beyond.map(({ vectorsScanned }) => vectorsScanned))).toBeLessThan(1.2 * COUNT)
+    } finally {
+      index.close()
+    }
+  })
+})
+
 describe('what is usual', () => {
   it('is a little more than what was seen, the farthest of 1,000 left out', () => {
     const values = Array.from({ length: 1000 }, (_, i) => 100 + i)

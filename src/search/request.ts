@@ -11,7 +11,7 @@ import type { AsyncSearchOptions, Calibration, Metric, QueryVector, SearchOption
 import { CONFIDENCE, confidenceFor } from './confidence.ts'
 import { defaultNprobe } from './default-nprobe.ts'
 import type { ProbeWish } from './probe-wish.ts'
-import { isAlwaysExact, isExactWorthwhile, type PlannedIndex } from './strategy.ts'
+import { isAlwaysExact, isExactWorthwhile, plannedIndex, type PlannedIndex } from './strategy.ts'
 
 export interface SearchRequest {
   readonly k: number
@@ -40,9 +40,8 @@ export interface RequestedIndex extends PlannedIndex {
 }
 
 /** What a request to an index is checked against. */
-export function requestedIndex({ meta, zones, calibration }: Snapshot): RequestedIndex {
-  const { count, dim, bits } = meta
-  return { count, dim, bits, zoneCount: zones.length, calibration, lastWish: undefined }
+export function requestedIndex(snapshot: Snapshot): RequestedIndex {
+  return { ...plannedIndex(snapshot), calibration: snapshot.calibration, lastWish: undefined }
 }
 
 const OPTION_NAMES = ['k', 'nprobe', 'exact', 'recall', 'rerank', 'explain']

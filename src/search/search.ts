@@ -18,7 +18,7 @@ import type { SearchRequest } from './request.ts'
 import { rerank } from './rerank.ts'
 import { setTolerance, takeHits } from './scan.ts'
 import { areRowsCheaper } from './strategy.ts'
-import { isUnlike, widen, type Pass } from './unlike.ts'
+import { isHitUnlike, isZoneUnlike, widen, type Pass } from './unlike.ts'
 import type { Workspace } from './workspace.ts'
 
 /** Codes of an open index, and what scans them. */
@@ -66,22 +66,18 @@ export interface SearchResult {
 
 /** Searches with a checked query and request. A query unlike those of the calibration searches on, in wider passes. */
 export function search(context: SearchContext, query: Float32Array, request: SearchRequest): SearchResult {
-  const { workspace, files } = context
-  files.resetCounters()
+  context.files.resetCounters()
   const first = searchOnce(context, query, request)
-  const { probe: wish } = request
-  const usual = 'threshold' in wish && request.k > 0 ? wish.usual : undefined
-  if (usual === undefined || !isUnlike(usual, workspace, first))
-    return { hits: first.hits, explain: first.explain, isUnlike: false }
+  if (!first.isUnlike) return { hits: first.hits ?? [], explain: first.explain, isUnlike: false }
   const passes = [first]
   for (;;) {
-    const wider = 'threshold' in wish ? widen(request, wish, passes) : undefined
+    const wider = 'threshold' in request.probe ? widen(request, request.probe, passes) : undefined
     if (wider === undefined) break
     passes.push(searchOnce(context, query, wider))
   }
   const explains = passes.flatMap(({ explain }) => explain ?? [])
   return {
-    hits: passes[passes.length - 1].hits.slice(0, request.k),
+    hits: (passes[passes.length - 1].hits ?? []).slice(0, request.k),
     explain: request.explain ? { ...sumExplains(explains), unlike: true } : undefined,
     isUnlike: true
   }
@@ -89,8 +85,8 @@ export function search(context: SearchContext, query: Float32Array, request: Sea
 
 /** What one pass found and did. */
 interface SearchPass extends Pass {
-  readonly hits: Hit[]
-  readonly nearestZone: number
+  readonly hits: Hit[] | undefined
+  readonly isUnlike: boolean
   readonly explain: Explain | undefined
 }
 
@@ -107,15 +103,22 @@ function searchOnce(context: SearchContext, query: Float32Array, request: Search
   const zones = wantsHits
     ? probe(workspace, request.probe, codes?.centroids && { centroids: codes.centroids, workspace: codes.workspace })
     : []
-  const nearestZone = workspace.memory.doubles[workspace.zoneList / 8 + 1]
+  const usual = wantsHits && 'threshold' in request.probe ? request.probe.usual : undefined
+  const isFar = usual !== undefined && isZoneUnlike(usual, workspace, nearestZone(workspace))
   const probedAt = nowMicros()
   const byRows =
     codes === undefined ||
     request.isExact ||
     (codes.mayScanRows && request.rerank === 0 && areRowsCheaper(zones, workspace.dim, request.k))
-  const scanned = byRows ? scanRows(context, zones) : scanCodes({ ...context, codes }, zones, request)
-  const hits = wantsHits ? takeHits(workspace, request.k) : []
-  const pass = { hits, nearestZone, probed: zones.length, of: workspace.size }
+  const wanted = isFar ? [] : zones
+  const scanned = byRows ? scanRows(context, wanted) : scanCodes({ ...context, codes }, wanted, request)
+  const hits = isFar ? undefined : wantsHits ? takeHits(workspace, request.k) : []
+  const pass = {
+    hits,
+    isUnlike: isFar || (usual !== undefined && isHitUnlike(usual, workspace, hits ?? [])),
+    probed: zones.length,
+    of: workspace.planned
+  }
   if (!request.explain) return { ...pass, explain: undefined }
   const { scannedAt, ...counts } = scanned
   const micros = {
@@ -126,13 +129,18 @@ function searchOnce(context: SearchContext, query: Float32Array, request: Search
   return {
     ...pass,
     explain: {
-      ...explainZones(context, zones, byRows ? undefined : counts.rowsReranked),
+      ...explainZones(context, wanted, byRows ? undefined : counts.rowsReranked),
       ...counts,
       ...files.counters,
       ...micros,
       unlike: false
     }
   }
+}
+
+/** Distance of the nearest zone of the list, as the kernel computed it. */
+function nearestZone({ memory, zoneList }: Workspace): number {
+  return memory.doubles[zoneList / 8 + 1]
 }
 
 /** Adds up the work of passes; the zones, bytes and pages are those of the last, which had those of all others. */

@@ -49,18 +49,41 @@ export function isAlwaysExact(index: { readonly count: number; readonly dim: num
 /** Tells whether an exact search takes hardly longer than one that probes so many zones as the calibration says. */
 export function isExactWorthwhile(index: PlannedIndex, of: { readonly zones: number; readonly k: number }): boolean {
   if (!mayScanRows(index)) return false
+  const excess = exactCost(index, of.k) - zonesCost(index, of)
+  return excess <= Math.min(MOST_EXCESS, MOST_EXCESS_SHARE * (START + zonesCost(index, of)))
+}
+
+/** Tells what costs less to search all zones with: their rows, exactly, or their codes. */
+export function isExactCheaper(index: PlannedIndex, k: number): boolean {
+  return mayScanRows(index) && exactCost(index, k) <= zonesCost(index, { zones: index.zoneCount, k })
+}
+
+/** Tells whether one search of all zones costs no more than searches of so many zones, one after the other. */
+export function isAllCheaper(index: PlannedIndex, passes: readonly number[], k: number): boolean {
+  const all = START + zonesCost(index, { zones: index.zoneCount, k })
+  return all <= passes.reduce((sum, zones) => sum + START + zonesCost(index, { zones, k }), 0)
+}
+
+/** What scanning the rows of all zones costs, without the call. */
+function exactCost({ count, dim, zoneCount }: PlannedIndex, k: number): number {
+  return count * (dim + ROW_COST) * WORK + zoneCount * ZONE + confirmedCost(count, k)
+}
+
+/** What probing and searching some zones costs, by codes or by rows, without the call. */
+function zonesCost(index: PlannedIndex, of: { readonly zones: number; readonly k: number }): number {
   const { count, dim, bits, zoneCount } = index
   const zones = Math.min(of.zones, zoneCount)
-  const k = Math.min(of.k, count)
   const rows = count * (zones / zoneCount)
-  // Rows that enter a heap of k in random order: k, and as many again each time that the rows grow by a factor of e.
-  const confirmed = k * (1 + Math.log(count / k)) * CONFIRMED
-  const exact = count * (dim + ROW_COST) * WORK + zoneCount * ZONE + confirmed
-  const byRows = rows * (dim + ROW_COST) * WORK + confirmed
-  const byCodes =
-    CODES_START + rows * CODE + codesCost(dim, rows, Math.min(rows, k + SPARE_CANDIDATES) * CANDIDATES_FACTOR)
-  const some = zones * ZONE + zoneCount * dim * ROW_VALUE + (bits === 0 ? byRows : Math.min(byRows, byCodes))
-  return exact - some <= Math.min(MOST_EXCESS, MOST_EXCESS_SHARE * (START + some))
+  const byRows = rows * (dim + ROW_COST) * WORK + confirmedCost(count, of.k)
+  const candidates = Math.min(rows, of.k + SPARE_CANDIDATES) * CANDIDATES_FACTOR
+  const byCodes = CODES_START + rows * CODE + codesCost(dim, rows, candidates)
+  return zones * ZONE + zoneCount * dim * ROW_VALUE + (bits === 0 ? byRows : Math.min(byRows, byCodes))
+}
+
+/** Rows that enter a heap of k in random order: k, and as many again each time that the rows grow by a factor of e. */
+function confirmedCost(count: number, k: number): number {
+  const wanted = Math.min(k, count)
+  return wanted * (1 + Math.log(count / Math.max(1, wanted))) * CONFIRMED
 }
 
 /**
@@ -109,6 +132,12 @@ export interface PlannedIndex {
   readonly dim: number
   readonly bits: number
   readonly zoneCount: number
+}
+
+/** The facts of a snapshot that a plan follows from. */
+export function plannedIndex({ meta, zones }: EstimatedIndex): PlannedIndex {
+  const { count, dim, bits } = meta
+  return { count, dim, bits, zoneCount: zones.length }
 }
 
 /** Facts of an index that are known before anything of it was read. */

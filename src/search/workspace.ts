@@ -5,13 +5,15 @@ import { ELEMENT_BYTES } from '../format/layout.ts'
 import type { KernelMemory } from '../kernels/kernel-memory.ts'
 import { heapByteLength, KERNEL_METRICS, SELECT_SCRATCH_BYTES, type ScanQuery } from '../kernels/kernel.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
+import { plannedIndex, type PlannedIndex } from './strategy.ts'
 
 export class Workspace {
   readonly memory: KernelMemory
   readonly zones: readonly CatalogueZone[]
   readonly metric: Snapshot['meta']['metric']
   readonly dim: number
-  readonly size: { readonly zones: number; readonly count: number }
+  /** What a plan follows from. */
+  readonly planned: PlannedIndex
   /** float32, zones * dim */
   readonly centroids: number
   /** The query as the probe sees it: unit length for cosine, negated for ip. float32, dim */
@@ -33,7 +35,7 @@ export class Workspace {
     this.zones = snapshot.zones
     this.metric = metric
     this.dim = dim
-    this.size = { zones: zoneCount, count: snapshot.meta.count }
+    this.planned = plannedIndex(snapshot)
     this.maxNorm = snapshot.zones.reduce((most, zone) => Math.max(most, zone.maxNorm), 0)
     this.centroids = memory.allocate(zoneCount * dim * ELEMENT_BYTES)
     this.probeQuery = memory.allocate(dim * ELEMENT_BYTES)
