@@ -9,7 +9,7 @@ import { rowOf, zoneOf } from './calibration-places.ts'
 import { NORMAL_QUANTILE } from './calibration-thresholds.ts'
 
 /** Trusts that are tried, in standard deviations. */
-const TRUSTS = [1.25, 1.5, 1.75, 2, 2.5, 3, 4, 5, 6.5, 8]
+const TRUSTS = [1.25, 1.5, 2, 2.5, 3, 4, 5, 6.5, 8]
 /** A loss above this says nothing of the tail. */
 const LARGEST_LOSS = 0.4
 

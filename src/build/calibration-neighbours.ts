@@ -2,6 +2,7 @@
 // against, so that none of them may be missed: the rows are scanned, or codes that are hardly trusted.
 
 import type { Snapshot } from '../catalogue/snapshot.ts'
+import { QUERIES_PER_SCAN } from './calibration-scan.ts'
 import { NEIGHBOURS, type Neighbours } from './calibration-lists.ts'
 import type { CalibrationQuery } from './calibration-queries.ts'
 import type { CalibrationStep, StepRunner } from './calibration-steps.ts'
@@ -10,82 +11,100 @@ import type { CalibrationStep, StepRunner } from './calibration-steps.ts'
 const MOST_COPIES = 50
 /** Neighbours that are looked for; a query that is a row finds itself too. */
 const SOUGHT = NEIGHBOURS + MOST_COPIES
-/**
- * Zones that are held against all queries together: about this many bytes, which caches hold, of codes and of rows
- * (those of the smallest build too).
- */
-const GROUP_BYTES = { codes: 8 * 2 ** 20, rows: 4 * 2 ** 20 }
+/** Zones whose codes are held against all queries together: about this many bytes, which caches hold. */
+const GROUP_BYTES = 8 * 2 ** 20
 /** Zones that are searched first where there are many groups: their hits bound what the others are searched for. */
-const NEARBY_ZONES = { codes: 256, rows: 16 }
+const NEARBY_ZONES = 64
 /** Queries of one step. */
 const QUERIES_PER_STEP = 32
 /**
  * Values (count * dim) up to which rows are scanned: above, codes of more than one bit cost less, though what they leave
  * must be read. One bit leaves too many rows.
  */
-const ROW_VALUES = 2 ** 24
+const ROW_VALUES = 2 ** 21
+
+/** The queries of a calibration, and who is told how many of them are done. */
+interface NeighboursPlan {
+  readonly queries: readonly CalibrationQuery[]
+  readonly onQueries: (done: number, total: number) => void
+}
 
 /** Finds up to 150 neighbours of each query, without the query itself. */
-export async function findNeighbours(
-  snapshot: Snapshot,
-  run: StepRunner,
-  plan: { queries: readonly CalibrationQuery[]; onQueries: (done: number, total: number) => void }
-): Promise<Neighbours[]> {
+export async function findNeighbours(snapshot: Snapshot, run: StepRunner, plan: NeighboursPlan): Promise<Neighbours[]> {
   const { queries } = plan
-  const { meta, zones } = snapshot
-  const by = meta.bits <= 1 || meta.count * meta.dim <= ROW_VALUES ? 'rows' : 'codes'
-  const shared = { k: SOUGHT + 1, isExact: by === 'rows' }
+  const { bits, count, dim } = snapshot.meta
+  plan.onQueries(0, queries.length)
+  const byRows = bits <= 1 || count * dim <= ROW_VALUES
+  const found = byRows ? await scanRows(run, plan) : await searchCodes(snapshot, run, plan)
+  return found.map((of, i) => withoutId(of, queries[i].row?.id))
+}
+
+async function scanRows(run: StepRunner, { queries, onQueries }: NeighboursPlan): Promise<Neighbours[]> {
+  const found: Neighbours[] = []
+  const steps = chunks(queries, QUERIES_PER_SCAN).map((some): CalibrationStep => ({
+    kind: 'scan',
+    vectors: some.map(({ vector }) => vector),
+    k: SOUGHT + 1
+  }))
+  await run(steps, ({ neighbours = [] }) => {
+    found.push(...neighbours)
+    onQueries(found.length, queries.length)
+  })
+  return found
+}
+
+async function searchCodes(snapshot: Snapshot, run: StepRunner, plan: NeighboursPlan): Promise<Neighbours[]> {
+  const { queries, onQueries } = plan
   const vectors = queries.map(({ vector }) => vector)
-  const groups = groupZones(snapshot, by)
+  const groups = groupZones(snapshot)
   const isOneGroup = groups.length === 1
   const found: Neighbours[] = []
-  const nearby = Array.from({ length: Math.ceil(queries.length / QUERIES_PER_STEP) }, (_, i) => i * QUERIES_PER_STEP)
-  const probe = { nprobe: isOneGroup ? zones.length : NEARBY_ZONES[by] }
-  const steps = nearby.map((first): CalibrationStep => ({
+  const probe = { nprobe: isOneGroup ? snapshot.zones.length : NEARBY_ZONES }
+  const steps = chunks(vectors, QUERIES_PER_STEP).map((some): CalibrationStep => ({
     kind: 'search',
-    ...shared,
-    vectors: vectors.slice(first, first + QUERIES_PER_STEP),
+    vectors: some,
+    k: SOUGHT + 1,
     probe,
     bounds: undefined
   }))
   const total = steps.length + (isOneGroup ? 0 : groups.length)
   let done = 0
   const tell = (): void => {
-    plan.onQueries(Math.floor((++done / total) * queries.length), queries.length)
+    onQueries(Math.floor((++done / total) * queries.length), queries.length)
   }
-  plan.onQueries(0, queries.length)
   await run(steps, ({ neighbours = [] }) => {
     found.push(...neighbours)
     tell()
   })
-  if (!isOneGroup) {
-    const bounds = found.map(({ distances }) => (distances.length > SOUGHT ? distances[SOUGHT] : Infinity))
-    await run(
-      groups.map((group) => ({ kind: 'search', ...shared, vectors, probe: group, bounds })),
-      ({ neighbours = [] }) => {
-        neighbours.forEach((more, i) => {
-          found[i] = join(found[i], more)
-        })
-        tell()
-      }
-    )
-  }
-  return found.map((of, i) => withoutId(of, queries[i].row?.id))
+  if (isOneGroup) return found
+  const bounds = found.map(({ distances }) => (distances.length > SOUGHT ? distances[SOUGHT] : Infinity))
+  await run(
+    groups.map((group) => ({ kind: 'search', vectors, k: SOUGHT + 1, probe: group, bounds })),
+    ({ neighbours = [] }) => {
+      neighbours.forEach((more, i) => {
+        found[i] = join(found[i], more)
+      })
+      tell()
+    }
+  )
+  return found
 }
 
-/** Cuts the zones into groups of about GROUP_BYTES. */
-function groupZones(snapshot: Snapshot, by: 'rows' | 'codes'): { firstZone: number; endZone: number }[] {
-  const { zones, meta } = snapshot
+function chunks<T>(items: readonly T[], size: number): T[][] {
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size))
+}
+
+/** Cuts the zones into groups of about GROUP_BYTES of codes. */
+function groupZones({ zones }: Snapshot): { firstZone: number; endZone: number }[] {
   const groups: { firstZone: number; endZone: number }[] = []
   let bytes = Infinity
-  for (const zone of zones) {
-    const more = by === 'rows' ? zone.rowCount * meta.dim * 4 : zone.codesByteLength
-    if (bytes + more > GROUP_BYTES[by]) {
-      groups.push({ firstZone: zone.zone, endZone: zone.zone })
+  for (const { zone, codesByteLength } of zones) {
+    if (bytes + codesByteLength > GROUP_BYTES) {
+      groups.push({ firstZone: zone, endZone: zone })
       bytes = 0
     }
-    bytes += more
-    groups[groups.length - 1].endZone = zone.zone + 1
+    bytes += codesByteLength
+    groups[groups.length - 1].endZone = zone + 1
   }
   return groups
 }

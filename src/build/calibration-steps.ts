@@ -1,12 +1,13 @@
 // The steps of a calibration: what can be done by any thread that has the index open.
 
-import { CONFIDENCE, NEARLY_CERTAIN } from '../search/confidence.ts'
+import { NEARLY_CERTAIN } from '../search/confidence.ts'
 import type { ProbeWish } from '../search/probe-wish.ts'
 import { search, type SearchContext } from '../search/search.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
 import { drawCurves, type Drawn, type Measured } from './calibration-curves.ts'
 import { measureLosses, type Losses, type LossQuery } from './calibration-losses.ts'
-import type { Neighbours } from './calibration-lists.ts'
+import { neighboursOf, type Neighbours } from './calibration-lists.ts'
+import { scanTogether } from './calibration-scan.ts'
 import { sampleQueries, splitQueries, type CalibrationQuery } from './calibration-queries.ts'
 import { seededRandom } from './random.ts'
 
@@ -20,9 +21,9 @@ export type CalibrationStep =
       readonly vectors: readonly Float32Array[]
       readonly k: number
       readonly probe: ProbeWish
-      readonly isExact: boolean
       readonly bounds: readonly number[] | undefined
     }
+  | { readonly kind: 'scan'; readonly vectors: readonly Float32Array[]; readonly k: number }
   | { readonly kind: 'curves'; readonly measured: Measured }
   | {
       readonly kind: 'losses'
@@ -68,6 +69,8 @@ export async function runStep(
       }
     case 'search':
       return { neighbours: await searchAll(context, step, turn) }
+    case 'scan':
+      return { neighbours: await scanTogether(context, step, turn) }
     case 'curves':
       return { drawn: drawCurves(context, step.measured) }
     case 'losses':
@@ -80,15 +83,12 @@ async function searchAll(
   step: Extract<CalibrationStep, { kind: 'search' }>,
   turn: () => Promise<void>
 ): Promise<Neighbours[]> {
-  const { k, probe, isExact } = step
-  const shared = { k, probe, isExact, explain: false, rerank: 0, confidence: isExact ? CONFIDENCE : NEARLY_CERTAIN }
+  const { k, probe } = step
+  const shared = { k, probe, isExact: false, explain: false, rerank: 0, confidence: NEARLY_CERTAIN }
   const all: Neighbours[] = []
   for (const [i, vector] of step.vectors.entries()) {
     const { hits } = search(context, vector, { ...shared, bound: step.bounds?.[i] })
-    all.push({
-      ids: Float64Array.from(hits, (hit) => hit.id),
-      distances: Float64Array.from(hits, (hit) => hit.distance)
-    })
+    all.push(neighboursOf(hits))
     if (i % SEARCHES_PER_TURN === SEARCHES_PER_TURN - 1) await turn()
   }
   return all

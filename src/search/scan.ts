@@ -19,8 +19,8 @@ const SAFE_NORM = 1e15
  * n u) * sum of |terms|, with n the longest chain of roundings: dim / 16 additions in a lane, at most 3 more, the
  * joining of lanes, the tail, the terms themselves: below 32.
  */
-export function setTolerance(workspace: Workspace, zone: CatalogueZone): void {
-  const { metric, dim, scanQuery } = workspace
+export function setTolerance(of: Pick<Workspace, 'metric' | 'dim' | 'scanQuery'>, zone: CatalogueZone): void {
+  const { metric, dim, scanQuery } = of
   const chain = (dim / 16 + 32) * ROUNDING
   const bound = chain / (1 - chain)
   scanQuery.relative = metric === 'l2' ? 2 * bound : 0
@@ -54,9 +54,9 @@ export function setRerankTolerance(workspace: Workspace): void {
 /** High word of ids that are none. */
 const NO_ID = 0xffff_ffff
 
-/** Takes the hits out of the heap, nearest first. */
-export function takeHits(workspace: Workspace, k: number): Hit[] {
-  const { memory, scanQuery } = workspace
+/** Takes the hits out of the heap of `k` places, nearest first. */
+export function takeHits(of: Pick<Workspace, 'memory' | 'scanQuery'>, k: number): Hit[] {
+  const { memory, scanQuery } = of
   const size = memory.kernel.heapSort(scanQuery.heap)
   const distances = memory.float64At(scanQuery.heap + 8, size)
   const ids = memory.uint32At(scanQuery.heap + 8 + k * 8, size * 2)
