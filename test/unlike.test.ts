@@ -58,7 +58,7 @@ describe.each<Metric>(['l2', 'cosine', 'ip'])(`queries unlike a base of clusters
         expect({ k, recall, found }).toEqual({ k, recall, found: expect.toSatisfy((value) => value >= recall - 0.05) })
       }
       const seen = list.map((query) => index.search(query, { recall: 0.9, explain: true }).explain)
-      expect(mean(seen.map(({ unlike }) => (unlike ? 1 : 0)))).toBeGreaterThan(0.85)
+      expect(mean(seen.map(({ unlike }) => (unlike ? 1 : 0)))).toBeGreaterThan(0.8)
       expect(mean(seen.map(({ zones }) => zones.length))).toBeLessThan(index.info().zones)
     } finally {
       index.close()
@@ -124,12 +124,12 @@ describe(`queries unlike a base of so few rows that all zones cost no more than 
 })
 
 describe('what is usual', () => {
-  it('is a little more than what was seen, the farthest of 1,000 left out', () => {
+  it('is more than what was seen, less so below than above, the farthest of 1,000 left out', () => {
     const values = Array.from({ length: 1000 }, (_, i) => 100 + i)
     const { nearestZone, farthestZone, farthestHit } = findUsual(values, [...values.slice(1), 1e6]) ?? {}
     expect(nearestZone).toBeCloseTo(101 - 0.1 * 499, 6)
-    expect(farthestZone).toBeCloseTo(1098 + 0.1 * 498, 6)
-    expect(farthestHit).toBeCloseTo(1099 + 0.1 * 498, 6)
+    expect(farthestZone).toBeCloseTo(1098 + 0.5 * 498, 6)
+    expect(farthestHit).toBeCloseTo(1099 + 0.5 * 498, 6)
   })
 
   it('is not known without queries that have neighbours', () => {
