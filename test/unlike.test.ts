@@ -132,7 +132,10 @@ describe('what is usual', () => {
     expect(farthestHit).toBeCloseTo(1099 + 0.5 * 498, 6)
   })
 
-  it('is not known without queries that have neighbours', () => {
+  it('is not known of fewer than 100 queries that have neighbours', () => {
+    const values = Array.from({ length: 100 }, (_, i) => i)
     expect(findUsual([], [])).toBeUndefined()
+    expect(findUsual(values, values.slice(1))).toBeUndefined()
+    expect(findUsual(values, values)).toBeDefined()
   })
 })

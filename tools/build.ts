@@ -71,6 +71,8 @@ async function runBuild({ positionals: [source, output], given }: CommandArgumen
   if (shard !== undefined && stage === undefined)
     throw new UsageError('--shard is for a stage: give --stage assign or --stage write too')
   if (stage !== undefined && source === '-') throw new UsageError('a stage reads a file, not standard input')
+  if (source === '-' && given['queries'] === '-')
+    throw new UsageError('standard input can be VECTORS or --queries, not both')
   const options: Omit<BuildOptions, 'input'> = {
     output,
     metric: oneOf(given, 'metric', ['l2', 'cosine', 'ip']),

@@ -34,7 +34,7 @@ export interface CalibrateOptions {
 /**
  * Measures how far searches in the index at `path` must probe for a recall, stores that in its catalogue and returns
  * it. Indexes that are open already keep what they read. Rejects with ZGQ_DIMENSION, ZGQ_NON_FINITE, ZGQ_ZERO_VECTOR or
- * ZGQ_BUILD_INPUT for queries; ZGQ_READ_ONLY, ZGQ_LOCKED or ZGQ_IO where the catalogue cannot be written; with what
+ * ZGQ_BUILD_INPUT for queries; ZGQ_MISMATCH where the index was replaced meanwhile; ZGQ_READ_ONLY, ZGQ_LOCKED or ZGQ_IO where the catalogue cannot be written; with what
  * `ZgqIndex.open` throws; with the signal's reason.
  */
 export async function calibrateIndex(path: string | URL, options: CalibrateOptions = {}): Promise<Calibration> {
@@ -65,7 +65,7 @@ export async function calibrateIndex(path: string | URL, options: CalibrateOptio
         }
       }
     )
-    writeCalibration(snapshot.folder, calibration)
+    writeCalibration(snapshot, calibration)
     return calibration
   } finally {
     readers.close()

@@ -43,8 +43,24 @@ export function sampleQueries(context: SearchContext, snapshot: Snapshot, random
   return queries
 }
 
+/**
+ * Reads the queries that a build is to be calibrated with, and checks them: now, not after the work is done. Throws
+ * what `splitQueries` and reading the file throw.
+ */
+export function readCalibrationQueries(
+  given: string | Float32Array | undefined,
+  meta: QueriedMeta
+): Float32Array | undefined {
+  const vectors = readQueries(given, meta.dim)
+  if (vectors !== undefined) splitQueries(vectors, meta)
+  return vectors
+}
+
+/** What queries are checked against. */
+type QueriedMeta = Pick<Snapshot['meta'], 'dim' | 'metric'>
+
 /** Splits vectors into queries; throws ZGQ_DIMENSION, ZGQ_NON_FINITE, ZGQ_ZERO_VECTOR or ZGQ_BUILD_INPUT. */
-export function splitQueries(vectors: Float32Array, meta: Snapshot['meta']): CalibrationQuery[] {
+export function splitQueries(vectors: Float32Array, meta: QueriedMeta): CalibrationQuery[] {
   const { dim, metric } = meta
   if (vectors.length % dim !== 0)
     throw new ZgqError(

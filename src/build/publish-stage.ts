@@ -31,25 +31,29 @@ export interface BuildReport {
   readonly warnings: readonly string[]
 }
 
-/** A build whose shards are all written. */
+/** A build whose shards are to be written when it is published. */
 export interface WrittenBuild {
   readonly plan: BuildPlan
   readonly folder: WorkingFolder
   readonly site: Site
+  /** To calibrate with, as `readCalibrationQueries` gave them. */
+  readonly queries: Float32Array | undefined
 }
 
 /** Joins, calibrates and publishes; the crew is closed on the way. */
 export async function publishStage(build: WrittenBuild, { crew, tell }: StageWork): Promise<BuildReport> {
-  const { plan, folder, site } = build
+  const { plan, folder, site, queries } = build
   const joined = joinStage(site)
-  if (plan.calibrate && (plan.queries !== undefined || !isAlwaysExact(site.recipe))) {
-    const calibration = await calibrateSite(site, crew, {
-      queries: plan.queries,
+  if (plan.calibrate && (queries !== undefined || !isAlwaysExact(site.recipe))) {
+    const snapshot = readCatalogue(site.path)
+    const calibration = await calibrateSite(snapshot, crew, {
+      queries,
+      seed: site.recipe.seed,
       onQueries: (done, total) => {
         tell.note('calibrate', done, total)
       }
     })
-    writeCalibration(site.path, calibration)
+    writeCalibration(snapshot, calibration)
   }
   await tell.now('publish', 0, 1)
   await crew.close() // it has files open

@@ -135,12 +135,12 @@ function copyCatalogue(path: string, copy: string): void {
       if (size > MOST_BYTES)
         throw new ZgqError(
           'ZGQ_READ_ONLY',
-          'the catalogue was left in the middle of a change, and is too large to be recovered in a copy: ' +
-            'run zgq calibrate once where it can be written',
+          `the catalogue was left in the middle of a change, and with ${size} bytes it is too large to be recovered ` +
+            `in a copy, which has ${MOST_BYTES} at most: run "PRAGMA journal_mode = DELETE" on it by sqlite3`,
           { path: path + ending }
         )
       if (ending === '-journal') refuseSuperJournal(path + ending)
-      copyFileSync(path + ending, copy + ending)
+      copyFileSync(path + ending, copy + ending, constants.COPYFILE_FICLONE)
       chmodSync(copy + ending, OWNER_ONLY)
     } catch (error) {
       if (ending === '' || systemCode(error) !== 'ENOENT')

@@ -8,6 +8,7 @@ import {
   CATALOGUE_DDL,
   CENTROIDS_ROW_BYTES,
   centroidsChecksum,
+  decodeIndexMeta,
   encodeQuantizer,
   fileChecksum,
   metaChecksum,
@@ -19,13 +20,15 @@ import {
   type IndexMeta,
   type QuantizerMeta
 } from '../format/catalogue.ts'
-import { systemCode, wrapWriteError } from '../errors.ts'
+import { systemCode, wrapWriteError, ZgqError } from '../errors.ts'
 import { encodeMessagePack } from '../format/message-pack.ts'
 import type { Calibration } from '../types.ts'
-import { CATALOGUE_NAME, ELEMENT_BYTES, FORMAT_VERSION } from '../format/layout.ts'
+import { bytesEqual, CATALOGUE_NAME, ELEMENT_BYTES, FORMAT_VERSION } from '../format/layout.ts'
 import { inTransaction, type Database } from './driver.ts'
 import { loadDriver } from './load-driver.ts'
+import { readMeta } from './rows.ts'
 import { expectSchema, standGuard } from './schema.ts'
+import type { Snapshot } from './snapshot.ts'
 
 /** What a new catalogue holds; counts, digest and format fields of `meta` are filled in here. */
 export interface CatalogueContent {
@@ -81,15 +84,16 @@ export function writeCatalogue(path: string, content: CatalogueContent): void {
 }
 
 /**
- * Stores a calibration in the catalogue of the index in `folder`, in one transaction, and seals the catalogue again;
- * throws ZGQ_READ_ONLY, ZGQ_LOCKED or ZGQ_IO.
+ * Stores the calibration of the index of `snapshot` in its catalogue, in one transaction, and seals the catalogue again;
+ * throws ZGQ_MISMATCH where another index stands in its place by now, ZGQ_READ_ONLY, ZGQ_LOCKED or ZGQ_IO.
  */
-export function writeCalibration(folder: string, calibration: Calibration): void {
-  const path = join(folder, CATALOGUE_NAME)
+export function writeCalibration(snapshot: Pick<Snapshot, 'folder' | 'meta'>, calibration: Calibration): void {
+  const path = join(snapshot.folder, CATALOGUE_NAME)
   const driver = loadDriver()
   try {
     const database = driver.open(path, { mode: 'write' })
     try {
+      expectIndex(database, snapshot.meta, path)
       for (const pragma of DURABLE) database.pragma(pragma)
       const bytes = encodeMessagePack(calibration)
       standGuard(database, 'write')
@@ -106,6 +110,18 @@ export function writeCalibration(folder: string, calibration: Calibration): void
   } catch (error) {
     throw wrapWriteError(error, path, 'store the calibration')
   }
+}
+
+/** Throws ZGQ_MISMATCH unless the catalogue is that of the index that `meta` was read from. */
+function expectIndex(database: Database, meta: IndexMeta, path: string): void {
+  expectSchema(database, path)
+  const found = decodeIndexMeta(readMeta(database, path).get('index'), path)
+  if (!bytesEqual(found.digest, meta.digest) || !bytesEqual(found.indexId, meta.indexId))
+    throw new ZgqError(
+      'ZGQ_MISMATCH',
+      'the index was replaced while it was calibrated, so what was measured is not of this one: calibrate again',
+      { path }
+    )
 }
 
 /** A change is made in WAL mode, and synced to the medium, not only to its cache, when it is committed. */

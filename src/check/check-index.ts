@@ -9,7 +9,7 @@ import { expectPath } from '../arguments.ts'
 import { ZgqError } from '../errors.ts'
 import { decodeIds } from '../format/columns.ts'
 import { decodeDirectory, decodeFooter, directoryRecordBytes, encodeDirectory, FOOTER } from '../format/directory.ts'
-import { alignUp, bytesEqual, CATALOGUE_NAME, checksum, PAGE_BYTES } from '../format/layout.ts'
+import { bytesEqual, CATALOGUE_NAME, checksum } from '../format/layout.ts'
 import { checkDatabase, readCatalogue } from '../catalogue/reader.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
 import { checkHeaders, findDataFiles } from '../storage/data-files.ts'
@@ -54,7 +54,6 @@ export async function checkIndex(path: string | URL, options: CheckOptions = {})
     checkHeaders(snapshot, files, readers.fresh)
     files.forEach((file, number) => {
       if (snapshot.files[number].kind === 'vectors') checkDirectory({ file, number }, snapshot, readers)
-      else checkCodesExtents({ file, number }, snapshot)
     })
     const zoneFiles = new ZoneFiles(snapshot, readers, { verify: 'touch', paths: files.map((file) => file.path) })
     await checkZones(snapshot, zoneFiles, options)
@@ -164,26 +163,6 @@ function checkDirectory(found: { file: DataFile; number: number }, snapshot: Sna
   }
   if (computed !== footer.directoryCrc)
     throw damage(`the directory has CRC ${computed}, expected ${footer.directoryCrc}`, footer.directoryOffset)
-}
-
-/**
- * Expects one extent after the other from the first page behind the header to the end of a codes file, in the order of
- * the zones.
- */
-function checkCodesExtents(found: { file: DataFile; number: number }, snapshot: Snapshot): void {
-  const { file, number } = found
-  const damage = (what: string, offset: number): ZgqError =>
-    new ZgqError('ZGQ_CORRUPT', what, { path: file.path, offset })
-  let end = PAGE_BYTES
-  for (const zone of snapshot.zones.filter((other) => other.codesFile === number)) {
-    if (zone.codesOffset !== end)
-      throw damage(
-        `the codes of zone ${zone.zone} start at byte ${zone.codesOffset}, expected ${end}`,
-        zone.codesOffset
-      )
-    end += alignUp(zone.codesByteLength, PAGE_BYTES)
-  }
-  if (end !== file.byteLength) throw damage(`the file has ${file.byteLength} bytes, its codes end at ${end}`, end)
 }
 
 function findLeftovers(path: string, snapshot: Snapshot): string[] {
