@@ -11,11 +11,12 @@ import {
   type RunnableStage,
   type StageShare
 } from '../src/build.ts'
+import { countOf } from '../src/describe.ts'
 import { byteSize, oneOf, text, UsageError, wholeNumber, type Given } from './arguments.ts'
 import { describeBuild } from './build-summary.ts'
 import { FORMAT_OPTION, JSON_OPTION, VECTOR_FILES, type Command, type CommandArguments } from './command.ts'
 import { interruptible } from './interrupt.ts'
-import { countOf, print, printJson } from './output.ts'
+import { print, printJson } from './output.ts'
 import { ProgressLine } from './progress.ts'
 import { queriesFor } from './queries.ts'
 import { fileOf } from './standard-input.ts'

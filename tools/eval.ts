@@ -1,6 +1,7 @@
 // zgq eval INDEX QUERIES TRUTH.ivecs: recall and latency, one query at a time, one thread.
 
 import { readIvecs } from '../src/build.ts'
+import { countOf } from '../src/describe.ts'
 import { DEFAULT_RECALL, ZgqError, ZgqIndex } from '../src/index.ts'
 import { numberList, UsageError, wholeNumber } from './arguments.ts'
 import {
@@ -12,7 +13,7 @@ import {
   type Command,
   type CommandArguments
 } from './command.ts'
-import { countOf, formatBytes, formatTable, print, printJson } from './output.ts'
+import { formatBytes, formatTable, print, printJson } from './output.ts'
 import { openQueries, type Queries } from './queries.ts'
 
 export const EVAL: Command = {

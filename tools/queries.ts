@@ -1,9 +1,9 @@
 // Queries from a file of any format that `zgq build` reads, or from standard input, one at a time.
 
 import { openVectorFile, readVectors } from '../src/build.ts'
+import { countOf } from '../src/describe.ts'
 import { ZgqError } from '../src/index.ts'
 import { text, UsageError, type Given } from './arguments.ts'
-import { countOf } from './output.ts'
 import { fileOf } from './standard-input.ts'
 
 export interface Queries {
