@@ -80,7 +80,7 @@ describe('queries', () => {
     ['', [], 'ZGQ_BUILD_INPUT: the file has no vectors: it is empty (standard input)'],
     ['nonsense', [], /^ZGQ_BUILD_INPUT: line 1 is "nonsense", .* \(standard input\)$/],
     ['abc', ['--format', 'fvecs'], /^ZGQ_TRUNCATED: .* \(standard input at byte 3\)$/],
-    ['[1]', [], 'ZGQ_DIMENSION: the queries have 1 value, the index has vectors of 8 (standard input)']
+    ['[1]', [], 'ZGQ_DIMENSION: the queries have 1 dimension, the index has 8 (standard input)']
   ])('that are wrong in standard input are said to be there: %j %j', (input, options, message) => {
     const { code, stdout, stderr } = runZgqOn(input, 'search', index, '-', ...options)
     expect({ code, stdout, line: stderr.trimEnd().replace(/^zgq: /, '') }).toEqual({

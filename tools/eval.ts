@@ -27,7 +27,7 @@ export const EVAL: Command = {
   options: {
     k: K_OPTION,
     recall: { value: 'R,R,...', about: 'a row for each recall asked for (default 0.95)' },
-    nprobe: { value: 'N,N,...', about: 'a row for each number of zones, in the place of recalls' },
+    nprobe: { value: 'N,N,...', about: 'a row for each number of zones, instead of recalls' },
     column: COLUMN_OPTION,
     format: FORMAT_OPTION,
     json: JSON_OPTION

@@ -12,7 +12,7 @@ export const INSPECT: Command = {
   name: 'inspect',
   summary: 'show what is in an index, as text, as JSON or as a page',
   positionals: [{ name: 'INDEX', about: 'the folder of an index', library: 'path' }],
-  options: { html: { value: 'FILE', about: 'write a page to look at in a browser' }, json: JSON_OPTION },
+  options: { html: { value: 'FILE', about: 'write a page for a browser, instead of the text' }, json: JSON_OPTION },
   examples: ['zgq inspect docs.zgq --html docs.html'],
   run: runInspect
 }

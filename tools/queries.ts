@@ -25,7 +25,7 @@ export async function openQueries(path: string, given: Given, dim: number): Prom
       queries.close()
       throw new ZgqError(
         'ZGQ_DIMENSION',
-        `the queries have ${countOf(queries.dim, 'value')}, the index has vectors of ${dim}`,
+        `the queries have ${countOf(queries.dim, 'dimension')}, the index has ${dim}`,
         {
           path
         }

@@ -49,7 +49,7 @@ export function splitQueries(vectors: Float32Array, meta: Snapshot['meta']): Cal
   if (vectors.length % dim !== 0)
     throw new ZgqError(
       'ZGQ_DIMENSION',
-      `queries have ${countOf(vectors.length, 'value')}, which is not a multiple of the ${dim} that the index has`
+      `queries have ${countOf(vectors.length, 'value')}, expected a multiple of ${dim}, the dimension of the index`
     )
   if (vectors.length === 0) throw new ZgqError('ZGQ_BUILD_INPUT', 'there are no queries to calibrate with')
   const queries: CalibrationQuery[] = []
@@ -70,13 +70,9 @@ function readFile(path: string, dim: number): Float32Array {
   const file = openVectorFile(path)
   try {
     if (file.dim !== dim)
-      throw new ZgqError(
-        'ZGQ_DIMENSION',
-        `queries have ${countOf(file.dim, 'dimension')}, the index has vectors of ${dim}`,
-        {
-          path
-        }
-      )
+      throw new ZgqError('ZGQ_DIMENSION', `queries have ${countOf(file.dim, 'dimension')}, the index has ${dim}`, {
+        path
+      })
     const vectors = new Float32Array(file.count * dim)
     if (file.count > 0) file.readRows(0, vectors)
     return vectors

@@ -112,7 +112,7 @@ export function findSite(plan: BuildPlan, folder: string): Site {
   if (recipe === undefined)
     throw new ZgqError(
       'ZGQ_NOT_FOUND',
-      'no build was begun here, or its input has changed since: run the stage read first',
+      'no build was started here, or its input has changed since: run the stage read first',
       {
         path: folder
       }
@@ -127,7 +127,7 @@ export function findSite(plan: BuildPlan, folder: string): Site {
   if (typeof plan.input !== 'string' || recipe.identity !== identify(plan, fingerprintInput(plan.input, plan))) {
     throw new ZgqError(
       'ZGQ_MISMATCH',
-      'the build was begun with another input, or its input has changed since: run the stage read again',
+      'the build was started with another input, or its input has changed since: run the stage read again',
       { path: folder }
     )
   }
@@ -146,7 +146,7 @@ function expectSameOptions(plan: BuildPlan, recipe: Recipe, path: string): void 
     const [before, now] = [begun[name] ?? 'of its own choice', told[name] ?? 'left to choose']
     throw new ZgqError(
       'ZGQ_MISMATCH',
-      `the build was begun with ${name} ${before}, this stage was called with ${now}: call all stages with the ` +
+      `the build was started with ${name} ${before}, this stage was called with ${now}: call all stages with the ` +
         'same options',
       { path }
     )
@@ -272,7 +272,10 @@ function prepareIds(plan: BuildPlan, count: number, folder: WorkingFolder): Inpu
   const source = typeof ids === 'string' ? openIdFile(ids) : arrayIdSource(ids)
   try {
     if (source.count !== count)
-      throw new ZgqError('ZGQ_BUILD_INPUT', `${source.label} has ${source.count} ids for ${count} vectors`)
+      throw new ZgqError(
+        'ZGQ_BUILD_INPUT',
+        `${source.label} has ${source.count} ids for ${count} vectors, expected one each`
+      )
     if (typeof ids === 'string') return 'file'
     const values = new Float64Array(count)
     source.readIds(0, values)

@@ -114,7 +114,9 @@ export function describePlan(index: RequestedIndex): SearchPlan {
       : ['hardly more', `a recall of ${DEFAULT_RECALL}`]
     return {
       kind: 'exact',
-      reason: `scanning ${countOf(count, 'row')} of ${countOf(dim, 'dimension')} costs ${much} than choosing zones, so ${met} is met exactly`
+      reason:
+        `scanning ${countOf(count, 'row')} of ${countOf(dim, 'dimension')} costs ${much} than choosing zones, so ` +
+        `${met} is met exactly`
     }
   }
   return 'nprobe' in wish
@@ -136,7 +138,7 @@ function wishFor(recall: number | undefined, k: number, index: RequestedIndex): 
     if (recall === undefined) return { nprobe: defaultNprobe(zoneCount) }
     throw new ZgqError(
       'ZGQ_UNSUPPORTED',
-      'this index has no calibration: run `zgq calibrate` on it, or use nprobe or exact'
+      'this index has no calibration: run `zgq calibrate` on it, or use nprobe or exact: true'
     )
   }
   const wanted = recall ?? DEFAULT_RECALL
@@ -183,7 +185,7 @@ function toVector(query: QueryVector, dim: number): Float32Array {
   if (query.length !== dim)
     throw new ZgqError(
       'ZGQ_DIMENSION',
-      `the query has ${countOf(query.length, 'value')}, the index has vectors of ${dim}`
+      `the query has ${countOf(query.length, 'value')}, expected ${dim}, the dimension of the index`
     )
   return floats ?? vectorOfNumbers(query)
 }
