@@ -35,7 +35,11 @@ function describeObject(value: object): string {
 
 /** A count with its noun: `1 zone`, `2,000 queries`. */
 export function countOf(count: number, noun: string): string {
-  return `${count.toLocaleString('en-US')} ${count === 1 ? noun : pluralOf(noun)}`
+  return `${formatCount(count)} ${count === 1 ? noun : pluralOf(noun)}`
+}
+
+export function formatCount(count: number): string {
+  return count.toLocaleString('en-US')
 }
 
 function pluralOf(noun: string): string {

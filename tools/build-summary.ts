@@ -1,9 +1,9 @@
 // What is printed once an index is built: what it holds, what it took, what to do next.
 
 import type { BuildReport } from '../src/build.ts'
-import { countOf } from '../src/describe.ts'
+import { countOf, formatCount } from '../src/describe.ts'
 import { ZgqIndex } from '../src/index.ts'
-import { formatBytes, formatCount, formatDuration, formatRecall, shellWord } from './output.ts'
+import { formatBytes, formatDuration, formatRecall, shellWord } from './output.ts'
 import type { StageTime } from './progress.ts'
 
 export interface BuildCost {

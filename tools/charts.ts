@@ -1,7 +1,7 @@
 // Charts as SVG: a histogram, and lines over a logarithmic axis. Colours and sizes of text are in page-style.ts; what
 // is drawn is given.
 
-import { formatCount } from './output.ts'
+import { formatCount } from '../src/describe.ts'
 import { html, type Markup } from './markup.ts'
 
 /** Drawn for about this size on a screen, a phone's too, so that text keeps its size. */

@@ -3,7 +3,7 @@
 
 import { basename, resolve } from 'node:path'
 
-import { countOf } from '../src/describe.ts'
+import { countOf, formatCount } from '../src/describe.ts'
 import { DEFAULT_RECALL, type Calibration, type CalibrationCurve, type IndexInfo, type ZoneInfo } from '../src/index.ts'
 import {
   countInBins,
@@ -15,7 +15,7 @@ import {
   type RecallRange
 } from './charts.ts'
 import { html, Markup, numbers, table, type Content } from './markup.ts'
-import { formatBytes, formatCount, formatRecall } from './output.ts'
+import { formatBytes, formatRecall } from './output.ts'
 import { PAGE_STYLE } from './page-style.ts'
 import { drawZoneMap } from './zone-map.ts'
 import { ZONE_MAP_SCRIPT } from './zone-map-script.ts'

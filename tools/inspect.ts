@@ -1,11 +1,11 @@
 // zgq inspect INDEX: what is in an index, as text, as JSON or as a page.
 
-import { countOf } from '../src/describe.ts'
+import { countOf, formatCount } from '../src/describe.ts'
 import { ZgqIndex, type Calibration, type IndexInfo } from '../src/index.ts'
 import { text } from './arguments.ts'
 import { JSON_OPTION, type Command, type CommandArguments } from './command.ts'
 import { makePage } from './inspect-html.ts'
-import { formatBytes, formatCount, formatRecall, formatTable, print, printJson } from './output.ts'
+import { formatBytes, formatRecall, formatTable, print, printJson } from './output.ts'
 import { writePage } from './write-page.ts'
 
 export const INSPECT: Command = {

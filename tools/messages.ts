@@ -10,8 +10,8 @@ const UNITS: readonly (readonly [name: string, bytes: number])[] = [
 ]
 
 /**
- * Replaces names of the library's options where a message begins with one, says `the option NAME`, `NAME: true` or `NAME: false`, and
- * wherever a name cannot be a common word (memoryBytes). Copies of standard input are called that.
+ * Replaces names of the library's options where a message begins with one, says `the option NAME`, `NAME: true` or
+ * `NAME: false`, and wherever a name cannot be a common word (memoryBytes). Copies of standard input are called that.
  */
 export function inWordsOf(command: Command | undefined, message: string): string {
   const text = message.replace(STANDARD_INPUT_COPY, 'standard input').replace(/ \(-\)$/, ' (standard input)')

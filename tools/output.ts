@@ -1,5 +1,7 @@
-// What people read: sizes, numbers, times and tables as text. Counts with their nouns are in src/describe.ts, progress
-// is in progress.ts.
+// What people read: sizes, numbers, times and tables as text. Counts are in src/describe.ts, progress is in
+// progress.ts.
+
+import { formatCount } from '../src/describe.ts'
 
 const MIB = 2 ** 20
 
@@ -7,10 +9,6 @@ export function formatBytes(bytes: number): string {
   if (bytes >= 2 ** 30) return `${(bytes / 2 ** 30).toFixed(2)} GB`
   if (bytes >= MIB) return `${(bytes / MIB).toFixed(1)} MB`
   return bytes >= 1024 ? `${(bytes / 1024).toFixed(1)} KB` : `${bytes} bytes`
-}
-
-export function formatCount(value: number): string {
-  return value.toLocaleString('en-US')
 }
 
 /** A recall with four digits at most, rounded down: what is shown as promised can be asked for. */

@@ -1,8 +1,8 @@
 // Progress of long work on standard error: one line that is rewritten on a terminal, plain lines elsewhere; and how
 // long each stage took. What is said once the work is done stands with the subcommands.
 
-import { countOf } from '../src/describe.ts'
-import { formatCount, formatDuration, formatMemory } from './output.ts'
+import { countOf, formatCount } from '../src/describe.ts'
+import { formatDuration, formatMemory } from './output.ts'
 
 /** How far a stage is; `total` is 0 where it is not known before. */
 export interface Progress {

@@ -1,10 +1,10 @@
 // The zones on a plane: their centroids along the two principal axes. The page draws them on a canvas, since tens of
 // thousands of SVG circles are too many.
 
+import { formatCount } from '../src/describe.ts'
 import type { ZoneInfo } from '../src/index.ts'
 import { formatNumber } from './charts.ts'
 import { html, scriptValue, type Markup } from './markup.ts'
-import { formatCount } from './output.ts'
 import { projectOnPrincipalAxes } from './principal-axes.ts'
 
 /** Places are whole numbers up to this: a thirtieth of a pixel on a large screen. */

@@ -1,6 +1,6 @@
 // The queries of a calibration: random rows of the index, or queries that the user gives.
 
-import { countOf } from '../describe.ts'
+import { countOf, formatCount } from '../describe.ts'
 import { ZgqError } from '../errors.ts'
 import { checkQuery } from '../search/request.ts'
 import type { SearchContext } from '../search/search.ts'
@@ -49,7 +49,8 @@ export function splitQueries(vectors: Float32Array, meta: Snapshot['meta']): Cal
   if (vectors.length % dim !== 0)
     throw new ZgqError(
       'ZGQ_DIMENSION',
-      `queries have ${countOf(vectors.length, 'value')}, expected a multiple of ${dim}, the dimension of the index`
+      `queries have ${countOf(vectors.length, 'value')}, expected a multiple of ${formatCount(dim)}, the dimension ` +
+        'of the index'
     )
   if (vectors.length === 0) throw new ZgqError('ZGQ_BUILD_INPUT', 'there are no queries to calibrate with')
   const queries: CalibrationQuery[] = []
@@ -70,9 +71,13 @@ function readFile(path: string, dim: number): Float32Array {
   const file = openVectorFile(path)
   try {
     if (file.dim !== dim)
-      throw new ZgqError('ZGQ_DIMENSION', `queries have ${countOf(file.dim, 'dimension')}, the index has ${dim}`, {
-        path
-      })
+      throw new ZgqError(
+        'ZGQ_DIMENSION',
+        `queries have ${countOf(file.dim, 'dimension')}, the index has ${formatCount(dim)}`,
+        {
+          path
+        }
+      )
     const vectors = new Float32Array(file.count * dim)
     if (file.count > 0) file.readRows(0, vectors)
     return vectors

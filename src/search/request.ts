@@ -1,7 +1,7 @@
 // Checks the arguments of a search, once, at the door.
 
 import { toFloat32Array } from '../arguments.ts'
-import { countOf, describe } from '../describe.ts'
+import { countOf, describe, formatCount } from '../describe.ts'
 import { ZgqError } from '../errors.ts'
 import type { Confidence } from '../quantizer/query-codes.ts'
 import { thresholdFor } from '../format/calibration.ts'
@@ -185,7 +185,7 @@ function toVector(query: QueryVector, dim: number): Float32Array {
   if (query.length !== dim)
     throw new ZgqError(
       'ZGQ_DIMENSION',
-      `the query has ${countOf(query.length, 'value')}, expected ${dim}, the dimension of the index`
+      `the query has ${countOf(query.length, 'value')}, expected ${formatCount(dim)}, the dimension of the index`
     )
   return floats ?? vectorOfNumbers(query)
 }
@@ -208,7 +208,8 @@ export function checkQueries(queries: Float32Array | Float64Array, dim: number):
   if (vectors.length % dim !== 0)
     throw new ZgqError(
       'ZGQ_DIMENSION',
-      `the queries have ${countOf(vectors.length, 'value')}, not a multiple of ${dim}, the dimension of the index`
+      `the queries have ${countOf(vectors.length, 'value')}, expected a multiple of ${formatCount(dim)}, the ` +
+        'dimension of the index'
     )
   return vectors
 }
