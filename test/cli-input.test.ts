@@ -90,6 +90,12 @@ describe('queries', () => {
     })
   })
 
+  it('in a file of another format are refused with all endings that are read', () => {
+    const { code, stderr } = runZgq('search', index, 'queries.txt')
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/^zgq: ZGQ_BUILD_INPUT: the file ends in "\.txt", expected .*\.fvecs .*\.parquet .*\.jsonl/)
+  })
+
   it('of files that do not say where their vectors are get them with --column', () => {
     const path = temp.fresh('named.jsonl')
     writeFileSync(

@@ -4,7 +4,6 @@
 
 import { createHash } from 'node:crypto'
 import { existsSync, renameSync } from 'node:fs'
-import { extname } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 
 import { wrapWriteError, ZgqError } from '../errors.ts'
@@ -18,10 +17,11 @@ import { checkFreeSpace, checkMemory, chooseRowsPerPart } from './resources.ts'
 import { readRecipe, RECIPE_NAME, SPOOLED_IDS, SPOOLED_ROWS, type InputPlace, type Recipe, type Site } from './site.ts'
 import { arrayIdSource, float32ArraySource } from './sources/float32-array.ts'
 import { spoolBatchFile } from './sources/batch-file.ts'
-import { BATCH_ENDINGS, batchFormatOf } from './sources/batch-format.ts'
+import { batchFormatOf } from './sources/batch-format.ts'
 import { openIdFile } from './sources/id-file.ts'
+import { expectVectorEnding } from './sources/read-vectors.ts'
 import { spoolBatches } from './sources/spool.ts'
-import { openVectorFile, VECTOR_ENDINGS } from './sources/vector-file.ts'
+import { openVectorFile } from './sources/vector-file.ts'
 import { isTemporaryName, writeStored } from './stored-json.ts'
 import type { WorkingFolder } from './working-folder.ts'
 
@@ -241,14 +241,7 @@ async function describeRows(plan: BuildPlan, folder: WorkingFolder): Promise<Row
 }
 
 function describeFile(path: string): RowFacts {
-  const ending = extname(path).toLowerCase()
-  if (!VECTOR_ENDINGS.includes(ending)) {
-    throw new ZgqError(
-      'ZGQ_BUILD_INPUT',
-      `the input ends in "${ending}", expected one of ${[...VECTOR_ENDINGS, ...BATCH_ENDINGS].join(' ')}`,
-      { path }
-    )
-  }
+  expectVectorEnding(path)
   const rows = openVectorFile(path)
   try {
     return { dim: rows.dim, count: rows.count, label: path, place: 'file', hasIds: false, digest: undefined }
