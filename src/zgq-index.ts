@@ -69,14 +69,14 @@ export class ZgqIndex {
   #lazyPool: SearchPool | undefined
 
   private constructor(parts: OpenParts) {
-    if (!areParts(parts)) throw new TypeError(`use ZgqIndex.open(path) in place of new ZgqIndex(${describe(parts)})`)
+    if (!areParts(parts)) throw new TypeError(`use ZgqIndex.open(path) instead of new ZgqIndex(${describe(parts)})`)
     this.#parts = parts
     this.#path = parts.snapshot.folder
   }
 
   /**
-   * Opens the index in folder `path` (a path or a `file:` URL). Reads the catalogue and the header pages, no vectors; creates no file.
-   * Throws ZGQ_NOT_FOUND, ZGQ_NOT_AN_INDEX, ZGQ_UNSUPPORTED, ZGQ_CORRUPT, ZGQ_TRUNCATED, ZGQ_MISMATCH or ZGQ_IO;
+   * Opens the index in folder `path` (a path or a `file:` URL). Reads the catalogue and the header pages, no vectors;
+   * creates no file. Throws ZGQ_NOT_FOUND, ZGQ_NOT_AN_INDEX, ZGQ_UNSUPPORTED, ZGQ_CORRUPT, ZGQ_TRUNCATED, ZGQ_MISMATCH or ZGQ_IO;
    * TypeError or RangeError for bad options.
    */
   static open(path: string | URL, options: OpenOptions = {}): ZgqIndex {

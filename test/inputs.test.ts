@@ -944,7 +944,7 @@ describe('options that do not fit are a TypeError', () => {
   ])('ids with %s that bring their own', async (_, options) => {
     const error = await buildError({ ...options(), ids: [7] })
     expect(error).toBeInstanceOf(TypeError)
-    expect(error).toMatchObject({ message: expect.stringMatching(/brings ids of its own/) })
+    expect(error).toMatchObject({ message: expect.stringMatching(/has ids of its own/) })
   })
 })
 

@@ -349,13 +349,13 @@ describe('zgq build, interrupted', () => {
     const { code, stderr } = await interruptZgq('SIGINT', sign, [...command, '--bits', '1'])
     expect({ code, last: stderr.trimEnd().split('\n').at(-1) }).toEqual({
       code: 130,
-      last: `zgq: interrupted; what is done stays in ${output}.building: repeat the command to go on, or remove that folder to discard it`
+      last: `zgq: interrupted; what is done stays in ${output}.building: repeat the command to resume, or remove that folder to discard it`
     })
     expect(readdirSync(folder)).toEqual(['index.building'])
     expect(readdirSync(`${output}.building`)).not.toContain('lock.json')
     const again = runZgq(...command, '--bits', '1')
     expect(again.code).toBe(0)
-    expect(again.stderr).toMatch(`going on with the build in ${output}.building, from the stage `)
+    expect(again.stderr).toMatch(`resuming the build in ${output}.building, from the stage `)
     expect(readdirSync(folder)).toEqual(['index'])
     expect(dataFileDigests(output)).toEqual(wanted)
   })

@@ -1,6 +1,6 @@
 // The queries of a calibration: random rows of the index, or queries that the user gives.
 
-import { countOf } from '../describe.ts'
+import { countOf, formatCount } from '../describe.ts'
 import { ZgqError } from '../errors.ts'
 import { checkQuery } from '../search/request.ts'
 import type { SearchContext } from '../search/search.ts'
@@ -65,7 +65,8 @@ export function splitQueries(vectors: Float32Array, meta: QueriedMeta): Calibrat
   if (vectors.length % dim !== 0)
     throw new ZgqError(
       'ZGQ_DIMENSION',
-      `queries have ${countOf(vectors.length, 'value')}, which is not a multiple of the ${dim} that the index has`
+      `queries have ${countOf(vectors.length, 'value')}, expected a multiple of ${formatCount(dim)}, the dimension ` +
+        'of the index'
     )
   if (vectors.length === 0) throw new ZgqError('ZGQ_BUILD_INPUT', 'there are no queries to calibrate with')
   const queries: CalibrationQuery[] = []
@@ -88,7 +89,7 @@ function readFile(path: string, dim: number): Float32Array {
     if (file.dim !== dim)
       throw new ZgqError(
         'ZGQ_DIMENSION',
-        `queries have ${countOf(file.dim, 'dimension')}, the index has vectors of ${dim}`,
+        `queries have ${countOf(file.dim, 'dimension')}, the index has ${formatCount(dim)}`,
         {
           path
         }

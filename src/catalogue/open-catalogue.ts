@@ -157,7 +157,7 @@ function refuseSuperJournal(path: string): void {
     const position = Math.max(0, fstatSync(descriptor).size - end.length)
     readSync(descriptor, end, { position })
     if (end.equals(SUPER_JOURNAL_MAGIC))
-      throw new ZgqError('ZGQ_CORRUPT', 'the journal of the catalogue names another file, which ours never do', {
+      throw new ZgqError('ZGQ_CORRUPT', 'the journal of the catalogue names another file, expected none', {
         path
       })
   } finally {
@@ -169,7 +169,7 @@ function lookBeside(path: string): Beside {
   const isThere = (ending: string): boolean => {
     const stats = statSync(path + ending, { throwIfNoEntry: false })
     if (stats !== undefined && !stats.isFile())
-      throw new ZgqError('ZGQ_CORRUPT', 'what stands beside the catalogue is not a file', { path: path + ending })
+      throw new ZgqError('ZGQ_CORRUPT', 'this file of the catalogue is not a regular file', { path: path + ending })
     return stats !== undefined
   }
   try {

@@ -91,7 +91,7 @@ async function checkZones(snapshot: Snapshot, zoneFiles: ZoneFiles, options: Che
     }
     const repeated = ids.findRepeated()
     if (repeated !== undefined)
-      throw new ZgqError('ZGQ_CORRUPT', `id ${repeated} stands in two zones`, { path: snapshot.folder })
+      throw new ZgqError('ZGQ_CORRUPT', `duplicate id ${repeated}: two rows have it`, { path: snapshot.folder })
   }
 }
 
@@ -171,7 +171,7 @@ function findLeftovers(path: string, snapshot: Snapshot): string[] {
     .filter((name) => !known.has(name))
     .map((name) => `${name} is in the folder and not part of the index`)
   const beside = resolve(path)
-  if (existsSync(`${beside}.building`)) notes.push(`${beside}.building is there: a build is running or died`)
+  if (existsSync(`${beside}.building`)) notes.push(`${beside}.building is there: a build is running, or was stopped`)
   if (existsSync(`${beside}.replaced`))
     notes.push(`${beside}.replaced is there: perhaps an old index whose replacement was interrupted`)
   return notes

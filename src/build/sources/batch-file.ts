@@ -28,7 +28,7 @@ const OPENERS: Readonly<
  */
 export async function openBatchFile(path: string, options: BatchFileOptions): Promise<BatchSource> {
   const format = batchFormatOf(path, options.query)
-  if (format === undefined) throw new TypeError(`${path} is no file that is read in batches`)
+  if (format === undefined) throw new TypeError(`${path} is not a file that is read in batches`)
   return OPENERS[format](path, options)
 }
 
@@ -44,8 +44,7 @@ export async function spoolBatchFile(
   const source = await openBatchFile(path, options)
   try {
     const { dim, hasIds } = source
-    if (hasIds && options.ids !== undefined)
-      throw new TypeError(`${path} brings ids of its own: leave out the option ids, or the ids there`)
+    if (hasIds && options.ids !== undefined) throw new TypeError(`${path} has ids of its own: leave out the option ids`)
     return { dim, ...(await spoolBatches(lettingOthersRun(source.batches), { ...target, dim })) }
   } finally {
     source.close()
