@@ -81,22 +81,24 @@ export function writeCatalogue(path: string, content: CatalogueContent): void {
 }
 
 /**
- * Stores a calibration in the catalogue of the index in `folder`, in one transaction, and seals the catalogue again;
- * throws ZGQ_READ_ONLY, ZGQ_LOCKED or ZGQ_IO.
+ * Stores a calibration in the catalogue of the index in `folder`, or removes the one that is there (null), in one
+ * transaction, and seals the catalogue again; throws ZGQ_READ_ONLY, ZGQ_LOCKED or ZGQ_IO.
  */
-export function writeCalibration(folder: string, calibration: Calibration): void {
+export function writeCalibration(folder: string, calibration: Calibration | null): void {
   const path = join(folder, CATALOGUE_NAME)
   const driver = loadDriver()
   try {
     const database = driver.open(path, { mode: 'write' })
     try {
       for (const pragma of DURABLE) database.pragma(pragma)
-      const bytes = encodeMessagePack(calibration)
       standGuard(database, 'write')
       inTransaction(database, () => {
         expectSchema(database, path) // a trigger would run
+        database.prepare('DELETE FROM meta WHERE key = ?').run('calibration')
+        if (calibration === null) return
+        const bytes = encodeMessagePack(calibration)
         database
-          .prepare('INSERT OR REPLACE INTO meta (key, value, crc) VALUES (?, ?, ?)')
+          .prepare('INSERT INTO meta (key, value, crc) VALUES (?, ?, ?)')
           .run('calibration', bytes, metaChecksum('calibration', bytes))
       })
       seal(database)
