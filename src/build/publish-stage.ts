@@ -50,8 +50,8 @@ export async function publishStage(build: WrittenBuild, { crew, tell }: StageWor
         tell.note('calibrate', done, total)
       }
     })
-    writeCalibration(site.path, calibration)
-  } else if (isBegun) writeCalibration(site.path, null) // a build that was told otherwise may have died storing one
+    writeCalibration({ folder: site.path }, calibration)
+  } else if (isBegun) writeCalibration({ folder: site.path }, null) // a build that was told otherwise may have died storing one
   await tell.now('publish', 0, 1)
   await crew.close() // it has files open
   const report = describe(build, joined)
