@@ -19,7 +19,7 @@ import { randomFrom } from './support/random.ts'
 import { batchesOf, buildSmall, DIM, errorFrom, placeIn, rejection, SMALL } from './support/small-build.ts'
 import { ROOT } from './support/sources.ts'
 import { dataFileDigests, fileDigests, readStored } from './support/stored-rows.ts'
-import { useTempFolder } from './support/temp-folder.ts'
+import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
 import { fbin, fvecs, npy } from './support/vector-files.ts'
 
 const kernels = vi.hoisted(() => ({ isScalar: false }))
@@ -32,7 +32,7 @@ vi.mock('node:fs', async (importOriginal) =>
 )
 afterEach(resetFaults)
 
-const temp = useTempFolder('build')
+const temp = useTempFolder('build', IN_MEMORY)
 const MIB = 2 ** 20
 const METRICS = ['l2', 'cosine', 'ip'] as const
 const BITS = [0, 1, 2, 4] as const

@@ -19,10 +19,10 @@ import { codeOf, errorOf } from './support/errors.ts'
 import { exactIds, meanRecall } from './support/recall.ts'
 import { jsonOf, runZgq } from './support/run-zgq.ts'
 import { errorFrom, rejection } from './support/small-build.ts'
-import { useTempFolder } from './support/temp-folder.ts'
+import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
 import { fbin, ivecs } from './support/vector-files.ts'
 
-const temp = useTempFolder('calibration')
+const temp = useTempFolder('calibration', IN_MEMORY)
 const SEED = 81
 const DIM = 12
 const COUNT = 3000

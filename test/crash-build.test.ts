@@ -8,16 +8,16 @@ import { beforeAll, describe, expect, it } from 'vitest'
 
 import { buildIndex, buildStage, type BuildOptions } from '../src/build.ts'
 import { ZgqIndex } from '../src/zgq-index.ts'
-import { crashCopies, IS_TORTURE, type CrashCopy } from './support/crash-copies.ts'
+import { crashCopies, type CrashCopy } from './support/crash-copies.ts'
 import { makeVectors } from './support/datasets.ts'
 import { dataFileDigests } from './support/stored-rows.ts'
-import { useTempFolder } from './support/temp-folder.ts'
+import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
+import { IS_TORTURE, step } from './support/torture.ts'
 import { fbin } from './support/vector-files.ts'
 
 const temp = useTempFolder('crash-build')
-/** Where nothing has to be synced to a disk, if there is such a place: for what is built on. */
-const IN_MEMORY = '/dev/shm'
-const memory = existsSync(IN_MEMORY) ? useTempFolder('crash-build', IN_MEMORY) : temp
+/** Where killed builds are repeated. */
+const memory = useTempFolder('crash-build', IN_MEMORY)
 
 const DIM = 4
 const input = temp.fresh('input.fbin')
@@ -64,9 +64,8 @@ const statesOf = (folder: string, script: string): CrashCopy[] =>
   // What SQLite has half written it repairs, whoever is killed: those states are for `npm run torture`.
   crashCopies(temp, { folder, withWrites: IS_TORTURE }, `${script}; print(1)`)
 
-/** Some of many states that are much alike, or all for `npm run torture`. */
-const oneIn = (step: number, states: readonly CrashCopy[]): CrashCopy[] =>
-  states.filter((_, i) => IS_TORTURE || i % step === 0)
+/** Some of many states that are much alike. */
+const oneIn = (many: number, states: readonly CrashCopy[]): CrashCopy[] => states.filter((_, i) => i % step(many) === 0)
 
 const buildIn = (folder: string, options: object): string =>
   `await buildIndex(${JSON.stringify({ ...options, output: join(folder, 'index') })})`

@@ -34,14 +34,14 @@ import { MAPPINGS } from './support/mappings.ts'
 import { batchesOf, buildSmall, DIM, errorFrom, placeIn, SMALL } from './support/small-build.ts'
 import { ROOT } from './support/sources.ts'
 import { fileDigests } from './support/stored-rows.ts'
-import { useTempFolder } from './support/temp-folder.ts'
+import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
 
 vi.mock('node:fs', async (importOriginal) =>
   (await import('./support/failing-fs.ts')).failingFs(await importOriginal())
 )
 afterEach(resetFaults)
 
-const temp = useTempFolder('publish')
+const temp = useTempFolder('publish', IN_MEMORY)
 const place = (): ReturnType<typeof placeIn> => placeIn(temp)
 
 describe('the place of the output', () => {

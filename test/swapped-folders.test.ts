@@ -18,14 +18,14 @@ import { faults, resetFaults } from './support/failing-fs.ts'
 import { MAPPINGS } from './support/mappings.ts'
 import { buildSmall, DIM, errorFrom, SMALL } from './support/small-build.ts'
 import { fileDigests } from './support/stored-rows.ts'
-import { useTempFolder } from './support/temp-folder.ts'
+import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
 
 vi.mock('node:fs', async (importOriginal) =>
   (await import('./support/failing-fs.ts')).failingFs(await importOriginal())
 )
 afterEach(resetFaults)
 
-const temp = useTempFolder('swapped')
+const temp = useTempFolder('swapped', IN_MEMORY)
 const first = temp.fresh('first')
 /** Vectors mirrored at the origin: files of the same lengths. */
 const mirrored = temp.fresh('mirrored')

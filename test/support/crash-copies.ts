@@ -16,9 +16,6 @@ export interface CrashCopy {
   readonly folder: string
 }
 
-/** Tests take some of the copies, unless ZGQ_TORTURE is set: `npm run torture`. */
-export const IS_TORTURE = process.env['ZGQ_TORTURE'] !== undefined
-
 const compiledFor = new WeakMap<TempFolder, string>()
 
 /**
