@@ -35,6 +35,7 @@ import { batchesOf, buildSmall, DIM, errorFrom, placeIn, SMALL } from './support
 import { ROOT } from './support/sources.ts'
 import { fileDigests } from './support/stored-rows.ts'
 import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
+import { step } from './support/torture.ts'
 
 vi.mock('node:fs', async (importOriginal) =>
   (await import('./support/failing-fs.ts')).failingFs(await importOriginal())
@@ -597,8 +598,11 @@ describe('a build with force, where the file system fails it', () => {
   })
 
   it('leaves an index that opens, and nothing that the next build does not clear away, wherever the process dies', async () => {
+    // On Linux, crash-build.test.ts kills real processes: here every third call, and all that move or remove.
+    const many = process.platform === 'linux' ? step(3) : 1
+    const dying = chosenCalls().filter((call, i) => i % many === 0 || /^(rename|rm|unlink|mkdir)/.test(calls[call]))
     const wrong: unknown[] = []
-    for (const dyingCall of chosenCalls()) {
+    for (const dyingCall of dying) {
       const { folder, output } = await interrupted({ dyingCall })
       const left = readdirSync(folder)
       const seed = seedOf(output)
