@@ -25,7 +25,7 @@ import { search, type SearchContext } from './search/search.ts'
 import { SeenQueries } from './search/seen-queries.ts'
 import { summarizeZones } from './zone-sizes.ts'
 import { sqliteInfo } from './catalogue/load-driver.ts'
-import { readCatalogue, wasReplaced } from './catalogue/reader.ts'
+import { withSnapshot } from './catalogue/reader.ts'
 import type { Snapshot } from './catalogue/snapshot.ts'
 import type { Readers } from './storage/open-readers.ts'
 import type { RowPlace } from './storage/zone-files.ts'
@@ -48,9 +48,6 @@ const MAX_CACHE_BYTES = 3072 * MIB
 const MOST_THREADS = 64
 /** More of them share the same memory bandwidth. */
 const DEFAULT_MOST_THREADS = 8
-
-/** How often an index may be replaced while it is being opened before that is an error. */
-const MAX_REPLACEMENTS = 3
 
 interface OpenParts {
   readonly snapshot: Snapshot
@@ -82,16 +79,10 @@ export class ZgqIndex {
   static open(path: string | URL, options: OpenOptions = {}): ZgqIndex {
     const folder = expectPath('path', path)
     const checked = checkOpenOptions(options)
-    for (let attempt = 0; ; attempt++) {
-      const snapshot = readCatalogue(folder)
-      try {
-        const own = { requested: requestedIndex(snapshot), seen: new SeenQueries() }
-        return new ZgqIndex({ snapshot, ...own, options: checked, ...openContext(snapshot, checked) })
-      } catch (error) {
-        // An index that was replaced between its catalogue and its files is sound: take it from the start.
-        if (attempt === MAX_REPLACEMENTS || !wasReplaced(snapshot, folder)) throw error
-      }
-    }
+    return withSnapshot(folder, (snapshot) => {
+      const own = { requested: requestedIndex(snapshot), seen: new SeenQueries() }
+      return new ZgqIndex({ snapshot, ...own, options: checked, ...openContext(snapshot, checked) })
+    })
   }
 
   /**

@@ -1,6 +1,6 @@
 // Calibration: how it is measured, stored, read back, interpolated and refused.
 
-import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
 import { beforeAll, describe, expect, it } from 'vitest'
@@ -19,10 +19,10 @@ import { codeOf, errorOf } from './support/errors.ts'
 import { exactIds, meanRecall } from './support/recall.ts'
 import { jsonOf, runZgq } from './support/run-zgq.ts'
 import { errorFrom, rejection } from './support/small-build.ts'
-import { useTempFolder } from './support/temp-folder.ts'
+import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
 import { fbin, ivecs } from './support/vector-files.ts'
 
-const temp = useTempFolder('calibration')
+const temp = useTempFolder('calibration', IN_MEMORY)
 const SEED = 81
 const DIM = 12
 const COUNT = 3000
@@ -684,25 +684,6 @@ describe('calibrateIndex', () => {
       }
     }
   )
-})
-
-describe('a calibration of an index that is replaced meanwhile', () => {
-  it('is ZGQ_MISMATCH, and the new index stays as it is', async () => {
-    const path = await build({ zones: 60 })
-    const other = await build({ zones: 5 })
-    const catalogue = join(other, CATALOGUE_NAME)
-    const before = readFileSync(catalogue)
-    let isSwapped = false
-    const onProgress = (): void => {
-      if (isSwapped) return
-      isSwapped = true
-      renameSync(path, `${path}.old`)
-      renameSync(other, path)
-    }
-    expect(await rejection(calibrateIndex(path, { onProgress }))).toMatchObject({ code: 'ZGQ_MISMATCH' })
-    expect(readFileSync(join(path, CATALOGUE_NAME))).toEqual(before)
-    withIndex(path, (index) => expect(index.search(query, { recall: 0.9 })).toHaveLength(10))
-  })
 })
 
 describe('a build with queries', () => {

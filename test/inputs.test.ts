@@ -31,9 +31,9 @@ import { runZgq } from './support/run-zgq.ts'
 import { errorFrom, placeIn, rejection } from './support/small-build.ts'
 import { ROOT } from './support/sources.ts'
 import { dataFileDigests } from './support/stored-rows.ts'
-import { useTempFolder } from './support/temp-folder.ts'
+import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
 
-const temp = useTempFolder('inputs')
+const temp = useTempFolder('inputs', IN_MEMORY)
 const SEED = 71
 const dim = 12
 const count = 700

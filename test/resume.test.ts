@@ -15,10 +15,10 @@ import { randomFrom } from './support/random.ts'
 import { interruptZgq, runZgq, startZgq } from './support/run-zgq.ts'
 import { DIM as SMALL_DIM, placeIn, rejection, SMALL } from './support/small-build.ts'
 import { dataFileDigests } from './support/stored-rows.ts'
-import { useTempFolder } from './support/temp-folder.ts'
+import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
 import { fbin } from './support/vector-files.ts'
 
-const temp = useTempFolder('resume')
+const temp = useTempFolder('resume', IN_MEMORY)
 const place = (): ReturnType<typeof placeIn> => placeIn(temp)
 
 /** Enough values for worker threads: 2^22 at least. */

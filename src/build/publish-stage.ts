@@ -11,7 +11,7 @@ import { isAlwaysExact } from '../search/strategy.ts'
 import type { Metric } from '../types.ts'
 import type { BuildPlan } from './build-options.ts'
 import { calibrateSite } from './calibrate-site.ts'
-import { JOINED_NAME, RECIPE_NAME, type Site, type StoredIndex } from './site.ts'
+import { isJoined, JOINED_NAME, RECIPE_NAME, type Site, type StoredIndex } from './site.ts'
 import { joinStage, type StageWork } from './stages.ts'
 import type { WorkingFolder } from './working-folder.ts'
 
@@ -43,6 +43,7 @@ export interface WrittenBuild {
 /** Joins, calibrates and publishes; the crew is closed on the way. */
 export async function publishStage(build: WrittenBuild, { crew, tell }: StageWork): Promise<BuildReport> {
   const { plan, folder, site, queries } = build
+  const isBegun = isJoined(site)
   const joined = joinStage(site)
   if (plan.calibrate && (queries !== undefined || !isAlwaysExact(site.recipe))) {
     const snapshot = readCatalogue(site.path)
@@ -53,7 +54,10 @@ export async function publishStage(build: WrittenBuild, { crew, tell }: StageWor
         tell.note('calibrate', done, total)
       }
     })
-    writeCalibration(snapshot, calibration)
+    writeCalibration({ folder: site.path }, calibration)
+  } else if (isBegun) {
+    // A build that was told otherwise may have died storing one.
+    writeCalibration({ folder: site.path }, null)
   }
   await tell.now('publish', 0, 1)
   await crew.close() // it has files open

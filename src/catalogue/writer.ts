@@ -28,7 +28,6 @@ import { inTransaction, type Database } from './driver.ts'
 import { loadDriver } from './load-driver.ts'
 import { readMeta } from './rows.ts'
 import { expectSchema, standGuard } from './schema.ts'
-import type { Snapshot } from './snapshot.ts'
 
 /** What a new catalogue holds; counts, digest and format fields of `meta` are filled in here. */
 export interface CatalogueContent {
@@ -83,24 +82,32 @@ export function writeCatalogue(path: string, content: CatalogueContent): void {
   }
 }
 
+/** A catalogue that is changed; digest: of the rows that it had when it was read, if it may be another one by now. */
+export interface CataloguePlace {
+  readonly folder: string
+  readonly digest?: Uint8Array
+}
+
 /**
- * Stores the calibration of the index of `snapshot` in its catalogue, in one transaction, and seals the catalogue again;
- * throws ZGQ_MISMATCH where another index stands in its place by now, ZGQ_READ_ONLY, ZGQ_LOCKED or ZGQ_IO.
+ * Stores a calibration in the catalogue of the index in `folder`, or removes the one that is there (null), in one
+ * transaction, and seals the catalogue again; throws ZGQ_READ_ONLY, ZGQ_LOCKED, ZGQ_MISMATCH or ZGQ_IO.
  */
-export function writeCalibration(snapshot: Pick<Snapshot, 'folder' | 'meta'>, calibration: Calibration): void {
-  const path = join(snapshot.folder, CATALOGUE_NAME)
+export function writeCalibration({ folder, digest }: CataloguePlace, calibration: Calibration | null): void {
+  const path = join(folder, CATALOGUE_NAME)
   const driver = loadDriver()
   try {
     const database = driver.open(path, { mode: 'write' })
     try {
-      expectIndex(database, snapshot.meta, path)
-      for (const pragma of DURABLE) database.pragma(pragma)
-      const bytes = encodeMessagePack(calibration)
       standGuard(database, 'write')
+      expectSame(database, digest, path) // before another catalogue is changed in the least
+      for (const pragma of DURABLE) database.pragma(pragma)
       inTransaction(database, () => {
-        expectSchema(database, path) // a trigger would run
+        expectSame(database, digest, path)
+        database.prepare('DELETE FROM meta WHERE key = ?').run('calibration')
+        if (calibration === null) return
+        const bytes = encodeMessagePack(calibration)
         database
-          .prepare('INSERT OR REPLACE INTO meta (key, value, crc) VALUES (?, ?, ?)')
+          .prepare('INSERT INTO meta (key, value, crc) VALUES (?, ?, ?)')
           .run('calibration', bytes, metaChecksum('calibration', bytes))
       })
       seal(database)
@@ -112,16 +119,16 @@ export function writeCalibration(snapshot: Pick<Snapshot, 'folder' | 'meta'>, ca
   }
 }
 
-/** Throws ZGQ_MISMATCH unless the catalogue is that of the index that `meta` was read from. */
-function expectIndex(database: Database, meta: IndexMeta, path: string): void {
+/**
+ * Throws ZGQ_CORRUPT for another schema, whose triggers would run, and ZGQ_MISMATCH for another index: its folder may
+ * have been swapped meanwhile.
+ */
+function expectSame(database: Database, digest: Uint8Array | undefined, path: string): void {
   expectSchema(database, path)
-  const found = decodeIndexMeta(readMeta(database, path).get('index'), path)
-  if (!bytesEqual(found.digest, meta.digest) || !bytesEqual(found.indexId, meta.indexId))
-    throw new ZgqError(
-      'ZGQ_MISMATCH',
-      'the index was replaced while it was calibrated, so what was measured is not of this one: calibrate again',
-      { path }
-    )
+  if (digest === undefined) return
+  const now = decodeIndexMeta(readMeta(database, path).get('index'), path)
+  if (!bytesEqual(now.digest, digest))
+    throw new ZgqError('ZGQ_MISMATCH', 'another index was put here while this one was calibrated: repeat it', { path })
 }
 
 /** A change is made in WAL mode, and synced to the medium, not only to its cache, when it is committed. */

@@ -10,7 +10,7 @@ import { ZgqError } from '../errors.ts'
 import { decodeIds } from '../format/columns.ts'
 import { decodeDirectory, decodeFooter, directoryRecordBytes, encodeDirectory, FOOTER } from '../format/directory.ts'
 import { bytesEqual, CATALOGUE_NAME, checksum } from '../format/layout.ts'
-import { checkDatabase, readCatalogue } from '../catalogue/reader.ts'
+import { checkDatabase, withSnapshot } from '../catalogue/reader.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
 import { checkHeaders, findDataFiles } from '../storage/data-files.ts'
 import { openReaders, type Readers } from '../storage/open-readers.ts'
@@ -46,12 +46,8 @@ export interface CheckOptions {
 export async function checkIndex(path: string | URL, options: CheckOptions = {}): Promise<CheckReport> {
   const folder = expectPath('path', path)
   checkOptionNames('checkIndex', options, ['onProgress', 'signal'])
-  const snapshot = readCatalogue(folder)
-  checkDatabase(snapshot)
-  const files = findDataFiles(snapshot)
-  const readers = openReaders(snapshot.folder, files, 'pread')
+  const { snapshot, files, readers } = withSnapshot(folder, openFiles)
   try {
-    checkHeaders(snapshot, files, readers.fresh)
     files.forEach((file, number) => {
       if (snapshot.files[number].kind === 'vectors') checkDirectory({ file, number }, snapshot, readers)
     })
@@ -71,6 +67,20 @@ export async function checkIndex(path: string | URL, options: CheckOptions = {})
     }
   } finally {
     readers.close()
+  }
+}
+
+/** Checks the database, and opens the files whose headers fit it. */
+function openFiles(snapshot: Snapshot): { snapshot: Snapshot; files: readonly DataFile[]; readers: Readers } {
+  checkDatabase(snapshot)
+  const files = findDataFiles(snapshot)
+  const readers = openReaders(snapshot.folder, files, 'pread')
+  try {
+    checkHeaders(snapshot, files, readers.fresh)
+    return { snapshot, files, readers }
+  } catch (error) {
+    readers.close()
+    throw error
   }
 }
 
