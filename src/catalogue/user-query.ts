@@ -6,7 +6,7 @@ import { spawn, type ChildProcessByStdio } from 'node:child_process'
 import { resolve } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
 
-import { systemCode, ZgqError } from '../errors.ts'
+import { isDenied, ZgqError } from '../errors.ts'
 import { receivedError } from '../threads/thread-error.ts'
 import { queryProcessFile } from '../threads/process-file.ts'
 import { decodeFrames, type QueryMessage, type QueryRequest } from './query-messages.ts'
@@ -72,8 +72,8 @@ function refuseSingleFile(path: string): void {
 }
 
 function cannotStart(cause: unknown, path: string): ZgqError {
-  const reason = cause instanceof Error ? cause.message : String(cause)
-  const flag = systemCode(cause) === 'ERR_ACCESS_DENIED' ? 'start Node with --allow-child-process, or ' : ''
+  const reason = (cause instanceof Error ? cause.message : String(cause)).replace(/\.$/, '')
+  const flag = isDenied(cause) ? 'start Node with --allow-child-process, or ' : ''
   return new ZgqError(
     'ZGQ_UNSUPPORTED',
     `a database is read by a process of its own, which cannot be started: ${reason}. Instead, ${flag}run the ` +

@@ -44,11 +44,20 @@ function makeDatabase() {
   rows.close()
 }
 
+/** Lines of a bundle may be endless. */
+function shortened(text) {
+  const lines = text.trim().split('\n')
+  return lines
+    .map((line) => line.trim().slice(0, 200))
+    .join('; ')
+    .slice(0, 600)
+}
+
 /** Runs a program; returns the JSON that it printed last, or what it said in place of that. */
 function found(program, args) {
   const { stdout, stderr, error } = spawnSync(program, args, { cwd: folder, encoding: 'utf8', timeout: PATIENCE_MS })
   const line = /^\s*(\{.*\})\s*$/m.exec(stdout ?? '')
-  return line === null ? { error: (error?.message ?? `${stdout}${stderr}`).trim().slice(0, 400) } : JSON.parse(line[1])
+  return line === null ? { error: shortened(error?.message ?? `${stdout}${stderr}`) } : JSON.parse(line[1])
 }
 
 const index = (name) => join(folder, `${name.replaceAll(/\W+/g, '-')}.zgq`)
@@ -81,7 +90,7 @@ test('works', async () => {
   try {
     return JSON.parse(readFileSync(join(folder, 'jest.json'), 'utf8'))
   } catch {
-    return { error: `${stdout}${stderr}`.trim().slice(0, 400) }
+    return { error: shortened(`${stdout}${stderr}`) }
   }
 }
 
@@ -138,7 +147,7 @@ async function tryAll(trials) {
     if (words.length > 0 && name !== 'node' && !words.some((word) => name.includes(word))) continue
     const result = await Promise.resolve()
       .then(trial)
-      .catch((error) => ({ error: error.message.slice(0, 400) }))
+      .catch((error) => ({ error: shortened(error.message) }))
     const isGood = isAsExpected(result)
     isFine &&= isGood
     console.log(`${isGood ? 'fine' : 'NOT AS EXPECTED'}  ${name}: ${JSON.stringify(result)}`)
