@@ -1,6 +1,6 @@
 // Bundles of program.mjs by webpack, rollup, esbuild and vite, with zgq outside of the bundle, inside it, and inside
-// with the entries of its threads and its process beside it. Each lies in a folder of its own below a project that has
-// the package installed.
+// with the entries of its threads and its process beside it. Made from a project that has the package installed; each
+// lies in a folder of its own.
 
 import { createRequire } from 'node:module'
 import { join } from 'node:path'

@@ -3,7 +3,7 @@
 // Node instead of this one; with words, only trials whose names have one of them. Prints one line for each: what worked,
 // or the reason that it was given. The exit code says whether all did what it is to do.
 
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { spawnSync } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
@@ -19,6 +19,7 @@ const ROWS = 100
 
 const folder = mkdtempSync(join(tmpdir(), 'zgq-runtimes-'))
 const modules = join(folder, 'node_modules')
+const deployed = mkdtempSync(join(tmpdir(), 'zgq-deployed-'))
 const database = join(folder, 'rows.db')
 
 /** Installs the package from its tarball, the runtimes and bundlers, and better-sqlite3 as this project has it. */
@@ -28,8 +29,10 @@ function install() {
   )
   writeFileSync(join(folder, 'package.json'), '{"name":"a-project","private":true}')
   run('npm', ['install', '--omit=peer', ...QUIET, `./${filename}`, ...PACKAGES], { cwd: folder })
-  for (const name of ['better-sqlite3', 'bindings', 'file-uri-to-path'])
-    cpSync(join(ROOT, 'node_modules', name), join(modules, name), { recursive: true })
+  const sqlite = ['better-sqlite3', 'bindings', 'file-uri-to-path']
+  for (const name of sqlite) cpSync(join(ROOT, 'node_modules', name), join(modules, name), { recursive: true })
+  for (const name of ['koffi', '@koromix', ...sqlite])
+    cpSync(join(modules, name), join(deployed, 'node_modules', name), { recursive: true })
   cpSync(join(import.meta.dirname, 'program.mjs'), join(folder, 'program.mjs'))
 }
 
@@ -105,9 +108,18 @@ const bun = join(modules, '@oven/bun-linux-x64/bin/bun')
 const deno = join(modules, '@deno/linux-x64-glibc/deno')
 const bundles = new Map()
 
-async function runBundle(node, name, bundle) {
-  if (!bundles.has(name)) bundles.set(name, await bundle(join(folder, name.replaceAll(/\W+/g, '-'))))
-  return found(node, [bundles.get(name), index(name), database])
+/** A bundle with zgq inside runs where only native packages are, and what it was made of is out of reach. */
+async function runBundle(node, [name, bundler, options]) {
+  const place = options.isOutside === true ? folder : deployed
+  const out = join(place, name.replaceAll(/\W+/g, '-'))
+  if (!bundles.has(name)) bundles.set(name, await bundler(folder, { ...options, out }))
+  const away = `${modules}-away`
+  if (place === deployed) renameSync(modules, away)
+  try {
+    return found(node, [bundles.get(name), index(name), database])
+  } finally {
+    if (place === deployed) renameSync(away, modules)
+  }
 }
 
 /** What a trial is to do: all of it, or all but threads and queries with the reason why not, or whatever it does. */
@@ -126,11 +138,7 @@ const onNode = (node) => [
   ],
   ['node --permission', () => runPermitted(node, []), () => true],
   ['Jest', () => runJest(node), doesAll],
-  ...BUNDLES.map(([name, bundler, options, isWhole]) => [
-    name,
-    () => runBundle(node, name, (out) => bundler(folder, { ...options, out })),
-    isWhole ? doesAll : saysWhy
-  ])
+  ...BUNDLES.map((bundle) => [bundle[0], () => runBundle(node, bundle), bundle[3] ? doesAll : saysWhy])
 ]
 const ELSEWHERE = [
   ['Bun', () => found(bun, ['program.mjs', index('bun'), database]), doesAll],
@@ -164,6 +172,6 @@ for (const node of versions.length === 0 ? [process.execPath] : nodes) {
 }
 console.log(`Bun ${run(bun, ['--version']).trim()}, ${run(deno, ['--version']).split('\n')[0]}`)
 await tryAll(ELSEWHERE)
-if (isFine) rmSync(folder, { recursive: true, force: true })
-else console.log(`kept: ${folder}`)
+if (isFine) for (const path of [folder, deployed]) rmSync(path, { recursive: true, force: true })
+else console.log(`kept: ${folder}, ${deployed}`)
 process.exitCode = isFine ? 0 : 1
