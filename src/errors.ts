@@ -88,9 +88,35 @@ export function systemCode(error: unknown): string | undefined {
   return error instanceof ZgqError ? undefined : error.code
 }
 
+/** Whether `node --permission` refused something. */
+export function isDenied(error: unknown): boolean {
+  return systemCode(error) === 'ERR_ACCESS_DENIED'
+}
+
+/** Wraps what `node --permission` refused, with what to do. */
+function wrapDenied(error: unknown, path: string, doing: string): ZgqError {
+  const permission = typeof error === 'object' && error !== null && 'permission' in error ? error.permission : undefined
+  const place = { path, cause: error }
+  if (permission === 'FileSystemRead')
+    return new ZgqError('ZGQ_IO', `cannot ${doing}: start Node with --allow-fs-read for what is to be read`, place)
+  if (permission === 'FileSystemWrite')
+    return new ZgqError(
+      'ZGQ_READ_ONLY',
+      `cannot ${doing}: start Node with --allow-fs-write for what is to be written`,
+      place
+    )
+  const reason = error instanceof Error ? error.message : String(error)
+  return new ZgqError(
+    'ZGQ_UNSUPPORTED',
+    `cannot ${doing}: ${reason} Build in a process without that model; opening and searching work with it`,
+    place
+  )
+}
+
 /** Wraps a failure to read once; a ZgqError passes through unchanged. */
 export function wrapReadError(error: unknown, path: string, doing: string): ZgqError {
   if (error instanceof ZgqError) return error
+  if (isDenied(error)) return wrapDenied(error, path, doing)
   const code = systemCode(error)
   const reason = error instanceof Error ? error.message : String(error)
   if (code === 'ENOENT')

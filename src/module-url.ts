@@ -3,4 +3,15 @@
 
 import { pathToFileURL } from 'node:url'
 
-export const MODULE_URL = typeof __filename === 'string' ? pathToFileURL(__filename).href : import.meta.url
+/** Where webpack, or a bundler like it, took this library in: where its bundle is. It replaces the word. */
+declare const __webpack_base_uri__: unknown
+
+function findUrl(): string {
+  try {
+    return pathToFileURL(__filename).href // not asked by typeof: webpack claims to have it in ES modules too
+  } catch {
+    return typeof __webpack_base_uri__ === 'undefined' ? import.meta.url : String(__webpack_base_uri__)
+  }
+}
+
+export const MODULE_URL = findUrl()

@@ -18,6 +18,7 @@ import { build as esbuild } from 'esbuild'
 import { build as vite } from 'vite'
 import { beforeAll, describe, expect, it } from 'vitest'
 
+import { betterSqlite3 } from './support/drivers.ts'
 import { nodeWithSqlite } from './support/node-24.ts'
 import { ROOT } from './support/sources.ts'
 import { useTempFolder } from './support/temp-folder.ts'
@@ -62,6 +63,7 @@ beforeAll(() => {
     if (readdirSync(join(ROOT, 'node_modules')).includes(name.split('/')[0]))
       symlinkSync(join(ROOT, 'node_modules', name), join(modules, name), 'junction')
   }
+  makeDatabase()
 })
 
 /** Bytes of all files below a folder. */
@@ -74,10 +76,15 @@ function bytesBelow(folder: string): number {
 
 /**
  * A program that uses the library. Its arguments: the path of its index, and a size; a large input is built by worker
- * threads.
+ * threads. Or a database as size: it is built from, which a process of its own reads.
  */
 const USES = `
 export async function main(output, size) {
+  if (size.endsWith('.db')) {
+    const { count } = await buildIndex({ input: size, query: 'SELECT id, vector FROM rows', output })
+    console.log(JSON.stringify({ count }))
+    return
+  }
   const [count, dim] = size === 'large' ? [8192, 512] : [100, 4]
   const input = Float32Array.from({ length: count * dim }, (_, i) => (i * 7919) % 101)
   const { indexId } = await buildIndex({ input, dim, output, zones: 5, workers: 2 })
@@ -95,13 +102,25 @@ const REQUIRES =
   `require('zgq/check')`
 
 /** Runs a program of the project; returns what it prints. */
-function run(program: string, size: 'small' | 'large', node = process.execPath): unknown {
+function run(program: string, size: string, node = process.execPath): unknown {
   const { stdout, stderr } = spawnSync(node, [program, temp.fresh('index'), size], {
     encoding: 'utf8',
     cwd: temp.path
   })
   if (stdout === '') throw new Error(stderr)
   return JSON.parse(stdout)
+}
+
+const ROWS = 20
+const database = join(temp.path, 'rows.db')
+
+/** A database as an app has it. */
+function makeDatabase(): void {
+  const made = betterSqlite3().open(database, { mode: 'create' })
+  made.exec('CREATE TABLE rows (id INTEGER PRIMARY KEY, vector BLOB)')
+  const insert = made.prepare('INSERT INTO rows VALUES (?, ?)')
+  for (let id = 1; id <= ROWS; id++) insert.run(id, new Uint8Array(Float32Array.of(id, 1).buffer))
+  made.close()
 }
 
 function writeProgram(name: string, imports = IMPORTS): string {
@@ -259,31 +278,40 @@ describe.each(BUNDLES)('a bundle by %s (%s)', (bundler, format) => {
     expect(readFileSync(bundle, 'utf8') + readChunks(bundle)).toContain('ZGQ_CORRUPT')
     expect(run(bundle, 'small')).toMatchObject(FINE)
     expect(run(bundle, 'large')).toMatchObject({ code: 'ZGQ_UNSUPPORTED' })
+    expect(run(bundle, database)).toMatchObject({
+      code: 'ZGQ_UNSUPPORTED',
+      error: expect.stringContaining('zgq/query-process')
+    })
   })
 })
 
-describe('a bundle by esbuild with the entries of worker threads beside it', () => {
-  it.each(['esm', 'cjs'] as const)('does all that the package does, threads included (%s)', async (format) => {
-    const outdir = temp.fresh('bundle')
-    const ending = format === 'esm' ? '.mjs' : '.cjs'
-    await esbuild({
-      entryPoints: {
-        out: writeProgram('bundled.mjs'),
-        'search-worker': 'zgq/search-worker',
-        'build-worker': 'zgq/build-worker'
-      },
-      absWorkingDir: temp.path,
-      bundle: true,
-      platform: 'node',
-      format,
-      outdir,
-      outExtension: { '.js': ending },
-      logLevel: 'silent',
-      external: ['better-sqlite3', 'koffi']
-    })
-    const bundle = join(outdir, `out${ending}`)
-    expect([run(bundle, 'small'), run(bundle, 'large')]).toMatchObject([FINE, FINE])
-  })
+describe('a bundle by esbuild with the entries of threads and of the process beside it', () => {
+  it.each(['esm', 'cjs'] as const)(
+    'does all that the package does, threads and queries included (%s)',
+    async (format) => {
+      const outdir = temp.fresh('bundle')
+      const ending = format === 'esm' ? '.mjs' : '.cjs'
+      await esbuild({
+        entryPoints: {
+          out: writeProgram('bundled.mjs'),
+          'search-worker': 'zgq/search-worker',
+          'build-worker': 'zgq/build-worker',
+          'query-process': 'zgq/query-process'
+        },
+        absWorkingDir: temp.path,
+        bundle: true,
+        platform: 'node',
+        format,
+        outdir,
+        outExtension: { '.js': ending },
+        logLevel: 'silent',
+        external: ['better-sqlite3', 'koffi']
+      })
+      const bundle = join(outdir, `out${ending}`)
+      expect([run(bundle, 'small'), run(bundle, 'large')]).toMatchObject([FINE, FINE])
+      expect(run(bundle, database)).toEqual({ count: ROWS })
+    }
+  )
 })
 
 /** Bundlers may put what is imported late into files of its own. */

@@ -1,8 +1,9 @@
 // The entry of the process that reads a user's database for a build: gets a query on standard input, sends its rows on
-// standard output.
+// standard output. Run as a thread, it says where its file is (process-file.ts).
 
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
+import { isMainThread, parentPort } from 'node:worker_threads'
 
 import { sendableError } from '../threads/thread-error.ts'
 import { openQuery } from './open-query.ts'
@@ -43,14 +44,19 @@ function byteLengthOf(row: readonly unknown[]): number {
   }, 0)
 }
 
-// Ctrl-C reaches every process of a terminal: the build decides, and ends this one.
-process.on('SIGINT', () => undefined)
-// The build is gone: there is nothing to do and nobody to tell.
-process.stdout.on('error', () => process.exit(1))
+async function main(): Promise<void> {
+  // Ctrl-C reaches every process of a terminal: the build decides, and ends this one.
+  process.on('SIGINT', () => undefined)
+  // The build is gone: there is nothing to do and nobody to tell.
+  process.stdout.on('error', () => process.exit(1))
 
-const request: QueryRequest = JSON.parse(await text(process.stdin))
-try {
-  await sendRows(request)
-} catch (error) {
-  await send({ kind: 'error', error: sendableError(error) })
+  const request: QueryRequest = JSON.parse(await text(process.stdin))
+  try {
+    await sendRows(request)
+  } catch (error) {
+    await send({ kind: 'error', error: sendableError(error) })
+  }
 }
+
+if (isMainThread) void main()
+else parentPort?.postMessage(process.argv[1])

@@ -5,11 +5,10 @@
 import { spawn, type ChildProcessByStdio } from 'node:child_process'
 import { resolve } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
-import { fileURLToPath } from 'node:url'
 
-import { systemCode, ZgqError } from '../errors.ts'
+import { isDenied, ZgqError } from '../errors.ts'
 import { receivedError } from '../threads/thread-error.ts'
-import { workerFile } from '../threads/worker-file.ts'
+import { queryProcessFile } from '../threads/process-file.ts'
 import { decodeFrames, type QueryMessage, type QueryRequest } from './query-messages.ts'
 
 /** How much of what the process writes to standard error is kept for a message. */
@@ -32,7 +31,7 @@ type QueryProcess = ChildProcessByStdio<Writable, Readable, Readable>
  * refuses, with its message.
  */
 export async function openUserQuery(path: string, sql: string): Promise<UserQuery> {
-  const child = start(path)
+  const child = await start(path)
   const messages = messagesOf(child, path)
   const close = (): void => {
     child.kill('SIGKILL')
@@ -51,17 +50,17 @@ export async function openUserQuery(path: string, sql: string): Promise<UserQuer
   }
 }
 
-function start(path: string): QueryProcess {
+async function start(path: string): Promise<QueryProcess> {
   refuseSingleFile(path)
-  const file = fileURLToPath(workerFile('query-process'))
   // Electron's program is Node.js only when it is told so.
   const env = process.versions['electron'] === undefined ? process.env : { ...process.env, ELECTRON_RUN_AS_NODE: '1' }
   try {
+    const file = await queryProcessFile()
     const child = spawn(process.execPath, [file], { env, stdio: ['pipe', 'pipe', 'pipe'], windowsHide: true })
     child.stdin.on('error', () => undefined) // it ended early: what it wrote says why
     return child
   } catch (cause) {
-    throw cannotStart(cause, path)
+    throw cause instanceof ZgqError ? cause : cannotStart(cause, path)
   }
 }
 
@@ -73,8 +72,8 @@ function refuseSingleFile(path: string): void {
 }
 
 function cannotStart(cause: unknown, path: string): ZgqError {
-  const reason = cause instanceof Error ? cause.message : String(cause)
-  const flag = systemCode(cause) === 'ERR_ACCESS_DENIED' ? 'start Node with --allow-child-process, or ' : ''
+  const reason = (cause instanceof Error ? cause.message : String(cause)).replace(/\.$/, '')
+  const flag = isDenied(cause) ? 'start Node with --allow-child-process, or ' : ''
   return new ZgqError(
     'ZGQ_UNSUPPORTED',
     `a database is read by a process of its own, which cannot be started: ${reason}. Instead, ${flag}run the ` +

@@ -6,7 +6,7 @@ import { resolve } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 
 import { expectPath } from '../arguments.ts'
-import { ZgqError } from '../errors.ts'
+import { isDenied, ZgqError } from '../errors.ts'
 import { decodeIds } from '../format/columns.ts'
 import { decodeDirectory, decodeFooter, directoryRecordBytes, encodeDirectory, FOOTER } from '../format/directory.ts'
 import { alignUp, bytesEqual, CATALOGUE_NAME, checksum, PAGE_BYTES } from '../format/layout.ts'
@@ -191,9 +191,18 @@ function findLeftovers(path: string, snapshot: Snapshot): string[] {
   const notes = readdirSync(snapshot.folder)
     .filter((name) => !known.has(name))
     .map((name) => `${name} is in the folder and not part of the index`)
-  const beside = resolve(path)
-  if (existsSync(`${beside}.building`)) notes.push(`${beside}.building is there: a build is running or died`)
-  if (existsSync(`${beside}.replaced`))
-    notes.push(`${beside}.replaced is there: perhaps an old index whose replacement was interrupted`)
+  return [...notes, ...findBuildsBeside(resolve(path))]
+}
+
+function findBuildsBeside(path: string): string[] {
+  const notes: string[] = []
+  try {
+    if (existsSync(`${path}.building`)) notes.push(`${path}.building is there: a build is running or died`)
+    if (existsSync(`${path}.replaced`))
+      notes.push(`${path}.replaced is there: perhaps an old index whose replacement was interrupted`)
+  } catch (error) {
+    if (!isDenied(error)) throw error
+    notes.push(`node --permission forbids to look for leftovers of builds: it does not allow reading ${path}.building`)
+  }
   return notes
 }

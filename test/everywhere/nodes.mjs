@@ -5,19 +5,12 @@ import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 
-import { copyProject, readResults, ROOT, run } from './project-copy.mjs'
+import { copyProject, installNode, readResults, ROOT, run } from './project-copy.mjs'
 
 const VERSIONS = ['20', '22', '24', '26']
 /** better-sqlite3 13 brings its binaries along and crashes on Node 20, which needs 12, compiled. */
 const SQLITE_13_FROM = 22
 const QUIET = ['--no-audit', '--no-fund']
-
-/** Installs Node binaries, which come as npm packages; returns the path of one. */
-function installNode(version, folder) {
-  const name = `node-${process.platform}-${process.arch}`
-  run('npm', ['install', '--prefix', folder, '--no-save', ...QUIET, `${name}@${version}`], { cwd: folder })
-  return join(folder, 'node_modules', name, 'bin/node')
-}
 
 /**
  * Installs what the project needs under this Node, without scripts but the compiler's for better-sqlite3 12; returns
