@@ -139,6 +139,21 @@ const SCHEMAS: readonly Forgery[] = [
     "UPDATE sqlite_schema SET sql = replace(sql, 'kind TEXT NOT NULL', 'kind TEXT NOT NULL DEFAULT 1') " +
       "WHERE name = 'files'"
   ),
+  ...['tbl_name', 'type'].flatMap((column) =>
+    [
+      ['20 MB of bytes', 'zeroblob(20000000)'],
+      ['20 MB of text', "replace(hex(zeroblob(10000000)), '0', 'x')"]
+    ].map(([title, value]) =>
+      schemaEdit(
+        `${title} in column ${column} of an automatic index`,
+        `UPDATE sqlite_schema SET ${column} = ${value} WHERE name = 'sqlite_autoindex_zones_1'`
+      )
+    )
+  ),
+  schemaEdit(
+    'bytes in the place of NULL in the schema',
+    "UPDATE sqlite_schema SET sql = x'00' WHERE name = 'sqlite_autoindex_zones_1'"
+  ),
   schemaEdit('a schema of garbage', "UPDATE sqlite_schema SET sql = 'garbage' WHERE name = 'files'"),
   schemaEdit(
     'a name of control characters in the schema',
