@@ -108,7 +108,7 @@ function wrapDenied(error: unknown, path: string, doing: string): ZgqError {
   const reason = error instanceof Error ? error.message : String(error)
   return new ZgqError(
     'ZGQ_UNSUPPORTED',
-    `cannot ${doing}: ${reason} Build in a process without that model; opening and searching work with it`,
+    `cannot ${doing}: ${reason} Build in a process without it; opening and searching work under it`,
     place
   )
 }

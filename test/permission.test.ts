@@ -103,7 +103,7 @@ describe('under node --permission', () => {
       return { code: failure.code, message: failure.message, left: readdirSync(${JSON.stringify(temp.path)}) }`
     expect(runPermitted(code, ALL)).toEqual({
       code: 'ZGQ_UNSUPPORTED',
-      message: expect.stringMatching(/fsync API is disabled.*Build in a process without that model/),
+      message: expect.stringMatching(/fsync API is disabled.*Build in a process without it/),
       left: ['only this']
     })
   })

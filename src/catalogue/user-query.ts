@@ -6,7 +6,7 @@ import { spawn, type ChildProcessByStdio } from 'node:child_process'
 import { resolve } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
 
-import { isDenied, ZgqError } from '../errors.ts'
+import { isDenied, wrapReadError, ZgqError } from '../errors.ts'
 import { receivedError } from '../threads/thread-error.ts'
 import { queryProcessFile } from '../threads/process-file.ts'
 import { decodeFrames, type QueryMessage, type QueryRequest } from './query-messages.ts'
@@ -95,14 +95,20 @@ async function* messagesOf(child: QueryProcess, path: string): AsyncGenerator<Qu
     })
   })
   ended.catch(() => undefined) // looked at below
-  for await (const message of decodeFrames(child.stdout)) {
-    if (message.kind === 'error') throw receivedError(message.error)
-    if (message.kind === 'end') return
-    yield message
-  }
-  const how = await ended.catch((cause: unknown) => {
+  const failed = (cause: unknown): never => {
     throw cannotStart(cause, path)
-  })
+  }
+  try {
+    for await (const message of decodeFrames(child.stdout)) {
+      if (message.kind === 'error') throw receivedError(message.error)
+      if (message.kind === 'end') return
+      yield message
+    }
+  } catch (error) {
+    if (!(error instanceof ZgqError)) await ended.catch(failed) // Deno closes the pipes of what it did not start
+    throw wrapReadError(error, path, 'read what the process sends that reads the database')
+  }
+  const how = await ended.catch(failed)
   throw new ZgqError('ZGQ_IO', `the process that reads the database ended ${how} before its rows did: ${words}`, {
     path
   })

@@ -7,11 +7,11 @@ import { join } from 'node:path'
 
 /** What comes from npm for them, besides what this project has itself. */
 export const BUNDLERS = ['webpack', 'rollup', '@rollup/plugin-node-resolve', '@rollup/plugin-commonjs']
+const OUTSIDE = [/^zgq/]
 /** These hold native code, and stay outside of any bundle. */
-const NATIVE = ['koffi', 'better-sqlite3', 'h5wasm', 'mmap-io']
+const NATIVE = ['koffi', 'better-sqlite3', 'h5wasm/node', 'mmap-io']
 const ENTRIES = ['search-worker', 'build-worker', 'query-process']
 
-const belongsTo = (names, id) => names.some((name) => id === name || id.startsWith(`${name}/`))
 /** The entries that a bundle is made of: the program, and those of zgq where they are wanted. */
 const inputs = (folder, withEntries) => ({
   out: join(folder, 'program.mjs'),
@@ -20,7 +20,6 @@ const inputs = (folder, withEntries) => ({
 
 async function webpack(folder, { out, isOutside, isModule = false }) {
   const pack = createRequire(join(folder, 'package.json'))('webpack')
-  const outside = isOutside ? ['zgq'] : NATIVE
   const ending = isModule ? 'mjs' : 'cjs'
   const stats = await new Promise((resolve, reject) => {
     pack(
@@ -31,11 +30,9 @@ async function webpack(folder, { out, isOutside, isModule = false }) {
         entry: './program.mjs',
         devtool: false,
         experiments: { outputModule: isModule },
-        output: { path: out, filename: `out.${ending}`, chunkFilename: `[id].${ending}`, module: isModule },
-        externals: [
-          ({ request }, done) =>
-            belongsTo(outside, request) ? done(null, `${isModule ? 'module' : 'commonjs'} ${request}`) : done()
-        ]
+        output: { path: out, filename: `out.${ending}`, module: isModule },
+        externalsType: isModule ? 'module' : 'commonjs',
+        externals: isOutside ? OUTSIDE : NATIVE
       },
       (error, found) => (error ? reject(error) : resolve(found))
     )
@@ -51,7 +48,7 @@ async function rollup(folder, { out, isOutside, withEntries }) {
   const { default: commonjs } = require('@rollup/plugin-commonjs')
   const bundle = await require('rollup').rollup({
     input: inputs(folder, withEntries),
-    external: (id) => belongsTo(isOutside ? ['zgq'] : NATIVE, id),
+    external: isOutside ? OUTSIDE : NATIVE,
     onwarn() {},
     plugins: [nodeResolve({ rootDir: folder, preferBuiltins: true }), commonjs()]
   })
