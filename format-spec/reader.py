@@ -51,6 +51,7 @@ TABLES = {  # section 7: the columns of each table and their types, in the order
     "centroids": {"first_zone": int, "zone_count": int, "vectors": bytes, "crc": int},
 }
 MOST_META_ROWS, MOST_KEY_BYTES, MOST_COLUMNS, MOST_ROUNDS, MOST_ROWS = 16, 64, 64, 16, 2**31 - 1
+MOST_ITEMS = 8192  # of a value of meta: entries of all its maps and elements of all its lists
 
 
 def schema():
@@ -139,8 +140,11 @@ SIZED = {0xC4: (bytes, ">B"), 0xC5: (bytes, ">H"), 0xC6: (bytes, ">I"),
          0xDC: (list, ">H"), 0xDD: (list, ">I"), 0xDE: (dict, ">H"), 0xDF: (dict, ">I")}
 
 
-def unpack(stream, depth=0):
-    """The next MessagePack value, of the subset of section 7; ValueError or struct.error if there is none."""
+def unpack(stream, left, depth=0):
+    """The next MessagePack value, of the subset of section 7; ValueError or struct.error if there is none.
+
+    `left` is a list of one number: the items that it may still have.
+    """
     def number(form):
         return struct.unpack(form, stream.read(struct.calcsize(form)))[0]
     tag = number(">B")
@@ -163,9 +167,12 @@ def unpack(stream, depth=0):
         if len(data) < size:
             raise ValueError("a string ends early")
         return data if kind is bytes else data.decode("utf-8")
+    left[0] -= size
+    if left[0] < 0:
+        raise ValueError(f"more than {MOST_ITEMS} items")
     if kind is list:
-        return [unpack(stream, depth + 1) for _ in range(size)]
-    pairs = [(unpack(stream, depth + 1), unpack(stream, depth + 1)) for _ in range(size)]
+        return [unpack(stream, left, depth + 1) for _ in range(size)]
+    pairs = [(unpack(stream, left, depth + 1), unpack(stream, left, depth + 1)) for _ in range(size)]
     if not all(type(key) is str for key, _ in pairs) or len(dict(pairs)) < size:
         raise ValueError("a key is repeated or not a string")
     return dict(pairs)
@@ -174,7 +181,7 @@ def unpack(stream, depth=0):
 def unpack_map(name, data):
     stream = io.BytesIO(data)
     try:
-        value = unpack(stream)
+        value = unpack(stream, [MOST_ITEMS])
     except (ValueError, struct.error) as error:
         raise ZgqError("ZGQ_CORRUPT", f"meta {name!r} is not MessagePack: {error}") from None
     need(type(value) is dict and stream.tell() == len(data), f"meta {name!r} is not one map")
@@ -262,6 +269,8 @@ class Index:
         path = os.path.join(folder, "catalogue.sqlite")
         need(os.path.lexists(path) and stat.S_ISREG(os.lstat(path).st_mode), f"{folder!r} has no catalogue.sqlite",
              "ZGQ_NOT_AN_INDEX")
+        for beside in (path + ending for ending in ("-journal", "-wal", "-shm")):
+            need(not os.path.lexists(beside) or stat.S_ISREG(os.lstat(beside).st_mode), f"{beside!r} is not a regular file")
         with open(path, "rb") as file:  # before SQLite opens it: it would write beside a file in WAL mode
             head = file.read(100)
         need(len(head) == 100 and head[:16] == b"SQLite format 3\0" and head[68:72] == APPLICATION_ID,
@@ -304,7 +313,8 @@ class Index:
 
     def read_index(self):
         need("index" in self.meta, "meta has no key index")
-        maps = {key: unpack_map(key, self.meta[key]) for key in ("index", "build", "calibration") if key in self.meta}
+        known = ("index", "build", "quantizer", "calibration")
+        maps = {key: unpack_map(key, self.meta[key]) for key in known if key in self.meta}
         values = maps["index"]
         for key, known in (("version", (VERSION,)), ("readerFeatures", (0,)), ("bits", (0, 1, 2, 4))):
             number = field(values, key, int, 0, 2**64 - 1)
@@ -673,8 +683,6 @@ def read_queries(path, index):
 
 
 def check(index):
-    for name, data in index.meta.items():
-        unpack_map(name, data)
     seen = set()
     for zone in index.zones:
         ids, rows, columns = index.load(zone, everything=True)

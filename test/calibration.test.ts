@@ -286,6 +286,11 @@ describe('a stored calibration', () => {
     expect(codeOf(() => decodeCalibration(make(plain()), 1000, path))).toBe('ZGQ_CORRUPT')
   })
 
+  it('is refused in a short message where a number is very long', () => {
+    for (const queries of [new Array(100_000).fill(7), 'x'.repeat(900_000)])
+      expect(errorOf(() => decodeCalibration({ ...plain(), queries }, 1000, path)).message.length).toBeLessThan(400)
+  })
+
   it('that is damaged, though its checksum fits, makes open throw ZGQ_CORRUPT', () => {
     const copy = copyOf(path)
     const bytes = encodeMessagePack({ ...storedIn(path), curves: [] })

@@ -258,6 +258,14 @@ describe('the index value of table meta', () => {
     expect(messages).toEqual([expect.stringContaining('rebuild'), expect.stringContaining('newer version of zgq')])
   })
 
+  it.each(['dim', 'metric', 'version', 'readerFeatures', 'elementType'])(
+    'is refused in a short message where %s is very long',
+    (key) => {
+      for (const value of [new Array(100_000).fill(7), 'x'.repeat(900_000), '\u001b]0;title\u0007'])
+        expect(errorOf(() => decodeIndexMeta({ ...INDEX_META, [key]: value }, PATH)).message).toMatch(/^[ -~]{20,200}$/)
+    }
+  )
+
   it('is read with writer features and keys that are not known', () => {
     expect(decodeIndexMeta({ ...INDEX_META, writerFeatures: 8, later: [1, 2] }, PATH)).toEqual({
       ...INDEX_META,

@@ -8,6 +8,7 @@ import {
   constants,
   copyFileSync,
   fstatSync,
+  lstatSync,
   mkdtempSync,
   openSync,
   readSync,
@@ -167,7 +168,8 @@ function refuseSuperJournal(path: string): void {
 
 function lookBeside(path: string): Beside {
   const isThere = (ending: string): boolean => {
-    const stats = statSync(path + ending, { throwIfNoEntry: false })
+    // A link would have a file copied, and read, from wherever it leads.
+    const stats = lstatSync(path + ending, { throwIfNoEntry: false })
     if (stats !== undefined && !stats.isFile())
       throw new ZgqError('ZGQ_CORRUPT', 'this file of the catalogue is not a regular file', { path: path + ending })
     return stats !== undefined

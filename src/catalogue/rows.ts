@@ -50,7 +50,7 @@ export function readMeta(database: Database, path: string): Map<string, unknown>
       throw damage(`has a row of ${Number(keyBytes) + Number(valueBytes)} bytes`)
   }
   const values = new Map<string, unknown>()
-  for (const row of database.prepare('SELECT key, value, crc FROM meta LIMIT ?').all(MOST_META_ROWS)) {
+  for (const row of database.prepare('SELECT key, value, crc FROM meta LIMIT ?').iterate(MOST_META_ROWS)) {
     const { key, value } = decodeMetaRow(row, path)
     values.set(key, value)
   }

@@ -16,6 +16,16 @@ const SCHEMA: readonly string[] = [
   ['index', 'sqlite_autoindex_zones_1', 'zones', null] // of UNIQUE
 ].map((row) => JSON.stringify(row))
 
+const COLUMNS = ['type', 'name', 'tbl_name', 'sql']
+const MOST_BYTES = 2 ** 11
+
+/** The columns as SQL: 0 for what is neither NULL nor a short text, so that it is never read. */
+const GUARDED = COLUMNS.map(
+  (name) =>
+    `CASE WHEN typeof(${name}) = 'null' THEN NULL ` +
+    `WHEN typeof(${name}) = 'text' AND octet_length(${name}) <= ${MOST_BYTES} THEN ${name} ELSE 0 END`
+).join(', ')
+
 /** Has SQLite trust nothing in the file; for reading alone, refuse every change too. */
 export function standGuard(database: Database, use: 'read' | 'write'): void {
   database.pragma('trusted_schema = OFF')
@@ -25,7 +35,7 @@ export function standGuard(database: Database, use: 'read' | 'write'): void {
 
 /** Holds the schema against ours; throws ZGQ_CORRUPT. Comes after the version: a newer one may have another. */
 export function expectSchema(database: Database, path: string): void {
-  const rows = database.prepare('SELECT type, name, tbl_name, sql FROM sqlite_schema LIMIT ?').all(SCHEMA.length + 1)
+  const rows = database.prepare(`SELECT ${GUARDED} FROM sqlite_schema LIMIT ?`).all(SCHEMA.length + 1)
   const found = rows.map((row) => JSON.stringify(row))
   const other = found.find((row) => !SCHEMA.includes(row))
   if (other !== undefined || new Set(found).size !== SCHEMA.length)

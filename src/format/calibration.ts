@@ -1,6 +1,7 @@
 // The calibration of an index (spec, section 7): how far a search must probe for a recall. Encode, decode, and look-up
 // by interpolation. No I/O.
 
+import { describe } from '../describe.ts'
 import { ZgqError } from '../errors.ts'
 import type { Calibration, CalibrationPoint, UsualQueries } from '../types.ts'
 
@@ -85,7 +86,7 @@ export function decodeCalibration(value: unknown, zoneCount: number, path: strin
   const number = (of: Map<string, unknown>, key: string, { least, most }: Range): number => {
     const found = of.get(key)
     if (typeof found !== 'number' || !(found >= least && found <= most))
-      throw damage(`${key} is ${String(found)}, expected a number from ${least} to ${most}`)
+      throw damage(`${key} is ${describe(found)}, expected a number from ${least} to ${most}`)
     return found
   }
   const whole = (of: Map<string, unknown>, key: string): number => {

@@ -3,6 +3,7 @@
 
 import { createHash } from 'node:crypto'
 
+import { describe } from '../describe.ts'
 import { ZgqError } from '../errors.ts'
 import type { Metric } from '../types.ts'
 import type { ZoneRecord } from './directory.ts'
@@ -363,13 +364,18 @@ export function decodeFileRow(row: readonly unknown[], path: string): { file: Fi
   return { file: record, crc }
 }
 
-/** Decodes a row of `meta`; throws ZGQ_CORRUPT. */
+const META_KEYS: readonly string[] = ['index', 'build', 'quantizer', 'calibration']
+
+/**
+ * Decodes a row of `meta`; throws ZGQ_CORRUPT. Undefined is the value of a key that is not known: what it may mean is
+ * not ours to say, and it is never decoded.
+ */
 export function decodeMetaRow(row: readonly unknown[], path: string): { key: string; value: unknown } {
   const [key, value, crc] = row
   if (typeof key !== 'string' || !(value instanceof Uint8Array) || metaChecksum(key, value) !== crc) {
     throw new ZgqError('ZGQ_CORRUPT', 'a row of table meta does not fit its CRC', { path })
   }
-  return { key, value: decodeMessagePack(value, path) }
+  return { key, value: META_KEYS.includes(key) ? decodeMessagePack(value, path) : undefined }
 }
 
 /** Checks the decoded value under `meta` key `build`, facts for people; throws ZGQ_CORRUPT where it is no map. */
@@ -387,7 +393,7 @@ export function decodeIndexMeta(value: unknown, path: string): IndexMeta {
   const map = new Map<string, unknown>(Object.entries(value))
   const count = (key: string): number => {
     const found = map.get(key)
-    if (!isCount(found)) throw damage(`${key} is ${String(found)}, expected a count`)
+    if (!isCount(found)) throw damage(`${key} is ${describe(found)}, expected a count`)
     return found
   }
   const bytes = (key: string, length: number): Uint8Array => {
@@ -396,14 +402,14 @@ export function decodeIndexMeta(value: unknown, path: string): IndexMeta {
     return Uint8Array.from(found)
   }
   const metric = map.get('metric')
-  if (!isMetric(metric)) throw damage(`metric is ${String(metric)}, expected l2, cosine or ip`)
+  if (!isMetric(metric)) throw damage(`metric is ${describe(metric)}, expected l2, cosine or ip`)
   const refuse = (what: string): never => {
     throw new ZgqError('ZGQ_UNSUPPORTED', `this index needs another version of zgq: ${what}`, { path })
   }
   const version = count('version')
   expectVersion(version, { path })
   if (count('readerFeatures') !== KNOWN_READER_FEATURES) refuse(`reader features ${count('readerFeatures')}`)
-  if (map.get('elementType') !== 'float32') refuse(`element type ${String(map.get('elementType'))}`)
+  if (map.get('elementType') !== 'float32') refuse(`element type ${describe(map.get('elementType'))}`)
   const bits = count('bits')
   if (!CODE_BITS.includes(bits)) refuse(`codes of ${bits} bits`)
   const dim = count('dim')

@@ -1,5 +1,5 @@
-// Structured values of the catalogue as plain MessagePack (spec, section 7). What is decoded was looked at first: no
-// extension types, no depth and no length that its bytes do not have.
+// Structured values of the catalogue as plain MessagePack (spec, sections 7 and 11.1). What is decoded was looked at
+// first: a map, no extension types, no depth, not very many items, and no length that its bytes do not have.
 
 import { isUtf8 } from 'node:buffer'
 import { Packr } from 'msgpackr'
@@ -8,6 +8,8 @@ import { ZgqError } from '../errors.ts'
 
 /** Maps and lists within each other. */
 const MOST_DEPTH = 32
+/** Entries of all maps and elements of all lists together: a byte each in the file, but some fifty in memory. */
+const MOST_ITEMS = 8192
 
 const messagePack = new Packr({ useRecords: false, variableMapSize: true, int64AsType: 'number' })
 
@@ -16,7 +18,7 @@ export function encodeMessagePack(value: unknown): Uint8Array {
   return new Uint8Array(messagePack.pack(value))
 }
 
-/** Decodes one value of plain MessagePack; throws ZGQ_CORRUPT. */
+/** Decodes one map of plain MessagePack; throws ZGQ_CORRUPT. */
 export function decodeMessagePack(bytes: Uint8Array, path: string): unknown {
   const wrong = findFault(bytes)
   if (wrong !== undefined)
@@ -55,11 +57,11 @@ const SIZED: ReadonlyMap<number, { readonly kind: Sized; readonly lengthBytes: n
   )
 )
 
-/** Says why bytes are not one value of plain MessagePack; undefined where they are. */
-export function findFault(bytes: Uint8Array): string | undefined {
+/** Says why bytes are not one map of plain MessagePack; undefined where they are. */
+function findFault(bytes: Uint8Array): string | undefined {
   const walk = new Walk(bytes)
   try {
-    walk.value(0)
+    walk.map()
   } catch (error) {
     if (error instanceof Fault) return error.message
     throw error
@@ -69,8 +71,14 @@ export function findFault(bytes: Uint8Array): string | undefined {
 
 class Fault extends Error {}
 
+/** A small integer is a tag of its own. */
+function isInteger(tag: number): boolean {
+  return tag < 0x80 || tag >= 0xe0
+}
+
 class Walk {
   at = 0
+  #items = 0
   readonly #bytes: Uint8Array
   readonly #view: DataView
 
@@ -79,9 +87,17 @@ class Walk {
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   }
 
-  value(depth: number): void {
+  /** Passes over a value that has to be a map. */
+  map(): void {
     const tag = this.#view.getUint8(this.#take(1))
-    const fixed = tag < 0x80 || tag >= 0xe0 ? 0 : FIXED.get(tag)
+    const size = isInteger(tag) || FIXED.has(tag) ? undefined : this.#sizeOf(tag)
+    if (size?.kind !== 'map') throw new Fault('it is not a map')
+    this.#sized(size, 0)
+  }
+
+  #value(depth: number): void {
+    const tag = this.#view.getUint8(this.#take(1))
+    const fixed = isInteger(tag) ? 0 : FIXED.get(tag)
     if (fixed !== undefined) this.#take(fixed)
     else this.#sized(this.#sizeOf(tag), depth)
   }
@@ -108,16 +124,18 @@ class Walk {
     // Every item has a byte at least: a length that the bytes do not have ends here, before anything is made of it.
     const left = this.#bytes.byteLength - this.at
     if (length * (kind === 'map' ? 2 : 1) > left) throw new Fault(`${length} items are said where ${left} bytes are`)
+    this.#items += length
+    if (this.#items > MOST_ITEMS) throw new Fault(`it has more than ${MOST_ITEMS} items`)
     const keys = new Set<string>()
     for (let i = 0; i < length; i++) {
       if (kind === 'map') this.#key(keys)
-      this.value(depth + 1)
+      this.#value(depth + 1)
     }
   }
 
   #key(keys: Set<string>): void {
     const tag = this.#view.getUint8(this.#take(1))
-    const { kind, length } = tag < 0x80 || tag >= 0xe0 ? { kind: 'number', length: 0 } : this.#sizeOf(tag)
+    const { kind, length } = isInteger(tag) ? { kind: 'number', length: 0 } : this.#sizeOf(tag)
     if (kind !== 'text') throw new Fault('a key is not a string')
     const start = this.#take(length)
     const bytes = this.#bytes.subarray(start, this.at)

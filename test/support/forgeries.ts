@@ -139,6 +139,21 @@ const SCHEMAS: readonly Forgery[] = [
     "UPDATE sqlite_schema SET sql = replace(sql, 'kind TEXT NOT NULL', 'kind TEXT NOT NULL DEFAULT 1') " +
       "WHERE name = 'files'"
   ),
+  ...['tbl_name', 'type'].flatMap((column) =>
+    [
+      ['20 MB of bytes', 'zeroblob(20000000)'],
+      ['20 MB of text', "replace(hex(zeroblob(10000000)), '0', 'x')"]
+    ].map(([title, value]) =>
+      schemaEdit(
+        `${title} in column ${column} of an automatic index`,
+        `UPDATE sqlite_schema SET ${column} = ${value} WHERE name = 'sqlite_autoindex_zones_1'`
+      )
+    )
+  ),
+  schemaEdit(
+    'bytes in the place of NULL in the schema',
+    "UPDATE sqlite_schema SET sql = x'00' WHERE name = 'sqlite_autoindex_zones_1'"
+  ),
   schemaEdit('a schema of garbage', "UPDATE sqlite_schema SET sql = 'garbage' WHERE name = 'files'"),
   schemaEdit(
     'a name of control characters in the schema',
@@ -331,7 +346,27 @@ const MESSAGE_PACK: readonly (readonly [string, Uint8Array])[] = [
   ['a map that is cut short', Uint8Array.of(0x82, ...text('seed'), 1)]
 ]
 
+/** A list of very many empty maps: a byte each. */
+function emptyMaps(count: number): Uint8Array {
+  const bytes = Buffer.alloc(5 + count, 0x80)
+  bytes[0] = 0xdd
+  bytes.writeUInt32BE(count, 1)
+  return bytes
+}
+
+const MILLION_MAPS = Buffer.concat([Uint8Array.of(0x81, ...text('seed')), emptyMaps(1_000_000)])
+const MANY_MAPS = Buffer.concat([Uint8Array.of(0x81, ...text('seed')), emptyMaps(8191)])
+
 const META: readonly Forgery[] = [
+  ...['index', 'build', 'quantizer', 'calibration'].map((key) => packed(key, 'a million empty maps', MILLION_MAPS)),
+  ...['index', 'build', 'quantizer', 'calibration'].map((key) => packed(key, 'a list', emptyMaps(3))),
+  packed('build', 'one item too many', Buffer.concat([Uint8Array.of(0x82, 0xa0, 0xc0), MANY_MAPS.subarray(1)])),
+  parts('nobody', 'meta build: as many items as there may be', (found) => {
+    found.setMeta('build', MANY_MAPS)
+  }),
+  parts('nobody', 'twelve keys of meta that nobody knows, with a million empty maps each', (found) => {
+    for (let i = 0; i < 12; i++) found.setMeta(`other ${i}`, emptyMaps(1_000_000))
+  }),
   index('a dim of 0', { dim: 0 }),
   index('a dim of 2^31', { dim: 2 ** 31 }),
   index('a dim of 1.5', { dim: 1.5 }),
@@ -681,6 +716,15 @@ const FILES: readonly Forgery[] = [
         else mkdirSync(path)
       },
       ['ZGQ_NOT_AN_INDEX']
+    )
+  ),
+  ...['-wal', '-shm', '-journal'].flatMap((ending) =>
+    ['', '/etc/passwd', '/nowhere'].map((target) =>
+      refused(`a symbolic link beside the catalogue: ${ending} to ${target === '' ? 'a file' : target}`, (folder) => {
+        const outside = `${folder}${ending}`
+        if (target === '') writeFileSync(outside, 'a secret')
+        symlinkSync(target === '' ? outside : target, join(folder, CATALOGUE + ending))
+      })
     )
   )
 ]
