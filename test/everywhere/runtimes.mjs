@@ -136,7 +136,11 @@ const onNode = (node) => [
     () => runPermitted(node, ['--allow-addons', '--allow-worker', '--allow-child-process']),
     ({ ok, threads }) => ok && threads === 'run'
   ],
-  ['node --permission', () => runPermitted(node, []), () => true],
+  [
+    'node --permission',
+    () => runPermitted(node, []),
+    ({ ok, code, threads }) => (ok ? /--allow-worker/.test(threads) : code === 'ZGQ_UNSUPPORTED')
+  ],
   ['Jest', () => runJest(node), doesAll],
   ...BUNDLES.map((bundle) => [bundle[0], () => runBundle(node, bundle), bundle[3] ? doesAll : saysWhy])
 ]
