@@ -392,7 +392,7 @@ describe('a file of more than one chunk', () => {
   it('names the row of another dimension beyond the first chunk where the length does not fit', () => {
     const bytes = vecs(f4, [...rows.slice(0, 900), [1, 2], ...rows.slice(900)])
     expect(errorOf(() => openVectorFile(fileOf('.fvecs', bytes))).message).toContain(
-      'row 900 has 2 dimensions, expected 4500'
+      'row 900 has 2 dimensions, expected 4,500'
     )
   })
 })
