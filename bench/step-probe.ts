@@ -132,8 +132,7 @@ function makeSnapshot(): Snapshot {
     centroids,
     quantizer: undefined,
     calibration: null,
-    catalogueBytes: 0,
-    catalogueFile: ''
+    catalogueBytes: 0
   }
 }
 

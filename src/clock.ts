@@ -1,5 +1,5 @@
-// The only clock. What it says appears in progress and explain, and decides which thread works; never what is built or
-// found.
+// The only clock. What it says appears in progress and explain, and decides which thread works and how often a folder is
+// looked at; never what is built or found.
 
 /** Returns microseconds since an arbitrary start. */
 export function nowMicros(): number {
@@ -10,4 +10,9 @@ export function nowMicros(): number {
 export function sharedMicros(): number {
   const [seconds, nanoseconds] = process.hrtime()
   return seconds * 1_000_000 + nanoseconds / 1000
+}
+
+/** Returns milliseconds since 1970 by the system's clock, which times of files are compared with. */
+export function wallMillis(): number {
+  return Date.now()
 }

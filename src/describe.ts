@@ -33,9 +33,17 @@ function describeObject(value: object): string {
     : named
 }
 
-/** A count with its noun, which takes an s for more than one: `1 zone`, `2 zones`. */
+/** A count with its noun: `1 zone`, `2,000 queries`. */
 export function countOf(count: number, noun: string): string {
-  return count === 1 ? `1 ${noun}` : `${count} ${noun}s`
+  return `${formatCount(count)} ${count === 1 ? noun : pluralOf(noun)}`
+}
+
+export function formatCount(count: number): string {
+  return count.toLocaleString('en-US')
+}
+
+function pluralOf(noun: string): string {
+  return noun.endsWith('y') ? `${noun.slice(0, -1)}ies` : `${noun}s`
 }
 
 /** JSON's quotes also keep line ends and control characters out of the message. */

@@ -13,29 +13,29 @@ export type ZgqErrorCode =
   | 'ZGQ_UNSUPPORTED'
   /** Bytes of the index are damaged. */
   | 'ZGQ_CORRUPT'
-  /** A file or a read is shorter than it must be. */
+  /** A file is shorter than it must be. */
   | 'ZGQ_TRUNCATED'
-  /** Parts of different builds stand in one folder. */
+  /** Files of different builds are in one folder, or stages of a build were given different options. */
   | 'ZGQ_MISMATCH'
   /** A vector has another number of dimensions than it must have. */
   | 'ZGQ_DIMENSION'
   /** A vector holds NaN or an infinity. */
   | 'ZGQ_NON_FINITE'
-  /** A vector of length zero, which has no direction, with the cosine metric. */
+  /** A vector has length zero, and so no direction that the cosine metric could compare. */
   | 'ZGQ_ZERO_VECTOR'
   /** The recall asked for cannot be reached. */
   | 'ZGQ_RECALL'
-  /** The input has an id twice. */
+  /** The input has a duplicate id. */
   | 'ZGQ_ID_EXISTS'
-  /** The place cannot be written. */
+  /** The file or folder cannot be written. */
   | 'ZGQ_READ_ONLY'
-  /** Another process is building into the same output. */
+  /** Another process is building or changing the same index, or holds a database; on Windows: has the index open. */
   | 'ZGQ_LOCKED'
   /** The index was closed. */
   | 'ZGQ_CLOSED'
   /** The operating system failed a read or a write: the disk is full, a sector is bad. */
   | 'ZGQ_IO'
-  /** The input of a build is not what its format says. */
+  /** The input of a build is not what its format says, or changed while it was read. */
   | 'ZGQ_BUILD_INPUT'
 
 /** Where an error was seen. */

@@ -15,7 +15,7 @@ export type Mapping = 'auto' | ReaderKind
 /** When pages are checked against their checksums: at their first use, all at open, or never. */
 export type Verify = 'touch' | 'open' | 'none'
 
-/** A query: `dim` values, of which those that are no float32 are rounded to the nearest. */
+/** A query: `dim` values, rounded to float32. */
 export type QueryVector = Float32Array | Float64Array | readonly number[]
 
 /** A found vector. */
@@ -31,17 +31,16 @@ export interface OpenOptions {
   /** Default `auto`. */
   readonly mapping?: Mapping | undefined
   /**
-   * Memory for the parts of zones that stay in kernel memory, in bytes. Default 256 MB; at least one part is always
-   * kept.
+   * Memory for the parts of zones that are kept in memory, in bytes. Default 256 MB; at least one part is always kept.
    */
   readonly cacheBytes?: number | undefined
   /** Default `touch`. */
   readonly verify?: Verify | undefined
   /**
-   * Worker threads at most that `searchAsync` and `searchBatch` may start, 0 to 64. Default: one for each core, up to
-   * 8. None is started before there is work that deserves it, and none keeps the process alive. Each has a cache of its
-   * own: together as many bytes as `cacheBytes`, on top of the caller's. 0: those searches run on the caller's thread,
-   * some milliseconds a turn of the event loop, and block it where one query takes longer.
+   * Most worker threads that `searchAsync` and `searchBatch` may start, 0 to 64. Default: one for each core, up to 8.
+   * They are started on demand for larger jobs, and do not keep the process alive. Their caches have as many bytes
+   * together as `cacheBytes`, in addition to the caller's. 0: those searches run on the caller's thread in short
+   * slices, and block the event loop where one query takes longer.
    */
   readonly threads?: number | undefined
 }
@@ -60,8 +59,8 @@ export interface SearchOptions {
    */
   readonly recall?: number | undefined
   /**
-   * Candidates that are reranked by their exact distances at least; more where the bound of their estimates asks for
-   * it. Default 0; no effect without codes.
+   * Least number of candidates that are reranked by their exact distances; there are more where the estimates leave it
+   * open which are nearest. Default 0; no effect without codes.
    */
   readonly rerank?: number | undefined
   /** Return `{ hits, explain }` instead of the hits. */
@@ -71,8 +70,8 @@ export interface SearchOptions {
 /** Options of `searchAsync` and `searchBatch`: those of `search`, and a signal. */
 export interface AsyncSearchOptions extends SearchOptions {
   /**
-   * Aborts the search: its promise rejects with the reason of the signal at once, what waits is dropped, what runs is
-   * not looked at any more.
+   * Aborts the search: its promise rejects at once with the reason of the signal. Queries that wait are dropped; the
+   * result of one that runs is ignored.
    */
   readonly signal?: AbortSignal | undefined
 }
@@ -104,8 +103,8 @@ export interface Explain {
   readonly scanMicros: number
   readonly rerankMicros: number
   /**
-   * The search was for a recall, and its query is unlike those of the calibration, so that what was measured does not
-   * hold for it: further zones were probed until they brought hardly anything new.
+   * True if the search was for a recall and its query is unlike those of the calibration. What was measured does not
+   * hold for it then, so further zones were probed until they brought hardly a new hit.
    */
   readonly unlike: boolean
 }
@@ -136,13 +135,13 @@ export interface CalibrationCurve {
   readonly points: readonly CalibrationPoint[]
 }
 
-/** Between which bounds the queries of a calibration lie, as the rule counts distances (spec, section 7.1). */
+/** Bounds of the distances of the calibration's queries, as the recall rule counts them (spec, section 7.1). */
 export interface UsualQueries {
-  /** Of the nearest zone, at least. */
+  /** Least distance to the nearest zone. */
   readonly nearestZone: number
-  /** Of the nearest zone, at most. */
+  /** Largest distance to the nearest zone. */
   readonly farthestZone: number
-  /** Of the nearest hit, at most. */
+  /** Largest distance to the nearest hit. */
   readonly farthestHit: number
 }
 
@@ -158,16 +157,16 @@ export interface Calibration {
   /** Unit of distances in the score. */
   readonly scale: number
   readonly curves: readonly CalibrationCurve[]
-  /** What tells queries that are unlike; undefined in indexes that were calibrated before this was measured. */
+  /** Tells queries that are unlike; undefined in indexes that were calibrated before this was measured. */
   readonly usual?: UsualQueries | undefined
   /** Share of the queries, 0 to 1, that have exact or near copies among the rows. */
   readonly copies?: number | undefined
 }
 
-/** How a search goes that is told nothing. */
+/** How a search without options goes. */
 export interface SearchPlan {
   /**
-   * `exact`: all rows are scanned, as that costs hardly more; `recall`: each query probes as many zones as the
+   * `exact`: all rows are scanned, which costs hardly more; `recall`: each query probes as many zones as the
    * calibration says; `nprobe`: a fixed number of zones, and no recall is promised.
    */
   readonly kind: 'exact' | 'recall' | 'nprobe'
@@ -200,7 +199,7 @@ export interface IndexInfo {
   readonly bits: number
   /** How far searches probe for a recall, and how that was measured. */
   readonly calibration: Calibration | null
-  /** How a search for 10 hits goes that is told nothing else. */
+  /** How a search without options goes: for 10 hits. */
   readonly plan: SearchPlan
   /** Searches since the index was opened. */
   readonly queries: SearchedQueries
@@ -240,8 +239,8 @@ export interface ThreadsInfo {
   /** Cache of each of them, on top of `cacheBytes` of the caller's thread. */
   readonly cacheBytes: number
   /**
-   * Why a thread could not be opened; none is tried again then, and without any the searches run on the caller's
-   * thread. Above all: the index was replaced on disk since it was opened.
+   * Why a thread could not be started; none is tried again, and searches run on the threads that there are, or on the
+   * caller's. Most often: the index was replaced on disk since it was opened.
    */
   readonly failure: string | undefined
 }

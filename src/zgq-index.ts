@@ -25,7 +25,7 @@ import { search, type SearchContext } from './search/search.ts'
 import { SeenQueries } from './search/seen-queries.ts'
 import { summarizeZones } from './zone-sizes.ts'
 import { sqliteInfo } from './catalogue/load-driver.ts'
-import { readCatalogue, wasReplaced } from './catalogue/reader.ts'
+import { withSnapshot } from './catalogue/reader.ts'
 import type { Snapshot } from './catalogue/snapshot.ts'
 import type { Readers } from './storage/open-readers.ts'
 import type { RowPlace } from './storage/zone-files.ts'
@@ -49,9 +49,6 @@ const MOST_THREADS = 64
 /** More of them share the same memory bandwidth. */
 const DEFAULT_MOST_THREADS = 8
 
-/** How often an index may be replaced while it is being opened before that is an error. */
-const MAX_REPLACEMENTS = 3
-
 interface OpenParts {
   readonly snapshot: Snapshot
   readonly readers: Readers
@@ -69,29 +66,23 @@ export class ZgqIndex {
   #lazyPool: SearchPool | undefined
 
   private constructor(parts: OpenParts) {
-    if (!areParts(parts)) throw new TypeError(`use ZgqIndex.open(path) in place of new ZgqIndex(${describe(parts)})`)
+    if (!areParts(parts)) throw new TypeError(`use ZgqIndex.open(path) instead of new ZgqIndex(${describe(parts)})`)
     this.#parts = parts
     this.#path = parts.snapshot.folder
   }
 
   /**
-   * Opens the index in folder `path` (a path or a `file:` URL). Reads the catalogue and the header pages, no vectors; creates no file.
-   * Throws ZGQ_NOT_FOUND, ZGQ_NOT_AN_INDEX, ZGQ_UNSUPPORTED, ZGQ_CORRUPT, ZGQ_TRUNCATED, ZGQ_MISMATCH or ZGQ_IO;
+   * Opens the index in folder `path` (a path or a `file:` URL). Reads the catalogue and the header pages, no vectors;
+   * creates no file. Throws ZGQ_NOT_FOUND, ZGQ_NOT_AN_INDEX, ZGQ_UNSUPPORTED, ZGQ_CORRUPT, ZGQ_TRUNCATED, ZGQ_MISMATCH or ZGQ_IO;
    * TypeError or RangeError for bad options.
    */
   static open(path: string | URL, options: OpenOptions = {}): ZgqIndex {
     const folder = expectPath('path', path)
     const checked = checkOpenOptions(options)
-    for (let attempt = 0; ; attempt++) {
-      const snapshot = readCatalogue(folder)
-      try {
-        const own = { requested: requestedIndex(snapshot), seen: new SeenQueries() }
-        return new ZgqIndex({ snapshot, ...own, options: checked, ...openContext(snapshot, checked) })
-      } catch (error) {
-        // An index that was replaced between its catalogue and its files is sound: take it from the start.
-        if (attempt === MAX_REPLACEMENTS || !wasReplaced(snapshot, folder)) throw error
-      }
-    }
+    return withSnapshot(folder, (snapshot) => {
+      const own = { requested: requestedIndex(snapshot), seen: new SeenQueries() }
+      return new ZgqIndex({ snapshot, ...own, options: checked, ...openContext(snapshot, checked) })
+    })
   }
 
   /**

@@ -167,8 +167,8 @@ describe('a message', () => {
     [{ toString: null }, 'an object'],
     [Object.create(null), 'an object'],
     [[1], 'an array of 1 value'],
-    [Array.from(long), 'an array of 10000 values'],
-    [long, 'a Float32Array of 10000 values'],
+    [Array.from(long), 'an array of 10,000 values'],
+    [long, 'a Float32Array of 10,000 values'],
     [new Int8Array(2), 'an Int8Array of 2 values'],
     [foreign('new Uint8Array(3)'), 'a Uint8Array of 3 values'],
     [Promise.resolve(1), 'a Promise'],
@@ -180,7 +180,7 @@ describe('a message', () => {
 
   it('of open says what was found', () => {
     for (const [given, found] of [
-      [long, 'a Float32Array of 10000 values'],
+      [long, 'a Float32Array of 10,000 values'],
       ['', '""'],
       [undefined, 'undefined']
     ])
@@ -200,11 +200,11 @@ describe('a message', () => {
     expect(() => search(['1', ...query.subarray(1)])).toThrow('query must hold numbers only, found "1" at position 0')
     expect(() => search(query, { k: '10' })).toThrow('k must be a number, found "10"')
     expect(() => search(query, { exact: long })).toThrow(
-      'exact must be a boolean, found a Float32Array of 10000 values'
+      'exact must be a boolean, found a Float32Array of 10,000 values'
     )
     const error = await rejection(Promise.resolve(untyped(index.searchBatch.bind(index), undefined, [...long])))
     expect(String(error)).toBe(
-      'TypeError: queries must be a Float32Array or a Float64Array, found an array of 10000 values'
+      'TypeError: queries must be a Float32Array or a Float64Array, found an array of 10,000 values'
     )
     index.close()
   })
@@ -215,7 +215,7 @@ describe('a message', () => {
     expect(await messageOf({ input: [1, 2] })).toMatch(/input must be a path, .* found an array of 2 values$/)
     expect(await messageOf({ input: SMALL, output: 3 })).toMatch(/output must be .* found 3$/)
     expect(await messageOf({ input: SMALL, ids: 3 })).toMatch(/ids must be .* found 3$/)
-    expect(await messageOf({ input: SMALL, queries: [...long] })).toMatch(/queries must be .* found an array of 10000/)
+    expect(await messageOf({ input: SMALL, queries: [...long] })).toMatch(/queries must be .* found an array of 10,000/)
     expect(await messageOf({ input: SMALL, onProgress: 'yes' })).toMatch(/must be a function, found "yes"$/)
     const bad = await errorFrom(buildSmall(temp.fresh('bad'), { ids: foreign<number[]>(`Array(500).fill('a\\n')`) }))
     expect(bad.message).toContain('the id of row 0 is "a\\n"')

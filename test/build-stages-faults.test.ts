@@ -10,7 +10,7 @@ import { ZgqError } from '../src/errors.ts'
 import { faults, resetFaults } from './support/failing-fs.ts'
 import { DIM, errorFrom, placeIn, SMALL } from './support/small-build.ts'
 import { dataFileDigests } from './support/stored-rows.ts'
-import { useTempFolder } from './support/temp-folder.ts'
+import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
 import { fbin } from './support/vector-files.ts'
 
 vi.mock('node:fs', async (importOriginal) =>
@@ -18,7 +18,7 @@ vi.mock('node:fs', async (importOriginal) =>
 )
 afterEach(resetFaults)
 
-const temp = useTempFolder('stages-faults')
+const temp = useTempFolder('stages-faults', IN_MEMORY)
 const place = (): ReturnType<typeof placeIn> => placeIn(temp)
 const STAGES: readonly RunnableStage[] = ['read', 'train', 'assign', 'write', 'publish']
 const input = temp.fresh('input.fbin')

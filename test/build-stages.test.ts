@@ -14,10 +14,10 @@ import { buildInProcess, firstDone } from './support/build-process.ts'
 import { makeVectors } from './support/datasets.ts'
 import { errorFrom, placeIn, rejection } from './support/small-build.ts'
 import { dataFileDigests } from './support/stored-rows.ts'
-import { useTempFolder } from './support/temp-folder.ts'
+import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
 import { fbin } from './support/vector-files.ts'
 
-const temp = useTempFolder('stages')
+const temp = useTempFolder('stages', IN_MEMORY)
 const place = (): ReturnType<typeof placeIn> => placeIn(temp)
 
 /** Parts are of 4 MiB at least: three of them, and too few values for threads. */

@@ -12,7 +12,7 @@ import { randomFrom } from './support/random.ts'
 import { printedBy } from './support/run-node.ts'
 import { errorFrom, placeIn, rejection } from './support/small-build.ts'
 import { dataFileDigests } from './support/stored-rows.ts'
-import { useTempFolder } from './support/temp-folder.ts'
+import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
 import { fbin } from './support/vector-files.ts'
 import { resetWorkers, workers } from './support/watched-workers.ts'
 
@@ -20,7 +20,7 @@ vi.mock('node:worker_threads', async (importOriginal) =>
   (await import('./support/watched-workers.ts')).watchedWorkers(await importOriginal())
 )
 
-const temp = useTempFolder('threads')
+const temp = useTempFolder('threads', IN_MEMORY)
 const place = (): ReturnType<typeof placeIn> => placeIn(temp)
 
 const MIB = 2 ** 20

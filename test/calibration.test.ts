@@ -1,6 +1,6 @@
 // Calibration: how it is measured, stored, read back, interpolated and refused.
 
-import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
 import { beforeAll, describe, expect, it } from 'vitest'
@@ -19,10 +19,10 @@ import { codeOf, errorOf } from './support/errors.ts'
 import { exactIds, meanRecall } from './support/recall.ts'
 import { jsonOf, runZgq } from './support/run-zgq.ts'
 import { errorFrom, rejection } from './support/small-build.ts'
-import { useTempFolder } from './support/temp-folder.ts'
+import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
 import { fbin, ivecs } from './support/vector-files.ts'
 
-const temp = useTempFolder('calibration')
+const temp = useTempFolder('calibration', IN_MEMORY)
 const SEED = 81
 const DIM = 12
 const COUNT = 3000
@@ -692,6 +692,33 @@ describe('calibrateIndex', () => {
 })
 
 describe('a build with queries', () => {
+  it('that cannot be read fails before any work, and keeps the work of a build before it', async () => {
+    const stages: string[] = []
+    const onProgress = ({ stage }: { stage: string }): void => {
+      stages.push(stage)
+    }
+    const output = temp.fresh('index')
+    const [input, narrow] = [temp.fresh('rows.fbin'), temp.fresh('narrow.fbin')]
+    writeFileSync(input, fbin(rows, DIM))
+    writeFileSync(narrow, fbin(rows.subarray(0, 30), 10))
+    const options = { input, output, zones: 60, onProgress }
+    const bad = { ...options, queries: narrow }
+    expect(await rejection(buildIndex(bad))).toMatchObject({ code: 'ZGQ_DIMENSION' })
+    expect(stages).not.toContain('train')
+    expect(existsSync(`${output}.building`)).toBe(false)
+
+    const stop = new AbortController()
+    const stopping = (progress: { stage: string }): void => {
+      if (progress.stage === 'write') stop.abort(new Error('enough'))
+    }
+    await rejection(buildIndex({ ...options, onProgress: stopping, signal: stop.signal, keepWork: true }))
+    expect(await rejection(buildIndex({ ...bad, queries: 'nowhere.fbin' }))).toMatchObject({ code: 'ZGQ_NOT_FOUND' })
+    expect(existsSync(`${output}.building`)).toBe(true)
+    const resumed: string[] = []
+    await buildIndex({ ...options, onResume: (stage) => resumed.push(stage) })
+    expect(resumed).toHaveLength(1)
+  })
+
   it('is calibrated by them', async () => {
     const output = await build({ queries })
     expect(storedIn(output)).toMatchObject({ source: 'queries', queries: 300 })

@@ -6,10 +6,10 @@ import { describe, expect, it } from 'vitest'
 
 import { buildIndex, ZgqError } from '../src/build.ts'
 import { makeVectors } from './support/datasets.ts'
-import { useTempFolder } from './support/temp-folder.ts'
+import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
 import { fbin } from './support/vector-files.ts'
 
-const temp = useTempFolder('changed-inputs')
+const temp = useTempFolder('changed-inputs', IN_MEMORY)
 const SEED = 83
 const DIM = 16
 const before = fbin(makeVectors('clustered', { count: 4000, dim: DIM }, SEED), DIM)

@@ -12,7 +12,7 @@ import { EVAL } from '../tools/eval.ts'
 import { didYouMean } from '../tools/help.ts'
 import { INSPECT } from '../tools/inspect.ts'
 import { inWordsOf } from '../tools/messages.ts'
-import { countOf } from '../tools/output.ts'
+import { countOf } from '../src/describe.ts'
 import { SEARCH } from '../tools/search.ts'
 import { runZgq } from './support/run-zgq.ts'
 import { ROOT } from './support/sources.ts'
@@ -81,6 +81,7 @@ describe('messages', () => {
     ['b.zgq exists; replace it with force: true', 'b.zgq exists; replace it with --force'],
     ['9 zones of 2048 vectors need memoryBytes of 98 MB', '9 zones of 2048 vectors need --memory of 98 MB'],
     ['begun with memoryBytes 536870912, called with 104857600', 'begun with --memory 512MB, called with 100MB'],
+    ['leave out calibrate: false', 'leave out --no-calibrate'],
     ['exact: true finds all', 'exact: true finds all'],
     ['the index has zones', 'the index has zones']
   ])('of the library name options as they were typed: %s', (message, expected) => {

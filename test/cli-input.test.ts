@@ -80,7 +80,7 @@ describe('queries', () => {
     ['', [], 'ZGQ_BUILD_INPUT: the file has no vectors: it is empty (standard input)'],
     ['nonsense', [], /^ZGQ_BUILD_INPUT: line 1 is "nonsense", .* \(standard input\)$/],
     ['abc', ['--format', 'fvecs'], /^ZGQ_TRUNCATED: .* \(standard input at byte 3\)$/],
-    ['[1]', [], 'ZGQ_DIMENSION: the queries have 1 value, the index has vectors of 8 (standard input)']
+    ['[1]', [], 'ZGQ_DIMENSION: the queries have 1 dimension, the index has 8 (standard input)']
   ])('that are wrong in standard input are said to be there: %j %j', (input, options, message) => {
     const { code, stdout, stderr } = runZgqOn(input, 'search', index, '-', ...options)
     expect({ code, stdout, line: stderr.trimEnd().replace(/^zgq: /, '') }).toEqual({
@@ -88,6 +88,12 @@ describe('queries', () => {
       stdout: '',
       line: typeof message === 'string' ? message : expect.stringMatching(message)
     })
+  })
+
+  it('in a file of another format are refused with all endings that are read', () => {
+    const { code, stderr } = runZgq('search', index, 'queries.txt')
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/^zgq: ZGQ_BUILD_INPUT: the file ends in "\.txt", expected .*\.fvecs .*\.parquet .*\.jsonl/)
   })
 
   it('of files that do not say where their vectors are get them with --column', () => {

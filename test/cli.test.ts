@@ -11,10 +11,10 @@ import { rowOf } from './support/brute-force.ts'
 import { makeVectors } from './support/datasets.ts'
 import { interruptZgq, jsonOf, runZgq } from './support/run-zgq.ts'
 import { ROOT } from './support/sources.ts'
-import { useTempFolder } from './support/temp-folder.ts'
+import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
 import { fbin, fvecs, ivecs } from './support/vector-files.ts'
 
-const temp = useTempFolder('cli')
+const temp = useTempFolder('cli', IN_MEMORY)
 const SEED = 51
 const DIM = 8
 const COUNT = 2000

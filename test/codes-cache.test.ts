@@ -21,9 +21,9 @@ import { makeIds, makeVectors } from './support/datasets.ts'
 import { codeOf } from './support/errors.ts'
 import { memoryOf } from './support/kernels.ts'
 import { randomFrom } from './support/random.ts'
-import { useTempFolder } from './support/temp-folder.ts'
+import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
 
-const temp = useTempFolder('codes-cache')
+const temp = useTempFolder('codes-cache', IN_MEMORY)
 const SEED = 95
 const DIM = 40
 const COUNT = 3000

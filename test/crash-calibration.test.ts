@@ -58,7 +58,7 @@ describe.runIf(process.platform === 'linux')('a calibration that is killed while
     const queries = Array.from({ length: 20 * 8 }, (_, i) => ((i * 7919) % 101) / 10)
     copies = crashCopies(
       temp,
-      index,
+      { folder: index, withWrites: true },
       `await calibrateIndex(${JSON.stringify(index)}, { queries: Float32Array.from(${JSON.stringify(queries)}) })
        print(1)`
     )

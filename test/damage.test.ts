@@ -51,9 +51,10 @@ import { randomFrom } from './support/random.ts'
 import { ROOT } from './support/sources.ts'
 import { MAPPINGS } from './support/mappings.ts'
 import { fileDigests } from './support/stored-rows.ts'
-import { useTempFolder } from './support/temp-folder.ts'
+import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
+import { step } from './support/torture.ts'
 
-const temp = useTempFolder('damage')
+const temp = useTempFolder('damage', IN_MEMORY)
 const SEED = 31
 const DIM = 8
 const COUNT = 300
@@ -127,8 +128,26 @@ function damagedByte(byte: number, random: () => number): Uint8Array {
  * rows.
  */
 const STRIDES: Record<(typeof METRICS)[number], Record<Region, number> & { catalogue: number }> = {
-  l2: { header: 1, columns: 1, codes: 5, directory: 1, footer: 1, segment: 23, padding: 101, catalogue: 1 },
-  cosine: { header: 7, columns: 3, codes: 11, directory: 5, footer: 3, segment: 41, padding: 307, catalogue: 11 }
+  l2: {
+    header: 1,
+    columns: step(7),
+    codes: step(23, 5),
+    directory: step(5),
+    footer: 1,
+    segment: step(101, 23),
+    padding: step(401, 101),
+    catalogue: step(11)
+  },
+  cosine: {
+    header: step(9, 7),
+    columns: step(13, 3),
+    codes: step(41, 11),
+    directory: step(11, 5),
+    footer: step(5, 3),
+    segment: step(151, 41),
+    padding: step(601, 307),
+    catalogue: step(61, 11)
+  }
 }
 /** Bytes of the header page that hold fields; the zeros behind them are damaged at a wider stride. */
 const HEADER_FIELD_BYTES = 112
@@ -183,7 +202,7 @@ describe.each(CASES)(`bits turned over in the %s of an index (%s, seed ${SEED})`
     const regions = regionsOf(specimen, kind)
     const random = randomFrom(SEED + 2)
     const wrong: unknown[] = []
-    for (const offset of chosenOffsets(regions, { ...STRIDES.cosine, columns: 5, segment: 101 })) {
+    for (const offset of chosenOffsets(regions, { ...STRIDES.cosine, columns: step(17, 5), segment: step(211, 101) })) {
       const bytes = damagedByte(bytesOf(specimen, name)[offset], random)
       const mapping = MAPPINGS[Math.floor(random() * 2)]
       const outcome = withBytes(specimen, { name, offset, bytes }, () =>
@@ -310,7 +329,7 @@ describe.each(METRICS)('a file of an index (%s)', (metric) => {
     const specimen = specimenWith(metric)
     const names = Array.from(specimen.files.keys())
     const random = randomFrom(SEED)
-    const outcomes = Array.from({ length: 400 }, (_, i) => {
+    const outcomes = Array.from({ length: 400 / step(4) }, (_, i) => {
       const name = names[i % names.length]
       const offset = Math.floor(random() * bytesOf(specimen, name).byteLength)
       const length = Math.min(1 + Math.floor(random() ** 3 * 2000), bytesOf(specimen, name).byteLength - offset)

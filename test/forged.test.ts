@@ -8,10 +8,10 @@ import { buildIndex } from '../src/build.ts'
 import { makeVectors } from './support/datasets.ts'
 import { GROUPS, type Forgery } from './support/forgeries.ts'
 import { COMMANDS, PYTHON_COMMANDS, runForged, type Job, type Outcome } from './support/run-forged.ts'
-import { useTempFolder } from './support/temp-folder.ts'
+import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
 import { fbin } from './support/vector-files.ts'
 
-const temp = useTempFolder('forged')
+const temp = useTempFolder('forged', IN_MEMORY)
 const SEED = 41
 const DIM = 8
 const COUNT = 300

@@ -31,9 +31,9 @@ import { runZgq } from './support/run-zgq.ts'
 import { errorFrom, placeIn, rejection } from './support/small-build.ts'
 import { ROOT } from './support/sources.ts'
 import { dataFileDigests } from './support/stored-rows.ts'
-import { useTempFolder } from './support/temp-folder.ts'
+import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
 
-const temp = useTempFolder('inputs')
+const temp = useTempFolder('inputs', IN_MEMORY)
 const SEED = 71
 const dim = 12
 const count = 700
@@ -944,7 +944,7 @@ describe('options that do not fit are a TypeError', () => {
   ])('ids with %s that bring their own', async (_, options) => {
     const error = await buildError({ ...options(), ids: [7] })
     expect(error).toBeInstanceOf(TypeError)
-    expect(error).toMatchObject({ message: expect.stringMatching(/brings ids of its own/) })
+    expect(error).toMatchObject({ message: expect.stringMatching(/has ids of its own/) })
   })
 })
 

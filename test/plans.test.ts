@@ -13,10 +13,10 @@ import { makeVectors } from './support/datasets.ts'
 import { codeOf } from './support/errors.ts'
 import { jsonOf, runZgq } from './support/run-zgq.ts'
 import { rejection } from './support/small-build.ts'
-import { useTempFolder } from './support/temp-folder.ts'
+import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
 import { fbin } from './support/vector-files.ts'
 
-const temp = useTempFolder('plans')
+const temp = useTempFolder('plans', IN_MEMORY)
 const SEED = 4
 
 async function build(

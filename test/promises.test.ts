@@ -10,9 +10,9 @@ import { rowOf } from './support/brute-force.ts'
 import { normal } from './support/datasets.ts'
 import { randomFrom } from './support/random.ts'
 import { exactIds, meanRecall } from './support/recall.ts'
-import { useTempFolder } from './support/temp-folder.ts'
+import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
 
-const temp = useTempFolder('promises')
+const temp = useTempFolder('promises', IN_MEMORY)
 const SEED = 91
 const DIM = 32
 const COUNT = 6000

@@ -9,9 +9,9 @@ import { rowOf } from './support/brute-force.ts'
 import { normal, shuffled } from './support/datasets.ts'
 import { randomFrom } from './support/random.ts'
 import { exactIds, mean, meanRecall, readVectors, recallOf } from './support/recall.ts'
-import { useTempFolder } from './support/temp-folder.ts'
+import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
 
-const temp = useTempFolder('recall')
+const temp = useTempFolder('recall', IN_MEMORY)
 const SEED = 71
 const TARGETS = [0.8, 0.9, 0.95, 0.99]
 const KS = [1, 10, 100]

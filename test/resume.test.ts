@@ -15,10 +15,10 @@ import { randomFrom } from './support/random.ts'
 import { interruptZgq, runZgq, startZgq } from './support/run-zgq.ts'
 import { DIM as SMALL_DIM, placeIn, rejection, SMALL } from './support/small-build.ts'
 import { dataFileDigests } from './support/stored-rows.ts'
-import { useTempFolder } from './support/temp-folder.ts'
+import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
 import { fbin } from './support/vector-files.ts'
 
-const temp = useTempFolder('resume')
+const temp = useTempFolder('resume', IN_MEMORY)
 const place = (): ReturnType<typeof placeIn> => placeIn(temp)
 
 /** Enough values for worker threads: 2^22 at least. */
@@ -349,13 +349,13 @@ describe('zgq build, interrupted', () => {
     const { code, stderr } = await interruptZgq('SIGINT', sign, [...command, '--bits', '1'])
     expect({ code, last: stderr.trimEnd().split('\n').at(-1) }).toEqual({
       code: 130,
-      last: `zgq: interrupted; what is done stays in ${output}.building: repeat the command to go on, or remove that folder to discard it`
+      last: `zgq: interrupted; what is done stays in ${output}.building: repeat the command to resume, or remove that folder to discard it`
     })
     expect(readdirSync(folder)).toEqual(['index.building'])
     expect(readdirSync(`${output}.building`)).not.toContain('lock.json')
     const again = runZgq(...command, '--bits', '1')
     expect(again.code).toBe(0)
-    expect(again.stderr).toMatch(`going on with the build in ${output}.building, from the stage `)
+    expect(again.stderr).toMatch(`resuming the build in ${output}.building, from the stage `)
     expect(readdirSync(folder)).toEqual(['index'])
     expect(dataFileDigests(output)).toEqual(wanted)
   })

@@ -17,7 +17,7 @@ import { dataFileOf, specimenOf, withBytes } from './support/index-damage.ts'
 import { randomFrom } from './support/random.ts'
 import { errorFrom, rejection } from './support/small-build.ts'
 import { ROOT } from './support/sources.ts'
-import { useTempFolder } from './support/temp-folder.ts'
+import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
 
 vi.mock('node:fs', async (importOriginal) =>
   (await import('./support/failing-fs.ts')).failingFs(await importOriginal())
@@ -45,7 +45,7 @@ vi.mock(import('../src/threads/worker-file.ts'), async (importOriginal) => {
   }
 })
 
-const temp = useTempFolder('search-async')
+const temp = useTempFolder('search-async', IN_MEMORY)
 const METRICS: readonly Metric[] = ['l2', 'cosine', 'ip']
 const BITS = { l2: 2, cosine: 4, ip: 0 } as const
 const [COUNT, DIM] = [3000, 16]

@@ -15,7 +15,7 @@ import { expectNearest, expectSameHits } from './support/hits.ts'
 import { CAN_MAP, MAPPINGS } from './support/mappings.ts'
 import { VALUE_KINDS } from './support/one-zone.ts'
 import { randomFrom, randomVectors } from './support/random.ts'
-import { useTempFolder } from './support/temp-folder.ts'
+import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
 
 const kernels = vi.hoisted(() => ({ isScalar: false }))
 vi.mock(import('../src/kernels/load-kernel.ts'), async (importOriginal) => {
@@ -23,7 +23,7 @@ vi.mock(import('../src/kernels/load-kernel.ts'), async (importOriginal) => {
   return { loadKernel: () => (kernels.isScalar ? createScalarKernel() : original.loadKernel()) }
 })
 
-const temp = useTempFolder('search')
+const temp = useTempFolder('search', IN_MEMORY)
 const METRICS: readonly Metric[] = ['l2', 'cosine', 'ip']
 const BITS = [0, 1, 2, 4]
 

@@ -385,7 +385,7 @@ describe('a file of more than one chunk', () => {
     const bytes = vecs(f4, rows)
     bytes.writeInt32LE(dim + 1, 900 * (4 + dim * 4))
     expect(errorOf(() => allRows(fileOf('.fvecs', bytes))).message).toContain(
-      'row 900 has 4501 dimensions, expected 4500'
+      'row 900 has 4,501 dimensions, expected 4,500'
     )
   })
 

@@ -10,9 +10,9 @@ import { rowOf } from './support/brute-force.ts'
 import { normal } from './support/datasets.ts'
 import { randomFrom } from './support/random.ts'
 import { exactIds, mean, meanRecall } from './support/recall.ts'
-import { useTempFolder } from './support/temp-folder.ts'
+import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
 
-const temp = useTempFolder('unlike')
+const temp = useTempFolder('unlike', IN_MEMORY)
 const SEED = 61
 const DIM = 32
 const CLUSTERS = 200
@@ -132,7 +132,10 @@ describe('what is usual', () => {
     expect(farthestHit).toBeCloseTo(1099 + 0.5 * 498, 6)
   })
 
-  it('is not known without queries that have neighbours', () => {
+  it('is not known of fewer than 100 queries that have neighbours', () => {
+    const values = Array.from({ length: 100 }, (_, i) => i)
     expect(findUsual([], [])).toBeUndefined()
+    expect(findUsual(values, values.slice(1))).toBeUndefined()
+    expect(findUsual(values, values)).toBeDefined()
   })
 })

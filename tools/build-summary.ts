@@ -1,8 +1,9 @@
 // What is printed once an index is built: what it holds, what it took, what to do next.
 
 import type { BuildReport } from '../src/build.ts'
+import { countOf, formatCount } from '../src/describe.ts'
 import { ZgqIndex } from '../src/index.ts'
-import { countOf, formatBytes, formatCount, formatDuration, shellWord } from './output.ts'
+import { formatBytes, formatDuration, formatRecall, shellWord } from './output.ts'
 import type { StageTime } from './progress.ts'
 
 export interface BuildCost {
@@ -44,7 +45,7 @@ function describeRecall(path: string): string {
     if (plan.kind === 'exact') return `exact: ${plan.reason}`
     if (calibration === null) return 'not calibrated'
     const by = calibration.source === 'base' ? 'rows of the index' : 'queries that were given'
-    return `calibrated up to ${calibration.highestRecall.toFixed(4)} by ${formatCount(calibration.queries)} ${by}`
+    return `calibrated up to ${formatRecall(calibration.highestRecall)} by ${formatCount(calibration.queries)} ${by}`
   } finally {
     index.close()
   }

@@ -11,32 +11,50 @@ import {
   type RunnableStage,
   type StageShare
 } from '../src/build.ts'
+import { countOf } from '../src/describe.ts'
 import { byteSize, oneOf, text, UsageError, wholeNumber, type Given } from './arguments.ts'
 import { describeBuild } from './build-summary.ts'
 import { FORMAT_OPTION, JSON_OPTION, VECTOR_FILES, type Command, type CommandArguments } from './command.ts'
 import { interruptible } from './interrupt.ts'
-import { countOf, print, printJson } from './output.ts'
+import { print, printJson } from './output.ts'
 import { ProgressLine } from './progress.ts'
 import { queriesFor } from './queries.ts'
 import { fileOf } from './standard-input.ts'
 
 const STAGES: readonly RunnableStage[] = ['read', 'train', 'assign', 'write', 'publish']
 
+const VECTORS_COLUMN =
+  'the vectors: a column of .parquet (default: the only one with lists), a key in .jsonl (default vector), ' +
+  'a data set in .hdf5 (default train)'
+const IDS_COLUMN = 'the ids: a column of .parquet (default: row numbers), a key in .jsonl (default id)'
+
 export const BUILD: Command = {
   name: 'build',
-  summary: 'build an index from vectors; goes on where it was if it was killed',
+  summary: 'build an index from vectors; resumes a build that was stopped',
   positionals: [
     { name: 'VECTORS', about: `a file: ${VECTOR_FILES}; or a SQLite database (see --query)`, library: 'input' },
     { name: 'INDEX', about: 'the folder to make', library: 'output' }
   ],
   options: {
-    metric: { value: 'METRIC', about: 'what distance means: l2 (squared Euclidean), cosine or ip (default l2)' },
-    zones: { value: 'N', about: 'zones aimed at (default: 1.5 to 4 times the square root of the count)' },
-    bits: { value: 'BITS', about: 'bits a dimension of the codes: 0 (none), 1, 2 or 4 (default 4)' },
-    ids: { value: 'FILE', about: 'ids of the vectors: .npy of integers, or one decimal a line (default: row numbers)' },
-    column: { value: 'NAME', about: 'column of the vectors in .parquet and .jsonl, data set in .hdf5' },
-    'id-column': { value: 'NAME', about: 'column of the ids in .parquet and .jsonl', library: 'idColumn' },
-    query: { value: 'SELECT', about: 'for a SQLite database: a SELECT of ids and vectors, or of vectors alone' },
+    metric: {
+      value: 'METRIC',
+      about: 'distance: l2 (squared Euclidean), cosine (1 - cos) or ip (minus the inner product); default l2'
+    },
+    zones: {
+      value: 'N',
+      about: 'zones to aim at (default: 1.5 to 4 times the square root of the count, fewer for little data)'
+    },
+    bits: { value: 'BITS', about: 'bits of the codes per dimension: 0 (no codes), 1, 2 or 4 (default 4)' },
+    ids: {
+      value: 'FILE',
+      about: 'ids of the vectors: .npy of integers, or text of one integer per line (default: row numbers)'
+    },
+    column: { value: 'NAME', about: VECTORS_COLUMN },
+    'id-column': { value: 'NAME', about: IDS_COLUMN, library: 'idColumn' },
+    query: {
+      value: 'SELECT',
+      about: 'for a SQLite database: a SELECT of ids and float32 vectors, or of vectors alone'
+    },
     format: FORMAT_OPTION,
     queries: { value: 'QUERIES', about: 'a file of queries to calibrate with (default: rows of the index)' },
     'no-calibrate': {
@@ -45,15 +63,15 @@ export const BUILD: Command = {
     },
     memory: {
       value: 'SIZE',
-      about: 'memory to use, such as 512MB or 2GB (default 512MB, at least 64MB)',
+      about: 'memory to use at most, such as 2GB (default 512MB, at least 64MB)',
       library: 'memoryBytes',
       isSize: true
     },
     workers: { value: 'N', about: 'worker threads (default: one for each core, fewer where memory is short)' },
-    seed: { value: 'N', about: 'the same input, options and seed give the same index (default 1)' },
-    stage: { value: 'STAGE', about: 'run one stage: read, train, assign, write or publish' },
-    shard: { value: 'I/N', about: 'with --stage assign or write: the I-th of N shares of the work' },
-    force: { about: 'replace an index that is there' },
+    seed: { value: 'N', about: 'chooses the sample; the same input, options and seed give the same bytes (default 1)' },
+    stage: { value: 'STAGE', about: 'run one stage alone: read, train, assign, write or publish' },
+    shard: { value: 'I/N', about: 'with --stage assign or write: do the I-th of N shares of the work' },
+    force: { about: 'replace an existing index' },
     json: JSON_OPTION
   },
   notes: 'Sizes: MB = 2^20 bytes. Standard input is copied to a temporary file beside INDEX first.',
@@ -70,7 +88,10 @@ async function runBuild({ positionals: [source, output], given }: CommandArgumen
   const shard = readShard(given)
   if (shard !== undefined && stage === undefined)
     throw new UsageError('--shard is for a stage: give --stage assign or --stage write too')
-  if (stage !== undefined && source === '-') throw new UsageError('a stage reads a file, not standard input')
+  if (stage !== undefined && source === '-')
+    throw new UsageError('a stage reads a file, not standard input: give the path of a file')
+  if (source === '-' && given['queries'] === '-')
+    throw new UsageError('standard input can be VECTORS or --queries, not both')
   const options: Omit<BuildOptions, 'input'> = {
     output,
     metric: oneOf(given, 'metric', ['l2', 'cosine', 'ip']),
@@ -87,7 +108,7 @@ async function runBuild({ positionals: [source, output], given }: CommandArgumen
     force: given['force'] === true,
     keepWork: source !== '-', // what comes once cannot be gone on with
     onResume: (stage) => {
-      process.stderr.write(`going on with the build in ${workingFolder(output)}, from the stage ${stage} on\n`)
+      process.stderr.write(`resuming the build in ${workingFolder(output)}, from the stage ${stage} on\n`)
     },
     onProgress: (state) => {
       progress.show(state)
@@ -121,11 +142,11 @@ function workingFolder(output: string): string {
 
 /** Says what an interrupted build has left, and what can be done about it. */
 function describeInterrupted(output: string, stage: RunnableStage | undefined): string {
-  if (stage !== undefined) return 'interrupted; what is done stays: repeat the stage to go on'
+  if (stage !== undefined) return 'interrupted; what is done stays: repeat the stage to resume'
   const folder = workingFolder(output)
   if (!existsSync(folder)) return 'interrupted; nothing was left behind'
   return existsSync(join(folder, 'recipe.json'))
-    ? `interrupted; what is done stays in ${folder}: repeat the command to go on, or remove that folder to discard it`
+    ? `interrupted; what is done stays in ${folder}: repeat the command to resume, or remove that folder to discard it`
     : `interrupted before anything was done; a build of the same index clears ${folder} away`
 }
 
@@ -164,7 +185,7 @@ async function runOne(
   else
     print(
       `${stage}: ${done} of ${countOf(total, 'task')} done; ` +
-        (done < total ? 'others have to finish' : `next: --stage ${next}`)
+        (done < total ? 'run the other shards too' : `next: --stage ${next}`)
     )
 }
 

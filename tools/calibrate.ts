@@ -1,4 +1,4 @@
-// zgq calibrate INDEX [QUERIES]: measures anew how far searches must probe for a recall.
+// zgq calibrate INDEX [QUERIES]: measures again how many zones a recall needs.
 
 import { calibrateIndex } from '../src/build.ts'
 import { UsageError, wholeNumber } from './arguments.ts'
@@ -18,17 +18,17 @@ import { queriesFor } from './queries.ts'
 
 export const CALIBRATE: Command = {
   name: 'calibrate',
-  summary: 'measure anew how far searches must probe for a recall',
+  summary: 'measure again how many zones a recall needs, with your own queries if you like',
   positionals: [
     { name: 'INDEX', about: 'the folder of an index', library: 'path' },
     {
       name: 'QUERIES',
-      about: `queries such as will be asked, some hundred (default: rows of the index): ${VECTOR_FILES}`,
+      about: `a few hundred queries like those you will search for (default: rows of the index): ${VECTOR_FILES}`,
       isOptional: true
     }
   ],
   options: {
-    seed: { value: 'N', about: 'which rows of the index are taken (default 1); not with QUERIES' },
+    seed: { value: 'N', about: 'chooses the rows of the index (default 1); not with QUERIES' },
     column: COLUMN_OPTION,
     format: FORMAT_OPTION,
     json: JSON_OPTION

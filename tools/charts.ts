@@ -1,7 +1,7 @@
 // Charts as SVG: a histogram, and lines over a logarithmic axis. Colours and sizes of text are in page-style.ts; what
 // is drawn is given.
 
-import { formatCount } from './output.ts'
+import { formatCount } from '../src/describe.ts'
 import { html, type Markup } from './markup.ts'
 
 /** Drawn for about this size on a screen, a phone's too, so that text keeps its size. */
@@ -88,7 +88,9 @@ export function drawHistogram(frame: Frame, bins: readonly Bin[], label: (bin: B
       const gap = right - left > 4 ? 1 : 0
       // The smallest count stays visible.
       const height = Math.max(1.5, PLOT.bottom - y(bin.count))
-      return html`<rect class="bar" x="${place(left + gap / 2)}" y="${place(PLOT.bottom - height)}" width="${place(right - left - gap)}" height="${place(height)}"><title>${label(bin)}</title></rect>`
+      const [barWidth, barTop] = [right - left - gap, PLOT.bottom - height]
+      return html`<rect class="bar" x="${place(left + gap / 2)}" y="${place(barTop)}"
+ width="${place(barWidth)}" height="${place(height)}"><title>${label(bin)}</title></rect>`
     })
   const ticks = {
     x: xTicks.map((tick) => ({ at: x(tick.at), label: tick.label })),
@@ -167,16 +169,19 @@ function drawFrame(
 ): Markup {
   const grid = ticks.y.map(
     ({ at, label }) =>
-      html`<path class="grid" d="M${PLOT.left} ${place(at)}H${PLOT.right}"/><text x="${PLOT.left - 6}" y="${place(at + 4)}" text-anchor="end">${label}</text>`
+      html`<path class="grid" d="M${PLOT.left} ${place(at)}H${PLOT.right}"/>
+<text x="${PLOT.left - 6}" y="${place(at + 4)}" text-anchor="end">${label}</text>`
   )
   const marks = ticks.x.map(
     ({ at, label }) =>
-      html`<path class="axis" d="M${place(at)} ${PLOT.bottom}v4"/><text x="${place(at)}" y="${PLOT.bottom + 18}" text-anchor="middle">${label}</text>`
+      html`<path class="axis" d="M${place(at)} ${PLOT.bottom}v4"/>
+<text x="${place(at)}" y="${PLOT.bottom + 18}" text-anchor="middle">${label}</text>`
   )
   return html`<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-labelledby="${id}-title ${id}-desc">
 <title id="${id}-title">${title}</title><desc id="${id}-desc">${description}</desc>
 ${grid}${marks}<path class="axis" d="M${PLOT.left} ${PLOT.bottom}H${PLOT.right}"/>
-<text class="label" x="${PLOT.left}" y="12" text-anchor="start">${yLabel}</text><text class="label" x="${PLOT.right}" y="${HEIGHT - 6}" text-anchor="end">${xLabel}</text>
+<text class="label" x="${PLOT.left}" y="12" text-anchor="start">${yLabel}</text>
+<text class="label" x="${PLOT.right}" y="${HEIGHT - 6}" text-anchor="end">${xLabel}</text>
 ${content}
 </svg>`
 }

@@ -1,8 +1,9 @@
 // zgq check INDEX: verifies every byte that can change an answer.
 
 import { checkIndex } from '../src/check.ts'
+import { countOf } from '../src/describe.ts'
 import { JSON_OPTION, type Command, type CommandArguments } from './command.ts'
-import { countOf, formatBytes, print, printJson } from './output.ts'
+import { formatBytes, print, printJson } from './output.ts'
 import { ProgressLine } from './progress.ts'
 
 export const CHECK: Command = {
@@ -29,7 +30,8 @@ async function runCheck({ positionals: [path], given }: CommandArguments): Promi
     }
     print(
       `${path} is sound: ${countOf(report.count, 'vector')} in ${countOf(report.zones, 'zone')}, ` +
-        `${formatBytes(report.bytesChecked)} in ${countOf(report.files + 1, 'file')}, ${countOf(report.pagesChecked, 'page')}`
+        `${formatBytes(report.bytesChecked)} in ${countOf(report.files + 1, 'file')}, ` +
+        countOf(report.pagesChecked, 'page')
     )
     for (const note of report.notes) print(`note: ${note}`)
   } finally {

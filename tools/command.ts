@@ -44,14 +44,16 @@ export interface Command {
 
 // Options that several commands have.
 export const JSON_OPTION: OptionDeclaration = { about: 'print one JSON object on standard output' }
-export const K_OPTION: OptionDeclaration = { value: 'N', about: 'neighbours a query (default 10)' }
+export const K_OPTION: OptionDeclaration = { value: 'N', about: 'neighbours per query (default 10)' }
 export const FORMAT_OPTION: OptionDeclaration = {
   value: 'FORMAT',
-  about: 'format of standard input: an ending of a file, such as fvecs or npy (default jsonl)'
+  about: 'format of standard input: a file ending, such as fvecs or npy (default jsonl)'
 }
 export const COLUMN_OPTION: OptionDeclaration = {
   value: 'NAME',
-  about: 'column of the queries in .parquet and .jsonl, data set in .hdf5'
+  about:
+    'the queries: a column of .parquet (default: the only one with lists), a key in .jsonl (default vector), ' +
+    'a data set in .hdf5 (default train)'
 }
 export const FORMATS = ['fvecs', 'bvecs', 'ivecs', 'fbin', 'u8bin', 'f16bin', 'npy', 'jsonl', 'parquet', 'hdf5']
 export const VECTOR_FILES = `${FORMATS.map((format) => `.${format}`).join(' ')}, or - for standard input (see --format)`

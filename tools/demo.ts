@@ -5,8 +5,9 @@ import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { buildIndex, openVectorFile, readIvecs } from '../src/build.ts'
+import { countOf, formatCount } from '../src/describe.ts'
 import { DEFAULT_RECALL, ZgqIndex } from '../src/index.ts'
-import { countOf, formatBytes, formatCount, formatTable, print } from './output.ts'
+import { formatBytes, formatTable, print } from './output.ts'
 
 const DATA = join(import.meta.dirname, '..', 'test', 'data')
 const OUT = join(import.meta.dirname, '..', 'demo')

@@ -1,6 +1,7 @@
 // zgq eval INDEX QUERIES TRUTH.ivecs: recall and latency, one query at a time, one thread.
 
 import { readIvecs } from '../src/build.ts'
+import { countOf } from '../src/describe.ts'
 import { DEFAULT_RECALL, ZgqError, ZgqIndex } from '../src/index.ts'
 import { numberList, UsageError, wholeNumber } from './arguments.ts'
 import {
@@ -12,7 +13,7 @@ import {
   type Command,
   type CommandArguments
 } from './command.ts'
-import { countOf, formatBytes, formatTable, print, printJson } from './output.ts'
+import { formatBytes, formatTable, print, printJson } from './output.ts'
 import { openQueries, type Queries } from './queries.ts'
 
 export const EVAL: Command = {
@@ -26,7 +27,7 @@ export const EVAL: Command = {
   options: {
     k: K_OPTION,
     recall: { value: 'R,R,...', about: 'a row for each recall asked for (default 0.95)' },
-    nprobe: { value: 'N,N,...', about: 'a row for each number of zones, in the place of recalls' },
+    nprobe: { value: 'N,N,...', about: 'a row for each number of zones, instead of recalls' },
     column: COLUMN_OPTION,
     format: FORMAT_OPTION,
     json: JSON_OPTION

@@ -3,6 +3,7 @@
 
 import { basename, resolve } from 'node:path'
 
+import { countOf, formatCount } from '../src/describe.ts'
 import { DEFAULT_RECALL, type Calibration, type CalibrationCurve, type IndexInfo, type ZoneInfo } from '../src/index.ts'
 import {
   countInBins,
@@ -14,7 +15,7 @@ import {
   type RecallRange
 } from './charts.ts'
 import { html, Markup, numbers, table, type Content } from './markup.ts'
-import { countOf, formatBytes, formatCount } from './output.ts'
+import { formatBytes, formatRecall } from './output.ts'
 import { PAGE_STYLE } from './page-style.ts'
 import { drawZoneMap } from './zone-map.ts'
 import { ZONE_MAP_SCRIPT } from './zone-map-script.ts'
@@ -90,11 +91,11 @@ function drawFacts(info: IndexInfo): Markup {
   const fact = (name: string, value: string, note: Content): Markup =>
     html`<div><dt>${name}</dt><dd>${value}</dd><dd class="note">${note}</dd></div>\n`
   return html`<dl class="facts">
-${fact('Vectors', formatCount(count), countOf(dim, 'dimension'))}${fact('Metric', metric, METRICS[metric])}${fact('Zones', formatCount(info.zones), zoneRows.min === zoneRows.max ? countOf(zoneRows.max, 'row') : `${formatCount(zoneRows.min)} to ${formatCount(zoneRows.max)} rows, mean ${formatNumber(zoneRows.mean)}`)}${fact(
-    'Size',
-    formatBytes(bytes),
-    `${formatNumber(Math.round(bytes / Math.max(1, count)))} bytes a vector`
-  )}${fact(
+${fact('Vectors', formatCount(count), countOf(dim, 'dimension'))}${fact('Metric', metric, METRICS[metric])}${fact(
+    'Zones',
+    formatCount(info.zones),
+    describeSizes(zoneRows)
+  )}${fact('Size', formatBytes(bytes), `${formatNumber(Math.round(bytes / Math.max(1, count)))} bytes a vector`)}${fact(
     'Codes',
     bits === 0 ? 'none' : `${bits} ${bits === 1 ? 'bit' : 'bits'}`,
     bits === 0 ? 'float32 rows are scanned' : 'a dimension'
@@ -104,9 +105,15 @@ ${fact('Vectors', formatCount(count), countOf(dim, 'dimension'))}${fact('Metric'
       ? 'exact'
       : calibration === null
         ? 'not known'
-        : `up to ${formatShare(calibration.highestRecall)}`,
+        : `up to ${formatRecall(calibration.highestRecall)}`,
     info.plan.kind === 'exact' ? 'all rows are scanned' : calibration === null ? 'not calibrated' : 'calibrated'
   )}</dl>`
+}
+
+function describeSizes({ min, mean, max }: IndexInfo['zoneRows']): string {
+  return min === max
+    ? countOf(max, 'row')
+    : `${formatCount(min)} to ${formatCount(max)} rows, mean ${formatNumber(mean)}`
 }
 
 function drawZones({ info, zones }: Inspected): Markup {
@@ -115,7 +122,12 @@ function drawZones({ info, zones }: Inspected): Markup {
       ? 'largest Euclidean distance of a row, scaled to length 1, to the centroid'
       : 'largest Euclidean distance of a row to the centroid'
   if (zones.length < 2) {
-    return html`<h2>Zones</h2>\n${zones.map(({ rows, radius }) => html`<p class="lead">One zone of ${countOf(rows, 'row')} with a radius of ${formatNumber(radius)}: nothing to map or to compare. Radius: ${unit}.</p>`)}`
+    return html`<h2>Zones</h2>
+${zones.map(
+  ({ rows, radius }) =>
+    html`<p class="lead">One zone of ${countOf(rows, 'row')} with a radius of ${formatNumber(radius)}: nothing to map or
+to compare. Radius: ${unit}.</p>`
+)}`
   }
   const wanted = Math.min(MOST_BINS, Math.ceil(2 * Math.sqrt(zones.length)))
   const rowBins = countInBins(
@@ -189,14 +201,22 @@ ${numbers(
 function drawCalibration(info: IndexInfo): Markup {
   const { calibration, plan, warnings } = info
   const head = html`<h2>Recall</h2>
-<p class="lead">Searches with nothing asked for: ${plan.reason}.</p>
+<p class="lead">Searches without options: ${plan.reason}.</p>
 ${warnings.map((warning) => html`<p class="warning">${warning}</p>\n`)}`
   if (calibration === null || info.zones < 2) return head
   const source = calibration.source === 'base' ? 'rows of the index' : 'queries that were given'
+  const queries = `${formatCount(calibration.queries)} ${source}`
   const range = rangeOf(calibration)
-  return html`${head}<p class="lead">How many zones a recall takes in the mean, measured with ${formatCount(calibration.queries)} ${source}. Searches go by the lower bound, which holds with ${formatNumber(calibration.confidence * 100)} % confidence.</p>
-<p class="keys"><span><svg viewBox="0 0 32 10" aria-hidden="true"><g class="mean"><path d="M0 5H32"/><circle cx="16" cy="5" r="3"/></g></svg>mean that was measured</span><span><svg viewBox="0 0 32 10" aria-hidden="true"><g class="bound"><path d="M0 5H32"/><circle cx="16" cy="5" r="3"/></g></svg>lower bound</span></p>
+  return html`${head}<p class="lead">How many zones a recall takes in the mean, measured with ${queries}.
+Searches go by the lower bound, which holds with ${formatNumber(calibration.confidence * 100)} % confidence.</p>
+<p class="keys">${key('mean', 'mean that was measured')}${key('bound', 'lower bound')}</p>
 <div class="cards">${calibration.curves.map((curve) => recallCard(curve, info, range))}</div>`
+}
+
+/** A piece of a chart's line, and what it stands for. */
+function key(kind: 'mean' | 'bound', words: string): Markup {
+  return html`<span><svg viewBox="0 0 32 10" aria-hidden="true"><g class="${kind}"><path d="M0 5H32"/>
+<circle cx="16" cy="5" r="3"/></g></svg>${words}</span>`
 }
 
 function rangeOf({ curves }: Calibration): RecallRange {
@@ -246,9 +266,11 @@ function recallCard({ k, points }: CalibrationCurve, info: IndexInfo, range: Rec
     formatPercent(point.zones / info.zones),
     formatNumber(point.threshold)
   ])
+  const lines = [line('mean', (point) => point.mean, 'mean'), line('bound', (point) => point.recall, 'lower bound')]
+  const head = ['lower bound', 'mean', 'zones', 'of all', 'threshold']
   return html`<section class="card"><h3>k = ${k}</h3>
-${drawRecall(frame, [line('mean', (point) => point.mean, 'mean'), line('bound', (point) => point.recall, 'lower bound')], range)}
-${share !== '' && html`<p class="note">${share}</p>`}${numbers('Numbers', table(['lower bound', 'mean', 'zones', 'of all', 'threshold'], rows))}</section>
+${drawRecall(frame, lines, range)}
+${share !== '' && html`<p class="note">${share}</p>`}${numbers('Numbers', table(head, rows))}</section>
 `
 }
 
@@ -288,7 +310,8 @@ function drawBuild({ info, zones, build }: Inspected): Markup {
     ['kernel', info.kernel]
   ]
   return html`<section class="card words"><h3>Index and build</h3><div class="scroll"><table><tbody>
-${facts.map(([name, value]) => html`<tr><th scope="row">${name}</th><td>${value}</td></tr>\n`)}</tbody></table></div></section>
+${facts.map(([name, value]) => html`<tr><th scope="row">${name}</th><td>${value}</td></tr>\n`)}</tbody></table></div>
+</section>
 `
 }
 

@@ -1,17 +1,18 @@
 // zgq inspect INDEX: what is in an index, as text, as JSON or as a page.
 
+import { countOf, formatCount } from '../src/describe.ts'
 import { ZgqIndex, type Calibration, type IndexInfo } from '../src/index.ts'
 import { text } from './arguments.ts'
 import { JSON_OPTION, type Command, type CommandArguments } from './command.ts'
 import { makePage } from './inspect-html.ts'
-import { countOf, formatBytes, formatCount, formatTable, print, printJson } from './output.ts'
+import { formatBytes, formatRecall, formatTable, print, printJson } from './output.ts'
 import { writePage } from './write-page.ts'
 
 export const INSPECT: Command = {
   name: 'inspect',
   summary: 'show what is in an index, as text, as JSON or as a page',
   positionals: [{ name: 'INDEX', about: 'the folder of an index', library: 'path' }],
-  options: { html: { value: 'FILE', about: 'write a page to look at in a browser' }, json: JSON_OPTION },
+  options: { html: { value: 'FILE', about: 'write a page for a browser, instead of the text' }, json: JSON_OPTION },
   examples: ['zgq inspect docs.zgq --html docs.html'],
   run: runInspect
 }
@@ -93,7 +94,7 @@ function describe(info: IndexInfo): string {
     ['codes', info.bits === 0 ? 'none (exact scan)' : `${countOf(info.bits, 'bit')} a dimension`],
     [
       'recall',
-      info.calibration === null ? 'not calibrated' : `calibrated, up to ${info.calibration.highestRecall.toFixed(4)}`
+      info.calibration === null ? 'not calibrated' : `calibrated, up to ${formatRecall(info.calibration.highestRecall)}`
     ],
     ['search', `${info.plan.kind}: ${info.plan.reason}`],
     ...info.warnings.map((warning) => ['warning', warning]),
@@ -136,7 +137,7 @@ export function describeCalibration(calibration: Calibration): string {
   )
   const head = ['recall', ...curves.flatMap(({ k }) => [`zones, k=${k}`, 'measured'])]
   const rows = recalls.map((recall) => [
-    (Math.floor(recall * 10_000 + 1e-6) / 10_000).toString(),
+    formatRecall(recall),
     ...curves.flatMap(({ points }) => {
       const point = points.find((candidate) => candidate.recall === recall)
       return point === undefined ? ['', ''] : [point.zones.toFixed(1), point.mean.toFixed(4)]

@@ -10,8 +10,8 @@ const UNITS: readonly (readonly [name: string, bytes: number])[] = [
 ]
 
 /**
- * Replaces names of the library's options where a message begins with one, says `the option NAME` or `NAME: true`, and
- * wherever a name cannot be a common word (memoryBytes). Copies of standard input are called that.
+ * Replaces names of the library's options where a message begins with one, says `the option NAME`, `NAME: true` or
+ * `NAME: false`, and wherever a name cannot be a common word (memoryBytes). Copies of standard input are called that.
  */
 export function inWordsOf(command: Command | undefined, message: string): string {
   const text = message.replace(STANDARD_INPUT_COPY, 'standard input').replace(/ \(-\)$/, ' (standard input)')
@@ -24,7 +24,7 @@ export function inWordsOf(command: Command | undefined, message: string): string
   return (hasSize ? withSizes(text) : text)
     .replace(/^(\w+)(?= )/, (word) => names.get(word) ?? word)
     .replace(/\bthe option (\w+)/g, (all, word: string) => names.get(word) ?? all)
-    .replace(/\b(\w+): true\b/g, (all, word: string) => names.get(word) ?? all)
+    .replace(/\b(\w+): (?:true|false)\b/g, (all, word: string) => names.get(word) ?? all)
     .replace(/\b[a-z]+[A-Z]\w+/g, (word) => names.get(word) ?? word)
 }
 

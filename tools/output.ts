@@ -1,4 +1,7 @@
-// What people read: sizes, numbers, times and tables as text. Progress is in progress.ts.
+// What people read: sizes, numbers, times and tables as text. Counts are in src/describe.ts, progress is in
+// progress.ts.
+
+import { formatCount } from '../src/describe.ts'
 
 const MIB = 2 ** 20
 
@@ -8,17 +11,9 @@ export function formatBytes(bytes: number): string {
   return bytes >= 1024 ? `${(bytes / 1024).toFixed(1)} KB` : `${bytes} bytes`
 }
 
-export function formatCount(value: number): string {
-  return value.toLocaleString('en-US')
-}
-
-/** A count with its noun: `1 zone`, `2,000 zones`. */
-export function countOf(value: number, noun: string): string {
-  return `${formatCount(value)} ${value === 1 ? noun : pluralOf(noun)}`
-}
-
-export function pluralOf(noun: string): string {
-  return noun.endsWith('y') ? `${noun.slice(0, -1)}ies` : `${noun}s`
+/** A recall with four digits at most, rounded down: what is shown as promised can be asked for. */
+export function formatRecall(recall: number): string {
+  return (Math.floor(recall * 10_000 + 1e-6) / 10_000).toString()
 }
 
 /** Memory of a process in whole megabytes: `412 MB`. */

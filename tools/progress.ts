@@ -1,7 +1,8 @@
 // Progress of long work on standard error: one line that is rewritten on a terminal, plain lines elsewhere; and how
 // long each stage took. What is said once the work is done stands with the subcommands.
 
-import { countOf, formatCount, formatDuration, formatMemory } from './output.ts'
+import { countOf, formatCount } from '../src/describe.ts'
+import { formatDuration, formatMemory } from './output.ts'
 
 /** How far a stage is; `total` is 0 where it is not known before. */
 export interface Progress {
@@ -166,11 +167,10 @@ function doneLine(running: RunningStage, nowMs: number, rssBytes: number): strin
     last: { done }
   } = running
   const unit = UNITS[stage]
+  const time = `done in ${formatDuration(nowMs - startedAtMs)}`
   const amount = unit === undefined ? '' : countOf(done, unit)
-  return (
-    `${stage}: ` +
-    `${[`done in ${formatDuration(nowMs - startedAtMs)}`, amount, describe(running, nowMs).rate, formatMemory(rssBytes)].filter((part) => part !== '').join(', ')}`
-  )
+  const parts = [time, amount, describe(running, nowMs).rate, formatMemory(rssBytes)]
+  return `${stage}: ${parts.filter((part) => part !== '').join(', ')}`
 }
 
 /** One line that fits: what matters least is left out first, and the bar takes what room is left. */

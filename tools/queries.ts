@@ -1,9 +1,9 @@
 // Queries from a file of any format that `zgq build` reads, or from standard input, one at a time.
 
 import { openVectorFile, readVectors } from '../src/build.ts'
+import { countOf, formatCount } from '../src/describe.ts'
 import { ZgqError } from '../src/index.ts'
 import { text, UsageError, type Given } from './arguments.ts'
-import { countOf } from './output.ts'
 import { fileOf } from './standard-input.ts'
 
 export interface Queries {
@@ -25,7 +25,7 @@ export async function openQueries(path: string, given: Given, dim: number): Prom
       queries.close()
       throw new ZgqError(
         'ZGQ_DIMENSION',
-        `the queries have ${countOf(queries.dim, 'value')}, the index has vectors of ${dim}`,
+        `the queries have ${countOf(queries.dim, 'dimension')}, the index has ${formatCount(dim)}`,
         {
           path
         }

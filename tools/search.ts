@@ -18,7 +18,7 @@ import { openQueries } from './queries.ts'
 
 export const SEARCH: Command = {
   name: 'search',
-  summary: 'find the nearest vectors of queries',
+  summary: 'find the vectors nearest to queries',
   positionals: [
     { name: 'INDEX', about: 'the folder of an index', library: 'path' },
     { name: 'QUERIES', about: `a file: ${VECTOR_FILES}` }
@@ -26,9 +26,9 @@ export const SEARCH: Command = {
   options: {
     k: K_OPTION,
     recall: { value: 'R', about: 'share of the true neighbours to find, below 1 (default 0.95)' },
-    nprobe: { value: 'N', about: 'zones to probe, in the place of a recall' },
-    exact: { about: 'compare with every vector' },
-    out: { value: 'FILE', about: 'write the ids of the hits as .ivecs' },
+    nprobe: { value: 'N', about: 'zones to probe, instead of a recall' },
+    exact: { about: 'compare with every vector: finds all true neighbours' },
+    out: { value: 'FILE', about: 'write the ids of the hits to FILE, as .ivecs, instead of printing hits' },
     column: COLUMN_OPTION,
     format: FORMAT_OPTION,
     json: JSON_OPTION

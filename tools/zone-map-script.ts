@@ -17,7 +17,11 @@ function colour(name) {
 function mix(stops, share) {
   const at = Math.min(share * (stops.length - 1), stops.length - 1.000001), low = Math.floor(at)
   const part = (stop, i) => parseInt(stop.slice(1 + 2 * i, 3 + 2 * i), 16)
-  return 'rgb(' + [0, 1, 2].map((i) => Math.round(part(stops[low], i) + (part(stops[low + 1], i) - part(stops[low], i)) * (at - low))).join(',') + ')'
+  const channel = (i) => {
+    const from = part(stops[low], i), to = part(stops[low + 1], i)
+    return Math.round(from + (to - from) * (at - low))
+  }
+  return 'rgb(' + [0, 1, 2].map(channel).join(',') + ')'
 }
 function layOut() {
   const ratio = window.devicePixelRatio || 1
@@ -33,7 +37,12 @@ function layOut() {
   const mean = data.rows.reduce((sum, rows) => sum + rows, 0) / count
   // Circles of mean size cover a fifth of the plot together.
   const size = Math.min(9, Math.sqrt(inner.width * inner.height * 0.2 / count / Math.PI)) / Math.sqrt(mean)
-  view = { ratio, width, height, scale, x: (zone) => left + data.x[zone] * scale, y: (zone) => top + data.y[zone] * scale, r: (zone) => Math.max(0.7, size * Math.sqrt(data.rows[zone])) }
+  view = {
+    ratio, width, height, scale,
+    x: (zone) => left + data.x[zone] * scale,
+    y: (zone) => top + data.y[zone] * scale,
+    r: (zone) => Math.max(0.7, size * Math.sqrt(data.rows[zone]))
+  }
 }
 function drawPicture() {
   picture = document.createElement('canvas')
@@ -93,7 +102,8 @@ function select(zone) {
   selected = zone
   const name = document.createElement('b')
   name.textContent = 'zone ' + zone.toLocaleString('en-US')
-  facts.replaceChildren(name, ': ' + data.rows[zone].toLocaleString('en-US') + (data.rows[zone] === 1 ? ' row' : ' rows') + ', radius ' + data.radius[zone])
+  const rows = data.rows[zone].toLocaleString('en-US') + (data.rows[zone] === 1 ? ' row' : ' rows')
+  facts.replaceChildren(name, ': ' + rows + ', radius ' + data.radius[zone])
   paint()
 }
 function at(event) {

@@ -1,10 +1,10 @@
 // The zones on a plane: their centroids along the two principal axes. The page draws them on a canvas, since tens of
 // thousands of SVG circles are too many.
 
+import { formatCount } from '../src/describe.ts'
 import type { ZoneInfo } from '../src/index.ts'
 import { formatNumber } from './charts.ts'
 import { html, scriptValue, type Markup } from './markup.ts'
-import { formatCount } from './output.ts'
 import { projectOnPrincipalAxes } from './principal-axes.ts'
 
 /** Places are whole numbers up to this: a thirtieth of a pixel on a large screen. */
@@ -30,13 +30,22 @@ export function drawZoneMap(zones: readonly ZoneInfo[], radiusUnit: string): Mar
     from: colours.from,
     to: colours.to
   }
+  const label =
+    `Map of ${formatCount(zones.length)} zones by the two principal axes of their centroids. ` +
+    'Arrow keys go from zone to zone.'
   return html`<div class="map">
-<div class="map-plot"><canvas id="zone-map" tabindex="0" role="img" aria-label="Map of ${formatCount(zones.length)} zones by the two principal axes of their centroids. Arrow keys go from zone to zone."></canvas>
+<div class="map-plot"><canvas id="zone-map" tabindex="0" role="img" aria-label="${label}"></canvas>
 <noscript><p>The map is drawn by a script of this page; the tables below need none.</p></noscript></div>
 <div class="map-side">
 <p id="zone-facts" class="readout" aria-live="polite">Point at a zone, or go through them with the arrow keys.</p>
-<p>Each circle is a zone at its centroid. The two axes hold ${both}; zones that are near here may be far apart along the others.</p>
-<div class="legend"><span>radius</span><span class="ramp" aria-hidden="true"></span><span class="ramp-ends"><span>${colours.isCut && html`&le; `}${formatNumber(colours.from)}</span><span>${colours.isCut && html`&ge; `}${formatNumber(colours.to)}</span></span></div>
+<p>Each circle is a zone at its centroid. The two axes hold ${both}; zones that are near here may be far apart along the
+others.</p>
+<div class="legend">
+<span>radius</span><span class="ramp" aria-hidden="true"></span>
+<span class="ramp-ends">
+<span>${colours.isCut && html`&le; `}${formatNumber(colours.from)}</span>
+<span>${colours.isCut && html`&ge; `}${formatNumber(colours.to)}</span>
+</span></div>
 <p class="note">Area: rows; the largest circle has ${formatCount(largest)}. Radius: ${radiusUnit}.</p>
 </div></div>
 <script type="application/json" id="zone-data">${scriptValue(data)}</script>`

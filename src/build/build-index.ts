@@ -3,10 +3,11 @@
 // share the work, and a build that was killed goes on where it was.
 
 import { loadDriver } from '../catalogue/load-driver.ts'
-import { checkBuildOptions, type BuildOptions, type BuildPlan } from './build-options.ts'
-import { publishStage, type BuildReport } from './publish-stage.ts'
+import { checkBuildOptions, type BuildOptions } from './build-options.ts'
+import { readCalibrationQueries } from './calibration-queries.ts'
+import { publishStage, type BuildReport, type WrittenBuild } from './publish-stage.ts'
 import { readInput } from './read-input.ts'
-import { nextStage, type Site } from './site.ts'
+import { nextStage } from './site.ts'
 import { assignStage, trainStage, withCrew, writeStage } from './stages.ts'
 import { WorkingFolder } from './working-folder.ts'
 
@@ -24,12 +25,17 @@ export async function buildIndex(options: BuildOptions): Promise<BuildReport> {
   plan.signal?.throwIfAborted()
   loadDriver() // now, not after the work is done
   const folder = WorkingFolder.take(plan.output, plan.force)
+  // Work of a build before this one is not thrown away for queries that cannot be read.
+  let hasEarlierWork = false
   try {
     const { site, isBegun } = await readInput(plan, folder, false)
+    hasEarlierWork = isBegun
+    const queries = readCalibrationQueries(plan.queries, site.recipe)
+    hasEarlierWork = false
     if (isBegun) plan.onResume(nextStage(site))
-    return await build(plan, folder, site)
+    return await build({ plan, folder, site, queries })
   } catch (error) {
-    if (plan.keepWork && plan.signal?.aborted === true) folder.leave()
+    if (hasEarlierWork || (plan.keepWork && plan.signal?.aborted === true)) folder.leave()
     else discardQuietly(folder)
     throw error
   }
@@ -44,11 +50,12 @@ function discardQuietly(folder: WorkingFolder): void {
   }
 }
 
-function build(plan: BuildPlan, folder: WorkingFolder, site: Site): Promise<BuildReport> {
+function build(begun: WrittenBuild): Promise<BuildReport> {
+  const { plan, site } = begun
   return withCrew(plan, site, async (work) => {
     await trainStage(site, work)
     await assignStage(site, work)
     await writeStage(site, work)
-    return publishStage({ plan, folder, site }, work)
+    return publishStage(begun, work)
   })
 }

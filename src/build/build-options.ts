@@ -76,10 +76,10 @@ export interface BuildOptions {
    */
   readonly queries?: string | URL | Float32Array | Float64Array | undefined
   /**
-   * Default true: measure how far searches must probe for a recall. False saves up to a quarter of the build: searches
-   * then probe a fixed number of zones, `recall` throws ZGQ_UNSUPPORTED, and `info().warnings` says that nothing is
-   * promised. An index so small that searches scan all of it needs no calibration: any recall is met exactly, and
-   * nothing is measured unless `queries` are given.
+   * Default true: measure how many zones a recall needs. False saves that part of the build: searches then probe a
+   * fixed number of zones, `recall` throws ZGQ_UNSUPPORTED, and `info().warnings` says that nothing is promised. An
+   * index so small that searches scan all of it needs no calibration: any recall is met exactly, and nothing is
+   * measured unless `queries` are given.
    */
   readonly calibrate?: boolean | undefined
   /** Memory that the build may use on top of the process, in bytes. Default 512 MB, at least 64 MB. */
@@ -94,18 +94,16 @@ export interface BuildOptions {
   /** Replace an index that exists at `output`. */
   readonly force?: boolean | undefined
   /**
-   * Called as stages go on. If it throws, the build rejects with that; the last call is when the index is in its place.
+   * Called with the progress of each stage. If it throws, the build rejects with that. The last call comes once the
+   * index is in its place.
    */
   readonly onProgress?: ((progress: BuildProgress) => void) | undefined
-  /**
-   * Called before all else where the build goes on with what an earlier one left that was killed or interrupted, with the
-   * stage that it goes on with.
-   */
+  /** Called first, with the stage that comes next, if this build resumes one that was killed or interrupted. */
   readonly onResume?: ((stage: BuildStage) => void) | undefined
   /** Stops the build at once, which then rejects with the signal's reason. What was done is removed, see `keepWork`. */
   readonly signal?: AbortSignal | undefined
   /**
-   * Leave what was done where `signal` stops the build, for the same call to go on with. Default false. A build that
+   * Keep finished work when `signal` stops the build, so that the same call resumes it. Default false. A build that
    * fails in any other way leaves nothing.
    */
   readonly keepWork?: boolean | undefined
@@ -182,11 +180,11 @@ export function checkBuildOptions(options: BuildOptions): BuildPlan {
   const output = expectPath('output', options.output)
   const input = expectInput(options.input)
   if (typeof input === 'string' && dim !== undefined)
-    throw new TypeError('dim is for arrays and batches: a file says its own')
+    throw new TypeError('dim is for arrays and batches: leave it out, a file has its own')
   if (typeof input !== 'string') expectWholeNumber('dim', dim, { least: 1, most: MAX_DIM })
   const ids = expectIds(options.ids)
   if (ids !== undefined && typeof input === 'object' && Symbol.asyncIterator in input)
-    throw new TypeError('ids of batches come with the batches: { vectors, ids }')
+    throw new TypeError('ids is not for batches: give them in the batches, as { vectors, ids }')
   expectBatchOptions({ input, ids, column, idColumn, query })
   expectOneOf('metric', metric, Object.keys(METRIC_CODES))
   if (zones !== undefined) expectWholeNumber('zones', zones, { least: 1, most: 2 ** 24 })
@@ -198,7 +196,7 @@ export function checkBuildOptions(options: BuildOptions): BuildPlan {
   const queries = expectQueries(options.queries)
   if (typeof calibrate !== 'boolean') throw new TypeError(`calibrate must be a boolean, found ${describe(calibrate)}`)
   if (!calibrate && queries !== undefined)
-    throw new TypeError('queries are what to calibrate with: leave them out with calibrate: false')
+    throw new TypeError('queries are for the calibration: leave them out, or leave out calibrate: false')
   if (onProgress !== undefined && typeof onProgress !== 'function')
     throw new TypeError(`onProgress must be a function, found ${describe(onProgress)}`)
   if (signal !== undefined && !(signal instanceof AbortSignal))

@@ -5,6 +5,7 @@ import { checkOptionNames, expectOneOf, expectWholeNumber } from '../options.ts'
 import { loadDriver } from '../catalogue/load-driver.ts'
 import { isAssigned } from './assign-part.ts'
 import { checkBuildOptions, OPTION_NAMES, type BuildOptions, type BuildPlan } from './build-options.ts'
+import { readCalibrationQueries } from './calibration-queries.ts'
 import { publishStage, type BuildReport } from './publish-stage.ts'
 import { findSite, readInput } from './read-input.ts'
 import { isJoined, joinedPath, partCount, type Site, type StoredIndex } from './site.ts'
@@ -77,9 +78,10 @@ async function runAlone(plan: BuildPlan, stage: 'read' | 'train' | 'publish'): P
   try {
     const site = stage === 'read' ? (await readInput(plan, folder, true)).site : findSite(plan, folder.path)
     if (stage === 'read') return { stage, done: 1, total: 1 }
+    const queries = stage === 'publish' ? readCalibrationQueries(plan.queries, site.recipe) : undefined
     return await withCrew(plan, site, async (work) => {
       if (stage === 'publish')
-        return { stage, done: 1, total: 1, built: await publishStage({ plan, folder, site }, work) }
+        return { stage, done: 1, total: 1, built: await publishStage({ plan, folder, site, queries }, work) }
       await trainStage(site, work)
       return { stage, done: 1, total: 1 }
     })

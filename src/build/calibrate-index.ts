@@ -7,7 +7,7 @@ import { expectPath, isUrl, toFloat32Array } from '../arguments.ts'
 import { describe } from '../describe.ts'
 import { checkOptionNames, expectWholeNumber } from '../options.ts'
 import { openContext } from '../search/open-context.ts'
-import { readCatalogue } from '../catalogue/reader.ts'
+import { withSnapshot } from '../catalogue/reader.ts'
 import { writeCalibration } from '../catalogue/writer.ts'
 import { loadDriver } from '../catalogue/load-driver.ts'
 import type { Calibration } from '../types.ts'
@@ -34,8 +34,8 @@ export interface CalibrateOptions {
 /**
  * Measures how far searches in the index at `path` must probe for a recall, stores that in its catalogue and returns
  * it. Indexes that are open already keep what they read. Rejects with ZGQ_DIMENSION, ZGQ_NON_FINITE, ZGQ_ZERO_VECTOR or
- * ZGQ_BUILD_INPUT for queries; ZGQ_READ_ONLY, ZGQ_LOCKED or ZGQ_IO where the catalogue cannot be written; with what
- * `ZgqIndex.open` throws; with the signal's reason.
+ * ZGQ_BUILD_INPUT for queries; ZGQ_READ_ONLY, ZGQ_LOCKED or ZGQ_IO where the catalogue cannot be written; ZGQ_MISMATCH
+ * where another index was put in its place meanwhile; with what `ZgqIndex.open` throws; with the signal's reason.
  */
 export async function calibrateIndex(path: string | URL, options: CalibrateOptions = {}): Promise<Calibration> {
   const folder = expectPath('path', path)
@@ -44,8 +44,10 @@ export async function calibrateIndex(path: string | URL, options: CalibrateOptio
   const queries = expectQueries(options.queries)
   expectWholeNumber('seed', seed, { least: 0 })
   loadDriver()
-  const snapshot = readCatalogue(folder)
-  const { readers, context } = openContext(snapshot, { mapping: 'pread', cacheBytes: CACHE_BYTES, verify: 'touch' })
+  const { snapshot, readers, context } = withSnapshot(folder, (found) => ({
+    snapshot: found,
+    ...openContext(found, { mapping: 'pread', cacheBytes: CACHE_BYTES, verify: 'touch' })
+  }))
   const turn = async (): Promise<void> => {
     await setImmediate()
     signal?.throwIfAborted()
@@ -65,7 +67,7 @@ export async function calibrateIndex(path: string | URL, options: CalibrateOptio
         }
       }
     )
-    writeCalibration(snapshot.folder, calibration)
+    writeCalibration({ folder: snapshot.folder, digest: snapshot.meta.digest }, calibration)
     return calibration
   } finally {
     readers.close()

@@ -1,6 +1,6 @@
 // The queries of a calibration: random rows of the index, or queries that the user gives.
 
-import { countOf } from '../describe.ts'
+import { countOf, formatCount } from '../describe.ts'
 import { ZgqError } from '../errors.ts'
 import { checkQuery } from '../search/request.ts'
 import type { SearchContext } from '../search/search.ts'
@@ -43,13 +43,30 @@ export function sampleQueries(context: SearchContext, snapshot: Snapshot, random
   return queries
 }
 
+/**
+ * Reads the queries that a build is to be calibrated with, and checks them: now, not after the work is done. Throws
+ * what `splitQueries` and reading the file throw.
+ */
+export function readCalibrationQueries(
+  given: string | Float32Array | undefined,
+  meta: QueriedMeta
+): Float32Array | undefined {
+  const vectors = readQueries(given, meta.dim)
+  if (vectors !== undefined) splitQueries(vectors, meta)
+  return vectors
+}
+
+/** What queries are checked against. */
+type QueriedMeta = Pick<Snapshot['meta'], 'dim' | 'metric'>
+
 /** Splits vectors into queries; throws ZGQ_DIMENSION, ZGQ_NON_FINITE, ZGQ_ZERO_VECTOR or ZGQ_BUILD_INPUT. */
-export function splitQueries(vectors: Float32Array, meta: Snapshot['meta']): CalibrationQuery[] {
+export function splitQueries(vectors: Float32Array, meta: QueriedMeta): CalibrationQuery[] {
   const { dim, metric } = meta
   if (vectors.length % dim !== 0)
     throw new ZgqError(
       'ZGQ_DIMENSION',
-      `queries have ${countOf(vectors.length, 'value')}, which is not a multiple of the ${dim} that the index has`
+      `queries have ${countOf(vectors.length, 'value')}, expected a multiple of ${formatCount(dim)}, the dimension ` +
+        'of the index'
     )
   if (vectors.length === 0) throw new ZgqError('ZGQ_BUILD_INPUT', 'there are no queries to calibrate with')
   const queries: CalibrationQuery[] = []
@@ -72,7 +89,7 @@ function readFile(path: string, dim: number): Float32Array {
     if (file.dim !== dim)
       throw new ZgqError(
         'ZGQ_DIMENSION',
-        `queries have ${countOf(file.dim, 'dimension')}, the index has vectors of ${dim}`,
+        `queries have ${countOf(file.dim, 'dimension')}, the index has ${formatCount(dim)}`,
         {
           path
         }

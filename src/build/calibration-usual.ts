@@ -3,6 +3,8 @@
 
 import type { UsualQueries } from '../types.ts'
 
+/** Fewer queries do not show how far out their like may be. */
+const FEWEST_QUERIES = 100
 /** Queries of which the one farthest out at each end does not count. */
 const QUERIES_PER_OUTLIER = 1000
 /**
@@ -13,10 +15,10 @@ const SLACK = { low: 0.1, high: 0.5 }
 
 /**
  * Finds the bounds from the distances of queries to their nearest zone and their nearest hit, as the rule counts them.
- * Undefined without any.
+ * Undefined where they are too few.
  */
 export function findUsual(zones: readonly number[], hits: readonly number[]): UsualQueries | undefined {
-  if (zones.length === 0 || hits.length === 0) return undefined
+  if (Math.min(zones.length, hits.length) < FEWEST_QUERIES) return undefined
   const [ofZones, ofHits] = [boundsOf(zones), boundsOf(hits)]
   return { nearestZone: Math.max(0, ofZones.low), farthestZone: ofZones.high, farthestHit: Math.max(0, ofHits.high) }
 }

@@ -11,7 +11,7 @@ import { isAlwaysExact } from '../search/strategy.ts'
 import type { Metric } from '../types.ts'
 import type { BuildPlan } from './build-options.ts'
 import { calibrateSite } from './calibrate-site.ts'
-import { JOINED_NAME, RECIPE_NAME, type Site, type StoredIndex } from './site.ts'
+import { isJoined, JOINED_NAME, RECIPE_NAME, type Site, type StoredIndex } from './site.ts'
 import { joinStage, type StageWork } from './stages.ts'
 import type { WorkingFolder } from './working-folder.ts'
 
@@ -31,25 +31,33 @@ export interface BuildReport {
   readonly warnings: readonly string[]
 }
 
-/** A build whose shards are all written. */
+/** A build whose shards are to be written when it is published. */
 export interface WrittenBuild {
   readonly plan: BuildPlan
   readonly folder: WorkingFolder
   readonly site: Site
+  /** To calibrate with, as `readCalibrationQueries` gave them. */
+  readonly queries: Float32Array | undefined
 }
 
 /** Joins, calibrates and publishes; the crew is closed on the way. */
 export async function publishStage(build: WrittenBuild, { crew, tell }: StageWork): Promise<BuildReport> {
-  const { plan, folder, site } = build
+  const { plan, folder, site, queries } = build
+  const isBegun = isJoined(site)
   const joined = joinStage(site)
-  if (plan.calibrate && (plan.queries !== undefined || !isAlwaysExact(site.recipe))) {
-    const calibration = await calibrateSite(site, crew, {
-      queries: plan.queries,
+  if (plan.calibrate && (queries !== undefined || !isAlwaysExact(site.recipe))) {
+    const snapshot = readCatalogue(site.path)
+    const calibration = await calibrateSite(snapshot, crew, {
+      queries,
+      seed: site.recipe.seed,
       onQueries: (done, total) => {
         tell.note('calibrate', done, total)
       }
     })
-    writeCalibration(site.path, calibration)
+    writeCalibration({ folder: site.path }, calibration)
+  } else if (isBegun) {
+    // A build that was told otherwise may have died storing one.
+    writeCalibration({ folder: site.path }, null)
   }
   await tell.now('publish', 0, 1)
   await crew.close() // it has files open

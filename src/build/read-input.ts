@@ -4,7 +4,6 @@
 
 import { createHash } from 'node:crypto'
 import { existsSync, renameSync } from 'node:fs'
-import { extname } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 
 import { wrapWriteError, ZgqError } from '../errors.ts'
@@ -18,10 +17,11 @@ import { checkFreeSpace, checkMemory, chooseRowsPerPart } from './resources.ts'
 import { readRecipe, RECIPE_NAME, SPOOLED_IDS, SPOOLED_ROWS, type InputPlace, type Recipe, type Site } from './site.ts'
 import { arrayIdSource, float32ArraySource } from './sources/float32-array.ts'
 import { spoolBatchFile } from './sources/batch-file.ts'
-import { BATCH_ENDINGS, batchFormatOf } from './sources/batch-format.ts'
+import { batchFormatOf } from './sources/batch-format.ts'
 import { openIdFile } from './sources/id-file.ts'
+import { expectVectorEnding } from './sources/read-vectors.ts'
 import { spoolBatches } from './sources/spool.ts'
-import { openVectorFile, VECTOR_ENDINGS } from './sources/vector-file.ts'
+import { openVectorFile } from './sources/vector-file.ts'
 import { isTemporaryName, writeStored } from './stored-json.ts'
 import type { WorkingFolder } from './working-folder.ts'
 
@@ -112,7 +112,7 @@ export function findSite(plan: BuildPlan, folder: string): Site {
   if (recipe === undefined)
     throw new ZgqError(
       'ZGQ_NOT_FOUND',
-      'no build was begun here, or its input has changed since: run the stage read first',
+      'no build was started here, or its input has changed since: run the stage read first',
       {
         path: folder
       }
@@ -127,7 +127,7 @@ export function findSite(plan: BuildPlan, folder: string): Site {
   if (typeof plan.input !== 'string' || recipe.identity !== identify(plan, fingerprintInput(plan.input, plan))) {
     throw new ZgqError(
       'ZGQ_MISMATCH',
-      'the build was begun with another input, or its input has changed since: run the stage read again',
+      'the build was started with another input, or its input has changed since: run the stage read again',
       { path: folder }
     )
   }
@@ -146,7 +146,7 @@ function expectSameOptions(plan: BuildPlan, recipe: Recipe, path: string): void 
     const [before, now] = [begun[name] ?? 'of its own choice', told[name] ?? 'left to choose']
     throw new ZgqError(
       'ZGQ_MISMATCH',
-      `the build was begun with ${name} ${before}, this stage was called with ${now}: call all stages with the ` +
+      `the build was started with ${name} ${before}, this stage was called with ${now}: call all stages with the ` +
         'same options',
       { path }
     )
@@ -241,14 +241,7 @@ async function describeRows(plan: BuildPlan, folder: WorkingFolder): Promise<Row
 }
 
 function describeFile(path: string): RowFacts {
-  const ending = extname(path).toLowerCase()
-  if (!VECTOR_ENDINGS.includes(ending)) {
-    throw new ZgqError(
-      'ZGQ_BUILD_INPUT',
-      `the input ends in "${ending}", expected one of ${[...VECTOR_ENDINGS, ...BATCH_ENDINGS].join(' ')}`,
-      { path }
-    )
-  }
+  expectVectorEnding(path)
   const rows = openVectorFile(path)
   try {
     return { dim: rows.dim, count: rows.count, label: path, place: 'file', hasIds: false, digest: undefined }
@@ -272,7 +265,10 @@ function prepareIds(plan: BuildPlan, count: number, folder: WorkingFolder): Inpu
   const source = typeof ids === 'string' ? openIdFile(ids) : arrayIdSource(ids)
   try {
     if (source.count !== count)
-      throw new ZgqError('ZGQ_BUILD_INPUT', `${source.label} has ${source.count} ids for ${count} vectors`)
+      throw new ZgqError(
+        'ZGQ_BUILD_INPUT',
+        `${source.label} has ${source.count} ids for ${count} vectors, expected one each`
+      )
     if (typeof ids === 'string') return 'file'
     const values = new Float64Array(count)
     source.readIds(0, values)

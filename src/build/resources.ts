@@ -92,7 +92,8 @@ export function checkFreeSpace(folder: string, data: { count: number; dim: numbe
   if (free < needed) {
     throw new ZgqError(
       'ZGQ_IO',
-      `the build needs about ${Math.ceil(needed / MIB)} MB of free disk, found ${Math.floor(free / MIB)} MB`,
+      `the build needs about ${Math.ceil(needed / MIB)} MB of free disk, found ${Math.floor(free / MIB)} MB: free ` +
+        'some space, or choose another output',
       { path: folder }
     )
   }

@@ -81,10 +81,6 @@ export function decodeFloats(text: string): Float32Array {
   return new Float32Array(decodeBytes(text).buffer)
 }
 
-export function decodeDoubles(text: string): Float64Array {
-  return new Float64Array(decodeBytes(text).buffer)
-}
-
 export function decodeWords(text: string): Uint32Array {
   return new Uint32Array(decodeBytes(text).buffer)
 }

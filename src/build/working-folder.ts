@@ -114,7 +114,7 @@ export class WorkingFolder {
       }
     } catch (error) {
       if (!existsSync(path))
-        throw new ZgqError('ZGQ_NOT_FOUND', 'no build was begun here: run the stage read first', { path })
+        throw new ZgqError('ZGQ_NOT_FOUND', 'no build was started here: run the stage read first', { path })
       throw wrapWriteError(error, path, 'join the build')
     }
     try {
@@ -230,7 +230,7 @@ export class WorkingFolder {
     if (!existsSync(join(this.path, LOCK_NAME)) && !existsSync(join(this.path, RECIPE_NAME))) {
       throw new ZgqError(
         'ZGQ_EXISTS',
-        `${basename(this.path)} exists and no build made it: move it away, or choose another output`,
+        `${basename(this.path)} exists, and it is not left by a build: move it away, or choose another output`,
         { path: this.path }
       )
     }

@@ -175,7 +175,8 @@ function wrapQuery(statement: NodeStatement): Query {
   if (statement.columns === undefined || statement.setReturnArrays === undefined)
     throw new ZgqError(
       'ZGQ_UNSUPPORTED',
-      `a query by node:sqlite needs Node 22.16 or newer; this is ${process.versions.node}. Or: npm install better-sqlite3`
+      `a query by node:sqlite needs Node 22.16 or newer, found ${process.versions.node}: use that, or ` +
+        'npm install better-sqlite3'
     )
   statement.setReturnArrays(true)
   statement.setReadBigInts(true)

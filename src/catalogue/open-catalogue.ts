@@ -136,12 +136,12 @@ function copyCatalogue(path: string, copy: string): void {
       if (size > MOST_BYTES)
         throw new ZgqError(
           'ZGQ_READ_ONLY',
-          'the catalogue was left in the middle of a change, and is too large to be recovered in a copy: ' +
-            'run zgq calibrate once where it can be written',
+          `the catalogue was left in the middle of a change, and with ${size} bytes it is too large to be recovered ` +
+            `in a copy, which has ${MOST_BYTES} at most: run "PRAGMA journal_mode = DELETE" on it by sqlite3`,
           { path: path + ending }
         )
       if (ending === '-journal') refuseSuperJournal(path + ending)
-      copyFileSync(path + ending, copy + ending)
+      copyFileSync(path + ending, copy + ending, constants.COPYFILE_FICLONE)
       chmodSync(copy + ending, OWNER_ONLY)
     } catch (error) {
       if (ending === '' || systemCode(error) !== 'ENOENT')
@@ -158,7 +158,7 @@ function refuseSuperJournal(path: string): void {
     const position = Math.max(0, fstatSync(descriptor).size - end.length)
     readSync(descriptor, end, { position })
     if (end.equals(SUPER_JOURNAL_MAGIC))
-      throw new ZgqError('ZGQ_CORRUPT', 'the journal of the catalogue names another file, which ours never do', {
+      throw new ZgqError('ZGQ_CORRUPT', 'the journal of the catalogue names another file, expected none', {
         path
       })
   } finally {
@@ -171,7 +171,7 @@ function lookBeside(path: string): Beside {
     // A link would have a file copied, and read, from wherever it leads.
     const stats = lstatSync(path + ending, { throwIfNoEntry: false })
     if (stats !== undefined && !stats.isFile())
-      throw new ZgqError('ZGQ_CORRUPT', 'what stands beside the catalogue is not a file', { path: path + ending })
+      throw new ZgqError('ZGQ_CORRUPT', 'this file of the catalogue is not a regular file', { path: path + ending })
     return stats !== undefined
   }
   try {

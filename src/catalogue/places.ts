@@ -22,18 +22,18 @@ export function checkPlaces(snapshot: Placed, path: string): void {
   if (zones.length !== meta.zoneCount) throw damage(`${zones.length} zones, expected ${meta.zoneCount}`)
   const count = zones.reduce((sum, zone) => sum + zone.rowCount, 0)
   if (count !== meta.count || count === 0) throw damage(`the zones have ${count} rows, the index ${meta.count}`)
-  if (new Set(zones.map((zone) => zone.segment)).size !== zones.length) throw damage('two zones have one segment')
+  if (new Set(zones.map((zone) => zone.segment)).size !== zones.length) throw damage('two zones have the same segment')
   const ends = nameFiles(snapshot, damage)
   for (const zone of zones) {
     if (zone.rowCount < 1 || zone.rowCount > MOST_ZONE_ROWS) throw damage(`zone ${zone.zone} has ${zone.rowCount} rows`)
     const end = ends.at(zone.file)
     if (end === undefined || files[zone.file].kind !== 'vectors')
-      throw damage(`the segment of zone ${zone.zone} is in file ${zone.file}, which is none of vectors`)
+      throw damage(`the segment of zone ${zone.zone} is in file ${zone.file}, which is not a vectors file`)
     end.push(zone)
     if (meta.bits === 0) continue
     const codesEnd = ends.at(zone.codesFile)
     if (codesEnd === undefined || files[zone.codesFile].kind !== 'codes')
-      throw damage(`the codes of zone ${zone.zone} are in file ${zone.codesFile}, which is none of codes`)
+      throw damage(`the codes of zone ${zone.zone} are in file ${zone.codesFile}, which is not a codes file`)
     codesEnd.push(zone)
   }
   for (const [number, ofFile] of ends.entries()) {
@@ -48,8 +48,8 @@ function nameFiles({ meta, files }: Placed, damage: (what: string) => ZgqError):
   if (files.length !== meta.fileCount) throw damage(`${files.length} files, expected ${meta.fileCount}`)
   const shards = { vectors: 0, codes: 0 }
   return files.map(({ kind, name }) => {
-    if (kind === 'vectors' && shards.codes > 0) throw damage('a vectors file stands after one of codes')
-    if (kind === 'codes' && meta.bits === 0) throw damage('there are codes in an index without')
+    if (kind === 'vectors' && shards.codes > 0) throw damage('a vectors file is listed after a codes file')
+    if (kind === 'codes' && meta.bits === 0) throw damage('it has a codes file and 0 bits')
     const expected = dataFileName(kind, meta.generation, shards[kind]++)
     if (name !== expected) throw damage(`a file is called ${name}, expected ${expected}`)
     return []

@@ -16,47 +16,40 @@ import { checkPlaces } from './places.ts'
 import { readCentroids, readFiles, readMeta, readZones } from './rows.ts'
 import { expectSchema, standGuard } from './schema.ts'
 import type { Snapshot } from './snapshot.ts'
+import { whileSteady } from './steady-folder.ts'
 
-/** Tells whether the folder's catalogue is another file by now: the index was replaced since the snapshot was taken. */
-export function wasReplaced(snapshot: Snapshot, path: string): boolean {
-  try {
-    const now = readCatalogue(path)
-    return now.catalogueFile !== snapshot.catalogueFile || now.folder !== snapshot.folder
-  } catch {
-    return false // no sound index there: the first error says more
-  }
+/** Reads the catalogue of the index at `path`; throws as `withSnapshot` does. */
+export function readCatalogue(path: string): Snapshot {
+  return withSnapshot(path, (snapshot) => snapshot)
 }
 
 /**
- * Reads the catalogue of the index at `path`. Throws ZGQ_NOT_FOUND, ZGQ_NOT_AN_INDEX, ZGQ_UNSUPPORTED, ZGQ_CORRUPT,
- * ZGQ_LOCKED or ZGQ_IO. While an index is being replaced its folder may be away for a moment: the old one then stands
- * beside it (spec, section 10).
+ * Reads the catalogue of the index at `path` and hands it to `open`, which opens its files: both of one index, although
+ * folders may be renamed meanwhile; `open` may be called several times. Throws ZGQ_NOT_FOUND, ZGQ_NOT_AN_INDEX,
+ * ZGQ_UNSUPPORTED, ZGQ_CORRUPT, ZGQ_LOCKED or ZGQ_IO, and what `open` throws.
  */
-export function readCatalogue(path: string): Snapshot {
+export function withSnapshot<T>(path: string, open: (snapshot: Snapshot) => T): T {
   refuseAsarPath(path)
   const place = path.replace(/[/\\]+$/, '')
   const replaced = `${place}.replaced`
-  const candidates = [path, replaced, path, replaced, path]
-  for (const [attempt, folder] of candidates.entries()) {
-    // Unless a build beside it says that it is replacing, a folder of that name is something of the user's.
-    if (folder === replaced && readLock(`${place}.building`)?.isReplacing !== true) continue
-    try {
-      return readFolder(folder)
-    } catch (error) {
-      const isLast = attempt === candidates.length - 1
-      if (isLast || !(error instanceof ZgqError) || error.code !== 'ZGQ_NOT_FOUND') throw error
+  return whileSteady([path, replaced], () => {
+    // While an index is being replaced the old one may stand beside its place for a moment (spec, section 10). Unless a
+    // build says that it is replacing, a folder of that name is something of the user's.
+    for (const folder of [path, replaced]) {
+      if (folder === replaced && readLock(`${place}.building`)?.isReplacing !== true) continue
+      const snapshot = readIfThere(folder)
+      if (snapshot !== undefined) return open(snapshot)
     }
-  }
-  throw new ZgqError('ZGQ_NOT_FOUND', 'there is no index', { path })
+    return open(readFolder(path))
+  })
 }
 
-/** Tells one folder from another under the same name; undefined if there is none. */
-function identityOf(folder: string): string | undefined {
+function readIfThere(folder: string): Snapshot | undefined {
   try {
-    const { dev, ino } = statSync(folder)
-    return `${dev}:${ino}`
-  } catch {
-    return undefined
+    return readFolder(folder)
+  } catch (error) {
+    if (error instanceof ZgqError && error.code === 'ZGQ_NOT_FOUND') return undefined
+    throw error
   }
 }
 
@@ -72,22 +65,12 @@ export function checkDatabase(snapshot: Snapshot): void {
 }
 
 function readFolder(folder: string): Snapshot {
-  const before = identityOf(folder)
-  try {
-    return readFound(folder)
-  } catch (error) {
-    if (identityOf(folder) === before) throw error
-    throw new ZgqError('ZGQ_NOT_FOUND', 'the index was replaced while it was opened', { path: folder, cause: error })
-  }
-}
-
-function readFound(folder: string): Snapshot {
   const path = join(folder, CATALOGUE_NAME)
-  const found = findCatalogue(folder, path)
-  return { folder, ...found, ...withCatalogue(path, (database) => readTables(database, found.catalogueBytes, path)) }
+  const catalogueBytes = measureCatalogue(folder, path)
+  return { folder, catalogueBytes, ...withCatalogue(path, (database) => readTables(database, catalogueBytes, path)) }
 }
 
-function findCatalogue(folder: string, path: string): Pick<Snapshot, 'catalogueBytes' | 'catalogueFile'> {
+function measureCatalogue(folder: string, path: string): number {
   const notAnIndex = (what: string): ZgqError =>
     new ZgqError('ZGQ_NOT_AN_INDEX', `${what}; an index is a folder with ${CATALOGUE_NAME}`, { path: folder })
   try {
@@ -100,7 +83,7 @@ function findCatalogue(folder: string, path: string): Pick<Snapshot, 'catalogueB
   try {
     const found = lstatSync(path)
     if (!found.isFile()) throw notAnIndex(`${CATALOGUE_NAME} is not a file`)
-    return { catalogueBytes: found.size, catalogueFile: `${found.dev}:${found.ino}:${found.ctimeMs}` }
+    return found.size
   } catch (error) {
     throw systemCode(error) === 'ENOENT'
       ? notAnIndex(`this folder has no ${CATALOGUE_NAME}`)
@@ -112,7 +95,7 @@ function readTables(
   database: Database,
   catalogueBytes: number,
   path: string
-): Omit<Snapshot, 'folder' | 'catalogueBytes' | 'catalogueFile'> {
+): Omit<Snapshot, 'folder' | 'catalogueBytes'> {
   standGuard(database, 'read')
   const applicationId = database.pragma('application_id')
   if (applicationId !== APPLICATION_ID) {

@@ -136,7 +136,7 @@ export function readCentroids(
   if (byteLength > MOST_CENTROID_BYTES)
     throw new ZgqError(
       'ZGQ_UNSUPPORTED',
-      `the centroids have ${byteLength} bytes; ${MOST_CENTROID_BYTES} can be searched`,
+      `the centroids have ${byteLength} bytes, expected at most ${MOST_CENTROID_BYTES}: build with fewer zones`,
       { path }
     )
   const columns = selectList([

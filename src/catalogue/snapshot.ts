@@ -19,6 +19,4 @@ export interface Snapshot {
   /** null: the index was never calibrated. */
   readonly calibration: Calibration | null
   readonly catalogueBytes: number
-  /** Tells this catalogue from another one under the same name. */
-  readonly catalogueFile: string
 }

@@ -8,6 +8,7 @@ import {
   CATALOGUE_DDL,
   CENTROIDS_ROW_BYTES,
   centroidsChecksum,
+  decodeIndexMeta,
   encodeQuantizer,
   fileChecksum,
   metaChecksum,
@@ -19,12 +20,13 @@ import {
   type IndexMeta,
   type QuantizerMeta
 } from '../format/catalogue.ts'
-import { systemCode, wrapWriteError } from '../errors.ts'
+import { systemCode, wrapWriteError, ZgqError } from '../errors.ts'
 import { encodeMessagePack } from '../format/message-pack.ts'
 import type { Calibration } from '../types.ts'
-import { CATALOGUE_NAME, ELEMENT_BYTES, FORMAT_VERSION } from '../format/layout.ts'
+import { bytesEqual, CATALOGUE_NAME, ELEMENT_BYTES, FORMAT_VERSION } from '../format/layout.ts'
 import { inTransaction, type Database } from './driver.ts'
 import { loadDriver } from './load-driver.ts'
+import { readMeta } from './rows.ts'
 import { expectSchema, standGuard } from './schema.ts'
 
 /** What a new catalogue holds; counts, digest and format fields of `meta` are filled in here. */
@@ -80,23 +82,32 @@ export function writeCatalogue(path: string, content: CatalogueContent): void {
   }
 }
 
+/** A catalogue that is changed; digest: of the rows that it had when it was read, if it may be another one by now. */
+export interface CataloguePlace {
+  readonly folder: string
+  readonly digest?: Uint8Array
+}
+
 /**
- * Stores a calibration in the catalogue of the index in `folder`, in one transaction, and seals the catalogue again;
- * throws ZGQ_READ_ONLY, ZGQ_LOCKED or ZGQ_IO.
+ * Stores a calibration in the catalogue of the index in `folder`, or removes the one that is there (null), in one
+ * transaction, and seals the catalogue again; throws ZGQ_READ_ONLY, ZGQ_LOCKED, ZGQ_MISMATCH or ZGQ_IO.
  */
-export function writeCalibration(folder: string, calibration: Calibration): void {
+export function writeCalibration({ folder, digest }: CataloguePlace, calibration: Calibration | null): void {
   const path = join(folder, CATALOGUE_NAME)
   const driver = loadDriver()
   try {
     const database = driver.open(path, { mode: 'write' })
     try {
-      for (const pragma of DURABLE) database.pragma(pragma)
-      const bytes = encodeMessagePack(calibration)
       standGuard(database, 'write')
+      expectSame(database, digest, path) // before another catalogue is changed in the least
+      for (const pragma of DURABLE) database.pragma(pragma)
       inTransaction(database, () => {
-        expectSchema(database, path) // a trigger would run
+        expectSame(database, digest, path)
+        database.prepare('DELETE FROM meta WHERE key = ?').run('calibration')
+        if (calibration === null) return
+        const bytes = encodeMessagePack(calibration)
         database
-          .prepare('INSERT OR REPLACE INTO meta (key, value, crc) VALUES (?, ?, ?)')
+          .prepare('INSERT INTO meta (key, value, crc) VALUES (?, ?, ?)')
           .run('calibration', bytes, metaChecksum('calibration', bytes))
       })
       seal(database)
@@ -106,6 +117,18 @@ export function writeCalibration(folder: string, calibration: Calibration): void
   } catch (error) {
     throw wrapWriteError(error, path, 'store the calibration')
   }
+}
+
+/**
+ * Throws ZGQ_CORRUPT for another schema, whose triggers would run, and ZGQ_MISMATCH for another index: its folder may
+ * have been swapped meanwhile.
+ */
+function expectSame(database: Database, digest: Uint8Array | undefined, path: string): void {
+  expectSchema(database, path)
+  if (digest === undefined) return
+  const now = decodeIndexMeta(readMeta(database, path).get('index'), path)
+  if (!bytesEqual(now.digest, digest))
+    throw new ZgqError('ZGQ_MISMATCH', 'another index was put here while this one was calibrated: repeat it', { path })
 }
 
 /** A change is made in WAL mode, and synced to the medium, not only to its cache, when it is committed. */

@@ -9,8 +9,8 @@ import { expectPath } from '../arguments.ts'
 import { isDenied, ZgqError } from '../errors.ts'
 import { decodeIds } from '../format/columns.ts'
 import { decodeDirectory, decodeFooter, directoryRecordBytes, encodeDirectory, FOOTER } from '../format/directory.ts'
-import { alignUp, bytesEqual, CATALOGUE_NAME, checksum, PAGE_BYTES } from '../format/layout.ts'
-import { checkDatabase, readCatalogue } from '../catalogue/reader.ts'
+import { bytesEqual, CATALOGUE_NAME, checksum } from '../format/layout.ts'
+import { checkDatabase, withSnapshot } from '../catalogue/reader.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
 import { checkHeaders, findDataFiles } from '../storage/data-files.ts'
 import { openReaders, type Readers } from '../storage/open-readers.ts'
@@ -46,15 +46,10 @@ export interface CheckOptions {
 export async function checkIndex(path: string | URL, options: CheckOptions = {}): Promise<CheckReport> {
   const folder = expectPath('path', path)
   checkOptionNames('checkIndex', options, ['onProgress', 'signal'])
-  const snapshot = readCatalogue(folder)
-  checkDatabase(snapshot)
-  const files = findDataFiles(snapshot)
-  const readers = openReaders(snapshot.folder, files, 'pread')
+  const { snapshot, files, readers } = withSnapshot(folder, openFiles)
   try {
-    checkHeaders(snapshot, files, readers.fresh)
     files.forEach((file, number) => {
       if (snapshot.files[number].kind === 'vectors') checkDirectory({ file, number }, snapshot, readers)
-      else checkCodesExtents({ file, number }, snapshot)
     })
     const zoneFiles = new ZoneFiles(snapshot, readers, { verify: 'touch', paths: files.map((file) => file.path) })
     await checkZones(snapshot, zoneFiles, options)
@@ -75,6 +70,20 @@ export async function checkIndex(path: string | URL, options: CheckOptions = {})
   }
 }
 
+/** Checks the database, and opens the files whose headers fit it. */
+function openFiles(snapshot: Snapshot): { snapshot: Snapshot; files: readonly DataFile[]; readers: Readers } {
+  checkDatabase(snapshot)
+  const files = findDataFiles(snapshot)
+  const readers = openReaders(snapshot.folder, files, 'pread')
+  try {
+    checkHeaders(snapshot, files, readers.fresh)
+    return { snapshot, files, readers }
+  } catch (error) {
+    readers.close()
+    throw error
+  }
+}
+
 async function checkZones(snapshot: Snapshot, zoneFiles: ZoneFiles, options: CheckOptions): Promise<void> {
   const { zones, meta } = snapshot
   // Where ids are very many they are compared in portions, so that they need not all be in memory.
@@ -92,7 +101,7 @@ async function checkZones(snapshot: Snapshot, zoneFiles: ZoneFiles, options: Che
     }
     const repeated = ids.findRepeated()
     if (repeated !== undefined)
-      throw new ZgqError('ZGQ_CORRUPT', `id ${repeated} stands in two zones`, { path: snapshot.folder })
+      throw new ZgqError('ZGQ_CORRUPT', `duplicate id ${repeated}: two rows have it`, { path: snapshot.folder })
   }
 }
 
@@ -166,26 +175,6 @@ function checkDirectory(found: { file: DataFile; number: number }, snapshot: Sna
     throw damage(`the directory has CRC ${computed}, expected ${footer.directoryCrc}`, footer.directoryOffset)
 }
 
-/**
- * Expects one extent after the other from the first page behind the header to the end of a codes file, in the order of
- * the zones.
- */
-function checkCodesExtents(found: { file: DataFile; number: number }, snapshot: Snapshot): void {
-  const { file, number } = found
-  const damage = (what: string, offset: number): ZgqError =>
-    new ZgqError('ZGQ_CORRUPT', what, { path: file.path, offset })
-  let end = PAGE_BYTES
-  for (const zone of snapshot.zones.filter((other) => other.codesFile === number)) {
-    if (zone.codesOffset !== end)
-      throw damage(
-        `the codes of zone ${zone.zone} start at byte ${zone.codesOffset}, expected ${end}`,
-        zone.codesOffset
-      )
-    end += alignUp(zone.codesByteLength, PAGE_BYTES)
-  }
-  if (end !== file.byteLength) throw damage(`the file has ${file.byteLength} bytes, its codes end at ${end}`, end)
-}
-
 function findLeftovers(path: string, snapshot: Snapshot): string[] {
   const known = new Set([CATALOGUE_NAME, ...snapshot.files.map((file) => file.name)])
   const notes = readdirSync(snapshot.folder)
@@ -197,7 +186,7 @@ function findLeftovers(path: string, snapshot: Snapshot): string[] {
 function findBuildsBeside(path: string): string[] {
   const notes: string[] = []
   try {
-    if (existsSync(`${path}.building`)) notes.push(`${path}.building is there: a build is running or died`)
+    if (existsSync(`${path}.building`)) notes.push(`${path}.building is there: a build is running, or was stopped`)
     if (existsSync(`${path}.replaced`))
       notes.push(`${path}.replaced is there: perhaps an old index whose replacement was interrupted`)
   } catch (error) {

@@ -189,7 +189,7 @@ function decodeEntries(bytes: Uint8Array, expected: ColumnsExpectation, byteLeng
         `column of kind ${entry.kind} does not start on a multiple of ${COLUMN_ALIGNMENT} bytes`
       )
     if (entry.kind <= lastKind)
-      throw damage(expected, entry.offset, `column of kind ${entry.kind} stands after kind ${lastKind}`)
+      throw damage(expected, entry.offset, `column of kind ${entry.kind} is listed after kind ${lastKind}`)
     lastKind = entry.kind
     if (!knownKinds.includes(entry.kind) && (entry.flags & REQUIRED) !== 0) {
       throw new ZgqError(

@@ -9,7 +9,7 @@ export function expectVersion(version: number, place: ZgqErrorPlace): void {
   const help = version < FORMAT_VERSION ? 'rebuild it from its vectors' : 'it needs a newer version of zgq'
   throw new ZgqError(
     'ZGQ_UNSUPPORTED',
-    `this index has format version ${version}, known is ${FORMAT_VERSION}: ${help}`,
+    `this index has format version ${version}, expected ${FORMAT_VERSION}: ${help}`,
     place
   )
 }

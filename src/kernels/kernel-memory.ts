@@ -36,7 +36,7 @@ export class KernelMemory {
     const end = start + Math.ceil(byteLength / 64) * 64
     if (end > KERNEL_MEMORY_LIMIT)
       throw new RangeError(
-        `kernel memory is limited to 4 GiB; ${end} bytes were asked for by cache, centroids and hits`
+        `kernel memory is limited to 4 GiB; cache, centroids and hits need ${end} bytes: lower cacheBytes or k`
       )
     // A quarter more than asked for: growing has a price of its own, and pages that nobody touches cost nothing.
     if (end > this.#bytes.byteLength) this.#grow(end)

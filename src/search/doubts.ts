@@ -28,18 +28,18 @@ export function findDoubts(index: DoubtedIndex): string[] {
   if (calibration === null)
     return plan.kind === 'exact'
       ? []
-      : ['No recall is promised: the index is not calibrated; `zgq calibrate` does that.']
+      : ['No recall is promised: the index is not calibrated. Run `zgq calibrate` on it.']
   const doubts: string[] = []
   if (calibration.highestRecall < DEFAULT_RECALL && plan.kind !== 'exact')
     doubts.push(
-      `Searches that ask for nothing aim at a recall of ${floor(calibration.highestRecall)}, not ${DEFAULT_RECALL}: ` +
-        `${calibration.queries} queries of the calibration can promise no more.`
+      `Searches without a recall aim at ${floor(calibration.highestRecall)}, not ${DEFAULT_RECALL}: the calibration's ` +
+        `${calibration.queries} queries can promise no more. Calibrate with more queries.`
     )
   if (calibration.source === 'base') doubts.push(...doubtsOfRows(index, calibration))
   if (queries.unlike >= SOME_UNLIKE && queries.unlike >= queries.byRecall * SHARE_UNLIKE)
     doubts.push(
       `${queries.unlike} of ${queries.byRecall} queries were unlike those of the calibration, so what they reach was ` +
-        'not measured, and they took longer: calibrate with queries like them.'
+        'not measured, and they took longer. Calibrate with queries like them.'
     )
   return doubts
 }
@@ -49,14 +49,14 @@ function doubtsOfRows(index: DoubtedIndex, { copies = 0 }: Calibration): string[
   const doubts: string[] = []
   if (copies >= MANY_COPIES)
     doubts.push(
-      `${Math.round(copies * 100)} % of the rows have exact or near copies, which queries may not have: calibrate with ` +
-        'queries.'
+      `${Math.round(copies * 100)} % of the rows have exact or near copies, which your queries may not have. ` +
+        'Calibrate with your own queries.'
     )
   const norms = index.meta.metric === 'ip' ? unequalNorms(index.zones) : 1
   if (norms >= UNEQUAL_NORMS)
     doubts.push(
-      `The longest row is ${norms.toFixed(0)} times as long as usual, so under ip rows of the index are poor examples ` +
-        'of queries: calibrate with queries.'
+      `The longest row is ${norms.toFixed(0)} times as long as usual, so under ip rows are poor examples of queries. ` +
+        'Calibrate with your own queries.'
     )
   return doubts
 }

@@ -1,7 +1,7 @@
 // Checks the arguments of a search, once, at the door.
 
 import { toFloat32Array } from '../arguments.ts'
-import { countOf, describe } from '../describe.ts'
+import { countOf, describe, formatCount } from '../describe.ts'
 import { ZgqError } from '../errors.ts'
 import type { Confidence } from '../quantizer/query-codes.ts'
 import { thresholdFor } from '../format/calibration.ts'
@@ -113,7 +113,9 @@ export function describePlan(index: RequestedIndex): SearchPlan {
       : ['hardly more', `a recall of ${DEFAULT_RECALL}`]
     return {
       kind: 'exact',
-      reason: `scanning ${countOf(count, 'row')} of ${countOf(dim, 'dimension')} costs ${much} than choosing zones, so ${met} is met exactly`
+      reason:
+        `scanning ${countOf(count, 'row')} of ${countOf(dim, 'dimension')} costs ${much} than choosing zones, so ` +
+        `${met} is met exactly`
     }
   }
   return 'nprobe' in wish
@@ -135,7 +137,7 @@ function wishFor(recall: number | undefined, k: number, index: RequestedIndex): 
     if (recall === undefined) return { nprobe: defaultNprobe(zoneCount) }
     throw new ZgqError(
       'ZGQ_UNSUPPORTED',
-      'this index has no calibration: run `zgq calibrate` on it, or use nprobe or exact'
+      'this index has no calibration: run `zgq calibrate` on it, or use nprobe or exact: true'
     )
   }
   const wanted = recall ?? DEFAULT_RECALL
@@ -182,7 +184,7 @@ function toVector(query: QueryVector, dim: number): Float32Array {
   if (query.length !== dim)
     throw new ZgqError(
       'ZGQ_DIMENSION',
-      `the query has ${countOf(query.length, 'value')}, the index has vectors of ${dim}`
+      `the query has ${countOf(query.length, 'value')}, expected ${formatCount(dim)}, the dimension of the index`
     )
   return floats ?? vectorOfNumbers(query)
 }
@@ -205,7 +207,8 @@ export function checkQueries(queries: Float32Array | Float64Array, dim: number):
   if (vectors.length % dim !== 0)
     throw new ZgqError(
       'ZGQ_DIMENSION',
-      `the queries have ${countOf(vectors.length, 'value')}, not a multiple of ${dim}, the dimension of the index`
+      `the queries have ${countOf(vectors.length, 'value')}, expected a multiple of ${formatCount(dim)}, the ` +
+        'dimension of the index'
     )
   return vectors
 }

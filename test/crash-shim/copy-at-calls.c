@@ -1,13 +1,14 @@
 // Copies a folder before every call that changes files below it: renames, removals, syncs, cuts and positioned writes, of
 // Node and of SQLite alike. The Nth copy is what a process leaves that is killed before its Nth call. Loaded by
 // LD_PRELOAD. ZGQ_CRASH_FOLDER: the folder; ZGQ_CRASH_COPIES: a folder for the copies 1, 2, ...; each call is a line of
-// ZGQ_CRASH_COPIES/calls.
+// ZGQ_CRASH_COPIES/calls. With ZGQ_CRASH_WRITES=0 cuts and positioned writes are left out.
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,15 +19,20 @@
 static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
 static int calls;
 
+// Not by fork, which copies the page tables of a large process each time.
 static void copy(const char *folder, const char *target) {
-  const pid_t child = fork();
-  if (child == 0) {
-    unsetenv("LD_PRELOAD");
-    execlp("cp", "cp", "-a", folder, target, (char *)NULL);
-    _exit(127);
-  }
+  int count = 0;
+  while (environ[count] != NULL) count++;
+  char *variables[count + 1];
+  int kept = 0;
+  for (int i = 0; i < count; i++)
+    if (strncmp(environ[i], "LD_PRELOAD=", 11) != 0) variables[kept++] = environ[i];
+  variables[kept] = NULL;
+  char *words[] = {"cp", "-a", (char *)folder, (char *)target, NULL};
+  pid_t child;
   int status = 0;
-  if (child < 0 || waitpid(child, &status, 0) != child || status != 0) abort();
+  if (posix_spawnp(&child, "cp", NULL, NULL, words, variables) != 0) abort();
+  if (waitpid(child, &status, 0) != child || status != 0) abort();
 }
 
 static void note(const char *call, const char *path) {
@@ -51,6 +57,11 @@ static void note_descriptor(const char *call, int descriptor) {
   if (length < 0) return;
   path[length] = 0;
   note(call, path);
+}
+
+static void note_write(const char *call, int descriptor) {
+  const char *writes = getenv("ZGQ_CRASH_WRITES");
+  if (writes == NULL || strcmp(writes, "0") != 0) note_descriptor(call, descriptor);
 }
 
 #define NEXT(name, ...)                                          \
@@ -102,26 +113,26 @@ int fdatasync(int descriptor) {
 
 int ftruncate(int descriptor, off_t length) {
   NEXT("ftruncate", int, off_t);
-  note_descriptor("ftruncate", descriptor);
+  note_write("ftruncate", descriptor);
   return next(descriptor, length);
 }
 
 int ftruncate64(int descriptor, off64_t length) {
   NEXT("ftruncate64", int, off64_t);
-  note_descriptor("ftruncate", descriptor);
+  note_write("ftruncate", descriptor);
   return next(descriptor, length);
 }
 
 ssize_t pwrite(int descriptor, const void *bytes, size_t count, off_t offset) {
   static ssize_t (*next)(int, const void *, size_t, off_t) = NULL;
   if (next == NULL) next = (ssize_t (*)(int, const void *, size_t, off_t))dlsym(RTLD_NEXT, "pwrite");
-  note_descriptor("pwrite", descriptor);
+  note_write("pwrite", descriptor);
   return next(descriptor, bytes, count, offset);
 }
 
 ssize_t pwrite64(int descriptor, const void *bytes, size_t count, off64_t offset) {
   static ssize_t (*next)(int, const void *, size_t, off64_t) = NULL;
   if (next == NULL) next = (ssize_t (*)(int, const void *, size_t, off64_t))dlsym(RTLD_NEXT, "pwrite64");
-  note_descriptor("pwrite", descriptor);
+  note_write("pwrite", descriptor);
   return next(descriptor, bytes, count, offset);
 }

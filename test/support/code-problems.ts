@@ -14,7 +14,7 @@ import { QueryCodes, type Confidence } from '../../src/quantizer/query-codes.ts'
 import { drawSigns } from '../../src/quantizer/rotation.ts'
 import { ZoneEncoder, type Quantizer, type ZoneCodes } from '../../src/quantizer/zone-encoder.ts'
 import type { Metric } from '../../src/types.ts'
-import { product, rowOf, squaredDistance } from './brute-force.ts'
+import { norms, product, rowOf, squaredDistance } from './brute-force.ts'
 import { heapEntries, putBytes, type Found } from './kernels.ts'
 import { randomVectors, type MakeValue } from './random.ts'
 
@@ -69,10 +69,8 @@ function meanOf(vectors: readonly Float32Array[]): Float32Array {
 }
 
 function unitRows(rows: Float32Array, dim: number): Float32Array {
-  return rows.map((x, i) => {
-    const row = rowOf(rows, dim, Math.floor(i / dim))
-    return x / Math.sqrt(product(row, row))
-  })
+  const lengths = norms(rows, dim)
+  return rows.map((x, i) => x / lengths[Math.floor(i / dim)])
 }
 
 /** Encodes all zones in the memory's kernel. */

@@ -16,15 +16,27 @@ export interface CrashCopy {
   readonly folder: string
 }
 
-/** Tests take some of the copies, unless ZGQ_TORTURE is set: `npm run torture`. */
-export const IS_TORTURE = process.env['ZGQ_TORTURE'] !== undefined
+const compiledFor = new WeakMap<TempFolder, string>()
 
-/** Runs a script (see run-node.ts) that changes files in `folder`; returns the states on its way. */
-export function crashCopies(temp: TempFolder, folder: string, script: string): CrashCopy[] {
-  const shim = compileShared(temp, '../crash-shim/copy-at-calls.c', 'copy-at-calls.so')
+/**
+ * Runs a script (see run-node.ts) that changes files in `folder`; returns the states on its way. `withWrites`: also
+ * those before positioned writes and cuts, of which SQLite makes most.
+ */
+export function crashCopies(
+  temp: TempFolder,
+  { folder, withWrites }: { folder: string; withWrites: boolean },
+  script: string
+): CrashCopy[] {
+  const shim = compiledFor.get(temp) ?? compileShared(temp, '../crash-shim/copy-at-calls.c', 'copy-at-calls.so')
+  compiledFor.set(temp, shim)
   const copies = temp.fresh('copies')
   mkdirSync(copies)
-  printedBy(script, { LD_PRELOAD: shim, ZGQ_CRASH_FOLDER: folder, ZGQ_CRASH_COPIES: copies })
+  printedBy(script, {
+    LD_PRELOAD: shim,
+    ZGQ_CRASH_FOLDER: folder,
+    ZGQ_CRASH_COPIES: copies,
+    ZGQ_CRASH_WRITES: withWrites ? '1' : '0'
+  })
   const calls = readFileSync(join(copies, 'calls'), 'utf8').trimEnd().split('\n')
   return calls.map((call, i) => ({ number: i + 1, call, folder: join(copies, String(i + 1)) }))
 }

@@ -89,9 +89,10 @@ function memory() {
   return { peak: of('VmHWM'), now: of('VmRSS') }
 }
 
-for (const { folder, command } of jobs) {
-  say(`${JSON.stringify({ folder, command })}\n`)
-  globalThis.gc()
+/** Above this, a command is measured once more after the garbage of those before it was collected, which takes time. */
+const DOUBTFUL_BYTES = 24 * 2 ** 20
+
+async function measure({ folder, command }) {
   writeFileSync('/proc/self/clear_refs', '5') // the peak counts anew
   const before = memory().now
   const startedAt = process.cpuUsage()
@@ -103,5 +104,17 @@ for (const { folder, command } of jobs) {
     if (/[\0-\x1f\x7f-\x9f]/.test(error.message)) outcome = 'wrong: control characters in a message'
   }
   const { user, system } = process.cpuUsage(startedAt)
-  say(`${JSON.stringify({ folder, command, outcome, cpuMs: (user + system) / 1000, bytes: memory().peak - before })}\n`)
+  return { folder, command, outcome, cpuMs: (user + system) / 1000, bytes: memory().peak - before }
+}
+
+for (const job of jobs) {
+  say(`${JSON.stringify(job)}\n`)
+  let measured = await measure(job)
+  if (measured.bytes > DOUBTFUL_BYTES) {
+    globalThis.gc()
+    const { outcome, cpuMs, bytes } = await measure(job)
+    if (outcome !== measured.outcome) measured.outcome += `, then ${outcome}`
+    measured = { ...measured, cpuMs: Math.max(cpuMs, measured.cpuMs), bytes }
+  }
+  say(`${JSON.stringify(measured)}\n`)
 }

@@ -30,7 +30,7 @@ export function runNode(script: string, env: Readonly<Record<string, string>> = 
   const source = `
     import { createRequire } from 'node:module'
     import { ZgqIndex } from '${entryUrl('index')}'
-    import { buildIndex, calibrateIndex } from '${entryUrl('build')}'
+    import { buildIndex, buildStage, calibrateIndex } from '${entryUrl('build')}'
     import { checkIndex } from '${entryUrl('check')}'
     const require = createRequire(${JSON.stringify(join(ROOT, 'package.json'))})
     const print = (value) => { console.log(JSON.stringify(value)) }

@@ -59,7 +59,6 @@ export function snapshotOf(facts: {
     build: {},
     files,
     zones,
-    catalogueBytes: 0,
-    catalogueFile: ''
+    catalogueBytes: 0
   }
 }

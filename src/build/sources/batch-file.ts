@@ -33,7 +33,7 @@ export async function openBatchFile(
   signal?: AbortSignal
 ): Promise<BatchSource> {
   const format = batchFormatOf(path, options.query)
-  if (format === undefined) throw new TypeError(`${path} is no file that is read in batches`)
+  if (format === undefined) throw new TypeError(`${path} is not a file that is read in batches`)
   return OPENERS[format](path, options, signal)
 }
 
@@ -49,8 +49,7 @@ export async function spoolBatchFile(
   const source = await openBatchFile(path, options, target.signal)
   try {
     const { dim, hasIds } = source
-    if (hasIds && options.ids !== undefined)
-      throw new TypeError(`${path} brings ids of its own: leave out the option ids, or the ids there`)
+    if (hasIds && options.ids !== undefined) throw new TypeError(`${path} has ids of its own: leave out the option ids`)
     return { dim, ...(await spoolBatches(lettingOthersRun(source.batches), { ...target, dim })) }
   } finally {
     source.close()

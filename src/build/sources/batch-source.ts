@@ -1,7 +1,7 @@
 // The seam between a build and inputs that are read once, from front to back: batches of vectors, with or without ids.
 // How batches become something that can be read in any order is in spool.ts.
 
-import { countOf } from '../../describe.ts'
+import { countOf, formatCount } from '../../describe.ts'
 import { ZgqError } from '../../errors.ts'
 import type { VectorBatch } from '../build-options.ts'
 
@@ -77,7 +77,7 @@ export function otherDim(
 ): ZgqError {
   return new ZgqError(
     'ZGQ_DIMENSION',
-    `${place.row} has ${countOf(found, 'dimension')}, expected ${expected} as in the first`,
+    `${place.row} has ${countOf(found, 'dimension')}, expected ${formatCount(expected)} as in the first`,
     {
       path: place.path
     }

@@ -1,7 +1,7 @@
 // Sources over arrays already in memory.
 // Whether values are finite is checked by the build, not here.
 
-import { countOf, describe } from '../../describe.ts'
+import { countOf, describe, formatCount } from '../../describe.ts'
 import { ZgqError } from '../../errors.ts'
 import { checkDim, checkRange, type IdSource, type RowSource } from './row-source.ts'
 
@@ -16,7 +16,7 @@ export function float32ArraySource(values: Float32Array, dim: number): RowSource
   if (values.length % dim !== 0)
     throw new ZgqError(
       'ZGQ_DIMENSION',
-      `the array has ${countOf(values.length, 'value')}, expected a multiple of dim ${dim}`
+      `the array has ${countOf(values.length, 'value')}, expected a multiple of dim ${formatCount(dim)}`
     )
   const source = {
     dim,

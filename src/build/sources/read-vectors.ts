@@ -1,9 +1,12 @@
 // Vectors of a file, whole, in memory: queries of any format that a build reads.
 
+import { extname } from 'node:path'
+
 import { expectPath } from '../../arguments.ts'
-import { batchFormatOf, type BatchFileOptions } from './batch-format.ts'
+import { ZgqError } from '../../errors.ts'
+import { BATCH_ENDINGS, batchFormatOf, type BatchFileOptions } from './batch-format.ts'
 import { openBatchFile } from './batch-file.ts'
-import { openVectorFile } from './vector-file.ts'
+import { openVectorFile, VECTOR_ENDINGS } from './vector-file.ts'
 
 /** Vectors read from a file. */
 export interface FileVectors {
@@ -23,7 +26,16 @@ export async function readVectors(path: string | URL, options: BatchFileOptions 
   return batchFormatOf(file, options.query) === undefined ? readRows(file) : readBatches(file, options)
 }
 
+/** Throws ZGQ_BUILD_INPUT unless the name of a file that is not read in batches says that it holds rows of vectors. */
+export function expectVectorEnding(path: string): void {
+  const ending = extname(path).toLowerCase()
+  if (VECTOR_ENDINGS.includes(ending)) return
+  const known = [...VECTOR_ENDINGS, ...BATCH_ENDINGS].join(' ')
+  throw new ZgqError('ZGQ_BUILD_INPUT', `the file ends in "${ending}", expected one of ${known}`, { path })
+}
+
 function readRows(path: string): FileVectors {
+  expectVectorEnding(path)
   const source = openVectorFile(path)
   try {
     const vectors = new Float32Array(source.count * source.dim)

@@ -1,7 +1,7 @@
 // Files of vectors as a RowSource: .fvecs .bvecs .ivecs, .fbin .u8bin .f16bin, .npy. Rows have a fixed stride, so any
 // row is one positioned read. Hosts are little-endian, like the files.
 
-import { countOf } from '../../describe.ts'
+import { countOf, formatCount } from '../../describe.ts'
 import { extname } from 'node:path'
 
 import { expectPath } from '../../arguments.ts'
@@ -171,7 +171,7 @@ function describeOtherDim(
     const row = (offset - layout.dataOffset) / layout.stride
     return new ZgqError(
       'ZGQ_DIMENSION',
-      `row ${row} has ${countOf(found, 'dimension')}, expected ${layout.dim} as in row 0`,
+      `row ${row} has ${countOf(found, 'dimension')}, expected ${formatCount(layout.dim)} as in row 0`,
       {
         path: place.path,
         offset
