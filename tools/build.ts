@@ -1,7 +1,7 @@
 // zgq build VECTORS INDEX, all of it or one stage.
 
 import { existsSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 
 import {
   buildIndex,
@@ -144,9 +144,10 @@ function workingFolder(output: string): string {
 function describeInterrupted(output: string, stage: RunnableStage | undefined): string {
   if (stage !== undefined) return 'interrupted; what is done stays: repeat the stage to resume'
   const folder = workingFolder(output)
-  return existsSync(folder)
+  if (!existsSync(folder)) return 'interrupted; nothing was left behind'
+  return existsSync(join(folder, 'recipe.json'))
     ? `interrupted; what is done stays in ${folder}: repeat the command to resume, or remove that folder to discard it`
-    : 'interrupted; nothing was left behind'
+    : `interrupted before anything was done; a build of the same index clears ${folder} away`
 }
 
 async function publish(options: BuildOptions): Promise<BuildReport> {

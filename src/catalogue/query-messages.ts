@@ -17,6 +17,9 @@ export type QueryMessage =
   | { readonly kind: 'end' }
   | { readonly kind: 'error'; readonly error: SentError }
 
+/** The pipe through which it sends, beside standard input, output and error. */
+export const FRAMES_DESCRIPTOR = 3
+
 const LENGTH_BYTES = 4
 
 export function encodeFrame(message: QueryMessage): Buffer {

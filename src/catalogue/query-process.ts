@@ -1,37 +1,54 @@
-// The entry of the process that reads a user's database for a build: gets a query on standard input, sends its rows on
-// standard output. Run as a thread, it says where its file is (process-file.ts).
+// The entry of the process that reads a user's database for a build: gets a query on standard input, sends its rows
+// through a pipe of its own: preloaded modules may print to standard output. Run as a thread, it is the watch of that
+// process (query-watch.ts), or says where its file is (process-file.ts).
 
 import { once } from 'node:events'
+import { createWriteStream, type WriteStream } from 'node:fs'
 import { text } from 'node:stream/consumers'
-import { isMainThread, parentPort } from 'node:worker_threads'
+import { isMainThread, parentPort, workerData } from 'node:worker_threads'
 
 import { sendableError } from '../threads/thread-error.ts'
 import { openQuery } from './open-query.ts'
-import { encodeFrame, type QueryMessage, type QueryRequest } from './query-messages.ts'
+import { encodeFrame, FRAMES_DESCRIPTOR, type QueryMessage, type QueryRequest } from './query-messages.ts'
+import { isWatch, startWatch, watch } from './query-watch.ts'
 
 /** Rows are sent together until they have so many bytes. */
 const FRAME_BYTES = 2 ** 18
 
-async function send(message: QueryMessage): Promise<void> {
-  if (!process.stdout.write(encodeFrame(message))) await once(process.stdout, 'drain')
+class Sender {
+  readonly #pipe: WriteStream
+
+  constructor() {
+    this.#pipe = createWriteStream('', { fd: FRAMES_DESCRIPTOR })
+    // The build is gone: there is nothing to do and nobody to tell.
+    this.#pipe.on('error', () => process.exit(1))
+  }
+
+  async send(message: QueryMessage): Promise<void> {
+    if (!this.#pipe.write(encodeFrame(message))) await once(this.#pipe, 'drain')
+  }
+
+  end(): void {
+    this.#pipe.end()
+  }
 }
 
-async function sendRows({ path, sql }: QueryRequest): Promise<void> {
+async function sendRows({ path, sql }: QueryRequest, sender: Sender): Promise<void> {
   const query = openQuery(path, sql)
   try {
-    await send({ kind: 'columns', columnNames: query.columnNames })
+    await sender.send({ kind: 'columns', columnNames: query.columnNames })
     let rows: (readonly unknown[])[] = []
     let byteLength = 0
     for (const row of query.rows) {
       rows.push(row)
       byteLength += byteLengthOf(row)
       if (byteLength < FRAME_BYTES) continue
-      await send({ kind: 'rows', rows })
+      await sender.send({ kind: 'rows', rows })
       rows = []
       byteLength = 0
     }
-    await send({ kind: 'rows', rows })
-    await send({ kind: 'end' })
+    await sender.send({ kind: 'rows', rows })
+    await sender.send({ kind: 'end' })
   } finally {
     query.close()
   }
@@ -47,16 +64,17 @@ function byteLengthOf(row: readonly unknown[]): number {
 async function main(): Promise<void> {
   // Ctrl-C reaches every process of a terminal: the build decides, and ends this one.
   process.on('SIGINT', () => undefined)
-  // The build is gone: there is nothing to do and nobody to tell.
-  process.stdout.on('error', () => process.exit(1))
-
+  startWatch()
+  const sender = new Sender()
   const request: QueryRequest = JSON.parse(await text(process.stdin))
   try {
-    await sendRows(request)
+    await sendRows(request, sender)
   } catch (error) {
-    await send({ kind: 'error', error: sendableError(error) })
+    await sender.send({ kind: 'error', error: sendableError(error) })
   }
+  sender.end()
 }
 
 if (isMainThread) void main()
+else if (isWatch(workerData)) watch(workerData)
 else parentPort?.postMessage(process.argv[1])

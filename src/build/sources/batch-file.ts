@@ -12,9 +12,10 @@ import { openParquetFile } from './parquet-file.ts'
 import { spoolBatches, type Spooled, type SpoolTarget } from './spool.ts'
 import { openSqliteQuery } from './sqlite-query.ts'
 
-const OPENERS: Readonly<
-  Record<BatchFormat, (path: string, options: BatchFileOptions) => Promise<BatchSource> | BatchSource>
-> = {
+/** Opens a file of one format. What may take long before it gives a row ends when `signal` is aborted. */
+type Opener = (path: string, options: BatchFileOptions, signal?: AbortSignal) => Promise<BatchSource> | BatchSource
+
+const OPENERS: Readonly<Record<BatchFormat, Opener>> = {
   parquet: openParquetFile,
   jsonl: openJsonLinesFile,
   hdf5: openHdf5File,
@@ -23,13 +24,17 @@ const OPENERS: Readonly<
 
 /**
  * Opens a file that is read in batches: Parquet, JSON lines, HDF5, or a query of a SQLite database; the caller closes
- * it. Rejects with ZGQ_NOT_FOUND, ZGQ_BUILD_INPUT, ZGQ_DIMENSION, ZGQ_TRUNCATED, ZGQ_IO, ZGQ_LOCKED, and
- * ZGQ_UNSUPPORTED where a package is missing.
+ * it. Rejects with ZGQ_NOT_FOUND, ZGQ_BUILD_INPUT, ZGQ_DIMENSION, ZGQ_TRUNCATED, ZGQ_IO, ZGQ_LOCKED,
+ * ZGQ_UNSUPPORTED where a package is missing, and the reason of `signal` where that is aborted while a query runs.
  */
-export async function openBatchFile(path: string, options: BatchFileOptions): Promise<BatchSource> {
+export async function openBatchFile(
+  path: string,
+  options: BatchFileOptions,
+  signal?: AbortSignal
+): Promise<BatchSource> {
   const format = batchFormatOf(path, options.query)
   if (format === undefined) throw new TypeError(`${path} is not a file that is read in batches`)
-  return OPENERS[format](path, options)
+  return OPENERS[format](path, options, signal)
 }
 
 /**
@@ -41,7 +46,7 @@ export async function spoolBatchFile(
   options: BatchFileOptions & { readonly ids: unknown },
   target: Omit<SpoolTarget, 'dim'>
 ): Promise<Spooled & { readonly dim: number }> {
-  const source = await openBatchFile(path, options)
+  const source = await openBatchFile(path, options, target.signal)
   try {
     const { dim, hasIds } = source
     if (hasIds && options.ids !== undefined) throw new TypeError(`${path} has ids of its own: leave out the option ids`)

@@ -12,11 +12,16 @@ const ELEMENT_BYTES = 4
 
 /**
  * Runs a SELECT on a SQLite database, read-only: columns id and vector, or the vector alone; a vector is a BLOB of
- * float32, little-endian. Rejects with ZGQ_NOT_FOUND, ZGQ_IO, ZGQ_LOCKED, ZGQ_UNSUPPORTED, ZGQ_BUILD_INPUT and ZGQ_DIMENSION;
- * its batches reject with the same, naming the row, counted from 0.
+ * float32, little-endian. Rejects with ZGQ_NOT_FOUND, ZGQ_IO, ZGQ_LOCKED, ZGQ_UNSUPPORTED, ZGQ_BUILD_INPUT,
+ * ZGQ_DIMENSION, and the reason of `signal` once that is aborted; its batches reject with the same, naming the row,
+ * counted from 0.
  */
-export async function openSqliteQuery(path: string, options: BatchFileOptions): Promise<BatchSource> {
-  const query = await openUserQuery(path, options.query ?? '')
+export async function openSqliteQuery(
+  path: string,
+  options: BatchFileOptions,
+  signal?: AbortSignal
+): Promise<BatchSource> {
+  const query = await openUserQuery(path, options.query ?? '', signal)
   try {
     const { columnNames } = query
     if (columnNames.length !== 1 && columnNames.length !== 2) {
