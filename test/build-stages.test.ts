@@ -250,7 +250,10 @@ describe('a stage with other options than the stages before', () => {
   ] as const)('is refused with ZGQ_MISMATCH that names %s', async (name, options) => {
     const output = placeAfter('train')
     const { code, message } = await errorFrom(stage(output, { stage: 'assign', ...options }))
-    expect({ code, message }).toEqual({ code: 'ZGQ_MISMATCH', message: expect.stringContaining(`started with ${name} `) })
+    expect({ code, message }).toEqual({
+      code: 'ZGQ_MISMATCH',
+      message: expect.stringContaining(`started with ${name} `)
+    })
   })
 
   it('is refused with ZGQ_MISMATCH where the input has changed since', async () => {
