@@ -15,6 +15,8 @@ const MAY_BE_MIXED: readonly ZgqErrorCode[] = [
   'ZGQ_NOT_FOUND',
   'ZGQ_IO'
 ]
+/** What is said of a folder that is not there, or may not be looked at. */
+const NOT_SEEN: readonly ZgqErrorCode[] = ['ZGQ_NOT_FOUND', 'ZGQ_IO']
 /** File systems take the time from the system's tick, 10 ms at most: two changes within one look like one. */
 const TICKS_MS = 20
 const PAUSE_MS = 1
@@ -36,7 +38,7 @@ export function whileSteady<T>(places: readonly string[], open: () => T): T {
       if (!(error instanceof ZgqError) || !MAY_BE_MIXED.includes(error.code)) throw error
       const after = lookAt(places)
       wasThere ||= before.isThere || after.isThere
-      const isSteady = after.stamp === before.stamp && (before.isThere || (!wasThere && error.code === 'ZGQ_NOT_FOUND'))
+      const isSteady = after.stamp === before.stamp && (before.isThere || (!wasThere && NOT_SEEN.includes(error.code)))
       // Renamed away and back within a tick, it would look as before: unless it had not changed for longer than that.
       if (isSteady && (before.changedAt < startedAt - TICKS_MS || before.stamp === seen)) throw error
       if (attempt === MOST_ATTEMPTS)
