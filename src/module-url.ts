@@ -1,5 +1,5 @@
-// Where the code of this library is, as a URL: where the bundle is, in a bundle. Bundlers differ in which of the ways to
-// ask they keep: webpack puts the path at build time in place of import.meta.url, Bun in place of __filename, and in
+// Where the code of this library is, as a URL: where the bundle is, in a bundle. Bundlers differ in which of the ways
+// to ask they keep: webpack puts the path at build time in place of import.meta.url, Bun in place of __filename, and in
 // CommonJS by esbuild import.meta.url is empty.
 
 import { pathToFileURL } from 'node:url'

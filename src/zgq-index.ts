@@ -73,8 +73,8 @@ export class ZgqIndex {
 
   /**
    * Opens the index in folder `path` (a path or a `file:` URL). Reads the catalogue and the header pages, no vectors;
-   * creates no file. Throws ZGQ_NOT_FOUND, ZGQ_NOT_AN_INDEX, ZGQ_UNSUPPORTED, ZGQ_CORRUPT, ZGQ_TRUNCATED, ZGQ_MISMATCH or ZGQ_IO;
-   * TypeError or RangeError for bad options.
+   * creates no file. Throws ZGQ_NOT_FOUND, ZGQ_NOT_AN_INDEX, ZGQ_UNSUPPORTED, ZGQ_CORRUPT, ZGQ_TRUNCATED, ZGQ_MISMATCH
+   * or ZGQ_IO; TypeError or RangeError for bad options.
    */
   static open(path: string | URL, options: OpenOptions = {}): ZgqIndex {
     const folder = expectPath('path', path)

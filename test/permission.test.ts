@@ -24,7 +24,9 @@ beforeAll(async () => {
   await buildSmall(index, { bits: 4 })
 })
 
-/** Runs what returns a value, with the built package, where only the package may be read; returns the value or error. */
+/**
+ * Runs what returns a value, with the built package, where only the package may be read; returns the value or error.
+ */
 function runPermitted(code: string, flags: readonly string[]): unknown {
   const load = (entry: string): string => JSON.stringify(pathToFileURL(join(ROOT, 'dist', entry)).href)
   const program = `

@@ -1,5 +1,5 @@
-// How a search goes that is told nothing, or a recall: exactly where that costs no more, by the calibration, or, without
-// one, by a fixed number of zones; and what says so.
+// How a search goes that is told nothing, or a recall: exactly where that costs no more, by the calibration, or,
+// without one, by a fixed number of zones; and what says so.
 
 import { writeFileSync } from 'node:fs'
 import { beforeAll, describe, expect, it } from 'vitest'

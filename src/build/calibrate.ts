@@ -1,6 +1,6 @@
 // Calibration: how far must a search probe, so that it reaches a recall? Queries are held against all rows once, and
-// what that shows becomes curves; then it is measured what codes lose of it. The work is cut into steps that threads can
-// share; every step depends on the index and the queries alone, so that a calibration does not depend on memory or
+// what that shows becomes curves; then it is measured what codes lose of it. The work is cut into steps that threads
+// can share; every step depends on the index and the queries alone, so that a calibration does not depend on memory or
 // threads.
 
 import type { Snapshot } from '../catalogue/snapshot.ts'

@@ -1,5 +1,5 @@
-// Distances of queries to zones, and the scores (search/recall-rule.ts) of the zones of their neighbours. A query that is
-// a row is taken out of its zone first, as if the zone's centroid had been made without it.
+// Distances of queries to zones, and the scores (search/recall-rule.ts) of the zones of their neighbours. A query that
+// is a row is taken out of its zone first, as if the zone's centroid had been made without it.
 
 import { ruleDistance, scoreZone } from '../search/recall-rule.ts'
 import type { SearchContext } from '../search/search.ts'

@@ -18,8 +18,8 @@ const NEARBY_ZONES = 64
 /** Queries of one step. */
 const QUERIES_PER_STEP = 32
 /**
- * Values (count * dim) up to which rows are scanned: above, codes of more than one bit cost less, though what they leave
- * must be read. One bit leaves too many rows.
+ * Values (count * dim) up to which rows are scanned: above, codes of more than one bit cost less, though what they
+ * leave must be read. One bit leaves too many rows.
  */
 const ROW_VALUES = 2 ** 21
 

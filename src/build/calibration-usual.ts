@@ -8,8 +8,9 @@ const FEWEST_QUERIES = 100
 /** Queries of which the one farthest out at each end does not count. */
 const QUERIES_PER_OUTLIER = 1000
 /**
- * How much wider the bounds are than what was seen, as a share of how far they are from the median. Queries a little too
- * far away still find what they look for; those a little too near do not (bench/README.md, "Queries unlike the base").
+ * How much wider the bounds are than what was seen, as a share of how far they are from the median. Queries a little
+ * too far away still find what they look for; those a little too near do not (bench/README.md, "Queries unlike the
+ * base").
  */
 const SLACK = { low: 0.1, high: 0.5 }
 

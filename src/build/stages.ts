@@ -96,7 +96,9 @@ export async function trainStage(site: Site, { crew, tell }: StageWork): Promise
   discardSample(site)
 }
 
-/** Throws ZGQ_BUILD_INPUT where a file was changed under the stage that read it, whose work is then not gone on with. */
+/**
+ * Throws ZGQ_BUILD_INPUT where a file was changed under the stage that read it, whose work is then not gone on with.
+ */
 function expectSameInput(site: Site): void {
   try {
     expectUnchanged(site.inputs)

@@ -38,8 +38,8 @@ export interface Database {
 }
 
 /**
- * Rows are arrays of values, in the order of the columns, which have different names; BLOBs are bytes. An integer beyond
- * 2^53 is no value of ours: it may come as an error SQLITE_MISMATCH, or as a number that is no safe integer.
+ * Rows are arrays of values, in the order of the columns, which have different names; BLOBs are bytes. An integer
+ * beyond 2^53 is no value of ours: it may come as an error SQLITE_MISMATCH, or as a number that is no safe integer.
  */
 export interface Statement {
   /** Gives the rows one at a time: none is read before it is asked for. */

@@ -60,7 +60,8 @@ function loadFirst(): Choice {
   if ('driver' in builtIn) return { driver: builtIn.driver, reason: packaged.reason }
   throw new ZgqError(
     'ZGQ_UNSUPPORTED',
-    `no SQLite can be used: ${packaged.reason}, and ${builtIn.reason}. Either ${builtIn.remedy}, or: ${packaged.remedy}`,
+    `no SQLite can be used: ${packaged.reason}, and ${builtIn.reason}. ` +
+      `Either ${builtIn.remedy}, or: ${packaged.remedy}`,
     { cause: packaged.cause }
   )
 }

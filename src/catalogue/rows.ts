@@ -22,7 +22,9 @@ const MOST_META_BYTES = 2 ** 20
 const MOST_TEXT_BYTES = 64
 /** Bytes of centroids that kernel memory can hold beside what else it holds. */
 const MOST_CENTROID_BYTES = 3 * 2 ** 30
-/** Catalogues up to this size cannot hold a value larger than it: their zones are read without a look at each length. */
+/**
+ * Catalogues up to this size cannot hold a value larger than it: their zones are read without a look at each length.
+ */
 const SMALL_CATALOGUE_BYTES = 32 * 2 ** 20
 
 /** A column as SQL: null where the value has another type or is too long, so that it is never read. */

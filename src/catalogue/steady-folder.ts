@@ -23,8 +23,8 @@ const PAUSE_MS = 1
 const MOST_ATTEMPTS = 60
 
 /**
- * Opens an index by `open`; where that fails and its folder may have been swapped meanwhile, again. Throws ZGQ_NOT_FOUND
- * where it never stood still.
+ * Opens an index by `open`; where that fails and its folder may have been swapped meanwhile, again. Throws
+ * ZGQ_NOT_FOUND where it never stood still.
  */
 export function whileSteady<T>(places: readonly string[], open: () => T): T {
   let seen: string | undefined

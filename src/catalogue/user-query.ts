@@ -33,9 +33,9 @@ interface QueryProcess {
 
 /**
  * Opens a database read-only and runs a SELECT; when `signal` is aborted the process is killed, whatever SQLite is at,
- * and what waits for it rejects with the signal's reason. Rejects with ZGQ_NOT_FOUND, ZGQ_IO, ZGQ_LOCKED, ZGQ_UNSUPPORTED (no
- * SQLite, or no process can be started), and ZGQ_BUILD_INPUT for what is no SQLite database and for a query that SQLite
- * refuses, with its message.
+ * and what waits for it rejects with the signal's reason. Rejects with ZGQ_NOT_FOUND, ZGQ_IO, ZGQ_LOCKED,
+ * ZGQ_UNSUPPORTED (no SQLite, or no process can be started), and ZGQ_BUILD_INPUT for what is no SQLite database and for
+ * a query that SQLite refuses, with its message.
  */
 export async function openUserQuery(path: string, sql: string, signal?: AbortSignal): Promise<UserQuery> {
   signal?.throwIfAborted()

@@ -1,5 +1,6 @@
-// Queries unlike those of the calibration (spec, section 7.1): what the calibration promises does not hold for them. They
-// are known by how far the nearest zone and the nearest hit are, and search on until further zones bring nothing new.
+// Queries unlike those of the calibration (spec, section 7.1): what the calibration promises does not hold for them.
+// They are known by how far the nearest zone and the nearest hit are, and search on until further zones bring nothing
+// new.
 
 import type { Hit, UsualQueries } from '../types.ts'
 import { trustFor } from './confidence.ts'

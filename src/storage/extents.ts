@@ -93,7 +93,9 @@ function wordsOf(bytes: Uint8Array): Uint32Array {
   return new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4)
 }
 
-/** Expects ids (two words each, low first) that ascend from above `before` and are safe integers; throws ZGQ_CORRUPT. */
+/**
+ * Expects ids (two words each, low first) that ascend from above `before` and are safe integers; throws ZGQ_CORRUPT.
+ */
 export function expectIds(words: Uint32Array, expected: ColumnsExpectation, before = -1): void {
   for (let i = 0; i < words.length; i += 2) {
     const id = words[i] + words[i + 1] * 2 ** 32

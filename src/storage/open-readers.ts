@@ -33,7 +33,8 @@ interface Choice {
 }
 
 /**
- * Opens the readers. `mmap` and `mmap-io` throw ZGQ_UNSUPPORTED where mapping is not available; `auto` then takes `pread`.
+ * Opens the readers. `mmap` and `mmap-io` throw ZGQ_UNSUPPORTED where mapping is not available; `auto` then takes
+ * `pread`.
  */
 export function openReaders(folder: string, files: readonly DataFile[], mapping: Mapping): Readers {
   const { libc, openSettled, reason } = choose(folder, files, mapping)

@@ -59,7 +59,8 @@ function verifyRows(zone: CatalogueZone, beside: OpenExtent, of: { files: ZoneFi
   if (!isNear(zone.minNorm, least) || !isNear(zone.maxNorm, most))
     throw damage(
       beside,
-      `the norms of zone ${zone.zone} go from ${least} to ${most}, the catalogue says ${zone.minNorm} to ${zone.maxNorm}`,
+      `the norms of zone ${zone.zone} go from ${least} to ${most}, ` +
+        `the catalogue says ${zone.minNorm} to ${zone.maxNorm}`,
       0
     )
 }

@@ -1,5 +1,5 @@
-// Where the entry files of worker threads and of other processes are: beside the built entries of the package, or beside
-// a bundle.
+// Where the entry files of worker threads and of other processes are: beside the built entries of the package, or
+// beside a bundle.
 
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -13,8 +13,8 @@ export type WorkerName = 'build-worker' | 'search-worker' | 'query-process'
 const ENDINGS = ['.js', '.mjs', '.cjs']
 
 /**
- * Finds the entry file of a worker thread or process; throws ZGQ_UNSUPPORTED where a bundler took this library in and left that
- * file behind.
+ * Finds the entry file of a worker thread or process; throws ZGQ_UNSUPPORTED where a bundler took this library in and
+ * left that file behind.
  */
 export function workerFile(name: WorkerName): URL {
   // Node 20 runs no TypeScript: where sources run as they are (in tests), threads run what was built from them.

@@ -1,7 +1,7 @@
-// npm run test:runtimes [-- VERSION... WORD...]: a small program on Node, with node --permission, under Jest, in bundles,
-// on Bun and Deno, all from npm, in a project that installs the package from its tarball; with versions, on those of
-// Node instead of this one; with words, only trials whose names have one of them. Prints one line for each: what worked,
-// or the reason that it was given. The exit code says whether all did what it is to do.
+// npm run test:runtimes [-- VERSION... WORD...]: a small program on Node, with node --permission, under Jest, in
+// bundles, on Bun and Deno, all from npm, in a project that installs the package from its tarball; with versions, on
+// those of Node instead of this one; with words, only trials whose names have one of them. Prints one line for each:
+// what worked, or the reason that it was given. The exit code says whether all did what it is to do.
 
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { spawnSync } from 'node:child_process'

@@ -1,5 +1,5 @@
-// What a process would leave that is killed at any of its calls: it runs once, under a shim (test/crash-shim) that copies
-// its folder before each of them.
+// What a process would leave that is killed at any of its calls: it runs once, under a shim (test/crash-shim) that
+// copies its folder before each of them.
 
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,6 +1,6 @@
 // Forges an index: changes what its catalogue, headers, extents and rows say, and mends every checksum up the chain
-// (page -> column -> extent header -> row of the catalogue -> digest; directory -> footer), so that only what was forged
-// is wrong. Knows the layout by the spec, and places by the index as it was: a forged number moves nothing.
+// (page -> column -> extent header -> row of the catalogue -> digest; directory -> footer), so that only what was
+// forged is wrong. Knows the layout by the spec, and places by the index as it was: a forged number moves nothing.
 
 import { readFileSync, writeFileSync } from 'node:fs'
 import { createHash } from 'node:crypto'

@@ -90,8 +90,8 @@ export class InputFile {
 }
 
 /**
- * Opens a regular file for reading, and never waits for a writer, as a FIFO would have it. Throws ZGQ_NOT_FOUND, ZGQ_IO,
- * and ZGQ_BUILD_INPUT for anything else than a file.
+ * Opens a regular file for reading, and never waits for a writer, as a FIFO would have it. Throws ZGQ_NOT_FOUND,
+ * ZGQ_IO, and ZGQ_BUILD_INPUT for anything else than a file.
  */
 export function openRegular(path: string): { readonly descriptor: number; readonly stats: Stats } {
   try {
