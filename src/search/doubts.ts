@@ -32,9 +32,8 @@ export function findDoubts(index: DoubtedIndex): string[] {
   const doubts: string[] = []
   if (calibration.highestRecall < DEFAULT_RECALL && plan.kind !== 'exact')
     doubts.push(
-      `Searches without a recall aim at ${floor(calibration.highestRecall)}, not ${DEFAULT_RECALL}: the ` +
-        `calibration's ` +
-        `${calibration.queries} queries can promise no more. Calibrate with more queries.`
+      `Searches without a recall aim at ${floor(calibration.highestRecall)}, not ${DEFAULT_RECALL}: ` +
+        `the calibration's ${calibration.queries} queries can promise no more. Calibrate with more queries.`
     )
   if (calibration.source === 'base') doubts.push(...doubtsOfRows(index, calibration))
   if (queries.unlike >= SOME_UNLIKE && queries.unlike >= queries.byRecall * SHARE_UNLIKE)
