@@ -33,7 +33,7 @@ export function isZoneUnlike(usual: UsualQueries, geometry: RuleGeometry, distan
 }
 
 /** Tells whether a query whose nearest hit is so far away is unlike those of the calibration. */
-export function isHitUnlike(usual: UsualQueries, geometry: RuleGeometry, hits: readonly Hit[]): boolean {
+export function isHitUnlike(usual: UsualQueries, geometry: RuleGeometry, hits: readonly Hit[] = []): boolean {
   return hits.length > 0 && ruleDistance(geometry, hits[0].distance) > usual.farthestHit
 }
 
