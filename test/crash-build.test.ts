@@ -241,7 +241,8 @@ describe.runIf(process.platform === 'linux')('a build that is killed at any call
        const onProgress = ({ stage, done }) => { if (stage === 'write' && done > 0) controller.abort() }
        await buildIndex({ ...options, onProgress, signal: controller.signal }).catch(() => undefined)`
     )
-    expect(states.at(-1)?.call).toMatch(/^rmdir .*-dead/)
+    // Node 24 removes a folder by descriptors, from the one that holds it.
+    expect(states.at(-1)?.call).toMatch(/^(rmdir|unlinkat) .*-dead/)
     await repeatAll(states, OPTIONS, wanted)
   })
 
