@@ -126,7 +126,7 @@ describe(`queries unlike a base of so few rows that all zones cost no more than 
 describe('what is usual', () => {
   it('is more than what was seen, less so below than above, the farthest of 1,000 left out', () => {
     const values = Array.from({ length: 1000 }, (_, i) => 100 + i)
-    const { nearestZone, farthestZone, farthestHit } = findUsual(values, [...values.slice(1), 1e6]) ?? {}
+    const { nearestZone, farthestZone, farthestHit } = findUsual('l2', values, [...values.slice(1), 1e6]) ?? {}
     expect(nearestZone).toBeCloseTo(101 - 0.1 * 499, 6)
     expect(farthestZone).toBeCloseTo(1098 + 0.5 * 498, 6)
     expect(farthestHit).toBeCloseTo(1099 + 0.5 * 498, 6)
@@ -134,8 +134,8 @@ describe('what is usual', () => {
 
   it('is not known of fewer than 100 queries that have neighbours', () => {
     const values = Array.from({ length: 100 }, (_, i) => i)
-    expect(findUsual([], [])).toBeUndefined()
-    expect(findUsual(values, values.slice(1))).toBeUndefined()
-    expect(findUsual(values, values)).toBeDefined()
+    expect(findUsual('l2', [], [])).toBeUndefined()
+    expect(findUsual('l2', values, values.slice(1))).toBeUndefined()
+    expect(findUsual('l2', values, values)).toBeDefined()
   })
 })

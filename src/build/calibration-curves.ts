@@ -124,7 +124,7 @@ function describeQueries(
     workspace.setQuery(vector)
     return distance === undefined ? [] : ruleDistance(workspace, distance)
   })
-  const usual = findUsual(of.nearest, hits)
+  const usual = findUsual(workspace.metric, of.nearest, hits)
   const copies = of.copies.filter(({ length }) => length > 0).length / Math.max(1, queries.length)
   return { ...(usual === undefined ? {} : { usual }), copies }
 }
