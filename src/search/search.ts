@@ -110,8 +110,11 @@ function searchOnce(context: SearchContext, query: Float32Array, request: Search
     codes === undefined ||
     request.isExact ||
     (codes.mayScanRows && request.rerank === 0 && areRowsCheaper(zones, workspace.dim, request.k))
-  const wanted = isFar ? [] : zones
-  const scanned = byRows ? scanRows(context, wanted) : scanCodes({ ...context, codes }, wanted, request)
+  const scanned = isFar
+    ? { rowsReranked: 0, rowsConfirmed: 0, ioRounds: 0, scannedAt: probedAt }
+    : byRows
+      ? scanRows(context, zones)
+      : scanCodes({ ...context, codes }, zones, request)
   const hits = isFar ? undefined : wantsHits ? takeHits(workspace, request.k) : []
   const isUnlike = isFar || (usual !== undefined && isHitUnlike(usual, workspace, hits))
   // Spelled out: a spread costs a tenth of a small search.
@@ -123,7 +126,7 @@ function searchOnce(context: SearchContext, query: Float32Array, request: Search
     scanMicros: scannedAt - probedAt,
     rerankMicros: nowMicros() - scannedAt
   }
-  const parts = explainZones(context, wanted, byRows ? undefined : counts.rowsReranked)
+  const parts = explainZones(context, isFar ? [] : zones, byRows ? undefined : counts.rowsReranked)
   const explain = { ...parts, ...counts, ...files.counters, ...micros, unlike: false }
   return { hits, isUnlike, probed, of, explain }
 }
