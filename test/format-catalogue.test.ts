@@ -8,12 +8,8 @@ import {
   centroidsChecksum,
   decodeCentroidsRow,
   decodeFileRow,
-  decodeIndexMeta,
   decodeMetaRow,
-  decodeQuantizer,
-  encodeQuantizer,
   fileChecksum,
-  INDEX_META_KEYS,
   metaChecksum,
   rowChecksum,
   rowsDigest,
@@ -22,6 +18,7 @@ import {
   type CatalogueZone,
   type FileRecord
 } from '../src/format/catalogue.ts'
+import { decodeIndexMeta, decodeQuantizer, encodeQuantizer, INDEX_META_KEYS } from '../src/format/catalogue-values.ts'
 import { decodeMessagePack, encodeMessagePack } from '../src/format/message-pack.ts'
 import { codeOf, errorOf } from './support/errors.ts'
 import { FILE, flipped, INDEX_META, ZONES } from './support/format-samples.ts'

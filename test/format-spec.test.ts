@@ -4,7 +4,8 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 
-import { APPLICATION_ID, CATALOGUE_DDL, INDEX_META_KEYS } from '../src/format/catalogue.ts'
+import { APPLICATION_ID, CATALOGUE_DDL } from '../src/format/catalogue.ts'
+import { INDEX_META_KEYS } from '../src/format/catalogue-values.ts'
 import {
   BLOCK_FACTOR_BYTES,
   blockBytes,

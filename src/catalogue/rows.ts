@@ -9,9 +9,9 @@ import {
   CENTROIDS_ROW_BYTES,
   ZoneRowCodec,
   type CatalogueZone,
-  type FileRecord,
-  type IndexMeta
+  type FileRecord
 } from '../format/catalogue.ts'
+import type { IndexMeta } from '../format/catalogue-values.ts'
 import { ELEMENT_BYTES } from '../format/layout.ts'
 import type { Database } from './driver.ts'
 

@@ -1,6 +1,7 @@
 // What the catalogue holds, as it was read when an index was opened.
 
-import type { CatalogueZone, FileRecord, IndexMeta, QuantizerMeta } from '../format/catalogue.ts'
+import type { CatalogueZone, FileRecord } from '../format/catalogue.ts'
+import type { IndexMeta, QuantizerMeta } from '../format/catalogue-values.ts'
 import type { Calibration } from '../types.ts'
 
 /** All that a search needs to know of an index; nothing in it changes after open. */

@@ -8,18 +8,15 @@ import {
   CATALOGUE_DDL,
   CENTROIDS_ROW_BYTES,
   centroidsChecksum,
-  decodeIndexMeta,
-  encodeQuantizer,
   fileChecksum,
   metaChecksum,
   rowsDigest,
   zoneNumbers,
   ZoneRowCodec,
   type CatalogueZone,
-  type FileRecord,
-  type IndexMeta,
-  type QuantizerMeta
+  type FileRecord
 } from '../format/catalogue.ts'
+import { decodeIndexMeta, encodeQuantizer, type IndexMeta, type QuantizerMeta } from '../format/catalogue-values.ts'
 import { systemCode, wrapWriteError, ZgqError } from '../errors.ts'
 import { encodeMessagePack } from '../format/message-pack.ts'
 import type { Calibration } from '../types.ts'

@@ -1,7 +1,8 @@
 // Where the recall that is promised is doubtful, and why: a sentence each, from facts that the catalogue has, and from
 // the queries that an open index has seen.
 
-import type { CatalogueZone, IndexMeta } from '../format/catalogue.ts'
+import type { CatalogueZone } from '../format/catalogue.ts'
+import type { IndexMeta } from '../format/catalogue-values.ts'
 import type { Calibration, SearchedQueries, SearchPlan } from '../types.ts'
 import { DEFAULT_RECALL } from './request.ts'
 

@@ -2,7 +2,8 @@
 
 import { crc32 } from 'node:zlib'
 
-import type { CatalogueZone, FileRecord, IndexMeta } from '../../src/format/catalogue.ts'
+import type { CatalogueZone, FileRecord } from '../../src/format/catalogue.ts'
+import type { IndexMeta } from '../../src/format/catalogue-values.ts'
 import type { ZoneRecord } from '../../src/format/directory.ts'
 import type { HeaderFacts } from '../../src/format/header.ts'
 import { FORMAT_VERSION } from '../../src/format/layout.ts'
