@@ -31,7 +31,7 @@ import { makeVectors } from './support/datasets.ts'
 import { codeOf } from './support/errors.ts'
 import { faults, resetFaults } from './support/failing-fs.ts'
 import { MAPPINGS } from './support/mappings.ts'
-import { batchesOf, buildSmall, DIM, errorFrom, placeIn, SMALL } from './support/small-build.ts'
+import { answerOf, batchesOf, buildSmall, DIM, errorFrom, placeIn, SMALL } from './support/small-build.ts'
 import { ROOT } from './support/sources.ts'
 import { fileDigests } from './support/stored-rows.ts'
 import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
@@ -622,16 +622,6 @@ describe('a reader that opens an index while it is replaced', () => {
   // Vectors mirrored at the origin: other bytes in files of one length, which then cannot tell a mixture of both.
   const [old, next] = [temp.fresh('old'), temp.fresh('next')]
   const answers = new Map<string, string>()
-
-  const answerOf = (path: string, options: OpenOptions): string => {
-    const index = ZgqIndex.open(path, options)
-    try {
-      const query = rowOf(SMALL, DIM, 0)
-      return JSON.stringify([index.search(query, { nprobe: 100, rerank: 1 }), index.search(query, { exact: true })])
-    } finally {
-      index.close()
-    }
-  }
 
   beforeAll(async () => {
     await buildSmall(old)

@@ -12,11 +12,10 @@ import { checkIndex } from '../src/check.ts'
 import { ZgqError } from '../src/errors.ts'
 import type { OpenOptions } from '../src/types.ts'
 import { ZgqIndex } from '../src/zgq-index.ts'
-import { rowOf } from './support/brute-force.ts'
 import { codeOf } from './support/errors.ts'
 import { faults, resetFaults } from './support/failing-fs.ts'
 import { MAPPINGS } from './support/mappings.ts'
-import { buildSmall, DIM, errorFrom, SMALL } from './support/small-build.ts'
+import { answerOf, buildSmall, DIM, errorFrom, SMALL } from './support/small-build.ts'
 import { fileDigests } from './support/stored-rows.ts'
 import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
 
@@ -32,16 +31,6 @@ const mirrored = temp.fresh('mirrored')
 /** Fewer vectors: files of other lengths. */
 const shorter = temp.fresh('shorter')
 const names = new Map<string, string>()
-
-function answerOf(path: string, options: OpenOptions = {}): string {
-  const index = ZgqIndex.open(path, options)
-  try {
-    const query = rowOf(SMALL, DIM, 0)
-    return JSON.stringify([index.search(query, { nprobe: 100, rerank: 1 }), index.search(query, { exact: true })])
-  } finally {
-    index.close()
-  }
-}
 
 /** Opens and searches; says which index answered, or what was thrown. */
 function foundAt(path: string, options: OpenOptions = {}): string {

@@ -6,6 +6,9 @@ import { setImmediate } from 'node:timers/promises'
 
 import { buildIndex, type BuildOptions, type VectorBatch } from '../../src/build.ts'
 import { ZgqError } from '../../src/errors.ts'
+import type { OpenOptions } from '../../src/types.ts'
+import { ZgqIndex } from '../../src/zgq-index.ts'
+import { rowOf } from './brute-force.ts'
 import { makeVectors } from './datasets.ts'
 
 /** Makes an empty folder and names an output in it. */
@@ -52,3 +55,14 @@ export const SMALL = makeVectors('clustered', { count: 500, dim: DIM }, 1)
 
 export const buildSmall = (output: string, options: Partial<BuildOptions> = {}): ReturnType<typeof buildIndex> =>
   buildIndex({ input: SMALL, dim: DIM, zones: 10, output, ...options })
+
+/** Opens a small index and says what it answers by its codes and by its rows: tells one index from another. */
+export function answerOf(path: string, options: OpenOptions = {}): string {
+  const index = ZgqIndex.open(path, options)
+  try {
+    const query = rowOf(SMALL, DIM, 0)
+    return JSON.stringify([index.search(query, { nprobe: 100, rerank: 1 }), index.search(query, { exact: true })])
+  } finally {
+    index.close()
+  }
+}
