@@ -12,6 +12,7 @@ import {
   type FileRecord
 } from '../format/catalogue.ts'
 import type { IndexMeta } from '../format/catalogue-values.ts'
+import { areFinite } from '../format/row-values.ts'
 import { ELEMENT_BYTES } from '../format/layout.ts'
 import type { Database } from './driver.ts'
 
@@ -159,14 +160,6 @@ export function readCentroids(
   }
   if (firstZone !== meta.zoneCount) throw damage(`centroids for ${firstZone} zones, expected ${meta.zoneCount}`)
   const vectors = new Float32Array(bytes.buffer)
-  expectFinite(new Uint32Array(bytes.buffer), damage)
+  if (!areFinite(bytes)) throw damage('a centroid that is not finite')
   return { vectors, crcs }
-}
-
-const EXPONENT = 0x7f80_0000
-
-function expectFinite(words: Uint32Array, damage: (what: string) => ZgqError): void {
-  for (let i = 0; i < words.length; i++) {
-    if ((words[i] & EXPONENT) === EXPONENT) throw damage('a centroid that is not finite')
-  }
 }

@@ -11,7 +11,7 @@ import { columnsOf, expectIds, openExtent, type OpenExtent, type ReadExtent } fr
 import type { Readers } from './open-readers.ts'
 import { PageLedger } from './page-ledger.ts'
 import type { FileRange } from './reader.ts'
-import { areFinite, isZeroRow } from './row-values.ts'
+import { areFinite, isZeroRow } from '../format/row-values.ts'
 
 /** Where a row is. */
 export interface RowPlace {

@@ -1,6 +1,6 @@
 // What no row can hold, though its checksum may fit: values that are not finite, and under cosine a row of length zero.
 
-import { ELEMENT_BYTES } from '../format/layout.ts'
+import { ELEMENT_BYTES } from './layout.ts'
 
 const EXPONENT = 0x7f80_0000
 
