@@ -23,7 +23,7 @@ export default defineConfig([
   {
     ...shared,
     entry: {
-      'search-worker': 'src/search/search-worker.ts',
+      'search-worker': 'src/pool/search-worker.ts',
       'build-worker': 'src/build/build-worker.ts',
       'query-process': 'src/catalogue/query-process.ts'
     },

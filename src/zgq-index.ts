@@ -1,5 +1,5 @@
 // An open index: open, search, info, close. What a search does is in search/search.ts, where it runs in
-// search/search-pool.ts.
+// pool/search-pool.ts.
 
 import { availableParallelism } from 'node:os'
 
@@ -20,7 +20,7 @@ import {
 } from './search/request.ts'
 import { openContext, type CheckedOpenOptions } from './search/open-context.ts'
 import { findDoubts } from './search/doubts.ts'
-import { SearchPool } from './search/search-pool.ts'
+import { SearchPool } from './pool/search-pool.ts'
 import { search, type SearchContext } from './search/search.ts'
 import { SeenQueries } from './search/seen-queries.ts'
 import { summarizeZones } from './zone-sizes.ts'

@@ -22,8 +22,10 @@ const LEVELS = [
     'small-file'
   ],
   ['format', 'kernels', 'threads'],
-  ['catalogue', 'storage', 'quantizer'],
-  ['search', 'build', 'check'],
+  ['input', 'catalogue', 'storage', 'quantizer'],
+  ['cache'],
+  ['search'],
+  ['pool', 'build', 'check'],
   ['zgq-index'],
   ['index']
 ]

@@ -9,8 +9,8 @@ import Sqlite from 'better-sqlite3'
 import { describe, expect, it, vi } from 'vitest'
 
 import { buildIndex, buildStage, type BuildOptions, type StageOptions } from '../src/build.ts'
-import { BatchBuffer } from '../src/build/sources/batch-source.ts'
-import { decodeHybrid } from '../src/build/sources/parquet-values.ts'
+import { BatchBuffer } from '../src/input/batch-source.ts'
+import { decodeHybrid } from '../src/input/parquet-values.ts'
 import { makeIds, makeVectors } from './support/datasets.ts'
 import {
   blob,
@@ -950,8 +950,8 @@ describe('options that do not fit are a TypeError', () => {
 
 describe('loading zgq/build', () => {
   it('loads none of the packages that only some inputs need', () => {
-    const sources = readdirSync(join(ROOT, 'src/build/sources'))
-      .map((name) => readFileSync(join(ROOT, 'src/build/sources', name), 'utf8'))
+    const sources = readdirSync(join(ROOT, 'src/input'))
+      .map((name) => readFileSync(join(ROOT, 'src/input', name), 'utf8'))
       .join('\n')
     expect(sources).toMatch(/import\('hyparquet'\)/)
     expect(sources.match(/^import (?!type)[^\n]* from '(hyparquet|h5wasm)[^\n]*$/gm)).toBeNull()

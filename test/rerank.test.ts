@@ -4,7 +4,7 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 
 import { buildIndex } from '../src/build.ts'
-import { openVectorFile } from '../src/build/sources/vector-file.ts'
+import { openVectorFile } from '../src/input/vector-file.ts'
 import { createScalarKernel } from '../src/kernels/scalar-kernel.ts'
 import type { Hit, Metric } from '../src/types.ts'
 import { ZgqIndex } from '../src/zgq-index.ts'

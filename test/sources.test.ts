@@ -16,13 +16,13 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 
 import { ZgqError } from '../src/errors.ts'
-import { decodeFloat16, float16Table } from '../src/build/sources/float16.ts'
-import { arrayIdSource, float32ArraySource } from '../src/build/sources/float32-array.ts'
-import { openIdFile } from '../src/build/sources/id-file.ts'
-import { readIvecs } from '../src/build/sources/ivecs-file.ts'
-import { parseNpyHeader } from '../src/build/sources/npy.ts'
-import type { IdSource, RowSource } from '../src/build/sources/row-source.ts'
-import { openVectorFile } from '../src/build/sources/vector-file.ts'
+import { decodeFloat16, float16Table } from '../src/input/float16.ts'
+import { arrayIdSource, float32ArraySource } from '../src/input/float32-array.ts'
+import { openIdFile } from '../src/input/id-file.ts'
+import { readIvecs } from '../src/input/ivecs-file.ts'
+import { parseNpyHeader } from '../src/input/npy.ts'
+import type { IdSource, RowSource } from '../src/input/row-source.ts'
+import { openVectorFile } from '../src/input/vector-file.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'zgq-sources-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))

@@ -6,7 +6,8 @@ import { describe } from '../describe.ts'
 import { checkOptionNames, expectOneOf, expectWholeNumber } from '../options.ts'
 import { refuseAsarPath } from '../asar-path.ts'
 import { expectQueries } from './calibrate-index.ts'
-import { expectBatchOptions } from './sources/batch-format.ts'
+import { expectBatchOptions } from '../input/batch-format.ts'
+import type { VectorBatch } from '../input/vector-batch.ts'
 import type { Metric } from '../types.ts'
 
 const MIB = 2 ** 20
@@ -14,15 +15,6 @@ const DEFAULT_MEMORY_BYTES = 512 * MIB
 /** Measured fastest at equal recall on every set and dimension (bench/README.md); fewer save memory and disk. */
 const DEFAULT_BITS = 4
 const MIN_MEMORY_BYTES = 64 * MIB
-
-/**
- * Vectors that arrive together: `vectors` is float32, rows * dim, row-major; `ids` has one id a row, in every batch or
- * in none.
- */
-export interface VectorBatch {
-  readonly vectors: Float32Array
-  readonly ids?: ArrayLike<number> | undefined
-}
 
 export type BuildStage = 'read' | 'sample' | 'train' | 'assign' | 'write' | 'calibrate' | 'publish'
 

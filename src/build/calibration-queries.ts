@@ -6,7 +6,7 @@ import { checkQuery } from '../search/request.ts'
 import type { SearchContext } from '../search/search.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
 import { sampleRows } from './random.ts'
-import { openVectorFile } from './sources/vector-file.ts'
+import { openVectorFile } from '../input/vector-file.ts'
 
 /** Queries that a calibration takes at most: enough to promise a recall of .997. */
 const MOST_QUERIES = 1000

@@ -1,7 +1,7 @@
 // Finds duplicate ids, in bounded memory.
 
 import { ZgqError } from '../errors.ts'
-import type { IdSource } from './sources/row-source.ts'
+import type { IdSource } from '../input/row-source.ts'
 
 const CHUNK_IDS = 65_536
 

@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto'
 import { closeSync, readSync, statSync } from 'node:fs'
 
 import { wrapReadError, ZgqError } from '../errors.ts'
-import { checkRegular, openRegular } from './sources/input-file.ts'
+import { checkRegular, openRegular } from '../input/input-file.ts'
 
 /** Places that are looked at, spread evenly from the first byte to the last, and bytes read at each. */
 const PLACES = 64

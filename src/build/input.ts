@@ -5,10 +5,10 @@ import { join } from 'node:path'
 
 import { ZgqError } from '../errors.ts'
 import { SPOOLED_IDS, SPOOLED_ROWS, type Site } from './site.ts'
-import { openIdFile } from './sources/id-file.ts'
-import type { IdSource, RowSource } from './sources/row-source.ts'
-import { openRawIds, openRawRows } from './sources/spool.ts'
-import { openVectorFile } from './sources/vector-file.ts'
+import { openIdFile } from '../input/id-file.ts'
+import type { IdSource, RowSource } from '../input/row-source.ts'
+import { openRawIds, openRawRows } from '../input/spool.ts'
+import { openVectorFile } from '../input/vector-file.ts'
 
 export interface BuildInput {
   readonly rows: RowSource

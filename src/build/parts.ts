@@ -10,7 +10,7 @@ import { alignUp } from '../format/layout.ts'
 import { FileWriter, removeTemporary } from '../storage/file-writer.ts'
 import { readFully } from '../storage/pread-reader.ts'
 import { partCount, partPath, type Site } from './site.ts'
-import type { RowSource } from './sources/row-source.ts'
+import type { RowSource } from '../input/row-source.ts'
 
 /** Bytes that sorting a row takes besides the row itself. */
 export const KEY_OVERHEAD_BYTES = 48

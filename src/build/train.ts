@@ -7,7 +7,7 @@ import { seededRandom } from './random.ts'
 import { openSample, readSampleFacts } from './sample.ts'
 import { planShards } from './shards.ts'
 import { trainedPath, type Site, type StoredTraining } from './site.ts'
-import type { RowSource } from './sources/row-source.ts'
+import type { RowSource } from '../input/row-source.ts'
 import { encodeArray, writeStored } from './stored-json.ts'
 
 /** Rounds over the early sample, then over all of it: most movement is in the first rounds, which need fewer rows. */

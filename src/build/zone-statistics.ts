@@ -3,7 +3,7 @@
 import { BLOCK_ROWS } from '../format/codes.ts'
 import type { KernelMemory } from '../kernels/kernel-memory.ts'
 import type { Metric } from '../types.ts'
-import type { RowSource } from './sources/row-source.ts'
+import type { RowSource } from '../input/row-source.ts'
 
 /** Bytes of rows that pass through kernel memory at a time. */
 const CHUNK_BYTES = 1024 * 1024

@@ -3,10 +3,10 @@
 import { KernelMemory } from '../kernels/kernel-memory.ts'
 import { loadKernel } from '../kernels/load-kernel.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
-import { CodesCache } from '../storage/codes-cache.ts'
+import { CodesCache } from '../cache/codes-cache.ts'
 import { checkHeaders, findDataFiles } from '../storage/data-files.ts'
 import { openReaders, type Readers } from '../storage/open-readers.ts'
-import { ZoneCache } from '../storage/zone-cache.ts'
+import { RowCache } from '../cache/row-cache.ts'
 import { verifyZone } from '../storage/verify-zone.ts'
 import { ZoneFiles } from '../storage/zone-files.ts'
 import type { Mapping, Verify } from '../types.ts'
@@ -48,7 +48,7 @@ export function openContext(snapshot: Snapshot, options: CheckedOpenOptions): Op
     const workspace = new Workspace(snapshot, memory)
     const codes = openCodes(snapshot, zoneFiles, { workspace, cacheBytes: options.cacheBytes })
     // What the codes leave: rows are cached for exact searches, and where there are few.
-    const cache = new ZoneCache(snapshot, zoneFiles, {
+    const cache = new RowCache(snapshot, zoneFiles, {
       memory,
       cacheBytes: options.cacheBytes - (codes?.cache.capacity ?? 0)
     })

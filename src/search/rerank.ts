@@ -2,7 +2,7 @@
 // be nearer than the hits there are, as far as the bound of its estimate says.
 
 import { CANDIDATE_BYTES, CANDIDATES_HEADER_BYTES } from '../kernels/kernel.ts'
-import type { CodesCache } from '../storage/codes-cache.ts'
+import type { CodesCache } from '../cache/codes-cache.ts'
 import type { RowPlace, ZoneFiles } from '../storage/zone-files.ts'
 import { RERANK_ROWS, type CodeWorkspace } from './code-workspace.ts'
 import { setRerankTolerance } from './scan.ts'

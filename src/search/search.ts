@@ -5,8 +5,8 @@
 import { nowMicros } from '../clock.ts'
 import type { CatalogueZone } from '../format/catalogue.ts'
 import { ELEMENT_BYTES, pageCount } from '../format/layout.ts'
-import type { CodesCache } from '../storage/codes-cache.ts'
-import type { ZoneCache } from '../storage/zone-cache.ts'
+import type { CodesCache } from '../cache/codes-cache.ts'
+import type { RowCache } from '../cache/row-cache.ts'
 import type { ZoneFiles } from '../storage/zone-files.ts'
 import type { Explain, Hit } from '../types.ts'
 import type { CentroidCodes } from './centroid-codes.ts'
@@ -40,7 +40,7 @@ const FEWEST_ESTIMATES = 3
 /** Where the zones of an open index come from. */
 export interface SearchContext {
   readonly workspace: Workspace
-  readonly cache: ZoneCache
+  readonly cache: RowCache
   readonly files: ZoneFiles
   /** Undefined with `bits: 0`. */
   readonly codes: CodesContext | undefined

@@ -7,8 +7,8 @@ import Sqlite from 'better-sqlite3'
 import type { SchemaElement } from 'hyparquet'
 import { parquetWriteBuffer, type ColumnSource } from 'hyparquet-writer'
 
-import type { BatchFileOptions } from '../../src/build/sources/batch-format.ts'
-import { openBatchFile } from '../../src/build/sources/batch-file.ts'
+import type { BatchFileOptions } from '../../src/input/batch-format.ts'
+import { openBatchFile } from '../../src/input/batch-file.ts'
 import { rowOf } from './brute-force.ts'
 
 export interface Rows {

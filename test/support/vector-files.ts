@@ -1,4 +1,4 @@
-// Writers of vector files, independent of the readers in src/build/sources.
+// Writers of vector files, independent of the readers in src/input.
 
 function bytesOf(values: Float32Array | Int32Array | Uint32Array): Uint8Array {
   return new Uint8Array(values.buffer, values.byteOffset, values.byteLength)

@@ -3,7 +3,7 @@
 
 import { extname } from 'node:path'
 
-import { describe } from '../../describe.ts'
+import { describe } from '../describe.ts'
 
 export type BatchFormat = 'parquet' | 'jsonl' | 'hdf5' | 'sqlite'
 

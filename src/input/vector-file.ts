@@ -1,11 +1,11 @@
 // Files of vectors as a RowSource: .fvecs .bvecs .ivecs, .fbin .u8bin .f16bin, .npy. Rows have a fixed stride, so any
 // row is one positioned read. Hosts are little-endian, like the files.
 
-import { countOf, formatCount } from '../../describe.ts'
+import { countOf, formatCount } from '../describe.ts'
 import { extname } from 'node:path'
 
-import { expectPath } from '../../arguments.ts'
-import { ZgqError } from '../../errors.ts'
+import { expectPath } from '../arguments.ts'
+import { ZgqError } from '../errors.ts'
 import { float16Table } from './float16.ts'
 import { CHUNK_BYTES, InputFile, readNpyHeader, truncated } from './input-file.ts'
 import { checkDim, checkRange, type RowSource } from './row-source.ts'

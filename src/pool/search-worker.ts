@@ -4,7 +4,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 
 import { serveThread } from '../threads/serve-thread.ts'
-import { openContext, type CheckedOpenOptions, type OpenedContext } from './open-context.ts'
+import { openContext, type CheckedOpenOptions, type OpenedContext } from '../search/open-context.ts'
 import { searchChunk, type FlatHits, type SearchChunk } from './search-chunk.ts'
 import { unpackSnapshot, type SentSnapshot } from './sent-snapshot.ts'
 

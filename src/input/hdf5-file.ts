@@ -6,8 +6,8 @@ import { resolve } from 'node:path'
 
 import type * as h5wasm from 'h5wasm/node'
 
-import { wrapReadError, ZgqError } from '../../errors.ts'
-import type { VectorBatch } from '../build-options.ts'
+import { wrapReadError, ZgqError } from '../errors.ts'
+import type { VectorBatch } from './vector-batch.ts'
 import type { BatchFileOptions } from './batch-format.ts'
 import { BatchBuffer, shorten, type BatchSource } from './batch-source.ts'
 import { InputFile } from './input-file.ts'

@@ -3,8 +3,8 @@
 
 import type { SchemaElement, SchemaTree } from 'hyparquet'
 
-import { ZgqError } from '../../errors.ts'
-import type { VectorBatch } from '../build-options.ts'
+import { ZgqError } from '../errors.ts'
+import type { VectorBatch } from './vector-batch.ts'
 import type { BatchFileOptions } from './batch-format.ts'
 import { BatchBuffer, checkId, otherDim, wrapFormatError, type BatchSource } from './batch-source.ts'
 import { InputFile, truncated } from './input-file.ts'

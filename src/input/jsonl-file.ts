@@ -1,8 +1,8 @@
 // JSON lines: an array of numbers, or an object with a vector and perhaps an id, a line. The first line says which; all
 // others must be alike.
 
-import { ZgqError } from '../../errors.ts'
-import type { VectorBatch } from '../build-options.ts'
+import { ZgqError } from '../errors.ts'
+import type { VectorBatch } from './vector-batch.ts'
 import type { BatchFileOptions } from './batch-format.ts'
 import { BatchBuffer, checkId, otherDim, shorten, type BatchSource } from './batch-source.ts'
 import { CHUNK_BYTES, InputFile } from './input-file.ts'

@@ -3,7 +3,7 @@
 
 import { extname } from 'node:path'
 
-import { ZgqError } from '../../errors.ts'
+import { ZgqError } from '../errors.ts'
 import { CHUNK_BYTES, InputFile, readNpyHeader } from './input-file.ts'
 import { checkRange, type IdSource } from './row-source.ts'
 

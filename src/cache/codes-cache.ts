@@ -7,7 +7,7 @@ import { alignUp, PAGE_BYTES } from '../format/layout.ts'
 import type { KernelMemory } from '../kernels/kernel-memory.ts'
 import { ZONE_ENTRY_BYTES } from '../kernels/kernel.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
-import type { ZoneFiles } from './zone-files.ts'
+import type { ZoneFiles } from '../storage/zone-files.ts'
 
 /** Entries start on multiples of this, as columns do in their extent. */
 const ALIGNMENT = 64

@@ -3,10 +3,10 @@
 import { onAbort } from '../abort.ts'
 import { ZgqError } from '../errors.ts'
 import type { Metric } from '../types.ts'
-import { checkQuery, type SearchRequest } from './request.ts'
+import { checkQuery, type SearchRequest } from '../search/request.ts'
 import type { Found } from './search-chunk.ts'
 import type { SearchCost } from './search-cost.ts'
-import type { SeenQueries } from './seen-queries.ts'
+import type { SeenQueries } from '../search/seen-queries.ts'
 
 export interface SearchTask {
   /** Not checked yet. float32, n * dim */

@@ -1,9 +1,9 @@
 // The rows of a SQLite query as batches: an id and a float32 BLOB, or the BLOB alone. The database itself is opened in
 // src/catalogue, by a process of its own.
 
-import { ZgqError } from '../../errors.ts'
-import { openUserQuery } from '../../catalogue/user-query.ts'
-import type { VectorBatch } from '../build-options.ts'
+import { ZgqError } from '../errors.ts'
+import { openUserQuery } from '../catalogue/user-query.ts'
+import type { VectorBatch } from './vector-batch.ts'
 import type { BatchFileOptions } from './batch-format.ts'
 import { BatchBuffer, checkId, shorten, type BatchSource } from './batch-source.ts'
 import { checkDim } from './row-source.ts'

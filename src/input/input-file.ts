@@ -2,9 +2,9 @@
 
 import { closeSync, fstatSync, openSync, readSync, statSync, type Stats } from 'node:fs'
 
-import { wrapReadError, ZgqError } from '../../errors.ts'
-import { refuseAsarPath } from '../../asar-path.ts'
-import { OPEN_TO_READ } from '../../small-file.ts'
+import { wrapReadError, ZgqError } from '../errors.ts'
+import { refuseAsarPath } from '../asar-path.ts'
+import { OPEN_TO_READ } from '../small-file.ts'
 import { NPY_HEADER_LIMIT, parseNpyHeader, type NpyHeader } from './npy.ts'
 
 /** The largest single read, and the size of a source's buffer. */

@@ -1,7 +1,7 @@
 // Ground truth: a whole .ivecs file in memory, as the integers that it holds. As vectors, .ivecs goes through
 // vector-file.ts.
 
-import { expectPath } from '../../arguments.ts'
+import { expectPath } from '../arguments.ts'
 import { openRowFile } from './vector-file.ts'
 
 /** Rows of integers, in a search's ground truth the ids of the nearest neighbours, nearest first. */

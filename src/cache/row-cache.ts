@@ -6,7 +6,7 @@ import { alignUp, ELEMENT_BYTES } from '../format/layout.ts'
 import type { KernelMemory } from '../kernels/kernel-memory.ts'
 import type { ScanRun } from '../kernels/kernel.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
-import type { ZoneFiles } from './zone-files.ts'
+import type { ZoneFiles } from '../storage/zone-files.ts'
 
 /**
  * Bytes of rows that a frame aims at: big enough for the kernel to run, small enough that the last part of a zone
@@ -20,7 +20,7 @@ const FRAME_ROW_BYTES = 64 * 1024
 const FIRST_FRAMES = 32
 const NONE = -1
 
-export class ZoneCache {
+export class RowCache {
   /** Rows of a part, the last of a zone excepted. */
   readonly rowsPerPart: number
   readonly #memory: KernelMemory

@@ -1,7 +1,7 @@
 // The header of a NumPy .npy file (numpy.lib.format, versions 1.0 to 3.0): bytes to facts. No I/O.
 // Which dtypes and shapes are welcome is for the readers of vectors and of ids to say.
 
-import { ZgqError } from '../../errors.ts'
+import { ZgqError } from '../errors.ts'
 
 /** What the header says about the array that follows it. */
 export interface NpyHeader {

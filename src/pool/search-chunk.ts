@@ -4,8 +4,8 @@ import { setImmediate } from 'node:timers/promises'
 
 import { nowMicros, sharedMicros } from '../clock.ts'
 import type { Explain, ExplainedHits, Hit } from '../types.ts'
-import type { SearchRequest } from './request.ts'
-import { search, type SearchContext } from './search.ts'
+import type { SearchRequest } from '../search/request.ts'
+import { search, type SearchContext } from '../search/search.ts'
 
 /** Hits of one query. */
 export type Found = Hit[] | ExplainedHits

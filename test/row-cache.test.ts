@@ -6,7 +6,7 @@ import type { KernelMemory } from '../src/kernels/kernel-memory.ts'
 import { CONFIDENCE } from '../src/search/confidence.ts'
 import { search } from '../src/search/search.ts'
 import { Workspace } from '../src/search/workspace.ts'
-import { ZoneCache } from '../src/storage/zone-cache.ts'
+import { RowCache } from '../src/cache/row-cache.ts'
 import type { Metric } from '../src/types.ts'
 import { bruteForce, rowOf } from './support/brute-force.ts'
 import { codeOf } from './support/errors.ts'
@@ -21,13 +21,13 @@ const PLENTY = 2 ** 30
 interface Cached {
   readonly index: MemoryIndex
   readonly memory: KernelMemory
-  readonly cache: ZoneCache
+  readonly cache: RowCache
 }
 
 function makeCache(shape: { dim: number; metric: Metric; rowCounts: readonly number[] }, cacheBytes = PLENTY): Cached {
   const index = makeMemoryIndex(shape, randomFrom(SEED))
   const memory = memoryOf('wasm')
-  return { index, memory, cache: new ZoneCache(index.snapshot, index.files, { memory, cacheBytes }) }
+  return { index, memory, cache: new RowCache(index.snapshot, index.files, { memory, cacheBytes }) }
 }
 
 /** All parts of all zones. */

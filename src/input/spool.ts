@@ -5,12 +5,12 @@ import { createHash } from 'node:crypto'
 import { closeSync, openSync } from 'node:fs'
 import { types } from 'node:util'
 
-import { onAbort } from '../../abort.ts'
-import { describe } from '../../describe.ts'
-import { wrapReadError, ZgqError } from '../../errors.ts'
-import { readFully } from '../../storage/pread-reader.ts'
-import { FileWriter } from '../../storage/file-writer.ts'
-import type { VectorBatch } from '../build-options.ts'
+import { onAbort } from '../abort.ts'
+import { describe } from '../describe.ts'
+import { wrapReadError, ZgqError } from '../errors.ts'
+import { readFully } from '../storage/pread-reader.ts'
+import { FileWriter } from '../storage/file-writer.ts'
+import type { VectorBatch } from './vector-batch.ts'
 import type { IdSource, RowSource } from './row-source.ts'
 
 /** Where and as what batches are spooled. */

@@ -1,9 +1,9 @@
 // The seam between a build and inputs that are read once, from front to back: batches of vectors, with or without ids.
 // How batches become something that can be read in any order is in spool.ts.
 
-import { countOf, formatCount } from '../../describe.ts'
-import { ZgqError } from '../../errors.ts'
-import type { VectorBatch } from '../build-options.ts'
+import { countOf, formatCount } from '../describe.ts'
+import { ZgqError } from '../errors.ts'
+import type { VectorBatch } from './vector-batch.ts'
 
 /** About what a batch of vectors weighs. */
 const BATCH_BYTES = 2 * 2 ** 20

@@ -8,7 +8,7 @@ import { ZgqError } from '../errors.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
 import { WOULD_READ } from '../storage/zone-files.ts'
 import type { ThreadsInfo } from '../types.ts'
-import type { CheckedOpenOptions } from './open-context.ts'
+import type { CheckedOpenOptions } from '../search/open-context.ts'
 import {
   BRIEF_MICROS,
   BRIEF_TASKS,
@@ -28,7 +28,7 @@ import {
   WORTH_SENDING_MICROS,
   WORTH_STARTING_MICROS
 } from './pool-limits.ts'
-import type { SearchRequest } from './request.ts'
+import type { SearchRequest } from '../search/request.ts'
 import { CHUNK_MICROS, unflatten, type Found } from './search-chunk.ts'
 import { learnHere, learnReading, learnSharing, learnThere, SearchCosts, type SearchCost } from './search-cost.ts'
 import {
@@ -40,8 +40,8 @@ import {
   type TakenQueries
 } from './search-job.ts'
 import { SearchThreads, type SearchThread } from './search-threads.ts'
-import { search, type SearchContext } from './search.ts'
-import type { SeenQueries } from './seen-queries.ts'
+import { search, type SearchContext } from '../search/search.ts'
+import type { SeenQueries } from '../search/seen-queries.ts'
 
 export interface PoolSource {
   readonly snapshot: Snapshot

@@ -1,8 +1,8 @@
 // The seam between a build and where its vectors and ids come from: random access by row number.
 // What can only be read once (an async iterable) is spooled to a file first and then read through this seam.
 
-import { ZgqError, type ZgqErrorPlace } from '../../errors.ts'
-import { MAX_DIM } from '../../format/layout.ts'
+import { ZgqError, type ZgqErrorPlace } from '../errors.ts'
+import { MAX_DIM } from '../format/layout.ts'
 
 /** Vectors of one dimension, readable in any order, as often as wanted. */
 export interface RowSource {

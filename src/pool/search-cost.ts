@@ -2,8 +2,8 @@
 // found.
 
 import type { Snapshot } from '../catalogue/snapshot.ts'
-import type { SearchRequest } from './request.ts'
-import { estimateMicros } from './strategy.ts'
+import type { SearchRequest } from '../search/request.ts'
+import { estimateMicros } from '../search/strategy.ts'
 
 /** Microseconds that one query of a kind of request takes. */
 export interface SearchCost {

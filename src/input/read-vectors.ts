@@ -2,8 +2,8 @@
 
 import { extname } from 'node:path'
 
-import { expectPath } from '../../arguments.ts'
-import { ZgqError } from '../../errors.ts'
+import { expectPath } from '../arguments.ts'
+import { ZgqError } from '../errors.ts'
 import { BATCH_ENDINGS, batchFormatOf, type BatchFileOptions } from './batch-format.ts'
 import { openBatchFile } from './batch-file.ts'
 import { openVectorFile, VECTOR_ENDINGS } from './vector-file.ts'

@@ -1,8 +1,8 @@
 // Sources over arrays already in memory.
 // Whether values are finite is checked by the build, not here.
 
-import { countOf, describe, formatCount } from '../../describe.ts'
-import { ZgqError } from '../../errors.ts'
+import { countOf, describe, formatCount } from '../describe.ts'
+import { ZgqError } from '../errors.ts'
 import { checkDim, checkRange, type IdSource, type RowSource } from './row-source.ts'
 
 /**

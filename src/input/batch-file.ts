@@ -3,7 +3,7 @@
 
 import { setImmediate } from 'node:timers/promises'
 
-import type { VectorBatch } from '../build-options.ts'
+import type { VectorBatch } from './vector-batch.ts'
 import { batchFormatOf, type BatchFileOptions, type BatchFormat } from './batch-format.ts'
 import type { BatchSource } from './batch-source.ts'
 import { openHdf5File } from './hdf5-file.ts'
