@@ -1,5 +1,6 @@
 // The rules that keep the source in order: which way imports go, who may load what, how files open.
 
+import { basename } from 'node:path'
 import { describe, expect, it } from 'vitest'
 
 import { consoleUses, filesBelow, findCycle, importsOf, readSource } from './support/sources.ts'
@@ -30,6 +31,39 @@ const LEVELS = [
   ['index']
 ]
 
+/** Files of src/build, likewise. */
+const BUILD_LEVELS = [
+  // what a build is told, and how it keeps what it finds
+  ['option-checks', 'build-options', 'random', 'fingerprint', 'stored-json', 'temporary-folder'],
+  // where and with what it works
+  ['site', 'resources', 'default-zones', 'shards', 'folder-moves', 'open-files', 'working-folder', 'input', 'parts'],
+  // what it computes
+  ['centroid-groups', 'assigner', 'zone-statistics', 'split-zone', 'check-ids'],
+  [
+    'calibrate',
+    'calibration-copies',
+    'calibration-curves',
+    'calibration-geometry',
+    'calibration-lists',
+    'calibration-losses',
+    'calibration-neighbours',
+    'calibration-places',
+    'calibration-queries',
+    'calibration-scan',
+    'calibration-steps',
+    'calibration-thresholds',
+    'calibration-usual'
+  ],
+  // what a thread does
+  ['workplace'],
+  ['sample', 'nearest-of-sample', 'assign-part', 'join-parts', 'write-shard'],
+  ['tasks'],
+  ['crew', 'build-worker'],
+  // what is made of that
+  ['read-input', 'train', 'join-shards', 'calibrate-site', 'stages', 'publish-stage'],
+  ['build-index', 'build-stage', 'calibrate-index']
+]
+
 const SOURCES = filesBelow('src', ['.ts'])
 const IMPORTS = SOURCES.flatMap((file) => importsOf(file).map((found) => ({ file, ...found })))
 const INTERNAL = IMPORTS.filter(({ target }) => target.startsWith('src/'))
@@ -41,6 +75,13 @@ function unitOf(file: string): string {
 
 function levelOf(file: string): number {
   return LEVELS.findIndex((units) => units.includes(unitOf(file)))
+}
+
+const isOfBuild = (file: string): boolean => unitOf(file) === 'build' && file.split('/').length === 3
+
+/** Level of a file in src/build, among these. */
+function buildLevelOf(file: string): number {
+  return BUILD_LEVELS.findIndex((names) => names.includes(basename(file, '.ts')))
 }
 
 /** One line for each import: what fails is then readable. */
@@ -78,6 +119,12 @@ describe('imports in src', () => {
 
   it('go one way', () => {
     expect(lines(INTERNAL.filter(({ file, target }) => levelOf(target) > levelOf(file)))).toEqual([])
+  })
+
+  it('go one way in src/build, too', () => {
+    expect(SOURCES.filter((file) => isOfBuild(file) && buildLevelOf(file) === -1)).toEqual([])
+    const inside = INTERNAL.filter(({ file, target }) => isOfBuild(file) && isOfBuild(target))
+    expect(lines(inside.filter(({ file, target }) => buildLevelOf(target) > buildLevelOf(file)))).toEqual([])
   })
 
   it('form no cycle of files', () => {

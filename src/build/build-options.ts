@@ -1,14 +1,14 @@
 // What a build is told: the options, their defaults and their checks.
 
 import { MAX_DIM, METRIC_CODES } from '../format/layout.ts'
-import { asFloat32Array, expectPath, isUrl } from '../arguments.ts'
+import { expectPath } from '../arguments.ts'
 import { describe } from '../describe.ts'
 import { checkOptionNames, expectOneOf, expectWholeNumber } from '../options.ts'
 import { refuseAsarPath } from '../asar-path.ts'
-import { expectQueries } from './calibrate-index.ts'
 import { expectBatchOptions } from '../input/batch-format.ts'
 import type { VectorBatch } from '../input/vector-batch.ts'
 import type { Metric } from '../types.ts'
+import { expectIds, expectInput, expectQueries, isBatches } from './option-checks.ts'
 
 const MIB = 2 ** 20
 const DEFAULT_MEMORY_BYTES = 512 * MIB
@@ -175,7 +175,7 @@ export function checkBuildOptions(options: BuildOptions): BuildPlan {
     throw new TypeError('dim is for arrays and batches: leave it out, a file has its own')
   if (typeof input !== 'string') expectWholeNumber('dim', dim, { least: 1, most: MAX_DIM })
   const ids = expectIds(options.ids)
-  if (ids !== undefined && typeof input === 'object' && Symbol.asyncIterator in input)
+  if (ids !== undefined && isBatches(input))
     throw new TypeError('ids is not for batches: give them in the batches, as { vectors, ids }')
   expectBatchOptions({ input, ids, column, idColumn, query })
   expectOneOf('metric', metric, Object.keys(METRIC_CODES))
@@ -219,32 +219,6 @@ export function checkBuildOptions(options: BuildOptions): BuildPlan {
     signal,
     keepWork
   }
-}
-
-function expectInput(input: unknown): BuildPlan['input'] {
-  if (isUrl(input) || typeof input === 'string') return expectPath('input', input)
-  const vectors = asFloat32Array(input)
-  if (vectors !== undefined) return vectors
-  if (isIterable(input)) return input
-  throw new TypeError(
-    `input must be a path, a file: URL, a Float32Array or an async iterable of { vectors, ids? }, found ` +
-      describe(input)
-  )
-}
-
-function isIterable(input: unknown): input is AsyncIterable<VectorBatch> {
-  return typeof input === 'object' && input !== null && Symbol.asyncIterator in input
-}
-
-function expectIds(ids: unknown): BuildPlan['ids'] {
-  if (ids === undefined) return undefined
-  if (isUrl(ids) || typeof ids === 'string') return expectPath('ids', ids)
-  if (isArrayLike(ids)) return ids
-  throw new TypeError(`ids must be a path, a file: URL or an array of integers, found ${describe(ids)}`)
-}
-
-function isArrayLike(ids: unknown): ids is ArrayLike<number> {
-  return typeof ids === 'object' && ids !== null && 'length' in ids && typeof ids.length === 'number'
 }
 
 function checkBits(bits: unknown): void {

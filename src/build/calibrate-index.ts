@@ -3,8 +3,7 @@
 
 import { setImmediate } from 'node:timers/promises'
 
-import { expectPath, isUrl, toFloat32Array } from '../arguments.ts'
-import { describe } from '../describe.ts'
+import { expectPath } from '../arguments.ts'
 import { checkOptionNames, expectWholeNumber } from '../options.ts'
 import { openContext } from '../search/open-context.ts'
 import { withSnapshot } from '../catalogue/reader.ts'
@@ -14,6 +13,7 @@ import type { Calibration } from '../types.ts'
 import { calibrate } from './calibrate.ts'
 import { readQueries } from './calibration-queries.ts'
 import { runStep } from './calibration-steps.ts'
+import { expectQueries } from './option-checks.ts'
 
 const CACHE_BYTES = 256 * 2 ** 20
 
@@ -72,15 +72,4 @@ export async function calibrateIndex(path: string | URL, options: CalibrateOptio
   } finally {
     readers.close()
   }
-}
-
-/** Returns the path or the values of queries; throws TypeError for what cannot be queries. */
-export function expectQueries(queries: unknown): string | Float32Array | undefined {
-  if (queries === undefined) return undefined
-  if (isUrl(queries) || typeof queries === 'string') return expectPath('queries', queries)
-  const vectors = toFloat32Array(queries)
-  if (vectors !== undefined) return vectors
-  throw new TypeError(
-    `queries must be a path, a file: URL, a Float32Array or a Float64Array, found ${describe(queries)}`
-  )
 }

@@ -9,11 +9,9 @@ import { wrapReadError } from '../errors.ts'
 import { alignUp } from '../format/layout.ts'
 import { FileWriter, removeTemporary } from '../storage/file-writer.ts'
 import { readFully } from '../storage/pread-reader.ts'
+import { KEY_OVERHEAD_BYTES } from './resources.ts'
 import { partCount, partPath, type Site } from './site.ts'
 import type { RowSource } from '../input/row-source.ts'
-
-/** Bytes that sorting a row takes besides the row itself. */
-export const KEY_OVERHEAD_BYTES = 48
 
 /** Facts of a part, in its folder. */
 export interface StoredPart {

@@ -5,10 +5,11 @@ import { availableParallelism } from 'node:os'
 
 import { ZgqError } from '../errors.ts'
 import { SHARD_BYTES } from '../format/layout.ts'
-import { KEY_OVERHEAD_BYTES } from './parts.ts'
 import { sampleCount } from './site.ts'
 
 const MIB = 2 ** 20
+/** Bytes that sorting a row takes besides the row itself. */
+export const KEY_OVERHEAD_BYTES = 48
 /** Shards that are written side by side, as far as free space is foreseen. */
 const MOST_SHARDS_IN_WORK = 2
 

@@ -1,0 +1,45 @@
+// Checks of single options of a build and of a calibration. Each returns the value as the work takes it, or throws
+// TypeError or RangeError.
+
+import { asFloat32Array, expectPath, isUrl, toFloat32Array } from '../arguments.ts'
+import { describe } from '../describe.ts'
+import type { VectorBatch } from '../input/vector-batch.ts'
+
+/** Returns the path, the values or the batches of an input. */
+export function expectInput(input: unknown): string | Float32Array | AsyncIterable<VectorBatch> {
+  if (isUrl(input) || typeof input === 'string') return expectPath('input', input)
+  const vectors = asFloat32Array(input)
+  if (vectors !== undefined) return vectors
+  if (isBatches(input)) return input
+  throw new TypeError(
+    `input must be a path, a file: URL, a Float32Array or an async iterable of { vectors, ids? }, found ` +
+      describe(input)
+  )
+}
+
+export function isBatches(input: unknown): input is AsyncIterable<VectorBatch> {
+  return typeof input === 'object' && input !== null && Symbol.asyncIterator in input
+}
+
+/** Returns the path or the values of ids. */
+export function expectIds(ids: unknown): string | ArrayLike<number> | undefined {
+  if (ids === undefined) return undefined
+  if (isUrl(ids) || typeof ids === 'string') return expectPath('ids', ids)
+  if (isArrayLike(ids)) return ids
+  throw new TypeError(`ids must be a path, a file: URL or an array of integers, found ${describe(ids)}`)
+}
+
+function isArrayLike(ids: unknown): ids is ArrayLike<number> {
+  return typeof ids === 'object' && ids !== null && 'length' in ids && typeof ids.length === 'number'
+}
+
+/** Returns the path or the values of queries. */
+export function expectQueries(queries: unknown): string | Float32Array | undefined {
+  if (queries === undefined) return undefined
+  if (isUrl(queries) || typeof queries === 'string') return expectPath('queries', queries)
+  const vectors = toFloat32Array(queries)
+  if (vectors !== undefined) return vectors
+  throw new TypeError(
+    `queries must be a path, a file: URL, a Float32Array or a Float64Array, found ${describe(queries)}`
+  )
+}
