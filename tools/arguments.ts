@@ -39,6 +39,36 @@ export function readArguments(args: readonly string[], command: Command): Comman
   return { positionals, given }
 }
 
+type Reader<Value> = { readonly read: (given: Given, name: string) => Value }
+type LibraryName<Declaration, Name> = Declaration extends { readonly library: infer Library } ? Library : Name
+
+/** Options as the library takes them, by its names. */
+export type LibraryOptions<Declared> = {
+  readonly [
+    Name in keyof Declared as Declared[Name] extends Reader<unknown>
+      ? LibraryName<Declared[Name], Name> & string
+      : never
+  ]: Declared[Name] extends Reader<infer Value> ? Value : never
+}
+
+/** Keeps the names of options for the type of what `libraryOptions` returns. */
+export function declareOptions<const Declared extends OptionDeclarations>(declared: Declared): Declared {
+  return declared
+}
+
+/** Reads all options that go to the library. */
+export function libraryOptions<Declared extends OptionDeclarations>(
+  declared: Declared,
+  given: Given
+): LibraryOptions<Declared>
+export function libraryOptions(declared: OptionDeclarations, given: Given): object {
+  return Object.fromEntries(
+    Object.entries(declared).flatMap(([name, { read, library }]) =>
+      read === undefined ? [] : [[library ?? name, read(given, name)]]
+    )
+  )
+}
+
 function readOption(
   token: { readonly name: string; readonly rawName: string; readonly value: string | undefined },
   of: { readonly options: OptionDeclarations; readonly given: Given }
@@ -84,6 +114,11 @@ export function numberList(given: Given, name: string): number[] | undefined {
       throw new UsageError(`--${name} must be numbers separated by commas, found ${value}`)
     return Number(part)
   })
+}
+
+/** Tells whether an option without a value was given. */
+export function flag(given: Given, name: string): boolean {
+  return given[name] === true
 }
 
 export function text(given: Given, name: string): string | undefined {

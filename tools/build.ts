@@ -12,7 +12,17 @@ import {
   type StageShare
 } from '../src/build.ts'
 import { countOf } from '../src/describe.ts'
-import { byteSize, oneOf, text, UsageError, wholeNumber, type Given } from './arguments.ts'
+import {
+  byteSize,
+  declareOptions,
+  flag,
+  libraryOptions,
+  oneOf,
+  text,
+  UsageError,
+  wholeNumber,
+  type Given
+} from './arguments.ts'
 import { describeBuild } from './build-summary.ts'
 import { FORMAT_OPTION, JSON_OPTION, VECTOR_FILES, type Command, type CommandArguments } from './command.ts'
 import { interruptible } from './interrupt.ts'
@@ -28,6 +38,64 @@ const VECTORS_COLUMN =
   'a data set in .hdf5 (default train)'
 const IDS_COLUMN = 'the ids: a column of .parquet (default: row numbers), a key in .jsonl (default id)'
 
+const OPTIONS = declareOptions({
+  metric: {
+    value: 'METRIC',
+    about: 'distance: l2 (squared Euclidean), cosine (1 - cos) or ip (minus the inner product); default l2',
+    read: (given, name) => oneOf(given, name, ['l2', 'cosine', 'ip'])
+  },
+  zones: {
+    value: 'N',
+    about: 'zones to aim at (default: 1.5 to 4 times the square root of the count, fewer for little data)',
+    read: wholeNumber
+  },
+  bits: {
+    value: 'BITS',
+    about: 'bits of the codes per dimension: 0 (no codes), 1, 2 or 4 (default 4)',
+    read: wholeNumber
+  },
+  ids: {
+    value: 'FILE',
+    about: 'ids of the vectors: .npy of integers, or text of one integer per line (default: row numbers)',
+    read: text
+  },
+  column: { value: 'NAME', about: VECTORS_COLUMN, read: text },
+  'id-column': { value: 'NAME', about: IDS_COLUMN, library: 'idColumn', read: text },
+  query: {
+    value: 'SELECT',
+    about: 'for a SQLite database: a SELECT of ids and float32 vectors, or of vectors alone',
+    read: text
+  },
+  format: FORMAT_OPTION,
+  queries: { value: 'QUERIES', about: 'a file of queries to calibrate with (default: rows of the index)' },
+  'no-calibrate': {
+    about: 'measure no recall: searches then probe a fixed number of zones',
+    library: 'calibrate',
+    read: (given, name) => !flag(given, name)
+  },
+  memory: {
+    value: 'SIZE',
+    about: 'memory to use at most, such as 2GB (default 512MB, at least 64MB)',
+    library: 'memoryBytes',
+    isSize: true,
+    read: byteSize
+  },
+  workers: {
+    value: 'N',
+    about: 'worker threads (default: one for each core, fewer where memory is short)',
+    read: wholeNumber
+  },
+  seed: {
+    value: 'N',
+    about: 'chooses the sample; the same input, options and seed give the same bytes (default 1)',
+    read: wholeNumber
+  },
+  stage: { value: 'STAGE', about: 'run one stage alone: read, train, assign, write or publish' },
+  shard: { value: 'I/N', about: 'with --stage assign or write: do the I-th of N shares of the work' },
+  force: { about: 'replace an existing index', read: flag },
+  json: JSON_OPTION
+})
+
 export const BUILD: Command = {
   name: 'build',
   summary: 'build an index from vectors; resumes a build that was stopped',
@@ -35,45 +103,7 @@ export const BUILD: Command = {
     { name: 'VECTORS', about: `a file: ${VECTOR_FILES}; or a SQLite database (see --query)`, library: 'input' },
     { name: 'INDEX', about: 'the folder to make', library: 'output' }
   ],
-  options: {
-    metric: {
-      value: 'METRIC',
-      about: 'distance: l2 (squared Euclidean), cosine (1 - cos) or ip (minus the inner product); default l2'
-    },
-    zones: {
-      value: 'N',
-      about: 'zones to aim at (default: 1.5 to 4 times the square root of the count, fewer for little data)'
-    },
-    bits: { value: 'BITS', about: 'bits of the codes per dimension: 0 (no codes), 1, 2 or 4 (default 4)' },
-    ids: {
-      value: 'FILE',
-      about: 'ids of the vectors: .npy of integers, or text of one integer per line (default: row numbers)'
-    },
-    column: { value: 'NAME', about: VECTORS_COLUMN },
-    'id-column': { value: 'NAME', about: IDS_COLUMN, library: 'idColumn' },
-    query: {
-      value: 'SELECT',
-      about: 'for a SQLite database: a SELECT of ids and float32 vectors, or of vectors alone'
-    },
-    format: FORMAT_OPTION,
-    queries: { value: 'QUERIES', about: 'a file of queries to calibrate with (default: rows of the index)' },
-    'no-calibrate': {
-      about: 'measure no recall: searches then probe a fixed number of zones',
-      library: 'calibrate'
-    },
-    memory: {
-      value: 'SIZE',
-      about: 'memory to use at most, such as 2GB (default 512MB, at least 64MB)',
-      library: 'memoryBytes',
-      isSize: true
-    },
-    workers: { value: 'N', about: 'worker threads (default: one for each core, fewer where memory is short)' },
-    seed: { value: 'N', about: 'chooses the sample; the same input, options and seed give the same bytes (default 1)' },
-    stage: { value: 'STAGE', about: 'run one stage alone: read, train, assign, write or publish' },
-    shard: { value: 'I/N', about: 'with --stage assign or write: do the I-th of N shares of the work' },
-    force: { about: 'replace an existing index' },
-    json: JSON_OPTION
-  },
+  options: OPTIONS,
   notes: 'Sizes: MB = 2^20 bytes. Standard input is copied to a temporary file beside INDEX first.',
   examples: [
     'zgq build vectors.fbin docs.zgq --metric cosine --memory 256MB',
@@ -94,18 +124,7 @@ async function runBuild({ positionals: [source, output], given }: CommandArgumen
     throw new UsageError('standard input can be VECTORS or --queries, not both')
   const options: Omit<BuildOptions, 'input'> = {
     output,
-    metric: oneOf(given, 'metric', ['l2', 'cosine', 'ip']),
-    zones: wholeNumber(given, 'zones'),
-    bits: wholeNumber(given, 'bits'),
-    ids: text(given, 'ids'),
-    column: text(given, 'column'),
-    idColumn: text(given, 'id-column'),
-    query: text(given, 'query'),
-    memoryBytes: byteSize(given, 'memory'),
-    workers: wholeNumber(given, 'workers'),
-    seed: wholeNumber(given, 'seed'),
-    calibrate: given['no-calibrate'] !== true,
-    force: given['force'] === true,
+    ...libraryOptions(OPTIONS, given),
     keepWork: source !== '-', // what comes once cannot be gone on with
     onResume: (stage) => {
       process.stderr.write(`resuming the build in ${workingFolder(output)}, from the stage ${stage} on\n`)

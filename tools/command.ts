@@ -20,6 +20,8 @@ export interface OptionDeclaration {
   readonly library?: string
   /** A number of bytes, given and shown as 512MB or 2GB. */
   readonly isSize?: true
+  /** Reads the value that the library takes. Options without it are the command's own. */
+  readonly read?: (given: Given, name: string) => unknown
 }
 
 export type OptionDeclarations = Readonly<Record<string, OptionDeclaration>>

@@ -1,14 +1,25 @@
-// What a build is told: the options, their defaults and their checks.
+// What a build is told: every option once, with its documentation (the interface), its default and its check (the table).
 
-import { MAX_DIM, METRIC_CODES } from '../format/layout.ts'
+import { MAX_DIM } from '../format/layout.ts'
 import { expectPath } from '../arguments.ts'
-import { describe } from '../describe.ts'
-import { checkOptionNames, expectOneOf, expectWholeNumber } from '../options.ts'
 import { refuseAsarPath } from '../asar-path.ts'
+import { checkOptionNames } from '../options.ts'
 import { expectBatchOptions } from '../input/batch-format.ts'
 import type { VectorBatch } from '../input/vector-batch.ts'
 import type { Metric } from '../types.ts'
-import { expectIds, expectInput, expectQueries, isBatches } from './option-checks.ts'
+import {
+  expectBits,
+  expectFlag,
+  expectFunction,
+  expectIds,
+  expectInput,
+  expectMetric,
+  expectQueries,
+  expectSignal,
+  expectText,
+  expectWhole,
+  isBatches
+} from './option-checks.ts'
 
 const MIB = 2 ** 20
 const DEFAULT_MEMORY_BYTES = 512 * MIB
@@ -101,127 +112,83 @@ export interface BuildOptions {
   readonly keepWork?: boolean | undefined
 }
 
-/** Options with defaults filled in. */
-export interface BuildPlan {
-  readonly input: string | Float32Array | AsyncIterable<VectorBatch>
-  readonly column: string | undefined
-  readonly idColumn: string | undefined
-  readonly query: string | undefined
-  readonly output: string
-  readonly dim: number | undefined
-  readonly metric: Metric
-  readonly ids: string | ArrayLike<number> | undefined
-  readonly zones: number | undefined
-  readonly bits: number
-  readonly queries: string | Float32Array | undefined
-  readonly calibrate: boolean
-  readonly memoryBytes: number
-  readonly workers: number | undefined
-  readonly seed: number
-  readonly force: boolean
-  readonly onProgress: (progress: BuildProgress) => void
-  readonly onResume: (stage: BuildStage) => void
-  readonly signal: AbortSignal | undefined
-  readonly keepWork: boolean
+/**
+ * Which work an option decides. `input`: which rows and ids are read; work is not resumed with another one. `recipe`:
+ * what is made of them; neither, and messages say which option differs.
+ */
+type Decides = 'input' | 'recipe'
+
+interface Declaration<Given> {
+  /** Returns what the work takes: checked, with the default filled in. */
+  read(given: Given, name: string): unknown
+  readonly decides?: Decides
 }
 
-export const OPTION_NAMES = [
-  'input',
-  'column',
-  'idColumn',
-  'query',
-  'output',
-  'dim',
-  'metric',
-  'ids',
-  'zones',
-  'bits',
-  'queries',
-  'calibrate',
-  'memoryBytes',
-  'workers',
-  'seed',
-  'force',
-  'onProgress',
-  'onResume',
-  'signal',
-  'keepWork'
-]
+const OPTIONS = {
+  input: { read: expectInput },
+  column: { read: (given, name) => expectText(name, given), decides: 'input' },
+  idColumn: { read: (given, name) => expectText(name, given), decides: 'input' },
+  query: { read: (given, name) => expectText(name, given), decides: 'input' },
+  output: { read: (given, name) => expectPath(name, given) },
+  dim: { read: (given, name) => expectWhole(name, given, { least: 1, most: MAX_DIM }), decides: 'input' },
+  metric: { read: (given = 'l2', name) => expectMetric(name, given), decides: 'recipe' },
+  ids: { read: expectIds },
+  zones: { read: (given, name) => expectWhole(name, given, { least: 1, most: 2 ** 24 }), decides: 'recipe' },
+  bits: { read: (given = DEFAULT_BITS, name) => expectBits(name, given), decides: 'recipe' },
+  queries: { read: expectQueries },
+  calibrate: { read: (given = true, name) => expectFlag(name, given) },
+  memoryBytes: {
+    read: (given = DEFAULT_MEMORY_BYTES, name) => expectWhole(name, given, { least: MIN_MEMORY_BYTES }),
+    decides: 'recipe'
+  },
+  workers: { read: (given, name) => expectWhole(name, given, { least: 0, most: 256 }) },
+  seed: { read: (given = 1, name) => expectWhole(name, given, { least: 0 }), decides: 'recipe' },
+  force: { read: (given = false, name) => expectFlag(name, given) },
+  onProgress: { read: (given = () => undefined, name) => expectFunction(name, given) },
+  onResume: { read: (given = () => undefined, name) => expectFunction(name, given) },
+  signal: { read: (given, name) => expectSignal(name, given) },
+  keepWork: { read: (given = false, name) => expectFlag(name, given) }
+} satisfies { readonly [Name in keyof BuildOptions]-?: Declaration<BuildOptions[Name]> }
+
+const DECLARED: ReadonlyMap<string, Declaration<unknown>> = new Map(Object.entries<Declaration<unknown>>(OPTIONS))
+
+/** Options with defaults filled in. */
+export type BuildPlan = { readonly [Name in keyof typeof OPTIONS]: ReturnType<(typeof OPTIONS)[Name]['read']> }
+
+export const OPTION_NAMES: readonly string[] = [...DECLARED.keys()]
 
 /** Checks the options of a build; throws TypeError or RangeError, and ZGQ_UNSUPPORTED for a path inside app.asar. */
 export function checkBuildOptions(options: BuildOptions): BuildPlan {
   checkOptionNames('buildIndex', options, OPTION_NAMES)
-  const {
-    column,
-    idColumn,
-    query,
-    dim,
-    metric = 'l2',
-    zones,
-    bits = DEFAULT_BITS,
-    calibrate = true,
-    memoryBytes = DEFAULT_MEMORY_BYTES,
-    workers,
-    seed = 1,
-    force = false,
-    onProgress,
-    onResume,
-    signal,
-    keepWork = false
-  } = options
-  const output = expectPath('output', options.output)
-  const input = expectInput(options.input)
-  if (typeof input === 'string' && dim !== undefined)
+  const plan = readOptions(options)
+  const { input, ids, queries, output } = plan
+  if (typeof input === 'string' && plan.dim !== undefined)
     throw new TypeError('dim is for arrays and batches: leave it out, a file has its own')
-  if (typeof input !== 'string') expectWholeNumber('dim', dim, { least: 1, most: MAX_DIM })
-  const ids = expectIds(options.ids)
+  if (typeof input !== 'string' && plan.dim === undefined) throw new TypeError('dim must be a number, found undefined')
   if (ids !== undefined && isBatches(input))
     throw new TypeError('ids is not for batches: give them in the batches, as { vectors, ids }')
-  expectBatchOptions({ input, ids, column, idColumn, query })
-  expectOneOf('metric', metric, Object.keys(METRIC_CODES))
-  if (zones !== undefined) expectWholeNumber('zones', zones, { least: 1, most: 2 ** 24 })
-  expectWholeNumber('memoryBytes', memoryBytes, { least: MIN_MEMORY_BYTES })
-  if (workers !== undefined) expectWholeNumber('workers', workers, { least: 0, most: 256 })
-  expectWholeNumber('seed', seed, { least: 0 })
-  if (typeof force !== 'boolean') throw new TypeError(`force must be a boolean, found ${describe(force)}`)
-  checkBits(bits)
-  const queries = expectQueries(options.queries)
-  if (typeof calibrate !== 'boolean') throw new TypeError(`calibrate must be a boolean, found ${describe(calibrate)}`)
-  if (!calibrate && queries !== undefined)
+  expectBatchOptions(plan)
+  if (!plan.calibrate && queries !== undefined)
     throw new TypeError('queries are for the calibration: leave them out, or leave out calibrate: false')
-  if (onProgress !== undefined && typeof onProgress !== 'function')
-    throw new TypeError(`onProgress must be a function, found ${describe(onProgress)}`)
-  if (signal !== undefined && !(signal instanceof AbortSignal))
-    throw new TypeError(`signal must be an AbortSignal, found ${describe(signal)}`)
-  if (onResume !== undefined && typeof onResume !== 'function')
-    throw new TypeError(`onResume must be a function, found ${describe(onResume)}`)
-  if (typeof keepWork !== 'boolean') throw new TypeError(`keepWork must be a boolean, found ${describe(keepWork)}`)
   for (const path of [input, ids, queries, output]) if (typeof path === 'string') refuseAsarPath(path)
-  return {
-    input,
-    column,
-    idColumn,
-    query,
-    output,
-    dim,
-    metric,
-    ids,
-    zones,
-    bits,
-    queries,
-    calibrate,
-    memoryBytes,
-    workers,
-    seed,
-    force,
-    onProgress: onProgress ?? (() => undefined),
-    onResume: onResume ?? (() => undefined),
-    signal,
-    keepWork
-  }
+  return plan
 }
 
-function checkBits(bits: unknown): void {
-  expectWholeNumber('bits', bits, { least: 0, most: 4 })
-  if (bits === 3) throw new RangeError('bits must be 0, 1, 2 or 4, found 3')
+function readOptions(options: BuildOptions): BuildPlan
+function readOptions(options: BuildOptions): object {
+  const read = ([name, option]: [string, Declaration<unknown>]): [string, unknown] => [
+    name,
+    option.read(Reflect.get(options, name), name)
+  ]
+  return Object.fromEntries(Array.from(DECLARED, read))
+}
+
+type NamesDeciding<Work extends Decides> = {
+  [Name in keyof BuildPlan]: (typeof OPTIONS)[Name] extends { readonly decides: Work } ? Name : never
+}[keyof BuildPlan]
+
+/** Lists the options of a plan that decide something, in the order of their declaration. */
+export function optionsDeciding<Work extends Decides>(plan: BuildPlan, work: Work): Pick<BuildPlan, NamesDeciding<Work>>
+export function optionsDeciding(plan: BuildPlan, work: Decides): object {
+  return Object.fromEntries(Object.entries(plan).filter(([name]) => DECLARED.get(name)?.decides === work))
 }

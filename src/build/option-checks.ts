@@ -3,6 +3,9 @@
 
 import { asFloat32Array, expectPath, isUrl, toFloat32Array } from '../arguments.ts'
 import { describe } from '../describe.ts'
+import { METRIC_CODES } from '../format/layout.ts'
+import { expectOneOf, expectWholeNumber, type Range } from '../options.ts'
+import type { Metric } from '../types.ts'
 import type { VectorBatch } from '../input/vector-batch.ts'
 
 /** Returns the path, the values or the batches of an input. */
@@ -42,4 +45,43 @@ export function expectQueries(queries: unknown): string | Float32Array | undefin
   throw new TypeError(
     `queries must be a path, a file: URL, a Float32Array or a Float64Array, found ${describe(queries)}`
   )
+}
+
+export function expectMetric(name: string, given: Metric): Metric {
+  expectOneOf(name, given, Object.keys(METRIC_CODES))
+  return given
+}
+
+/** Checks a whole number that may be left out. */
+export function expectWhole<T extends number | undefined>(name: string, given: T, range: Range): T {
+  if (given !== undefined) expectWholeNumber(name, given, range)
+  return given
+}
+
+export function expectBits(name: string, given: number): number {
+  expectWholeNumber(name, given, { least: 0, most: 4 })
+  if (given === 3) throw new RangeError(`${name} must be 0, 1, 2 or 4, found 3`)
+  return given
+}
+
+export function expectText(name: string, given: string | undefined): string | undefined {
+  if (given !== undefined && (typeof given !== 'string' || given === ''))
+    throw new TypeError(`${name} must be a non-empty string, found ${describe(given)}`)
+  return given
+}
+
+export function expectFlag(name: string, given: boolean): boolean {
+  if (typeof given !== 'boolean') throw new TypeError(`${name} must be a boolean, found ${describe(given)}`)
+  return given
+}
+
+export function expectFunction<Call>(name: string, given: Call): Call {
+  if (typeof given !== 'function') throw new TypeError(`${name} must be a function, found ${describe(given)}`)
+  return given
+}
+
+export function expectSignal(name: string, given: AbortSignal | undefined): AbortSignal | undefined {
+  if (given !== undefined && !(given instanceof AbortSignal))
+    throw new TypeError(`${name} must be an AbortSignal, found ${describe(given)}`)
+  return given
 }

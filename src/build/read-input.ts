@@ -11,7 +11,7 @@ import { FORMAT_VERSION } from '../format/layout.ts'
 import { currentBoot, isStillUp } from '../storage/boot.ts'
 import { FileWriter, syncFile } from '../storage/file-writer.ts'
 import type { VectorBatch } from '../input/vector-batch.ts'
-import type { BuildPlan } from './build-options.ts'
+import { optionsDeciding, type BuildPlan } from './build-options.ts'
 import { defaultZones } from './default-zones.ts'
 import { expectUnchanged, fingerprintDatabase, fingerprintFile, stampFile, type FileStamp } from './fingerprint.ts'
 import { checkFreeSpace, checkMemory, chooseRowsPerPart } from './resources.ts'
@@ -136,15 +136,10 @@ export function findSite(plan: BuildPlan, folder: string): Site {
 }
 
 function expectSameOptions(plan: BuildPlan, recipe: Recipe, path: string): void {
-  const { metric, bits, seed, memoryBytes } = plan
-  const [told, begun] = [
-    { metric, zones: plan.zones ?? null, bits, seed, memoryBytes },
-    { ...recipe, zones: recipe.zonesAsked }
-  ]
-  const names: readonly (keyof typeof told)[] = ['metric', 'zones', 'bits', 'seed', 'memoryBytes']
-  for (const name of names) {
-    if (told[name] === begun[name]) continue
-    const [before, now] = [begun[name] ?? 'of its own choice', told[name] ?? 'left to choose']
+  const begun = new Map<string, unknown>(Object.entries({ ...recipe, zones: recipe.zonesAsked ?? undefined }))
+  for (const [name, value] of Object.entries(optionsDeciding(plan, 'recipe'))) {
+    if (value === begun.get(name)) continue
+    const [before, now] = [begun.get(name) ?? 'of its own choice', value ?? 'left to choose']
     throw new ZgqError(
       'ZGQ_MISMATCH',
       `the build was started with ${name} ${before}, this stage was called with ${now}: call all stages with the ` +
@@ -176,41 +171,15 @@ function fingerprintInput(path: string, { query }: BuildPlan): string {
 
 /** Names all that decides what the stages leave. */
 function identify(plan: BuildPlan, fingerprint: string): string {
-  const {
-    ids,
-    metric,
-    zones = null,
-    bits,
-    seed,
-    memoryBytes,
-    dim = null,
-    column = null,
-    idColumn = null,
-    query = null
-  } = plan
+  const { ids } = plan
   const idsFingerprint =
     typeof ids === 'string'
       ? fingerprintFile(ids)
       : ids === undefined
         ? ''
         : hashOf(new Uint8Array(Float64Array.from(ids).buffer))
-  return hashOf(
-    JSON.stringify([
-      STAGES_VERSION,
-      FORMAT_VERSION,
-      fingerprint,
-      idsFingerprint,
-      column,
-      idColumn,
-      query,
-      dim,
-      metric,
-      zones,
-      bits,
-      seed,
-      memoryBytes
-    ])
-  )
+  const options = { ...optionsDeciding(plan, 'input'), ...optionsDeciding(plan, 'recipe') }
+  return hashOf(JSON.stringify([STAGES_VERSION, FORMAT_VERSION, fingerprint, idsFingerprint, options]))
 }
 
 function hashOf(data: string | Uint8Array): string {
@@ -294,26 +263,23 @@ function makeRecipe(
   plan: BuildPlan,
   facts: RowFacts & { identity: string; idsPlace: InputPlace; isDurable: boolean }
 ): Recipe {
-  const { metric, bits, seed, memoryBytes } = plan
+  const { zones: asked, ...options } = optionsDeciding(plan, 'recipe')
   const { identity, isDurable, dim, count, label, place, idsPlace } = facts
   const rowsPerBlock = Math.max(1, Math.floor(CALL_BYTES / (dim * 4)))
   return {
     identity,
     boot: currentBoot(),
     isDurable,
-    metric,
-    zonesAsked: plan.zones ?? null,
-    bits,
-    seed,
-    memoryBytes,
+    ...options,
+    zonesAsked: asked ?? null,
     dim,
     count,
     label,
     rows: place,
     ids: idsPlace,
-    zones: Math.min(count, plan.zones ?? defaultZones(count, dim)),
+    zones: Math.min(count, asked ?? defaultZones(count, dim)),
     rowsPerBlock,
-    rowsPerPart: chooseRowsPerPart({ count, dim, memoryBytes, rowsPerBlock })
+    rowsPerPart: chooseRowsPerPart({ count, dim, memoryBytes: options.memoryBytes, rowsPerBlock })
   }
 }
 
