@@ -55,7 +55,7 @@ const BUILD_LEVELS = [
     'calibration-usual'
   ],
   // what a thread does
-  ['workplace'],
+  ['task-context'],
   ['sample', 'nearest-of-sample', 'assign-part', 'join-parts', 'write-shard'],
   ['tasks'],
   ['crew', 'build-worker'],

@@ -11,7 +11,7 @@ import { PART_FACTS, writePartOfShard, type SortedRows, type StoredPart } from '
 import { partPath, type Site } from './site.ts'
 import { encodeArray, writeStored } from './stored-json.ts'
 import { fillFolder } from './temporary-folder.ts'
-import type { Workplace } from './workplace.ts'
+import type { TaskContext } from './task-context.ts'
 
 /** Reports rows that are done; lets the event loop turn where that is needed, and may throw to stop. */
 export type OnRows = (rows: number) => Promise<void>
@@ -25,14 +25,15 @@ export function isAssigned(site: Site, part: number): boolean {
  * Assigns part `part` and leaves it in its folder. Throws ZGQ_NON_FINITE or ZGQ_ZERO_VECTOR with the row, and what
  * reading the input throws.
  */
-export async function assignPart(place: Workplace, part: number, onRows: OnRows): Promise<void> {
-  const { site, training } = place
+export async function assignPart(context: TaskContext, part: number, onRows: OnRows): Promise<void> {
+  const { site } = context
+  const { shardStarts } = context.readTraining()
   await fillFolder(partPath(site, part), async (folder) => {
-    const { facts, sorted } = await assignRows(place, part, onRows)
-    for (let shard = 0; shard + 1 < training.shardStarts.length; shard++) {
+    const { facts, sorted } = await assignRows(context, part, onRows)
+    for (let shard = 0; shard + 1 < shardStarts.length; shard++) {
       writePartOfShard(
         { folder, isDurable: site.recipe.isDurable },
-        { number: shard, firstZone: training.shardStarts[shard], endZone: training.shardStarts[shard + 1] },
+        { number: shard, firstZone: shardStarts[shard], endZone: shardStarts[shard + 1] },
         sorted
       )
     }
@@ -41,16 +42,17 @@ export async function assignPart(place: Workplace, part: number, onRows: OnRows)
 }
 
 async function assignRows(
-  place: Workplace,
+  context: TaskContext,
   part: number,
   onRows: OnRows
 ): Promise<{ facts: StoredPart; sorted: SortedRows }> {
-  const { recipe } = place.site
+  const { recipe } = context.site
   const { dim, metric, rowsPerBlock } = recipe
-  const { assigner, input } = place
+  const input = context.openInput()
+  const assigner = context.openTrainedAssigner()
   const firstRow = part * recipe.rowsPerPart
   const count = Math.min(recipe.rowsPerPart, recipe.count - firstRow)
-  const rows = place.partRows.subarray(0, count * dim)
+  const rows = context.reservePartRows().subarray(0, count * dim)
   const ids = new Float64Array(count)
   const zones = new Uint32Array(count)
   const vectorDigests: Uint8Array[] = []

@@ -11,7 +11,7 @@ import { findSite, readInput } from './read-input.ts'
 import { isJoined, joinedPath, partCount, type Site, type StoredIndex } from './site.ts'
 import { readStored } from './stored-json.ts'
 import { assignStage, trainStage, withCrew, writeStage } from './stages.ts'
-import { Workplace } from './workplace.ts'
+import { TaskContext } from './task-context.ts'
 import { WorkingFolder } from './working-folder.ts'
 import { isWritten } from './write-shard.ts'
 
@@ -110,7 +110,8 @@ function countTasks(site: Site, stage: 'assign' | 'write'): { done: number; tota
     const total = stage === 'assign' ? partCount(site.recipe) : readStored<StoredIndex>(joinedPath(site)).shards
     return { done: total, total }
   }
-  const total = stage === 'assign' ? partCount(site.recipe) : new Workplace(site, 0).training.shardStarts.length - 1
+  const total =
+    stage === 'assign' ? partCount(site.recipe) : new TaskContext(site, 0).readTraining().shardStarts.length - 1
   const isDone = stage === 'assign' ? isAssigned : isWritten
   return { total, done: Array.from({ length: total }, (_, task) => task).filter((task) => isDone(site, task)).length }
 }

@@ -5,9 +5,9 @@ import { workerData } from 'node:worker_threads'
 import { serveThread } from '../threads/serve-thread.ts'
 import { serveTask, type CrewData } from './crew.ts'
 import type { BuildTask, TaskAnswer } from './tasks.ts'
-import { Workplace } from './workplace.ts'
+import { TaskContext } from './task-context.ts'
 
 const data: CrewData = workerData
-const place = new Workplace(data.site, data.threads)
+const context = new TaskContext(data.site, data.threads)
 
-serveThread<BuildTask, TaskAnswer, number>((task, note) => serveTask(place, task, note))
+serveThread<BuildTask, TaskAnswer, number>((task, note) => serveTask(context, task, note))

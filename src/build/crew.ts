@@ -6,7 +6,7 @@ import type { Reply } from '../threads/serve-thread.ts'
 import { Thread } from '../threads/thread.ts'
 import type { Site } from './site.ts'
 import { buffersOf, runTask, type BuildTask, type TaskAnswer } from './tasks.ts'
-import { Workplace } from './workplace.ts'
+import { TaskContext } from './task-context.ts'
 
 /** Tasks that a thread has at most: one in work, one to go on with. */
 const TASKS_PER_THREAD = 2
@@ -34,19 +34,19 @@ export function openCrew(site: Site, threads: number): Crew {
 }
 
 function openInline(site: Site): Crew {
-  const place = new Workplace(site, 0)
+  const context = new TaskContext(site, 0)
   let isClosed = false
   return {
     size: 1,
     run: (task, onDone) =>
-      runTask(place, task, async (done) => {
+      runTask(context, task, async (done) => {
         onDone(done)
         await setImmediate()
         if (isClosed) throw new Error('the build was stopped')
       }),
     close() {
       isClosed = true
-      place.close()
+      context.close()
       return Promise.resolve()
     }
   }
@@ -80,11 +80,11 @@ function openThreads(data: CrewData): Crew {
 
 /** Does a task for a worker thread's parent. */
 export async function serveTask(
-  place: Workplace,
+  context: TaskContext,
   task: BuildTask,
   note: (done: number) => void
 ): Promise<Reply<TaskAnswer>> {
-  const answer = await runTask(place, task, (done) => {
+  const answer = await runTask(context, task, (done) => {
     note(done)
     return Promise.resolve()
   })

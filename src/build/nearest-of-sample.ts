@@ -1,7 +1,7 @@
 // The part of training that many threads can do: holding rows of the sample against the centroids of a round.
 
 import { openSample } from './sample.ts'
-import type { Workplace } from './workplace.ts'
+import type { TaskContext } from './task-context.ts'
 
 /**
  * A range of the sample, and the centroids of the round: float32, zones * dim, in shared memory where threads read
@@ -16,9 +16,9 @@ export interface SampleBlock {
 }
 
 /** Finds the nearest centroid of each row of a block. */
-export function nearestOfSample(place: Workplace, block: SampleBlock): Uint32Array {
-  const assigner = place.assignerOf(block.round, block.centroids)
-  const sample = openSample(place.site, block.isEarly)
+export function nearestOfSample(context: TaskContext, block: SampleBlock): Uint32Array {
+  const assigner = context.assignerOf(block.round, block.centroids)
+  const sample = openSample(context.site, block.isEarly)
   try {
     const zones = new Uint32Array(block.count)
     for (let first = 0; first < block.count; first += assigner.shape.rowsPerCall) {

@@ -10,7 +10,7 @@ import { sampleCount, type Site } from './site.ts'
 import type { RowSource } from '../input/row-source.ts'
 import { openRawRows } from '../input/spool.ts'
 import { encodeArray, readStored, writeStored } from './stored-json.ts'
-import type { Workplace } from './workplace.ts'
+import type { TaskContext } from './task-context.ts'
 
 /** One row in so many of the sample is in the early sample. */
 const EARLY_STEP = 4
@@ -31,10 +31,11 @@ export interface StoredSample {
  * Takes the sample, scaled and centred at its middle; throws ZGQ_NON_FINITE or ZGQ_ZERO_VECTOR for a bad row in it.
  * `onRows` is told rows done; it may throw to stop.
  */
-export async function sampleInput(place: Workplace, onRows: (rows: number) => Promise<void>): Promise<void> {
-  const { site, input } = place
+export async function sampleInput(context: TaskContext, onRows: (rows: number) => Promise<void>): Promise<void> {
+  const { site } = context
+  const input = context.openInput()
   const { dim, seed } = site.recipe
-  const assigner = place.emptyAssigner
+  const assigner = context.openAssigner()
   const wanted = sampleRows(input.rows.count, sampleCount(site.recipe), seededRandom(seed))
   const scaledPath = join(site.path, 'sample.scaled')
   removeTemporary(scaledPath)

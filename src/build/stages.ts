@@ -29,7 +29,7 @@ import {
 import { readStored, writeStored } from './stored-json.ts'
 import type { BuildTask } from './tasks.ts'
 import { trainSite } from './train.ts'
-import { quantizerOf, Workplace } from './workplace.ts'
+import { quantizerOf, TaskContext } from './task-context.ts'
 import { isWritten } from './write-shard.ts'
 
 /** Tells how far a build is. */
@@ -136,7 +136,8 @@ export async function writeStage(site: Site, { crew, tell, mine }: StageWork): P
   if (isJoined(site)) return
   expectTrained(site, 'write')
   joinParts(site)
-  const { training, assignment } = new Workplace(site, 0)
+  const context = new TaskContext(site, 0)
+  const [training, assignment] = [context.readTraining(), context.readAssignment()]
   const rowsOf = (shard: number): number =>
     assignment.zoneRows
       .subarray(training.shardStarts[shard], training.shardStarts[shard + 1])
@@ -162,7 +163,8 @@ export function joinStage(site: Site): StoredIndex {
   if (isJoined(site)) return readStored<StoredIndex>(joinedPath(site))
   expectTrained(site, 'publish')
   joinParts(site)
-  const { training, assignment } = new Workplace(site, 0)
+  const context = new TaskContext(site, 0)
+  const [training, assignment] = [context.readTraining(), context.readAssignment()]
   const joined = joinShards(site, {
     training,
     inputDigest: assignment.inputDigest,

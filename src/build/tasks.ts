@@ -6,7 +6,7 @@ import { runStep, type CalibrationAnswer, type CalibrationStep } from './calibra
 import { checkUniqueIds } from './check-ids.ts'
 import { nearestOfSample, type SampleBlock } from './nearest-of-sample.ts'
 import { sampleInput } from './sample.ts'
-import type { Workplace } from './workplace.ts'
+import type { TaskContext } from './task-context.ts'
 import { writeShard } from './write-shard.ts'
 
 export type BuildTask =
@@ -28,27 +28,27 @@ const IDS_SHARE = 1 / 64
 
 /** Does a task. `onDone` is told what was done, in the unit of its stage; it may throw to stop. */
 export async function runTask(
-  place: Workplace,
+  context: TaskContext,
   task: BuildTask,
   onDone: (done: number) => Promise<void>
 ): Promise<TaskAnswer> {
   switch (task.kind) {
     case 'check-ids':
-      checkUniqueIds(place.input.ids, Math.floor(place.site.recipe.memoryBytes * IDS_SHARE))
+      checkUniqueIds(context.openInput().ids, Math.floor(context.site.recipe.memoryBytes * IDS_SHARE))
       return {}
     case 'sample':
-      await sampleInput(place, onDone)
+      await sampleInput(context, onDone)
       return {}
     case 'nearest':
-      return { zones: nearestOfSample(place, task.block) }
+      return { zones: nearestOfSample(context, task.block) }
     case 'assign':
-      await assignPart(place, task.part, onDone)
+      await assignPart(context, task.part, onDone)
       return {}
     case 'write':
-      await writeShard(place, task.shard, onDone)
+      await writeShard(context, task.shard, onDone)
       return {}
     case 'calibrate':
-      return { calibration: await runStep(place.opened, task.step, () => onDone(0)) }
+      return { calibration: await runStep(context.startCalibrating(), task.step, () => onDone(0)) }
   }
 }
 

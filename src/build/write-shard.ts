@@ -17,7 +17,7 @@ import type { RowSource } from '../input/row-source.ts'
 import { splitZone } from './split-zone.ts'
 import { encodeArray, writeStored } from './stored-json.ts'
 import { fillFolder } from './temporary-folder.ts'
-import type { Workplace } from './workplace.ts'
+import type { TaskContext } from './task-context.ts'
 import type { ZoneStatistics } from './zone-statistics.ts'
 
 export const GENERATION = 1
@@ -44,10 +44,10 @@ export function isWritten(site: Site, shard: number): boolean {
 }
 
 /** Writes shard `shard` into its folder and removes what it was made of. */
-export async function writeShard(place: Workplace, shard: number, onRows: OnRows): Promise<void> {
-  const { site, assignment } = place
+export async function writeShard(context: TaskContext, shard: number, onRows: OnRows): Promise<void> {
+  const { site } = context
   const facts = {
-    indexId: indexIdOf(site.recipe, assignment.inputDigest),
+    indexId: indexIdOf(site.recipe, context.readAssignment().inputDigest),
     generation: GENERATION,
     dim: site.recipe.dim,
     metric: site.recipe.metric
@@ -56,7 +56,7 @@ export async function writeShard(place: Workplace, shard: number, onRows: OnRows
     const vectors = new VectorsWriter({ ...facts, folder })
     const codes = new CodesWriter({ ...facts, folder })
     try {
-      await writeZones({ place, vectors, codes, onRows }, shard)
+      await writeZones({ context, vectors, codes, onRows }, shard)
       vectors.finish()
       const { files, places } = codes.finish(0)
       const centroids = Buffer.concat(
@@ -79,29 +79,29 @@ export async function writeShard(place: Workplace, shard: number, onRows: OnRows
 }
 
 interface ShardWork {
-  readonly place: Workplace
+  readonly context: TaskContext
   readonly vectors: VectorsWriter
   readonly codes: CodesWriter
   readonly onRows: OnRows
 }
 
 async function writeZones(work: ShardWork, shard: number): Promise<void> {
-  const { place, onRows } = work
-  const { recipe } = place.site
-  const { shardStarts } = place.training
+  const { context, onRows } = work
+  const { recipe } = context.site
+  const { shardStarts } = context.readTraining()
   const meanRows = recipe.count / recipe.zones
-  let zone = zonesBefore(place.assignment.zoneRows, shardStarts[shard], meanRows)
+  let zone = zonesBefore(context.readAssignment().zoneRows, shardStarts[shard], meanRows)
   let rows = 0
-  const tools = { ...work, statistics: place.statistics, encoder: place.encoder }
+  const { runRows, ...tools } = context.startWriting()
   const shardRows = new ShardRows(
-    place.site,
+    context.site,
     { number: shard, firstZone: shardStarts[shard], endZone: shardStarts[shard + 1] },
-    place.runRows
+    runRows
   )
   for (const run of shardRows.runs()) {
     for (const found of run.zones) {
       for (const piece of evenPieces(run.rows, found, { meanRows, metric: recipe.metric })) {
-        writeZone({ ...tools, rows: run.rows }, piece, zone++)
+        writeZone({ ...work, ...tools, rows: run.rows }, piece, zone++)
         rows += piece.positions.length
         if (rows * recipe.dim * 4 < NOTE_BYTES) continue
         await onRows(rows)

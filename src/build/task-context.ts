@@ -1,5 +1,5 @@
-// What a thread works with during a build: the site, the opened input, and kernel memory. Each is made when a task
-// first needs it.
+// What the tasks of one thread share during a build: the site, the opened input, and kernel memory. Each is made when a
+// task first asks for it, and kept for the next one.
 
 import { drawSigns } from '../quantizer/rotation.ts'
 import { ZoneEncoder, type Quantizer } from '../quantizer/zone-encoder.ts'
@@ -34,7 +34,15 @@ interface Training extends StoredTraining {
   readonly originRow: Float32Array
 }
 
-export class Workplace {
+export interface WritingTools {
+  /** Room for the rows of a run. */
+  readonly runRows: Float32Array
+  readonly statistics: ZoneStatistics
+  /** Undefined with `bits: 0`. */
+  readonly encoder: ZoneEncoder | undefined
+}
+
+export class TaskContext {
   readonly site: Site
   readonly #threads: number
   readonly #sharedBytes: number
@@ -58,38 +66,39 @@ export class Workplace {
     this.#sharedBytes = sharedBytes(site.recipe, threads)
   }
 
-  get input(): BuildInput {
+  openInput(): BuildInput {
     this.#input ??= openStoredInput(this.site)
     return this.#input
   }
 
-  /** The assigner without centroids, for sampling and training. */
-  get emptyAssigner(): Assigner {
+  /** Opens the assigner without centroids, for sampling and training. */
+  openAssigner(): Assigner {
     const { dim, metric, rowsPerBlock, zones } = this.site.recipe
     this.#assigner ??= new Assigner(new KernelMemory(loadKernel()), { dim, metric, rowsPerCall: rowsPerBlock, zones })
     return this.#assigner
   }
 
-  /** The assigner with the centroids of a round of training; they are copied once a round. */
+  /** Opens the assigner with the centroids of a round of training; they are copied once a round. */
   assignerOf(round: number, centroids: Float32Array): Assigner {
-    const assigner = this.emptyAssigner
+    const assigner = this.openAssigner()
     if (this.#centroidsOf !== `round ${round}`) assigner.setCentroids(centroids)
     this.#centroidsOf = `round ${round}`
     return assigner
   }
 
-  /** The assigner with the trained centroids. */
-  get assigner(): Assigner {
-    const assigner = this.emptyAssigner
+  /** Opens the assigner with the trained centroids. */
+  openTrainedAssigner(): Assigner {
+    const assigner = this.openAssigner()
     if (this.#centroidsOf !== 'trained') {
-      assigner.setCentre(this.training.originRow)
-      assigner.setCentroids(decodeFloats(this.training.centroids))
+      const { originRow, centroids } = this.readTraining()
+      assigner.setCentre(originRow)
+      assigner.setCentroids(decodeFloats(centroids))
       this.#centroidsOf = 'trained'
     }
     return assigner
   }
 
-  get training(): Training {
+  readTraining(): Training {
     if (this.#training === undefined) {
       const stored = readStored<StoredTraining>(trainedPath(this.site))
       this.#training = { ...stored, originRow: decodeFloats(stored.origin) }
@@ -97,7 +106,7 @@ export class Workplace {
     return this.#training
   }
 
-  get assignment(): { zoneRows: Uint32Array; inputDigest: string } {
+  readAssignment(): { zoneRows: Uint32Array; inputDigest: string } {
     if (this.#zoneRows === undefined) {
       const stored = readStored<StoredAssignment>(assignedPath(this.site))
       this.#zoneRows = decodeWords(stored.zoneRows)
@@ -106,46 +115,36 @@ export class Workplace {
     return { zoneRows: this.#zoneRows, inputDigest: this.#inputDigest }
   }
 
-  /** Room for the rows of a part. */
-  get partRows(): Float32Array {
+  /** Reserves room for the rows of a part. */
+  reservePartRows(): Float32Array {
     this.#partRows ??= new Float32Array(
       Math.min(this.site.recipe.count, this.site.recipe.rowsPerPart) * this.site.recipe.dim
     )
     return this.#partRows
   }
 
-  /** Room for the rows of a run. */
-  get runRows(): Float32Array {
-    this.#startWriting()
+  /** Prepares to write shards; gives back what assigning needed. */
+  startWriting(): WritingTools {
+    this.#endAssigning()
     const { count, dim } = this.site.recipe
     this.#runRows ??= new Float32Array(
       Math.min(count * dim, Math.floor((this.#sharedBytes * RUN_SHARE) / this.#threads / 4))
     )
-    return this.#runRows
-  }
-
-  get statistics(): ZoneStatistics {
-    this.#startWriting()
     this.#statistics ??= new ZoneStatistics(new KernelMemory(loadKernel()), this.site.recipe)
-    return this.#statistics
-  }
-
-  /** Undefined with `bits: 0`. */
-  get encoder(): ZoneEncoder | undefined {
-    const quantizer = quantizerOf(this.site.recipe, this.training.originRow)
+    const quantizer = quantizerOf(this.site.recipe, this.readTraining().originRow)
     if (quantizer !== undefined) this.#encoder ??= new ZoneEncoder(new KernelMemory(loadKernel()), quantizer)
-    return this.#encoder
+    return { runRows: this.#runRows, statistics: this.#statistics, encoder: this.#encoder }
   }
 
   /**
-   * The index that was built, open for calibration. By plain reads: pages of a mapping would count as memory of the
-   * build.
+   * Opens the index that was built, to calibrate it; gives back what writing needed. By plain reads: pages of a mapping
+   * would count as memory of the build.
    */
-  get opened(): OpenedIndex {
+  startCalibrating(): OpenedIndex {
+    this.#endAssigning()
     this.#encoder = undefined
     this.#statistics = undefined
     this.#runRows = undefined
-    this.#startWriting()
     if (this.#opened === undefined) {
       const snapshot = readCatalogue(this.site.path)
       const cacheBytes = Math.floor((this.#sharedBytes * CALIBRATION_SHARE) / this.#threads)
@@ -162,8 +161,7 @@ export class Workplace {
     this.#opened = undefined
   }
 
-  /** Gives back what only the stages before needed. */
-  #startWriting(): void {
+  #endAssigning(): void {
     this.#assigner = undefined
     this.#partRows = undefined
     this.#centroidsOf = ''
