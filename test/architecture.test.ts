@@ -47,7 +47,7 @@ const BUILD_LEVELS = [
     'calibration-lists',
     'calibration-losses',
     'calibration-neighbours',
-    'calibration-places',
+    'calibration-ordinals',
     'calibration-queries',
     'calibration-scan',
     'calibration-steps',

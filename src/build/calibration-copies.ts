@@ -4,7 +4,7 @@
 import type { SearchContext } from '../search/search.ts'
 import { NEIGHBOURS, type Neighbours } from './calibration-lists.ts'
 import type { CalibrationQuery } from './calibration-queries.ts'
-import { rowOf, zoneOf, type Places } from './calibration-places.ts'
+import { rowOf, zoneOf, type Ordinals } from './calibration-ordinals.ts'
 
 /**
  * Square of the distance of a copy, as a share of the median square of the distance of the last neighbour wanted: a
@@ -18,7 +18,7 @@ const EQUAL = 1e-12
 export function findCopies(
   context: SearchContext,
   queries: readonly CalibrationQuery[],
-  of: { neighbours: readonly Neighbours[]; places: Places }
+  of: { neighbours: readonly Neighbours[]; ordinals: Ordinals }
 ): number[][] {
   const { neighbours } = of
   if (queries.every(({ row }) => row === undefined)) return neighbours.map(() => [])
@@ -35,12 +35,12 @@ export function findCopies(
 function findLikeVectors(
   context: SearchContext,
   queries: readonly CalibrationQuery[],
-  { neighbours, places }: { neighbours: readonly Neighbours[]; places: Places }
+  { neighbours, ordinals }: { neighbours: readonly Neighbours[]; ordinals: Ordinals }
 ): number[][] {
   const squareTo = ({ vector }: CalibrationQuery, id: number): number => {
-    const place = places.get(id)
-    if (place === undefined) return Infinity
-    const row = context.files.readRow(context.workspace.zones[zoneOf(place)], rowOf(place))
+    const ordinal = ordinals.get(id)
+    if (ordinal === undefined) return Infinity
+    const row = context.files.readRow(context.workspace.zones[zoneOf(ordinal)], rowOf(ordinal))
     let sum = 0
     for (let i = 0; i < vector.length; i++) sum += (vector[i] - row[i]) ** 2
     return sum

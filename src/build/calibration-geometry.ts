@@ -3,14 +3,14 @@
 
 import { ruleDistance, scoreZone } from '../search/recall-rule.ts'
 import type { SearchContext } from '../search/search.ts'
-import { placeOf, zoneOf } from './calibration-places.ts'
+import { ordinalOf, zoneOf } from './calibration-ordinals.ts'
 import type { CalibrationQuery } from './calibration-queries.ts'
 
 /** What is left out beside the query itself, and what is then near it. */
 export interface Surroundings {
-  /** Places of rows that are equal to the query, or nearly. */
+  /** Ordinals of rows that are equal to the query, or nearly. */
   readonly copies: readonly number[]
-  /** Places of the neighbours that are left, nearest first. */
+  /** Ordinals of the neighbours that are left, nearest first. */
   readonly neighbours: Float64Array
 }
 
@@ -36,8 +36,8 @@ export function zoneDistances(
   if (query.row !== undefined) {
     const norm2 = metric === 'ip' ? workspace.scanQuery.queryNorm2 : undefined
     const without = new Map<number, number>()
-    for (const place of [placeOf(query.row.zone, 0), ...copies])
-      without.set(zoneOf(place), (without.get(zoneOf(place)) ?? 0) + 1)
+    for (const ordinal of [ordinalOf(query.row.zone, 0), ...copies])
+      without.set(zoneOf(ordinal), (without.get(zoneOf(ordinal)) ?? 0) + 1)
     for (const [zone, count] of without)
       distances[zone] = leaveOut(distances[zone], { rowCount: zones[zone].rowCount, without: count, norm2 })
   }
@@ -56,15 +56,15 @@ function leaveOut(distance: number, of: { rowCount: number; without: number; nor
 }
 
 /** Looks up the zones of neighbours among all of them. */
-export function zonesOfNeighbours(distances: Float64Array, places: Float64Array): ZonesOfNeighbours {
+export function zonesOfNeighbours(distances: Float64Array, ordinals: Float64Array): ZonesOfNeighbours {
   const sorted = distances.slice().sort()
   const found = {
     nearest: sorted[0],
-    distances: new Float64Array(places.length),
-    ranks: new Uint32Array(places.length)
+    distances: new Float64Array(ordinals.length),
+    ranks: new Uint32Array(ordinals.length)
   }
-  for (let i = 0; i < places.length; i++) {
-    const distance = distances[zoneOf(places[i])]
+  for (let i = 0; i < ordinals.length; i++) {
+    const distance = distances[zoneOf(ordinals[i])]
     found.distances[i] = distance
     found.ranks[i] = rankOf(sorted, distance)
   }

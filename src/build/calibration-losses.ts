@@ -5,7 +5,7 @@ import { CANDIDATE_BYTES, CANDIDATES_HEADER_BYTES, ZONE_ENTRY_BYTES } from '../k
 import { CONFIDENCE, lossAllowed, normalQuantile, trustFor } from '../search/confidence.ts'
 import type { ProbeWish } from '../search/probe-wish.ts'
 import { findCandidates, type CodesContext, type SearchContext } from '../search/search.ts'
-import { rowOf, zoneOf } from './calibration-places.ts'
+import { rowOf, zoneOf } from './calibration-ordinals.ts'
 import { NORMAL_QUANTILE } from './calibration-thresholds.ts'
 
 /** Trusts that are tried, in standard deviations. */
@@ -17,7 +17,7 @@ const LARGEST_LOSS = 0.4
 export interface LossQuery {
   readonly vector: Float32Array
   readonly leftOut: readonly number[]
-  readonly places: Float64Array
+  readonly ordinals: Float64Array
   readonly distances: Float64Array
 }
 
@@ -73,7 +73,7 @@ export function trustOf(losses: Losses, recall: number): number {
 /** Counts the k nearest of the query that lie in zones that are probed and are not reranked. */
 function countLost(
   context: SearchContext & { codes: CodesContext },
-  { vector, places, distances }: LossQuery,
+  { vector, ordinals, distances }: LossQuery,
   { k, probe, trust }: { k: number; probe: ProbeWish; trust: number }
 ): number {
   const { workspace, codes } = context
@@ -87,12 +87,12 @@ function countLost(
   // Hits of the search, which are all of the nearest in the zones probed: the last of them ends the rerank.
   let hits = 0
   let farthest = Infinity
-  for (let i = 0; i < places.length && hits < k; i++) {
-    const zone = zoneOf(places[i])
+  for (let i = 0; i < ordinals.length && hits < k; i++) {
+    const zone = zoneOf(ordinals[i])
     if (isProbed[zone] === 0) continue
     if (++hits === k) farthest = distances[i]
     if (i >= k) continue
-    wanted.add(places[i])
+    wanted.add(ordinals[i])
     hasWanted[zone] = 1
   }
   const { words, floats } = workspace.memory
@@ -121,17 +121,17 @@ class RowMask {
     this.#size = Math.ceil(context.workspace.zones.reduce((most, zone) => Math.max(most, zone.rowCount), 1) / 32)
   }
 
-  hide(places: readonly number[]): void {
+  hide(ordinals: readonly number[]): void {
     const { memory } = this.#context.workspace
-    this.#hidden = [...new Set(places.map(zoneOf))]
+    this.#hidden = [...new Set(ordinals.map(zoneOf))]
     while (this.#masks.length < this.#hidden.length) this.#masks.push(memory.allocate(this.#size * 4))
     for (const [i, zone] of this.#hidden.entries()) {
       memory.uint32At(this.#masks[i], this.#size).fill(0xffff_ffff)
       this.#entryOf(zone)[0] = this.#masks[i]
     }
-    for (const place of places) {
-      const words = memory.uint32At(this.#masks[this.#hidden.indexOf(zoneOf(place))], this.#size)
-      words[rowOf(place) >>> 5] &= ~(1 << (rowOf(place) & 31))
+    for (const ordinal of ordinals) {
+      const words = memory.uint32At(this.#masks[this.#hidden.indexOf(zoneOf(ordinal))], this.#size)
+      words[rowOf(ordinal) >>> 5] &= ~(1 << (rowOf(ordinal) & 31))
     }
   }
 

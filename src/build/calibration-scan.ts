@@ -23,10 +23,10 @@ export async function scanTogether(
   const { memory, metric, dim, zones } = workspace
   const queries = of.vectors.map((vector, i) => {
     workspace.setQuery(vector)
-    const place = placeQuery(memory, { dim, k: of.k, count: of.vectors.length }, i)
-    memory.float32At(place.query, dim).set(vector)
-    memory.kernel.heapInit(place.heap, of.k)
-    const scanQuery: ScanQuery = { ...workspace.scanQuery, ...place }
+    const room = reserveQuery(memory, { dim, k: of.k, count: of.vectors.length }, i)
+    memory.float32At(room.query, dim).set(vector)
+    memory.kernel.heapInit(room.heap, of.k)
+    const scanQuery: ScanQuery = { ...workspace.scanQuery, ...room }
     return { memory, metric, dim, scanQuery }
   })
   for (const zone of zones) {
@@ -40,8 +40,8 @@ export async function scanTogether(
   return queries.map((query) => neighboursOf(takeHits(query, of.k)))
 }
 
-/** Returns where query number i of `count` and its heap lie. */
-function placeQuery(
+/** Reserves room for query number i of `count` and its heap. */
+function reserveQuery(
   memory: KernelMemory,
   { dim, k, count }: { dim: number; k: number; count: number },
   i: number

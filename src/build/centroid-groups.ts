@@ -13,7 +13,7 @@ const NEAREST_GROUPS = 16
 const ROUNDS = 4
 
 /** Where centroids lie: float32, count * dim, and their |c|^2 / 2. */
-export interface CentroidsPlace {
+export interface CentroidBlock {
   readonly centroids: number
   readonly halfNorms: number
   readonly count: number
@@ -60,12 +60,12 @@ export class CentroidGroups {
   }
 
   /** Groups the centroids. */
-  group(place: CentroidsPlace): void {
-    this.#groupCount = Math.min(place.count, this.#mostGroups)
-    this.#startGroups(place)
+  group(block: CentroidBlock): void {
+    this.#groupCount = Math.min(block.count, this.#mostGroups)
+    this.#startGroups(block)
     for (let round = 0; round < ROUNDS; round++)
-      this.#moveGroups(place, this.#nearestGroups(place.centroids, place.count))
-    this.#sortCentroids(place, this.#nearestGroups(place.centroids, place.count))
+      this.#moveGroups(block, this.#nearestGroups(block.centroids, block.count))
+    this.#sortCentroids(block, this.#nearestGroups(block.centroids, block.count))
     this.#neighbours = Array.from({ length: this.#groupCount }, (_, group) => this.#nearestTo(group))
   }
 
@@ -121,41 +121,41 @@ export class CentroidGroups {
     return order
   }
 
-  #sortCentroids(place: CentroidsPlace, groupOf: Uint32Array): void {
+  #sortCentroids(block: CentroidBlock, groupOf: Uint32Array): void {
     const order = countingSort(groupOf, this.#groupCount)
     this.#starts = order.starts
     this.#names = order.rows
     const rowBytes = this.#dim * ELEMENT_BYTES
     const { bytes } = this.#memory
-    const norms = this.#memory.float32At(place.halfNorms, place.count)
-    const sortedNorms = this.#memory.float32At(this.#sortedNorms, place.count)
-    for (let i = 0; i < place.count; i++) {
+    const norms = this.#memory.float32At(block.halfNorms, block.count)
+    const sortedNorms = this.#memory.float32At(this.#sortedNorms, block.count)
+    for (let i = 0; i < block.count; i++) {
       bytes.copyWithin(
         this.#sorted + i * rowBytes,
-        place.centroids + order.rows[i] * rowBytes,
-        place.centroids + (order.rows[i] + 1) * rowBytes
+        block.centroids + order.rows[i] * rowBytes,
+        block.centroids + (order.rows[i] + 1) * rowBytes
       )
       sortedNorms[i] = norms[order.rows[i]]
     }
   }
 
   /** Takes centroids at even distances for the first groups: they are in random order. */
-  #startGroups(place: CentroidsPlace): void {
+  #startGroups(block: CentroidBlock): void {
     const rowBytes = this.#dim * ELEMENT_BYTES
     for (let group = 0; group < this.#groupCount; group++) {
-      const from = place.centroids + Math.floor((group * place.count) / this.#groupCount) * rowBytes
+      const from = block.centroids + Math.floor((group * block.count) / this.#groupCount) * rowBytes
       this.#memory.bytes.copyWithin(this.#groups + group * rowBytes, from, from + rowBytes)
     }
     this.#setNorms()
   }
 
   /** Moves each group to the mean of its centroids; one without any stays. */
-  #moveGroups(place: CentroidsPlace, groupOf: Uint32Array): void {
+  #moveGroups(block: CentroidBlock, groupOf: Uint32Array): void {
     const dim = this.#dim
-    const centroids = this.#memory.float32At(place.centroids, place.count * dim)
+    const centroids = this.#memory.float32At(block.centroids, block.count * dim)
     const sums = new Float64Array(this.#groupCount * dim)
     const sizes = new Uint32Array(this.#groupCount)
-    for (let i = 0; i < place.count; i++) {
+    for (let i = 0; i < block.count; i++) {
       sizes[groupOf[i]]++
       for (let j = 0, at = groupOf[i] * dim; j < dim; j++) sums[at + j] += centroids[i * dim + j]
     }

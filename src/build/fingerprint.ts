@@ -7,9 +7,9 @@ import { closeSync, readSync, statSync } from 'node:fs'
 import { wrapReadError, ZgqError } from '../errors.ts'
 import { checkRegular, openRegular } from '../input/input-file.ts'
 
-/** Places that are looked at, spread evenly from the first byte to the last, and bytes read at each. */
-const PLACES = 64
-const PLACE_BYTES = 4096
+/** Ranges of a file that are looked at, spread evenly from the first byte to the last, and bytes of each. */
+const RANGES = 64
+const RANGE_BYTES = 4096
 
 /** A file as it was at a moment. */
 export interface FileStamp {
@@ -51,11 +51,11 @@ export function stampFile(path: string): FileStamp {
   try {
     const { size, mtimeMs, ctimeMs } = stats
     const hash = createHash('sha256')
-    const bytes = new Uint8Array(PLACE_BYTES)
-    for (let place = 0; place < PLACES; place++) {
-      const offset = Math.floor((Math.max(0, size - PLACE_BYTES) * place) / (PLACES - 1))
+    const bytes = new Uint8Array(RANGE_BYTES)
+    for (let range = 0; range < RANGES; range++) {
+      const offset = Math.floor((Math.max(0, size - RANGE_BYTES) * range) / (RANGES - 1))
       hash.update(bytes.subarray(0, readSync(descriptor, bytes, { position: offset })))
-      if (size <= PLACE_BYTES) break
+      if (size <= RANGE_BYTES) break
     }
     return { path, byteLength: size, mtimeMs, ctimeMs, sample: hash.digest('hex') }
   } catch (error) {

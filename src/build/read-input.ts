@@ -15,7 +15,15 @@ import { optionsDeciding, type BuildPlan } from './build-options.ts'
 import { defaultZones } from './default-zones.ts'
 import { expectUnchanged, fingerprintDatabase, fingerprintFile, stampFile, type FileStamp } from './fingerprint.ts'
 import { checkFreeSpace, checkMemory, chooseRowsPerPart } from './resources.ts'
-import { readRecipe, RECIPE_NAME, SPOOLED_IDS, SPOOLED_ROWS, type InputPlace, type Recipe, type Site } from './site.ts'
+import {
+  readRecipe,
+  RECIPE_NAME,
+  SPOOLED_IDS,
+  SPOOLED_ROWS,
+  type InputLocation,
+  type Recipe,
+  type Site
+} from './site.ts'
 import { arrayIdSource, float32ArraySource } from '../input/float32-array.ts'
 import { spoolBatchFile } from '../input/batch-file.ts'
 import { batchFormatOf } from '../input/batch-format.ts'
@@ -46,7 +54,7 @@ interface RowFacts {
   readonly dim: number
   readonly count: number
   readonly label: string
-  readonly place: InputPlace
+  readonly location: InputLocation
   /** They came with ids. */
   readonly hasIds: boolean
   /** Digest of what was spooled; undefined for files, whose fingerprint is taken. */
@@ -82,15 +90,15 @@ export async function readInput(plan: BuildPlan, folder: WorkingFolder, isDurabl
   })
   if (mayGoOn && before.identity === known) return begun(before)
   const rows = await describeRows(plan, folder)
-  const idsPlace = rows.hasIds ? 'spool' : prepareIds(plan, rows.count, folder)
-  if (rows.place === 'spool') expectUnchanged(stamps.rows)
+  const idsLocation = rows.hasIds ? 'spool' : prepareIds(plan, rows.count, folder)
+  if (rows.location === 'spool') expectUnchanged(stamps.rows)
   const identity = known ?? identify(plan, rows.digest ?? '')
   if (mayGoOn && before.identity === identity) {
     folder.clear((name) => !name.endsWith(SPOOLING)) // spooled once more, it is the same
     return begun(before)
   }
   folder.clear((name) => name.endsWith(SPOOLING))
-  const recipe = makeRecipe(plan, { ...rows, identity, idsPlace, isDurable })
+  const recipe = makeRecipe(plan, { ...rows, identity, idsLocation, isDurable })
   checkMemory(recipe)
   checkFreeSpace(folder.path, recipe)
   for (const name of [SPOOLED_ROWS, SPOOLED_IDS]) keepSpooled(folder, name, isDurable)
@@ -202,19 +210,19 @@ async function describeRows(plan: BuildPlan, folder: WorkingFolder): Promise<Row
       ...(await spoolBatches(isArray ? batchesOfArray(input, dim) : input, { ...target, dim })),
       dim,
       label: isArray ? 'Float32Array' : 'batches',
-      place: 'spool'
+      location: 'spool'
     }
   }
   return batchFormatOf(input, plan.query) === undefined
     ? describeFile(input)
-    : { ...(await spoolBatchFile(input, plan, target)), label: input, place: 'spool' }
+    : { ...(await spoolBatchFile(input, plan, target)), label: input, location: 'spool' }
 }
 
 function describeFile(path: string): RowFacts {
   expectVectorEnding(path)
   const rows = openVectorFile(path)
   try {
-    return { dim: rows.dim, count: rows.count, label: path, place: 'file', hasIds: false, digest: undefined }
+    return { dim: rows.dim, count: rows.count, label: path, location: 'file', hasIds: false, digest: undefined }
   } finally {
     rows.close()
   }
@@ -229,7 +237,7 @@ async function* batchesOfArray(values: Float32Array, dim: number): AsyncGenerato
   }
 }
 
-function prepareIds(plan: BuildPlan, count: number, folder: WorkingFolder): InputPlace {
+function prepareIds(plan: BuildPlan, count: number, folder: WorkingFolder): InputLocation {
   const { ids } = plan
   if (ids === undefined) return 'counted'
   const source = typeof ids === 'string' ? openIdFile(ids) : arrayIdSource(ids)
@@ -261,10 +269,10 @@ function writeIds(path: string, bytes: Uint8Array): void {
 
 function makeRecipe(
   plan: BuildPlan,
-  facts: RowFacts & { identity: string; idsPlace: InputPlace; isDurable: boolean }
+  facts: RowFacts & { identity: string; idsLocation: InputLocation; isDurable: boolean }
 ): Recipe {
   const { zones: asked, ...options } = optionsDeciding(plan, 'recipe')
-  const { identity, isDurable, dim, count, label, place, idsPlace } = facts
+  const { identity, isDurable, dim, count, label, location, idsLocation } = facts
   const rowsPerBlock = Math.max(1, Math.floor(CALL_BYTES / (dim * 4)))
   return {
     identity,
@@ -275,8 +283,8 @@ function makeRecipe(
     dim,
     count,
     label,
-    rows: place,
-    ids: idsPlace,
+    rows: location,
+    ids: idsLocation,
     zones: Math.min(count, asked ?? defaultZones(count, dim)),
     rowsPerBlock,
     rowsPerPart: chooseRowsPerPart({ count, dim, memoryBytes: options.memoryBytes, rowsPerBlock })

@@ -12,7 +12,7 @@ import type { FileStamp } from './fingerprint.ts'
 import { writeStored } from './stored-json.ts'
 
 /** Where rows or ids are read from: where the caller has them, from a file that the build wrote, or (ids) counted. */
-export type InputPlace = 'file' | 'spool' | 'counted'
+export type InputLocation = 'file' | 'spool' | 'counted'
 
 /**
  * What is built from what, written down before the work starts: a build that goes on after a crash, and stages in other
@@ -35,8 +35,8 @@ export interface Recipe {
   readonly count: number
   /** Names the input in messages. */
   readonly label: string
-  readonly rows: InputPlace
-  readonly ids: InputPlace
+  readonly rows: InputLocation
+  readonly ids: InputLocation
   /** Zones to train. */
   readonly zones: number
   /** Rows that pass through the kernel in one call, and that one digest covers (spec, section 7). */

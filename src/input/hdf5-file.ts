@@ -115,13 +115,13 @@ class Hdf5Set {
 
   constructor(
     loaded: { hdf5: Hdf5Package; module: Hdf5Module },
-    place: { path: string; name: string; onStuck: () => void }
+    of: { path: string; name: string; onStuck: () => void }
   ) {
     this.#module = loaded.module
-    this.#path = place.path
-    this.#onStuck = place.onStuck
-    this.name = place.name
-    this.#file = openFile(loaded.hdf5, place.path)
+    this.#path = of.path
+    this.#onStuck = of.onStuck
+    this.name = of.name
+    this.#file = openFile(loaded.hdf5, of.path)
     try {
       const metadata = this.#find()
       const [count, dim] = this.#shapeOf(metadata)
