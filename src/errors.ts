@@ -127,16 +127,21 @@ export function wrapReadError(error: unknown, path: string, doing: string): ZgqE
 /** Wraps a failure to write once; a ZgqError passes through unchanged. */
 export function wrapWriteError(error: unknown, path: string, doing: string): ZgqError {
   const code = systemCode(error)
-  if (code === 'EROFS' || code === 'EACCES' || code === 'EPERM' || code?.startsWith('SQLITE_READONLY') === true) {
-    return new ZgqError('ZGQ_READ_ONLY', `cannot ${doing}: permission denied (${code})`, { path, cause: error })
-  }
-  if (code?.startsWith('SQLITE_BUSY') === true)
-    return new ZgqError('ZGQ_LOCKED', `cannot ${doing}: another process is changing it`, { path, cause: error })
-  if (code === 'ENOSPC' || code === 'SQLITE_FULL') {
-    return new ZgqError('ZGQ_IO', `cannot ${doing}: the disk is full (${code}); free some space and repeat`, {
-      path,
-      cause: error
-    })
-  }
+  if (code === 'EROFS' || code === 'EACCES' || code === 'EPERM')
+    return writeError('read-only', doing, { path, cause: error })
+  if (code === 'ENOSPC') return writeError('full', doing, { path, cause: error })
   return wrapReadError(error, path, doing)
+}
+
+/** Says why a write failed; the cause has the code. */
+export function writeError(why: 'read-only' | 'busy' | 'full', doing: string, place: ZgqErrorPlace): ZgqError {
+  const code = systemCode(place.cause)
+  switch (why) {
+    case 'read-only':
+      return new ZgqError('ZGQ_READ_ONLY', `cannot ${doing}: permission denied (${code})`, place)
+    case 'busy':
+      return new ZgqError('ZGQ_LOCKED', `cannot ${doing}: another process is changing it`, place)
+    case 'full':
+      return new ZgqError('ZGQ_IO', `cannot ${doing}: the disk is full (${code}); free some space and repeat`, place)
+  }
 }

@@ -3,7 +3,7 @@
 
 import { describe, expect, it } from 'vitest'
 
-import { wrapSqliteError } from '../src/catalogue/sqlite-errors.ts'
+import { wrapQueryError, wrapSqliteError, wrapSqliteWriteError } from '../src/catalogue/sqlite-errors.ts'
 import { sqliteCodeName } from '../src/catalogue/sqlite-codes.ts'
 import { describeDriver } from './support/driver-contract.ts'
 import { betterSqlite3 } from './support/drivers.ts'
@@ -40,5 +40,29 @@ describe('an error of SQLite', () => {
     ['ERR_ACCESS_DENIED', 'ZGQ_IO']
   ])('%s while a catalogue is read is %s', (code, expected) => {
     expect(wrapSqliteError(Object.assign(new Error('so it is'), { code }), 'catalogue.sqlite').code).toBe(expected)
+  })
+
+  it.each([
+    ['SQLITE_READONLY_DIRECTORY', 'ZGQ_READ_ONLY'],
+    ['SQLITE_BUSY', 'ZGQ_LOCKED'],
+    ['SQLITE_FULL', 'ZGQ_IO'],
+    ['SQLITE_IOERR_WRITE', 'ZGQ_IO'],
+    ['EACCES', 'ZGQ_READ_ONLY']
+  ])('%s while a catalogue is written is %s', (code, expected) => {
+    const error = Object.assign(new Error('so it is'), { code })
+    expect(wrapSqliteWriteError(error, 'catalogue.sqlite', 'write').code).toBe(expected)
+  })
+
+  it.each([
+    ['SQLITE_ERROR', 'ZGQ_BUILD_INPUT'],
+    ['SQLITE_NOTADB', 'ZGQ_BUILD_INPUT'],
+    ['SQLITE_CORRUPT', 'ZGQ_BUILD_INPUT'],
+    ['SQLITE_READONLY', 'ZGQ_BUILD_INPUT'],
+    ['SQLITE_READONLY_CANTINIT', 'ZGQ_IO'],
+    ['SQLITE_BUSY', 'ZGQ_LOCKED'],
+    ['SQLITE_CANTOPEN', 'ZGQ_IO'],
+    ['SQLITE_IOERR_READ', 'ZGQ_IO']
+  ])("%s while the user's query runs is %s", (code, expected) => {
+    expect(wrapQueryError(Object.assign(new Error('so it is'), { code }), 'app.db').code).toBe(expected)
   })
 })

@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { encodeIds } from '../format/columns.ts'
+import { countingSort } from './counting-sort.ts'
 import { checkRows } from './input.ts'
 import { PART_FACTS, writePartOfShard, type SortedRows, type StoredPart } from './parts.ts'
 import { partPath, type Site } from './site.ts'
@@ -72,7 +73,7 @@ async function assignRows(
     zones.set(assigner.nearest(some), first)
     await onRows(some)
   }
-  const { order, starts } = sortByZone(zones, recipe.zones)
+  const { order, starts } = countingSort(zones, recipe.zones)
   const zoneRows = new Uint32Array(recipe.zones).map((_, zone) => starts[zone + 1] - starts[zone])
   const facts = {
     zoneRows: encodeArray(zoneRows),
@@ -84,15 +85,4 @@ async function assignRows(
 
 function digest(bytes: Uint8Array): Uint8Array {
   return createHash('sha256').update(bytes).digest()
-}
-
-/** Counting sort, stable. */
-function sortByZone(zones: Uint32Array, zoneCount: number): { order: Uint32Array; starts: Uint32Array } {
-  const starts = new Uint32Array(zoneCount + 1)
-  for (const zone of zones) starts[zone + 1]++
-  for (let zone = 0; zone < zoneCount; zone++) starts[zone + 1] += starts[zone]
-  const next = starts.slice()
-  const order = new Uint32Array(zones.length)
-  for (let row = 0; row < zones.length; row++) order[next[zones[row]]++] = row
-  return { order, starts }
 }

@@ -1,7 +1,7 @@
 // Distances of queries to zones, and the scores (search/recall-rule.ts) of the zones of their neighbours. A query that
 // is a row is taken out of its zone first, as if the zone's centroid had been made without it.
 
-import { ruleDistance, scoreZone } from '../search/recall-rule.ts'
+import { countZones, ruleDistance, scoreZone, type RuleGeometry } from '../search/recall-rule.ts'
 import type { SearchContext } from '../search/search.ts'
 import { ordinalOf, zoneOf } from './calibration-ordinals.ts'
 import type { CalibrationQuery } from './calibration-queries.ts'
@@ -88,17 +88,11 @@ function rankOf(sorted: Float64Array, value: number): number {
   return low + 1
 }
 
+/** Distances as `zoneDistances` returns them are those of the rule already. */
+const AS_THEY_ARE: RuleGeometry = { metric: 'l2', maxNorm: 0, queryNorm: 0 }
+
 /** Counts the zones that a threshold probes: the mean over queries, of each of which the distances are sorted. */
 export function meanZones(queries: readonly Float64Array[], rule: { threshold: number; scale: number }): number {
-  let zones = 0
-  for (const sorted of queries) {
-    let count = 1
-    while (
-      count < sorted.length &&
-      scoreZone(sorted[0], sorted[count], { rank: count + 1, scale: rule.scale }) <= rule.threshold
-    )
-      count++
-    zones += count
-  }
+  const zones = queries.reduce((sum, sorted) => sum + countZones(sorted, rule, AS_THEY_ARE), 0)
   return zones / Math.max(1, queries.length)
 }

@@ -5,7 +5,7 @@ import { CANDIDATE_BYTES, CANDIDATES_HEADER_BYTES, ZONE_ENTRY_BYTES } from '../k
 import { CONFIDENCE, lossAllowed, normalQuantile, trustFor } from '../search/confidence.ts'
 import type { ProbeWish } from '../search/probe-wish.ts'
 import { findCandidates, type CodesContext, type SearchContext } from '../search/search.ts'
-import { rowOf, zoneOf } from './calibration-ordinals.ts'
+import { ordinalOf, rowOf, zoneOf } from './calibration-ordinals.ts'
 import { NORMAL_QUANTILE } from './calibration-thresholds.ts'
 
 /** Trusts that are tried, in standard deviations. */
@@ -100,7 +100,7 @@ function countLost(
   const first = (codes.workspace.scan.candidates + CANDIDATES_HEADER_BYTES) / 4
   const end = first + (words[codes.workspace.scan.candidates / 4] * CANDIDATE_BYTES) / 4
   for (let at = first; at < end; at += CANDIDATE_BYTES / 4) {
-    if (floats[at] <= limit && hasWanted[words[at + 2]] === 1) wanted.delete(words[at + 2] * 2 ** 32 + words[at + 3])
+    if (floats[at] <= limit && hasWanted[words[at + 2]] === 1) wanted.delete(ordinalOf(words[at + 2], words[at + 3]))
   }
   return wanted.size
 }

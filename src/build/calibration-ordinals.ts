@@ -1,23 +1,22 @@
 // Ordinals of rows, by which a calibration finds them: zone * 2^32 + row of the zone, as one number.
 
+import { highWord, joinU64, lowWord, u64At } from '../format/u64.ts'
 import type { SearchContext } from '../search/search.ts'
 import type { Neighbours } from './calibration-lists.ts'
 
 /** By id. */
 export type Ordinals = ReadonlyMap<number, number>
 
-const ZONE_UNIT = 2 ** 32
-
 export function ordinalOf(zone: number, row: number): number {
-  return zone * ZONE_UNIT + row
+  return joinU64(row, zone)
 }
 
 export function zoneOf(ordinal: number): number {
-  return Math.floor(ordinal / ZONE_UNIT)
+  return highWord(ordinal)
 }
 
 export function rowOf(ordinal: number): number {
-  return ordinal % ZONE_UNIT
+  return lowWord(ordinal)
 }
 
 /** Finds the ordinals of all neighbours, and of the rows in `more`, in one pass over the ids of the index. */
@@ -32,7 +31,7 @@ export function findOrdinals(
   for (const zone of context.workspace.zones) {
     const words = context.files.readIdWords(zone)
     for (let row = 0; row < zone.rowCount; row++) {
-      const id = words[row * 2] + words[row * 2 + 1] * ZONE_UNIT
+      const id = u64At(words, row)
       if (wanted.has(id)) ordinals.set(id, ordinalOf(zone.zone, row))
     }
   }

@@ -2,6 +2,7 @@
 
 import { countOf, formatCount } from '../describe.ts'
 import { ZgqError } from '../errors.ts'
+import { u64At } from '../format/u64.ts'
 import { checkQuery } from '../search/request.ts'
 import type { SearchContext } from '../search/search.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
@@ -27,17 +28,17 @@ export function sampleQueries(context: SearchContext, snapshot: Snapshot, random
   const { meta, zones } = snapshot
   const work = context.codes === undefined ? ROW_WORK : CODE_WORK
   const affordable = Math.max(FEWEST_QUERIES, Math.min(MOST_QUERIES, Math.floor(work / (meta.count * meta.dim))))
-  const ordinals = sampleRows(meta.count, Math.min(meta.count, affordable), random)
+  const positions = sampleRows(meta.count, Math.min(meta.count, affordable), random)
   const queries: CalibrationQuery[] = []
   let zone = 0
   let firstRow = 0
-  for (const ordinal of ordinals) {
-    while (ordinal - firstRow >= zones[zone].rowCount) firstRow += zones[zone++].rowCount
-    const row = ordinal - firstRow
+  for (const position of positions) {
+    while (position - firstRow >= zones[zone].rowCount) firstRow += zones[zone++].rowCount
+    const row = position - firstRow
     const words = context.files.readIdWords(zones[zone])
     queries.push({
       vector: context.files.readRow(zones[zone], row),
-      row: { zone, rowCount: zones[zone].rowCount, id: words[row * 2] + words[row * 2 + 1] * 2 ** 32 }
+      row: { zone, rowCount: zones[zone].rowCount, id: u64At(words, row) }
     })
   }
   return queries

@@ -4,6 +4,7 @@
 
 import { ELEMENT_BYTES } from '../format/layout.ts'
 import type { KernelMemory } from '../kernels/kernel-memory.ts'
+import { countingSort, type Sorted } from './counting-sort.ts'
 
 /** Groups as a multiple of sqrt(centroids). */
 const GROUPS_FACTOR = 1.5
@@ -71,15 +72,15 @@ export class CentroidGroups {
 
   /** Writes the centroid of each row (u32, count) to `zones`; rows: float32, count * dim, at most `rowsPerCall`. */
   assign(rows: number, count: number, zones: number): void {
-    const order = this.#sortRows(rows, count)
+    const sorted = this.#sortRows(rows, count)
     const best = new Float32Array(count).fill(-Infinity)
     const found = new Uint32Array(count)
     for (let group = 0; group < this.#groupCount; group++) {
       for (const near of this.#neighbours[group])
-        this.#meet({ near, from: order.starts[group], to: order.starts[group + 1] }, best, found)
+        this.#meet({ near, from: sorted.starts[group], to: sorted.starts[group + 1] }, best, found)
     }
     const out = this.#memory.uint32At(zones, count)
-    for (let i = 0; i < count; i++) out[order.rows[i]] = found[i]
+    for (let i = 0; i < count; i++) out[sorted.order[i]] = found[i]
   }
 
   /** Holds the sorted rows of a group against the centroids of a group near it. */
@@ -108,23 +109,23 @@ export class CentroidGroups {
   }
 
   /** Copies rows in order of their nearest groups; returns which row is where, and where groups start. */
-  #sortRows(rows: number, count: number): { rows: Uint32Array; starts: Uint32Array } {
-    const order = countingSort(this.#nearestGroups(rows, count), this.#groupCount)
+  #sortRows(rows: number, count: number): Sorted {
+    const sorted = countingSort(this.#nearestGroups(rows, count), this.#groupCount)
     const rowBytes = this.#dim * ELEMENT_BYTES
     const { bytes } = this.#memory
     for (let i = 0; i < count; i++)
       bytes.copyWithin(
         this.#rows + i * rowBytes,
-        rows + order.rows[i] * rowBytes,
-        rows + (order.rows[i] + 1) * rowBytes
+        rows + sorted.order[i] * rowBytes,
+        rows + (sorted.order[i] + 1) * rowBytes
       )
-    return order
+    return sorted
   }
 
   #sortCentroids(block: CentroidBlock, groupOf: Uint32Array): void {
-    const order = countingSort(groupOf, this.#groupCount)
-    this.#starts = order.starts
-    this.#names = order.rows
+    const sorted = countingSort(groupOf, this.#groupCount)
+    this.#starts = sorted.starts
+    this.#names = sorted.order
     const rowBytes = this.#dim * ELEMENT_BYTES
     const { bytes } = this.#memory
     const norms = this.#memory.float32At(block.halfNorms, block.count)
@@ -132,10 +133,10 @@ export class CentroidGroups {
     for (let i = 0; i < block.count; i++) {
       bytes.copyWithin(
         this.#sorted + i * rowBytes,
-        block.centroids + order.rows[i] * rowBytes,
-        block.centroids + (order.rows[i] + 1) * rowBytes
+        block.centroids + sorted.order[i] * rowBytes,
+        block.centroids + (sorted.order[i] + 1) * rowBytes
       )
-      sortedNorms[i] = norms[order.rows[i]]
+      sortedNorms[i] = norms[sorted.order[i]]
     }
   }
 
@@ -207,15 +208,4 @@ export class CentroidGroups {
       .sort((a, b) => distances[a] - distances[b] || a - b)
       .slice(0, NEAREST_GROUPS)
   }
-}
-
-/** Sorts positions by their keys, stable; starts: first position of each key, and the end. */
-function countingSort(keys: Uint32Array, keyCount: number): { rows: Uint32Array; starts: Uint32Array } {
-  const starts = new Uint32Array(keyCount + 1)
-  for (const key of keys) starts[key + 1]++
-  for (let key = 0; key < keyCount; key++) starts[key + 1] += starts[key]
-  const next = starts.slice()
-  const rows = new Uint32Array(keys.length)
-  for (let i = 0; i < keys.length; i++) rows[next[keys[i]]++] = i
-  return { rows, starts }
 }

@@ -1,6 +1,7 @@
 // Finds duplicate ids, in bounded memory.
 
 import { ZgqError } from '../errors.ts'
+import { highWord } from '../format/u64.ts'
 import type { IdSource } from '../input/row-source.ts'
 
 const CHUNK_IDS = 65_536
@@ -54,7 +55,7 @@ function idsOfPass(ids: IdSource, chunk: Float64Array, of: { pass: number; passe
 
 /** Mixes both words of an id: the finalizer of MurmurHash3 (Appleby). */
 function hashOf(id: number): number {
-  let h = (id ^ Math.imul(Math.floor(id / 2 ** 32), 0x9e3779b1)) >>> 0
+  let h = (id ^ Math.imul(highWord(id), 0x9e3779b1)) >>> 0
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b)
   h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35)
   return (h ^ (h >>> 16)) >>> 0

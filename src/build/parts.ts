@@ -7,6 +7,7 @@ import { join } from 'node:path'
 
 import { wrapReadError } from '../errors.ts'
 import { alignUp } from '../format/layout.ts'
+import { DescriptorPool } from '../storage/descriptor-pool.ts'
 import { FileWriter, removeTemporary } from '../storage/file-writer.ts'
 import { readFully } from '../storage/pread-reader.ts'
 import { KEY_OVERHEAD_BYTES } from './resources.ts'
@@ -198,11 +199,16 @@ class RowsInFiles implements RowSource {
   readonly #files: readonly PartFile[]
   readonly #first: number
   readonly #end: number
-  readonly #descriptors = new Map<number, number>()
+  readonly #descriptors: DescriptorPool
 
   constructor(files: readonly PartFile[], of: { dim: number; first: number; end: number }) {
     this.dim = of.dim
     this.#files = files
+    this.#descriptors = new DescriptorPool({
+      files: files.length,
+      most: MOST_DESCRIPTORS,
+      open: (file) => openPart(files[file].path)
+    })
     this.#first = of.first
     this.#end = of.end
     this.starts = new Float64Array(files.length + 1)
@@ -219,7 +225,7 @@ class RowsInFiles implements RowSource {
       const file = this.#fileOf(row)
       const some = Math.min(target.length / this.dim - done, this.starts[file + 1] - row)
       readFully(
-        { descriptor: this.#descriptorOf(file), path: this.#files[file].path },
+        { descriptor: this.#descriptors.get(file), path: this.#files[file].path },
         this.#rowOffset(file, row),
         bytes.subarray(done * rowBytes, (done + some) * rowBytes)
       )
@@ -256,8 +262,7 @@ class RowsInFiles implements RowSource {
   }
 
   close(): void {
-    for (const descriptor of this.#descriptors.values()) closeSync(descriptor)
-    this.#descriptors.clear()
+    this.#descriptors.close()
   }
 
   #rowOffset(file: number, row: number): number {
@@ -275,19 +280,6 @@ class RowsInFiles implements RowSource {
       else high = middle - 1
     }
     return low
-  }
-
-  #descriptorOf(file: number): number {
-    const open = this.#descriptors.get(file)
-    if (open !== undefined) return open
-    for (const [oldest, descriptor] of this.#descriptors) {
-      if (this.#descriptors.size < MOST_DESCRIPTORS) break
-      closeSync(descriptor)
-      this.#descriptors.delete(oldest)
-    }
-    const descriptor = openPart(this.#files[file].path)
-    this.#descriptors.set(file, descriptor)
-    return descriptor
   }
 }
 

@@ -1,11 +1,13 @@
 // The seeded generator of a build: the only randomness there is.
 
+import { highWord } from '../format/u64.ts'
+
 /**
  * Returns a function that yields uniform numbers in [0, 1): splitmix32, after Steele, Lea, Flood, "Fast splittable
  * pseudorandom number generators" (2014).
  */
 export function seededRandom(seed: number): () => number {
-  let state = (seed ^ Math.floor(seed / 2 ** 32)) >>> 0
+  let state = (seed ^ highWord(seed)) >>> 0
   return () => {
     state = (state + 0x9e3779b9) >>> 0
     let z = state

@@ -22,7 +22,7 @@ import { systemCode, wrapReadError, wrapWriteError, ZgqError } from '../errors.t
 import { CATALOGUE_NAME } from '../format/layout.ts'
 import type { Database } from './driver.ts'
 import { loadDriver } from './load-driver.ts'
-import { wrapSqliteError } from './sqlite-errors.ts'
+import { needsRepair, wrapSqliteError } from './sqlite-errors.ts'
 
 /** Byte 18 of a database: 2 in WAL mode (file format of SQLite, section 1.3.3). */
 const WRITE_VERSION_OFFSET = 18
@@ -66,12 +66,6 @@ function isWritable(path: string): boolean {
   } catch {
     return false
   }
-}
-
-/** SQLite wants to roll a journal back, or to recover the log of a dead process, where it may only read. */
-function needsRepair(error: unknown): boolean {
-  const code = error instanceof ZgqError ? systemCode(error.cause) : systemCode(error)
-  return code !== undefined && /^SQLITE_(READONLY|CANTOPEN|PROTOCOL)/.test(code)
 }
 
 function readInPlace<T>(path: string, read: (database: Database) => T): T {

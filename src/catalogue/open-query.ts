@@ -3,9 +3,10 @@
 
 import { statSync } from 'node:fs'
 
-import { systemCode, wrapReadError, ZgqError } from '../errors.ts'
+import { wrapReadError, ZgqError } from '../errors.ts'
 import type { Database } from './driver.ts'
 import { loadDriver } from './load-driver.ts'
+import { notASelect, wrapQueryError } from './sqlite-errors.ts'
 
 /** A query that can be read once. */
 export interface OpenQuery {
@@ -48,13 +49,6 @@ function prepare(database: Database, sql: string, path: string): OpenQuery {
   }
 }
 
-function notASelect(path: string, cause?: unknown): ZgqError {
-  return new ZgqError('ZGQ_BUILD_INPUT', 'the query is not a SELECT: it gives no rows, or changes the database', {
-    path,
-    cause
-  })
-}
-
 function* arraysOf(rows: Iterator<unknown[]>, path: string): Generator<readonly unknown[]> {
   try {
     for (let next = rows.next(); next.done !== true; next = rows.next()) yield next.value
@@ -70,28 +64,4 @@ function checkFile(path: string): void {
     throw wrapReadError(error, path, 'open the database')
   }
   throw new ZgqError('ZGQ_BUILD_INPUT', 'the database is not a regular file', { path })
-}
-
-function wrapQueryError(error: unknown, path: string): ZgqError {
-  if (error instanceof ZgqError) return error
-  const code = systemCode(error) ?? ''
-  const reason = error instanceof Error ? error.message : String(error)
-  const place = { path, cause: error }
-  if (code === 'SQLITE_READONLY') return notASelect(path, error)
-  if (code.startsWith('SQLITE_NOTADB'))
-    return new ZgqError('ZGQ_BUILD_INPUT', `the file is not a SQLite database: ${reason}`, place)
-  if (code.startsWith('SQLITE_BUSY'))
-    return new ZgqError('ZGQ_LOCKED', `another process holds the database: ${reason}; repeat when it is done`, place)
-  if (code.startsWith('SQLITE_CORRUPT'))
-    return new ZgqError('ZGQ_BUILD_INPUT', `the database is damaged: ${reason}`, place)
-  if (code.startsWith('SQLITE_CANTOPEN'))
-    return new ZgqError(
-      'ZGQ_IO',
-      `the database cannot be read: ${reason}; one in WAL mode needs a folder that can be written, or a copy ` +
-        'without WAL',
-      place
-    )
-  if (/^SQLITE_(IOERR|NOMEM|READONLY)|^ERR_ACCESS_DENIED/.test(code))
-    return new ZgqError('ZGQ_IO', `the database cannot be read: ${reason} (${code})`, place)
-  return new ZgqError('ZGQ_BUILD_INPUT', `the query fails: ${reason}`, place)
 }

@@ -17,7 +17,7 @@ import {
   type FileRecord
 } from '../format/catalogue.ts'
 import { decodeIndexMeta, encodeQuantizer, type IndexMeta, type QuantizerMeta } from '../format/catalogue-values.ts'
-import { systemCode, wrapWriteError, ZgqError } from '../errors.ts'
+import { ZgqError } from '../errors.ts'
 import { encodeMessagePack } from '../format/message-pack.ts'
 import type { Calibration } from '../types.ts'
 import { bytesEqual, CATALOGUE_NAME, ELEMENT_BYTES, FORMAT_VERSION } from '../format/layout.ts'
@@ -25,6 +25,7 @@ import { inTransaction, type Database } from './driver.ts'
 import { loadDriver } from './load-driver.ts'
 import { readMeta } from './rows.ts'
 import { expectSchema, standGuard } from './schema.ts'
+import { isBusy, wrapSqliteWriteError } from './sqlite-errors.ts'
 
 /** What a new catalogue holds; counts, digest and format fields of `meta` are filled in here. */
 export interface CatalogueContent {
@@ -75,7 +76,7 @@ export function writeCatalogue(path: string, content: CatalogueContent): void {
       database.close()
     }
   } catch (error) {
-    throw wrapWriteError(error, path, 'write the catalogue')
+    throw wrapSqliteWriteError(error, path, 'write the catalogue')
   }
 }
 
@@ -112,7 +113,7 @@ export function writeCalibration({ folder, digest }: CataloguePlace, calibration
       database.close()
     }
   } catch (error) {
-    throw wrapWriteError(error, path, 'store the calibration')
+    throw wrapSqliteWriteError(error, path, 'store the calibration')
   }
 }
 
@@ -145,7 +146,7 @@ function seal(database: Database): void {
       database.pragma('wal_checkpoint(TRUNCATE)')
       if (database.pragma('journal_mode = DELETE') === 'delete') return
     } catch (error) {
-      if (systemCode(error)?.startsWith('SQLITE_BUSY') !== true) throw error
+      if (!isBusy(error)) throw error
     }
     if (attempt === SEAL_ATTEMPTS) return
     Atomics.wait(pause, 0, 0, SEAL_PAUSE_MS)

@@ -4,6 +4,7 @@
 import { extname } from 'node:path'
 
 import { ZgqError } from '../errors.ts'
+import { joinU64 } from '../format/u64.ts'
 import { CHUNK_BYTES, InputFile, readNpyHeader } from './input-file.ts'
 import { checkRange, type IdSource } from './row-source.ts'
 
@@ -19,7 +20,7 @@ const ID_TYPES: ReadonlyMap<string, IdType> = new Map([
     '<i8',
     {
       byteLength: 8,
-      decode: (view: DataView, at: number) => view.getInt32(at + 4, true) * 2 ** 32 + view.getUint32(at, true)
+      decode: (view: DataView, at: number) => joinU64(view.getUint32(at, true), view.getInt32(at + 4, true))
     }
   ],
   ['<u4', { byteLength: 4, decode: (view: DataView, at: number) => view.getUint32(at, true) }],
@@ -27,7 +28,7 @@ const ID_TYPES: ReadonlyMap<string, IdType> = new Map([
     '<u8',
     {
       byteLength: 8,
-      decode: (view: DataView, at: number) => view.getUint32(at + 4, true) * 2 ** 32 + view.getUint32(at, true)
+      decode: (view: DataView, at: number) => joinU64(view.getUint32(at, true), view.getUint32(at + 4, true))
     }
   ],
   ['<u2', { byteLength: 2, decode: (view: DataView, at: number) => view.getUint16(at, true) }],

@@ -1,5 +1,6 @@
 // The number types of files of vectors, and their bytes as numbers that a build can use.
 
+import { joinU64 } from '../format/u64.ts'
 import { float16Table } from './float16.ts'
 
 /** Floats, signed and unsigned integers of so many bytes. */
@@ -59,7 +60,7 @@ export function plainNumbers(bytes: Uint8Array, kind: NumberKind): Numbers {
 function joinWords(buffer: ArrayBufferLike, highs: Int32Array | Uint32Array): Float64Array {
   const lows = new Uint32Array(buffer)
   const numbers = new Float64Array(lows.length / 2)
-  for (let i = 0; i < numbers.length; i++) numbers[i] = highs[2 * i + 1] * 2 ** 32 + lows[2 * i]
+  for (let i = 0; i < numbers.length; i++) numbers[i] = joinU64(lows[2 * i], highs[2 * i + 1])
   return numbers
 }
 

@@ -1,9 +1,9 @@
-// Reads with positioned system reads. Works everywhere; keeps at most 64 files open, the least recently used is closed
-// for a new one.
+// Reads with positioned system reads. Works everywhere; keeps at most 64 files open.
 
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 
 import { systemCode, wrapReadError, ZgqError } from '../errors.ts'
+import { DescriptorPool } from './descriptor-pool.ts'
 import type { Libc } from './libc.ts'
 import type { DataFile, Reader } from './reader.ts'
 
@@ -11,30 +11,20 @@ const MAX_DESCRIPTORS = 64
 
 /** Opens a reader over `files`. With `libc`, readahead is turned off: a zone's end must not pull in its neighbour. */
 export function openPreadReader(files: readonly DataFile[], libc?: Libc): Reader {
-  // A Map keeps the order of insertion: the first key is the least recently used.
-  const descriptors = new Map<number, number>()
-
+  const descriptors = new DescriptorPool({
+    files: files.length,
+    most: MAX_DESCRIPTORS,
+    open(file) {
+      const descriptor = openFile(files[file])
+      libc?.adviseRandom(descriptor)
+      return descriptor
+    }
+  })
   let isClosed = false
 
   const descriptorOf = (file: number): number => {
     if (isClosed) throw new ZgqError('ZGQ_CLOSED', 'the reader was closed', { path: files[file].path })
-    const open = descriptors.get(file)
-    if (open !== undefined) {
-      if (files.length > MAX_DESCRIPTORS) {
-        descriptors.delete(file)
-        descriptors.set(file, open)
-      }
-      return open
-    }
-    for (const [oldest, descriptor] of descriptors) {
-      if (descriptors.size < MAX_DESCRIPTORS) break
-      closeSync(descriptor)
-      descriptors.delete(oldest)
-    }
-    const descriptor = openFile(files[file])
-    libc?.adviseRandom(descriptor)
-    descriptors.set(file, descriptor)
-    return descriptor
+    return descriptors.get(file)
   }
 
   const reader: Reader = {
@@ -47,8 +37,7 @@ export function openPreadReader(files: readonly DataFile[], libc?: Libc): Reader
     },
     close() {
       isClosed = true
-      for (const descriptor of descriptors.values()) closeSync(descriptor)
-      descriptors.clear()
+      descriptors.close()
     }
   }
   try {
