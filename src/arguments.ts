@@ -1,4 +1,4 @@
-// What the public methods take for a path and for numbers. Arrays and URLs of another realm (a vm context, Jest, jsdom)
+// Paths and arrays of numbers, as the public methods take them. Arrays and URLs of another realm (a vm context, Jest, jsdom)
 // are no instances of this realm's classes, and are taken all the same.
 
 import { fileURLToPath } from 'node:url'

@@ -1,5 +1,5 @@
-// The only clock. What it says appears in progress and explain, and decides which thread works and how often a folder
-// is looked at; never what is built or found.
+// The only clock of the library: nothing else in src asks the time. It appears in `explain`, decides which thread works
+// and how often a folder is looked at, and tells runs of a system apart; it never decides what is built or found.
 
 /** Returns microseconds since an arbitrary start. */
 export function nowMicros(): number {

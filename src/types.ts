@@ -219,7 +219,7 @@ export interface IndexInfo {
   readonly build: Readonly<Record<string, unknown>>
 }
 
-/** What reads and writes the catalogue: the package better-sqlite3, or the module of Node.js itself. */
+/** Names the SQLite that reads and writes the catalogue: the package better-sqlite3, or Node's own module. */
 export type SqliteDriverName = 'better-sqlite3' | 'node:sqlite'
 
 /** The SQLite of this process: chosen at the first use, for all its threads. */

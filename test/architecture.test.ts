@@ -180,6 +180,11 @@ describe('source files', () => {
     expect(SOURCES.filter((file) => consoleUses(file).length > 0)).toEqual([])
   })
 
+  it('in src ask src/clock.ts for the time, nothing else', () => {
+    const asking = SOURCES.filter((file) => /\b(Date\.now|new Date|performance\.\w+|hrtime)\b/.test(readSource(file)))
+    expect(asking).toEqual(['src/clock.ts'])
+  })
+
   it('in src, tools, test and format-spec are ASCII', () => {
     const files = ['src', 'tools', 'test', 'format-spec'].flatMap((folder) =>
       filesBelow(folder, ['.ts', '.mjs', '.js', '.json', '.md', '.py', '.sql'])

@@ -1,4 +1,4 @@
-// What is printed once an index is built: what it holds, what it took, what to do next.
+// Summarises a finished build: what the index holds, what it took, what to do next.
 
 import type { BuildReport } from '../src/build.ts'
 import { countOf, formatCount } from '../src/describe.ts'

@@ -9,12 +9,12 @@ const WIDTH = 360
 const HEIGHT = 220
 const PLOT = { left: 48, right: 340, top: 24, bottom: 178 }
 
-/** What stands around a chart. */
+/** Title, description and axes of a chart. */
 export interface Frame {
   /** Unique on the page. */
   readonly id: string
   readonly title: string
-  /** What the chart shows, in words. */
+  /** Says in words what the chart shows. */
   readonly description: string
   readonly xLabel: string
   readonly yLabel: string

@@ -26,7 +26,7 @@ export interface OptionDeclaration {
 
 export type OptionDeclarations = Readonly<Record<string, OptionDeclaration>>
 
-/** What stood behind the subcommand's name. */
+/** Words behind the subcommand's name. */
 export interface CommandArguments {
   readonly positionals: readonly string[]
   readonly given: Given
@@ -38,7 +38,7 @@ export interface Command {
   readonly summary: string
   readonly positionals: readonly PositionalDeclaration[]
   readonly options: OptionDeclarations
-  /** What help says below the options. */
+  /** Shown by help below the options. */
   readonly notes?: string
   readonly examples: readonly string[]
   run(args: CommandArguments): void | Promise<void>

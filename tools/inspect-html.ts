@@ -20,7 +20,7 @@ import { PAGE_STYLE } from './page-style.ts'
 import { drawZoneMap } from './zone-map.ts'
 import { ZONE_MAP_SCRIPT } from './zone-map-script.ts'
 
-/** What a page is about. `build` has its bytes as text already. */
+/** Facts of an index for its page. `build` has its bytes as text already. */
 export interface Inspected {
   readonly info: IndexInfo
   readonly zones: readonly ZoneInfo[]

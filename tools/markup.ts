@@ -10,7 +10,7 @@ export class Markup {
   }
 }
 
-/** What may stand in a template; false and undefined leave nothing. */
+/** Values that may stand in a template; false and undefined leave nothing. */
 export type Content = Markup | string | number | false | undefined | readonly Content[]
 
 /** Makes markup from a template: text and numbers are escaped, lists are joined. */

@@ -1,4 +1,4 @@
-// What people read: sizes, numbers, times and tables as text. Counts are in src/describe.ts, progress is in
+// Sizes, numbers, times and tables as text for people. Counts are in src/describe.ts, progress is in
 // progress.ts.
 
 import { formatCount } from '../src/describe.ts'

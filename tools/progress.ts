@@ -27,7 +27,7 @@ export interface StageTime {
   readonly elapsedMs: number
 }
 
-/** What is counted in each stage. */
+/** Units that each stage counts. */
 const UNITS: Readonly<Record<string, string>> = {
   read: 'row',
   sample: 'row',
@@ -55,7 +55,7 @@ const DEFAULT_COLUMNS = 80
 interface RunningStage {
   readonly stage: string
   readonly startedAtMs: number
-  /** What the first report of the stage had done already. */
+  /** Done already at the first report of the stage. */
   readonly doneAtStart: number
   last: Progress
 }
@@ -128,7 +128,7 @@ interface Facts {
   readonly share: string
   readonly amount: string
   readonly rate: string
-  /** What is left where that can be said, else what has passed. */
+  /** Time left where that can be said, else time passed. */
   readonly time: string
 }
 

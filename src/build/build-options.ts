@@ -1,4 +1,5 @@
-// What a build is told: every option once, with its documentation (the interface), its default and its check (the table).
+// The options of a build: each once in the interface, which documents it, and once in the table, which has its default
+// and its check.
 
 import { MAX_DIM } from '../format/layout.ts'
 import { expectPath } from '../arguments.ts'

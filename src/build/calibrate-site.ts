@@ -8,8 +8,8 @@ import { runInOrder, type Crew } from './crew.ts'
 /** Keeps the choice of rows apart from the random numbers of the stages before. */
 const CALIBRATION_SEED = 0xca11
 
-/** What to calibrate with: the user's queries, or rows. */
 export interface SiteCalibration {
+  /** The user's; undefined: rows of the index. */
   readonly queries: Float32Array | undefined
   /** Of the build. */
   readonly seed: number

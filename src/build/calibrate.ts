@@ -11,7 +11,6 @@ import { findNeighbours } from './calibration-neighbours.ts'
 import type { CalibrationQuery } from './calibration-queries.ts'
 import type { StepRunner } from './calibration-steps.ts'
 
-/** What to calibrate with. */
 export interface CalibrationPlan {
   /** Vectors of queries, n * dim; undefined: rows of the index. */
   readonly given: Float32Array | undefined

@@ -34,7 +34,6 @@ const COUNTED_QUERIES = 64
 /** Queries that tell what codes lose. */
 const LOSS_QUERIES = 150
 
-/** What was measured. */
 export interface Measured {
   readonly queries: readonly CalibrationQuery[]
   readonly source: Calibration['source']

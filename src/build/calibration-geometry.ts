@@ -6,7 +6,7 @@ import type { SearchContext } from '../search/search.ts'
 import { ordinalOf, zoneOf } from './calibration-ordinals.ts'
 import type { CalibrationQuery } from './calibration-queries.ts'
 
-/** What is left out beside the query itself, and what is then near it. */
+/** The copies of a query, which are left out as the query itself is, and the neighbours that remain. */
 export interface Surroundings {
   /** Ordinals of rows that are equal to the query, or nearly. */
   readonly copies: readonly number[]

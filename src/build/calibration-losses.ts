@@ -1,4 +1,4 @@
-// What codes lose: true neighbours in zones that are probed, which the scan of their codes rules out all the same. It
+// Losses by codes: true neighbours in probed zones that the scan of the codes rules out all the same. Their number
 // depends on the data, on k and on how far estimates are trusted; near copies share their errors.
 
 import { CANDIDATE_BYTES, CANDIDATES_HEADER_BYTES, ZONE_ENTRY_BYTES } from '../kernels/kernel.ts'
@@ -21,7 +21,7 @@ export interface LossQuery {
   readonly distances: Float64Array
 }
 
-/** What share of the hits codes lose, at most, for each trust that was tried. */
+/** Upper bounds of the share of hits that codes lose, for each trust that was tried. */
 export type Losses = readonly { readonly trust: number; readonly loss: number }[]
 
 /** Measures upper bounds of the loss at k, for more and more trust, until nothing is lost. */

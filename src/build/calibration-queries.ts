@@ -57,7 +57,6 @@ export function readCalibrationQueries(
   return vectors
 }
 
-/** What queries are checked against. */
 type QueriedMeta = Pick<Snapshot['meta'], 'dim' | 'metric'>
 
 /** Splits vectors into queries; throws ZGQ_DIMENSION, ZGQ_NON_FINITE, ZGQ_ZERO_VECTOR or ZGQ_BUILD_INPUT. */

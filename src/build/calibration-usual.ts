@@ -1,5 +1,5 @@
-// What is usual for the queries of a calibration: within which bounds their nearest zone and their nearest hit are. A
-// query beyond them is unlike (search/unlike.ts).
+// Usual queries: the bounds of the distances of a calibration's queries to their nearest zone and nearest hit. A query
+// beyond them is unlike (search/unlike.ts).
 
 import type { Metric, UsualQueries } from '../types.ts'
 

@@ -1,5 +1,4 @@
-// What a build reads, opened anew by every thread and process of it; and the checks that concern every row. How it is
-// prepared for that: read-input.ts.
+// Opens the rows and ids of a build, in every thread and process of it, and checks rows. read-input.ts prepares them.
 
 import { join } from 'node:path'
 

@@ -1,5 +1,4 @@
-// What follows from all assigned parts together: how many rows each zone has, and the digest of the input, which names
-// the index.
+// Joins the facts of all assigned parts: the rows of each zone, and the digest of the input, which names the index.
 
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'

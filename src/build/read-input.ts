@@ -61,7 +61,7 @@ interface RowFacts {
   readonly digest: string | undefined
 }
 
-/** What was prepared, and whether an earlier build had begun with it. */
+/** `isBegun`: an earlier build of the same input and options has left work there. */
 interface PreparedSite {
   readonly site: Site
   readonly isBegun: boolean

@@ -15,8 +15,8 @@ import { writeStored } from './stored-json.ts'
 export type InputLocation = 'file' | 'spool' | 'counted'
 
 /**
- * What is built from what, written down before the work starts: a build that goes on after a crash, and stages in other
- * processes, hold what they are told against it.
+ * Input and options of a build, written down before the work starts. A build that resumes after a crash, and stages in
+ * other processes, compare their own with it.
  */
 export interface Recipe {
   /** SHA-256 of the input's fingerprint, the options and the version of the stages, in hex. */
@@ -113,7 +113,7 @@ export interface StoredAssignment {
   readonly inputDigest: string
 }
 
-/** What joining leaves. */
+/** The index in the working folder, once its shards are joined. */
 export interface StoredIndex {
   /** Names of all files of the index. */
   readonly files: readonly string[]
@@ -135,7 +135,7 @@ export function readRecipe(folder: string): Recipe | undefined {
   }
 }
 
-/** What has the identity of a build was written by one of this version, whole: the rest need not be looked at. */
+/** Looks at the identity alone: it names the version, so the fields after it are those of this version, too. */
 function isRecipe(value: unknown): value is Recipe {
   if (typeof value !== 'object' || value === null || !('identity' in value) || !('boot' in value)) return false
   const { identity, boot } = value

@@ -1,4 +1,4 @@
-// What the tasks of one thread share during a build: the site, the opened input, and kernel memory. Each is made when a
+// The things that the tasks of one thread share during a build: the site, the opened input, and kernel memory. Each is made when a
 // task first asks for it, and kept for the next one.
 
 import { drawSigns } from '../quantizer/rotation.ts'

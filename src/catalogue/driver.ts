@@ -15,7 +15,7 @@ export interface Driver {
   readonly name: SqliteDriverName
   /** The version of SQLite itself. */
   readonly version: string
-  /** What it is, for people: the package and its version, or the Node.js that it comes with. */
+  /** For people: the package and its version, or the Node.js that it comes with. */
   readonly origin: string
   /** Opens a database; waits up to five seconds where another connection holds it. */
   open(path: string, options: OpenMode): Database

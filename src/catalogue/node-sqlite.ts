@@ -160,7 +160,7 @@ function valuesOf(row: unknown): unknown[] {
   return typeof row === 'object' && row !== null ? Object.values(row) : []
 }
 
-/** What may follow a statement: white space, semicolons and comments. */
+/** White space, semicolons and comments, which may follow a statement. */
 const NOTHING = /^(?:[\s;]|--[^\n]*|\/\*[\s\S]*?\*\/)*$/
 
 /** Refuses what node:sqlite would pass over: a second statement, and parameters, which it takes for NULL. */

@@ -36,7 +36,7 @@ const OWNER_ONLY = 0o600
 /** How often a copy is made anew because the catalogue was changed meanwhile. */
 const MOST_COPIES = 5
 
-/** What of WAL mode stands beside a catalogue. */
+/** Which files of WAL mode stand beside a catalogue. */
 interface Beside {
   readonly wal: boolean
   readonly shm: boolean

@@ -1,10 +1,10 @@
-// What the process that reads a database sends: messages in frames of a length (uint32, little-endian) and bytes.
+// Messages of the process that reads a database, in frames of a length (uint32, little-endian) and bytes.
 
 import { deserialize, serialize } from 'node:v8'
 
 import type { SentError } from '../threads/thread-error.ts'
 
-/** What the process is told, as JSON on its standard input. */
+/** Sent to the process as JSON, on its standard input. */
 export interface QueryRequest {
   readonly path: string
   readonly sql: string

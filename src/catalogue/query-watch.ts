@@ -8,8 +8,8 @@ import { systemCode } from '../errors.ts'
 /** How long the process lives on after the build, at most. */
 const LOOK_MS = 250
 
-/** What the thread is told. */
 interface Watch {
+  /** Process id of the build. */
   readonly parent: number
 }
 

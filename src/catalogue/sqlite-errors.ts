@@ -1,9 +1,9 @@
-// What an error of SQLite says, by its code (driver.ts): of a catalogue that is read or written, and of a database of the
-// user's.
+// The one place that reads codes of SQLite's errors (driver.ts): of a catalogue that is read or written, and of a
+// database of the user's.
 
 import { systemCode, wrapWriteError, writeError, ZgqError } from '../errors.ts'
 
-/** What is wrong: `mismatch` is a statement that does not fit what is there, such as a table that is missing. */
+/** `mismatch`: the statement does not fit the database, as where a table is missing. */
 type SqliteFault =
   'not a database' | 'busy' | 'read-only' | 'cannot open' | 'protocol' | 'full' | 'corrupt' | 'mismatch' | 'io'
 

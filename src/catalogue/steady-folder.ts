@@ -6,7 +6,7 @@ import { statSync } from 'node:fs'
 import { wallMillis } from '../clock.ts'
 import { ZgqError, type ZgqErrorCode } from '../errors.ts'
 
-/** What a mixture of two folders, or a folder that has gone, may look like. */
+/** Errors that a mixture of two folders, or a folder that has gone, may cause. */
 const MAY_BE_MIXED: readonly ZgqErrorCode[] = [
   'ZGQ_CORRUPT',
   'ZGQ_TRUNCATED',
@@ -15,7 +15,7 @@ const MAY_BE_MIXED: readonly ZgqErrorCode[] = [
   'ZGQ_NOT_FOUND',
   'ZGQ_IO'
 ]
-/** What is said of a folder that is not there, or may not be looked at. */
+/** Errors of a folder that is not there, or may not be looked at. */
 const NOT_SEEN: readonly ZgqErrorCode[] = ['ZGQ_NOT_FOUND', 'ZGQ_IO']
 /** File systems take the time from the system's tick, 10 ms at most: two changes within one look like one. */
 const TICKS_MS = 20
@@ -68,7 +68,7 @@ function lookAt(places: readonly string[]): Look {
   }
 }
 
-/** What cannot be looked at is not there: why, the error of the one who opens it says. */
+/** Returns undefined for a folder that cannot be looked at, too: opening it will say why. */
 function statQuietly(path: string): { dev: bigint; ino: bigint; ctimeNs: bigint; ctimeMs: bigint } | undefined {
   try {
     return statSync(path, { bigint: true })

@@ -3,7 +3,7 @@
 
 import { ZgqError } from '../errors.ts'
 
-/** What the header says about the array that follows it. */
+/** Describes the array that follows a header. */
 export interface NpyHeader {
   /** As written, byte order first: `<f4`, `|u1`. Never big-endian. */
   readonly dtype: string

@@ -41,8 +41,8 @@ export interface NumberColumn {
 }
 
 /**
- * What stands in a page. Levels that are left out are 0 for repetitions and the highest for definitions; every highest
- * one has a number.
+ * A page of numbers. Missing repetition levels are all 0, missing definition levels all the highest; `numbers` has one
+ * for each definition of the highest level.
  */
 export interface NumberPage {
   readonly count: number

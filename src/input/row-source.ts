@@ -1,5 +1,5 @@
 // The seam between a build and where its vectors and ids come from: random access by row number.
-// What can only be read once (an async iterable) is spooled to a file first and then read through this seam.
+// Inputs that can only be read once (async iterables) are spooled to a file first.
 
 import { ZgqError, type ZgqErrorPlace } from '../errors.ts'
 import { MAX_DIM } from '../format/layout.ts'

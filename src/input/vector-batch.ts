@@ -1,4 +1,4 @@
-// What every input that arrives in batches gives.
+// Batches: the form in which inputs arrive that can only be read once.
 
 /**
  * Vectors that arrive together: `vectors` is float32, rows * dim, row-major; `ids` has one id a row, in every batch or

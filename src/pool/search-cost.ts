@@ -1,4 +1,4 @@
-// What a query is likely to cost, so that work goes where it is done soonest. Estimates decide who works, never what is
+// Estimates the cost of a query, so that work goes where it is done soonest. Estimates decide who works, never what is
 // found.
 
 import type { Snapshot } from '../catalogue/snapshot.ts'
@@ -37,7 +37,7 @@ const MOST_KINDS = 16
 const UP = 0.5
 const DOWN = 0.2
 /**
- * What counts of a measurement at most, as a multiple of the estimate: the system may have had something else to do in
+ * Largest measurement that counts, as a multiple of the estimate: the system may have had something else to do in
  * between.
  */
 const MOST_GROWTH = 4

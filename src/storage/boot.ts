@@ -3,6 +3,8 @@
 import { readFileSync } from 'node:fs'
 import { hostname, uptime } from 'node:os'
 
+import { wallMillis } from '../clock.ts'
+
 /** A run of a system, from its start to its end. */
 export interface Boot {
   readonly host: string
@@ -18,7 +20,7 @@ export function currentBoot(): Boot {
   try {
     return { host: hostname(), run: readFileSync(BOOT_ID_PATH, 'utf8').trim() }
   } catch {
-    return { host: hostname(), run: String(Math.round(Date.now() / 1000 - uptime())) }
+    return { host: hostname(), run: String(Math.round(wallMillis() / 1000 - uptime())) }
   }
 }
 

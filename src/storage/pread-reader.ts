@@ -50,7 +50,7 @@ export function openPreadReader(files: readonly DataFile[], libc?: Libc): Reader
   return reader
 }
 
-/** What this system has of: follow no link, and wait for nobody who writes to a FIFO. */
+/** Flags that follow no link and wait for no writer of a FIFO; 0 on systems without them. */
 const { O_NOFOLLOW = 0, O_NONBLOCK = 0 }: Partial<Record<string, number>> = { ...constants }
 
 /** Opens a file that the catalogue names: a missing one is damage, and so is what is no regular file. */
