@@ -2,14 +2,7 @@
 
 import { calibrateIndex } from '../src/build.ts'
 import { UsageError, wholeNumber } from './arguments.ts'
-import {
-  COLUMN_OPTION,
-  FORMAT_OPTION,
-  JSON_OPTION,
-  VECTOR_FILES,
-  type Command,
-  type CommandArguments
-} from './command.ts'
+import { INDEX, QUERY_OPTIONS, VECTOR_FILES, type Command, type CommandArguments } from './command.ts'
 import { describeCalibration } from './inspect.ts'
 import { interruptible } from './interrupt.ts'
 import { print, printJson } from './output.ts'
@@ -20,7 +13,7 @@ export const CALIBRATE: Command = {
   name: 'calibrate',
   summary: 'measure again how many zones a recall needs, with your own queries if you like',
   positionals: [
-    { name: 'INDEX', about: 'the folder of an index', library: 'path' },
+    INDEX,
     {
       name: 'QUERIES',
       about: `a few hundred queries like those you will search for (default: rows of the index): ${VECTOR_FILES}`,
@@ -29,9 +22,7 @@ export const CALIBRATE: Command = {
   ],
   options: {
     seed: { value: 'N', about: 'chooses the rows of the index (default 1); not with QUERIES' },
-    column: COLUMN_OPTION,
-    format: FORMAT_OPTION,
-    json: JSON_OPTION
+    ...QUERY_OPTIONS
   },
   examples: ['zgq calibrate docs.zgq my-queries.fbin'],
   run: runCalibrate

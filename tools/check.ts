@@ -2,14 +2,14 @@
 
 import { checkIndex } from '../src/check.ts'
 import { countOf } from '../src/describe.ts'
-import { JSON_OPTION, type Command, type CommandArguments } from './command.ts'
+import { INDEX, JSON_OPTION, type Command, type CommandArguments } from './command.ts'
 import { formatBytes, print, printJson } from './output.ts'
 import { ProgressLine } from './progress.ts'
 
 export const CHECK: Command = {
   name: 'check',
   summary: 'verify every byte of an index that can change an answer',
-  positionals: [{ name: 'INDEX', about: 'the folder of an index', library: 'path' }],
+  positionals: [INDEX],
   options: { json: JSON_OPTION },
   examples: ['zgq check docs.zgq'],
   run: runCheck

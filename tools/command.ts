@@ -44,18 +44,25 @@ export interface Command {
   run(args: CommandArguments): void | Promise<void>
 }
 
-// Options that several commands have.
-export const JSON_OPTION: OptionDeclaration = { about: 'print one JSON object on standard output' }
+// What several commands take.
+export const FORMATS = ['fvecs', 'bvecs', 'ivecs', 'fbin', 'u8bin', 'f16bin', 'npy', 'jsonl', 'parquet', 'hdf5']
+export const VECTOR_FILES = `${FORMATS.map((format) => `.${format}`).join(' ')}, or - for standard input (see --format)`
+export const INDEX: PositionalDeclaration = { name: 'INDEX', about: 'the folder of an index', library: 'path' }
+export const QUERIES: PositionalDeclaration = { name: 'QUERIES', about: `a file: ${VECTOR_FILES}` }
 export const K_OPTION: OptionDeclaration = { value: 'N', about: 'neighbours per query (default 10)' }
+export const JSON_OPTION: OptionDeclaration = { about: 'print one JSON object on standard output' }
 export const FORMAT_OPTION: OptionDeclaration = {
   value: 'FORMAT',
   about: 'format of standard input: a file ending, such as fvecs or npy (default jsonl)'
 }
-export const COLUMN_OPTION: OptionDeclaration = {
-  value: 'NAME',
-  about:
-    'the queries: a column of .parquet (default: the only one with lists), a key in .jsonl (default vector), ' +
-    'a data set in .hdf5 (default train)'
+/** Options of all commands that read queries. */
+export const QUERY_OPTIONS: OptionDeclarations = {
+  column: {
+    value: 'NAME',
+    about:
+      'the queries: a column of .parquet (default: the only one with lists), a key in .jsonl (default vector), ' +
+      'a data set in .hdf5 (default train)'
+  },
+  format: FORMAT_OPTION,
+  json: JSON_OPTION
 }
-export const FORMATS = ['fvecs', 'bvecs', 'ivecs', 'fbin', 'u8bin', 'f16bin', 'npy', 'jsonl', 'parquet', 'hdf5']
-export const VECTOR_FILES = `${FORMATS.map((format) => `.${format}`).join(' ')}, or - for standard input (see --format)`

@@ -2,35 +2,21 @@
 
 import { readIvecs } from '../src/build.ts'
 import { countOf } from '../src/describe.ts'
-import { DEFAULT_RECALL, ZgqError, ZgqIndex } from '../src/index.ts'
+import { DEFAULT_RECALL, ZgqError, type ZgqIndex } from '../src/index.ts'
 import { numberList, UsageError, wholeNumber } from './arguments.ts'
-import {
-  COLUMN_OPTION,
-  FORMAT_OPTION,
-  JSON_OPTION,
-  K_OPTION,
-  VECTOR_FILES,
-  type Command,
-  type CommandArguments
-} from './command.ts'
+import { INDEX, K_OPTION, QUERIES, QUERY_OPTIONS, type Command, type CommandArguments } from './command.ts'
 import { formatBytes, formatTable, print, printJson } from './output.ts'
-import { openQueries, type Queries } from './queries.ts'
+import { withQueries, type Queries } from './queries.ts'
 
 export const EVAL: Command = {
   name: 'eval',
   summary: 'measure recall and latency against known neighbours, one query at a time',
-  positionals: [
-    { name: 'INDEX', about: 'the folder of an index', library: 'path' },
-    { name: 'QUERIES', about: `a file: ${VECTOR_FILES}` },
-    { name: 'TRUTH.ivecs', about: 'the true neighbours of each query, nearest first' }
-  ],
+  positionals: [INDEX, QUERIES, { name: 'TRUTH.ivecs', about: 'the true neighbours of each query, nearest first' }],
   options: {
     k: K_OPTION,
     recall: { value: 'R,R,...', about: 'a row for each recall asked for (default 0.95)' },
     nprobe: { value: 'N,N,...', about: 'a row for each number of zones, instead of recalls' },
-    column: COLUMN_OPTION,
-    format: FORMAT_OPTION,
-    json: JSON_OPTION
+    ...QUERY_OPTIONS
   },
   examples: ['zgq eval docs.zgq queries.fbin truth.ivecs --recall 0.9,0.95,0.99'],
   run: runEval
@@ -58,21 +44,12 @@ async function runEval({ positionals: [path, queriesPath, truthPath], given }: C
   const outside = recalls?.find((recall) => recall <= 0 || recall >= 1)
   if (outside !== undefined) throw new UsageError(`--recall must be above 0 and below 1, found ${outside}`)
   const ways = nprobes?.map((nprobe) => ({ nprobe })) ?? (recalls ?? [DEFAULT_RECALL]).map((recall) => ({ recall }))
-  const index = ZgqIndex.open(path)
-  try {
-    const { dim } = index.info()
-    const queries = await openQueries(queriesPath, given, dim)
-    try {
-      const truth = readTruth(truthPath, { k, count: queries.count })
-      const rows = ways.map((way) => measure({ index, queries, truth }, k, way))
-      if (given['json'] === true) printJson({ k, queries: queries.count, rows })
-      else printRows(rows, k)
-    } finally {
-      queries.close()
-    }
-  } finally {
-    index.close()
-  }
+  await withQueries({ path, queriesPath, given }, (index, queries) => {
+    const truth = readTruth(truthPath, { k, count: queries.count })
+    const rows = ways.map((way) => measure({ index, queries, truth }, k, way))
+    if (given['json'] === true) printJson({ k, queries: queries.count, rows })
+    else printRows(rows, k)
+  })
 }
 
 /** How a search is told to probe. */

@@ -3,7 +3,7 @@
 import { countOf, formatCount } from '../src/describe.ts'
 import { ZgqIndex, type Calibration, type IndexInfo } from '../src/index.ts'
 import { text } from './arguments.ts'
-import { JSON_OPTION, type Command, type CommandArguments } from './command.ts'
+import { INDEX, JSON_OPTION, type Command, type CommandArguments } from './command.ts'
 import { makePage } from './inspect-html.ts'
 import { formatBytes, formatRecall, formatTable, print, printJson } from './output.ts'
 import { writePage } from './write-page.ts'
@@ -11,7 +11,7 @@ import { writePage } from './write-page.ts'
 export const INSPECT: Command = {
   name: 'inspect',
   summary: 'show what is in an index, as text, as JSON or as a page',
-  positionals: [{ name: 'INDEX', about: 'the folder of an index', library: 'path' }],
+  positionals: [INDEX],
   options: { html: { value: 'FILE', about: 'write a page for a browser, instead of the text' }, json: JSON_OPTION },
   examples: ['zgq inspect docs.zgq --html docs.html'],
   run: runInspect
@@ -36,48 +36,31 @@ function runInspect({ positionals: [path], given }: CommandArguments): void {
   }
 }
 
+/** Facts that JSON has, in this order. */
+const JSON_FACTS = [
+  'path',
+  'formatVersion',
+  'indexId',
+  'generation',
+  'count',
+  'dim',
+  'metric',
+  'bits',
+  'zones',
+  'bytes',
+  'zoneRows',
+  'files',
+  'build',
+  'reader',
+  'sqlite',
+  'kernel',
+  'calibration',
+  'plan',
+  'warnings'
+] satisfies (keyof IndexInfo)[]
+
 function toJson(info: IndexInfo): object {
-  const {
-    path,
-    formatVersion,
-    indexId,
-    generation,
-    count,
-    dim,
-    metric,
-    bits,
-    zones,
-    bytes,
-    zoneRows,
-    files,
-    reader,
-    sqlite,
-    kernel,
-    calibration,
-    plan,
-    warnings
-  } = info
-  return {
-    path,
-    formatVersion,
-    indexId,
-    generation,
-    count,
-    dim,
-    metric,
-    bits,
-    zones,
-    bytes,
-    zoneRows,
-    files,
-    build: plain(info.build),
-    reader,
-    sqlite,
-    kernel,
-    calibration,
-    plan,
-    warnings
-  }
+  return Object.fromEntries(JSON_FACTS.map((name) => [name, name === 'build' ? plain(info.build) : info[name]]))
 }
 
 function describe(info: IndexInfo): string {

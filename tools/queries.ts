@@ -2,7 +2,7 @@
 
 import { openVectorFile, readVectors } from '../src/build.ts'
 import { countOf, formatCount } from '../src/describe.ts'
-import { ZgqError } from '../src/index.ts'
+import { ZgqError, ZgqIndex } from '../src/index.ts'
 import { text, UsageError, type Given } from './arguments.ts'
 import { fileOf } from './standard-input.ts'
 
@@ -16,8 +16,26 @@ export interface Queries {
 /** Files whose rows lie one after the other; the others are read whole. */
 const ROW_FILES = /\.(fvecs|bvecs|ivecs|fbin|u8bin|f16bin|npy)$/i
 
+/** Opens an index and queries for it, and closes both after `use`; rejects with ZGQ_DIMENSION where they do not fit. */
+export async function withQueries(
+  from: { readonly path: string; readonly queriesPath: string; readonly given: Given },
+  use: (index: ZgqIndex, queries: Queries) => void
+): Promise<void> {
+  const index = ZgqIndex.open(from.path)
+  try {
+    const queries = await openQueries(from.queriesPath, from.given, index.info().dim)
+    try {
+      use(index, queries)
+    } finally {
+      queries.close()
+    }
+  } finally {
+    index.close()
+  }
+}
+
 /** Opens queries for an index of `dim`; rejects with ZGQ_DIMENSION if they have another one. */
-export async function openQueries(path: string, given: Given, dim: number): Promise<Queries> {
+async function openQueries(path: string, given: Given, dim: number): Promise<Queries> {
   const file = await fileOf(path, given)
   try {
     const queries = isRowFile(file.path, given) ? openRows(file.path) : await readWhole(file.path, given)

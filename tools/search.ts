@@ -2,36 +2,23 @@
 
 import { writeFileSync } from 'node:fs'
 
-import { DEFAULT_RECALL, ZgqError, ZgqIndex, type Hit, type SearchOptions } from '../src/index.ts'
+import { DEFAULT_RECALL, ZgqError, type Hit, type SearchOptions } from '../src/index.ts'
 import { oneNumber, text, UsageError, wholeNumber } from './arguments.ts'
-import {
-  COLUMN_OPTION,
-  FORMAT_OPTION,
-  JSON_OPTION,
-  K_OPTION,
-  VECTOR_FILES,
-  type Command,
-  type CommandArguments
-} from './command.ts'
+import { INDEX, K_OPTION, QUERIES, QUERY_OPTIONS, type Command, type CommandArguments } from './command.ts'
 import { print, printJson } from './output.ts'
-import { openQueries } from './queries.ts'
+import { withQueries } from './queries.ts'
 
 export const SEARCH: Command = {
   name: 'search',
   summary: 'find the vectors nearest to queries',
-  positionals: [
-    { name: 'INDEX', about: 'the folder of an index', library: 'path' },
-    { name: 'QUERIES', about: `a file: ${VECTOR_FILES}` }
-  ],
+  positionals: [INDEX, QUERIES],
   options: {
     k: K_OPTION,
     recall: { value: 'R', about: 'share of the true neighbours to find, below 1 (default 0.95)' },
     nprobe: { value: 'N', about: 'zones to probe, instead of a recall' },
     exact: { about: 'compare with every vector: finds all true neighbours' },
     out: { value: 'FILE', about: 'write the ids of the hits to FILE, as .ivecs, instead of printing hits' },
-    column: COLUMN_OPTION,
-    format: FORMAT_OPTION,
-    json: JSON_OPTION
+    ...QUERY_OPTIONS
   },
   examples: ['zgq search docs.zgq queries.fbin --recall 0.99', "echo '[0.1, 0.2, 0.3]' | zgq search docs.zgq - --k 3"],
   run: runSearch
@@ -49,26 +36,18 @@ async function runSearch({ positionals: [path, queriesPath], given }: CommandArg
   const ways = ['recall', 'nprobe', 'exact'].filter((name) => given[name] !== undefined).map((name) => `--${name}`)
   if (ways.length > 1) throw new UsageError(`give one of --recall, --nprobe and --exact, found ${ways.join(' and ')}`)
   const out = text(given, 'out')
-  const index = ZgqIndex.open(path)
-  try {
-    const queries = await openQueries(queriesPath, given, index.info().dim)
-    try {
-      const found: Hit[][] = []
-      for (let row = 0; row < queries.count; row++) found.push(index.search(queries.read(row), options))
-      if (out !== undefined) writeIvecs(out, found)
-      const nprobe = options.nprobe ?? null
-      const recall = exact || nprobe !== null ? null : (options.recall ?? DEFAULT_RECALL)
-      if (given['json'] === true) printJson({ k, nprobe, recall, exact, queries: found.map((hits) => ({ hits })) })
-      else if (out === undefined)
-        found.forEach((hits, row) => {
-          print(`${row}: ${hits.map((hit) => `${hit.id} (${hit.distance.toPrecision(6)})`).join(', ')}`)
-        })
-    } finally {
-      queries.close()
-    }
-  } finally {
-    index.close()
-  }
+  await withQueries({ path, queriesPath, given }, (index, queries) => {
+    const found: Hit[][] = []
+    for (let row = 0; row < queries.count; row++) found.push(index.search(queries.read(row), options))
+    if (out !== undefined) writeIvecs(out, found)
+    const nprobe = options.nprobe ?? null
+    const recall = exact || nprobe !== null ? null : (options.recall ?? DEFAULT_RECALL)
+    if (given['json'] === true) printJson({ k, nprobe, recall, exact, queries: found.map((hits) => ({ hits })) })
+    else if (out === undefined)
+      found.forEach((hits, row) => {
+        print(`${row}: ${hits.map((hit) => `${hit.id} (${hit.distance.toPrecision(6)})`).join(', ')}`)
+      })
+  })
 }
 
 /** Writes the ids of each query's hits: int32 length, then int32 ids. */
