@@ -17,7 +17,7 @@ export interface SampleBlock {
 
 /** Finds the nearest centroid of each row of a block. */
 export function nearestOfSample(context: TaskContext, block: SampleBlock): Uint32Array {
-  const assigner = context.assignerOf(block.round, block.centroids)
+  const assigner = context.openRoundAssigner(block.round, block.centroids)
   const sample = openSample(context.site, block.isEarly)
   try {
     const zones = new Uint32Array(block.count)

@@ -79,7 +79,7 @@ export class TaskContext {
   }
 
   /** Opens the assigner with the centroids of a round of training; they are copied once a round. */
-  assignerOf(round: number, centroids: Float32Array): Assigner {
+  openRoundAssigner(round: number, centroids: Float32Array): Assigner {
     const assigner = this.openAssigner()
     if (this.#centroidsOf !== `round ${round}`) assigner.setCentroids(centroids)
     this.#centroidsOf = `round ${round}`
