@@ -50,6 +50,13 @@ export function need(options: BenchOptions, name: string): string {
   return value
 }
 
+/** Reads an option that is a whole number of at least 1. */
+export function readCount(options: BenchOptions, name: string, fallback: number): number {
+  const text = options.text[name] ?? String(fallback)
+  if (!/^[1-9]\d*$/.test(text)) throw new Error(`--${name} is ${text}, expected a whole number of at least 1`)
+  return Number(text)
+}
+
 function one(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined
 }

@@ -23,6 +23,8 @@ export interface ChildResult<T> {
 }
 
 export interface RunOptions {
+  /** Path of the Node that runs it; default: this one. */
+  readonly node?: string
   /** Added to the environment. */
   readonly env?: Readonly<Record<string, string>>
   /** After it the process is killed, and the run rejects. */
@@ -40,11 +42,11 @@ export function runStep<T>(file: string, input: unknown, options: RunOptions = {
 /** Runs Node with these arguments; rejects unless it exits with 0. */
 export function runNode<T>(
   args: readonly string[],
-  { env = {}, timeoutMs = 0 }: RunOptions = {}
+  { node = process.execPath, env = {}, timeoutMs = 0 }: RunOptions = {}
 ): Promise<ChildResult<T>> {
   return new Promise((resolve, reject) => {
     const startedAt = performance.now()
-    const child = spawn(process.execPath, args, {
+    const child = spawn(node, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...env },
       timeout: timeoutMs,

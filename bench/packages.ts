@@ -53,12 +53,19 @@ export function loadDatabase(): new (path: string, options?: { readonly?: boolea
   return requireFromZgq('better-sqlite3')
 }
 
-/** Version of an installed package; for zgq with a digest of its code, which changes without its version. */
+/** Version of an installed package; for zgq with a digest of its code. */
 export function packageVersion(name: string): string {
-  const path =
-    name === 'zgq' ? join(ZGQ_FOLDER, 'package.json') : join(import.meta.dirname, 'node_modules', name, 'package.json')
-  const { version }: { version: string } = JSON.parse(readFileSync(path, 'utf8'))
-  return name === 'zgq' ? `${version}+${digestCode(join(ZGQ_FOLDER, 'dist'))}` : version
+  return name === 'zgq' ? zgqVersion(ZGQ_FOLDER) : readVersion(join(import.meta.dirname, 'node_modules', name))
+}
+
+/** Version of the zgq in a folder with a digest of its code, which changes without its version. */
+export function zgqVersion(folder: string): string {
+  return `${readVersion(folder)}+${digestCode(join(folder, 'dist'))}`
+}
+
+function readVersion(folder: string): string {
+  const { version }: { version: string } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
+  return version
 }
 
 function digestCode(folder: string): string {

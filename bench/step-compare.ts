@@ -1,20 +1,22 @@
 // One checkout of zgq in its own process: builds an index, or searches one over a list of settings. By its published
-// entries only.
+// entries only, and with its own index: checkouts may have different formats.
 
-import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
+import { rmSync } from 'node:fs'
 
 import type * as BuildEntryModule from '../src/build.ts'
 import type * as Entry from '../src/index.ts'
+import { entryOf } from './checkouts.ts'
 import { stepInput, stepResult } from './child.ts'
 import { folderBytes } from './page-cache.ts'
-import { measureSearch, readQueries, summarize, thinQueries, type SearchKnob, type Summary } from './queries.ts'
+import { measureFastest, readQueries, summarize, thinQueries, type SearchKnob, type Summary } from './queries.ts'
 
 export interface CompareBuildInput {
   readonly action: 'build'
   readonly checkout: string
   readonly base: string
   readonly metric: 'l2' | 'cosine'
+  /** Zones to aim at; default: what the checkout takes. */
+  readonly zones?: number
   readonly folder: string
 }
 
@@ -35,17 +37,33 @@ export interface CompareBuildResult {
 export interface CompareSearchResult {
   /** By setting, in words: "nprobe 16", "recall 0.95", "default". */
   readonly rows: Readonly<Record<string, Summary>>
+  /** What searched, as reports name it. */
+  readonly facts: CompareFacts
+}
+
+export interface CompareFacts {
+  readonly node: string
+  readonly format: number
+  readonly zones: number
+  readonly bits: number
+  readonly kernel: string
+  readonly reader: string
+  readonly sqlite: string
 }
 
 const EXACT_QUERIES = 100
+/** Codes of the errors by which an index says that a recall cannot be asked of it. */
+const NO_SUCH_RECALL: readonly unknown[] = ['ZGQ_RECALL', 'ZGQ_UNSUPPORTED']
 
 const input = stepInput<CompareBuildInput | CompareSearchInput>()
 stepResult(input.action === 'build' ? await build(input) : await search(input))
 
-async function build({ checkout, base, metric, folder }: CompareBuildInput): Promise<CompareBuildResult> {
-  const { buildIndex }: typeof BuildEntryModule = await import(entry(checkout, 'build'))
+async function build({ checkout, base, metric, zones, folder }: CompareBuildInput): Promise<CompareBuildResult> {
+  const { buildIndex }: typeof BuildEntryModule = await import(entryOf(checkout, 'build'))
+  // What another version left is in the way, or would be resumed.
+  for (const path of [folder, `${folder}.building`]) rmSync(path, { recursive: true, force: true })
   const startedAt = performance.now()
-  await buildIndex({ input: base, output: folder, metric, force: true })
+  await buildIndex({ input: base, output: folder, metric, zones })
   return { seconds: (performance.now() - startedAt) / 1000, bytes: folderBytes(folder) }
 }
 
@@ -56,7 +74,7 @@ async function search({
   truth,
   queryLimit
 }: CompareSearchInput): Promise<CompareSearchResult> {
-  const { ZgqIndex }: typeof Entry = await import(entry(checkout, 'index'))
+  const { ZgqIndex }: typeof Entry = await import(entryOf(checkout, 'index'))
   const all = await readQueries(queries, truth, queryLimit)
   const index = ZgqIndex.open(folder)
   const rows: Record<string, Summary> = {}
@@ -69,18 +87,23 @@ async function search({
   for (const [label, knob] of knobs) {
     const asked = knob.exact === true ? thinQueries(all, EXACT_QUERIES) : all
     try {
-      measureSearch(index, asked, { k: 10, ...knob }) // unmeasured
+      rows[label] = summarize(measureFastest(index, asked, { k: 10, ...knob }))
     } catch (error) {
-      // asked for what this checkout or index lacks
-      if (error instanceof Error && 'code' in error && knob.recall !== undefined) continue
-      throw error
+      if (!(error instanceof Error && 'code' in error && NO_SUCH_RECALL.includes(error.code))) throw error
     }
-    rows[label] = summarize(measureSearch(index, asked, { k: 10, ...knob }))
   }
+  const { formatVersion, zones, bits, kernel, reader, sqlite } = index.info()
   index.close()
-  return { rows }
-}
-
-function entry(checkout: string, name: string): string {
-  return pathToFileURL(join(checkout, 'dist', `${name}.js`)).href
+  return {
+    rows,
+    facts: {
+      node: process.version,
+      format: formatVersion,
+      zones,
+      bits,
+      kernel,
+      reader: reader.kind,
+      sqlite: `${sqlite.driver} ${sqlite.version}`
+    }
+  }
 }

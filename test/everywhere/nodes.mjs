@@ -5,7 +5,8 @@ import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 
-import { copyProject, installNode, readResults, ROOT, run } from './project-copy.mjs'
+import { installNode } from './install-node.mjs'
+import { copyProject, readResults, ROOT, run } from './project-copy.mjs'
 
 const VERSIONS = ['20', '22', '24', '26']
 /** better-sqlite3 13 brings its binaries along and crashes on Node 20, which needs 12, compiled. */

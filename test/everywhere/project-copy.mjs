@@ -1,5 +1,5 @@
-// A copy of the project in a temporary folder, so that it can be installed for another Node or another system; other
-// versions of Node; and Vitest's results in the copy.
+// A copy of the project in a temporary folder, so that it can be installed for another Node or another system, and
+// Vitest's results in the copy.
 
 import { execFileSync } from 'node:child_process'
 import { chmodSync, cpSync, existsSync, mkdtempSync, readFileSync } from 'node:fs'
@@ -44,14 +44,6 @@ export function run(program, args, options) {
       { cause: error }
     )
   }
-}
-
-/** Installs a version of Node, which comes as a package of npm, into a folder; returns the path of the program. */
-export function installNode(version, folder) {
-  const name = `node-${process.platform}-${process.arch}`
-  const args = ['install', '--prefix', folder, '--no-save', '--no-audit', '--no-fund', `${name}@${version}`]
-  run('npm', args, { cwd: folder })
-  return join(folder, 'node_modules', name, 'bin/node')
 }
 
 /** Reads the results that Vitest wrote: how many tests passed and failed, and a line for each that failed. */

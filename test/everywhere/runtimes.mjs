@@ -10,7 +10,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import { BUNDLERS, BUNDLES } from './bundles.mjs'
-import { installNode, ROOT, run } from './project-copy.mjs'
+import { installNode } from './install-node.mjs'
+import { ROOT, run } from './project-copy.mjs'
 
 const PACKAGES = ['@oven/bun-linux-x64', '@deno/linux-x64-glibc', 'jest', ...BUNDLERS]
 const QUIET = ['--ignore-scripts', '--no-audit', '--no-fund']

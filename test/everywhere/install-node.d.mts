@@ -1,0 +1,3 @@
+// The types of install-node.mjs, for benchmarks.
+
+export declare function installNode(version: string, folder: string): string
