@@ -3,7 +3,7 @@
 
 import { fileURLToPath } from 'node:url'
 
-import { openVectorFile } from '../src/build.ts'
+// Internals of src: the public entries offer no choice between the strategies, and no index of so many zones in seconds.
 import { KernelMemory } from '../src/kernels/kernel-memory.ts'
 import { loadKernel } from '../src/kernels/load-kernel.ts'
 import { drawSigns } from '../src/quantizer/rotation.ts'
@@ -15,6 +15,7 @@ import { probe } from '../src/search/probe.ts'
 import { Workspace } from '../src/search/workspace.ts'
 import type { Snapshot } from '../src/catalogue/snapshot.ts'
 import { stepInput, stepResult } from './child.ts'
+import { loadZgqBuild } from './packages.ts'
 import { uniform } from './random.ts'
 
 const ROUNDS = 15
@@ -39,6 +40,7 @@ export interface ProbeResult extends ProbeInput {
 
 const { count, nprobe } = stepInput<ProbeInput>()
 const random = uniform(1)
+const { openVectorFile } = await loadZgqBuild()
 const { rows: queries, dim } = readRows('sift10k.queries.u8bin', QUERIES)
 const snapshot = makeSnapshot()
 const memory = new KernelMemory(loadKernel())

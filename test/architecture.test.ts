@@ -171,6 +171,32 @@ describe('imports in src', () => {
   })
 })
 
+/** The published entries, as sources. */
+const ENTRIES = ['src/index.ts', 'src/build.ts', 'src/check.ts']
+/** What tools and bench may take of src beyond the entries: importer, what its path begins with, why. */
+const INTERNALS_USED = [
+  ['tools/', 'src/describe.ts', 'the command writes counts as messages of the library do'],
+  ['bench/kernel-loops.ts', 'src/kernels/', 'kernels without a search around them are what is measured'],
+  ['bench/step-probe.ts', 'src/', 'strategies of the probe are compared; no entry offers the choice']
+] as const
+
+describe('imports of tools and bench', () => {
+  const outside = ['tools', 'bench']
+    .flatMap((folder) => filesBelow(folder, ['.ts', '.mjs']))
+    .flatMap((file) => importsOf(file).map((found) => ({ file, ...found })))
+    .filter(({ target }) => target.startsWith('src/') && !ENTRIES.includes(target))
+
+  it('reach only the public entries of src, or what a reason is given for', () => {
+    const isListed = ({ file, target }: { file: string; target: string }): boolean =>
+      INTERNALS_USED.some(([from, to]) => file.startsWith(from) && target.startsWith(to))
+    expect(lines(outside.filter((found) => !isListed(found)))).toEqual([])
+  })
+
+  it.each(INTERNALS_USED)('of %s need %s: %s', (from, to) => {
+    expect(lines(outside.filter(({ file, target }) => file.startsWith(from) && target.startsWith(to)))).not.toEqual([])
+  })
+})
+
 describe('source files', () => {
   it.each(SOURCES)('%s opens with a comment that says what lives there', (file) => {
     expect(readSource(file)).toMatch(/^\/\/ \S/)
