@@ -7,7 +7,9 @@ import { pathToFileURL } from 'node:url'
 
 import { zgqVersion } from './packages.ts'
 
-/** Builds a checkout's dist; installs its packages first where there are none. `asBuilt` takes the dist that is there. */
+/**
+ * Builds a checkout's dist; installs its packages first where there are none. `asBuilt` takes the dist that is there.
+ */
 export function prepareCheckout(checkout: string, asBuilt: boolean): void {
   const run = (...args: string[]): void => {
     execFileSync('npm', args, { cwd: checkout, stdio: ['ignore', 'ignore', 'inherit'] })

@@ -1,5 +1,5 @@
-// npm run open -- --data DIR: from open to the first hit, and from a script's first line to it, in fresh processes, with
-// the files of the index in the page cache and out of it. --root measures another checkout, --node another Node.
+// npm run open -- --data DIR: from open to the first hit, and from a script's first line to it, in fresh processes,
+// with the files of the index in the page cache and out of it. --root measures another checkout, --node another Node.
 
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'

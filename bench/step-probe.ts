@@ -3,10 +3,14 @@
 
 import { fileURLToPath } from 'node:url'
 
-// Internals of src: the public entries offer no choice between the strategies, and no index of so many zones in seconds.
+// Internals of src: the public entries offer no choice between the strategies, and no index of so many zones in
+// seconds.
+import { encodeSegmentRecords } from '../src/format/segment-record.ts'
+import { SegmentTable } from '../src/format/segment-table.ts'
 import { KernelMemory } from '../src/kernels/kernel-memory.ts'
 import { loadKernel } from '../src/kernels/load-kernel.ts'
-import { drawSigns } from '../src/quantizer/rotation.ts'
+import { encodeCentroids } from '../src/quantizer/encode-centroids.ts'
+import { drawFlips } from '../src/quantizer/rotation.ts'
 import { CentroidCodes } from '../src/search/centroid-codes.ts'
 import { CodeWorkspace } from '../src/search/code-workspace.ts'
 import { CONFIDENCE } from '../src/search/confidence.ts'
@@ -45,9 +49,14 @@ const { rows: queries, dim } = readRows('sift10k.queries.u8bin', QUERIES)
 const snapshot = makeSnapshot()
 const memory = new KernelMemory(loadKernel())
 const workspace = new Workspace(snapshot, memory)
-const rotation = { signs: drawSigns(dim, random), mean: meanOf(snapshot.centroids) }
-const codes = new CodeWorkspace(snapshot, rotation, { workspace, zones: 0 })
-const centroids = CentroidCodes.create(memory, { ...snapshot, quantizer: rotation })
+const rotation = { flips: drawFlips(dim, random), mean: meanOf(snapshot.centroids) }
+const codes = new CodeWorkspace(snapshot, rotation, memory)
+const zoneCodes = encodeCentroids(memory, snapshot.centroids, { dim, metric: 'l2', quantizer: rotation })
+const centroids = CentroidCodes.create(
+  memory,
+  { ...snapshot, zoneCodes, quantizer: { flips: rotation.flips, mean: rotation.mean } },
+  workspace.maxNorm
+)
 if (centroids === undefined) throw new Error('the centroids have no codes')
 const isCoded = count >= CODED_PROBE_ZONES
 const strategies = { all: () => probeAll(false), coded: () => probeAll(true), auto: () => probeAll(isCoded) }
@@ -74,7 +83,7 @@ function probeOne(i: number, byCodes: boolean): number[] {
   if (byCodes)
     codes.queryCodes.set(workspace.codesQuery, workspace.scanQuery.queryNorm2, { confidence: CONFIDENCE, bits: BITS })
   const coded = byCodes && centroids !== undefined ? { centroids, workspace: codes } : undefined
-  return probe(workspace, { nprobe }, coded).map((zone) => zone.zone)
+  return probe(workspace, { nprobe }, coded).segments.map(({ zone }) => zone)
 }
 
 function shareInCommon(): number {
@@ -92,48 +101,45 @@ function makeSnapshot(): Snapshot {
     { length: count * dim },
     (_, i) => base[i % base.length] + (i < base.length ? 0 : (random() - 0.5) * 2 * NOISE)
   )
-  const zones = Array.from({ length: count }, (_, zone) => ({
-    zone,
+  const nowhere = { file: 0, offset: 0, byteLength: 0, crc: 0 }
+  const segments = Array.from({ length: count }, (_, zone) => ({
     segment: zone,
-    file: 0,
+    zone,
     rowCount: 1,
-    segmentOffset: 0,
-    columnsOffset: 0,
-    columnsByteLength: 0,
-    columnsCrc: 0,
-    codesFile: 0,
-    codesOffset: 0,
-    codesByteLength: 0,
-    codesCrc: 0,
     minNorm: 0,
     maxNorm: 1000,
     radius: 0,
-    centroid: centroids.subarray(zone * dim, (zone + 1) * dim)
+    rows: nowhere,
+    columns: nowhere,
+    codes: nowhere
   }))
   const meta = {
-    version: 1,
+    version: 2,
     indexId: new Uint8Array(16),
     generation: 1,
+    commit: 0,
     dim,
     metric: 'l2',
     elementType: 'float32',
     bits: BITS,
     count,
     zoneCount: count,
+    segmentCount: count,
     fileCount: 0,
-    readerFeatures: 0,
-    writerFeatures: 0,
+    nextSegment: count,
+    nextFile: 0,
     digest: new Uint8Array(32)
   } as const
   return {
     folder: '',
     meta,
-    build: {},
     files: [],
-    zones,
+    segments: new SegmentTable(encodeSegmentRecords(segments), count),
     centroids,
+    zoneCodes: new Uint8Array(0),
     quantizer: undefined,
     calibration: null,
+    encodedBuildFacts: undefined,
     catalogueBytes: 0
   }
 }

@@ -1,5 +1,5 @@
-// Paths and arrays of numbers, as the public methods take them. Arrays and URLs of another realm (a vm context, Jest, jsdom)
-// are no instances of this realm's classes, and are taken all the same.
+// Paths and arrays of numbers, as the public methods take them. Arrays and URLs of another realm (a vm context, Jest,
+// jsdom) are no instances of this realm's classes, and are taken all the same.
 
 import { fileURLToPath } from 'node:url'
 import { types } from 'node:util'

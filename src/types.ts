@@ -119,13 +119,13 @@ export interface ExplainedHits {
 export interface CalibrationPoint {
   /** The recall that the lower bound of the measured one reaches. */
   readonly recall: number
-  /** Largest score of a zone that is probed (spec, section 7.1). */
+  /** Largest score of a zone that is probed (spec, section 7.6). */
   readonly threshold: number
   /** Mean recall that was measured. */
   readonly mean: number
   /** Mean number of zones that were probed. */
   readonly zones: number
-  /** Standard deviations within which estimates from signs are trusted; undefined: by the recall alone. */
+  /** Standard deviations within which estimates from sign planes are trusted; undefined: by the recall alone. */
   readonly trust?: number | undefined
 }
 
@@ -135,7 +135,7 @@ export interface CalibrationCurve {
   readonly points: readonly CalibrationPoint[]
 }
 
-/** Bounds of the distances of the calibration's queries, as the recall rule counts them (spec, section 7.1). */
+/** Bounds of the distances of the calibration's queries, as the recall rule counts them (spec, section 7.6). */
 export interface UsualQueries {
   /** Least distance to the nearest zone. */
   readonly nearestZone: number
@@ -159,6 +159,8 @@ export interface Calibration {
   readonly curves: readonly CalibrationCurve[]
   /** Tells queries that are unlike; undefined in indexes that were calibrated before this was measured. */
   readonly usual?: UsualQueries | undefined
+  /** Largest Euclidean norm of a row when it was measured: `ip` counts distances from it. */
+  readonly maxNorm?: number | undefined
   /** Share of the queries, 0 to 1, that have exact or near copies among the rows. */
   readonly copies?: number | undefined
 }

@@ -6,6 +6,8 @@ import { availableParallelism } from 'node:os'
 import { expectPath } from './arguments.ts'
 import { describe } from './describe.ts'
 import { ZgqError } from './errors.ts'
+import { decodeBuildFacts } from './format/build-facts.ts'
+import { fileNameOf } from './format/file-record.ts'
 import { hex } from './format/header.ts'
 import { checkOptionNames, expectOneOf, expectWholeNumber } from './options.ts'
 import { findRow } from './search/lookup.ts'
@@ -28,7 +30,7 @@ import { sqliteInfo } from './catalogue/load-driver.ts'
 import { withSnapshot } from './catalogue/reader.ts'
 import type { Snapshot } from './catalogue/snapshot.ts'
 import type { Readers } from './storage/open-readers.ts'
-import type { RowPlace } from './storage/zone-files.ts'
+import type { Ordinal } from './storage/segment-files.ts'
 import type {
   AsyncSearchOptions,
   ExplainedHits,
@@ -81,7 +83,7 @@ export class ZgqIndex {
     const checked = checkOpenOptions(options)
     return withSnapshot(folder, (snapshot) => {
       const own = { requested: requestedIndex(snapshot), seen: new SeenQueries() }
-      return new ZgqIndex({ snapshot, ...own, options: checked, ...openContext(snapshot, checked) })
+      return new ZgqIndex({ ...openContext(snapshot, checked), ...own, options: checked })
     })
   }
 
@@ -103,8 +105,8 @@ export class ZgqIndex {
   }
 
   /**
-   * Tells whether the index has a vector with this id. Asks zone after zone: some milliseconds for a million vectors.
-   * Throws as `search` does for the files.
+   * Tells whether the index has a vector with this id. Asks segment after segment: some milliseconds for a million
+   * vectors. Throws as `search` does for the files.
    */
   has(id: number): boolean {
     return this.#find(id) !== undefined
@@ -115,14 +117,14 @@ export class ZgqIndex {
    * does for the files.
    */
   get(id: number): Float32Array | undefined {
-    const place = this.#find(id)
-    return place === undefined ? undefined : this.#expectOpen().context.files.readRow(place.zone, place.row)
+    const found = this.#find(id)
+    return found === undefined ? undefined : this.#expectOpen().context.files.readRow(found)
   }
 
-  #find(id: number): RowPlace | undefined {
+  #find(id: number): Ordinal | undefined {
     const { snapshot, context } = this.#expectOpen()
     expectWholeNumber('id', id, { least: 0 })
-    return findRow(snapshot.zones, context.files, id)
+    return findRow(snapshot.segments, context.files, id)
   }
 
   /**
@@ -179,7 +181,7 @@ export class ZgqIndex {
   /** Describes the index and how it was opened. Throws ZGQ_CLOSED. */
   info(): IndexInfo {
     const { snapshot, readers, context, options, requested, seen } = this.#expectOpen()
-    const { meta, files, zones } = snapshot
+    const { meta, files, segments } = snapshot
     const plan = describePlan(requested)
     return {
       path: snapshot.folder,
@@ -188,7 +190,7 @@ export class ZgqIndex {
       count: meta.count,
       dim: meta.dim,
       metric: meta.metric,
-      zones: zones.length,
+      zones: meta.zoneCount,
       bytes: files.reduce((sum, file) => sum + file.byteLength, snapshot.catalogueBytes),
       generation: meta.generation,
       bits: meta.bits,
@@ -196,15 +198,15 @@ export class ZgqIndex {
       plan,
       queries: seen.counts,
       warnings: findDoubts({ ...snapshot, plan, queries: seen.counts }),
-      reader: { kind: readers.settled.kind, reason: readers.reason },
+      reader: readers.chosen(),
       sqlite: sqliteInfo(),
       kernel: context.workspace.memory.kernel.kind,
       cacheBytes: options.cacheBytes,
       verify: options.verify,
       threads: this.#pool().threadsInfo,
-      files: files.map((file) => ({ name: file.name, kind: file.kind, bytes: file.byteLength })),
-      zoneRows: summarizeZones(zones),
-      build: snapshot.build
+      files: files.map((file) => ({ name: fileNameOf(file), kind: file.kind, bytes: file.byteLength })),
+      zoneRows: summarizeZones(meta.zoneCount, (zone) => segments.rowsOfZone(zone)),
+      build: decodeBuildFacts(snapshot.encodedBuildFacts, snapshot.folder)
     }
   }
 
@@ -213,14 +215,19 @@ export class ZgqIndex {
    * Throws ZGQ_CLOSED.
    */
   zones(): ZoneInfo[] {
-    return this.#expectOpen().snapshot.zones.map(({ zone, rowCount, radius, minNorm, maxNorm, centroid }) => ({
-      zone,
-      rows: rowCount,
-      radius,
-      minNorm,
-      maxNorm,
-      centroid: centroid.slice()
-    }))
+    const { snapshot } = this.#expectOpen()
+    const { segments, centroids, meta } = snapshot
+    return Array.from({ length: meta.zoneCount }, (_, zone) => {
+      const info = { zone, rows: 0, radius: 0, minNorm: Infinity, maxNorm: 0 }
+      segments.ofZone(zone, ({ rowCount, radius, minNorm, maxNorm }) => {
+        info.rows += rowCount
+        info.radius = Math.max(info.radius, radius)
+        info.minNorm = Math.min(info.minNorm, minNorm)
+        info.maxNorm = Math.max(info.maxNorm, maxNorm)
+      })
+      if (info.rows === 0) info.minNorm = 0
+      return { ...info, centroid: centroids.slice(zone * meta.dim, (zone + 1) * meta.dim) }
+    })
   }
 
   /**

@@ -5,8 +5,8 @@ import type { ZoneSizes } from './types.ts'
 const BINS = 12
 
 /** Counts zones by their rows, in bins of equal width. */
-export function summarizeZones(zones: readonly { readonly rowCount: number }[]): ZoneSizes {
-  const counts = zones.map((zone) => zone.rowCount)
+export function summarizeZones(zoneCount: number, rowsOf: (zone: number) => number): ZoneSizes {
+  const counts = Array.from({ length: zoneCount }, (_, zone) => rowsOf(zone))
   const total = counts.reduce((sum, count) => sum + count, 0)
   const min = counts.reduce((least, count) => Math.min(least, count), Infinity)
   const max = counts.reduce((most, count) => Math.max(most, count), 0)

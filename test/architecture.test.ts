@@ -20,7 +20,8 @@ const LEVELS = [
     'zone-sizes',
     'asar-path',
     'build-lock',
-    'small-file'
+    'small-file',
+    'counting-sort'
   ],
   ['format', 'kernels', 'threads'],
   ['input', 'catalogue', 'storage', 'quantizer'],
@@ -38,7 +39,7 @@ const BUILD_LEVELS = [
   // where and with what it works
   ['site', 'resources', 'default-zones', 'shards', 'folder-moves', 'open-files', 'working-folder', 'input', 'parts'],
   // what it computes
-  ['counting-sort', 'centroid-groups', 'assigner', 'zone-statistics', 'split-zone', 'check-ids'],
+  ['centroid-groups', 'assigner', 'zone-statistics', 'split-zone', 'check-ids'],
   [
     'calibrate',
     'calibration-copies',

@@ -32,6 +32,7 @@ describe.each<Metric>(['l2', 'cosine', 'ip'])(`many queries that are scanned tog
     const index = ZgqIndex.open(path)
     try {
       let zones = 0
+      const used = new Set<number>()
       const turn = (): Promise<void> => {
         zones++
         return Promise.resolve()
@@ -48,8 +49,10 @@ describe.each<Metric>(['l2', 'cosine', 'ip'])(`many queries that are scanned tog
         expect(found.map(({ distances }) => [...distances])).toEqual(
           exact.map((hits) => hits.map((hit) => hit.distance))
         )
+        used.add(context.workspace.memory.usedByteLength)
       }
       expect(zones).toBe(3 * index.info().zones)
+      expect(used.size, 'each pass gives back what it takes').toBe(1)
     } finally {
       index.close()
       readers.close()

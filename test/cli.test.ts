@@ -298,7 +298,7 @@ describe('zgq inspect', () => {
   it('prints with --json what the index holds', () => {
     expect(jsonOf('inspect', index)).toEqual({
       path: index,
-      formatVersion: 1,
+      formatVersion: 2,
       indexId: expect.stringMatching(/^[0-9a-f]{32}$/),
       generation: 1,
       count: COUNT,

@@ -5,22 +5,25 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { buildIndex } from '../src/build.ts'
-import type { CatalogueZone } from '../src/format/catalogue.ts'
+import { fileNameOf } from '../src/format/file-record.ts'
+import type { Segment } from '../src/format/segment-table.ts'
 import type { KernelMemory } from '../src/kernels/kernel-memory.ts'
-import { ZONE_ENTRY_BYTES } from '../src/kernels/kernel.ts'
+import { SEGMENT_ENTRY_BYTES } from '../src/kernels/layouts.ts'
 import { readCatalogue } from '../src/catalogue/reader.ts'
 import type { Snapshot } from '../src/catalogue/snapshot.ts'
 import { CodesCache } from '../src/cache/codes-cache.ts'
 import { findDataFiles } from '../src/storage/data-files.ts'
 import { openReaders, type Readers } from '../src/storage/open-readers.ts'
-import { ZoneFiles } from '../src/storage/zone-files.ts'
+import { SegmentFiles } from '../src/storage/segment-files.ts'
 import type { ExplainedHits, Metric } from '../src/types.ts'
 import { ZgqIndex } from '../src/zgq-index.ts'
 import { rowOf } from './support/brute-force.ts'
 import { makeIds, makeVectors } from './support/datasets.ts'
 import { codeOf } from './support/errors.ts'
 import { memoryOf } from './support/kernels.ts'
+import { MAPPINGS } from './support/mappings.ts'
 import { randomFrom } from './support/random.ts'
+import { segmentsOf } from './support/snapshot.ts'
 import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
 
 const temp = useTempFolder('codes-cache', IN_MEMORY)
@@ -47,7 +50,7 @@ beforeAll(async () => {
 
 interface Cached {
   readonly snapshot: Snapshot
-  readonly contents: readonly Uint8Array[]
+  readonly contents: ReadonlyMap<number, Uint8Array>
   readonly memory: KernelMemory
   readonly cache: CodesCache
 }
@@ -63,33 +66,34 @@ function openCache(folder: string, cacheBytes: number): Cached {
   const readers = openReaders(folder, files, 'pread')
   opened.push(readers)
   const memory = memoryOf('wasm')
-  const zoneFiles = new ZoneFiles(snapshot, readers, { verify: 'touch', paths: files.map(({ path }) => path) })
+  const segmentFiles = new SegmentFiles(snapshot.meta, readers, { verify: 'touch', files })
   return {
     snapshot,
-    contents: files.map(({ path }) => readFileSync(path)),
+    contents: new Map(Array.from(files, ([file, { path }]) => [file, readFileSync(path)])),
     memory,
-    cache: new CodesCache(snapshot, zoneFiles, { memory, cacheBytes })
+    cache: new CodesCache(snapshot, segmentFiles, { memory, cacheBytes })
   }
 }
 
 function codesBytes(snapshot: Snapshot): number {
-  return snapshot.zones.reduce((sum, zone) => sum + zone.codesByteLength, 0)
+  return segmentsOf(snapshot).reduce((sum, { codes }) => sum + codes.byteLength, 0)
 }
 
-/** Tells whether what lies where the table says is the zone's codes, from its ids on, as the file has them. */
-function isSound({ memory, cache, contents }: Cached, zone: CatalogueZone): boolean {
-  const [signs, refined, zoneIds, , rowCount] = memory.uint32At(cache.table + zone.zone * ZONE_ENTRY_BYTES, 5)
-  const extent = contents[zone.codesFile].subarray(zone.codesOffset, zone.codesOffset + zone.codesByteLength)
+/** Tells whether what lies where the table says is the segment's codes, from its ids on, as the file has them. */
+function isSound({ memory, cache, contents }: Cached, segment: Segment): boolean {
+  const [planes, refined, idsAt, , rowCount] = memory.uint32At(cache.table + segment.slot * SEGMENT_ENTRY_BYTES, 5)
+  const { file, offset, byteLength } = segment.codes
+  const extent = contents.get(file)?.subarray(offset, offset + byteLength) ?? new Uint8Array(0)
   const view = new DataView(extent.buffer, extent.byteOffset)
   /** Offset of the column in entry `i` of the extent (spec, section 4). */
   const offsetOf = (i: number): number => view.getUint32(24 + i * 32 + 8, true)
-  const start = zoneIds - offsetOf(0)
+  const start = idsAt - offsetOf(0)
   return (
-    zoneIds === cache.idsOf(zone) &&
-    signs - start === offsetOf(2) &&
+    idsAt === cache.idsOf(segment) &&
+    planes - start === offsetOf(2) &&
     (refined === 0 || refined - start === offsetOf(3)) &&
-    rowCount === zone.rowCount &&
-    Buffer.compare(memory.bytesAt(start, zone.codesByteLength), extent) === 0
+    rowCount === segment.rowCount &&
+    Buffer.compare(memory.bytesAt(start, byteLength), extent) === 0
   )
 }
 
@@ -100,11 +104,11 @@ describe.each(CASES)('a cache of codes under $metric with $bits bits', (some) =>
     for (const share of [0, 0.01, 0.2, 0.5, 0.9, 1]) {
       const cached = openCache(pathOf(some), Math.floor(codesBytes(snapshot) * share))
       for (let i = 0; i < 200; i++) {
-        const zone = cached.snapshot.zones[Math.floor(random() * cached.snapshot.zones.length)]
+        const zone = cached.snapshot.segments.at(Math.floor(random() * cached.snapshot.segments.count))
         if (random() < 0.5) cached.cache.touch(zone)
         cached.cache.load(zone)
         expect(cached.cache.holds(zone)).toBe(true)
-        const wrong = cached.snapshot.zones.filter((other) =>
+        const wrong = segmentsOf(cached.snapshot).filter((other) =>
           cached.cache.holds(other) ? !isSound(cached, other) : cached.cache.idsOf(other) !== 0
         )
         expect(
@@ -118,10 +122,10 @@ describe.each(CASES)('a cache of codes under $metric with $bits bits', (some) =>
   it('holds all zones where there is room for all, and one at least where there is none', () => {
     const held = [PLENTY, 0].map((cacheBytes) => {
       const { snapshot, cache } = openCache(pathOf(some), cacheBytes)
-      for (const zone of snapshot.zones) cache.load(zone)
-      return snapshot.zones.filter((zone) => cache.holds(zone)).length
+      for (const zone of snapshot.segments) cache.load(zone)
+      return segmentsOf(snapshot).filter((zone) => cache.holds(zone)).length
     })
-    expect(held[0]).toBe(openCache(pathOf(some), PLENTY).snapshot.zones.length)
+    expect(held[0]).toBe(openCache(pathOf(some), PLENTY).snapshot.segments.count)
     expect(held[1]).toBeGreaterThanOrEqual(1)
     expect(held[1]).toBeLessThan(held[0] / 2)
   })
@@ -154,17 +158,22 @@ describe('a cache of codes', () => {
   const some = { metric: 'l2', bits: 4 } as const
 
   it('reads nothing for a zone that it holds', () => {
-    using index = ZgqIndex.open(pathOf(some))
-    const query = rowOf(queries, DIM, 0)
-    const read = [1, 2].map(() => index.search(query, { nprobe: 5, rerank: 1, explain: true }).explain)
-    expect(read.map(({ ioRounds }) => ioRounds)).toEqual([2, 0])
-    expect(read[1].bytesRead).toBe(read[1].rowsReranked * DIM * 4)
+    for (const mapping of MAPPINGS) {
+      using index = ZgqIndex.open(pathOf(some), { mapping })
+      const query = rowOf(queries, DIM, 0)
+      const read = [1, 2].map(() => index.search(query, { nprobe: 5, rerank: 1, explain: true }).explain)
+      // Mapped codes are asked for at once, then the rows; plain reads are one after the other.
+      expect(read.map(({ ioRounds }) => ioRounds)).toEqual([mapping === 'mmap' ? 2 : 6, 0])
+      expect(read[1].bytesRead).toBe(read[1].rowsReranked * DIM * 4)
+    }
   })
 
   it('lets go of zones that are in the way of one that needs all of the room', () => {
     const { snapshot, cache } = openCache(pathOf(some), 0)
-    const [a, b] = [...snapshot.zones].sort((x, y) => x.codesByteLength - y.codesByteLength)
-    const largest = snapshot.zones.reduce((most, zone) => (zone.codesByteLength > most.codesByteLength ? zone : most))
+    const [a, b] = segmentsOf(snapshot).sort((x, y) => x.codes.byteLength - y.codes.byteLength)
+    const largest = segmentsOf(snapshot).reduce((most, zone) =>
+      zone.codes.byteLength > most.codes.byteLength ? zone : most
+    )
     for (const zone of [a, b]) cache.load(zone)
     expect([a, b].map((zone) => cache.holds(zone))).toEqual([true, true])
     cache.load(largest) // takes all of the room
@@ -174,21 +183,22 @@ describe('a cache of codes', () => {
   it('is corrupt each time that damaged codes are asked for, and sound in other zones', () => {
     const folder = temp.fresh('damaged')
     cpSync(pathOf(some), folder, { recursive: true })
-    const { zones, files } = readCatalogue(folder)
-    const path = join(folder, files[zones[3].codesFile].name)
+    const { segments, files } = readCatalogue(folder)
+    const { file, offset, byteLength } = segments.at(3).codes
+    const path = join(folder, fileNameOf(files[file]))
     const bytes = readFileSync(path)
-    bytes[zones[3].codesOffset + zones[3].codesByteLength - 5] ^= 1
+    bytes[offset + byteLength - 5] ^= 1
     writeFileSync(path, bytes)
     const { cache, memory, contents, snapshot } = openCache(folder, 0)
     for (const _ of [1, 2, 3]) {
       expect(
         codeOf(() => {
-          cache.load(snapshot.zones[3])
+          cache.load(snapshot.segments.at(3))
         })
       ).toBe('ZGQ_CORRUPT')
-      expect(cache.holds(snapshot.zones[3])).toBe(false)
-      expect(cache.idsOf(snapshot.zones[3])).toBe(0)
-      for (const zone of snapshot.zones.filter(({ zone: number }) => number !== 3)) {
+      expect(cache.holds(snapshot.segments.at(3))).toBe(false)
+      expect(cache.idsOf(snapshot.segments.at(3))).toBe(0)
+      for (const zone of segmentsOf(snapshot).filter(({ zone: number }) => number !== 3)) {
         cache.load(zone)
         expect(isSound({ cache, memory, contents, snapshot }, zone)).toBe(true)
       }

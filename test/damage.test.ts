@@ -22,7 +22,10 @@ import { buildIndex } from '../src/build.ts'
 import { checkIndex } from '../src/check.ts'
 import { HEADER } from '../src/format/header.ts'
 import type { ColumnsLayout } from '../src/format/columns.ts'
+import type { FILE_RECORD } from '../src/format/file-record.ts'
+import type { INDEX_RECORD } from '../src/format/index-record.ts'
 import { CATALOGUE_NAME, PAGE_BYTES, type Extent } from '../src/format/layout.ts'
+import type { SEGMENT_RECORD } from '../src/format/segment-record.ts'
 import { readCatalogue } from '../src/catalogue/reader.ts'
 import { ZgqIndex } from '../src/zgq-index.ts'
 import { makeVectors } from './support/datasets.ts'
@@ -44,6 +47,7 @@ import {
   SEARCHES,
   specimenOf,
   withBytes,
+  type ForgedCatalogue,
   type Region,
   type Specimen
 } from './support/index-damage.ts'
@@ -417,7 +421,7 @@ describe('codes whose checksums fit, but not what they say', () => {
     ],
     [
       'a row more in the last block',
-      (layout) => layout.signs,
+      (layout) => layout.planes,
       (bytes) => {
         bytes[bytes.byteLength - 12 - 4 - 4 - 128 + 3] = 0
       }
@@ -426,7 +430,7 @@ describe('codes whose checksums fit, but not what they say', () => {
 
   it.each(wrong)('give ZGQ_CORRUPT by a check and by verify: open: %s', async (_, column, change) => {
     const specimen = specimenWith('l2')
-    forgeCodes(specimen, readCatalogue(specimen.folder).zones[2], column, change)
+    forgeCodes(specimen, readCatalogue(specimen.folder).segments.at(2), column, change)
     expect([outcomeOf(specimen, { verify: 'open' }), await outcomeOfCheck(specimen.folder)]).toEqual([
       'ZGQ_CORRUPT',
       'ZGQ_CORRUPT'
@@ -437,8 +441,8 @@ describe('codes whose checksums fit, but not what they say', () => {
     const specimen = specimenWith('l2')
     forgeCodes(
       specimen,
-      readCatalogue(specimen.folder).zones[2],
-      (layout) => layout.signs,
+      readCatalogue(specimen.folder).segments.at(2),
+      (layout) => layout.planes,
       () => undefined
     )
     expect([outcomeOf(specimen, { verify: 'open' }), await outcomeOfCheck(specimen.folder)]).toEqual(['right', 'right'])
@@ -456,17 +460,28 @@ describe('a quantizer in the catalogue', () => {
     expect([outcomeOf(specimen, {}), await outcomeOfCheck(specimen.folder)]).toEqual(['ZGQ_CORRUPT', 'ZGQ_CORRUPT'])
   })
 
-  const sound = { signs: new Uint8Array(6), mean: new Uint8Array(DIM * 4) }
+  /** Section 8.1 of the spec: rounds, a reserved word, the mean and the flips, two bytes a round here. */
+  const quantizer = (of: { rounds?: number; flips?: number; mean?: Uint8Array }): Uint8Array => {
+    const { rounds = 4, flips = 8, mean = new Uint8Array(DIM * 4) } = of
+    return Uint8Array.of(rounds, 0, 0, 0, 0, 0, 0, 0, ...mean, ...new Uint8Array(flips))
+  }
+
+  it('gives no error if nothing was wrong with it', () => {
+    const specimen = specimenWith('l2')
+    forgeMeta(specimen.folder, 'quantizer', quantizer({}))
+    expect(outcomeOf(specimen, {})).toSatisfy((outcome) => outcome === 'right' || outcome === 'wrong')
+  })
 
   it.each([
-    ['nil', null],
-    ['text', 'signs'],
-    ['without signs', { mean: sound.mean }],
-    ['without a mean', { signs: sound.signs }],
-    ['with no signs', { ...sound, signs: new Uint8Array(0) }],
-    ['with half a round of signs', { ...sound, signs: new Uint8Array(5) }],
-    ['with a mean of other dimensions', { ...sound, mean: new Uint8Array(DIM * 4 + 4) }],
-    ['with a mean that is no number', { ...sound, mean: new Uint8Array(DIM * 4).fill(0xff) }]
+    ['nothing', new Uint8Array(0)],
+    ['MessagePack, as version 1 had it', Uint8Array.of(0xc0)],
+    ['without flips', quantizer({ flips: 0 })],
+    ['without a mean', quantizer({ mean: new Uint8Array(0) })],
+    ['with no rounds', quantizer({ rounds: 0, flips: 0 })],
+    ['with very many rounds', quantizer({ rounds: 17, flips: 34 })],
+    ['with half of the flips', quantizer({ flips: 4 })],
+    ['with a mean of other dimensions', quantizer({ mean: new Uint8Array(DIM * 4 + 4) })],
+    ['with a mean that is no number', quantizer({ mean: new Uint8Array(DIM * 4).fill(0xff) })]
   ])('gives ZGQ_CORRUPT though its CRC fits: %s', (_, value) => {
     const specimen = specimenWith('l2')
     forgeMeta(specimen.folder, 'quantizer', value)
@@ -558,40 +573,69 @@ describe('a search that meets damage', () => {
   })
 })
 
+/** SQL that writes bytes over the records of a table. */
+function patch(table: string, at: number, ...bytes: readonly number[]): string {
+  const hex = Buffer.from(bytes).toString('hex')
+  const rest = at + 1 + bytes.length
+  return (
+    `UPDATE ${table} SET records = ` +
+    `CAST(substr(records, 1, ${at}) || x'${hex}' || substr(records, ${rest}) AS BLOB)`
+  )
+}
+
+/** Bytes of records of files and segments (spec, sections 7.2 and 7.3), and where fields are. */
+const FILE_BYTES = 64
+const SEGMENT_BYTES = 176
+const ROW_COUNT_AT = 16
+
 describe('rows of the catalogue that were changed without their checksums', () => {
   it.each([
-    'DELETE FROM zones WHERE zone = 3',
-    'DELETE FROM zones WHERE zone = 5',
+    `UPDATE segments SET records = substr(records, 1, ${5 * SEGMENT_BYTES}), count = 5`,
+    `UPDATE segments SET records = substr(records, ${SEGMENT_BYTES + 1}), count = 5, first = 1`,
+    'DELETE FROM segments',
+    patch('segments', 2 * SEGMENT_BYTES + ROW_COUNT_AT, 1),
+    patch('segments', 2 * SEGMENT_BYTES + 40, 0, 0, 0, 0, 0, 0, 0xf0, 0x3f),
+    'UPDATE zones SET records = zeroblob(192)',
+    "UPDATE zones SET records = x'00'",
     'DELETE FROM zones',
-    'UPDATE zones SET row_count = row_count - 1 WHERE zone = 2',
-    'UPDATE zones SET radius = radius + 1',
-    'UPDATE centroids SET vectors = zeroblob(192)',
-    "UPDATE centroids SET vectors = x'00'",
-    'DELETE FROM centroids',
-    'DROP TABLE centroids',
-    'UPDATE centroids SET zone_count = 5',
-    'UPDATE zones SET zone = 77 WHERE zone = 0',
-    "UPDATE zones SET segment = 'seven' WHERE zone = 0",
-    'UPDATE zones SET segment_offset = -4096 WHERE zone = 1',
-    'UPDATE zones SET segment_offset = 9223372036854775807 WHERE zone = 1',
-    "UPDATE centroids SET vectors = 'text'",
-    'UPDATE centroids SET first_zone = 1',
-    'UPDATE zones SET crc = 0',
-    "UPDATE files SET name = '../elsewhere.zgq'",
-    'UPDATE files SET byte_length = byte_length + 1',
-    "UPDATE files SET kind = 'codes'",
+    'DROP TABLE zones',
+    'UPDATE zones SET count = 5',
+    'UPDATE zone_codes SET count = 5',
+    'UPDATE zone_codes SET records = zeroblob(length(records))',
+    'DELETE FROM zone_codes',
+    'DROP TABLE zone_codes',
+    'UPDATE segments SET first = 77',
+    'UPDATE segments SET first = -1',
+    "UPDATE segments SET count = 'six'",
+    'UPDATE segments SET count = 0',
+    'UPDATE segments SET count = -6',
+    'UPDATE segments SET count = 9223372036854775807',
+    patch('segments', SEGMENT_BYTES + 56, 0, 0xf0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff),
+    patch('segments', SEGMENT_BYTES + 56, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f),
+    "UPDATE zones SET records = 'text'",
+    'UPDATE zones SET first = 1',
+    'UPDATE segments SET crc = 0',
+    'UPDATE files SET crc = crc + 1',
+    "UPDATE files SET crc = 'none'",
+    patch('files', 24, 3),
+    patch('files', 32, 1),
+    patch('files', 8, 2),
     'DELETE FROM files',
-    'UPDATE files SET file = file + 2',
+    `UPDATE files SET records = substr(records, 1, ${FILE_BYTES}), count = 1`,
+    'UPDATE files SET first = first + 2',
+    'INSERT INTO files SELECT first + 2, count, records, crc FROM files',
+    'INSERT INTO segments SELECT first + 6, count, records, crc FROM segments',
+    'INSERT INTO zones SELECT first + 6, count, records, crc FROM zones',
     'DELETE FROM meta',
     "DELETE FROM meta WHERE key = 'index'",
     "UPDATE meta SET value = x'c0' WHERE key = 'index'",
     "UPDATE meta SET value = 'text'",
     "UPDATE meta SET key = 'other' WHERE key = 'index'",
-    'DROP TABLE zones',
+    'DROP TABLE segments',
     'DROP TABLE meta',
     'DROP TABLE files',
-    'ALTER TABLE zones RENAME COLUMN radius TO reach',
-    'DROP TABLE files; CREATE VIEW files AS SELECT 1 AS file'
+    'ALTER TABLE zones RENAME COLUMN records TO rows',
+    'DROP TABLE files; CREATE VIEW files AS SELECT 1 AS first'
   ])('give ZGQ_CORRUPT: %s', async (statement) => {
     const specimen = specimenWith('l2')
     changeCatalogue(specimen.folder, statement)
@@ -615,99 +659,195 @@ function metaCrc(key: string, value: Uint8Array): number {
   return crc32(Buffer.concat([length(text.byteLength), text, length(value.byteLength), value]))
 }
 
+/** Sets a field of segment 1. */
+const inSegment =
+  (field: keyof typeof SEGMENT_RECORD.fields, value: number | bigint) =>
+  ({ segments }: ForgedCatalogue): void => {
+    segments.set(1, field, value)
+  }
+
+/** Gives a field of segment 1 the value that it has in segment 2. */
+const ofAnother =
+  (field: keyof typeof SEGMENT_RECORD.fields) =>
+  ({ segments }: ForgedCatalogue): void => {
+    segments.set(1, field, segments.get(2, field))
+  }
+
+const moved =
+  (field: keyof typeof SEGMENT_RECORD.fields, by: number) =>
+  ({ segments }: ForgedCatalogue): void => {
+    segments.set(1, field, segments.get(1, field) + by)
+  }
+
+/** Sets a field of the record of the index. */
+const inIndex =
+  (field: keyof typeof INDEX_RECORD.fields, value: number | bigint | Uint8Array) =>
+  ({ index }: ForgedCatalogue): void => {
+    index.set(0, field, value)
+  }
+
+/** Sets a field of the record of the vectors file. */
+const inFile =
+  (field: keyof typeof FILE_RECORD.fields, value: number | bigint) =>
+  ({ files }: ForgedCatalogue): void => {
+    files.set(0, field, value)
+  }
+
 describe('a catalogue whose checksums fit, but not what it says', () => {
   it('gives the right answer if nothing was changed but the checksums made again', () => {
     const specimen = specimenWith('l2')
-    forgeCatalogue(specimen.folder, {})
+    forgeCatalogue(specimen.folder, () => undefined)
     expect(outcomeOf(specimen, {})).toBe('right')
   })
 
-  it.each([
-    ['a segment beyond the file', {}, 'UPDATE zones SET segment_offset = 1048576 WHERE zone = 1'],
-    ['a segment off its page', {}, 'UPDATE zones SET segment_offset = segment_offset + 4 WHERE zone = 1'],
-    ['a segment over the header', {}, 'UPDATE zones SET segment_offset = 0 WHERE zone = 1'],
-    ['a zone of no rows', {}, 'UPDATE zones SET row_count = 0 WHERE zone = 1'],
-    ['a zone of very many rows', {}, 'UPDATE zones SET row_count = 1099511627776 WHERE zone = 1'],
-    ['columns beyond the file', {}, 'UPDATE zones SET columns_byte_length = 1048576 WHERE zone = 1'],
-    ['columns of no length', {}, 'UPDATE zones SET columns_byte_length = 0 WHERE zone = 1'],
-    ['columns cut short', {}, 'UPDATE zones SET columns_byte_length = 100 WHERE zone = 1'],
+  it.each<readonly [string, (catalogue: ForgedCatalogue) => void]>([
+    ['rows beyond the file', inSegment('rowsOffset', 1_048_576)],
+    ['rows off their page', moved('rowsOffset', 4)],
+    ['rows over the header', inSegment('rowsOffset', 0)],
+    ['rows of another segment', ofAnother('rowsOffset')],
+    ['rows at an offset above 2^53', inSegment('rowsOffset', 2n ** 60n)],
+    ['rows of another length', moved('rowsByteLength', 4)],
+    ['a segment of no rows', inSegment('rowCount', 0)],
+    ['a segment of very many rows', inSegment('rowCount', 2 ** 40)],
+    ['a segment of more rows than 2^53', inSegment('rowCount', 2n ** 64n - 1n)],
+    ['columns beyond the file', inSegment('columnsByteLength', 1_048_576)],
+    ['columns of no length', inSegment('columnsByteLength', 0)],
+    ['columns cut short', inSegment('columnsByteLength', 100)],
+    ['columns of another segment', ofAnother('columnsOffset')],
+    ['columns with another CRC', moved('columnsCrc', 1)],
+    ['columns in another file', inSegment('columnsFile', 1)],
     [
-      'columns of another zone',
-      {},
-      'UPDATE zones SET columns_offset = (SELECT columns_offset FROM zones WHERE zone = 2) WHERE zone = 1'
+      'a segment in a file that is not listed',
+      (catalogue) => {
+        inSegment('rowsFile', 3)(catalogue)
+        inSegment('columnsFile', 3)(catalogue)
+      }
     ],
-    ['a zone in a file that is not listed', {}, 'UPDATE zones SET file = 3 WHERE zone = 1'],
     [
-      'a row moved from zone to zone',
-      {},
-      'UPDATE zones SET row_count = row_count + iif(zone = 1, 1, -1) WHERE zone IN (1, 2)'
+      'a row moved from segment to segment',
+      ({ segments }) => {
+        for (const [segment, by] of [
+          [1, 1],
+          [2, -1]
+        ]) {
+          segments.set(segment, 'rowCount', segments.get(segment, 'rowCount') + by)
+          segments.set(segment, 'rowsByteLength', segments.get(segment, 'rowsByteLength') + by * DIM * 4)
+        }
+      }
     ],
-    ['zones that leave out a number', {}, 'UPDATE zones SET zone = 17 WHERE zone = 5'],
-    ['a longer file', {}, 'UPDATE files SET byte_length = byte_length - 4096'],
-    ['codes beyond the file', {}, 'UPDATE zones SET codes_offset = 1048576 WHERE zone = 1'],
-    ['codes off their page', {}, 'UPDATE zones SET codes_offset = codes_offset + 4 WHERE zone = 1'],
-    ['codes over the header', {}, 'UPDATE zones SET codes_offset = 0 WHERE zone = 1'],
-    ['codes of no length', {}, 'UPDATE zones SET codes_byte_length = 0 WHERE zone = 1'],
-    ['codes cut short', {}, 'UPDATE zones SET codes_byte_length = 200 WHERE zone = 1'],
-    ['codes of very great length', {}, 'UPDATE zones SET codes_byte_length = 1099511627776 WHERE zone = 1'],
+    ['a segment of a zone that is not there', inSegment('zone', 17)],
+    ['a segment number twice', ofAnother('segment')],
+    ['segments out of order', inSegment('segment', 4)],
     [
-      'codes of another zone',
-      {},
-      'UPDATE zones SET codes_offset = (SELECT codes_offset FROM zones WHERE zone = 2) WHERE zone = 1'
+      'a segment that is still to come',
+      ({ index, segments }) => {
+        const last = index.get(0, 'segmentCount') - 1
+        segments.set(last, 'segment', index.get(0, 'nextSegment'))
+      }
     ],
-    ['codes with another CRC', {}, 'UPDATE zones SET codes_crc = codes_crc + 1 WHERE zone = 1'],
-    ['codes in a vectors file', {}, 'UPDATE zones SET codes_file = 0'],
-    ['codes in a file that is not listed', {}, 'UPDATE zones SET codes_file = 2 WHERE zone = 1'],
-    ['rows in a codes file', {}, 'UPDATE zones SET file = 1'],
-    ['more bits than the codes have', { bits: 4 }, ''],
-    ['another count', { count: COUNT + 1 }, ''],
-    ['another count of zones', { zoneCount: 5 }, ''],
-    ['another count of files', { fileCount: 3 }, ''],
-    ['no dimensions', { dim: 0 }, ''],
-    ['a metric that is not known', { metric: 'hamming' }, ''],
-    ['an index id of 15 bytes', { indexId: new Uint8Array(15) }, ''],
-    ['a count that is text', { count: '300' }, ''],
-    ['another generation than the names of its files', { generation: 2 }, '']
-  ])('gives ZGQ_CORRUPT: %s', (_, meta, statement) => {
+    ['a segment with a radius below zero', inSegment('radius', -1)],
+    ['a segment with a radius that is no number', inSegment('radius', NaN)],
+    ['a segment whose smallest norm is above the largest', inSegment('minNorm', 1e30)],
+    [
+      'longer files',
+      ({ files }) => {
+        for (const file of [0, 1]) files.set(file, 'byteLength', files.get(file, 'byteLength') - 4096)
+      }
+    ],
+    ['a file that is still to come', ({ files }) => files.set(1, 'file', 2)],
+    ['a file number twice', ({ files }) => files.set(1, 'file', 0)],
+    ['two files of one name', ({ files }) => files.set(1, 'kind', 1)],
+    ['a file of a generation that is not there', inFile('generation', 0)],
+    ['a shard that is not there', inFile('shard', 1)],
+    ['a file of fewer segments than it has', inFile('segmentCount', 5)],
+    ['a file of fewer rows than it has', inFile('rowCount', COUNT - 1)],
+    ['a file of less than a page', inFile('byteLength', 100)],
+    ['codes beyond the file', inSegment('codesOffset', 1_048_576)],
+    ['codes off their page', moved('codesOffset', 4)],
+    ['codes over the header', inSegment('codesOffset', 0)],
+    ['codes of no length', inSegment('codesByteLength', 0)],
+    ['codes cut short', inSegment('codesByteLength', 200)],
+    ['codes of very great length', inSegment('codesByteLength', 2 ** 40)],
+    ['codes of another segment', ofAnother('codesOffset')],
+    ['codes with another CRC', moved('codesCrc', 1)],
+    ['codes in a vectors file', inSegment('codesFile', 0)],
+    ['codes in a file that is not listed', inSegment('codesFile', 2)],
+    ['rows in a codes file', inSegment('rowsFile', 1)],
+    ['more bits than the codes have', inIndex('bits', 4)],
+    ['codes without bits', inIndex('bits', 0)],
+    ['another count', inIndex('count', COUNT + 1)],
+    ['a count above 2^53', inIndex('count', 2n ** 60n)],
+    ['another count of zones', inIndex('zoneCount', 5)],
+    ['a great count of zones', inIndex('zoneCount', 2 ** 26)],
+    ['another count of segments', inIndex('segmentCount', 5)],
+    ['a very great count of segments', inIndex('segmentCount', 2 ** 50)],
+    ['another count of files', inIndex('fileCount', 3)],
+    ['a next segment that is there already', inIndex('nextSegment', 5)],
+    ['a next file that is there already', inIndex('nextFile', 1)],
+    ['no dimensions', inIndex('dim', 0)],
+    ['very many dimensions', inIndex('dim', 65_537)],
+    ['a metric that is not known', inIndex('metric', 4)],
+    ['a centroid that is no number', ({ zones }) => zones.fill(0xff, 0, 4)]
+  ])('gives ZGQ_CORRUPT: %s', (_, change) => {
     const specimen = specimenWith('l2')
-    forgeCatalogue(specimen.folder, meta, statement)
+    forgeCatalogue(specimen.folder, change)
     expect(MAPPINGS.map((mapping) => outcomeOf(specimen, { mapping }))).toEqual(['ZGQ_CORRUPT', 'ZGQ_CORRUPT'])
   })
 
-  it.each([
-    ['another index id', { indexId: new Uint8Array(16) }],
-    ['another metric', { metric: 'ip' }]
-  ])('gives ZGQ_MISMATCH: %s', (_, meta) => {
+  it.each([15, 167, 169])('gives ZGQ_CORRUPT: an index record of %d bytes', (byteLength) => {
     const specimen = specimenWith('l2')
-    forgeCatalogue(specimen.folder, meta)
+    forgeMeta(specimen.folder, 'index', new Uint8Array(byteLength))
+    expect(outcomeOf(specimen, {})).toBe('ZGQ_CORRUPT')
+  })
+
+  it.each<readonly [string, (catalogue: ForgedCatalogue) => void]>([
+    ['another index id', inIndex('indexId', new Uint8Array(16))],
+    ['another metric', inIndex('metric', 3)],
+    ['a file of a generation above that of the index', inFile('generation', 2)],
+    ['a file with another header', inFile('headerCrc', 1)],
+    [
+      'a file of more segments than its header says',
+      ({ files }) => {
+        files.set(0, 'segmentCount', files.get(0, 'segmentCount') + 1)
+      }
+    ],
+    ['a file of more rows than its header says', inFile('rowCount', COUNT + 1)]
+  ])('gives ZGQ_MISMATCH: %s', (_, change) => {
+    const specimen = specimenWith('l2')
+    forgeCatalogue(specimen.folder, change)
     expect(outcomeOf(specimen, {})).toBe('ZGQ_MISMATCH')
   })
 })
 
 describe('an index of another format gives ZGQ_UNSUPPORTED', () => {
-  it.each([
-    ['version', { version: 2 }],
-    ['reader features', { readerFeatures: 1 }],
-    ['element type', { elementType: 'float16' }],
-    ['bits', { bits: 3 }]
-  ])('by the %s of its catalogue', (_, meta) => {
+  it.each<readonly [string, (catalogue: ForgedCatalogue) => void]>([
+    ['version', inIndex('version', 3)],
+    ['reader features', inIndex('readerFeatures', 1)],
+    ['element type', inIndex('elementType', 2)],
+    ['type of ids', inIndex('idType', 2)],
+    ['bits', inIndex('bits', 3)],
+    ['kinds of files', inFile('kind', 3)],
+    ['segments with flags', inSegment('flags', 1)],
+    ['segments with fields', inSegment('fieldsByteLength', 4096)],
+    ['segments with a payload', inSegment('payloadByteLength', 4096)]
+  ])('by the %s of its catalogue', (_, change) => {
     const specimen = specimenWith('l2')
-    forgeCatalogue(specimen.folder, meta)
+    forgeCatalogue(specimen.folder, change)
     expect(outcomeOf(specimen, {})).toBe('ZGQ_UNSUPPORTED')
   })
 
   it('by the user_version of its catalogue', async () => {
     const specimen = specimenWith('l2')
-    changeCatalogue(specimen.folder, 'PRAGMA user_version = 2')
+    changeCatalogue(specimen.folder, 'PRAGMA user_version = 3')
     expect([outcomeOf(specimen, {}), await outcomeOfCheck(specimen.folder)]).toEqual([
       'ZGQ_UNSUPPORTED',
       'ZGQ_UNSUPPORTED'
     ])
   })
 
-  it('by the user_version of its catalogue, and says what to do: 0', async () => {
+  it.each([0, 1])('by the user_version of its catalogue, and says what to do: %d', async (version) => {
     const specimen = specimenWith('l2')
-    changeCatalogue(specimen.folder, 'PRAGMA user_version = 0')
+    changeCatalogue(specimen.folder, `PRAGMA user_version = ${version}`)
     expect(errorOf(() => ZgqIndex.open(specimen.folder))).toMatchObject({
       code: 'ZGQ_UNSUPPORTED',
       message: expect.stringContaining('rebuild')
@@ -723,7 +863,8 @@ describe('an index of another format gives ZGQ_UNSUPPORTED', () => {
 
   it.each([
     ['version', 0n],
-    ['version', 2n],
+    ['version', 1n],
+    ['version', 3n],
     ['readerFeatures', 1n],
     ['elementType', 2n],
     ['alignment', 16_384n]
@@ -743,7 +884,7 @@ describe('an index of another format gives ZGQ_UNSUPPORTED', () => {
 
   it('is not one that only writers must know', () => {
     const specimen = specimenWith('l2')
-    forgeCatalogue(specimen.folder, { writerFeatures: 5 })
+    forgeCatalogue(specimen.folder, inIndex('writerFeatures', 5))
     expect(outcomeOf(specimen, {})).toBe('right')
   })
 })
@@ -836,8 +977,27 @@ describe('what is not an index', () => {
     expect([open(path), await outcomeOfCheck(path)]).toEqual(['ZGQ_NOT_AN_INDEX', 'ZGQ_NOT_AN_INDEX'])
   })
 
+  it('gives ZGQ_UNSUPPORTED: an index of format version 1, which is to be built again', async () => {
+    const path = made(
+      withCatalogue(
+        database(
+          'PRAGMA application_id = 1514623281',
+          'PRAGMA user_version = 1',
+          'CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL, crc INTEGER NOT NULL) WITHOUT ROWID',
+          'CREATE TABLE files (file INTEGER PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL,' +
+            ' byte_length INTEGER NOT NULL, header_crc INTEGER NOT NULL, crc INTEGER NOT NULL)',
+          "INSERT INTO files VALUES (0, 'vectors', 'vectors-000001-00000.zgq', 8192, 1, 2)"
+        )
+      )
+    )
+    const error = errorOf(() => ZgqIndex.open(path))
+    expect(error).toMatchObject({ code: 'ZGQ_UNSUPPORTED', path: join(path, CATALOGUE_NAME) })
+    expect(error.message).toMatch(/format version 1, expected 2: rebuild it from its vectors/)
+    expect(await outcomeOfCheck(path)).toBe('ZGQ_UNSUPPORTED')
+  })
+
   it('gives ZGQ_CORRUPT: a database with our application_id and no tables', () => {
-    expect(open(made(withCatalogue(database('PRAGMA application_id = 1514623281', 'PRAGMA user_version = 1'))))).toBe(
+    expect(open(made(withCatalogue(database('PRAGMA application_id = 1514623281', 'PRAGMA user_version = 2'))))).toBe(
       'ZGQ_CORRUPT'
     )
   })

@@ -15,10 +15,9 @@ afterEach(() => {
   pool?.close()
 })
 
-function openPool(files: number, most: number): DescriptorPool {
+function openPool(most: number): DescriptorPool {
   opened.length = 0
   pool = new DescriptorPool({
-    files,
     most,
     open(file) {
       opened.push(file)
@@ -31,7 +30,7 @@ function openPool(files: number, most: number): DescriptorPool {
 }
 
 it('a file is opened once while there is room', () => {
-  const files = openPool(2, 2)
+  const files = openPool(2)
   const first = files.get(0)
   expect(files.get(1)).not.toBe(first)
   expect(files.get(0)).toBe(first)
@@ -39,7 +38,7 @@ it('a file is opened once while there is room', () => {
 })
 
 it('the least recently used file is closed for a new one', () => {
-  const files = openPool(3, 2)
+  const files = openPool(2)
   files.get(0)
   files.get(1)
   files.get(0)
@@ -51,7 +50,7 @@ it('the least recently used file is closed for a new one', () => {
 })
 
 it('closing closes all files, and a second time nothing', () => {
-  const files = openPool(2, 2)
+  const files = openPool(2)
   const descriptors = [files.get(0), files.get(1)]
   files.close()
   files.close()

@@ -9,7 +9,7 @@ import type { Metric } from '../src/types.ts'
 import { distance, product, rowOf, squaredDistance } from './support/brute-force.ts'
 import {
   decodeRefined,
-  decodeSigns,
+  decodePlanes,
   encodeZones,
   makeCodeProblem,
   scanProblem,
@@ -98,10 +98,10 @@ function estimateByFormula(problems: readonly CodeProblem[]): Estimated[] {
       i % width < dim ? problems[Math.floor(i / width)].query[i % width] - quantizer.mean[i % width] : 0
     )
   )
-  new Rotator(memory, dim, quantizer.signs).rotate(rotated, QUERIES)
-  const decoded = encodeZones(memory, problems[0]).map(({ signs, refinedCodes }) =>
+  new Rotator(memory, dim, quantizer.flips).rotate(rotated, QUERIES)
+  const decoded = encodeZones(memory, problems[0]).map(({ planes, refinedCodes }) =>
     Array.from({ length: ROWS / 2 }, (_, row) =>
-      refinedCodes === undefined ? decodeSigns(signs, row, width) : decodeRefined(refinedCodes, row, { width, bits })
+      refinedCodes === undefined ? decodePlanes(planes, row, width) : decodeRefined(refinedCodes, row, { width, bits })
     )
   )
   const errors = zones.map(({ centroid, rows }, zone) =>
@@ -122,7 +122,7 @@ function estimateByFormula(problems: readonly CodeProblem[]): Estimated[] {
   )
 }
 
-/** The error of a code by its definition; norm2: |r|^2. Of signs the file has the largest of each block only. */
+/** The error of a code by its definition; norm2: |r|^2. Of sign planes the file has the largest of each block only. */
 function errorOf({ multiply, levels, error }: DecodedRow, metric: Metric, norm2: number): number {
   const product = norm2 / (metric === 'l2' ? multiply / 2 : multiply)
   const own =
@@ -148,7 +148,7 @@ function estimateByScan(problems: readonly CodeProblem[], zones = [0, 1]): Estim
     const { candidates } = scanProblem(memoryOf('wasm'), problem, {
       k: ROWS,
       candidates: ROWS,
-      confidence: { signs: 1, refined: 1, slack: 0, signsSlack: 0 },
+      confidence: { planes: 1, refined: 1, slack: 0, planesSlack: 0 },
       codes
     })
     expect(candidates).toHaveLength(ROWS)

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest'
 
 import { findMappingRisk, riskOnLinux, riskOnMacos } from '../src/storage/file-systems.ts'
 import { openReaders } from '../src/storage/open-readers.ts'
-import { makeFile } from './support/reader-contract.ts'
+import { makeFile, numbered } from './support/reader-contract.ts'
 import { useTempFolder } from './support/temp-folder.ts'
 
 const isLinux = process.platform === 'linux'
@@ -67,9 +67,10 @@ describe('the type of a file system on macOS', () => {
 describe.runIf(isLinux)('a folder on Linux', () => {
   const small = makeFile(temp, 8192)
   const choose = (folder: string, mapping: 'auto' | 'mmap'): { kind: string; reason: string } => {
-    const readers = openReaders(folder, [small], mapping)
+    const readers = openReaders(folder, numbered(small), mapping)
+    const chosen = readers.chosen()
     readers.close()
-    return { kind: readers.settled.kind, reason: readers.reason }
+    return chosen
   }
 
   it('is asked for its type', () => {

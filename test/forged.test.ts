@@ -6,7 +6,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 
 import { buildIndex } from '../src/build.ts'
 import { makeVectors } from './support/datasets.ts'
-import { GROUPS, type Forgery } from './support/forgeries.ts'
+import { GROUPS, type Forgery } from './support/forgeries/index.ts'
 import { COMMANDS, PYTHON_COMMANDS, runForged, type Job, type Outcome } from './support/run-forged.ts'
 import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
 import { fbin } from './support/vector-files.ts'
@@ -46,6 +46,7 @@ const LOOKS = ['open', 'inspect', 'json', 'html']
 function allowedOf({ seen, codes }: Forgery, command: string): readonly string[] {
   if (seen === 'nobody') return ['fine']
   if (seen === 'open' || command === 'check' || command === 'python check') return codes
+  if (seen === 'build') return command === 'calibrate' || command === 'python search' ? ['fine', ...codes] : codes
   if (LOOKS.includes(command)) return ['fine']
   if (seen === 'rows' && (command === 'exact' || command === 'python search')) return codes
   if (seen === 'codes' && command === 'codes') return codes
@@ -80,7 +81,7 @@ describe.each(GROUPS)(`forged %s (seed ${SEED})`, (_, forgeries) => {
     outcomes = await runForged(
       placed.flatMap(({ jobs }) => jobs),
       temp.fresh('jobs.json'),
-      queries
+      { queries }
     )
   })
 

@@ -1,301 +1,332 @@
-// The rows and values of the catalogue: what is written is read back, what does not fit is rejected. No SQLite here.
+// The records and values of the catalogue: what is written is read back, what does not fit is rejected. No SQLite here.
 
 import { createHash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 
+import { metaChecksum } from '../src/catalogue/rows.ts'
+import { decodeBuildFacts, encodeBuildFacts } from '../src/format/build-facts.ts'
 import {
-  centroidsChecksum,
-  decodeCentroidsRow,
-  decodeFileRow,
-  decodeMetaRow,
-  fileChecksum,
-  metaChecksum,
-  rowChecksum,
-  rowsDigest,
-  zoneNumbers,
-  ZoneRowCodec,
-  type CatalogueZone,
-  type FileRecord
-} from '../src/format/catalogue.ts'
-import { decodeIndexMeta, decodeQuantizer, encodeQuantizer, INDEX_META_KEYS } from '../src/format/catalogue-values.ts'
+  CALIBRATION_HEADER,
+  CALIBRATION_POINT,
+  decodeCalibration,
+  encodeCalibration
+} from '../src/format/calibration-record.ts'
+import { chunkChecksum, chunksDigest } from '../src/format/chunks.ts'
+import { decodeFileRecords, encodeFileRecords, FILE_RECORD, fileNameOf } from '../src/format/file-record.ts'
+import { decodeIndexMeta, encodeIndexMeta, INDEX_RECORD } from '../src/format/index-record.ts'
 import { decodeMessagePack, encodeMessagePack } from '../src/format/message-pack.ts'
+import { decodeQuantizer, encodeQuantizer } from '../src/format/quantizer.ts'
+import { encodeSegmentRecords, SEGMENT_RECORD } from '../src/format/segment-record.ts'
+import { SegmentTable } from '../src/format/segment-table.ts'
+import type { Calibration } from '../src/types.ts'
 import { codeOf, errorOf } from './support/errors.ts'
-import { FILE, flipped, INDEX_META, ZONES } from './support/format-samples.ts'
+import {
+  CALIBRATION,
+  FILE,
+  forged,
+  forgedDouble,
+  INDEX_META,
+  QUANTIZER,
+  SEGMENTS,
+  u64Fields
+} from './support/format-samples.ts'
 
 const PATH = 'catalogue.sqlite'
 const DIM = 3
+const ABOVE_SAFE = 2n ** 53n
 
-const codec = new ZoneRowCodec()
-const zoneRow = (zone: CatalogueZone): number[] => [...zoneNumbers(zone), codec.checksum(zoneNumbers(zone))]
-const decodeZone = (row: readonly unknown[], zone = ZONES[0]): CatalogueZone =>
-  codec.decode(row, zone.centroid, PATH).zone
-const centroidRow = (firstZone: number, zoneCount: number, vectors: Uint8Array): unknown[] => [
-  firstZone,
-  zoneCount,
-  vectors,
-  centroidsChecksum({ firstZone, zoneCount, vectors })
-]
-const fileRow = (file: FileRecord): unknown[] => [
-  file.file,
-  file.kind,
-  file.name,
-  file.byteLength,
-  file.headerCrc,
-  fileChecksum(file)
-]
-const replaced = (row: readonly unknown[], at: number, value: unknown): unknown[] =>
-  row.map((old, i) => (i === at ? value : old))
+describe('a file record', () => {
+  const bytes = encodeFileRecords([FILE])
+  const { fields } = FILE_RECORD
+  const decodeForged = (name: keyof typeof fields, value: bigint): unknown =>
+    decodeFileRecords(forged(bytes, fields[name], value), PATH)
 
-describe('a row of table zones', () => {
-  it.each(ZONES)('is read back as it was written (zone $zone)', (zone) => {
-    expect(decodeZone(zoneRow(zone), zone)).toEqual(zone)
-  })
-
-  it('has the CRC that the spec defines for rows', () => {
-    const numbers = zoneNumbers(ZONES[0])
-    expect(codec.checksum(numbers)).toBe(
-      rowChecksum(numbers.map((value, i) => ({ type: i < 12 ? ('INTEGER' as const) : ('REAL' as const), value })))
-    )
-  })
-
-  it.each(zoneRow(ZONES[0]).map((_, i) => i))('is corrupt with another value in column %d', (at) => {
-    const row = zoneRow(ZONES[0])
-    const other = Number.isSafeInteger(row[at]) ? row[at] + 1 : row[at] / 2 + 1
-    expect(codeOf(() => decodeZone(replaced(row, at, other)))).toBe('ZGQ_CORRUPT')
-  })
-
-  it.each(zoneRow(ZONES[0]).map((_, i) => i))('is corrupt with a value of a wrong type in column %d', (at) => {
-    for (const value of ['1', null, undefined, 1n])
-      expect(codeOf(() => decodeZone(replaced(zoneRow(ZONES[0]), at, value)))).toBe('ZGQ_CORRUPT')
-  })
-
-  it.each([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11])(
-    'is corrupt with a number that is no count in column %d, though its CRC fits',
-    (at) => {
-      for (const value of [-1, 0.5, 2 ** 53, NaN]) {
-        const numbers = zoneNumbers(ZONES[0]).map((old, i) => (i === at ? value : old))
-        expect(codeOf(() => decodeZone([...numbers, codec.checksum(numbers)]))).toBe('ZGQ_CORRUPT')
-      }
-    }
-  )
-})
-
-describe('a row of table centroids', () => {
-  const vectors = Uint8Array.from({ length: 2 * DIM * 4 }, (_, i) => i)
-  const expected = { firstZone: 5, dim: DIM }
-
-  it('is read back as it was written', () => {
-    expect(decodeCentroidsRow(centroidRow(5, 2, vectors), expected, PATH).centroids).toEqual({
-      firstZone: 5,
-      zoneCount: 2,
-      vectors
-    })
-  })
-
-  it('is corrupt with a bit of a vector turned over', () => {
-    expect(
-      codeOf(() => decodeCentroidsRow(replaced(centroidRow(5, 2, vectors), 2, flipped(vectors, 7, 3)), expected, PATH))
-    ).toBe('ZGQ_CORRUPT')
-  })
-
-  it.each([0, 1, 2, 3])('is corrupt with a value of a wrong type in column %d', (at) => {
-    for (const value of ['1', null, -1, 0.5])
-      expect(codeOf(() => decodeCentroidsRow(replaced(centroidRow(5, 2, vectors), at, value), expected, PATH))).toBe(
-        'ZGQ_CORRUPT'
-      )
-  })
-
-  it.each([
-    [4, 2, 24],
-    [6, 2, 24],
-    [5, 1, 24],
-    [5, 3, 24],
-    [5, 0, 0],
-    [5, 2, 23]
-  ])(
-    'is corrupt with first zone %d, %d zones and %d bytes where zone 5 comes next',
-    (firstZone, zoneCount, byteLength) => {
-      expect(
-        codeOf(() => decodeCentroidsRow(centroidRow(firstZone, zoneCount, new Uint8Array(byteLength)), expected, PATH))
-      ).toBe('ZGQ_CORRUPT')
-    }
-  )
-})
-
-describe('a row of table files', () => {
   it.each(['vectors', 'codes'] as const)('is read back as it was written (%s)', (kind) => {
-    const file = { ...FILE, kind }
-    expect(decodeFileRow(fileRow(file), PATH)).toEqual({ file, crc: fileChecksum(file) })
+    const files = [
+      { ...FILE, kind },
+      { ...FILE, kind, file: Number.MAX_SAFE_INTEGER, generation: 7, shard: 99, byteLength: 4096 }
+    ]
+    expect(decodeFileRecords(encodeFileRecords(files), PATH)).toEqual(files)
   })
 
-  it('has a CRC over its values as the spec encodes them', () => {
-    const bytes = Buffer.alloc(8 + 4 + 7 + 4 + 24 + 8 + 8)
-    bytes.writeUInt32LE(7, 8)
-    bytes.write('vectors', 12)
-    bytes.writeUInt32LE(24, 19)
-    bytes.write('vectors-000001-00000.zgq', 23)
-    bytes.writeBigInt64LE(2n ** 34n, 47)
-    bytes.writeBigInt64LE(0xffff_ffffn, 55)
-    expect(fileChecksum(FILE)).toBe(crc32(bytes))
+  it('gives the name of the file', () => {
+    expect(fileNameOf({ kind: 'codes', generation: 12, shard: 3 })).toBe('codes-000012-00003.zgq')
+    expect(fileNameOf({ kind: 'vectors', generation: 1_234_567, shard: 123_456 })).toBe('vectors-1234567-123456.zgq')
   })
 
-  it.each([
-    [0, 1],
-    [1, 'vectorz'],
-    [2, 'vectors-000001-00001.zgq'],
-    [3, 1],
-    [4, 1],
-    [5, 1]
-  ])('is corrupt with another value in column %d', (at, value) => {
-    expect(codeOf(() => decodeFileRow(replaced(fileRow(FILE), at, value), PATH))).toBe('ZGQ_CORRUPT')
+  it.each([0, 3, 4, 5, 6, 7, 0xffff_ffff])('is unsupported with kind %d', (kind) => {
+    expect(codeOf(() => decodeForged('kind', BigInt(kind)))).toBe('ZGQ_UNSUPPORTED')
   })
 
-  it.each([0, 1, 2, 3, 4, 5])('is corrupt with a value of a wrong type in column %d', (at) => {
-    for (const value of [null, undefined, 1n, Buffer.alloc(1), -1])
-      expect(codeOf(() => decodeFileRow(replaced(fileRow(FILE), at, value), PATH))).toBe('ZGQ_CORRUPT')
+  it.each(u64Fields(fields))('is corrupt where %s is above 2^53 - 1', (name) => {
+    expect(codeOf(() => decodeForged(name as keyof typeof fields, ABOVE_SAFE))).toBe('ZGQ_CORRUPT')
   })
 
-  it('is unsupported with a kind of file that is not known', () => {
-    expect(
-      codeOf(() =>
-        decodeFileRow(
-          replaced(replaced(fileRow(FILE), 1, 'graphs'), 5, fileChecksum({ ...FILE, kind: 'graphs' })),
-          PATH
-        )
-      )
-    ).toBe('ZGQ_UNSUPPORTED')
+  it.each([0, 4095])('is corrupt with a file of %d bytes, less than a header', (byteLength) => {
+    expect(codeOf(() => decodeForged('byteLength', BigInt(byteLength)))).toBe('ZGQ_CORRUPT')
   })
 
-  it.each(['', '../vectors.zgq', '/etc/passwd', 'a\\b', 'a\n', 'a\0'])(
-    'is corrupt with the name %j, which is no file of the folder',
-    (name) => {
-      expect(codeOf(() => decodeFileRow(fileRow({ ...FILE, name }), PATH))).toBe('ZGQ_CORRUPT')
-    }
-  )
+  it('is read where what is reserved is not zero', () => {
+    expect(decodeForged('reserved', 7n)).toEqual([FILE])
+  })
 })
 
-describe('a row of table meta', () => {
-  const value = encodeMessagePack(INDEX_META)
-  const row = ['index', Buffer.from(value), metaChecksum('index', value)]
-
+describe('a segment record', () => {
   it('is read back as it was written', () => {
-    const decoded = decodeMetaRow(row, PATH)
-    expect(decodeIndexMeta(decoded.value, PATH)).toEqual(INDEX_META)
+    const table = new SegmentTable(encodeSegmentRecords(SEGMENTS), 2)
+    expect(table.count).toBe(2)
+    expect([...table]).toEqual(SEGMENTS.map((segment, slot) => ({ ...segment, slot })))
   })
 
-  it('is corrupt after any single bit of its value has flipped', () => {
-    for (let bit = 0; bit < value.byteLength * 8; bit++) {
-      expect(codeOf(() => decodeMetaRow(replaced(row, 1, Buffer.from(flipped(value, bit >> 3, bit & 7))), PATH))).toBe(
-        'ZGQ_CORRUPT'
-      )
-    }
-  })
-
-  it.each([
-    [0, 'indey'],
-    [0, 1],
-    [1, null],
-    [1, 'text'],
-    [2, 1],
-    [2, null]
-  ])('is corrupt with another value in column %d (%j)', (at, other) => {
-    expect(codeOf(() => decodeMetaRow(replaced(row, at, other), PATH))).toBe('ZGQ_CORRUPT')
-  })
-
-  it('is corrupt where its value is not MessagePack, though its CRC fits', () => {
-    const bytes = Uint8Array.of(0xda, 0xff, 0xff, 0x61)
-    expect(codeOf(() => decodeMetaRow(['index', Buffer.from(bytes), metaChecksum('index', bytes)], PATH))).toBe(
-      'ZGQ_CORRUPT'
-    )
+  it('has zeros for flags, fields and payload', () => {
+    const record = SEGMENT_RECORD.decode(encodeSegmentRecords(SEGMENTS), SEGMENT_RECORD.byteLength, PATH)
+    const zeros = Object.entries(record).filter(([name]) => /^(flags|reserved|fields|payload)/.test(name))
+    expect(zeros).toHaveLength(10)
+    expect(zeros.every(([, value]) => value === 0)).toBe(true)
   })
 })
 
-describe('the index value of table meta', () => {
-  it.each([null, undefined, 'text', 7, [], {}])('is corrupt where it is %j', (value) => {
-    expect(codeOf(() => decodeIndexMeta(value, PATH))).toBe('ZGQ_CORRUPT')
+describe('the index record', () => {
+  const bytes = encodeIndexMeta(INDEX_META)
+  const { fields } = INDEX_RECORD
+  const decodeForged = (name: keyof typeof fields, value: bigint): unknown =>
+    decodeIndexMeta(forged(bytes, fields[name], value), PATH)
+
+  it.each([0, 1, 2, 4])('is read back as it was written (codes of %d bits)', (bits) => {
+    for (const metric of ['l2', 'cosine', 'ip'] as const) {
+      const meta = { ...INDEX_META, metric, bits }
+      expect(decodeIndexMeta(encodeIndexMeta(meta), PATH)).toEqual(meta)
+    }
   })
 
-  it.each(INDEX_META_KEYS.filter((key) => key !== 'elementType'))('is corrupt without %s', (key) => {
-    expect(codeOf(() => decodeIndexMeta({ ...INDEX_META, [key]: undefined }, PATH))).toBe('ZGQ_CORRUPT')
+  it('is corrupt where it is missing, shorter or longer', () => {
+    const others = [undefined, new Uint8Array(0), bytes.slice(1), Uint8Array.of(...bytes, 0)]
+    for (const other of others) expect(codeOf(() => decodeIndexMeta(other, PATH))).toBe('ZGQ_CORRUPT')
   })
 
   it.each([
-    ['version', 0],
-    ['version', 2],
-    ['readerFeatures', 1],
-    ['elementType', 'float16'],
-    ['bits', 3],
-    ['bits', 8]
-  ])('is unsupported where %s is %j', (key, value) => {
-    expect(codeOf(() => decodeIndexMeta({ ...INDEX_META, [key]: value }, PATH))).toBe('ZGQ_UNSUPPORTED')
+    ['version', 0n],
+    ['version', 1n],
+    ['version', 3n],
+    ['readerFeatures', 1n],
+    ['readerFeatures', 2n ** 63n],
+    ['elementType', 0n],
+    ['elementType', 2n],
+    ['bits', 3n],
+    ['bits', 8n],
+    ['idType', 0n],
+    ['idType', 2n]
+  ] as const)('is unsupported where %s is %d', (name, value) => {
+    expect(codeOf(() => decodeForged(name, value))).toBe('ZGQ_UNSUPPORTED')
   })
 
   it.each([
-    ['dim', 0],
-    ['dim', 65_537],
-    ['dim', 1.5],
-    ['count', -1],
-    ['count', 2 ** 53],
-    ['zoneCount', '2'],
-    ['metric', 'l1'],
-    ['metric', 'toString'],
-    ['indexId', new Uint8Array(15)],
-    ['digest', new Uint8Array(33)]
-  ])('is corrupt where %s is %j', (key, value) => {
-    expect(codeOf(() => decodeIndexMeta({ ...INDEX_META, [key]: value }, PATH))).toBe('ZGQ_CORRUPT')
+    ['dim', 0n],
+    ['dim', 65_537n],
+    ['metric', 0n],
+    ['metric', 4n]
+  ] as const)('is corrupt where %s is %d', (name, value) => {
+    expect(codeOf(() => decodeForged(name, value))).toBe('ZGQ_CORRUPT')
   })
 
-  it.each([0, 1, 2, 4])('is read back with codes of %d bits', (bits) => {
-    expect(decodeIndexMeta({ ...INDEX_META, bits }, PATH)).toEqual({ ...INDEX_META, bits })
+  it.each(u64Fields(fields))('is corrupt where %s is above 2^53 - 1', (name) => {
+    expect(codeOf(() => decodeForged(name as keyof typeof fields, ABOVE_SAFE))).toBe('ZGQ_CORRUPT')
+  })
+
+  it('is of another version before its other fields mean anything', () => {
+    const newer = forged(forged(bytes, fields.version, 3n), fields.dim, ABOVE_SAFE)
+    expect(codeOf(() => decodeIndexMeta(newer, PATH))).toBe('ZGQ_UNSUPPORTED')
   })
 
   it('says what to do where it is of an older or a newer version', () => {
-    const messages = [0, 2].map((version) => errorOf(() => decodeIndexMeta({ ...INDEX_META, version }, PATH)).message)
+    const messages = [1n, 3n].map((version) => errorOf(() => decodeForged('version', version)).message)
     expect(messages).toEqual([expect.stringContaining('rebuild'), expect.stringContaining('newer version of zgq')])
   })
 
-  it.each(['dim', 'metric', 'version', 'readerFeatures', 'elementType'])(
-    'is refused in a short message where %s is very long',
-    (key) => {
-      for (const value of [new Array(100_000).fill(7), 'x'.repeat(900_000), '\u001b]0;title\u0007'])
-        expect(errorOf(() => decodeIndexMeta({ ...INDEX_META, [key]: value }, PATH)).message).toMatch(/^[ -~]{20,200}$/)
-    }
-  )
-
-  it('is read with writer features and keys that are not known', () => {
-    expect(decodeIndexMeta({ ...INDEX_META, writerFeatures: 8, later: [1, 2] }, PATH)).toEqual({
-      ...INDEX_META,
-      writerFeatures: 8
-    })
+  it('is read with writer features that are not known, and where what is reserved is not zero', () => {
+    for (const name of ['writerFeatures', 'reserved', 'reserved2'] as const)
+      expect(decodeForged(name, 8n)).toEqual(INDEX_META)
+    expect(decodeForged('writerFeatures', 2n ** 63n)).toEqual(INDEX_META)
   })
 })
 
-describe('the quantizer value of table meta', () => {
-  const quantizer = { signs: Uint8Array.from({ length: 6 }, (_, i) => i * 41), mean: Float32Array.of(0.5, -0, 3e38) }
-  const value = (): unknown => decodeMessagePack(encodeMessagePack(encodeQuantizer(quantizer)), PATH)
+describe('the quantizer', () => {
+  const bytes = encodeQuantizer(QUANTIZER)
+  const withRounds = (rounds: number): Uint8Array => {
+    const copy = new Uint8Array(8 + DIM * 4 + rounds * 2)
+    copy.set(bytes.subarray(0, copy.byteLength))
+    new DataView(copy.buffer).setUint32(0, rounds, true)
+    return copy
+  }
 
   it('is read back as it was written', () => {
-    expect(decodeQuantizer(value(), DIM, PATH)).toEqual(quantizer)
+    expect(bytes.byteLength).toBe(8 + DIM * 4 + 6)
+    expect(decodeQuantizer(bytes, DIM, PATH)).toEqual(QUANTIZER)
   })
 
-  it.each([undefined, null, 'text', 7, [], {}])('is corrupt where it is %j', (other) => {
-    expect(codeOf(() => decodeQuantizer(other, DIM, PATH))).toBe('ZGQ_CORRUPT')
+  it('is read back with as many rounds as there may be, of dimensions that fill no word', () => {
+    const large = { flips: Uint8Array.from({ length: 16 * 4 }, (_, i) => i), mean: new Float32Array(17).fill(2) }
+    expect(decodeQuantizer(encodeQuantizer(large), 17, PATH)).toEqual(large)
+  })
+
+  it('is corrupt where it is missing, or of any length that is not its own', () => {
+    expect(codeOf(() => decodeQuantizer(undefined, DIM, PATH))).toBe('ZGQ_CORRUPT')
+    for (let length = 0; length < bytes.byteLength; length++)
+      expect(codeOf(() => decodeQuantizer(bytes.slice(0, length), DIM, PATH))).toBe('ZGQ_CORRUPT')
+    expect(codeOf(() => decodeQuantizer(Uint8Array.of(...bytes, 0), DIM, PATH))).toBe('ZGQ_CORRUPT')
+  })
+
+  it('is corrupt for an index of other dimensions', () => {
+    for (const dim of [2, 4, 17]) expect(codeOf(() => decodeQuantizer(bytes, dim, PATH))).toBe('ZGQ_CORRUPT')
+  })
+
+  it.each([0, 17])('is corrupt with %d rounds', (rounds) => {
+    expect(codeOf(() => decodeQuantizer(withRounds(rounds), DIM, PATH))).toBe('ZGQ_CORRUPT')
+  })
+
+  it.each([1, 16])('is read with %d rounds', (rounds) => {
+    expect(decodeQuantizer(withRounds(rounds), DIM, PATH).flips).toHaveLength(rounds * 2)
+  })
+
+  it.each([NaN, Infinity, -Infinity])('is corrupt where a value of its mean is %d', (value) => {
+    const mean = Float32Array.of(1, value, 1)
+    expect(codeOf(() => decodeQuantizer(encodeQuantizer({ ...QUANTIZER, mean }), DIM, PATH))).toBe('ZGQ_CORRUPT')
+  })
+})
+
+describe('a calibration', () => {
+  const ZONES = 50
+  const bytes = encodeCalibration(CALIBRATION)
+  const decode = (other: Uint8Array): Calibration => decodeCalibration(other, ZONES, PATH)
+  const pointField = (point: number, name: keyof typeof CALIBRATION_POINT.fields): { offset: number; type: 'u32' } => ({
+    offset:
+      CALIBRATION_HEADER.byteLength + CALIBRATION_POINT.byteLength * point + CALIBRATION_POINT.fields[name].offset,
+    type: 'u32'
+  })
+  const wide = (field: { offset: number }): { offset: number; type: 'u64' } => ({ offset: field.offset, type: 'u64' })
+
+  it('is read back as it was written', () => {
+    expect(bytes.byteLength).toBe(CALIBRATION_HEADER.byteLength + 3 * CALIBRATION_POINT.byteLength)
+    expect(decode(bytes)).toEqual(CALIBRATION)
+  })
+
+  it('is read back without what it may be without', () => {
+    const { usual: _usual, copies: _copies, ...plain } = CALIBRATION
+    const source = 'base' as const
+    expect(decode(encodeCalibration({ ...plain, source }))).toEqual({ ...plain, source })
+  })
+
+  it('is corrupt at any length that is not its own', () => {
+    for (let length = 0; length < bytes.byteLength; length++)
+      expect(codeOf(() => decode(bytes.slice(0, length)))).toBe('ZGQ_CORRUPT')
+    expect(codeOf(() => decode(Uint8Array.of(...bytes, 0)))).toBe('ZGQ_CORRUPT')
+  })
+
+  it.each([0n, 3n, 0xffff_ffffn])('is corrupt with source %d', (value) => {
+    expect(codeOf(() => decode(forged(bytes, CALIBRATION_HEADER.fields.source, value)))).toBe('ZGQ_CORRUPT')
+  })
+
+  it.each([0n, 2n, 4n, 16_385n, ABOVE_SAFE])('is corrupt where it says %d points', (value) => {
+    expect(codeOf(() => decode(forged(bytes, CALIBRATION_HEADER.fields.pointCount, value)))).toBe('ZGQ_CORRUPT')
+  })
+
+  it('is corrupt without a point, and with more points than there may be', () => {
+    const { fields } = CALIBRATION_HEADER
+    const ofPoints = (count: number): Uint8Array => {
+      const [point] = CALIBRATION.curves[0].points
+      const curves = Array.from({ length: count }, (_, i) => ({ k: i + 1, points: [point] }))
+      return encodeCalibration({ ...CALIBRATION, curves })
+    }
+    expect(codeOf(() => decode(forged(bytes.slice(0, CALIBRATION_HEADER.byteLength), fields.pointCount, 0n)))).toBe(
+      'ZGQ_CORRUPT'
+    )
+    expect(decode(ofPoints(16_384)).curves).toHaveLength(16_384)
+    expect(codeOf(() => decode(ofPoints(16_385)))).toBe('ZGQ_CORRUPT')
   })
 
   it.each([
-    ['signs', undefined],
-    ['signs', 'text'],
-    ['signs', [1, 2]],
-    ['signs', new Uint8Array(0)],
-    ['signs', new Uint8Array(5)],
-    ['mean', undefined],
-    ['mean', 7],
-    ['mean', new Uint8Array(11)],
-    ['mean', new Uint8Array(16)],
-    ['mean', new Uint8Array(Float32Array.of(1, NaN, 1).buffer)]
-  ])('is corrupt where %s is %j', (key, other) => {
-    expect(codeOf(() => decodeQuantizer({ ...Object(value()), [key]: other }, DIM, PATH))).toBe('ZGQ_CORRUPT')
+    ['confidence', -0.1],
+    ['confidence', 1.1],
+    ['confidence', NaN],
+    ['highestRecall', 0.0009],
+    ['highestRecall', 1],
+    ['scale', -1],
+    ['scale', Infinity],
+    ['copies', -1],
+    ['copies', NaN],
+    ['nearestZone', -1],
+    ['farthestZone', Infinity],
+    ['farthestHit', NaN]
+  ] as const)('is corrupt where %s is %d', (name, value) => {
+    expect(codeOf(() => decode(forgedDouble(bytes, CALIBRATION_HEADER.fields[name], value)))).toBe('ZGQ_CORRUPT')
+  })
+
+  it('does not look at bounds and copies that are not there', () => {
+    const { usual: _usual, copies: _copies, ...plain } = CALIBRATION
+    for (const name of ['copies', 'nearestZone', 'farthestZone', 'farthestHit'] as const)
+      expect(decode(forgedDouble(encodeCalibration(plain), CALIBRATION_HEADER.fields[name], NaN))).toEqual(plain)
+  })
+
+  it.each([0n, ABOVE_SAFE])('is corrupt with %d queries', (value) => {
+    expect(codeOf(() => decode(forged(bytes, CALIBRATION_HEADER.fields.queries, value)))).toBe('ZGQ_CORRUPT')
+  })
+
+  it.each([
+    ['recall', 0.0009],
+    ['recall', 1],
+    ['recall', NaN],
+    ['threshold', -1],
+    ['threshold', Infinity],
+    ['mean', -0.1],
+    ['mean', 1.1],
+    ['zones', 0.5],
+    ['zones', ZONES + 0.5],
+    ['trust', -1],
+    ['trust', 100.5],
+    ['trust', NaN]
+  ] as const)('is corrupt where %s of a point is %d', (name, value) => {
+    expect(codeOf(() => decode(forgedDouble(bytes, pointField(1, name), value)))).toBe('ZGQ_CORRUPT')
+  })
+
+  it.each([0n, ABOVE_SAFE])('is corrupt where k of a point is %d', (value) => {
+    expect(codeOf(() => decode(forged(bytes, wide(pointField(0, 'k')), value)))).toBe('ZGQ_CORRUPT')
+  })
+
+  it('is corrupt where points are not in order of k, then recall, or a threshold falls', () => {
+    expect(codeOf(() => decode(forged(bytes, wide(pointField(0, 'k')), 2n)))).toBe('ZGQ_CORRUPT')
+    expect(codeOf(() => decode(forgedDouble(bytes, pointField(0, 'recall'), 0.99)))).toBe('ZGQ_CORRUPT')
+    expect(codeOf(() => decode(forgedDouble(bytes, pointField(0, 'recall'), 0.995)))).toBe('ZGQ_CORRUPT')
+    expect(codeOf(() => decode(forgedDouble(bytes, pointField(0, 'threshold'), 0.5)))).toBe('ZGQ_CORRUPT')
+  })
+
+  it('is read without its points for searches with a filter, and corrupt where it has no others', () => {
+    const skipping = (points: readonly number[]): Calibration =>
+      decode(points.reduce((made, point) => forged(made, pointField(point, 'filter'), 1n), bytes))
+    expect(skipping([2]).curves).toEqual(CALIBRATION.curves.slice(0, 1))
+    expect(skipping([0]).curves[0].points).toEqual(CALIBRATION.curves[0].points.slice(1))
+    expect(codeOf(() => skipping([0, 1, 2]))).toBe('ZGQ_CORRUPT')
+  })
+})
+
+describe('facts of a build', () => {
+  it('are read back as they were written', () => {
+    const facts = { seed: 7, zones: null, sampleCount: 2 ** 40, inputDigest: Uint8Array.of(1, 2) }
+    const { inputDigest, ...rest } = decodeBuildFacts(encodeBuildFacts(facts), PATH)
+    expect(rest).toEqual({ seed: 7, zones: null, sampleCount: 2 ** 40 })
+    expect([...(inputDigest as Uint8Array)]).toEqual([1, 2])
+  })
+
+  it('are none where there are no bytes', () => {
+    expect(decodeBuildFacts(undefined, PATH)).toEqual({})
+  })
+
+  it.each([null, 'text', 7, [1]])('are corrupt where they are %j', (value) => {
+    expect(codeOf(() => decodeBuildFacts(encodeMessagePack(value), PATH))).toBe('ZGQ_CORRUPT')
+  })
+
+  it('are corrupt where they are not MessagePack', () => {
+    expect(codeOf(() => decodeBuildFacts(Uint8Array.of(0xda, 0xff, 0xff, 0x61), PATH))).toBe('ZGQ_CORRUPT')
   })
 })
 
@@ -312,7 +343,6 @@ describe('MessagePack', () => {
     })
   })
 
-  // Fails today and will pass once the bug is fixed: then `.fails` goes.
   it.each([
     ['uint64', 0xcf],
     ['int64', 0xd3]
@@ -322,9 +352,23 @@ describe('MessagePack', () => {
   })
 })
 
-describe('the digest of rows', () => {
-  it('is SHA-256 over the row CRCs as u32', () => {
+describe('checksums of the catalogue', () => {
+  it('of a value of meta cover key and value, each after its length', () => {
+    const bytes = Buffer.from('\u0005\0\0\0index\u0002\0\0\0ab', 'latin1')
+    expect(metaChecksum('index', Buffer.from('ab'))).toBe(crc32(bytes))
+  })
+
+  it('of a chunk cover first and count as u64, then the records', () => {
+    const bytes = Buffer.alloc(19)
+    bytes.writeBigUInt64LE(BigInt(Number.MAX_SAFE_INTEGER), 0)
+    bytes.writeBigUInt64LE(4096n, 8)
+    bytes.set([1, 2, 3], 16)
+    const chunk = { first: Number.MAX_SAFE_INTEGER, count: 4096, records: Uint8Array.of(1, 2, 3) }
+    expect(chunkChecksum(chunk)).toBe(crc32(bytes))
+  })
+
+  it('of all chunks together are SHA-256 over their CRCs as u32', () => {
     const bytes = Buffer.of(1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff)
-    expect(rowsDigest([1, 0xffff_ffff])).toEqual(createHash('sha256').update(bytes).digest())
+    expect(chunksDigest([1, 0xffff_ffff])).toEqual(createHash('sha256').update(bytes).digest())
   })
 })

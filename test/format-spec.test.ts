@@ -4,28 +4,44 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 
-import { APPLICATION_ID, CATALOGUE_DDL } from '../src/format/catalogue.ts'
-import { INDEX_META_KEYS } from '../src/format/catalogue-values.ts'
+import { APPLICATION_ID, CATALOGUE_DDL, SCHEMA_ROWS } from '../src/catalogue/tables.ts'
+import { CALIBRATION_HEADER, CALIBRATION_POINT } from '../src/format/calibration-record.ts'
+import {
+  CHUNK_RECORDS,
+  CHUNK_TABLES,
+  MOST_CHUNK_RECORDS,
+  mostChunkBytes,
+  ZONES_STEP,
+  zonesPerChunk
+} from '../src/format/chunks.ts'
 import {
   BLOCK_FACTOR_BYTES,
+  BLOCK_ROWS,
   blockBytes,
   CODE_BITS,
   REFINED_FACTOR_BYTES,
   refinedRowBytes
 } from '../src/format/codes.ts'
-import { COLUMN_ALIGNMENT, COLUMN_ENTRY, COLUMN_KINDS, COLUMNS_HEADER, COLUMNS_MAGIC } from '../src/format/columns.ts'
+import { COLUMN_ALIGNMENT, COLUMN_ENTRY, COLUMNS_HEADER, COLUMNS_MAGIC, MOST_COLUMNS } from '../src/format/columns.ts'
 import { DIRECTORY_ENTRY, FOOTER } from '../src/format/directory.ts'
-import { CODES_MAGIC, ELEMENT_TYPE_FLOAT32, HEADER, VECTORS_MAGIC } from '../src/format/header.ts'
+import { FILE_RECORD } from '../src/format/file-record.ts'
+import { ELEMENT_TYPE_FLOAT32, HEADER, MAGICS } from '../src/format/header.ts'
+import { INDEX_RECORD } from '../src/format/index-record.ts'
+import { COLUMN_KINDS, EXTENT_KINDS, FILE_KINDS, fileKindOf } from '../src/format/kinds.ts'
 import {
   CATALOGUE_NAME,
+  dataFileName,
   FORMAT_VERSION,
+  ID_TYPES,
   MAX_DIM,
   METRIC_CODES,
   PAGE_BYTES,
-  SHARD_BYTES,
-  dataFileName
+  SHARD_BYTES
 } from '../src/format/layout.ts'
-import { KERNEL_METRICS } from '../src/kernels/kernel.ts'
+import { QUANTIZER_HEADER } from '../src/format/quantizer.ts'
+import { EXTENT_PART_WORDS, EXTENT_WORDS, SEGMENT_RECORD, SEGMENT_WORDS } from '../src/format/segment-record.ts'
+import { METRIC_COSINE, METRIC_IP, METRIC_L2 } from '../src/kernels/layouts.ts'
+import { filesBelow, readSource } from './support/sources.ts'
 import { codeList, hexBytes, meaningOf, section, SPEC, tableRows } from './support/spec.ts'
 
 const LAYOUTS = [
@@ -33,12 +49,24 @@ const LAYOUTS = [
   { heading: 'Layout: columns header', layout: COLUMNS_HEADER },
   { heading: 'Layout: column entry', layout: COLUMN_ENTRY },
   { heading: 'Layout: directory entry', layout: DIRECTORY_ENTRY },
-  { heading: 'Layout: footer', layout: FOOTER }
+  { heading: 'Layout: footer', layout: FOOTER },
+  { heading: 'Layout: file record', layout: FILE_RECORD },
+  { heading: 'Layout: segment record', layout: SEGMENT_RECORD },
+  { heading: 'Layout: index record', layout: INDEX_RECORD },
+  { heading: 'Layout: quantizer header', layout: QUANTIZER_HEADER },
+  { heading: 'Layout: calibration header', layout: CALIBRATION_HEADER },
+  { heading: 'Layout: calibration point', layout: CALIBRATION_POINT }
 ]
+
+it('has no layout that the code does not know', () => {
+  const headings = [...SPEC.matchAll(/^### (Layout: .*)$/gm)].map(([, heading]) => heading)
+  const tables = ['Layout: column kinds', 'Layout: file kinds']
+  expect(headings.toSorted()).toEqual([...LAYOUTS.map(({ heading }) => heading), ...tables].toSorted())
+})
 
 /** Bytes of a value of a type as the spec names it. */
 function byteLengthOf(type: string): number {
-  return { u32: 4, u64: 8, f64: 8 }[type] ?? Number(type.replace('bytes', ''))
+  return { u32: 4, u64: 8, flags64: 8, f64: 8 }[type] ?? Number(type.replace('bytes', ''))
 }
 
 describe.each(LAYOUTS)('$heading', ({ heading, layout }) => {
@@ -63,15 +91,84 @@ describe.each(LAYOUTS)('$heading', ({ heading, layout }) => {
 
 describe('numbers in the spec', () => {
   it('give the magic of a vectors file', () => {
-    expect(hexBytes(meaningOf('Layout: header', 'magic'))[0]).toEqual([...VECTORS_MAGIC])
+    expect(hexBytes(meaningOf('Layout: header', 'magic'))[0]).toEqual([...MAGICS.vectors])
   })
 
-  it('give the last byte of the magic of a codes file', () => {
-    const [, [last]] = hexBytes(meaningOf('Layout: header', 'magic'))
-    expect([...VECTORS_MAGIC.subarray(0, 7), last]).toEqual([...CODES_MAGIC])
+  it('give the kinds of files, with the letters that end their magic', () => {
+    const specified = tableRows('Layout: file kinds').map(([code, name, letter, holds]) => [
+      name,
+      { code: Number(code), letter, isKnown: !holds.startsWith('reserved') }
+    ])
+    expect(specified).toEqual(Object.entries(FILE_KINDS))
+    for (const [name, { code, isKnown }] of Object.entries(FILE_KINDS))
+      expect(fileKindOf(code)).toBe(isKnown ? name : undefined)
+    for (const kind of ['vectors', 'codes'] as const) {
+      const start = MAGICS.vectors.subarray(0, 7)
+      expect(MAGICS[kind]).toEqual(Uint8Array.of(...start, FILE_KINDS[kind].letter.charCodeAt(0)))
+    }
   })
 
-  it('give the length of a block of signs', () => {
+  it('give the extents of a segment, in order, each of four fields', () => {
+    const names = tableRows('Layout: segment record').map(([, , name]) => name)
+    const parts = Object.keys(EXTENT_KINDS).flatMap((kind) =>
+      ['Offset', 'ByteLength', 'File', 'Crc'].map((part) => `${kind}${part}`)
+    )
+    expect(names.slice(-parts.length)).toEqual(parts)
+    const reserved = Object.entries(EXTENT_KINDS).filter(([, { isKnown }]) => !isKnown)
+    for (const [kind] of reserved) expect(meaningOf('Layout: segment record', `${kind}Offset`)).toContain('reserved')
+  })
+
+  it('give the places of fields that are read word by word', () => {
+    const offsets = Object.fromEntries(
+      tableRows('Layout: segment record').map(([offset, , name]) => [name, Number(offset) / 4])
+    )
+    expect(offsets).toMatchObject(SEGMENT_WORDS)
+    for (const [kind, start] of Object.entries(EXTENT_WORDS)) {
+      const { offset, byteLength, file, crc } = EXTENT_PART_WORDS
+      expect(['Offset', 'ByteLength', 'File', 'Crc'].map((part) => offsets[`${kind}${part}`])).toEqual(
+        [offset, byteLength, file, crc].map((part) => start + part)
+      )
+    }
+  })
+
+  it('give the records of a chunk', () => {
+    const { files, segments, zones } = Object.fromEntries(
+      tableRows('7.1 Chunks').map(([table, , , chunks]) => [table, chunks])
+    )
+    expect([files, segments]).toEqual([`${CHUNK_RECORDS} records`, `${CHUNK_RECORDS} records`])
+    const [, mib, step, least, most] =
+      /into (\d+) MiB, a multiple of (\d+), at least (\d+) and at most (\d+)/.exec(zones) ?? []
+    expect([step, least].map(Number)).toEqual([ZONES_STEP, BLOCK_ROWS])
+    const fitting = (dim: number): number => Math.floor((Number(mib) * 2 ** 20) / (dim * 4))
+    for (const dim of [1, 3, 128, 511, 512, 513, 768, 1000, 4096, 8191, 8193, MAX_DIM]) {
+      const multiple = fitting(dim) - (fitting(dim) % Number(step))
+      expect(zonesPerChunk(dim)).toBe(Math.min(Number(most), Math.max(Number(least), multiple)))
+    }
+  })
+
+  it('give what a reader takes in a chunk', () => {
+    const [, records, power, most] =
+      /A chunk has 1 to ([\d,]+) records, and not more than 2\^(\d+) bytes unless (\d+) of/.exec(SPEC) ?? []
+    expect(Number(records.replace(',', ''))).toBe(MOST_CHUNK_RECORDS)
+    for (const bytes of [4, 176, 2 ** 15, 2 ** 18])
+      expect(mostChunkBytes(bytes)).toBe(Math.max(2 ** Number(power), Number(most) * bytes))
+  })
+
+  it('give the rows of a block of planes, and of zone codes', () => {
+    expect(/\*\*planes\*\*: a block for each (\d+) rows/.exec(SPEC)?.[1]).toBe(String(BLOCK_ROWS))
+    expect(/\(`planes`\), (\d+) zones a block/.exec(SPEC)?.[1]).toBe(String(BLOCK_ROWS))
+  })
+
+  it('give the columns that an extent may have', () => {
+    expect(/A columns extent has at most ([\d,]+) columns/.exec(SPEC)?.[1]).toBe(MOST_COLUMNS.toLocaleString('en-US'))
+  })
+
+  it('give the types of ids', () => {
+    const known = codeList(meaningOf('Layout: index record', 'idType'))
+    expect({ ...known, string: Number(/(\d+) is reserved: string/.exec(SPEC)?.[1]) }).toEqual(ID_TYPES)
+  })
+
+  it('give the length of a block of planes', () => {
     const rows = tableRows('8.3 Codes files').map(([offset, bytes]) => ({
       offset: /^width \* 4(?: \+ (\d+))?$/.exec(offset),
       bytes: Number(bytes)
@@ -101,8 +198,8 @@ describe('numbers in the spec', () => {
     expect(hexBytes(meaningOf('Layout: columns header', 'magic'))[0]).toEqual([...COLUMNS_MAGIC])
   })
 
-  it.each(['Layout: header', 'Layout: footer'])('give the version in %s', (heading) => {
-    expect(Number(meaningOf(heading, 'version'))).toBe(FORMAT_VERSION)
+  it.each(['Layout: header', 'Layout: footer', 'Layout: index record'])('give the version in %s', (heading) => {
+    expect(Number(meaningOf(heading, 'version').replace('format version, ', ''))).toBe(FORMAT_VERSION)
   })
 
   it('give the version in the title', () => {
@@ -113,9 +210,9 @@ describe('numbers in the spec', () => {
     expect(Number(meaningOf('Layout: header', field))).toBe(PAGE_BYTES)
   })
 
-  it('give the codes of the metrics, for files and for kernels', () => {
-    const specified = codeList(meaningOf('Layout: header', 'metric'))
-    expect({ files: METRIC_CODES, kernels: KERNEL_METRICS }).toEqual({ files: specified, kernels: specified })
+  it('give the codes of the metrics, which kernels share', () => {
+    expect(METRIC_CODES).toEqual(codeList(meaningOf('Layout: header', 'metric')))
+    expect(METRIC_CODES).toEqual({ l2: METRIC_L2, cosine: METRIC_COSINE, ip: METRIC_IP })
   })
 
   it('give the code of the element type', () => {
@@ -123,9 +220,18 @@ describe('numbers in the spec', () => {
   })
 
   it('give the kinds of columns', () => {
-    expect(tableRows('Layout: column kinds').map(([kind, name]) => [name, Number(kind)])).toEqual(
-      Object.entries(COLUMN_KINDS)
+    const rows = tableRows('Layout: column kinds')
+    expect(rows.map(([code, name]) => [name, Number(code)])).toEqual(
+      Object.entries(COLUMN_KINDS).map(([name, { code }]) => [name, code])
     )
+    const reserved = Object.entries(COLUMN_KINDS).flatMap(([name, { in: extents }]) =>
+      extents.length === 0 ? name : []
+    )
+    expect(rows.flatMap(([, name, values]) => (values.startsWith('reserved') ? name : []))).toEqual(reserved)
+    const inCodesAlone = Object.entries(COLUMN_KINDS).flatMap(([name, { in: extents }]) =>
+      extents.join() === 'codes' ? name : []
+    )
+    expect(rows.flatMap(([, name, , present]) => (present.startsWith('codes files') ? name : []))).toEqual(inCodesAlone)
   })
 
   it('give the alignment of columns', () => {
@@ -144,7 +250,7 @@ describe('numbers in the spec', () => {
   })
 
   it('give the length of a shard', () => {
-    expect(/\(2\^(\d+) bytes of segments/.exec(section('3. Segments'))?.[1]).toBe(String(Math.log2(SHARD_BYTES)))
+    expect(/\(2\^(\d+) bytes of rows/.exec(section('3. Segments'))?.[1]).toBe(String(Math.log2(SHARD_BYTES)))
   })
 
   it('give the most values that a vector may have', () => {
@@ -169,8 +275,21 @@ describe('the catalogue in the spec', () => {
     ])
   })
 
-  it('has the keys of the index value, in order', () => {
-    expect(tableRows('Layout: meta index').map(([key]) => key)).toEqual([...INDEX_META_KEYS])
+  it('has the rows of sqlite_schema that those statements make', () => {
+    const statements = [...catalogue.matchAll(/CREATE TABLE (\w+) \([^;]+/g)].map(([sql, name]) => [
+      'table',
+      name,
+      name,
+      sql.trim()
+    ])
+    expect(SCHEMA_ROWS).toEqual(statements)
+  })
+
+  it('has the tables of chunks in the order of the digest', () => {
+    expect(tableRows('7.1 Chunks').map(([table]) => table)).toEqual([...CHUNK_TABLES])
+    const named =
+      /tables ((?:`\w+`,? ?)+), each by `first`/.exec(meaningOf('Layout: index record', 'digest'))?.[1] ?? ''
+    expect([...named.matchAll(/`(\w+)`/g)].map(([, table]) => table)).toEqual([...CHUNK_TABLES])
   })
 })
 
@@ -193,4 +312,15 @@ describe('names in the spec', () => {
     expect(named.length).toBeGreaterThan(0)
     expect(known).toEqual(expect.arrayContaining(named))
   })
+})
+
+it('has the sections that the code cites', () => {
+  const numbers = new Set([...SPEC.matchAll(/^##+ (\d+(?:\.\d+)?)\.? /gm)].map(([, number]) => number))
+  const cited = filesBelow('src', ['.ts']).flatMap((path) =>
+    [...readSource(path).matchAll(/spec(?:\/README\.md)?,\s*(?:\/\/\s*)?sections? ([\d., and]+)/g)].flatMap(
+      ([, list]) => [...list.matchAll(/\d+(?:\.\d+)?/g)].map(([number]) => ({ path, number }))
+    )
+  )
+  expect(cited.length).toBeGreaterThan(20)
+  expect(cited.filter(({ number }) => !numbers.has(number))).toEqual([])
 })

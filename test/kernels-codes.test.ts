@@ -4,12 +4,12 @@
 import { describe, expect, it } from 'vitest'
 
 import { codeWidth } from '../src/format/codes.ts'
-import { drawSigns, Rotator } from '../src/quantizer/rotation.ts'
+import { drawFlips, Rotator } from '../src/quantizer/rotation.ts'
 import type { Metric } from '../src/types.ts'
 import { product, rowOf } from './support/brute-force.ts'
 import {
   decodeRefined,
-  decodeSigns,
+  decodePlanes,
   encodeZones,
   makeCodeProblem,
   queryCodesOf,
@@ -29,7 +29,7 @@ const DIMS = [1, 16, 17, 48, 100, 112, 128, 784, 1000, 2064]
 const BITS = [1, 2, 4]
 const METRICS: readonly Metric[] = ['l2', 'cosine', 'ip']
 const SEED = 70
-const CONFIDENCE = { signs: 1.9, refined: 2.2, slack: 0.5, signsSlack: 0.2 }
+const CONFIDENCE = { planes: 1.9, refined: 2.2, slack: 0.5, planesSlack: 0.2 }
 const ordinary: MakeValue = (random) => random() * 2 - 1
 
 function eachShape(rowCounts: readonly number[]): CodeShape[] {
@@ -45,11 +45,11 @@ function wordsOf(bytes: Uint8Array): Uint32Array {
 }
 
 describe('rotateRows', () => {
-  function rotated(kind: KernelKind, rows: Float32Array, dim: number, signs: Uint8Array): Float32Array {
+  function rotated(kind: KernelKind, rows: Float32Array, dim: number, flips: Uint8Array): Float32Array {
     const memory = memoryOf(kind)
     const width = codeWidth(dim)
     const at = put(memory, rows)
-    new Rotator(memory, dim, signs).rotate(at, rows.length / width)
+    new Rotator(memory, dim, flips).rotate(at, rows.length / width)
     return memory.float32At(at, rows.length)
   }
 
@@ -65,8 +65,8 @@ describe('rotateRows', () => {
     for (const dim of DIMS) {
       for (const [name, value] of [['any', anyFloat] as const, ...VALUE_KINDS]) {
         const rows = paddedRows(dim, random, value)
-        const signs = drawSigns(dim, random)
-        const { wasm, scalar } = bothKernels((kind) => rotated(kind, rows, dim, signs))
+        const flips = drawFlips(dim, random)
+        const { wasm, scalar } = bothKernels((kind) => rotated(kind, rows, dim, flips))
         expect(difference(wasm, scalar), `dim ${dim}, ${name} values`).toBeUndefined()
       }
     }
@@ -77,7 +77,7 @@ describe('rotateRows', () => {
     for (const dim of DIMS) {
       const width = codeWidth(dim)
       const before = paddedRows(dim, random, ordinary)
-      const after = rotated(kind, before, dim, drawSigns(dim, random))
+      const after = rotated(kind, before, dim, drawFlips(dim, random))
       for (const [i, j] of [
         [0, 0],
         [1, 1],
@@ -97,16 +97,16 @@ describe('rotateRows', () => {
   it(`spreads each coordinate over all of the others (seed ${SEED + 2})`, () => {
     const random = randomFrom(SEED + 2)
     for (const width of [16, 48, 112, 128, 784, 1008, 2064]) {
-      const signs = drawSigns(width, random)
+      const flips = drawFlips(width, random)
       for (const i of [0, 1, width / 2, width - 1]) {
         const unit = new Float32Array(width)
         unit[i] = 1
-        const largest = rotated('wasm', unit, width, signs).reduce((most, x) => Math.max(most, Math.abs(x)), 0)
+        const largest = rotated('wasm', unit, width, flips).reduce((most, x) => Math.max(most, Math.abs(x)), 0)
         // The largest of `width` normal values of variance 1 / width is about sqrt(2 ln(width) / width).
         expect(largest * Math.sqrt(width), `width ${width}, coordinate ${i}`).toBeLessThan(
           2 * Math.sqrt(2 * Math.log(width))
         )
-        const after = rotated('wasm', unit, width, signs).subarray(0, width / 2)
+        const after = rotated('wasm', unit, width, flips).subarray(0, width / 2)
         // Half of the energy in each half, give or take 4 standard deviations.
         expect(
           Math.abs(product(after, after) - 0.5) * Math.sqrt(2 * width),
@@ -122,8 +122,8 @@ describe('encodeBlock', () => {
     const { wasm, scalar } = bothKernels((kind) => encodeZones(memoryOf(kind), problem))
     wasm.forEach((codes, zone) => {
       expect(
-        difference(wordsOf(codes.signs), wordsOf(scalar[zone].signs)),
-        `${where}, signs of zone ${zone}`
+        difference(wordsOf(codes.planes), wordsOf(scalar[zone].planes)),
+        `${where}, sign planes of zone ${zone}`
       ).toBeUndefined()
       expect(
         difference(codes.refinedCodes ?? [], scalar[zone].refinedCodes ?? []),
@@ -164,9 +164,9 @@ describe('encodeBlock', () => {
       for (const [name, value] of [...VALUE_KINDS, ['sparse denormal', sparse] as const]) {
         for (const metric of METRICS) {
           const problem = makeCodeProblem({ metric, bits: 4, dim: 17, rowCounts: [40] }, random, value)
-          const [{ signs, refinedCodes = new Uint8Array() }] = encodeZones(memoryOf(kind), problem)
+          const [{ planes, refinedCodes = new Uint8Array() }] = encodeZones(memoryOf(kind), problem)
           const rows = Array.from({ length: 40 }, (_, row) => [
-            decodeSigns(signs, row, 32),
+            decodePlanes(planes, row, 32),
             decodeRefined(refinedCodes, row, { width: 32, bits: 4 })
           ]).flat()
           const wrong = rows.filter(
@@ -233,9 +233,9 @@ describe('estimateBlocks', () => {
         const problem = makeCodeProblem({ metric, bits: 1, dim, rowCounts: [70] }, random, ordinary)
         const { wasm, scalar } = bothKernels((kind) => {
           const memory = memoryOf(kind)
-          const [{ signs }] = encodeZones(memory, problem)
+          const [{ planes }] = encodeZones(memory, problem)
           const { width, tables, scalars } = queryCodesOf(memory, problem, CONFIDENCE)
-          const [blocks, out] = [putBytes(memory, signs), memory.allocate(96 * 4)]
+          const [blocks, out] = [putBytes(memory, planes), memory.allocate(96 * 4)]
           memory.kernel.estimateBlocks(blocks, 70, width, tables, scalars, zoneDistances(problem)[0], out)
           return memory.float32At(out, 96).slice()
         })
@@ -243,7 +243,7 @@ describe('estimateBlocks', () => {
         const { candidates } = scanProblem(memoryOf('wasm'), problem, {
           k: 70,
           candidates: 70,
-          confidence: { signs: 0, refined: 0, slack: 0, signsSlack: 0 }
+          confidence: { planes: 0, refined: 0, slack: 0, planesSlack: 0 }
         })
         expect(
           candidates.map(({ estimate }) => estimate),
@@ -313,7 +313,7 @@ describe('scanCodes', () => {
     // Without changes of sign the rotation spreads the first coordinate evenly: all entries of all tables but one bit
     // pattern are the largest.
     const along = (x: number): Float32Array => Float32Array.from({ length: dim }, (_, i) => (i === 0 ? x : 0))
-    const quantizer = { dim, metric: 'l2', bits: 1, signs: new Uint8Array((3 * dim) / 8), mean: along(0) } as const
+    const quantizer = { dim, metric: 'l2', bits: 1, flips: new Uint8Array((3 * dim) / 8), mean: along(0) } as const
     const problem = { quantizer, query: along(5), zones: [{ centroid: along(1), rows: along(3) }] }
     const { candidates } = scanProblem(memoryOf(kind), problem, options)
     expect(candidates).toHaveLength(1)

@@ -2,12 +2,14 @@
 
 import { describe, expect, it } from 'vitest'
 
-import { heapByteLength, SELECT_SCRATCH_BYTES } from '../src/kernels/kernel.ts'
+import { heapByteLength } from '../src/kernels/addresses.ts'
+import * as layouts from '../src/kernels/layouts.ts'
 import type { Metric } from '../src/types.ts'
 import { bruteForce, type Problem } from './support/brute-force.ts'
 import { makeInput, OPERATIONS, problemOf } from './support/kernel-operations.ts'
 import { difference, heapEntries, KERNEL_KINDS, memoryOf, put } from './support/kernels.ts'
 import { anyFloat, randomFrom, randomVectors, smallInteger, type MakeValue } from './support/random.ts'
+import { filesBelow, readSource } from './support/sources.ts'
 import { scanAll } from './support/scan-all.ts'
 import { searchOneZone, VALUE_KINDS } from './support/one-zone.ts'
 
@@ -16,6 +18,32 @@ const COUNTS = [0, 1, 3, 4, 5, 33]
 const SHAPES = DIMS.flatMap((dim) => COUNTS.map((count) => ({ dim, count })))
 const METRICS: readonly Metric[] = ['l2', 'cosine', 'ip']
 const SEED = 20
+
+describe('layouts of the kernels', () => {
+  it.each([
+    ['HEAP', layouts.HEAP_HEADER_BYTES],
+    ['CANDIDATES', layouts.CANDIDATES_HEADER_BYTES],
+    ['CANDIDATE', layouts.CANDIDATE_BYTES],
+    ['SEGMENT', layouts.SEGMENT_ENTRY_BYTES],
+    ['FACTOR', layouts.REFINED_FACTOR_BYTES],
+    ['SCALAR', layouts.SCRATCH_SUMS_AT],
+    ['SCRATCH', layouts.SCALARS_BYTES],
+    ['LEFT', layouts.LEFT_BYTES]
+  ])('give each part of %s four bytes of its own within the structure', (name, byteLength) => {
+    const parts = Object.entries(layouts).flatMap(([key, at]) => (new RegExp(`^${name}_.*_AT$`).test(key) ? at : []))
+    expect(parts.length).toBeGreaterThan(1)
+    expect(new Set(parts).size).toBe(parts.length)
+    expect(parts.filter((at) => at % 4 !== 0 || at + 4 > byteLength)).toEqual([])
+  })
+
+  it('are named in AssemblyScript, not spelled there', () => {
+    const files = filesBelow('src/kernels/assembly', ['.ts'])
+    const spelled = files.flatMap((file) =>
+      readSource(file).match(/(load|store)<[^>]+>\((scalars|heap|list|candidates|entry|factors|code)(, [^)]*)?, \d+\)/g)
+    )
+    expect(spelled.filter((found) => found !== null)).toEqual([])
+  })
+})
 
 describe.each(OPERATIONS)('$name', ({ run, formula }) => {
   it.each(KERNEL_KINDS)(`gives what the formula gives, exactly, on integers (%s, seed ${SEED})`, (kind) => {
@@ -61,7 +89,7 @@ describe('selectSmallest', () => {
               const [at, out, scratch] = [
                 put(memory, values),
                 memory.allocate(count * 4),
-                memory.allocate(SELECT_SCRATCH_BYTES)
+                memory.allocate(layouts.SELECT_SCRATCH_BYTES)
               ]
               return [...memory.uint32At(out, memory.kernel.selectSmallest(at, count, wanted, out, scratch))]
             })
@@ -95,7 +123,7 @@ describe('selectNearest', () => {
     const memory = memoryOf(kind)
     const at = put(memory, Uint32Array.of(0xffc0_0000, 0x3f80_0000, 0x7fc0_0000, 0xff80_0000, 0x7f80_0000))
     const list = memory.allocate(heapByteLength(5))
-    memory.kernel.selectNearest(at, 5, 5, 0, list, memory.allocate(SELECT_SCRATCH_BYTES))
+    memory.kernel.selectNearest(at, 5, 5, 0, list, memory.allocate(layouts.SELECT_SCRATCH_BYTES))
     expect(heapEntries(memory, { pointer: list, capacity: 5, size: 5 }).map(({ id }) => id)).toEqual([3, 1, 4, 0, 2])
   })
 })

@@ -10,7 +10,7 @@ import { makeVectors } from './support/datasets.ts'
 import { compileShim } from './support/electron-shim.ts'
 import { codeOf, errorOf } from './support/errors.ts'
 import { installMmapIo, MMAP_IO_MODULES, requireMmapIo } from './support/install-mmap-io.ts'
-import { describeReader } from './support/reader-contract.ts'
+import { describeReader, numbered } from './support/reader-contract.ts'
 import { printedBy, runNode } from './support/run-node.ts'
 import { buildSmall, DIM } from './support/small-build.ts'
 import { useTempFolder } from './support/temp-folder.ts'
@@ -40,7 +40,7 @@ function makeSparse(byteLength: number): { path: string; byteLength: number } {
 describe('a file for mmap-io', () => {
   it('may have 1 GiB, and is read to its last byte', () => {
     const file = makeSparse(GIB)
-    const reader = openMmapIoReader([file], mmapIo)
+    const reader = openMmapIoReader(numbered(file), mmapIo)
     const target = Buffer.alloc(2, 1)
     reader.read(0, GIB - 2, target)
     reader.close()
@@ -49,7 +49,7 @@ describe('a file for mmap-io', () => {
 
   it('is refused above that, with its path, its length and what to do', () => {
     const file = makeSparse(GIB + 4096)
-    const error = errorOf(() => openMmapIoReader([file], mmapIo))
+    const error = errorOf(() => openMmapIoReader(numbered(file), mmapIo))
     expect(error).toMatchObject({ code: 'ZGQ_UNSUPPORTED', path: file.path })
     expect(error.message).toMatch(/at most, this one has 1073745920\. Use mapping: 'auto', 'mmap' or 'pread'/)
   })
@@ -62,7 +62,7 @@ describe('a file for mmap-io', () => {
         throw new Error('mmap failed, 12')
       }
     }
-    expect(errorOf(() => openMmapIoReader([makeSparse(4096)], failing))).toMatchObject({
+    expect(errorOf(() => openMmapIoReader(numbered(makeSparse(4096)), failing))).toMatchObject({
       code: 'ZGQ_IO',
       message: expect.stringContaining('mmap failed, 12')
     })

@@ -5,6 +5,8 @@ import { writeFileSync } from 'node:fs'
 import { beforeAll, describe, expect, it } from 'vitest'
 
 import { buildIndex, calibrateIndex, type BuildOptions, type BuildReport } from '../src/build.ts'
+import type { SegmentRecord } from '../src/format/segment-record.ts'
+import type { SegmentTable } from '../src/format/segment-table.ts'
 import { findDoubts, type DoubtedIndex } from '../src/search/doubts.ts'
 import { isAlwaysExact, isExactWorthwhile } from '../src/search/strategy.ts'
 import { ZgqIndex } from '../src/zgq-index.ts'
@@ -13,6 +15,7 @@ import { makeVectors } from './support/datasets.ts'
 import { codeOf } from './support/errors.ts'
 import { jsonOf, runZgq } from './support/run-zgq.ts'
 import { rejection } from './support/small-build.ts'
+import { tableOf, zoneOf } from './support/snapshot.ts'
 import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
 import { fbin } from './support/vector-files.ts'
 
@@ -167,9 +170,15 @@ describe('a build that is told not to calibrate', () => {
 })
 
 describe('a promise is doubtful', () => {
+  const ordinary = [1, 1.1, 1.2].map((maxNorm) => ({ rowCount: 1000, minNorm: maxNorm / 2, maxNorm }))
+  const segmentsOfNorms = (norms: readonly Pick<SegmentRecord, 'rowCount' | 'minNorm' | 'maxNorm'>[]): SegmentTable =>
+    tableOf(
+      norms.map((facts, zone) => zoneOf({ ...facts, zone, segment: zone, centroid: new Float32Array(1) })),
+      norms.length
+    )
   const sound: DoubtedIndex = {
     meta: { metric: 'ip' },
-    zones: [1, 1.1, 1.2].map((maxNorm) => ({ rowCount: 1000, minNorm: maxNorm / 2, maxNorm })),
+    segments: segmentsOfNorms(ordinary),
     calibration: {
       source: 'base',
       queries: 1000,
@@ -199,7 +208,7 @@ describe('a promise is doubtful', () => {
     [
       'where rows of very unequal length were taken for queries under ip',
       '50 times',
-      { zones: [...sound.zones, { rowCount: 3, minNorm: 1, maxNorm: 41.25 }] }
+      { segments: segmentsOfNorms([...ordinary, { rowCount: 3, minNorm: 1, maxNorm: 41.25 }]) }
     ],
     ['where many queries were unlike', '40 of 1000', { queries: { byRecall: 1000, unlike: 40 } }]
   ])('%s', (_, part, change) => {

@@ -13,6 +13,7 @@ import type { Metric } from '../src/types.ts'
 import { ZgqIndex } from '../src/zgq-index.ts'
 import { product, rowOf, squaredDistance } from './support/brute-force.ts'
 import { mean, readVectors } from './support/recall.ts'
+import { centroidsOf } from './support/snapshot.ts'
 import { useTempFolder } from './support/temp-folder.ts'
 
 const temp = useTempFolder('probe')
@@ -51,7 +52,7 @@ describe.each(METRICS)('the probe of an index with some 300 zones (%s)', (metric
     try {
       return queries.map((query) => {
         context.workspace.setQuery(query)
-        return probe(context.workspace, wish, isCoded ? codedBy(context) : undefined).map((zone) => zone.zone)
+        return probe(context.workspace, wish, isCoded ? codedBy(context) : undefined).segments.map(({ zone }) => zone)
       })
     } finally {
       readers.close()
@@ -87,9 +88,9 @@ describe.each(METRICS)('the probe of an index with some 300 zones (%s)', (metric
   })
 
   it.each([true, false])('lists the zones in order of distance, each once (by codes: %s)', (isCoded) => {
-    const { zones } = readCatalogue(paths[metric])
+    const centroids = centroidsOf(readCatalogue(paths[metric]))
     for (const [i, list] of listAll({ nprobe: 40 }, isCoded).entries()) {
-      const distances = list.map((zone) => zoneDistance(metric, queries[i], zones[zone].centroid))
+      const distances = list.map((zone) => zoneDistance(metric, queries[i], centroids[zone]))
       const largest = Math.max(...distances.map(Math.abs))
       const outOfOrder = distances.filter((distance, at) => at > 0 && distance < distances[at - 1] - 1e-5 * largest)
       expect(outOfOrder).toEqual([])
@@ -98,12 +99,12 @@ describe.each(METRICS)('the probe of an index with some 300 zones (%s)', (metric
   })
 
   it('lists by all distances exactly the nearest zones', () => {
-    const { zones } = readCatalogue(paths[metric])
+    const centroids = centroidsOf(readCatalogue(paths[metric]))
     for (const [i, list] of listAll({ nprobe: 10 }, false).entries()) {
-      const distances = zones.map((zone) => zoneDistance(metric, queries[i], zone.centroid)).sort((a, b) => a - b)
+      const distances = centroids.map((centroid) => zoneDistance(metric, queries[i], centroid)).sort((a, b) => a - b)
       const tolerance = 1e-5 * Math.max(...distances.map(Math.abs))
       expect(
-        list.filter((zone) => zoneDistance(metric, queries[i], zones[zone].centroid) > distances[9] + tolerance)
+        list.filter((zone) => zoneDistance(metric, queries[i], centroids[zone]) > distances[9] + tolerance)
       ).toEqual([])
     }
   })
@@ -113,14 +114,14 @@ describe.each(METRICS)('the probe of an index with some 300 zones (%s)', (metric
     const { readers, context } = openWithCodes()
     readers.close()
     const { maxNorm } = context.workspace
-    const zones = readCatalogue(paths[metric]).zones
+    const centroids = centroidsOf(readCatalogue(paths[metric]))
     for (const [i, list] of listAll(wish, false).entries()) {
       const norm = Math.sqrt(product(queries[i], queries[i]))
-      const distances = zones
-        .map((zone) => zoneDistance(metric, queries[i], zone.centroid))
+      const distances = centroids
+        .map((centroid) => zoneDistance(metric, queries[i], centroid))
         .map((distance) => (metric === 'ip' ? maxNorm + distance / norm : distance))
         .sort((a, b) => a - b)
-      // By the spec, section 7.1.
+      // By the spec, section 7.6.
       const unit = distances[0] + 0.03 * wish.scale
       const first = distances.findIndex(
         (distance, r) => ((distance - distances[0]) / unit) * Math.sqrt((r + 1) / unit) > wish.threshold
@@ -165,7 +166,7 @@ describe.each(METRICS)('the probe of an index with some 300 zones (%s)', (metric
 })
 
 describe('the rule for zones', () => {
-  const l2 = { metric: 'l2', maxNorm: 0, queryNorm: 1 } as const
+  const l2 = { metric: 'l2', ruleNorm: 0, queryNorm: 1 } as const
 
   it('scores the nearest zone with 0, and others the more the farther and the later they come', () => {
     expect(scoreZone(2, 2, { rank: 1, scale: 1 })).toBe(0)
@@ -185,7 +186,7 @@ describe('the rule for zones', () => {
       countZones(
         [-9, -8, -5, -1].map((product) => product * length),
         { threshold: 2, scale: 1 },
-        { metric: 'ip', maxNorm: 10, queryNorm: length }
+        { metric: 'ip', ruleNorm: 10, queryNorm: length }
       )
     )
     expect(new Set(counts).size).toBe(1)

@@ -10,12 +10,15 @@ import { buildIndex } from '../src/build.ts'
 import { checkIndex } from '../src/check.ts'
 import { ZgqIndex } from '../src/index.ts'
 import { readCatalogue } from '../src/catalogue/reader.ts'
+import { writeCatalogue } from '../src/catalogue/writer.ts'
+import { CATALOGUE_NAME } from '../src/format/layout.ts'
 import type { Metric } from '../src/types.ts'
 import { rowOf } from './support/brute-force.ts'
 import { makeIds, makeVectors, type DataSetName } from './support/datasets.ts'
 import { errorOf } from './support/errors.ts'
 import { expectSameHits } from './support/hits.ts'
 import { changeCatalogue } from './support/index-damage.ts'
+import { writeSegmentedIndex } from './support/segmented-index.ts'
 import { ROOT } from './support/sources.ts'
 import { useTempFolder } from './support/temp-folder.ts'
 import { fbin } from './support/vector-files.ts'
@@ -131,6 +134,63 @@ describe.each(cases)(
   }
 )
 
+describe.each(METRICS)(`an index of several segments a zone and two generations (%s, seed ${SEED})`, (metric) => {
+  const ZONES = 40 // two blocks of codes
+  const vectors = makeVectors('clustered', { count: COUNT, dim: DIM }, SEED)
+  const ids = Float64Array.from(makeIds(COUNT, SEED))
+  const segmented = (bits: number): { folder: string; segments: number } => {
+    const folder = temp.fresh('segmented')
+    const facts = { folder, dim: DIM, metric, bits, vectors, ids, zones: ZONES, seed: SEED }
+    return { folder, segments: writeSegmentedIndex(facts) }
+  }
+
+  it.each([0, 1, 4])('gives the same hits to both readers and passes the checks of both (%d bits)', async (bits) => {
+    const { folder, segments } = segmented(bits)
+    const { files, segments: found } = readCatalogue(folder)
+    expect(found.count).toBe(segments)
+    expect(segments).toBeGreaterThan(ZONES)
+    expect(new Set(files.map(({ generation }) => generation))).toEqual(new Set([1, 2]))
+    expectAgreement(folder, 'clustered', { k: COUNT + 5, nprobe: undefined })
+    for (const nprobe of [1, 7]) expectAgreement(folder, 'clustered', { k: 10, nprobe })
+    const report = { ok: true, count: COUNT, zones: ZONES, files: files.length }
+    expect(await checkIndex(folder)).toMatchObject(report)
+    expect(runReader('--check', folder)).toEqual(report)
+  })
+
+  it('gives estimates without bias, and of the centroids too', () => {
+    const { folder } = segmented(2)
+    const { queries } = queryFile('clustered')
+    for (const kind of ['planes', 'refined'] as const) {
+      const { mean, beyond4 } = statisticsOf(deviationsOf(estimatesOf(folder, DIM, queries), kind))
+      expect(Math.abs(mean)).toBeLessThan(0.2)
+      expect(beyond4).toBeLessThanOrEqual(0.002)
+    }
+    const values = deviationsOf(zoneEstimatesOf(folder, DIM, queries), 'planes')
+    expect(values).toHaveLength(ZONES * QUERIES)
+    const { mean, beyond4 } = statisticsOf(values)
+    expect(Math.abs(mean)).toBeLessThan(0.5)
+    expect(beyond4).toBeLessThanOrEqual(0.01)
+  })
+})
+
+it('an index without vectors has no hits, in both readers', async () => {
+  const folder = temp.fresh('empty')
+  mkdirSync(folder)
+  writeCatalogue(join(folder, CATALOGUE_NAME), {
+    meta: { indexId: new Uint8Array(16), generation: 1, dim: DIM, metric: 'l2', bits: 0, count: 0 },
+    quantizer: undefined,
+    build: {},
+    files: [],
+    segments: [],
+    centroids: new Float32Array(0),
+    zoneCodes: new Uint8Array(0)
+  })
+  expectAgreement(folder, 'clustered', { k: 10, nprobe: undefined })
+  expectAgreement(folder, 'clustered', { k: 10, nprobe: 3 })
+  expect(await checkIndex(folder)).toMatchObject({ ok: true, count: 0, zones: 0, files: 0 })
+  expect(runReader('--check', folder)).toEqual({ ok: true, count: 0, zones: 0, files: 0 })
+})
+
 describe.each(['l2', 'cosine', 'ip'] as const)('zones that are chosen by a number of probes (%s)', (metric) => {
   it.each([1, 4])('are the same for %d', async (nprobe) => {
     expectAgreement(await build('clustered', metric, { bits: 0 }), 'clustered', { k: 10, nprobe })
@@ -140,7 +200,7 @@ describe.each(['l2', 'cosine', 'ip'] as const)('zones that are chosen by a numbe
 interface Estimated {
   readonly distance: number
   /** Estimate and standard deviation. */
-  readonly signs: readonly [number, number]
+  readonly planes: readonly [number, number]
   readonly refined?: readonly [number, number]
 }
 
@@ -152,8 +212,16 @@ function estimatesOf(index: string, dim: number, queries: Float32Array): Estimat
   return answers.flatMap(({ rows }) => rows)
 }
 
+/** The same of all centroids. */
+function zoneEstimatesOf(index: string, dim: number, queries: Float32Array): Estimated[] {
+  const path = temp.fresh('queries.fbin')
+  writeFileSync(path, fbin(queries, dim))
+  const { queries: answers }: { queries: { zones: Estimated[] }[] } = Object(runReader('--estimates', index, path))
+  return answers.flatMap(({ zones }) => zones)
+}
+
 /** Errors in standard deviations. */
-const deviationsOf = (rows: readonly Estimated[], kind: 'signs' | 'refined'): number[] =>
+const deviationsOf = (rows: readonly Estimated[], kind: 'planes' | 'refined'): number[] =>
   rows.map((row) => {
     const [estimate, deviation] = row[kind] ?? [NaN, NaN]
     return (estimate - row.distance) / deviation
@@ -180,8 +248,8 @@ describe.each(METRICS)(`estimates by the spec from codes as they are written (%s
     const estimatesWith = (bits: number): readonly Estimated[] => estimates.get(bits) ?? []
 
     it.each([
-      [1, 'signs'],
-      [2, 'signs'],
+      [1, 'planes'],
+      [2, 'planes'],
       [2, 'refined'],
       [4, 'refined']
     ] as const)('with %d bits are without bias and as near as their errors say (%s)', (bits, kind) => {
@@ -195,7 +263,7 @@ describe.each(METRICS)(`estimates by the spec from codes as they are written (%s
 
     it('have smaller errors the more bits they have', () => {
       const [one, two, four] = [1, 2, 4].map((bits) =>
-        estimatesWith(bits).reduce((sum, { signs, refined = signs }) => sum + refined[1], 0)
+        estimatesWith(bits).reduce((sum, { planes, refined = planes }) => sum + refined[1], 0)
       )
       expect(two).toBeLessThan(one / 1.5)
       expect(four).toBeLessThan(two / 2)
@@ -205,8 +273,8 @@ describe.each(METRICS)(`estimates by the spec from codes as they are written (%s
   it.each([1, 2, 4])('are exact for rows that are their centroid (%d bits)', async (bits) => {
     const index = await build('one vector repeated', metric, { bits })
     const { queries } = queryFile('clustered')
-    const wrong = estimatesOf(index, DIM, queries).filter(({ distance, signs, refined = signs }) =>
-      [signs, refined].some(([estimate]) => Math.abs(estimate - distance) > 1e-4 * Math.max(1, Math.abs(distance)))
+    const wrong = estimatesOf(index, DIM, queries).filter(({ distance, planes, refined = planes }) =>
+      [planes, refined].some(([estimate]) => Math.abs(estimate - distance) > 1e-4 * Math.max(1, Math.abs(distance)))
     )
     expect(wrong).toEqual([])
   })
@@ -311,28 +379,28 @@ describe('what one reader refuses, the other refuses with the same code', () => 
       'a row of the catalogue that was changed',
       'ZGQ_CORRUPT',
       (index) => {
-        changeCatalogue(index, 'UPDATE zones SET radius = 1')
+        changeCatalogue(index, 'UPDATE segments SET count = count + 1')
       }
     ],
     [
       'a row of the catalogue that is missing',
       'ZGQ_CORRUPT',
       (index) => {
-        changeCatalogue(index, 'DELETE FROM zones WHERE zone = 1')
+        changeCatalogue(index, 'DELETE FROM zones WHERE first = 0')
       }
     ],
     [
       'a newer version',
       'ZGQ_UNSUPPORTED',
       (index) => {
-        changeCatalogue(index, 'PRAGMA user_version = 2')
+        changeCatalogue(index, 'PRAGMA user_version = 3')
       }
     ],
     [
       'an older version',
       'ZGQ_UNSUPPORTED',
       (index) => {
-        changeCatalogue(index, 'PRAGMA user_version = 0')
+        changeCatalogue(index, 'PRAGMA user_version = 1')
       }
     ],
     [
@@ -363,8 +431,8 @@ describe('what one reader refuses, the other refuses with the same code', () => 
     ['last code', -1]
   ])('codes that are damaged, where they are read (%s)', async (_, offset) => {
     const index = await build('clustered', 'l2')
-    const [{ codesOffset, codesByteLength }] = readCatalogue(index).zones
-    flip(fileOf(index, 'codes'), codesOffset + (offset < 0 ? codesByteLength + offset : offset))
+    const { offset: start, byteLength } = readCatalogue(index).segments.extent(0, 'codes')
+    flip(fileOf(index, 'codes'), start + (offset < 0 ? byteLength + offset : offset))
     const open = ZgqIndex.open(index)
     const ours = errorOf(() => open.search(rowOf(queryFile('clustered').queries, DIM, 0), { nprobe: 15, rerank: 1 }))
     open.close()

@@ -9,7 +9,7 @@ import { openReaders } from '../src/storage/open-readers.ts'
 import { openPreadReader } from '../src/storage/pread-reader.ts'
 import { codeOf } from './support/errors.ts'
 import { CAN_MAP, MAPPINGS } from './support/mappings.ts'
-import { describeReader, makeFile, openDescriptors } from './support/reader-contract.ts'
+import { describeReader, makeFile, numbered, openDescriptors } from './support/reader-contract.ts'
 import { useTempFolder } from './support/temp-folder.ts'
 
 const PAGE = 4096
@@ -27,16 +27,21 @@ describeReader({ name: 'pread', open: (files) => openPreadReader(files), mapsUnt
 if (CAN_MAP)
   describeReader({
     name: 'pread without readahead',
-    open: (files) => openPreadReader(files, libc()),
+    open: (files) => {
+      const reader = openPreadReader(files)
+      reader.adviseRandom(libc())
+      return reader
+    },
     mapsUntil: 'never'
   })
 if (CAN_MAP) describeReader({ name: 'mmap', open: (files) => openMmapReader(files, libc()), mapsUntil: 'closed' })
 
 describe('the choice of readers', () => {
   const choose = (mapping: 'auto' | 'mmap' | 'pread'): { fresh: string; settled: string; reason: string } => {
-    const readers = openReaders(temp.path, [small], mapping)
+    const readers = openReaders(temp.path, numbered(small), mapping)
+    const { kind, reason } = readers.chosen()
     readers.close()
-    return { fresh: readers.fresh.kind, settled: readers.settled.kind, reason: readers.reason }
+    return { fresh: readers.fresh.kind, settled: kind, reason }
   }
 
   it.runIf(CAN_MAP).each(['auto', 'mmap'] as const)(
@@ -55,14 +60,27 @@ describe('the choice of readers', () => {
   })
 
   it.each(['auto', ...MAPPINGS] as const)('reads the same bytes through both readers with %s', (mapping) => {
-    const readers = openReaders(temp.path, [small], mapping)
-    const found = [readers.fresh, readers.settled].map((reader) => {
+    const readers = openReaders(temp.path, numbered(small), mapping)
+    const readSettled = (bytes: Uint8Array): void => {
+      readers.readSettled(0, 0, bytes)
+    }
+    const reads = [
+      (bytes: Uint8Array): void => {
+        readers.fresh.read(0, 0, bytes)
+      },
+      readSettled,
+      (bytes: Uint8Array): void => {
+        readers.chosen()
+        readSettled(bytes)
+      }
+    ]
+    const found = reads.map((read) => {
       const bytes = Buffer.alloc(small.byteLength)
-      reader.read(0, 0, bytes)
+      read(bytes)
       return bytes
     })
     readers.close()
-    expect(found).toEqual([small.content, small.content])
+    expect(found).toEqual([small.content, small.content, small.content])
   })
 
   it.runIf(isLinux).each(['auto', ...MAPPINGS] as const)('leaves nothing open with %s once closed', (mapping) => {
@@ -77,16 +95,17 @@ describe('the choice of readers', () => {
     })
 
   it('reads by pread where the folder does not answer statfs', () => {
-    const readers = openReaders(join(temp.path, 'not-there'), [small], 'auto')
+    const readers = openReaders(join(temp.path, 'not-there'), numbered(small), 'auto')
+    const { kind } = readers.chosen()
     readers.close()
-    expect(readers.settled.kind).toBe('pread')
+    expect(kind).toBe('pread')
   })
 })
 
 describe('regressions of the readers', () => {
   it.runIf(CAN_MAP)('a missing file is corrupt for the mmap reader, as the spec says and as pread has it', () => {
-    expect(codeOf(() => openMmapReader([{ path: join(temp.path, 'missing.zgq'), byteLength: PAGE }], libc()))).toBe(
-      'ZGQ_CORRUPT'
-    )
+    expect(
+      codeOf(() => openMmapReader(numbered({ path: join(temp.path, 'missing.zgq'), byteLength: PAGE }), libc()))
+    ).toBe('ZGQ_CORRUPT')
   })
 })

@@ -13,6 +13,7 @@ import { codeOf } from './support/errors.ts'
 import { difference, memoryOf } from './support/kernels.ts'
 import { makeMemoryIndex, type MemoryIndex } from './support/memory-index.ts'
 import { randomFrom } from './support/random.ts'
+import { segmentsOf } from './support/snapshot.ts'
 import { inverseNorms } from './support/scan-all.ts'
 
 const SEED = 60
@@ -32,7 +33,7 @@ function makeCache(shape: { dim: number; metric: Metric; rowCounts: readonly num
 
 /** All parts of all zones. */
 function partsOf({ index, cache }: Cached): { zone: number; part: number }[] {
-  return index.snapshot.zones.flatMap((record, zone) =>
+  return segmentsOf(index.snapshot).flatMap((record, zone) =>
     Array.from({ length: cache.partCount(record) }, (_, part) => ({ zone, part }))
   )
 }
@@ -40,7 +41,7 @@ function partsOf({ index, cache }: Cached): { zone: number; part: number }[] {
 /** Loads a part and says how it differs from what the zone holds; undefined where it does not. */
 function differenceOf({ index, memory, cache }: Cached, at: { zone: number; part: number }): string | undefined {
   const { dim, metric } = index.snapshot.meta
-  const run = cache.load(index.snapshot.zones[at.zone], at.part)
+  const run = cache.load(index.snapshot.segments.at(at.zone), at.part)
   const { rows, ids } = index.zones[at.zone]
   const first = at.part * cache.rowsPerPart
   const words = memory.uint32At(run.ids, run.count * 2)
@@ -65,7 +66,7 @@ function expectSound(cached: Cached, parts = partsOf(cached)): void {
 /** Bytes that loading a part reads. */
 function bytesRead({ index, cache }: Cached, zone: number, part = 0): number {
   index.files.resetCounters()
-  cache.load(index.snapshot.zones[zone], part)
+  cache.load(index.snapshot.segments.at(zone), part)
   return index.files.counters.bytesRead
 }
 
@@ -101,7 +102,7 @@ describe('a cache of zones', () => {
 
   it('holds a zone once all of its parts were loaded', () => {
     const { index, cache } = makeCache(shape)
-    const [zone] = index.snapshot.zones
+    const [zone] = segmentsOf(index.snapshot)
     const held = [0, 1, 2].map((part) => {
       cache.load(zone, part)
       return cache.holds(zone)
@@ -123,7 +124,7 @@ describe('a cache of zones', () => {
   it('works with a single part where its limit is 0', () => {
     const cached = makeCache(shape, 0)
     expectSound(cached)
-    expect(cached.index.snapshot.zones.filter((zone) => cached.cache.holds(zone)).length).toBe(1)
+    expect(segmentsOf(cached.index.snapshot).filter((zone) => cached.cache.holds(zone)).length).toBe(1)
   })
 
   it('keeps a part that was used again and forgets one that was not', () => {
@@ -131,7 +132,7 @@ describe('a cache of zones', () => {
     for (const zone of [1, 2, 3, 4]) bytesRead(cached, zone) // zone 1 goes for zone 4
     bytesRead(cached, 2)
     bytesRead(cached, 0) // zone 2 gets its second chance, zone 3 goes
-    const { zones } = cached.index.snapshot
+    const zones = segmentsOf(cached.index.snapshot)
     expect([1, 2, 3, 4].map((zone) => cached.cache.holds(zones[zone]))).toEqual([false, true, false, true])
   })
 
@@ -139,8 +140,8 @@ describe('a cache of zones', () => {
     const cached = makeCache(shape)
     const { index, cache } = cached
     index.failing = true
-    expect(codeOf(() => cache.load(index.snapshot.zones[1], 0))).toBe('ZGQ_IO')
-    expect(cache.holds(index.snapshot.zones[1])).toBe(false)
+    expect(codeOf(() => cache.load(index.snapshot.segments.at(1), 0))).toBe('ZGQ_IO')
+    expect(cache.holds(index.snapshot.segments.at(1))).toBe(false)
     index.failing = false
     expectSound(cached)
   })
@@ -148,8 +149,8 @@ describe('a cache of zones', () => {
   it('is corrupt each time that a damaged page is asked for, and sound in other zones', () => {
     const cached = makeCache(shape)
     const { index, cache } = cached
-    index.file[index.snapshot.zones[1].segmentOffset + 5000] ^= 1
-    for (const _ of [1, 2, 3]) expect(codeOf(() => cache.load(index.snapshot.zones[1], 0))).toBe('ZGQ_CORRUPT')
+    index.file[index.snapshot.segments.at(1).rows.offset + 5000] ^= 1
+    for (const _ of [1, 2, 3]) expect(codeOf(() => cache.load(index.snapshot.segments.at(1), 0))).toBe('ZGQ_CORRUPT')
     expectSound(
       cached,
       partsOf(cached).filter(({ zone }) => zone !== 1)
@@ -169,7 +170,7 @@ describe('a cache of zones', () => {
 
 /** Hits of an exact search for every last row of a zone, twice over: cold, then warm. */
 function searchLastRows({ index, memory, cache }: Cached, k: number): unknown[] {
-  const { zones } = index.snapshot
+  const { zones } = index
   const context = { workspace: new Workspace(index.snapshot, memory), cache, files: index.files, codes: undefined }
   return [1, 2].map(() =>
     lastRows(index).map(

@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 
 import { buildIndex } from '../src/build.ts'
-import type { CatalogueZone } from '../src/format/catalogue.ts'
+import type { Segment } from '../src/format/segment-table.ts'
 import { createScalarKernel } from '../src/kernels/scalar-kernel.ts'
 import { readCatalogue } from '../src/catalogue/reader.ts'
 import type { Explain, Hit, Metric } from '../src/types.ts'
@@ -15,6 +15,7 @@ import { expectNearest, expectSameHits } from './support/hits.ts'
 import { CAN_MAP, MAPPINGS } from './support/mappings.ts'
 import { VALUE_KINDS } from './support/one-zone.ts'
 import { randomFrom, randomVectors } from './support/random.ts'
+import { centroidsOf } from './support/snapshot.ts'
 import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
 
 const kernels = vi.hoisted(() => ({ isScalar: false }))
@@ -304,10 +305,11 @@ describe('explain of a scan of rows', () => {
       },
       open
     )
-  const zonesOf = (numbers: readonly number[], metric: Metric = 'l2'): CatalogueZone[] => {
-    const { zones } = readCatalogue(plain[metric])
-    return numbers.map((number) => zones[number])
+  const zonesOf = (numbers: readonly number[], metric: Metric = 'l2'): Segment[] => {
+    const { segments } = readCatalogue(plain[metric])
+    return numbers.map((number) => segments.at(number))
   }
+  const centroids = (): Float32Array[] => centroidsOf(readCatalogue(plain.l2))
   const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0)
 
   it('names as many different zones as were probed', () => {
@@ -315,14 +317,14 @@ describe('explain of a scan of rows', () => {
   })
 
   it('names the zones nearest first', () => {
-    const distances = zonesOf(explainOn(plain.l2).first.zones).map((zone) => squaredDistance(query, zone.centroid))
+    const all = centroids()
+    const distances = explainOn(plain.l2).first.zones.map((zone) => squaredDistance(query, all[zone]))
     expect(distances).toEqual([...distances].sort((a, b) => a - b))
   })
 
   it('names the zones whose centroids are nearest', () => {
-    const { zones } = readCatalogue(plain.l2)
-    const nearest = zones
-      .map((zone) => ({ zone: zone.zone, distance: squaredDistance(query, zone.centroid) }))
+    const nearest = centroids()
+      .map((centroid, zone) => ({ zone, distance: squaredDistance(query, centroid) }))
       .sort((a, b) => a.distance - b.distance)
     expect(explainOn(plain.l2).first.zones).toEqual(nearest.slice(0, 3).map(({ zone }) => zone))
   })
@@ -342,22 +344,26 @@ describe('explain of a scan of rows', () => {
   it.each(METRICS)('counts the bytes of the segments and columns of the zones (%s)', (metric) => {
     const { first } = explainOn(plain[metric])
     expect(first.bytes).toBe(
-      sum(zonesOf(first.zones, metric).map((zone) => zone.rowCount * DIM * 4 + zone.columnsByteLength))
+      sum(zonesOf(first.zones, metric).map((zone) => zone.rowCount * DIM * 4 + zone.columns.byteLength))
     )
   })
 
   it('counts the pages of the segments and columns of the zones', () => {
     const { first } = explainOn(plain.l2)
     const pages = zonesOf(first.zones).map(
-      (zone) => Math.ceil((zone.rowCount * DIM * 4) / 4096) + Math.ceil(zone.columnsByteLength / 4096)
+      (zone) => Math.ceil((zone.rowCount * DIM * 4) / 4096) + Math.ceil(zone.columns.byteLength / 4096)
     )
     expect(first.pages).toBe(sum(pages))
   })
 
   it.runIf(CAN_MAP)('reports one round of input for a search of zones not seen before', () => {
-    const { first } = explainOn(plain.l2)
+    const { first } = explainOn(plain.l2, { mapping: 'mmap' })
     expect(first.ioRounds).toBe(1)
     expect(first.bytesRead).toBeGreaterThanOrEqual(first.bytes - first.pages * 4096)
+  })
+
+  it('reports a round for each segment that plain reads read', () => {
+    expect(explainOn(plain.l2, { mapping: 'pread' }).first.ioRounds).toBe(3)
   })
 
   it('reports no input for a search that is repeated', () => {
@@ -370,7 +376,7 @@ describe('explain of a scan of rows', () => {
   })
 
   it.runIf(CAN_MAP)('reports input for a search that is repeated without a cache', () => {
-    const { second } = explainOn(plain.l2, { cacheBytes: 0 })
+    const { second } = explainOn(plain.l2, { cacheBytes: 0, mapping: 'mmap' })
     expect(second.bytesRead).toBeGreaterThan(0)
     expect(second.ioRounds).toBe(1)
   })
@@ -405,15 +411,15 @@ describe('explain of a scan of codes', () => {
   const explainOn = (
     open: Parameters<typeof ZgqIndex.open>[1] = {},
     options: object = {}
-  ): { first: Explain; second: Explain; zones: CatalogueZone[] } =>
+  ): { first: Explain; second: Explain; zones: Segment[] } =>
     withIndex(
       paths.l2,
       (index) => {
         // Where rows cost less than codes, codes are scanned only for candidates that were asked for.
         const search = (): Explain => index.search(query, { nprobe: 3, rerank: 1, ...options, explain: true }).explain
         const first = search()
-        const { zones } = readCatalogue(paths.l2)
-        return { first, second: search(), zones: first.zones.map((zone) => zones[zone]) }
+        const { segments } = readCatalogue(paths.l2)
+        return { first, second: search(), zones: first.zones.map((zone) => segments.at(zone)) }
       },
       open
     )
@@ -430,7 +436,7 @@ describe('explain of a scan of codes', () => {
 
   it('counts the bytes of the codes of the zones and of the rows that were reranked', () => {
     const { first, zones } = explainOn()
-    expect(first.bytes).toBe(sum(zones.map((zone) => zone.codesByteLength)) + first.rowsReranked * ROW_BYTES)
+    expect(first.bytes).toBe(sum(zones.map((zone) => zone.codes.byteLength)) + first.rowsReranked * ROW_BYTES)
   })
 
   it('counts as reranked at least the hits, and few of the rows', () => {
@@ -444,7 +450,7 @@ describe('explain of a scan of codes', () => {
   })
 
   it.runIf(CAN_MAP)('reports two rounds of input for zones not seen before: codes, then rows', () => {
-    expect(explainOn().first.ioRounds).toBe(2)
+    expect(explainOn({ mapping: 'mmap' }).first.ioRounds).toBe(2)
   })
 
   it('reports no round of input for a search that is repeated, and reads the rows that it reranks', () => {
@@ -513,7 +519,7 @@ describe('info', () => {
     })
     expect(info).toMatchObject({
       path: paths.cosine,
-      formatVersion: 1,
+      formatVersion: 2,
       count: COUNT,
       dim: DIM,
       metric: 'cosine',

@@ -44,7 +44,7 @@ export interface Command {
   run(args: CommandArguments): void | Promise<void>
 }
 
-// What several commands take.
+// Arguments of several commands.
 export const FORMATS = ['fvecs', 'bvecs', 'ivecs', 'fbin', 'u8bin', 'f16bin', 'npy', 'jsonl', 'parquet', 'hdf5']
 export const VECTOR_FILES = `${FORMATS.map((format) => `.${format}`).join(' ')}, or - for standard input (see --format)`
 export const INDEX: PositionalDeclaration = { name: 'INDEX', about: 'the folder of an index', library: 'path' }

@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { encodeIds } from '../format/columns.ts'
-import { countingSort } from './counting-sort.ts'
+import { countingSort } from '../counting-sort.ts'
 import { checkRows } from './input.ts'
 import { PART_FACTS, writePartOfShard, type SortedRows, type StoredPart } from './parts.ts'
 import { partPath, type Site } from './site.ts'

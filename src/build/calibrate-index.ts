@@ -44,10 +44,9 @@ export async function calibrateIndex(path: string | URL, options: CalibrateOptio
   const queries = expectQueries(options.queries)
   expectWholeNumber('seed', seed, { least: 0 })
   loadDriver()
-  const { snapshot, readers, context } = withSnapshot(folder, (found) => ({
-    snapshot: found,
-    ...openContext(found, { mapping: 'pread', cacheBytes: CACHE_BYTES, verify: 'touch' })
-  }))
+  const { snapshot, readers, context } = withSnapshot(folder, (found) =>
+    openContext(found, { mapping: 'pread', cacheBytes: CACHE_BYTES, verify: 'touch' })
+  )
   const turn = async (): Promise<void> => {
     await setImmediate()
     signal?.throwIfAborted()

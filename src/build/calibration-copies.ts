@@ -4,7 +4,7 @@
 import type { SearchContext } from '../search/search.ts'
 import { NEIGHBOURS, type Neighbours } from './calibration-lists.ts'
 import type { CalibrationQuery } from './calibration-queries.ts'
-import { rowOf, zoneOf, type Ordinals } from './calibration-ordinals.ts'
+import { rowOf, slotOf, type Ordinals } from './calibration-ordinals.ts'
 
 /**
  * Square of the distance of a copy, as a share of the median square of the distance of the last neighbour wanted: a
@@ -40,7 +40,10 @@ function findLikeVectors(
   const squareTo = ({ vector }: CalibrationQuery, id: number): number => {
     const ordinal = ordinals.get(id)
     if (ordinal === undefined) return Infinity
-    const row = context.files.readRow(context.workspace.zones[zoneOf(ordinal)], rowOf(ordinal))
+    const row = context.files.readRow({
+      segment: context.workspace.segments.inSlot(slotOf(ordinal)),
+      row: rowOf(ordinal)
+    })
     let sum = 0
     for (let i = 0; i < vector.length; i++) sum += (vector[i] - row[i]) ** 2
     return sum

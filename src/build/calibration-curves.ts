@@ -71,7 +71,7 @@ export function drawCurves(context: SearchContext, measured: Measured): Drawn {
         copies[i].length === 0 ? scores[i] : scoresOf(surround(context, query, without[i]), scale)
       )
     )
-  const independent = shareOfIndependent(copies, context.workspace.zones)
+  const independent = shareOfIndependent(copies, context.workspace.planned.count)
   const counted = evenly(queries, COUNTED_QUERIES).map((query) => zoneDistances(context, query, []).sort())
   const highest = queries.length / (queries.length + WITHOUT_MISS)
   const margin = source === 'base' && metric === 'ip' ? PRODUCT_MARGIN : 0
@@ -99,6 +99,7 @@ export function drawCurves(context: SearchContext, measured: Measured): Drawn {
     scale,
     highestRecall: highest,
     curves,
+    maxNorm: context.workspace.maxNorm,
     ...describeQueries(context, measured, { nearest, copies })
   }
   return {
@@ -129,11 +130,8 @@ function describeQueries(
 }
 
 /** Estimates what share of random rows are not copies of others among them: of equal ones, one counts. */
-function shareOfIndependent(
-  copies: readonly (readonly number[])[],
-  zones: readonly { readonly rowCount: number }[]
-): number {
-  const chosen = copies.length / zones.reduce((sum, zone) => sum + zone.rowCount, 0)
+function shareOfIndependent(copies: readonly (readonly number[])[], count: number): number {
+  const chosen = copies.length / count
   const distinct = copies.reduce((sum, of) => sum + 1 / Math.max(1, (of.length + 1) * chosen), 0)
   return copies.length === 0 ? 1 : distinct / copies.length
 }
@@ -148,7 +146,7 @@ export function withTrust(calibration: Calibration, losses: readonly Losses[]): 
 }
 
 function surround(context: SearchContext, query: CalibrationQuery, of: Surroundings): ZonesOfNeighbours {
-  return zonesOfNeighbours(zoneDistances(context, query, of.copies), of.neighbours.subarray(0, NEIGHBOURS))
+  return zonesOfNeighbours(context, zoneDistances(context, query, of.copies), of.neighbours.subarray(0, NEIGHBOURS))
 }
 
 function ownOrdinal({ row }: CalibrationQuery, ordinals: Ordinals): number[] {

@@ -3,7 +3,7 @@
 
 import { countZones, ruleDistance, scoreZone, type RuleGeometry } from '../search/recall-rule.ts'
 import type { SearchContext } from '../search/search.ts'
-import { ordinalOf, zoneOf } from './calibration-ordinals.ts'
+import { zoneOf } from './calibration-ordinals.ts'
 import type { CalibrationQuery } from './calibration-queries.ts'
 
 /** The copies of a query, which are left out as the query itself is, and the neighbours that remain. */
@@ -23,23 +23,24 @@ export interface ZonesOfNeighbours {
 
 /** Computes the distances of all zones, as the rule counts them, without the query and its copies. */
 export function zoneDistances(
-  { workspace }: SearchContext,
+  context: SearchContext,
   query: CalibrationQuery,
   copies: readonly number[]
 ): Float64Array {
-  const { memory, zones, dim, metric } = workspace
+  const { workspace } = context
+  const { memory, zoneCount, segments, dim, metric } = workspace
   workspace.setQuery(query.vector)
   if (metric === 'ip')
-    memory.kernel.innerProducts(workspace.centroids, zones.length, dim, workspace.probeQuery, workspace.zoneDistances)
-  else memory.kernel.l2Distances(workspace.centroids, zones.length, dim, workspace.probeQuery, workspace.zoneDistances)
-  const distances = Float64Array.from(memory.float32At(workspace.zoneDistances, zones.length))
+    memory.kernel.innerProducts(workspace.centroids, zoneCount, dim, workspace.probeQuery, workspace.zoneDistances)
+  else memory.kernel.l2Distances(workspace.centroids, zoneCount, dim, workspace.probeQuery, workspace.zoneDistances)
+  const distances = Float64Array.from(memory.float32At(workspace.zoneDistances, zoneCount))
   if (query.row !== undefined) {
     const norm2 = metric === 'ip' ? workspace.scanQuery.queryNorm2 : undefined
     const without = new Map<number, number>()
-    for (const ordinal of [ordinalOf(query.row.zone, 0), ...copies])
-      without.set(zoneOf(ordinal), (without.get(zoneOf(ordinal)) ?? 0) + 1)
+    for (const ordinal of [query.row.ordinal, ...copies])
+      without.set(zoneOf(context, ordinal), (without.get(zoneOf(context, ordinal)) ?? 0) + 1)
     for (const [zone, count] of without)
-      distances[zone] = leaveOut(distances[zone], { rowCount: zones[zone].rowCount, without: count, norm2 })
+      distances[zone] = leaveOut(distances[zone], { rowCount: segments.rowsOfZone(zone), without: count, norm2 })
   }
   return metric === 'ip' ? distances.map((distance) => ruleDistance(workspace, distance)) : distances
 }
@@ -56,7 +57,11 @@ function leaveOut(distance: number, of: { rowCount: number; without: number; nor
 }
 
 /** Looks up the zones of neighbours among all of them. */
-export function zonesOfNeighbours(distances: Float64Array, ordinals: Float64Array): ZonesOfNeighbours {
+export function zonesOfNeighbours(
+  context: SearchContext,
+  distances: Float64Array,
+  ordinals: Float64Array
+): ZonesOfNeighbours {
   const sorted = distances.slice().sort()
   const found = {
     nearest: sorted[0],
@@ -64,7 +69,7 @@ export function zonesOfNeighbours(distances: Float64Array, ordinals: Float64Arra
     ranks: new Uint32Array(ordinals.length)
   }
   for (let i = 0; i < ordinals.length; i++) {
-    const distance = distances[zoneOf(ordinals[i])]
+    const distance = distances[zoneOf(context, ordinals[i])]
     found.distances[i] = distance
     found.ranks[i] = rankOf(sorted, distance)
   }
@@ -89,7 +94,7 @@ function rankOf(sorted: Float64Array, value: number): number {
 }
 
 /** Distances as `zoneDistances` returns them are those of the rule already. */
-const AS_THEY_ARE: RuleGeometry = { metric: 'l2', maxNorm: 0, queryNorm: 0 }
+const AS_THEY_ARE: RuleGeometry = { metric: 'l2', ruleNorm: 0, queryNorm: 0 }
 
 /** Counts the zones that a threshold probes: the mean over queries, of each of which the distances are sorted. */
 export function meanZones(queries: readonly Float64Array[], rule: { threshold: number; scale: number }): number {

@@ -1,11 +1,19 @@
 // Losses by codes: true neighbours in probed zones that the scan of the codes rules out all the same. Their number
 // depends on the data, on k and on how far estimates are trusted; near copies share their errors.
 
-import { CANDIDATE_BYTES, CANDIDATES_HEADER_BYTES, ZONE_ENTRY_BYTES } from '../kernels/kernel.ts'
+import { candidateAddress, segmentEntry } from '../kernels/addresses.ts'
+import {
+  CANDIDATE_BYTES,
+  CANDIDATE_LOW_AT,
+  CANDIDATE_ROW_AT,
+  CANDIDATE_SEGMENT_AT,
+  CANDIDATES_SIZE_AT,
+  SEGMENT_MASK_AT
+} from '../kernels/layouts.ts'
 import { CONFIDENCE, lossAllowed, normalQuantile, trustFor } from '../search/confidence.ts'
 import type { ProbeWish } from '../search/probe-wish.ts'
 import { findCandidates, type CodesContext, type SearchContext } from '../search/search.ts'
-import { ordinalOf, rowOf, zoneOf } from './calibration-ordinals.ts'
+import { ordinalOf, rowOf, slotOf } from './calibration-ordinals.ts'
 import { NORMAL_QUANTILE } from './calibration-thresholds.ts'
 
 /** Trusts that are tried, in standard deviations. */
@@ -70,78 +78,85 @@ export function trustOf(losses: Losses, recall: number): number {
   return Math.min(...usable.map(({ trust, loss }) => trust + Math.max(0, wanted - normalQuantile(loss))))
 }
 
-/** Counts the k nearest of the query that lie in zones that are probed and are not reranked. */
+/** Counts the k nearest of the query that lie in segments that are probed and are not reranked. */
 function countLost(
   context: SearchContext & { codes: CodesContext },
   { vector, ordinals, distances }: LossQuery,
   { k, probe, trust }: { k: number; probe: ProbeWish; trust: number }
 ): number {
   const { workspace, codes } = context
-  const confidence = { ...CONFIDENCE, signs: trust }
-  const zones = findCandidates(context, vector, { k, probe, explain: false, isExact: false, rerank: 1, confidence })
-  if (zones === undefined) return 0
-  const isProbed = new Uint8Array(workspace.zones.length)
-  for (const { zone } of zones) isProbed[zone] = 1
+  const confidence = { ...CONFIDENCE, planes: trust }
+  const segments = findCandidates(context, vector, { k, probe, explain: false, isExact: false, rerank: 1, confidence })
+  if (segments === undefined) return 0
+  // By slot.
+  const isProbed = new Uint8Array(workspace.segments.slotCount)
+  for (const { slot } of segments) isProbed[slot] = 1
   const wanted = new Set<number>()
-  const hasWanted = new Uint8Array(workspace.zones.length)
-  // Hits of the search, which are all of the nearest in the zones probed: the last of them ends the rerank.
+  const hasWanted = new Uint8Array(workspace.segments.slotCount)
+  // Hits of the search, which are all of the nearest in the segments probed: the last of them ends the rerank.
   let hits = 0
   let farthest = Infinity
   for (let i = 0; i < ordinals.length && hits < k; i++) {
-    const zone = zoneOf(ordinals[i])
-    if (isProbed[zone] === 0) continue
+    const slot = slotOf(ordinals[i])
+    if (isProbed[slot] === 0) continue
     if (++hits === k) farthest = distances[i]
     if (i >= k) continue
     wanted.add(ordinals[i])
-    hasWanted[zone] = 1
+    hasWanted[slot] = 1
   }
   const { words, floats } = workspace.memory
   const limit = Math.min(codes.workspace.limit, farthest)
-  const first = (codes.workspace.scan.candidates + CANDIDATES_HEADER_BYTES) / 4
-  const end = first + (words[codes.workspace.scan.candidates / 4] * CANDIDATE_BYTES) / 4
-  for (let at = first; at < end; at += CANDIDATE_BYTES / 4) {
-    if (floats[at] <= limit && hasWanted[words[at + 2]] === 1) wanted.delete(ordinalOf(words[at + 2], words[at + 3]))
+  const { candidates } = codes.workspace.scan
+  const end = candidateAddress(candidates, words[(candidates + CANDIDATES_SIZE_AT) / 4])
+  for (let at = candidateAddress(candidates, 0); at < end; at += CANDIDATE_BYTES) {
+    const slot = words[(at + CANDIDATE_SEGMENT_AT) / 4]
+    if (floats[(at + CANDIDATE_LOW_AT) / 4] <= limit && hasWanted[slot] === 1)
+      wanted.delete(ordinalOf(slot, words[(at + CANDIDATE_ROW_AT) / 4]))
   }
   return wanted.size
 }
 
-/** Hides rows from scans of codes: a bit for each row of the zones that hold some of them. */
+/** Hides rows from scans of codes: a bit for each row of the segments that hold some of them. */
 class RowMask {
   readonly #context: SearchContext
   readonly #table: number
-  /** Words of the mask of a zone. */
+  /** Words of the mask of a segment. */
   readonly #size: number
-  /** Addresses of masks, one for each zone at once. */
-  readonly #masks: number[] = []
+  /** Addresses of masks, one for each segment at once. */
+  #masks: number[] = []
   #hidden: number[] = []
 
   constructor(context: SearchContext, codes: CodesContext) {
     this.#context = context
     this.#table = codes.cache.table
-    this.#size = Math.ceil(context.workspace.zones.reduce((most, zone) => Math.max(most, zone.rowCount), 1) / 32)
+    this.#size = Math.ceil(
+      [...context.workspace.segments].reduce((most, { rowCount }) => Math.max(most, rowCount), 1) / 32
+    )
   }
 
   hide(ordinals: readonly number[]): void {
     const { memory } = this.#context.workspace
-    this.#hidden = [...new Set(ordinals.map(zoneOf))]
-    while (this.#masks.length < this.#hidden.length) this.#masks.push(memory.allocate(this.#size * 4))
-    for (const [i, zone] of this.#hidden.entries()) {
+    this.#hidden = [...new Set(ordinals.map(slotOf))]
+    this.#masks = this.#hidden.map(() => memory.allocate(this.#size * 4))
+    for (const [i, slot] of this.#hidden.entries()) {
       memory.uint32At(this.#masks[i], this.#size).fill(0xffff_ffff)
-      this.#entryOf(zone)[0] = this.#masks[i]
+      this.#entryOf(slot)[0] = this.#masks[i]
     }
     for (const ordinal of ordinals) {
-      const words = memory.uint32At(this.#masks[this.#hidden.indexOf(zoneOf(ordinal))], this.#size)
+      const words = memory.uint32At(this.#masks[this.#hidden.indexOf(slotOf(ordinal))], this.#size)
       words[rowOf(ordinal) >>> 5] &= ~(1 << (rowOf(ordinal) & 31))
     }
   }
 
   clear(): void {
-    for (const zone of this.#hidden) this.#entryOf(zone)[0] = 0
+    for (const slot of this.#hidden) this.#entryOf(slot)[0] = 0
+    for (const mask of this.#masks) this.#context.workspace.memory.free(mask)
     this.#hidden = []
+    this.#masks = []
   }
 
-  /** The word of the table of zones that has the address of a mask. */
-  #entryOf(zone: number): Uint32Array {
-    return this.#context.workspace.memory.uint32At(this.#table + zone * ZONE_ENTRY_BYTES + 12, 1)
+  /** The word of the segment table that has the address of a mask. */
+  #entryOf(slot: number): Uint32Array {
+    return this.#context.workspace.memory.uint32At(segmentEntry(this.#table, slot) + SEGMENT_MASK_AT, 1)
   }
 }

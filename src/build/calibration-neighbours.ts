@@ -59,7 +59,7 @@ async function searchCodes(snapshot: Snapshot, run: StepRunner, plan: Neighbours
   const groups = groupZones(snapshot)
   const isOneGroup = groups.length === 1
   const found: Neighbours[] = []
-  const probe = { nprobe: isOneGroup ? snapshot.zones.length : NEARBY_ZONES }
+  const probe = { nprobe: isOneGroup ? snapshot.meta.zoneCount : NEARBY_ZONES }
   const steps = chunks(vectors, QUERIES_PER_STEP).map((some): CalibrationStep => ({
     kind: 'search',
     vectors: some,
@@ -95,10 +95,14 @@ function chunks<T>(items: readonly T[], size: number): T[][] {
 }
 
 /** Cuts the zones into groups of about GROUP_BYTES of codes. */
-function groupZones({ zones }: Snapshot): { firstZone: number; endZone: number }[] {
+function groupZones({ segments, meta }: Snapshot): { firstZone: number; endZone: number }[] {
   const groups: { firstZone: number; endZone: number }[] = []
   let bytes = Infinity
-  for (const { zone, codesByteLength } of zones) {
+  for (let zone = 0; zone < meta.zoneCount; zone++) {
+    let codesByteLength = 0
+    segments.ofZone(zone, ({ codes }) => {
+      codesByteLength += codes.byteLength
+    })
     if (bytes + codesByteLength > GROUP_BYTES) {
       groups.push({ firstZone: zone, endZone: zone })
       bytes = 0

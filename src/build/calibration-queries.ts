@@ -6,6 +6,7 @@ import { u64At } from '../format/u64.ts'
 import { checkQuery } from '../search/request.ts'
 import type { SearchContext } from '../search/search.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
+import { ordinalOf } from './calibration-ordinals.ts'
 import { sampleRows } from './random.ts'
 import { openVectorFile } from '../input/vector-file.ts'
 
@@ -20,25 +21,25 @@ const CODE_WORK = 1.2e12
 /** A query and, if it is a row of the index, where that row is. */
 export interface CalibrationQuery {
   readonly vector: Float32Array
-  readonly row: { readonly zone: number; readonly rowCount: number; readonly id: number } | undefined
+  readonly row: { readonly ordinal: number; readonly id: number } | undefined
 }
 
 /** Takes random rows, with where they are. */
 export function sampleQueries(context: SearchContext, snapshot: Snapshot, random: () => number): CalibrationQuery[] {
-  const { meta, zones } = snapshot
+  const { meta, segments } = snapshot
   const work = context.codes === undefined ? ROW_WORK : CODE_WORK
   const affordable = Math.max(FEWEST_QUERIES, Math.min(MOST_QUERIES, Math.floor(work / (meta.count * meta.dim))))
   const positions = sampleRows(meta.count, Math.min(meta.count, affordable), random)
   const queries: CalibrationQuery[] = []
-  let zone = 0
+  let at = 0
   let firstRow = 0
   for (const position of positions) {
-    while (position - firstRow >= zones[zone].rowCount) firstRow += zones[zone++].rowCount
+    while (position - firstRow >= segments.at(at).rowCount) firstRow += segments.at(at++).rowCount
     const row = position - firstRow
-    const words = context.files.readIdWords(zones[zone])
+    const segment = segments.at(at)
     queries.push({
-      vector: context.files.readRow(zones[zone], row),
-      row: { zone, rowCount: zones[zone].rowCount, id: u64At(words, row) }
+      vector: context.files.readRow({ segment, row }),
+      row: { ordinal: ordinalOf(segment.slot, row), id: u64At(context.files.readIdWords(segment), row) }
     })
   }
   return queries

@@ -4,7 +4,7 @@
 
 import { ELEMENT_BYTES } from '../format/layout.ts'
 import type { KernelMemory } from '../kernels/kernel-memory.ts'
-import { countingSort, type Sorted } from './counting-sort.ts'
+import { countingSort, type Sorted } from '../counting-sort.ts'
 
 /** Groups as a multiple of sqrt(centroids). */
 const GROUPS_FACTOR = 1.5

@@ -44,7 +44,7 @@ export function joinParts(site: Site): void {
   writeStored(assignedPath(site), assignment, recipe.isDurable)
 }
 
-/** Names the index by what it is made of (spec, section 7). */
+/** Names the index by what it is made of (spec, section 7.4). */
 export function indexIdOf(recipe: Recipe, inputDigest: string): Uint8Array {
   const options = JSON.stringify({
     metric: recipe.metric,

@@ -4,9 +4,14 @@ import { closeSync, existsSync, fsyncSync, openSync, renameSync, writeSync } fro
 import { join } from 'node:path'
 
 import { wrapWriteError, ZgqError } from '../errors.ts'
-import type { CatalogueZone, FileRecord } from '../format/catalogue.ts'
+import { fileNameOf, type FileRecord } from '../format/file-record.ts'
 import { decodeHeader, encodeHeader, HEADER, hex } from '../format/header.ts'
-import { CATALOGUE_NAME, dataFileName, PAGE_BYTES, type FileKind } from '../format/layout.ts'
+import type { FileKind } from '../format/kinds.ts'
+import { CATALOGUE_NAME, PAGE_BYTES } from '../format/layout.ts'
+import { NO_EXTENT, type FileExtent, type SegmentRecord } from '../format/segment-record.ts'
+import { KernelMemory } from '../kernels/kernel-memory.ts'
+import { loadKernel } from '../kernels/load-kernel.ts'
+import { encodeCentroids } from '../quantizer/encode-centroids.ts'
 import type { Quantizer } from '../quantizer/zone-encoder.ts'
 import { writeCatalogue } from '../catalogue/writer.ts'
 import { removeTemporary } from '../storage/file-writer.ts'
@@ -19,7 +24,6 @@ import { GENERATION, SHARD_FACTS, type StoredShard } from './write-shard.ts'
 
 /** Ends the names of what SQLite may leave beside a database. */
 const BESIDE_DATABASE = ['-journal', '-wal', '-shm']
-const NO_CODES = { codesFile: 0, codesOffset: 0, codesByteLength: 0, codesCrc: 0 }
 
 /** The earlier stages' results, and what made the codes. */
 export interface JoinParts {
@@ -37,22 +41,18 @@ export function joinShards(site: Site, parts: JoinParts): StoredIndex {
   const vectors = placeFiles(site, shards, 'vectors')
   const codes = placeFiles(site, shards, 'codes')
   const files = [...vectors.files, ...codes.files.map((file) => ({ ...file, file: file.file + vectors.files.length }))]
-  const zones = shards.flatMap((shard, i): CatalogueZone[] => {
-    const centroids = decodeFloats(shard.centroids)
-    return shard.zones.map((zone, j) => {
-      const place = shard.codes.at(j)
-      const codesPlace =
-        place === undefined
-          ? NO_CODES
-          : { ...place, codesFile: place.codesFile + codes.firsts[i] + vectors.files.length }
+  const segments = shards.flatMap((shard, i) =>
+    shard.segments.map((segment, j): SegmentRecord => {
+      const inCodes = shard.codes.at(j)
       return {
-        ...zone,
-        ...codesPlace,
-        file: zone.file + vectors.firsts[i],
-        centroid: centroids.subarray(j * recipe.dim, (j + 1) * recipe.dim)
+        ...segment,
+        rows: renumbered(segment.rows, vectors.firsts[i]),
+        columns: renumbered(segment.columns, vectors.firsts[i]),
+        codes: inCodes === undefined ? NO_EXTENT : renumbered(inCodes, codes.firsts[i] + vectors.files.length)
       }
     })
-  })
+  )
+  const centroids = joinFloats(shards.map((shard) => decodeFloats(shard.centroids)))
   const path = join(site.path, CATALOGUE_NAME)
   for (const ending of ['', ...BESIDE_DATABASE]) removeTemporary(path + ending) // of a build that died at this point
   writeCatalogue(path, {
@@ -64,7 +64,7 @@ export function joinShards(site: Site, parts: JoinParts): StoredIndex {
       bits: recipe.bits,
       count: recipe.count
     },
-    quantizer: quantizer === undefined ? undefined : { signs: quantizer.signs, mean: quantizer.mean },
+    quantizer: quantizer,
     build: {
       seed: recipe.seed,
       zones: recipe.zonesAsked,
@@ -72,14 +72,34 @@ export function joinShards(site: Site, parts: JoinParts): StoredIndex {
       sampleCount: training.sampleCount
     },
     files,
-    zones
+    segments,
+    centroids,
+    zoneCodes: quantizer === undefined ? new Uint8Array(0) : encodeZones(centroids, { ...recipe, quantizer })
   })
   return {
-    files: [...files.map((file) => file.name), CATALOGUE_NAME],
-    zones: zones.length,
+    files: [...files.map(fileNameOf), CATALOGUE_NAME],
+    zones: segments.length,
     shards: shards.length,
     indexId: hex(indexId)
   }
+}
+
+function renumbered(extent: FileExtent, firstFile: number): FileExtent {
+  return { ...extent, file: extent.file + firstFile }
+}
+
+function joinFloats(parts: readonly Float32Array[]): Float32Array {
+  const joined = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0))
+  let at = 0
+  for (const part of parts) {
+    joined.set(part, at)
+    at += part.length
+  }
+  return joined
+}
+
+function encodeZones(centroids: Float32Array, of: { dim: number; metric: Metric; quantizer: Quantizer }): Uint8Array {
+  return encodeCentroids(new KernelMemory(loadKernel()), centroids, of)
 }
 
 function readShards(site: Site, training: StoredTraining): StoredShard[] {
@@ -113,17 +133,12 @@ function placeFiles(
     firsts.push(files.length)
     for (const record of kind === 'vectors' ? shard.vectorsFiles : shard.codesFiles) {
       const number = files.length
-      const name = dataFileName(kind, GENERATION, number)
-      const from = join(shardPath(site, i), record.name)
-      const to = join(site.path, name)
+      const numbered = { ...record, file: number, shard: number }
+      const from = join(shardPath(site, i), fileNameOf(record))
+      const to = join(site.path, fileNameOf(numbered))
       try {
         if (existsSync(from)) renameSync(from, to) // else it was moved before the build died
-        files.push({
-          ...record,
-          file: number,
-          name,
-          headerCrc: renumber(to, { kind, number, metric: site.recipe.metric })
-        })
+        files.push({ ...numbered, headerCrc: renumber(to, { kind, number, metric: site.recipe.metric }) })
       } catch (error) {
         throw wrapWriteError(error, to, 'put a file of the index into its place')
       }
@@ -138,7 +153,7 @@ function renumber(path: string, to: { kind: FileKind; number: number; metric: Me
   try {
     const page = new Uint8Array(PAGE_BYTES)
     readFully({ descriptor, path }, 0, page)
-    const { indexId, generation, shard, dim, fileByteLength, zoneCount, rowCount, crc } = decodeHeader(
+    const { indexId, generation, shard, dim, fileByteLength, segmentCount, rowCount, crc } = decodeHeader(
       page,
       to.kind,
       path
@@ -149,7 +164,7 @@ function renumber(path: string, to: { kind: FileKind; number: number; metric: Me
       generation,
       dim,
       fileByteLength,
-      zoneCount,
+      segmentCount,
       rowCount,
       kind: to.kind,
       metric: to.metric,

@@ -205,7 +205,6 @@ class RowsInFiles implements RowSource {
     this.dim = of.dim
     this.#files = files
     this.#descriptors = new DescriptorPool({
-      files: files.length,
       most: MOST_DESCRIPTORS,
       open: (file) => openPart(files[file].path)
     })

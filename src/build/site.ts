@@ -39,7 +39,7 @@ export interface Recipe {
   readonly ids: InputLocation
   /** Zones to train. */
   readonly zones: number
-  /** Rows that pass through the kernel in one call, and that one digest covers (spec, section 7). */
+  /** Rows that pass through the kernel in one call, and that one digest covers (spec, section 7.4). */
   readonly rowsPerBlock: number
   /** Rows that are assigned in one task: a multiple of the former. */
   readonly rowsPerPart: number

@@ -1,7 +1,7 @@
-// The things that the tasks of one thread share during a build: the site, the opened input, and kernel memory. Each is made when a
-// task first asks for it, and kept for the next one.
+// The things that the tasks of one thread share during a build: the site, the opened input, and kernel memory. Each is
+// made when a task first asks for it, and kept for the next one.
 
-import { drawSigns } from '../quantizer/rotation.ts'
+import { drawFlips } from '../quantizer/rotation.ts'
 import { ZoneEncoder, type Quantizer } from '../quantizer/zone-encoder.ts'
 import { KernelMemory } from '../kernels/kernel-memory.ts'
 import { loadKernel } from '../kernels/load-kernel.ts'
@@ -148,7 +148,7 @@ export class TaskContext {
     if (this.#opened === undefined) {
       const snapshot = readCatalogue(this.site.path)
       const cacheBytes = Math.floor((this.#sharedBytes * CALIBRATION_SHARE) / this.#threads)
-      this.#opened = { snapshot, ...openContext(snapshot, { mapping: 'pread', cacheBytes, verify: 'none' }) }
+      this.#opened = openContext(snapshot, { mapping: 'pread', cacheBytes, verify: 'none' })
     }
     return this.#opened
   }
@@ -171,5 +171,5 @@ export class TaskContext {
 /** Returns the encoder of an index; undefined with `bits: 0`. mean: the point that rows were centred on. */
 export function quantizerOf(recipe: Recipe, mean: Float32Array): Quantizer | undefined {
   const { dim, metric, bits, seed } = recipe
-  return bits === 0 ? undefined : { dim, metric, bits, signs: drawSigns(dim, seededRandom(seed + ROTATION_SEED)), mean }
+  return bits === 0 ? undefined : { dim, metric, bits, flips: drawFlips(dim, seededRandom(seed + ROTATION_SEED)), mean }
 }

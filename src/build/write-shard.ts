@@ -4,11 +4,12 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 
-import type { CodesPlace, FileRecord } from '../format/catalogue.ts'
 import { encodeIds } from '../format/columns.ts'
+import type { FileRecord } from '../format/file-record.ts'
+import type { FileExtent } from '../format/segment-record.ts'
 import type { ZoneEncoder } from '../quantizer/zone-encoder.ts'
 import { CodesWriter } from '../storage/codes-writer.ts'
-import { VectorsWriter, type VectorsZone } from '../storage/vectors-writer.ts'
+import { VectorsWriter, type WrittenSegment } from '../storage/vectors-writer.ts'
 import type { OnRows } from './assign-part.ts'
 import { indexIdOf } from './join-parts.ts'
 import { discardPartsOfShard, ShardRows, type ZoneRun } from './parts.ts'
@@ -29,11 +30,11 @@ export interface StoredShard {
   readonly vectorsFiles: readonly FileRecord[]
   readonly codesFiles: readonly FileRecord[]
   /** The centroids are beside them: a typed array would become a list of decimals. */
-  readonly zones: readonly Omit<VectorsZone, 'centroid'>[]
-  /** float32, zones * dim */
+  readonly segments: readonly Omit<WrittenSegment, 'centroid'>[]
+  /** Of the zones of the segments: float32, segments * dim. */
   readonly centroids: string
-  /** Of each zone; empty with `bits: 0`. */
-  readonly codes: readonly CodesPlace[]
+  /** Of each segment; empty with `bits: 0`. */
+  readonly codes: readonly FileExtent[]
 }
 
 export const SHARD_FACTS = 'facts.json'
@@ -58,16 +59,18 @@ export async function writeShard(context: TaskContext, shard: number, onRows: On
     try {
       await writeZones({ context, vectors, codes, onRows }, shard)
       vectors.finish()
-      const { files, places } = codes.finish(0)
+      const { files, extents } = codes.finish()
       const centroids = Buffer.concat(
-        vectors.zones.map(({ centroid }) => new Uint8Array(centroid.buffer, centroid.byteOffset, centroid.byteLength))
+        vectors.segments.map(
+          ({ centroid }) => new Uint8Array(centroid.buffer, centroid.byteOffset, centroid.byteLength)
+        )
       )
       const stored: StoredShard = {
         vectorsFiles: vectors.files,
         codesFiles: files,
-        zones: vectors.zones.map(({ centroid: _, ...zone }) => zone),
+        segments: vectors.segments.map(({ centroid: _, ...segment }) => segment),
         centroids: encodeArray(centroids),
-        codes: places
+        codes: extents
       }
       writeStored(join(folder, SHARD_FACTS), stored, site.recipe.isDurable)
     } finally {
@@ -165,7 +168,8 @@ function writeZone(
   const facts = statistics.measure(rows, piece.positions)
   const rowCount = piece.positions.length
   const ids = encodeIds(piece.ids)
-  const pageCrcs = work.vectors.writeZone({
+  const pageCrcs = work.vectors.writeSegment({
+    segment: zone, // the segments of a build are numbered by their zones
     zone,
     rowCount,
     rowRuns: statistics.eachChunk(rows, piece.positions),
@@ -174,5 +178,6 @@ function writeZone(
   })
   if (encoder === undefined) return
   const codes = encoder.encode(facts.centroid, rowCount, statistics.eachScaledChunk(rows, piece.positions))
-  work.codes.writeZone({ segment: zone, rowCount, ids, pageCrcs, ...codes })
+  const { planes, refinedCodes } = codes
+  work.codes.writeSegment({ segment: zone, rowCount, ids, pageCrcs, planes, refinedCodes })
 }

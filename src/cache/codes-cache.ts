@@ -1,101 +1,190 @@
-// The bounded cache of zones' codes in kernel memory. Each entry is the codes extent of a zone as it lies in its file;
-// the kernel finds entries through the table of zones. Memory is a ring of one piece: a hand goes round, passes over
-// entries that were used since it came by last (second chance), and takes the place of the others.
+// The bounded cache of segments' codes in kernel memory. Each entry is the codes extent of a segment as it lies in its
+// file; the kernel finds entries through the table of segments. Memory is a ring of one piece: a hand goes round,
+// passes over entries that were used since it came by last (second chance), and takes the place of the others.
 
-import type { CatalogueZone } from '../format/catalogue.ts'
 import { alignUp, PAGE_BYTES } from '../format/layout.ts'
+import type { Segment, SegmentTable } from '../format/segment-table.ts'
 import type { KernelMemory } from '../kernels/kernel-memory.ts'
-import { ZONE_ENTRY_BYTES } from '../kernels/kernel.ts'
+import { segmentEntry } from '../kernels/addresses.ts'
+import {
+  SEGMENT_CENTROID_NORM2_AT,
+  SEGMENT_ENTRY_BYTES,
+  SEGMENT_IDS_AT,
+  SEGMENT_PLANES_AT,
+  SEGMENT_REFINED_AT,
+  SEGMENT_ROW_COUNT_AT
+} from '../kernels/layouts.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
-import type { ZoneFiles } from '../storage/zone-files.ts'
+import type { SegmentFiles } from '../storage/segment-files.ts'
 
 /** Entries start on multiples of this, as columns do in their extent. */
 const ALIGNMENT = 64
+/** How much larger than needed a ring gets that has to grow. */
+const GROWTH = 1.5
 
 interface Entry {
-  readonly zone: number
-  readonly start: number
-  readonly end: number
+  readonly slot: number
+  start: number
+  end: number
   wasUsed: boolean
   /** The entry behind it in memory. */
   next: Entry | undefined
 }
 
+/** Where codes are kept, and how many bytes of them. */
+export interface CodesCacheOptions {
+  readonly memory: KernelMemory
+  readonly cacheBytes: number
+}
+
 export class CodesCache {
-  /** Table of zones as the kernel reads it. */
-  readonly table: number
   readonly #memory: KernelMemory
-  readonly #files: ZoneFiles
+  readonly #files: SegmentFiles
+  readonly #cacheBytes: number
+  #snapshot: Snapshot
+  /** Table of segments as the kernel reads it, by slot. */
+  #table = 0
+  #tableSlots = 0
   /** Bytes of kernel memory that the ring takes once something is in it. */
-  readonly capacity: number
-  readonly #entryOfZone: (Entry | undefined)[]
+  #capacity: number
+  readonly #entryOfSlot: (Entry | undefined)[] = []
   /** Address of the ring; 0 before the first entry. */
   #ring = 0
+  #hasLargePages = false
   #first: Entry | undefined
   /** The entry before the hand; undefined: the hand is at the start of the ring. */
   #before: Entry | undefined
 
-  constructor(snapshot: Snapshot, files: ZoneFiles, place: { memory: KernelMemory; cacheBytes: number }) {
-    const { zones } = snapshot
-    this.#memory = place.memory
+  constructor(snapshot: Snapshot, files: SegmentFiles, options: CodesCacheOptions) {
+    this.#memory = options.memory
     this.#files = files
-    const needed = zones.reduce((sum, zone) => sum + alignUp(zone.codesByteLength, ALIGNMENT), 0)
-    const largest = zones.reduce((most, zone) => Math.max(most, alignUp(zone.codesByteLength, ALIGNMENT)), 0)
-    this.capacity = Math.max(largest, Math.min(needed, place.cacheBytes))
-    this.#entryOfZone = new Array<Entry | undefined>(zones.length)
-    this.table = place.memory.allocate(zones.length * ZONE_ENTRY_BYTES)
-    const words = place.memory.uint32At(this.table, (zones.length * ZONE_ENTRY_BYTES) / 4)
-    const floats = place.memory.float32At(this.table, words.length)
-    for (const zone of zones) {
-      const at = (zone.zone * ZONE_ENTRY_BYTES) / 4
-      words[at + 4] = zone.rowCount
-      if (snapshot.meta.metric === 'ip') floats[at + 5] = squaredNorm(zone.centroid) // what l2 and cosine know already
-    }
+    this.#cacheBytes = options.cacheBytes
+    this.#snapshot = snapshot
+    this.#capacity = capacityFor(snapshot.segments, options.cacheBytes)
+    this.#makeTable(snapshot.segments.slotCount)
   }
 
-  holds(zone: CatalogueZone): boolean {
-    return this.#entryOfZone[zone.zone] !== undefined
+  /** Address of the table of segments; it moves when a snapshot with more slots is adopted. */
+  get table(): number {
+    return this.#table
   }
 
-  /** Address of a zone's ids (u64 a row), or 0 if its codes are not in kernel memory. */
-  idsOf(zone: CatalogueZone): number {
-    const words = this.#memory.words
-    const at = (this.table + zone.zone * ZONE_ENTRY_BYTES) / 4
-    return words[at] === 0 ? 0 : words[at + 2]
+  get capacity(): number {
+    return this.#capacity
   }
 
-  /** Notes that a zone is in use, so that the hand passes over it once. */
-  touch(zone: CatalogueZone): void {
-    const entry = this.#entryOfZone[zone.zone]
+  /** Takes another snapshot: the codes of segments in `dropped` slots go, those of all others stay. */
+  adopt(snapshot: Snapshot, dropped: readonly number[]): void {
+    this.#snapshot = snapshot
+    for (const slot of dropped) this.#drop(slot)
+    if (capacityFor(snapshot.segments, this.#cacheBytes) > this.#capacity) this.#growRing()
+    if (snapshot.segments.slotCount > this.#tableSlots) this.#growTable(snapshot.segments.slotCount)
+  }
+
+  holds({ slot }: Segment): boolean {
+    return this.#entryOfSlot[slot] !== undefined
+  }
+
+  /** Address of a segment's ids (u64 a row), or 0 if its codes are not in kernel memory. */
+  idsOf({ slot }: Segment): number {
+    const { words } = this.#memory
+    const entry = segmentEntry(this.#table, slot)
+    return words[(entry + SEGMENT_PLANES_AT) / 4] === 0 ? 0 : words[(entry + SEGMENT_IDS_AT) / 4]
+  }
+
+  /** Notes that a segment is in use, so that the hand passes over it once. */
+  touch({ slot }: Segment): void {
+    const entry = this.#entryOfSlot[slot]
     if (entry !== undefined) entry.wasUsed = true
   }
 
-  /** Brings the codes of a zone into kernel memory. Others may have to leave. */
-  load(zone: CatalogueZone): void {
-    if (this.holds(zone)) return
+  /** Brings the codes of a segment into kernel memory. Others may have to leave. */
+  load(segment: Segment): void {
+    if (this.holds(segment)) return
     // All at once: untouched pages cost nothing, and growing kernel memory has a price of its own.
-    if (this.#ring === 0) this.#ring = this.#startRing()
-    const byteLength = alignUp(zone.codesByteLength, ALIGNMENT)
+    if (this.#ring === 0) this.#ring = this.#memory.allocate(this.#capacity)
+    if (!this.#hasLargePages) this.#hasLargePages = this.#askForLargePages()
+    const { slot, codes } = segment
+    const byteLength = alignUp(codes.byteLength, ALIGNMENT)
     const start = this.#makeRoom(byteLength)
-    const layout = this.#files.readCodes(zone, this.#memory.bytesAt(start, zone.codesByteLength))
+    const layout = this.#files.readCodes(segment, this.#memory.bytesAt(start, codes.byteLength))
     // Entered only now: a read that failed must not leave an entry that looks filled.
-    const entry = { zone: zone.zone, start, end: start + byteLength, wasUsed: true, next: this.#next }
+    const entry = { slot, start, end: start + byteLength, wasUsed: true, next: this.#next }
     this.#link(entry)
     this.#before = entry
-    this.#entryOfZone[zone.zone] = entry
-    const words = this.#memory.uint32At(this.table + zone.zone * ZONE_ENTRY_BYTES, 3)
-    words[0] = start + (layout.signs?.offset ?? 0)
-    words[1] = layout.refinedCodes === undefined ? 0 : start + layout.refinedCodes.offset
-    words[2] = start + layout.ids.offset
+    this.#entryOfSlot[slot] = entry
+    const { words, floats } = this.#memory
+    const at = segmentEntry(this.#table, slot)
+    words[(at + SEGMENT_PLANES_AT) / 4] = start + (layout.planes?.offset ?? 0)
+    words[(at + SEGMENT_REFINED_AT) / 4] = layout.refinedCodes === undefined ? 0 : start + layout.refinedCodes.offset
+    words[(at + SEGMENT_IDS_AT) / 4] = start + layout.ids.offset
+    words[(at + SEGMENT_ROW_COUNT_AT) / 4] = segment.rowCount
+    // What l2 and cosine know already.
+    if (this.#snapshot.meta.metric === 'ip')
+      floats[(at + SEGMENT_CENTROID_NORM2_AT) / 4] = this.#centroidNorm2(segment.zone)
   }
 
-  #startRing(): number {
-    const start = this.#memory.allocate(this.capacity)
-    const firstPage = alignUp(start, PAGE_BYTES)
-    // 1.1 times as fast with 100 MB of codes (bench/README.md).
-    if (start + this.capacity > firstPage)
-      this.#files.largePages(this.#memory.bytesAt(firstPage, start + this.capacity - firstPage))
-    return start
+  #centroidNorm2(zone: number): number {
+    const { centroids, meta } = this.#snapshot
+    let sum = 0
+    for (let i = zone * meta.dim; i < (zone + 1) * meta.dim; i++) sum += centroids[i] * centroids[i]
+    return sum
+  }
+
+  #makeTable(slots: number): void {
+    this.#table = this.#memory.allocate(slots * SEGMENT_ENTRY_BYTES)
+    this.#tableSlots = slots
+  }
+
+  #growTable(slots: number): void {
+    const [before, bytes] = [this.#table, this.#tableSlots * SEGMENT_ENTRY_BYTES]
+    this.#makeTable(slots)
+    this.#memory.bytes.copyWithin(this.#table, before, before + bytes)
+    this.#memory.free(before)
+  }
+
+  /** Makes the ring larger than it must be, so that it need not grow again soon, and takes along what is in it. */
+  #growRing(): void {
+    const wanted = capacityFor(this.#snapshot.segments, this.#cacheBytes)
+    const before = { start: this.#ring, byteLength: this.#capacity }
+    this.#capacity = Math.max(wanted, Math.min(alignUp(wanted * GROWTH, ALIGNMENT), this.#cacheBytes))
+    if (before.start === 0) return
+    this.#ring = this.#memory.allocate(this.#capacity)
+    this.#memory.bytes.copyWithin(this.#ring, before.start, before.start + before.byteLength)
+    this.#memory.free(before.start)
+    this.#hasLargePages = false
+    const by = this.#ring - before.start
+    for (let entry = this.#first; entry !== undefined; entry = entry.next) {
+      entry.start += by
+      entry.end += by
+      const { words } = this.#memory
+      const at = segmentEntry(this.#table, entry.slot)
+      for (const part of [SEGMENT_PLANES_AT, SEGMENT_REFINED_AT, SEGMENT_IDS_AT])
+        if (words[(at + part) / 4] !== 0) words[(at + part) / 4] += by
+    }
+  }
+
+  #drop(slot: number): void {
+    const entry = this.#entryOfSlot[slot]
+    if (entry === undefined) return
+    let before: Entry | undefined
+    for (let other = this.#first; other !== entry && other !== undefined; other = other.next) before = other
+    if (before === undefined) this.#first = entry.next
+    else before.next = entry.next
+    if (this.#before === entry) this.#before = before
+    this.#forget(slot)
+  }
+
+  #forget(slot: number): void {
+    this.#entryOfSlot[slot] = undefined
+    this.#memory.words[(segmentEntry(this.#table, slot) + SEGMENT_PLANES_AT) / 4] = 0
+  }
+
+  /** 1.1 times as fast with 100 MB of codes (bench/README.md). Tells whether nothing is left to ask. */
+  #askForLargePages(): boolean {
+    const firstPage = alignUp(this.#ring, PAGE_BYTES)
+    const byteLength = this.#ring + this.#capacity - firstPage
+    return byteLength <= 0 || this.#files.largePages(this.#memory.bytesAt(firstPage, byteLength))
   }
 
   /** The entry behind the hand. */
@@ -113,7 +202,7 @@ export class CodesCache {
     for (;;) {
       const next = this.#next
       const free = this.#before?.end ?? this.#ring
-      if ((next?.start ?? this.#ring + this.capacity) - free >= byteLength) return free
+      if ((next?.start ?? this.#ring + this.#capacity) - free >= byteLength) return free
       if (next === undefined) {
         this.#before = undefined
       } else if (next.wasUsed) {
@@ -121,15 +210,14 @@ export class CodesCache {
         this.#before = next
       } else {
         this.#link(next.next)
-        this.#entryOfZone[next.zone] = undefined
-        this.#memory.uint32At(this.table + next.zone * ZONE_ENTRY_BYTES, 1)[0] = 0
+        this.#forget(next.slot)
       }
     }
   }
 }
 
-function squaredNorm(vector: Float32Array): number {
-  let sum = 0
-  for (let i = 0; i < vector.length; i++) sum += vector[i] * vector[i]
-  return sum
+/** All codes, or as many bytes as may be cached; the largest extent always fits. */
+function capacityFor(segments: SegmentTable, cacheBytes: number): number {
+  const { codesBytes, mostCodesBytes } = segments.totals
+  return Math.max(alignUp(mostCodesBytes, ALIGNMENT), Math.min(codesBytes + segments.count * ALIGNMENT, cacheBytes))
 }

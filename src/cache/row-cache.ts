@@ -1,15 +1,16 @@
-// The bounded cache of zones in kernel memory. A zone is cached in parts of a fixed number of rows, each in a frame:
-// float32 rows, then u64 ids, then float32 inverse norms. Frames are reused by the clock algorithm (second chance).
+// The bounded cache of segments' rows in kernel memory. A segment is cached in parts of a fixed number of rows, each in
+// a frame: float32 rows, then u64 ids, then float32 inverse norms. Frames are reused by the clock algorithm (second
+// chance).
 
-import type { CatalogueZone } from '../format/catalogue.ts'
 import { alignUp, ELEMENT_BYTES } from '../format/layout.ts'
+import type { Segment, SegmentTable } from '../format/segment-table.ts'
 import type { KernelMemory } from '../kernels/kernel-memory.ts'
 import type { ScanRun } from '../kernels/kernel.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
-import type { ZoneFiles } from '../storage/zone-files.ts'
+import type { SegmentFiles } from '../storage/segment-files.ts'
 
 /**
- * Bytes of rows that a frame aims at: big enough for the kernel to run, small enough that the last part of a zone
+ * Bytes of rows that a frame aims at: big enough for the kernel to run, small enough that the last part of a segment
  * wastes little.
  */
 const FRAME_ROW_BYTES = 64 * 1024
@@ -19,74 +20,126 @@ const FRAME_ROW_BYTES = 64 * 1024
  */
 const FIRST_FRAMES = 32
 const NONE = -1
+/** Parts are numbered by slot, then in it; a segment has fewer rows than this, and so parts. */
+const PARTS_OF_SLOT = 2 ** 31
 
 export class RowCache {
-  /** Rows of a part, the last of a zone excepted. */
-  readonly rowsPerPart: number
   readonly #memory: KernelMemory
-  readonly #files: ZoneFiles
+  readonly #files: SegmentFiles
   readonly #dim: number
   readonly #hasNorms: boolean
   /** Where ids start in a frame; inverse norms follow them. */
-  readonly #idsOffset: number
-  readonly #frameBytes: number
-  readonly #capacity: number
-  /** First part of each zone. */
-  readonly #firstPart: Float64Array
+  #idsOffset = 0
+  #frameBytes = 0
+  #rowsPerPart = 0
+  #cacheBytes: number
+  #capacity = 0
   /** As many as there are frames at most: parts may be very many. */
   readonly #frameOfPart = new Map<number, number>()
-  readonly #partOfFrame: Float64Array
-  readonly #wasUsed: Uint8Array
+  #partOfFrame = new Float64Array(0)
+  #wasUsed = new Uint8Array(0)
   readonly #pointers: number[] = []
+  /** Regions of kernel memory that frames were made of. */
+  readonly #regions: number[] = []
   #hand = 0
   #run: ScanRun = { rows: 0, ids: 0, inverseNorms: 0, mask: 0, count: 0 }
 
-  constructor(snapshot: Snapshot, files: ZoneFiles, place: { memory: KernelMemory; cacheBytes: number }) {
-    this.#memory = place.memory
+  constructor(snapshot: Snapshot, files: SegmentFiles, options: { memory: KernelMemory; cacheBytes: number }) {
+    this.#memory = options.memory
     this.#files = files
     this.#dim = snapshot.meta.dim
     this.#hasNorms = snapshot.meta.metric === 'cosine'
-    this.rowsPerPart = rowsPerPart(snapshot)
-    this.#idsOffset = alignUp(this.rowsPerPart * this.#dim * ELEMENT_BYTES, 8)
-    this.#frameBytes = alignUp(this.#idsOffset + this.rowsPerPart * (8 + (this.#hasNorms ? 4 : 0)), 64)
-    this.#firstPart = new Float64Array(snapshot.zones.length)
-    let parts = 0
-    for (const zone of snapshot.zones) {
-      this.#firstPart[zone.zone] = parts
-      parts += this.partCount(zone)
-    }
-    this.#capacity = Math.min(parts, Math.max(1, Math.floor(place.cacheBytes / this.#frameBytes)))
+    this.#cacheBytes = options.cacheBytes
+    this.#layOut(snapshot.segments)
+  }
+
+  /** Rows of a part, the last of a segment excepted. */
+  get rowsPerPart(): number {
+    return this.#rowsPerPart
+  }
+
+  /** Starts with no frames, as these segments want them. */
+  #layOut(segments: SegmentTable): void {
+    this.#rowsPerPart = rowsPerPart(segments, this.#dim)
+    this.#idsOffset = alignUp(this.#rowsPerPart * this.#dim * ELEMENT_BYTES, 8)
+    this.#frameBytes = alignUp(this.#idsOffset + this.#rowsPerPart * (8 + (this.#hasNorms ? 4 : 0)), 64)
+    this.#capacity = this.#capacityFor(segments)
     this.#partOfFrame = new Float64Array(this.#capacity).fill(NONE)
     this.#wasUsed = new Uint8Array(this.#capacity)
   }
 
-  partCount(zone: CatalogueZone): number {
-    return Math.ceil(zone.rowCount / this.rowsPerPart)
+  #giveBackFrames(): void {
+    for (const region of this.#regions.splice(0)) this.#memory.free(region)
+    this.#pointers.length = 0
+    this.#frameOfPart.clear()
+    this.#hand = 0
   }
 
-  /** Tells whether all parts of a zone are in kernel memory. */
-  holds(zone: CatalogueZone): boolean {
-    const first = this.#firstPart[zone.zone]
-    for (let part = first; part < first + this.partCount(zone); part++) {
+  /** Frames for all parts, or as many as may be cached; one at least. */
+  #capacityFor({ count, totals }: SegmentTable): number {
+    const mostParts = count + Math.ceil(totals.rows / this.rowsPerPart)
+    return Math.max(1, Math.min(mostParts, this.#mostFrames()))
+  }
+
+  #mostFrames(): number {
+    return Math.max(1, Math.floor(this.#cacheBytes / this.#frameBytes))
+  }
+
+  /** Takes another snapshot: rows of segments in `dropped` slots go, those of all others stay. */
+  adopt(segments: SegmentTable, of: { dropped: readonly number[]; cacheBytes: number }): void {
+    this.#cacheBytes = of.cacheBytes
+    // Frames of the few rows of a small index, or of an empty one, would cost a call of the kernel each.
+    const isTooNarrow = rowsPerPart(segments, this.#dim) > this.#rowsPerPart
+    if (isTooNarrow || this.#pointers.length > this.#mostFrames()) {
+      this.#giveBackFrames()
+      this.#layOut(segments)
+      return
+    }
+    const slots = new Set(of.dropped)
+    for (const [part, frame] of this.#frameOfPart) {
+      if (!slots.has(Math.floor(part / PARTS_OF_SLOT))) continue
+      this.#frameOfPart.delete(part)
+      this.#partOfFrame[frame] = NONE
+    }
+    // Frames that are there stay, though fewer would do: rows that were read lie in them.
+    const capacity = Math.max(this.#capacityFor(segments), this.#pointers.length)
+    const kept = Math.min(capacity, this.#capacity)
+    const [partOfFrame, wasUsed] = [new Float64Array(capacity).fill(NONE), new Uint8Array(capacity)]
+    partOfFrame.set(this.#partOfFrame.subarray(0, kept))
+    wasUsed.set(this.#wasUsed.subarray(0, kept))
+    if (this.#hand >= capacity) this.#hand = 0
+    this.#partOfFrame = partOfFrame
+    this.#wasUsed = wasUsed
+    this.#capacity = capacity
+  }
+
+  partCount(segment: Segment): number {
+    return Math.ceil(segment.rowCount / this.rowsPerPart)
+  }
+
+  /** Tells whether all parts of a segment are in kernel memory. */
+  holds(segment: Segment): boolean {
+    const first = segment.slot * PARTS_OF_SLOT
+    for (let part = first; part < first + this.partCount(segment); part++) {
       if (!this.#frameOfPart.has(part)) return false
     }
     return true
   }
 
   /**
-   * Brings part `part` of a zone into kernel memory and returns where it lies.
+   * Brings part `part` of a segment into kernel memory and returns where it lies.
    * The result is overwritten by the next call, and its frame may be reused by it.
    */
-  load(zone: CatalogueZone, part: number): ScanRun {
-    const number = this.#firstPart[zone.zone] + part
+  load(segment: Segment, part: number): ScanRun {
+    const number = segment.slot * PARTS_OF_SLOT + part
     const firstRow = part * this.rowsPerPart
-    const count = Math.min(this.rowsPerPart, zone.rowCount - firstRow)
+    const count = Math.min(this.rowsPerPart, segment.rowCount - firstRow)
     let frame = this.#frameOfPart.get(number)
     if (frame === undefined) {
       frame = this.#freeFrame()
       this.#locate(frame, count)
       this.#files.readRows({
-        zone,
+        segment,
         firstRow,
         rows: this.#memory.bytesAt(this.#run.rows, count * this.#dim * ELEMENT_BYTES),
         ids: this.#memory.bytesAt(this.#run.ids, count * 8),
@@ -116,8 +169,9 @@ export class RowCache {
   }
 
   #freeFrame(): number {
-    if (this.#hand === this.#pointers.length && this.#pointers.length < this.#capacity) this.#growFrames()
     for (;;) {
+      // Here, not before the loop: after a snapshot that needs more frames the hand may pass over all that there are.
+      if (this.#hand === this.#pointers.length && this.#pointers.length < this.#capacity) this.#growFrames()
       const frame = this.#hand
       this.#hand = (frame + 1) % this.#capacity
       const part = this.#partOfFrame[frame]
@@ -134,15 +188,17 @@ export class RowCache {
   #growFrames(): void {
     const frames = Math.min(Math.max(FIRST_FRAMES, this.#pointers.length), this.#capacity - this.#pointers.length)
     const start = this.#memory.allocate(frames * this.#frameBytes)
+    this.#regions.push(start)
     for (let i = 0; i < frames; i++) this.#pointers.push(start + i * this.#frameBytes)
   }
 }
 
 /**
- * A multiple of 32 where a frame holds as many, so that a mask has whole words; never more than the largest zone needs.
+ * A multiple of 32 where a frame holds as many, so that a mask has whole words; never more than the largest segment
+ * needs.
  */
-function rowsPerPart(snapshot: Snapshot): number {
-  const fitting = Math.max(1, Math.floor(FRAME_ROW_BYTES / (snapshot.meta.dim * ELEMENT_BYTES)))
-  const largest = snapshot.zones.reduce((most, zone) => Math.max(most, zone.rowCount), 1)
+function rowsPerPart(segments: SegmentTable, dim: number): number {
+  const fitting = Math.max(1, Math.floor(FRAME_ROW_BYTES / (dim * ELEMENT_BYTES)))
+  const largest = Math.max(1, segments.totals.mostRows)
   return Math.min(fitting >= 32 ? fitting - (fitting % 32) : fitting, largest)
 }

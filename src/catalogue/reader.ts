@@ -6,18 +6,25 @@ import { basename, join } from 'node:path'
 import { refuseAsarPath } from '../asar-path.ts'
 import { readLock } from '../build-lock.ts'
 import { systemCode, wrapReadError, ZgqError } from '../errors.ts'
-import { APPLICATION_ID, rowsDigest } from '../format/catalogue.ts'
-import { decodeBuild, decodeIndexMeta, decodeQuantizer } from '../format/catalogue-values.ts'
-import { decodeCalibration } from '../format/calibration.ts'
-import { bytesEqual, CATALOGUE_NAME } from '../format/layout.ts'
+import { decodeCalibration } from '../format/calibration-record.ts'
+import { chunksDigest, DENSE_TABLES, type ChunkTable } from '../format/chunks.ts'
+import { planesByteLength } from '../format/codes.ts'
+import { decodeFileRecords, FILE_RECORD } from '../format/file-record.ts'
+import { decodeIndexMeta } from '../format/index-record.ts'
+import { bytesEqual, CATALOGUE_NAME, ELEMENT_BYTES } from '../format/layout.ts'
+import { decodeQuantizer } from '../format/quantizer.ts'
+import { areFinite } from '../format/row-values.ts'
+import { SEGMENT_RECORD } from '../format/segment-record.ts'
+import { SegmentTable } from '../format/segment-table.ts'
 import { expectVersion } from '../format/version.ts'
 import type { Database } from './driver.ts'
+import { checkFiles, checkSegments } from './extents.ts'
 import { withCatalogue } from './open-catalogue.ts'
-import { checkPlaces } from './places.ts'
-import { readCentroids, readFiles, readMeta, readZones } from './rows.ts'
+import { readChunks, readMeta, type ReadRecords } from './rows.ts'
 import { expectSchema, standGuard } from './schema.ts'
 import type { Snapshot } from './snapshot.ts'
 import { whileSteady } from './steady-folder.ts'
+import { APPLICATION_ID } from './tables.ts'
 
 /** Reads the catalogue of the index at `path`; throws as `withSnapshot` does. */
 export function readCatalogue(path: string): Snapshot {
@@ -117,27 +124,61 @@ function readTables(
       { path }
     )
   expectSchema(database, path)
+  return readSnapshot(database, { version: Number(version), catalogueBytes, path })
+}
+
+function readSnapshot(
+  database: Database,
+  of: { version: number; catalogueBytes: number; path: string }
+): Omit<Snapshot, 'folder' | 'catalogueBytes'> {
+  const { path, catalogueBytes } = of
   const values = readMeta(database, path)
   const meta = decodeIndexMeta(values.get('index'), path)
-  if (version !== meta.version)
-    throw new ZgqError('ZGQ_CORRUPT', `the catalogue says version ${String(version)} and ${meta.version}`, { path })
-  const files = readFiles(database, meta, path)
-  const centroids = readCentroids(database, { meta, catalogueBytes }, path)
-  const zones = readZones(database, { meta, centroids: centroids.vectors, catalogueBytes }, path)
-  const digest = rowsDigest([...files.map((row) => row.crc), ...zones.map((row) => row.crc), ...centroids.crcs])
+  const { dim, zoneCount, bits } = meta
+  if (of.version !== meta.version)
+    throw new ZgqError('ZGQ_CORRUPT', `the catalogue says version ${of.version} and ${meta.version}`, { path })
+  const read = (table: ChunkTable, count: number, bytesOf: (count: number) => number): ReadRecords =>
+    readChunks(database, { table, catalogueBytes, path }, { count, bytesOf, isDense: DENSE_TABLES.includes(table) })
+  // Zones first: their number decides about memory. More of them than the catalogue holds are damage, by readChunks.
+  expectFitting(Math.min(zoneCount * dim * ELEMENT_BYTES, catalogueBytes), path)
+  const zones = read('zones', zoneCount, (count) => count * dim * ELEMENT_BYTES)
+  const zoneCodes = read('zone_codes', bits === 0 ? 0 : zoneCount, (count) => planesByteLength(count, dim))
+  const files = read('files', meta.fileCount, (count) => count * FILE_RECORD.byteLength)
+  const segments = read('segments', meta.segmentCount, (count) => count * SEGMENT_RECORD.byteLength)
+  const digest = chunksDigest([files, segments, zones, zoneCodes].flatMap(({ checksums }) => checksums))
   if (!bytesEqual(digest, meta.digest))
-    throw new ZgqError('ZGQ_CORRUPT', 'the rows of the catalogue do not fit its digest: rows are missing or changed', {
-      path
-    })
+    throw new ZgqError(
+      'ZGQ_CORRUPT',
+      'the chunks of the catalogue do not fit its digest: some are missing or changed',
+      {
+        path
+      }
+    )
+  if (!areFinite(zones.records)) throw new ZgqError('ZGQ_CORRUPT', 'a centroid is not finite', { path })
+  const calibration = values.get('calibration')
   const snapshot = {
     meta,
-    quantizer: meta.bits === 0 ? undefined : decodeQuantizer(values.get('quantizer'), meta.dim, path),
-    calibration: values.has('calibration') ? decodeCalibration(values.get('calibration'), meta.zoneCount, path) : null,
-    build: decodeBuild(values.get('build'), path),
-    files: files.map((row) => row.file),
-    zones: zones.map((row) => row.zone),
-    centroids: centroids.vectors
+    quantizer: bits === 0 ? undefined : decodeQuantizer(values.get('quantizer'), dim, path),
+    calibration: calibration === undefined ? null : decodeCalibration(calibration, zoneCount, path),
+    encodedBuildFacts: values.get('build'),
+    files: decodeFileRecords(files.records, path),
+    segments: new SegmentTable(segments.records, zoneCount),
+    centroids: new Float32Array(zones.records.buffer),
+    zoneCodes: zoneCodes.records
   }
-  checkPlaces(snapshot, path)
+  checkFiles(snapshot, path)
+  checkSegments(snapshot, path)
   return snapshot
+}
+
+/** Bytes of centroids that kernel memory can hold beside what else it holds. */
+const MOST_CENTROID_BYTES = 3 * 2 ** 30
+
+function expectFitting(byteLength: number, path: string): void {
+  if (byteLength > MOST_CENTROID_BYTES)
+    throw new ZgqError(
+      'ZGQ_UNSUPPORTED',
+      `the centroids have ${byteLength} bytes, expected at most ${MOST_CENTROID_BYTES}: build with fewer zones`,
+      { path }
+    )
 }

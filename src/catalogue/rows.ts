@@ -3,45 +3,36 @@
 
 import { ZgqError } from '../errors.ts'
 import {
-  decodeCentroidsRow,
-  decodeFileRow,
-  decodeMetaRow,
-  CENTROIDS_ROW_BYTES,
-  ZoneRowCodec,
-  type CatalogueZone,
-  type FileRecord
-} from '../format/catalogue.ts'
-import type { IndexMeta } from '../format/catalogue-values.ts'
-import { areFinite } from '../format/row-values.ts'
-import { ELEMENT_BYTES } from '../format/layout.ts'
+  chunkChecksum,
+  mostChunkBytes,
+  MOST_CHUNK_RECORDS,
+  ZONES_STEP,
+  type Chunk,
+  type ChunkTable
+} from '../format/chunks.ts'
+import { checksum } from '../format/layout.ts'
+import { joinU64 } from '../format/u64.ts'
 import type { Database } from './driver.ts'
+import { CHUNK_DECLARATIONS, META_TABLE, selectStatement } from './tables.ts'
 
 const MOST_META_ROWS = 16
 const MOST_KEY_BYTES = 64
 /** Of one value; a quantizer of 65,536 dimensions has 300 KB. */
 const MOST_META_BYTES = 2 ** 20
-const MOST_TEXT_BYTES = 64
-/** Bytes of centroids that kernel memory can hold beside what else it holds. */
-const MOST_CENTROID_BYTES = 3 * 2 ** 30
-/**
- * Catalogues up to this size cannot hold a value larger than it: their zones are read without a look at each length.
- */
-const SMALL_CATALOGUE_BYTES = 32 * 2 ** 20
 
-/** A column as SQL: null where the value has another type or is too long, so that it is never read. */
-type Guarded = readonly [name: string, type: 'integer' | 'real' | 'text' | 'blob', mostBytes?: number]
-
-function selectList(columns: readonly Guarded[]): string {
-  return columns
-    .map(([name, type, most]) => {
-      const length = most === undefined ? '' : ` AND octet_length(${name}) <= ${most}`
-      return `iif(typeof(${name}) = '${type}'${length}, ${name}, NULL) AS ${name}`
-    })
-    .join(', ')
+/** Computes the checksum of a row of `meta`: of key and value, each after its length as u32. */
+export function metaChecksum(key: string, value: Uint8Array): number {
+  return withLength(value, withLength(Buffer.from(key, 'utf8'), 0))
 }
 
-/** Reads the values of `meta` by their keys. */
-export function readMeta(database: Database, path: string): Map<string, unknown> {
+function withLength(bytes: Uint8Array, before: number): number {
+  const length = Buffer.allocUnsafe(4)
+  length.writeUInt32LE(bytes.byteLength)
+  return checksum(bytes, checksum(length, before))
+}
+
+/** Reads the values of `meta` by their keys; throws ZGQ_CORRUPT. */
+export function readMeta(database: Database, path: string): Map<string, Uint8Array> {
   const damage = (what: string): ZgqError => new ZgqError('ZGQ_CORRUPT', `table meta ${what}`, { path })
   // In the order of the tree: to look for a key would read other rows, values and all.
   const lengths = database
@@ -52,114 +43,96 @@ export function readMeta(database: Database, path: string): Map<string, unknown>
     if (!(Number(keyBytes) <= MOST_KEY_BYTES && Number(valueBytes) <= MOST_META_BYTES))
       throw damage(`has a row of ${Number(keyBytes) + Number(valueBytes)} bytes`)
   }
-  const values = new Map<string, unknown>()
-  for (const row of database.prepare('SELECT key, value, crc FROM meta LIMIT ?').iterate(MOST_META_ROWS)) {
-    const { key, value } = decodeMetaRow(row, path)
-    values.set(key, value)
+  const values = new Map<string, Uint8Array>()
+  for (const row of database
+    .prepare(`${selectStatement(META_TABLE, MOST_META_BYTES)} LIMIT ?`)
+    .iterate(MOST_META_ROWS)) {
+    const [key, value, crc] = row
+    if (typeof key !== 'string' || !(value instanceof Uint8Array) || metaChecksum(key, value) !== crc)
+      throw damage('has a row that does not fit its CRC')
+    values.set(key, Uint8Array.from(value)) // aligned, and ours
   }
   return values
 }
 
-/** Reads rows that are numbered 0, 1, 2, ... in their first column, one at a time: a row out of order ends it. */
-function* numberedRows(
-  database: Database,
-  table: { name: string; columns: string; key: string },
-  path: string
-): Generator<unknown[]> {
-  const { name, columns, key } = table
-  let number = 0
-  // By the table's own column: a guarded column has its name too, and to order by that would read all rows first.
-  for (const row of database.prepare(`SELECT ${columns} FROM ${name} ORDER BY ${name}.${key}`).iterate()) {
-    if (row[0] !== number++)
-      throw new ZgqError('ZGQ_CORRUPT', `table ${name} has a row ${String(row[0])}, expected ${number - 1}`, { path })
-    yield row
-  }
+/** The records that a table of chunks must hold. */
+export interface ChunksExpectation {
+  /** Records of all chunks together; of `zone_codes` zones. */
+  readonly count: number
+  /** Bytes of so many records. */
+  readonly bytesOf: (count: number) => number
+  /** Records are numbered 0, 1, 2, ...: each chunk starts where the one before it ends. */
+  readonly isDense: boolean
 }
 
-/** Reads the rows of `files`, with their CRCs. */
-export function readFiles(database: Database, meta: IndexMeta, path: string): { file: FileRecord; crc: number }[] {
-  const columns = selectList([
-    ['file', 'integer'],
-    ['kind', 'text', MOST_TEXT_BYTES],
-    ['name', 'text', MOST_TEXT_BYTES],
-    ['byte_length', 'integer'],
-    ['header_crc', 'integer'],
-    ['crc', 'integer']
-  ])
-  const files: { file: FileRecord; crc: number }[] = []
-  for (const row of numberedRows(database, { name: 'files', columns, key: 'file' }, path)) {
-    files.push(decodeFileRow(row, path))
-    if (files.length > meta.fileCount) break
-  }
-  return files
+/** Records of a table in one piece, and the checksums of its chunks. */
+export interface ReadRecords {
+  readonly records: Uint8Array
+  readonly checksums: readonly number[]
 }
 
-const ZONE_INTEGERS =
-  'zone segment file row_count segment_offset columns_offset columns_byte_length columns_crc codes_file codes_offset ' +
-  'codes_byte_length codes_crc'
-
-const ZONE_COLUMNS: readonly Guarded[] = [
-  ...ZONE_INTEGERS.split(' ').map((name): Guarded => [name, 'integer']),
-  ...['min_norm', 'max_norm', 'radius'].map((name): Guarded => [name, 'real']),
-  ['crc', 'integer']
-]
-
-/** Reads the rows of `zones`, with their CRCs. */
-export function readZones(
+/**
+ * Reads all chunks of a table into one array; throws ZGQ_CORRUPT. The length of that was held against the catalogue's.
+ */
+export function readChunks(
   database: Database,
-  of: { meta: IndexMeta; centroids: Float32Array; catalogueBytes: number },
-  path: string
-): { zone: CatalogueZone; crc: number }[] {
-  const { dim, zoneCount } = of.meta
-  const columns =
-    of.catalogueBytes <= SMALL_CATALOGUE_BYTES
-      ? ZONE_COLUMNS.map(([name]) => name).join(', ')
-      : selectList(ZONE_COLUMNS)
-  const codec = new ZoneRowCodec()
-  const zones: { zone: CatalogueZone; crc: number }[] = []
-  for (const row of numberedRows(database, { name: 'zones', columns, key: 'zone' }, path)) {
-    const centroid = of.centroids.subarray(zones.length * dim, (zones.length + 1) * dim)
-    zones.push(codec.decode(row, centroid, path))
-    if (zones.length > zoneCount) break
-  }
-  return zones
-}
-
-/** Reads all centroids: float32, zoneCount * dim, and the CRCs of their rows. */
-export function readCentroids(
-  database: Database,
-  of: { meta: IndexMeta; catalogueBytes: number },
-  path: string
-): { vectors: Float32Array; crcs: number[] } {
-  const { meta } = of
-  const byteLength = meta.zoneCount * meta.dim * ELEMENT_BYTES
-  const damage = (what: string): ZgqError => new ZgqError('ZGQ_CORRUPT', `the catalogue has ${what}`, { path })
+  of: { table: ChunkTable; catalogueBytes: number; path: string },
+  expected: ChunksExpectation
+): ReadRecords {
+  const { table, path } = of
+  const damage = (what: string): ZgqError => new ZgqError('ZGQ_CORRUPT', `table ${table} has ${what}`, { path })
+  const byteLength = expected.bytesOf(expected.count)
   if (byteLength > of.catalogueBytes)
-    throw damage(`${of.catalogueBytes} bytes, fewer than the centroids of ${meta.zoneCount} zones`)
-  if (byteLength > MOST_CENTROID_BYTES)
-    throw new ZgqError(
-      'ZGQ_UNSUPPORTED',
-      `the centroids have ${byteLength} bytes, expected at most ${MOST_CENTROID_BYTES}: build with fewer zones`,
-      { path }
-    )
-  const columns = selectList([
-    ['first_zone', 'integer'],
-    ['zone_count', 'integer'],
-    ['vectors', 'blob', CENTROIDS_ROW_BYTES],
-    ['crc', 'integer']
-  ])
-  const bytes = new Uint8Array(byteLength)
-  const crcs: number[] = []
-  let firstZone = 0
-  for (const row of database.prepare(`SELECT ${columns} FROM centroids ORDER BY centroids.first_zone`).iterate()) {
-    const { centroids, crc } = decodeCentroidsRow(row, { firstZone, dim: meta.dim }, path)
-    if (firstZone + centroids.zoneCount > meta.zoneCount) throw damage(`centroids of more than ${meta.zoneCount} zones`)
-    bytes.set(centroids.vectors, firstZone * meta.dim * ELEMENT_BYTES)
-    firstZone += centroids.zoneCount
-    crcs.push(crc)
+    throw damage(`${byteLength} bytes of records by meta value "index", the whole catalogue ${of.catalogueBytes}`)
+  const records = new Uint8Array(byteLength)
+  const checksums: number[] = []
+  let count = 0
+  let bytes = 0
+  let least = 0
+  const select = selectStatement(declarationOf(table), mostChunkBytes(expected.bytesOf(1)))
+  for (const row of database.prepare(select).iterate()) {
+    const { chunk, crc } = decodeChunk(row, damage)
+    if (expected.isDense ? chunk.first !== count : chunk.first < least)
+      throw damage(`a chunk from ${chunk.first} on, expected ${expected.isDense ? count : `${least} or more`}`)
+    if (expected.isDense && count % ZONES_STEP !== 0)
+      throw damage(`a chunk that ends with zone ${count - 1}, and one after it: its last block is not full`)
+    if (chunk.count > expected.count - count) throw damage(`more than ${expected.count} records`)
+    if (chunk.records.byteLength !== expected.bytesOf(count + chunk.count) - bytes)
+      throw damage(`a chunk of ${chunk.records.byteLength} bytes for ${chunk.count} records`)
+    if (!expected.isDense && numberOf(chunk.records) !== chunk.first)
+      throw damage(`a chunk from ${chunk.first} on whose first record is ${numberOf(chunk.records)}`)
+    if (chunkChecksum(chunk) !== crc) throw damage(`a chunk from ${chunk.first} on that does not fit its CRC`)
+    records.set(chunk.records, bytes)
+    checksums.push(crc)
+    bytes += chunk.records.byteLength
+    count += chunk.count
+    least = chunk.first + 1
   }
-  if (firstZone !== meta.zoneCount) throw damage(`centroids for ${firstZone} zones, expected ${meta.zoneCount}`)
-  const vectors = new Float32Array(bytes.buffer)
-  if (!areFinite(bytes)) throw damage('a centroid that is not finite')
-  return { vectors, crcs }
+  if (count !== expected.count) throw damage(`${count} records, expected ${expected.count}`)
+  return { records, checksums }
+}
+
+/** Records of files and segments begin with their number. */
+function numberOf(record: Uint8Array): number {
+  const view = new DataView(record.buffer, record.byteOffset)
+  return joinU64(view.getUint32(0, true), view.getUint32(4, true))
+}
+
+function declarationOf(table: ChunkTable): (typeof CHUNK_DECLARATIONS)[number] {
+  const found = CHUNK_DECLARATIONS.find(({ name }) => name === table)
+  if (found === undefined) throw new TypeError(`there is no table ${table}`)
+  return found
+}
+
+function decodeChunk(row: readonly unknown[], damage: (what: string) => ZgqError): { chunk: Chunk; crc: number } {
+  const [first, count, records, crc] = row
+  if (!isCount(first) || !isCount(count) || !(records instanceof Uint8Array) || !isCount(crc))
+    throw damage('a row whose values have wrong types or lengths')
+  if (count === 0 || count > MOST_CHUNK_RECORDS)
+    throw damage(`a chunk of ${count} records, expected 1 to ${MOST_CHUNK_RECORDS}`)
+  return { chunk: { first, count, records }, crc }
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
 }

@@ -1,20 +1,11 @@
-// What is asked of a database before anything in it is trusted: that SQLite is on its guard, and that the schema is
+// Conditions for trusting anything in a database: that SQLite is on its guard, and that the schema is
 // ours to the letter. Views, triggers and virtual tables run code of whoever wrote the file.
 
 import { ZgqError } from '../errors.ts'
-import { CATALOGUE_DDL } from '../format/catalogue.ts'
 import type { Database } from './driver.ts'
+import { SCHEMA_ROWS } from './tables.ts'
 
-/** Rows of sqlite_schema: type, name, name of the table, SQL. */
-const SCHEMA: readonly string[] = [
-  ...CATALOGUE_DDL.split(';\n')
-    .filter((sql) => sql !== '')
-    .map((sql) => {
-      const name = /^CREATE TABLE (\w+)/.exec(sql)?.[1] ?? ''
-      return ['table', name, name, sql]
-    }),
-  ['index', 'sqlite_autoindex_zones_1', 'zones', null] // of UNIQUE
-].map((row) => JSON.stringify(row))
+const SCHEMA: readonly string[] = SCHEMA_ROWS.map((row) => JSON.stringify(row))
 
 const COLUMNS = ['type', 'name', 'tbl_name', 'sql']
 const MOST_BYTES = 2 ** 11

@@ -1,7 +1,10 @@
-// What the catalogue holds, as it was read when an index was opened.
+// The contents of the catalogue, as they were read when an index was opened.
 
-import type { CatalogueZone, FileRecord } from '../format/catalogue.ts'
-import type { IndexMeta, QuantizerMeta } from '../format/catalogue-values.ts'
+import type { BuildFacts } from '../format/build-facts.ts'
+import type { FileRecord } from '../format/file-record.ts'
+import type { IndexMeta } from '../format/index-record.ts'
+import type { QuantizerMeta } from '../format/quantizer.ts'
+import type { SegmentTable } from '../format/segment-table.ts'
 import type { Calibration } from '../types.ts'
 
 /** All that a search needs to know of an index; nothing in it changes after open. */
@@ -9,15 +12,20 @@ export interface Snapshot {
   /** The folder that was opened. */
   readonly folder: string
   readonly meta: IndexMeta
-  /** Facts of the build, for people. */
-  readonly build: Readonly<Record<string, unknown>>
+  /** By ascending number. */
   readonly files: readonly FileRecord[]
-  readonly zones: readonly CatalogueZone[]
+  readonly segments: SegmentTable
   /** The centroids of all zones: float32, zones * dim. */
   readonly centroids: Float32Array
+  /** One-bit codes of the centroids in blocks of 32; empty without codes. */
+  readonly zoneCodes: Uint8Array
   /** Undefined without codes. */
   readonly quantizer: QuantizerMeta | undefined
   /** null: the index was never calibrated. */
   readonly calibration: Calibration | null
+  /** MessagePack, decoded where somebody asks; undefined: there are none. */
+  readonly encodedBuildFacts: Uint8Array | undefined
   readonly catalogueBytes: number
 }
+
+export type { BuildFacts }

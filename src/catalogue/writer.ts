@@ -3,38 +3,45 @@
 
 import { join } from 'node:path'
 
-import {
-  APPLICATION_ID,
-  CATALOGUE_DDL,
-  CENTROIDS_ROW_BYTES,
-  centroidsChecksum,
-  fileChecksum,
-  metaChecksum,
-  rowsDigest,
-  zoneNumbers,
-  ZoneRowCodec,
-  type CatalogueZone,
-  type FileRecord
-} from '../format/catalogue.ts'
-import { decodeIndexMeta, encodeQuantizer, type IndexMeta, type QuantizerMeta } from '../format/catalogue-values.ts'
 import { ZgqError } from '../errors.ts'
-import { encodeMessagePack } from '../format/message-pack.ts'
+import { encodeBuildFacts, type BuildFacts } from '../format/build-facts.ts'
+import { encodeCalibration } from '../format/calibration-record.ts'
+import {
+  CHUNK_RECORDS,
+  CHUNK_TABLES,
+  chunkChecksum,
+  chunksDigest,
+  zonesPerChunk,
+  type Chunk,
+  type ChunkTable
+} from '../format/chunks.ts'
+import { planesByteLength } from '../format/codes.ts'
+import { encodeFileRecords, type FileRecord } from '../format/file-record.ts'
+import { decodeIndexMeta, encodeIndexMeta, expectChangeable, type IndexMeta } from '../format/index-record.ts'
+import { bytesEqual, CATALOGUE_NAME, FORMAT_VERSION } from '../format/layout.ts'
+import { encodeQuantizer, type QuantizerMeta } from '../format/quantizer.ts'
+import { encodeSegmentRecords, type SegmentRecord } from '../format/segment-record.ts'
 import type { Calibration } from '../types.ts'
-import { bytesEqual, CATALOGUE_NAME, ELEMENT_BYTES, FORMAT_VERSION } from '../format/layout.ts'
 import { inTransaction, type Database } from './driver.ts'
 import { loadDriver } from './load-driver.ts'
-import { readMeta } from './rows.ts'
+import { metaChecksum, readMeta } from './rows.ts'
 import { expectSchema, standGuard } from './schema.ts'
+import { APPLICATION_ID, CATALOGUE_DDL, CHUNK_DECLARATIONS, insertStatement, META_TABLE } from './tables.ts'
 import { isBusy, wrapSqliteWriteError } from './sqlite-errors.ts'
 
-/** What a new catalogue holds; counts, digest and format fields of `meta` are filled in here. */
+/** Contents of a new catalogue; counts, digest and format fields of `meta` are filled in here. */
 export interface CatalogueContent {
   readonly meta: Pick<IndexMeta, 'indexId' | 'generation' | 'dim' | 'metric' | 'bits' | 'count'>
   /** Undefined without codes. */
   readonly quantizer: QuantizerMeta | undefined
-  readonly build: Readonly<Record<string, unknown>>
+  readonly build: BuildFacts
+  /** By ascending number, as are segments. */
   readonly files: readonly FileRecord[]
-  readonly zones: readonly CatalogueZone[]
+  readonly segments: readonly SegmentRecord[]
+  /** float32, zones * dim */
+  readonly centroids: Float32Array
+  /** One-bit codes of the centroids in blocks of 32; empty without codes. */
+  readonly zoneCodes: Uint8Array
 }
 
 /** Writes a catalogue to a path where nothing is, synced, with no journal left beside it. */
@@ -49,28 +56,23 @@ export function writeCatalogue(path: string, content: CatalogueContent): void {
       database.pragma(`user_version = ${FORMAT_VERSION}`)
       inTransaction(database, () => {
         database.exec(CATALOGUE_DDL)
-        const fileCrcs = insertFiles(database, content.files)
-        const zoneCrcs = insertZones(database, content.zones)
-        const centroidCrcs = insertCentroids(database, content)
+        const checksums = insertChunks(database, content)
+        const { files, segments } = content
         const meta: IndexMeta = {
           ...content.meta,
           version: FORMAT_VERSION,
           elementType: 'float32',
-          zoneCount: content.zones.length,
-          fileCount: content.files.length,
-          readerFeatures: 0,
-          writerFeatures: 0,
-          digest: rowsDigest([...fileCrcs, ...zoneCrcs, ...centroidCrcs])
+          commit: 0,
+          zoneCount: zoneCountOf(content),
+          segmentCount: segments.length,
+          fileCount: files.length,
+          nextSegment: segments.reduce((next, { segment }) => Math.max(next, segment + 1), 0),
+          nextFile: files.reduce((next, { file }) => Math.max(next, file + 1), 0),
+          digest: chunksDigest(checksums)
         }
-        const insertMeta = database.prepare('INSERT INTO meta (key, value, crc) VALUES (?, ?, ?)')
-        for (const [key, value] of Object.entries({
-          index: meta,
-          build: content.build,
-          ...(content.quantizer === undefined ? {} : { quantizer: encodeQuantizer(content.quantizer) })
-        })) {
-          const bytes = encodeMessagePack(value)
-          insertMeta.run(key, bytes, metaChecksum(key, bytes))
-        }
+        insertMeta(database, 'index', encodeIndexMeta(meta))
+        insertMeta(database, 'build', encodeBuildFacts(content.build))
+        if (content.quantizer !== undefined) insertMeta(database, 'quantizer', encodeQuantizer(content.quantizer))
       })
     } finally {
       database.close()
@@ -103,10 +105,7 @@ export function writeCalibration({ folder, digest }: CataloguePlace, calibration
         expectSame(database, digest, path)
         database.prepare('DELETE FROM meta WHERE key = ?').run('calibration')
         if (calibration === null) return
-        const bytes = encodeMessagePack(calibration)
-        database
-          .prepare('INSERT INTO meta (key, value, crc) VALUES (?, ?, ?)')
-          .run('calibration', bytes, metaChecksum('calibration', bytes))
+        insertMeta(database, 'calibration', encodeCalibration(calibration))
       })
       seal(database)
     } finally {
@@ -118,13 +117,16 @@ export function writeCalibration({ folder, digest }: CataloguePlace, calibration
 }
 
 /**
- * Throws ZGQ_CORRUPT for another schema, whose triggers would run, and ZGQ_MISMATCH for another index: its folder may
+ * Throws ZGQ_CORRUPT for another schema, whose triggers would run, ZGQ_UNSUPPORTED for an index that a newer version
+ * alone may change, and ZGQ_MISMATCH for another index: its folder may
  * have been swapped meanwhile.
  */
 function expectSame(database: Database, digest: Uint8Array | undefined, path: string): void {
   expectSchema(database, path)
+  const index = readMeta(database, path).get('index')
+  const now = decodeIndexMeta(index, path)
+  expectChangeable(index, path)
   if (digest === undefined) return
-  const now = decodeIndexMeta(readMeta(database, path).get('index'), path)
   if (!bytesEqual(now.digest, digest))
     throw new ZgqError('ZGQ_MISMATCH', 'another index was put here while this one was calibrated: repeat it', { path })
 }
@@ -153,45 +155,54 @@ function seal(database: Database): void {
   }
 }
 
-function insertFiles(database: Database, files: readonly FileRecord[]): number[] {
-  const insert = database.prepare(
-    'INSERT INTO files (file, kind, name, byte_length, header_crc, crc) VALUES (?, ?, ?, ?, ?, ?)'
-  )
-  return files.map((file) => {
-    const crc = fileChecksum(file)
-    insert.run(file.file, file.kind, file.name, file.byteLength, file.headerCrc, crc)
-    return crc
-  })
+function insertMeta(database: Database, key: string, value: Uint8Array): void {
+  database.prepare(insertStatement(META_TABLE)).run(key, value, metaChecksum(key, value))
 }
 
-function insertZones(database: Database, zones: readonly CatalogueZone[]): number[] {
-  const insert = database.prepare(
-    'INSERT INTO zones (zone, segment, file, row_count, segment_offset, columns_offset, columns_byte_length, ' +
-      'columns_crc, codes_file, codes_offset, codes_byte_length, codes_crc, min_norm, max_norm, radius, crc) ' +
-      'VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'
-  )
-  const codec = new ZoneRowCodec()
-  return zones.map((zone) => {
-    const numbers = zoneNumbers(zone)
-    const crc = codec.checksum(numbers)
-    insert.run(...numbers, crc)
-    return crc
-  })
+function zoneCountOf({ centroids, meta }: CatalogueContent): number {
+  return centroids.length / meta.dim
 }
 
-function insertCentroids(database: Database, content: CatalogueContent): number[] {
-  const insert = database.prepare('INSERT INTO centroids (first_zone, zone_count, vectors, crc) VALUES (?, ?, ?, ?)')
-  const { zones, meta } = content
-  const zonesPerRow = Math.max(1, Math.floor(CENTROIDS_ROW_BYTES / (meta.dim * ELEMENT_BYTES)))
-  const crcs: number[] = []
-  for (let firstZone = 0; firstZone < zones.length; firstZone += zonesPerRow) {
-    const some = zones.slice(firstZone, firstZone + zonesPerRow)
-    const vectors = Buffer.concat(
-      some.map(({ centroid }) => new Uint8Array(centroid.buffer, centroid.byteOffset, centroid.byteLength))
+/** Writes all chunks; returns their checksums in the order of the digest. */
+function insertChunks(database: Database, content: CatalogueContent): number[] {
+  const { files, segments, centroids, zoneCodes, meta } = content
+  const { dim } = meta
+  const zoneCount = zoneCountOf(content)
+  const zones = new Uint8Array(centroids.buffer, centroids.byteOffset, centroids.byteLength)
+  const perChunk = zonesPerChunk(dim)
+  const chunks: Record<ChunkTable, Chunk[]> = {
+    files: numberedChunks(files, ({ file }) => file, encodeFileRecords),
+    segments: numberedChunks(segments, ({ segment }) => segment, encodeSegmentRecords),
+    zones: zoneChunks(zoneCount, perChunk, (from, to) => zones.subarray(from * dim * 4, to * dim * 4)),
+    zone_codes: zoneChunks(meta.bits === 0 ? 0 : zoneCount, perChunk, (from, to) =>
+      zoneCodes.subarray(planesByteLength(from, dim), planesByteLength(to, dim))
     )
-    const crc = centroidsChecksum({ firstZone, zoneCount: some.length, vectors })
-    insert.run(firstZone, some.length, vectors, crc)
-    crcs.push(crc)
   }
-  return crcs
+  return CHUNK_TABLES.flatMap((table, i) => {
+    const insert = database.prepare(insertStatement(CHUNK_DECLARATIONS[i]))
+    return chunks[table].map((chunk) => {
+      const crc = chunkChecksum(chunk)
+      insert.run(chunk.first, chunk.count, chunk.records, crc)
+      return crc
+    })
+  })
+}
+
+function numberedChunks<T>(
+  records: readonly T[],
+  numberOf: (record: T) => number,
+  encode: (records: readonly T[]) => Uint8Array
+): Chunk[] {
+  return Array.from({ length: Math.ceil(records.length / CHUNK_RECORDS) }, (_, i) => {
+    const some = records.slice(i * CHUNK_RECORDS, (i + 1) * CHUNK_RECORDS)
+    return { first: numberOf(some[0]), count: some.length, records: encode(some) }
+  })
+}
+
+function zoneChunks(zoneCount: number, perChunk: number, recordsOf: (from: number, to: number) => Uint8Array): Chunk[] {
+  return Array.from({ length: Math.ceil(zoneCount / perChunk) }, (_, i) => {
+    const first = i * perChunk
+    const end = Math.min(zoneCount, first + perChunk)
+    return { first, count: end - first, records: recordsOf(first, end) }
+  })
 }

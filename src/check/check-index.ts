@@ -1,23 +1,29 @@
 // Verifies a whole index: what open verifies, then every column and page, the directories, the ids, and what stands
 // beside the index.
 
+import { randomInt } from 'node:crypto'
 import { existsSync, readdirSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 
 import { expectPath } from '../arguments.ts'
 import { isDenied, ZgqError } from '../errors.ts'
+import { decodeBuildFacts } from '../format/build-facts.ts'
 import { decodeIds } from '../format/columns.ts'
-import { decodeDirectory, decodeFooter, directoryRecordBytes, encodeDirectory, FOOTER } from '../format/directory.ts'
-import { bytesEqual, CATALOGUE_NAME, checksum } from '../format/layout.ts'
+import { fileNameOf } from '../format/file-record.ts'
+import { CATALOGUE_NAME } from '../format/layout.ts'
+import type { Segment } from '../format/segment-table.ts'
+import { highWord, lowWord } from '../format/u64.ts'
 import { checkDatabase, withSnapshot } from '../catalogue/reader.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
 import { checkHeaders, findDataFiles } from '../storage/data-files.ts'
 import { openReaders, type Readers } from '../storage/open-readers.ts'
-import type { DataFile } from '../storage/reader.ts'
-import { verifyZone } from '../storage/verify-zone.ts'
-import { ZoneFiles } from '../storage/zone-files.ts'
+import type { DataFiles } from '../storage/reader.ts'
+import { SegmentFiles } from '../storage/segment-files.ts'
+import { verifySegment } from '../storage/verify-segment.ts'
 import { checkOptionNames } from '../options.ts'
+import { checkDirectory } from './check-directory.ts'
+import { checkZoneCodes } from './check-zone-codes.ts'
 
 /** The report of `checkIndex`, which resolves only for a sound index. */
 export interface CheckReport {
@@ -48,21 +54,25 @@ export async function checkIndex(path: string | URL, options: CheckOptions = {})
   checkOptionNames('checkIndex', options, ['onProgress', 'signal'])
   const { snapshot, files, readers } = withSnapshot(folder, openFiles)
   try {
-    files.forEach((file, number) => {
-      if (snapshot.files[number].kind === 'vectors') checkDirectory({ file, number }, snapshot, readers)
-    })
-    const zoneFiles = new ZoneFiles(snapshot, readers, { verify: 'touch', paths: files.map((file) => file.path) })
-    await checkZones(snapshot, zoneFiles, options)
-    const bytesChecked = files.reduce((sum, file) => sum + file.byteLength, snapshot.catalogueBytes)
+    const segments = segmentsByFile(snapshot)
+    for (const record of snapshot.files) {
+      const found = { files, reader: readers.fresh, segments: segments.get(record.file) ?? [] }
+      if (record.kind === 'vectors') checkDirectory(record, snapshot, found)
+    }
+    decodeBuildFacts(snapshot.encodedBuildFacts, folder)
+    checkZoneCodes(snapshot, folder)
+    const segmentFiles = new SegmentFiles(snapshot.meta, readers, { verify: 'touch', files })
+    await checkSegments(snapshot, segmentFiles, options)
+    const bytesChecked = snapshot.files.reduce((sum, file) => sum + file.byteLength, snapshot.catalogueBytes)
     const { meta } = snapshot
     return {
       ok: true,
       path: folder,
       count: meta.count,
       zones: meta.zoneCount,
-      files: files.length,
+      files: snapshot.files.length,
       bytesChecked,
-      pagesChecked: zoneFiles.counters.pagesVerified,
+      pagesChecked: segmentFiles.counters.pagesVerified,
       notes: findLeftovers(folder, snapshot)
     }
   } finally {
@@ -70,8 +80,19 @@ export async function checkIndex(path: string | URL, options: CheckOptions = {})
   }
 }
 
+/** Groups segments by the files of their rows. */
+function segmentsByFile({ segments }: Snapshot): Map<number, Segment[]> {
+  const found = new Map<number, Segment[]>()
+  for (const segment of segments) {
+    const known = found.get(segment.rows.file)
+    if (known === undefined) found.set(segment.rows.file, [segment])
+    else known.push(segment)
+  }
+  return found
+}
+
 /** Checks the database, and opens the files whose headers fit it. */
-function openFiles(snapshot: Snapshot): { snapshot: Snapshot; files: readonly DataFile[]; readers: Readers } {
+function openFiles(snapshot: Snapshot): { snapshot: Snapshot; files: DataFiles; readers: Readers } {
   checkDatabase(snapshot)
   const files = findDataFiles(snapshot)
   const readers = openReaders(snapshot.folder, files, 'pread')
@@ -84,17 +105,21 @@ function openFiles(snapshot: Snapshot): { snapshot: Snapshot; files: readonly Da
   }
 }
 
-async function checkZones(snapshot: Snapshot, zoneFiles: ZoneFiles, options: CheckOptions): Promise<void> {
-  const { zones, meta } = snapshot
+async function checkSegments(snapshot: Snapshot, files: SegmentFiles, options: CheckOptions): Promise<void> {
+  const { segments, meta } = snapshot
   // Where ids are very many they are compared in portions, so that they need not all be in memory.
   const portions = Math.ceil(meta.count / IDS_AT_A_TIME)
+  // Nobody who makes a file knows it, so that no file has all its ids in one portion.
+  const salt = randomInt(2 ** 32)
   for (let portion = 0; portion < portions; portion++) {
-    const ids = new IdPortion(portion, portions)
+    const ids = new IdPortion(portion, { portions, salt })
     let rows = 0
-    for (const zone of zones) {
-      if (portion === 0) verifyZone(zone, zoneFiles, snapshot)
-      ids.take(decodeIds(zoneFiles.readIdWords(zone)))
-      rows += zone.rowCount
+    for (const segment of segments) {
+      if (portion === 0) verifySegment(segment, files, snapshot)
+      files.eachIds(segment, (words) => {
+        ids.take(decodeIds(words))
+      })
+      rows += segment.rowCount
       if (portion === 0) options.onProgress?.({ done: rows, total: meta.count })
       await setImmediate()
       options.signal?.throwIfAborted()
@@ -108,21 +133,22 @@ async function checkZones(snapshot: Snapshot, zoneFiles: ZoneFiles, options: Che
 /** Ids that are compared with each other at a time: 32 MB. */
 const IDS_AT_A_TIME = 2 ** 22
 
-/** The ids of one portion out of several, by their remainders. */
+/** The ids of one portion out of several. */
 class IdPortion {
   readonly #portion: number
-  readonly #portions: number
+  readonly #of: { readonly portions: number; readonly salt: number }
   #ids = new Float64Array(1024)
   #count = 0
 
-  constructor(portion: number, portions: number) {
+  constructor(portion: number, of: { portions: number; salt: number }) {
     this.#portion = portion
-    this.#portions = portions
+    this.#of = of
   }
 
   take(ids: Float64Array): void {
+    const { portions, salt } = this.#of
     for (const id of ids) {
-      if (id % this.#portions !== this.#portion) continue
+      if (mixed(id, salt) % portions !== this.#portion) continue
       if (this.#count === this.#ids.length) {
         const more = new Float64Array(this.#count * 2)
         more.set(this.#ids)
@@ -139,44 +165,16 @@ class IdPortion {
   }
 }
 
-/** Holds directory and footer of a file against the catalogue. */
-function checkDirectory(found: { file: DataFile; number: number }, snapshot: Snapshot, readers: Readers): void {
-  const { file, number } = found
-  const { meta } = snapshot
-  const damage = (what: string, offset: number): ZgqError =>
-    new ZgqError('ZGQ_CORRUPT', what, { path: file.path, offset })
-  const footerOffset = file.byteLength - FOOTER.byteLength
-  const bytes = new Uint8Array(FOOTER.byteLength)
-  readers.fresh.read(number, footerOffset, bytes)
-  const footer = decodeFooter(bytes, file.path, footerOffset)
-  const zones = snapshot.zones.filter((zone) => zone.file === number)
-  if (!bytesEqual(footer.indexId, meta.indexId))
-    throw new ZgqError('ZGQ_MISMATCH', 'the footer is of another index', { path: file.path, offset: footerOffset })
-  const length = zones.length * directoryRecordBytes(meta.dim)
-  if (
-    footer.zoneCount !== zones.length ||
-    footer.directoryByteLength !== length ||
-    footer.directoryOffset + length > footerOffset
-  ) {
-    throw damage(`the footer says ${footer.zoneCount} zones, the catalogue ${zones.length}`, footerOffset)
-  }
-  const recordBytes = directoryRecordBytes(meta.dim)
-  let computed = 0
-  for (const [i, zone] of zones.entries()) {
-    const offset = footer.directoryOffset + i * recordBytes
-    const bytes = new Uint8Array(recordBytes)
-    readers.fresh.read(number, offset, bytes)
-    computed = checksum(bytes, computed)
-    const [record] = decodeDirectory(bytes, meta.dim, file.path)
-    if (!bytesEqual(encodeDirectory([record], meta.dim), encodeDirectory([zone], meta.dim)))
-      throw damage(`the directory and the catalogue differ about zone ${zone.zone}`, offset)
-  }
-  if (computed !== footer.directoryCrc)
-    throw damage(`the directory has CRC ${computed}, expected ${footer.directoryCrc}`, footer.directoryOffset)
+/** Mixes an id with the salt to 32 bits: the finalizer of MurmurHash3 over both words. */
+function mixed(id: number, salt: number): number {
+  let hash = lowWord(id) ^ Math.imul(highWord(id) + 1, 0x9e37_79b1) ^ salt
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85eb_ca6b)
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2_ae35)
+  return (hash ^ (hash >>> 16)) >>> 0
 }
 
 function findLeftovers(path: string, snapshot: Snapshot): string[] {
-  const known = new Set([CATALOGUE_NAME, ...snapshot.files.map((file) => file.name)])
+  const known = new Set([CATALOGUE_NAME, ...snapshot.files.map(fileNameOf)])
   const notes = readdirSync(snapshot.folder)
     .filter((name) => !known.has(name))
     .map((name) => `${name} is in the folder and not part of the index`)

@@ -2,8 +2,10 @@
 
 import { ZgqError } from '../errors.ts'
 import { alignUp, bytesEqual, checksum, pageCount, ELEMENT_BYTES, type Extent } from './layout.ts'
-import { refinedRowBytes, signsByteLength } from './codes.ts'
+import { planesByteLength, refinedRowBytes } from './codes.ts'
+import { COLUMN_KINDS, type ExtentKind } from './kinds.ts'
 import { struct } from './struct.ts'
+import { highWord, joinU64 } from './u64.ts'
 
 export const COLUMNS_HEADER = struct(24, {
   magic: { offset: 0, type: 'bytes4' },
@@ -18,56 +20,46 @@ export const COLUMN_ENTRY = struct(32, {
   offset: { offset: 8, type: 'u64' },
   byteLength: { offset: 16, type: 'u64' },
   crc: { offset: 24, type: 'u32' },
-  reserved: { offset: 28, type: 'u32' }
+  field: { offset: 28, type: 'u32' }
 })
 
 export const COLUMNS_MAGIC = Uint8Array.of(0x5a, 0x43, 0x4f, 0x4c)
 export const COLUMN_ALIGNMENT = 64
 const REQUIRED = 1
-/** Columns that an extent may have; 5 are known. */
-export const MOST_COLUMNS = 64
+/** Columns that an extent may have; of fields there are some for each. */
+export const MOST_COLUMNS = 1024
 
-/** Column kinds of this version and the kinds that are reserved. */
-export const COLUMN_KINDS = {
-  ids: 1,
-  inverseNorms: 2,
-  pageCrcs: 3,
-  signs: 16,
-  refinedCodes: 17,
-  rowReferences: 18,
-  liveMask: 19,
-  payload: 20
-} as const
+type ColumnKind = keyof typeof COLUMN_KINDS
 
-/** Kinds that extents of vectors files and of codes files may have. */
-const VECTORS_KINDS: readonly number[] = [COLUMN_KINDS.ids, COLUMN_KINDS.inverseNorms, COLUMN_KINDS.pageCrcs]
-const CODES_KINDS: readonly number[] = [
-  COLUMN_KINDS.ids,
-  COLUMN_KINDS.pageCrcs,
-  COLUMN_KINDS.signs,
-  COLUMN_KINDS.refinedCodes
-]
+/** Codes of the columns that extents of vectors files and of codes files may have. */
+function codesIn(extent: ExtentKind): readonly number[] {
+  return Object.values(COLUMN_KINDS).flatMap((kind) =>
+    (kind.in as readonly string[]).includes(extent) ? kind.code : []
+  )
+}
+
+const KNOWN_CODES = { columns: codesIn('columns'), codes: codesIn('codes') }
 
 /** A column to be written. */
 export interface Column {
-  readonly kind: number
+  readonly kind: ColumnKind
   readonly bytes: Uint8Array
 }
 
 /** Where a column lies in its extent, and its checksum. */
-export interface ColumnPlace extends Extent {
+export interface ColumnExtent extends Extent {
   readonly crc: number
 }
 
 /** The columns of a segment as a reader finds them; offsets count from the start of the extent. */
 export interface ColumnsLayout {
-  readonly ids: ColumnPlace
-  readonly inverseNorms: ColumnPlace | undefined
-  readonly pageCrcs: ColumnPlace
+  readonly ids: ColumnExtent
+  readonly inverseNorms: ColumnExtent | undefined
+  readonly pageCrcs: ColumnExtent
   /** Only in codes files. */
-  readonly signs: ColumnPlace | undefined
+  readonly planes: ColumnExtent | undefined
   /** Only in codes files, with more than one bit a dimension. */
-  readonly refinedCodes: ColumnPlace | undefined
+  readonly refinedCodes: ColumnExtent | undefined
 }
 
 /** Facts of a columns extent by the catalogue, to be compared with its bytes. */
@@ -106,12 +98,12 @@ export function encodeColumns(
   COLUMNS_HEADER.encode({ magic: COLUMNS_MAGIC, columnCount: columns.length, segment, rowCount }, bytes)
   columns.forEach((column, i) => {
     const entry = {
-      kind: column.kind,
+      kind: COLUMN_KINDS[column.kind].code,
       flags: REQUIRED,
       offset: offsets[i],
       byteLength: column.bytes.byteLength,
       crc: checksum(column.bytes),
-      reserved: 0
+      field: 0
     }
     COLUMN_ENTRY.encode(entry, bytes, COLUMNS_HEADER.byteLength + COLUMN_ENTRY.byteLength * i)
     bytes.set(column.bytes, offsets[i])
@@ -129,32 +121,26 @@ export function decodeColumns(
   expected: ColumnsExpectation,
   byteLength = bytes.byteLength
 ): ColumnsLayout {
-  const places = decodeEntries(bytes, expected, byteLength)
+  const entries = decodeEntries(bytes, expected, byteLength)
   const segmentPages = pageCount(expected.rowCount * expected.dim * ELEMENT_BYTES)
-  const place = (kind: number, byteLength: number): ColumnPlace => {
-    const found = places.get(kind)
-    if (found === undefined) throw damage(expected, 0, `column of kind ${kind} is missing`)
+  const column = (kind: ColumnKind, byteLength: number): ColumnExtent => {
+    const found = entries.get(COLUMN_KINDS[kind].code)
+    if (found === undefined) throw damage(expected, 0, `column ${kind} is missing`)
     if (found.byteLength !== byteLength)
-      throw damage(
-        expected,
-        found.offset,
-        `column of kind ${kind} has ${found.byteLength} bytes, expected ${byteLength}`
-      )
+      throw damage(expected, found.offset, `column ${kind} has ${found.byteLength} bytes, expected ${byteLength}`)
     return found
   }
+  const { rowCount, dim, bits } = expected
   return {
-    ids: place(COLUMN_KINDS.ids, expected.rowCount * 8),
-    inverseNorms: expected.hasInverseNorms ? place(COLUMN_KINDS.inverseNorms, expected.rowCount * 4) : undefined,
-    pageCrcs: place(COLUMN_KINDS.pageCrcs, segmentPages * 4),
-    signs: expected.bits > 0 ? place(COLUMN_KINDS.signs, signsByteLength(expected.rowCount, expected.dim)) : undefined,
-    refinedCodes:
-      expected.bits > 1
-        ? place(COLUMN_KINDS.refinedCodes, expected.rowCount * refinedRowBytes(expected.dim, expected.bits))
-        : undefined
+    ids: column('ids', rowCount * 8),
+    inverseNorms: expected.hasInverseNorms ? column('inverseNorms', rowCount * 4) : undefined,
+    pageCrcs: column('pageCrcs', segmentPages * 4),
+    planes: bits > 0 ? column('planes', planesByteLength(rowCount, dim)) : undefined,
+    refinedCodes: bits > 1 ? column('refinedCodes', rowCount * refinedRowBytes(dim, bits)) : undefined
   }
 }
 
-function decodeEntries(bytes: Uint8Array, expected: ColumnsExpectation, byteLength: number): Map<number, ColumnPlace> {
+function decodeEntries(bytes: Uint8Array, expected: ColumnsExpectation, byteLength: number): Map<number, ColumnExtent> {
   if (bytes.byteLength < COLUMNS_HEADER.byteLength)
     throw damage(expected, 0, `columns extent has only ${bytes.byteLength} bytes`)
   const columnCount = new DataView(bytes.buffer, bytes.byteOffset).getUint32(
@@ -173,9 +159,9 @@ function decodeEntries(bytes: Uint8Array, expected: ColumnsExpectation, byteLeng
     throw damage(expected, 8, `columns of segment ${header.segment}, expected ${expected.segment}`)
   if (header.rowCount !== expected.rowCount)
     throw damage(expected, 16, `columns for ${header.rowCount} rows, expected ${expected.rowCount}`)
-  const knownKinds = expected.bits > 0 ? CODES_KINDS : VECTORS_KINDS
-  const places = new Map<number, ColumnPlace>()
-  let lastKind = 0
+  const knownCodes = expected.bits > 0 ? KNOWN_CODES.codes : KNOWN_CODES.columns
+  const entries = new Map<number, ColumnExtent>()
+  let [lastKind, lastField] = [0, 0]
   let end = tableBytes
   for (let i = 0; i < columnCount; i++) {
     const entry = COLUMN_ENTRY.decode(bytes, COLUMNS_HEADER.byteLength + COLUMN_ENTRY.byteLength * i, expected.path)
@@ -188,30 +174,26 @@ function decodeEntries(bytes: Uint8Array, expected: ColumnsExpectation, byteLeng
         entry.offset,
         `column of kind ${entry.kind} does not start on a multiple of ${COLUMN_ALIGNMENT} bytes`
       )
-    if (entry.kind <= lastKind)
+    if (entry.kind < lastKind || (entry.kind === lastKind && entry.field <= lastField))
       throw damage(expected, entry.offset, `column of kind ${entry.kind} is listed after kind ${lastKind}`)
     lastKind = entry.kind
-    if (!knownKinds.includes(entry.kind) && (entry.flags & REQUIRED) !== 0) {
+    lastField = entry.field
+    if (entry.field !== 0 && knownCodes.includes(entry.kind))
+      throw damage(
+        expected,
+        entry.offset,
+        `column of kind ${entry.kind} belongs to field ${entry.field}, expected none`
+      )
+    if (!knownCodes.includes(entry.kind) && (entry.flags & REQUIRED) !== 0) {
       throw new ZgqError(
         'ZGQ_UNSUPPORTED',
         `segment ${expected.segment} needs a column of kind ${entry.kind}, which this version does not know`,
         { path: expected.path }
       )
     }
-    places.set(entry.kind, { offset: entry.offset, byteLength: entry.byteLength, crc: entry.crc })
+    entries.set(entry.kind, { offset: entry.offset, byteLength: entry.byteLength, crc: entry.crc })
   }
-  return places
-}
-
-/** Verifies one column's bytes against its checksum; throws ZGQ_CORRUPT. */
-export function verifyColumn(extent: Uint8Array, place: ColumnPlace, expected: ColumnsExpectation): void {
-  const computed = checksum(extent.subarray(place.offset, place.offset + place.byteLength))
-  if (computed !== place.crc)
-    throw damage(
-      expected,
-      place.offset,
-      `a column of segment ${expected.segment} has CRC ${computed}, expected ${place.crc}`
-    )
+  return entries
 }
 
 /** Encodes ids (safe integers >= 0) as u64. */
@@ -219,14 +201,14 @@ export function encodeIds(ids: Float64Array): Uint8Array {
   const words = new Uint32Array(ids.length * 2)
   for (let i = 0; i < ids.length; i++) {
     words[i * 2] = ids[i] >>> 0
-    words[i * 2 + 1] = Math.floor(ids[i] / 2 ** 32)
+    words[i * 2 + 1] = highWord(ids[i])
   }
   return new Uint8Array(words.buffer)
 }
 
 /** Decodes u64 ids, two words each, low first; one above 2^53 - 1 comes out as no safe integer. */
 export function decodeIds(words: Uint32Array): Float64Array {
-  return Float64Array.from({ length: words.length / 2 }, (_, i) => words[i * 2] + words[i * 2 + 1] * 2 ** 32)
+  return Float64Array.from({ length: words.length / 2 }, (_, i) => joinU64(words[i * 2], words[i * 2 + 1]))
 }
 
 function damage(expected: ColumnsExpectation, offset: number, message: string): ZgqError {

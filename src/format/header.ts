@@ -9,9 +9,9 @@ import {
   FORMAT_VERSION,
   KNOWN_READER_FEATURES,
   METRIC_CODES,
-  PAGE_BYTES,
-  type FileKind
+  PAGE_BYTES
 } from './layout.ts'
+import { FILE_KINDS, type FileKind } from './kinds.ts'
 import { struct, type RecordOf } from './struct.ts'
 import { expectVersion } from './version.ts'
 
@@ -29,19 +29,22 @@ export const HEADER = struct(PAGE_BYTES, {
   metric: { offset: 76, type: 'u32' },
   alignment: { offset: 80, type: 'u64' },
   fileByteLength: { offset: 88, type: 'u64' },
-  zoneCount: { offset: 96, type: 'u64' },
+  segmentCount: { offset: 96, type: 'u64' },
   rowCount: { offset: 104, type: 'u64' },
   crc: { offset: 4092, type: 'u32' }
 })
 
 export type Header = RecordOf<typeof HEADER.fields>
 
-/** "ZGQ", CR LF, 1A, LF, "V": a transfer that changes line ends or stops at end-of-file characters breaks it. */
-export const VECTORS_MAGIC = Uint8Array.of(0x5a, 0x47, 0x51, 0x0d, 0x0a, 0x1a, 0x0a, 0x56)
-/** The same with "C". */
-export const CODES_MAGIC = Uint8Array.of(0x5a, 0x47, 0x51, 0x0d, 0x0a, 0x1a, 0x0a, 0x43)
+/** "ZGQ", CR LF, 1A, LF and the letter of a kind: a transfer that changes line ends or stops at 1A breaks it. */
+function magicOf(letter: string): Uint8Array {
+  return Uint8Array.of(0x5a, 0x47, 0x51, 0x0d, 0x0a, 0x1a, 0x0a, letter.charCodeAt(0))
+}
 
-const MAGICS: Readonly<Record<FileKind, Uint8Array>> = { vectors: VECTORS_MAGIC, codes: CODES_MAGIC }
+export const MAGICS: Readonly<Record<FileKind, Uint8Array>> = {
+  vectors: magicOf(FILE_KINDS.vectors.letter),
+  codes: magicOf(FILE_KINDS.codes.letter)
+}
 
 export const ELEMENT_TYPE_FLOAT32 = 1
 
@@ -54,7 +57,7 @@ export interface HeaderFacts {
   readonly dim: number
   readonly metric: Metric
   readonly fileByteLength: number
-  readonly zoneCount: number
+  readonly segmentCount: number
   readonly rowCount: number
 }
 

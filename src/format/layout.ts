@@ -2,20 +2,26 @@
 
 import { crc32 } from 'node:zlib'
 
+import { METRIC_COSINE, METRIC_IP, METRIC_L2 } from '../kernels/layouts.ts'
 import type { Metric } from '../types.ts'
+import type { FileKind } from './kinds.ts'
 
-export const FORMAT_VERSION = 1
+export const FORMAT_VERSION = 2
 export const PAGE_BYTES = 4096
 export const ELEMENT_BYTES = 4
 export const MAX_DIM = 65_536
 /** Bytes of segments after which a shard takes no further one. */
 export const SHARD_BYTES = 2 ** 30
 export const KNOWN_READER_FEATURES = 0
+export const KNOWN_WRITER_FEATURES = 0
 
 export const CATALOGUE_NAME = 'catalogue.sqlite'
 
 /** Codes of the metrics in headers (spec, section 2). */
-export const METRIC_CODES: Readonly<Record<Metric, number>> = { l2: 1, cosine: 2, ip: 3 }
+export const METRIC_CODES: Readonly<Record<Metric, number>> = { l2: METRIC_L2, cosine: METRIC_COSINE, ip: METRIC_IP }
+
+/** Codes of the types of ids. */
+export const ID_TYPES = { integer: 1, string: 2 } as const
 
 /** Where bytes lie in a file. */
 export interface Extent {
@@ -32,8 +38,6 @@ export function alignUp(value: number, step: number): number {
 export function pageCount(byteLength: number): number {
   return Math.ceil(byteLength / PAGE_BYTES)
 }
-
-export type FileKind = 'vectors' | 'codes'
 
 /** Names a data file: kind, generation and shard in decimal (spec, section 1). */
 export function dataFileName(kind: FileKind, generation: number, shard: number): string {

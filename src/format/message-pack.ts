@@ -1,21 +1,31 @@
-// Structured values of the catalogue as plain MessagePack (spec, sections 7 and 11.1). What is decoded was looked at
+// Structured values of the catalogue as plain MessagePack (spec, sections 7.4 and 11.1). What is decoded was looked at
 // first: a map, no extension types, no depth, not very many items, and no length that its bytes do not have.
 
 import { isUtf8 } from 'node:buffer'
-import { Packr } from 'msgpackr'
+import type { Packr } from 'msgpackr'
 
 import { ZgqError } from '../errors.ts'
+import { requirePackage } from '../require-package.ts'
 
 /** Maps and lists within each other. */
 const MOST_DEPTH = 32
 /** Entries of all maps and elements of all lists together: a byte each in the file, but some fifty in memory. */
 const MOST_ITEMS = 8192
 
-const messagePack = new Packr({ useRecords: false, variableMapSize: true, int64AsType: 'number' })
+let loaded: Packr | undefined
+
+/** Loads msgpackr, which takes tens of milliseconds, for the first value: opening and searching have none. */
+function messagePack(): Packr {
+  if (loaded === undefined) {
+    const library: { Packr: typeof Packr } = requirePackage('msgpackr')
+    loaded = new library.Packr({ useRecords: false, variableMapSize: true, int64AsType: 'number' })
+  }
+  return loaded
+}
 
 /** Encodes a structured value as plain MessagePack. */
 export function encodeMessagePack(value: unknown): Uint8Array {
-  return new Uint8Array(messagePack.pack(value))
+  return new Uint8Array(messagePack().pack(value))
 }
 
 /** Decodes one map of plain MessagePack; throws ZGQ_CORRUPT. */
@@ -24,7 +34,7 @@ export function decodeMessagePack(bytes: Uint8Array, path: string): unknown {
   if (wrong !== undefined)
     throw new ZgqError('ZGQ_CORRUPT', `a value of table meta is not plain MessagePack: ${wrong}`, { path })
   try {
-    return messagePack.unpack(bytes)
+    return messagePack().unpack(bytes)
   } catch (cause) {
     throw new ZgqError('ZGQ_CORRUPT', 'a value of table meta is not MessagePack', { path, cause })
   }

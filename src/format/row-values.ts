@@ -1,4 +1,5 @@
-// What no row can hold, though its checksum may fit: values that are not finite, and under cosine a row of length zero.
+// Tells values that no row can hold, though its checksum may fit: values that are not finite, and under cosine a row of
+// length zero.
 
 import { ELEMENT_BYTES } from './layout.ts'
 

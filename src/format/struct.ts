@@ -2,6 +2,7 @@
 // spec. All values are little-endian. A u64 above 2^53 - 1 is refused as damage; bigint does not leave this file.
 
 import { ZgqError } from '../errors.ts'
+import { joinU64 } from './u64.ts'
 
 /**
  * `flags64`: a u64 that is a set of bits; as a number it may lose low bits, which matters to nobody who only asks for
@@ -63,14 +64,18 @@ function decodeField(view: DataView, field: Field, of: { name: string; path: str
   if (field.type === 'u32') return view.getUint32(field.offset, true)
   if (field.type === 'f64') return view.getFloat64(field.offset, true)
   if (field.type === 'u64') return readU64(view, field.offset, of)
-  if (field.type === 'flags64') return Number(view.getBigUint64(field.offset, true))
+  if (field.type === 'flags64')
+    return joinU64(view.getUint32(field.offset, true), view.getUint32(field.offset + 4, true))
   const byteLength = Number(field.type.slice('bytes'.length))
   return new Uint8Array(view.buffer, view.byteOffset + field.offset, byteLength).slice()
 }
 
+/** By two words: a bigint for each would take longer than all else that reading a header does. */
 function readU64(view: DataView, offset: number, of: { name: string; path: string }): number {
-  const value = view.getBigUint64(offset, true)
-  if (value > BigInt(Number.MAX_SAFE_INTEGER))
-    throw new ZgqError('ZGQ_CORRUPT', `field ${of.name} holds ${value}, above 2^53 - 1`, { path: of.path })
-  return Number(value)
+  const value = joinU64(view.getUint32(offset, true), view.getUint32(offset + 4, true))
+  if (value > Number.MAX_SAFE_INTEGER)
+    throw new ZgqError('ZGQ_CORRUPT', `field ${of.name} holds ${view.getBigUint64(offset, true)}, above 2^53 - 1`, {
+      path: of.path
+    })
+  return value
 }

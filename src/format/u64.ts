@@ -22,3 +22,6 @@ export function lowWord(value: number): number {
 export function highWord(value: number): number {
   return Math.floor(value / UNIT)
 }
+
+/** High word of the largest safe integer, 2^53 - 1. */
+export const MOST_HIGH_WORD = 2 ** 21 - 1

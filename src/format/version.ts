@@ -1,4 +1,4 @@
-// Which versions of the format this code reads: one. Every place that names a version asks here.
+// The one version of the format that this code reads. Whoever meets a version asks here.
 
 import { ZgqError, type ZgqErrorPlace } from '../errors.ts'
 import { FORMAT_VERSION } from './layout.ts'

@@ -1,6 +1,7 @@
-// Lays out the memory of a kernel: regions are handed out once and live as long as the kernel.
+// Lays out the memory of a kernel: hands regions out and takes them back. The memory itself never shrinks.
 
 import type { Kernel } from './kernel.ts'
+import { Regions } from './regions.ts'
 
 const WASM_PAGE_BYTES = 65_536
 /** wasm32 ends here. */
@@ -14,8 +15,9 @@ export function growBy(have: number, want: number): number {
 /** Hands out regions of kernel memory. Views go stale whenever a region is allocated: take them anew after it. */
 export class KernelMemory {
   readonly kernel: Kernel
-  // The first bytes stay free so that no region has address 0, which means "none".
-  #end = 64
+  readonly #regions = new Regions()
+  /** Where the bytes start that no region ever had. */
+  #freshFrom = 0
   #bytes: Uint8Array
   #words: Uint32Array
   #floats: Float32Array
@@ -30,18 +32,40 @@ export class KernelMemory {
     this.#doubles = new Float64Array(buffer)
   }
 
-  /** Allocates a region aligned to 64 bytes; throws RangeError where the 4 GiB of wasm32 end. */
+  /** Allocates a region of zeros, aligned to 64 bytes; throws RangeError where the 4 GiB of wasm32 end. */
   allocate(byteLength: number): number {
-    const start = this.#end
-    const end = start + Math.ceil(byteLength / 64) * 64
+    const place = this.#regions.place(byteLength)
+    const { start, end } = place
     if (end > KERNEL_MEMORY_LIMIT)
       throw new RangeError(
         `kernel memory is limited to 4 GiB; cache, centroids and hits need ${end} bytes: lower cacheBytes or k`
       )
     // A quarter more than asked for: growing has a price of its own, and pages that nobody touches cost nothing.
     if (end > this.#bytes.byteLength) this.#grow(end)
-    this.#end = end
+    this.#regions.take(place)
+    // What was never used is zero already, and its pages are best left untouched.
+    this.#bytes.fill(0, start, Math.max(start, Math.min(end, this.#freshFrom)))
+    this.#freshFrom = Math.max(this.#freshFrom, end)
     return start
+  }
+
+  /**
+   * Gives a region back for others to use; 0, which is none, is left alone. Throws RangeError if it is not allocated.
+   */
+  free(pointer: number): void {
+    if (pointer !== 0) this.#regions.release(pointer)
+  }
+
+  /** Allocates a region in place of another, whose contents are lost. The other one stays where there is no room. */
+  replace(pointer: number, byteLength: number): number {
+    const start = this.allocate(byteLength)
+    this.free(pointer)
+    return start
+  }
+
+  /** Bytes of all regions that are allocated now. */
+  get usedByteLength(): number {
+    return this.#regions.usedByteLength
   }
 
   #grow(end: number): void {

@@ -1,16 +1,6 @@
 // The seam between the library and its arithmetic: one interface, two implementations (WebAssembly SIMD, scalar
 // TypeScript) with equal results. All pointers are byte offsets in the kernel's memory; KernelMemory lays that out.
 
-import type { Metric } from '../types.ts'
-
-/** Metric codes as the kernels know them; the same as in file headers. */
-export const KERNEL_METRICS: Readonly<Record<Metric, number>> = { l2: 1, cosine: 2, ip: 3 }
-
-/** Bytes of a heap for `capacity` entries. */
-export function heapByteLength(capacity: number): number {
-  return 8 + capacity * 16
-}
-
 export interface ScanRun {
   /** float32, count * dim */
   rows: number
@@ -67,7 +57,7 @@ export interface EncodeRun {
   width: number
   bits: number
   metric: number
-  /** A plane of signs with factors: written. */
+  /** Sign planes with their factors: written. */
   block: number
   /** Refined codes, one row after the other: written with more than one bit. */
   refined: number
@@ -75,7 +65,7 @@ export interface EncodeRun {
   codes: number
 }
 
-/** Pointers of a scan of codes. Layouts as in assembly/scan-codes.ts and assembly/tables.ts. */
+/** Pointers of a scan of codes; layouts are in layouts.ts. */
 export interface CodeScan {
   metric: number
   bits: number
@@ -83,35 +73,14 @@ export interface CodeScan {
   tables: number
   integers: number
   scalars: number
-  /** Table of zones, ZONE_ENTRY_BYTES each. */
-  zones: number
-  /** Sorted heap of zones with their distances to the query. */
+  /** Segment table, SEGMENT_ENTRY_BYTES each. */
+  segments: number
+  /** Sorted heap of places in the segment table with their zones' distances to the query. */
   list: number
   /** Heap of the smallest estimates. */
   heap: number
   candidates: number
 }
-
-/** Bytes of scratch that `selectNearest` needs. */
-export const SELECT_SCRATCH_BYTES = 2048
-/**
- * Bytes of an entry in the table of zones: u32 signs (0: not in kernel memory), refined codes, ids, mask, row count;
- * float32 |c|^2; 8 free.
- */
-export const ZONE_ENTRY_BYTES = 32
-/** Bytes of the scalars of a query with the scratch behind them. */
-export const SCALARS_BYTES = 320 + 8 * 1024
-/** Places of float32 among the scalars that are not written by `buildTables`. */
-export const SCALAR_SIGNS_CONFIDENCE = 5
-export const SCALAR_REFINED_CONFIDENCE = 6
-export const SCALAR_QUERY_NORM2 = 7
-export const SCALAR_SLACK = 8
-/**
- * Candidates: u32 size, u32 capacity, then entries: float32 lowest likely distance, float32 estimate, u32 zone, u32
- * row.
- */
-export const CANDIDATES_HEADER_BYTES = 8
-export const CANDIDATE_BYTES = 16
 
 export interface Kernel {
   readonly kind: 'wasm' | 'scalar'
@@ -151,7 +120,7 @@ export interface Kernel {
     rows: number,
     count: number,
     width: number,
-    signs: number,
+    flips: number,
     rounds: number,
     window: number,
     scale: number
@@ -174,8 +143,8 @@ export interface Kernel {
     out: number
   ): void
   /**
-   * Scans the zones of the list from position `first` to before `end`; returns the position of the first that is not in
-   * kernel memory, or `end`.
+   * Scans the segments of the list from position `first` to before `end`; returns the position of the first that is not
+   * in kernel memory, or `end`.
    */
   scanCodes(scan: CodeScan, first: number, end: number): number
   /** Drops candidates above `limit`, sorts the others by lowest likely distance; returns how many there are. */

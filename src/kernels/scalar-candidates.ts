@@ -1,11 +1,20 @@
 // Candidates of a scan of codes in the scalar kernel, in the same bytes as in assembly/scan-codes.ts and with the same
-// moves: u32 size, u32 capacity, then entries of four words: float32 lowest likely distance, float32 estimate, u32
-// zone, u32 row.
+// moves.
 
-import { CANDIDATE_BYTES, CANDIDATES_HEADER_BYTES } from './kernel.ts'
+import { candidateAddress } from './addresses.ts'
+import {
+  CANDIDATE_BYTES,
+  CANDIDATE_ESTIMATE_AT,
+  CANDIDATE_LOW_AT,
+  CANDIDATE_ROW_AT,
+  CANDIDATE_SEGMENT_AT,
+  CANDIDATES_CAPACITY_AT,
+  CANDIDATES_SIZE_AT
+} from './layouts.ts'
 import type { ScalarViews } from './scalar-views.ts'
 
 const WORDS = CANDIDATE_BYTES / 4
+const LOW = CANDIDATE_LOW_AT / 4
 
 /**
  * Adds a candidate; where there is no room, drops those that the limit rules out or, if that is not half of them, those
@@ -14,29 +23,30 @@ const WORDS = CANDIDATE_BYTES / 4
 export function addCandidate(
   views: ScalarViews,
   candidates: number,
-  entry: { low: number; estimate: number; zone: number; row: number },
+  entry: { low: number; estimate: number; segment: number; row: number },
   limit: number
 ): void {
   const { words, floats } = views
-  const header = candidates / 4
-  if (words[header] === words[header + 1])
-    words[header] = Math.min(sortCandidates(views, candidates, limit), words[header + 1] >>> 1)
-  const at = (candidates + CANDIDATES_HEADER_BYTES) / 4 + words[header] * WORDS
-  floats[at] = entry.low
-  floats[at + 1] = entry.estimate
-  words[at + 2] = entry.zone
-  words[at + 3] = entry.row
-  words[header]++
+  const size = (candidates + CANDIDATES_SIZE_AT) / 4,
+    capacity = (candidates + CANDIDATES_CAPACITY_AT) / 4
+  if (words[size] === words[capacity])
+    words[size] = Math.min(sortCandidates(views, candidates, limit), words[capacity] >>> 1)
+  const at = candidateAddress(candidates, words[size])
+  floats[(at + CANDIDATE_LOW_AT) / 4] = entry.low
+  floats[(at + CANDIDATE_ESTIMATE_AT) / 4] = entry.estimate
+  words[(at + CANDIDATE_SEGMENT_AT) / 4] = entry.segment
+  words[(at + CANDIDATE_ROW_AT) / 4] = entry.row
+  words[size]++
 }
 
 /** Drops candidates above `limit`, sorts the others by lowest likely distance; returns how many there are. */
 export function sortCandidates(views: ScalarViews, candidates: number, limit: number): number {
   const { words, floats } = views
-  const first = (candidates + CANDIDATES_HEADER_BYTES) / 4
-  const size = words[candidates / 4]
+  const first = candidateAddress(candidates, 0) / 4
+  const size = words[(candidates + CANDIDATES_SIZE_AT) / 4]
   let kept = 0
   for (let i = 0; i < size; i++) {
-    if (floats[first + i * WORDS] > Math.fround(limit)) continue
+    if (floats[first + i * WORDS + LOW] > Math.fround(limit)) continue
     move(words, first + i * WORDS, first + kept * WORDS)
     kept++
   }
@@ -50,7 +60,7 @@ export function sortCandidates(views: ScalarViews, candidates: number, limit: nu
     move(words, first, first + end * WORDS)
     sink(heap, 0, end)
   }
-  words[candidates / 4] = kept
+  words[(candidates + CANDIDATES_SIZE_AT) / 4] = kept
   return kept
 }
 
@@ -73,8 +83,8 @@ function take({ views, first, value }: CandidateHeap, at: number): void {
 /** Lets the value sink from `root`, whose place is free, in a heap of `size` entries with the largest bound first. */
 function sink({ views, first, value }: CandidateHeap, root: number, size: number): void {
   const { words, floats } = views
-  const low = new Float32Array(value.buffer)[0]
-  const lowAt = (at: number): number => floats[first + at * WORDS]
+  const low = new Float32Array(value.buffer)[LOW]
+  const lowAt = (at: number): number => floats[first + at * WORDS + LOW]
   let at = root
   for (let child = 2 * at + 1; child < size; child = 2 * at + 1) {
     if (child + 1 < size && lowAt(child + 1) > lowAt(child)) child++

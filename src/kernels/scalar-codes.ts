@@ -3,14 +3,39 @@
 // integers, so that their order does not matter.
 
 import type { CodeScan } from './kernel.ts'
+import { heapDistances, heapIds, segmentEntry } from './addresses.ts'
 import {
-  KERNEL_METRICS,
-  SCALAR_QUERY_NORM2,
-  SCALAR_REFINED_CONFIDENCE,
-  SCALAR_SIGNS_CONFIDENCE,
-  SCALAR_SLACK,
-  ZONE_ENTRY_BYTES
-} from './kernel.ts'
+  BLOCK_FACTOR_BYTES,
+  BLOCK_MULTIPLY_AT,
+  BLOCK_ROWS,
+  BLOCK_SPREAD_AT,
+  CHUNK_ROWS,
+  FACTOR_ADD_AT,
+  FACTOR_ERROR_AT,
+  FACTOR_MULTIPLY_AT,
+  HEAP_CAPACITY_AT,
+  HEAP_DISTANCE_BYTES,
+  HEAP_ID_BYTES,
+  METRIC_COSINE,
+  METRIC_IP,
+  REFINED_FACTOR_BYTES,
+  SCALAR_INTEGER_STEP_AT,
+  SCALAR_INTEGER_SUM_AT,
+  SCALAR_OFFSET_AT,
+  SCALAR_PLANES_CONFIDENCE_AT,
+  SCALAR_QUERY_NORM2_AT,
+  SCALAR_REFINED_CONFIDENCE_AT,
+  SCALAR_SLACK_AT,
+  SCALAR_STEP_AT,
+  SCALAR_VARIANCE_AT,
+  SCRATCH_LOWS_AT,
+  SCRATCH_SUMS_AT,
+  SEGMENT_CENTROID_NORM2_AT,
+  SEGMENT_MASK_AT,
+  SEGMENT_PLANES_AT,
+  SEGMENT_REFINED_AT,
+  SEGMENT_ROW_COUNT_AT
+} from './layouts.ts'
 import { addCandidate } from './scalar-candidates.ts'
 import { heapLimit, heapOffer } from './scalar-heap.ts'
 import type { ScalarViews } from './scalar-views.ts'
@@ -19,12 +44,6 @@ const round = Math.fround
 const LARGEST = 127
 const LARGEST_INTEGER = 8191
 const FLUSH = 2048
-const BLOCK_ROWS = 32
-const BLOCK_FACTOR_BYTES = 272
-const REFINED_FACTOR_BYTES = 12
-/** Where the scratch behind the scalars is, in float32: sums of look-ups, then lowest distances. */
-const SUMS = 16
-const LOWS = 48
 
 /** Rounds half to even and keeps to 32 bits; not a number: 0. */
 function nearest(x: number): number {
@@ -45,7 +64,7 @@ export function buildTables(
   const { width, tables } = run
   const query = run.query / 4,
     integers = run.integers / 2,
-    scalars = run.scalars / 4
+    { scalars } = run
   let largestGroup = 0,
     largest = 0,
     total = 0
@@ -72,11 +91,11 @@ export function buildTables(
       tables + i * 4,
       [0, 1, 2, 3].map((j) => round(floats[query + i + j] * inverse))
     )
-  floats[scalars] = step
-  floats[scalars + 1] = -0.5 * total
-  floats[scalars + 2] = round(round(step * step) * (width / 4)) / 12
-  floats[scalars + 3] = integerStep
-  floats[scalars + 4] = integerSum
+  floats[(scalars + SCALAR_STEP_AT) / 4] = step
+  floats[(scalars + SCALAR_OFFSET_AT) / 4] = -0.5 * total
+  floats[(scalars + SCALAR_VARIANCE_AT) / 4] = round(round(step * step) * (width / 4)) / 12
+  floats[(scalars + SCALAR_INTEGER_STEP_AT) / 4] = integerStep
+  floats[(scalars + SCALAR_INTEGER_SUM_AT) / 4] = integerSum
 }
 
 /** Entry n: the sum of |q_i| where bit i of n is the sign of q_i, as (0 + 1) + (2 + 3), rounded. */
@@ -123,7 +142,7 @@ function testBlock(
   let mask = 0
   for (let row = 0; row < BLOCK_ROWS; row++) {
     const product = round(round(line.step * floats[at.sums + row]) + line.offset)
-    const low = round(floats[factors + row] - round(floats[factors + BLOCK_ROWS + row] * product))
+    const low = round(floats[factors + row] - round(floats[factors + BLOCK_MULTIPLY_AT / 4 + row] * product))
     floats[at.lows + row] = low
     if (low < line.limit) mask |= 1 << row
   }
@@ -143,21 +162,22 @@ export interface BlocksRun {
   readonly out: number
 }
 
-/** Writes estimates of the distances of rows from their signs. */
+/** Writes estimates of the distances of rows from their sign planes. */
 export function estimateBlocks(views: ScalarViews, run: BlocksRun): void {
   const { floats } = views
   const { width, scalars } = run
   const base = round(run.base)
+  const sums = (scalars + SCRATCH_SUMS_AT) / 4
+  const line = {
+    step: floats[(scalars + SCALAR_STEP_AT) / 4],
+    offset: floats[(scalars + SCALAR_OFFSET_AT) / 4],
+    limit: 0
+  }
   for (let row = 0; row < run.count; row += BLOCK_ROWS) {
     const block = run.blocks + (row / BLOCK_ROWS) * (width * 4 + BLOCK_FACTOR_BYTES)
     const lows = run.out / 4 + row
-    sumBlock(views, block, scalars / 4 + SUMS, run)
-    testBlock(
-      floats,
-      block / 4 + width,
-      { sums: scalars / 4 + SUMS, lows },
-      { step: floats[scalars / 4], offset: floats[scalars / 4 + 1], limit: 0 }
-    )
+    sumBlock(views, block, sums, run)
+    testBlock(floats, block / 4 + width, { sums, lows }, line)
     for (let i = lows; i < lows + BLOCK_ROWS; i++) floats[i] += base
   }
 }
@@ -183,58 +203,59 @@ function productOf({ bytes, shorts }: ScalarViews, codes: number, scan: CodeScan
  */
 export function scanCodes(views: ScalarViews, scan: CodeScan, first: number, end: number): number {
   const { words } = views
-  const zoneDistances = scan.list + 8,
-    zoneNumbers = zoneDistances + words[scan.list / 4 + 1] * 8
+  const distances = heapDistances(scan.list),
+    segments = heapIds(scan.list, words[(scan.list + HEAP_CAPACITY_AT) / 4])
   for (let position = first; position < end; position++) {
-    const zone = words[zoneNumbers / 4 + position * 2]
-    const entry = (scan.zones + zone * ZONE_ENTRY_BYTES) / 4
-    if (words[entry] === 0) return position
-    scanZone(views, scan, { zone, entry, shared: round(views.view.getFloat64(zoneDistances + position * 8, true)) })
+    const segment = words[(segments + position * HEAP_ID_BYTES) / 4]
+    const entry = segmentEntry(scan.segments, segment)
+    if (words[(entry + SEGMENT_PLANES_AT) / 4] === 0) return position
+    const shared = round(views.view.getFloat64(distances + position * HEAP_DISTANCE_BYTES, true))
+    scanSegment(views, scan, { segment, entry, shared })
   }
   return end
 }
 
-/** Rows whose signs are scanned before the refined codes of those that are left. */
-const CHUNK_ROWS = 1024
-
-/** `entry` is an index into words; `shared` is the distance of the zone's centroid. */
-function scanZone(views: ScalarViews, scan: CodeScan, at: { zone: number; entry: number; shared: number }): void {
+/** `shared` is the distance of the centroid. */
+function scanSegment(views: ScalarViews, scan: CodeScan, at: { segment: number; entry: number; shared: number }): void {
   const { words, floats, view } = views
   const { metric, width, heap } = scan
-  const scalars = scan.scalars / 4
-  const [step, offset, variance] = floats.subarray(scalars, scalars + 3)
-  const queryNorm2 = floats[scalars + SCALAR_QUERY_NORM2],
-    confidence = floats[scalars + SCALAR_SIGNS_CONFIDENCE]
-  const [blocks, , , mask, rowCount] = words.subarray(at.entry, at.entry + 5)
-  const shared = metric === KERNEL_METRICS.cosine ? round(at.shared * 0.5) : at.shared
-  const distance2 = Math.max(
-    0,
-    metric === KERNEL_METRICS.ip ? round(round(queryNorm2 + round(2 * shared)) + floats[at.entry + 5]) : at.shared
+  const scalarAt = (place: number): number => floats[(scan.scalars + place) / 4]
+  const [step, offset, variance] = [SCALAR_STEP_AT, SCALAR_OFFSET_AT, SCALAR_VARIANCE_AT].map(scalarAt)
+  const queryNorm2 = scalarAt(SCALAR_QUERY_NORM2_AT),
+    confidence = scalarAt(SCALAR_PLANES_CONFIDENCE_AT),
+    slack = scalarAt(SCALAR_SLACK_AT)
+  const sums = (scan.scalars + SCRATCH_SUMS_AT) / 4,
+    lows = (scan.scalars + SCRATCH_LOWS_AT) / 4
+  const [blocks, mask, rowCount] = [SEGMENT_PLANES_AT, SEGMENT_MASK_AT, SEGMENT_ROW_COUNT_AT].map(
+    (place) => words[(at.entry + place) / 4]
   )
+  const norm2 = floats[(at.entry + SEGMENT_CENTROID_NORM2_AT) / 4]
+  const shared = metric === METRIC_COSINE ? round(at.shared * 0.5) : at.shared
+  const distance2 = Math.max(0, metric === METRIC_IP ? round(round(queryNorm2 + round(2 * shared)) + norm2) : at.shared)
   let limit = round(heapLimit(view, heap))
   const offer = (row: number, { low, estimate }: Estimate): void => {
-    const cautious = round(estimate + round(floats[scalars + SCALAR_SLACK] * round(estimate - low)))
-    heapOffer(view, heap, { distance: cautious, id: at.zone * 2 ** 32 + row })
+    const cautious = round(estimate + round(slack * round(estimate - low)))
+    heapOffer(view, heap, { distance: cautious, id: at.segment * 2 ** 32 + row })
     limit = round(heapLimit(view, heap))
-    addCandidate(views, scan.candidates, { low, estimate, zone: at.zone, row }, limit)
+    addCandidate(views, scan.candidates, { low, estimate, segment: at.segment, row }, limit)
   }
   for (let first = 0; first < rowCount; first += CHUNK_ROWS) {
     const listed: { row: number; low: number }[] = []
     for (let row = first; row < Math.min(rowCount, first + CHUNK_ROWS); row += BLOCK_ROWS) {
       const block = blocks + (row / BLOCK_ROWS) * (width * 4 + BLOCK_FACTOR_BYTES)
       const factors = block / 4 + width
-      const spread = floats[factors + 2 * BLOCK_ROWS]
+      const spread = floats[factors + BLOCK_SPREAD_AT / 4]
       const margin = round(confidence * round(Math.sqrt(round(round(round(spread * spread) * distance2) + variance))))
-      sumBlock(views, block, scalars + SUMS, scan)
+      sumBlock(views, block, sums, scan)
       const line = { step, offset: round(offset + margin), limit: round(limit - shared) }
-      let survivors = testBlock(floats, factors, { sums: scalars + SUMS, lows: scalars + LOWS }, line)
+      let survivors = testBlock(floats, factors, { sums, lows }, line)
       if (mask !== 0) survivors &= words[mask / 4 + row / BLOCK_ROWS]
       for (; survivors !== 0; survivors &= survivors - 1) {
         const i = 31 - Math.clz32(survivors & -survivors)
-        const low = round(floats[scalars + LOWS + i] + shared)
+        const low = round(floats[lows + i] + shared)
         if (scan.bits !== 1) listed.push({ row: row + i, low })
         else if (low < limit)
-          offer(row + i, { low, estimate: round(low + round(floats[factors + BLOCK_ROWS + i] * margin)) })
+          offer(row + i, { low, estimate: round(low + round(floats[factors + BLOCK_MULTIPLY_AT / 4 + i] * margin)) })
       }
     }
     for (const { row, low } of listed) {
@@ -250,7 +271,6 @@ interface Estimate {
   readonly estimate: number
 }
 
-/** `entry` is an index into words. */
 function refinedEstimate(
   views: ScalarViews,
   scan: CodeScan,
@@ -258,17 +278,19 @@ function refinedEstimate(
 ): Estimate {
   const { words, floats } = views
   const { bits, width } = scan
-  const scalars = scan.scalars / 4
-  const code = words[at.entry + 1] + at.row * (REFINED_FACTOR_BYTES + (width * bits) / 8)
-  const codeMiddle = ((2 ** bits - 1) / 2) * floats[scalars + 4]
-  const product = round((productOf(views, code + REFINED_FACTOR_BYTES, scan) - codeMiddle) * floats[scalars + 3])
-  const [add, multiply, error] = floats.subarray(code / 4, code / 4 + 3)
+  const scalarAt = (place: number): number => floats[(scan.scalars + place) / 4]
+  const step = scalarAt(SCALAR_INTEGER_STEP_AT)
+  const code = words[(at.entry + SEGMENT_REFINED_AT) / 4] + at.row * (REFINED_FACTOR_BYTES + (width * bits) / 8)
+  const codeMiddle = ((2 ** bits - 1) / 2) * scalarAt(SCALAR_INTEGER_SUM_AT)
+  const product = round((productOf(views, code + REFINED_FACTOR_BYTES, scan) - codeMiddle) * step)
+  const [add, multiply, error] = [FACTOR_ADD_AT, FACTOR_MULTIPLY_AT, FACTOR_ERROR_AT].map(
+    (place) => floats[(code + place) / 4]
+  )
   const estimate = round(round(at.shared + add) - round(multiply * product))
-  const step = floats[scalars + 3]
   const integerVariance = (step * step * width * (bits === 4 ? 9 : 1)) / 12
   const variance = error * error * at.distance2 + multiply * multiply * integerVariance
   return {
     estimate,
-    low: round(estimate - round(floats[scalars + SCALAR_REFINED_CONFIDENCE] * round(Math.sqrt(variance))))
+    low: round(estimate - round(scalarAt(SCALAR_REFINED_CONFIDENCE_AT) * round(Math.sqrt(variance))))
   }
 }

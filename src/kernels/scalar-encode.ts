@@ -3,7 +3,17 @@
 // dimension after the other, unless said otherwise.
 
 import type { EncodeRun } from './kernel.ts'
-import { KERNEL_METRICS } from './kernel.ts'
+import {
+  BLOCK_MULTIPLY_AT,
+  BLOCK_ROWS,
+  BLOCK_SPREAD_AT,
+  FACTOR_ADD_AT,
+  FACTOR_ERROR_AT,
+  FACTOR_MULTIPLY_AT,
+  METRIC_COSINE,
+  METRIC_IP,
+  REFINED_FACTOR_BYTES
+} from './layouts.ts'
 import type { ScalarViews } from './scalar-views.ts'
 
 const round = Math.fround
@@ -14,9 +24,6 @@ const SCALE_RATIO = round(1.08)
 const LARGEST_SCALE = round(1e38)
 const SCALE_TWO_BITS = 1
 const SCALE_FOUR_BITS = round(2.98)
-const BLOCK_ROWS = 32
-/** Bytes of factors of a refined row. */
-const FACTOR_BYTES = 12
 
 /** Hadamard transform of `length` values from index `first` on, scaled. */
 function hadamard(floats: Float32Array, first: number, length: number, scale: number): void {
@@ -46,7 +53,7 @@ function joinHalves(floats: Float32Array, first: number, length: number): void {
 /** How rows are rotated: see assembly/rotate.ts. */
 export interface Rotation {
   readonly width: number
-  readonly signs: number
+  readonly flips: number
   readonly rounds: number
   readonly window: number
   readonly scale: number
@@ -54,13 +61,13 @@ export interface Rotation {
 
 /** Rotates `count` rows in place. */
 export function rotateRows({ words, floats }: ScalarViews, rows: number, count: number, rotation: Rotation): void {
-  const { width, signs, rounds, window } = rotation
+  const { width, flips, rounds, window } = rotation
   const scale = round(rotation.scale)
   for (let row = 0; row < count; row++) {
     const first = rows / 4 + row * width
     for (let number = 0; number < rounds; number++) {
-      const sign = signs / 4 + number * width
-      for (let i = 0; i < width; i++) words[first + i] ^= words[sign + i]
+      const flip = flips / 4 + number * width
+      for (let i = 0; i < width; i++) words[first + i] ^= words[flip + i]
       hadamard(floats, number % 2 === 1 ? first + width - window : first, window, scale)
       if (window !== width) joinHalves(floats, first, width)
     }
@@ -152,20 +159,19 @@ function encodeRow({ bytes, floats }: ScalarViews, run: RowRun): void {
   if (norm2 > 0) {
     const w = norm2 / product
     const spread = Math.sqrt(Math.max(0, squares - (product * product) / norm2) / (width - 1))
-    add = metric === KERNEL_METRICS.ip ? w * withCentroid : norm2 + 2 * w * withCentroid
-    multiply = metric === KERNEL_METRICS.ip ? w : 2 * w
-    if (metric === KERNEL_METRICS.cosine) {
+    add = metric === METRIC_IP ? w * withCentroid : norm2 + 2 * w * withCentroid
+    multiply = metric === METRIC_IP ? w : 2 * w
+    if (metric === METRIC_COSINE) {
       add /= 2
       multiply /= 2
     }
     error = multiply * spread
   }
-  if (metric === KERNEL_METRICS.ip) add -= run.cross
-  const factors = run.factors / 4
+  if (metric === METRIC_IP) add -= run.cross
   const isFinite32 = [add, multiply, error].every((factor) => Number.isFinite(round(factor)))
-  floats[factors] = isFinite32 ? add : Infinity
-  floats[factors + 1] = isFinite32 ? multiply : 0
-  floats[factors + 2] = isFinite32 ? error : 0
+  floats[(run.factors + FACTOR_ADD_AT) / 4] = isFinite32 ? add : Infinity
+  floats[(run.factors + FACTOR_MULTIPLY_AT) / 4] = isFinite32 ? multiply : 0
+  floats[(run.factors + FACTOR_ERROR_AT) / 4] = isFinite32 ? error : 0
 }
 
 function packPlane(bytes: Uint8Array, run: EncodeRun): void {
@@ -196,11 +202,11 @@ export function encodeBlock(views: ScalarViews, run: EncodeRun): void {
   const { count, width, bits, metric, centroid, block, codes } = run
   const { bytes, floats } = views
   const adds = block / 4 + width,
-    multiplies = adds + BLOCK_ROWS,
-    spreadAt = multiplies + BLOCK_ROWS
+    multiplies = adds + BLOCK_MULTIPLY_AT / 4,
+    spreadAt = adds + BLOCK_SPREAD_AT / 4
   const rowOf = (row: number): { residual: number; cross: number } => ({
     residual: run.residuals + row * width * 4,
-    cross: metric === KERNEL_METRICS.ip ? floats[run.crosses / 4 + row] : 0
+    cross: metric === METRIC_IP ? floats[run.crosses / 4 + row] : 0
   })
   floats.fill(0, spreadAt, spreadAt + 4)
   for (let row = 0; row < BLOCK_ROWS; row++) {
@@ -210,17 +216,18 @@ export function encodeBlock(views: ScalarViews, run: EncodeRun): void {
       continue
     }
     encodeRow(views, { ...rowOf(row), centroid, width, bits: 1, metric, codes: codes + row * width, factors: block })
-    const [add, multiply, error] = floats.subarray(block / 4, block / 4 + 3)
-    floats[adds + row] = add
+    const multiply = floats[(block + FACTOR_MULTIPLY_AT) / 4]
+    floats[adds + row] = floats[(block + FACTOR_ADD_AT) / 4]
     floats[multiplies + row] = multiply
-    if (multiply > 0) floats[spreadAt] = Math.max(floats[spreadAt], round(error / multiply))
+    if (multiply > 0)
+      floats[spreadAt] = Math.max(floats[spreadAt], round(floats[(block + FACTOR_ERROR_AT) / 4] / multiply))
   }
   packPlane(bytes, run)
   if (bits === 1) return
-  const rowBytes = FACTOR_BYTES + (width * bits) / 8
+  const rowBytes = REFINED_FACTOR_BYTES + (width * bits) / 8
   for (let row = 0; row < count; row++) {
     const refined = run.refined + row * rowBytes
     encodeRow(views, { ...rowOf(row), centroid, width, bits, metric, codes, factors: refined })
-    packRow(bytes, codes, refined + FACTOR_BYTES, { width, bits })
+    packRow(bytes, codes, refined + REFINED_FACTOR_BYTES, { width, bits })
   }
 }

@@ -1,5 +1,8 @@
-// The bounded heap of the scalar kernel, in the same bytes as assembly/select.ts: u32 size, u32 capacity, float64
-// distances, u64 ids. The worst entry is first; order is (distance, id), lower first.
+// The bounded heap of the scalar kernel, in the same bytes as assembly/select.ts. The worst entry is first; order is
+// (distance, id), lower first.
+
+import { heapDistances, heapIds } from './addresses.ts'
+import { HEAP_CAPACITY_AT, HEAP_DISTANCE_BYTES, HEAP_ID_BYTES, HEAP_SIZE_AT } from './layouts.ts'
 
 interface Entry {
   readonly distance: number
@@ -12,19 +15,28 @@ export function readId(view: DataView, pointer: number): number {
 }
 
 export function heapInit(view: DataView, heap: number, capacity: number): void {
-  view.setUint32(heap, 0, true)
-  view.setUint32(heap + 4, capacity, true)
+  view.setUint32(heap + HEAP_SIZE_AT, 0, true)
+  view.setUint32(heap + HEAP_CAPACITY_AT, capacity, true)
+}
+
+function sizeOf(view: DataView, heap: number): number {
+  return view.getUint32(heap + HEAP_SIZE_AT, true)
+}
+
+function capacityOf(view: DataView, heap: number): number {
+  return view.getUint32(heap + HEAP_CAPACITY_AT, true)
 }
 
 function read(view: DataView, heap: number, at: number): Entry {
-  const capacity = view.getUint32(heap + 4, true)
-  return { distance: view.getFloat64(heap + 8 + at * 8, true), id: readId(view, heap + 8 + (capacity + at) * 8) }
+  return {
+    distance: view.getFloat64(heapDistances(heap) + at * HEAP_DISTANCE_BYTES, true),
+    id: readId(view, heapIds(heap, capacityOf(view, heap)) + at * HEAP_ID_BYTES)
+  }
 }
 
 function write(view: DataView, heap: number, at: number, entry: Entry): void {
-  const capacity = view.getUint32(heap + 4, true)
-  view.setFloat64(heap + 8 + at * 8, entry.distance, true)
-  const pointer = heap + 8 + (capacity + at) * 8
+  view.setFloat64(heapDistances(heap) + at * HEAP_DISTANCE_BYTES, entry.distance, true)
+  const pointer = heapIds(heap, capacityOf(view, heap)) + at * HEAP_ID_BYTES
   view.setUint32(pointer, entry.id >>> 0, true)
   view.setUint32(pointer + 4, Math.floor(entry.id / 2 ** 32), true)
 }
@@ -35,16 +47,16 @@ function isWorse(a: Entry, b: Entry): boolean {
 
 /** Returns the distance that an entry must reach: infinity until the heap is full. */
 export function heapLimit(view: DataView, heap: number): number {
-  return view.getUint32(heap, true) < view.getUint32(heap + 4, true) ? Infinity : view.getFloat64(heap + 8, true)
+  return sizeOf(view, heap) < capacityOf(view, heap) ? Infinity : view.getFloat64(heapDistances(heap), true)
 }
 
 export function heapOffer(view: DataView, heap: number, entry: Entry): void {
-  const size = view.getUint32(heap, true)
-  if (size === view.getUint32(heap + 4, true)) {
+  const size = sizeOf(view, heap)
+  if (size === capacityOf(view, heap)) {
     if (isWorse(read(view, heap, 0), entry)) sink(view, heap, size, entry)
     return
   }
-  view.setUint32(heap, size + 1, true)
+  view.setUint32(heap + HEAP_SIZE_AT, size + 1, true)
   let at = size
   while (at > 0) {
     const parent = (at - 1) >>> 1
@@ -70,7 +82,7 @@ function sink(view: DataView, heap: number, size: number, entry: Entry): void {
 
 /** Sorts in place, best first; returns the size. */
 export function heapSort(view: DataView, heap: number): number {
-  const size = view.getUint32(heap, true)
+  const size = sizeOf(view, heap)
   for (let end = size - 1; end > 0; end--) {
     const last = read(view, heap, end)
     write(view, heap, end, read(view, heap, 0))

@@ -4,7 +4,7 @@
 
 import { growBy } from './kernel-memory.ts'
 import type { AssignRun, Kernel, ScanQuery, ScanRun } from './kernel.ts'
-import { KERNEL_METRICS } from './kernel.ts'
+import { METRIC_COSINE, METRIC_L2 } from './layouts.ts'
 import { sortCandidates } from './scalar-candidates.ts'
 import { buildTables, estimateBlocks, scanCodes } from './scalar-codes.ts'
 import { encodeBlock, rotateRows } from './scalar-encode.ts'
@@ -128,18 +128,18 @@ export function createScalarKernel(): Kernel {
   }
 
   const exactDistance = (q: ScanQuery, row: number): number => {
-    if (q.metric === KERNEL_METRICS.l2) return l2Double(floats, row, q.query / 4, q.dim)
+    if (q.metric === METRIC_L2) return l2Double(floats, row, q.query / 4, q.dim)
     const product = productDouble(floats, row, q.query / 4, q.dim)
-    if (q.metric !== KERNEL_METRICS.cosine) return 0 - product
+    if (q.metric !== METRIC_COSINE) return 0 - product
     const distance = 1 - product / Math.sqrt(q.queryNorm2 * productDouble(floats, row, row, q.dim))
     return distance > 0 ? distance : 0
   }
 
   const approximate = (q: ScanQuery, run: ScanRun, i: number): number => {
     const row = run.rows / 4 + i * q.dim
-    if (q.metric === KERNEL_METRICS.l2) return l2Single(floats, row, q.query / 4, q.dim)
+    if (q.metric === METRIC_L2) return l2Single(floats, row, q.query / 4, q.dim)
     const product = productSingle(floats, row, q.query / 4, q.dim)
-    if (q.metric !== KERNEL_METRICS.cosine) return -product
+    if (q.metric !== METRIC_COSINE) return -product
     return round(1 - round(round(product * floats[run.inverseNorms / 4 + i]) * round(1 / Math.sqrt(q.queryNorm2))))
   }
 
@@ -213,8 +213,8 @@ export function createScalarKernel(): Kernel {
         view.setUint32(run.zones + i * 4, zone, true)
       }
     },
-    rotateRows: (rows, count, width, signs, rounds, window, scale) => {
-      rotateRows(views, rows, count, { width, signs, rounds, window, scale })
+    rotateRows: (rows, count, width, flips, rounds, window, scale) => {
+      rotateRows(views, rows, count, { width, flips, rounds, window, scale })
     },
     encodeBlock: (run) => {
       encodeBlock(views, run)

@@ -1,10 +1,11 @@
 // Choosing the smallest of many values in the scalar kernel: twins of selectNearest and selectSmallest of
 // assembly/select.ts.
 
+import { heapDistances, heapIds } from './addresses.ts'
+import { HEAP_CAPACITY_AT, HEAP_DISTANCE_BYTES, HEAP_ID_BYTES, HEAP_SIZE_AT, SELECT_BINS } from './layouts.ts'
 import type { ScalarViews } from './scalar-views.ts'
 
 const round = Math.fround
-const BINS = 512
 const FLOAT32_MAX = 3.4028234663852886e38
 
 /** `values`: float32, count; of these, `wanted` are to be found. */
@@ -24,12 +25,12 @@ function cutoff(floats: Float32Array, choice: Choice): number {
     least = Math.min(least, value)
     most = Math.max(most, value)
   }
-  const scale = round((BINS - 1) / round(most - least))
+  const scale = round((SELECT_BINS - 1) / round(most - least))
   if (!(scale > 0 && scale < FLOAT32_MAX) || wanted >= count) return Infinity
-  const bins = new Uint32Array(BINS)
+  const bins = new Uint32Array(SELECT_BINS)
   for (const value of values) bins[Math.trunc(round(round(value - least) * scale))]++
   let bin = 0
-  for (let seen = 0; bin < BINS; bin++) {
+  for (let seen = 0; bin < SELECT_BINS; bin++) {
     seen += bins[bin]
     if (seen >= wanted) break
   }
@@ -54,12 +55,13 @@ export function selectNearest(
     (a, b) => isNan(a) - isNan(b) || (rank(a) === rank(b) ? a - b : rank(a) - rank(b))
   )
   order.slice(0, wanted).forEach((position, i) => {
-    view.setFloat64(list + 8 + i * 8, valueAt(position), true)
-    words[(list + 8) / 4 + (wanted + i) * 2] = names === 0 ? position : words[names / 4 + position]
-    words[(list + 8) / 4 + (wanted + i) * 2 + 1] = 0
+    view.setFloat64(heapDistances(list) + i * HEAP_DISTANCE_BYTES, valueAt(position), true)
+    const id = (heapIds(list, wanted) + i * HEAP_ID_BYTES) / 4
+    words[id] = names === 0 ? position : words[names / 4 + position]
+    words[id + 1] = 0
   })
-  words[list / 4] = wanted
-  words[list / 4 + 1] = wanted
+  words[(list + HEAP_SIZE_AT) / 4] = wanted
+  words[(list + HEAP_CAPACITY_AT) / 4] = wanted
   return wanted
 }
 

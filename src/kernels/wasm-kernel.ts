@@ -107,7 +107,7 @@ export function createWasmKernel(): Kernel | undefined {
         s.tables,
         s.integers,
         s.scalars,
-        s.zones,
+        s.segments,
         s.list,
         first,
         end,

@@ -70,7 +70,7 @@ export class SearchCosts {
         ? {
             request,
             cost: {
-              here: estimateMicros(this.#snapshot, request),
+              here: estimateMicros(this.#snapshot.meta, request),
               hereCount: 0,
               there: undefined,
               thereCount: 0,

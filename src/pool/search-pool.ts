@@ -6,7 +6,7 @@ import { setImmediate } from 'node:timers'
 import { nowMicros, sharedMicros } from '../clock.ts'
 import { ZgqError } from '../errors.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
-import { WOULD_READ } from '../storage/zone-files.ts'
+import { WOULD_READ } from '../storage/segment-files.ts'
 import type { ThreadsInfo } from '../types.ts'
 import type { CheckedOpenOptions } from '../search/open-context.ts'
 import {

@@ -1,68 +1,20 @@
-// A snapshot on its way to a worker thread: zones as columns of numbers. Cloning thousands of objects would hold up the
-// caller's thread for tens of milliseconds, and once more for each thread.
+// A snapshot on its way to a worker thread: the segments as their packed records. Cloning thousands of objects would
+// hold up the caller's thread for tens of milliseconds, and once more for each thread.
 
-import type { CatalogueZone } from '../format/catalogue.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
-
-type Field = Exclude<keyof CatalogueZone, 'centroid'>
-
-const FIELDS: readonly Field[] = [
-  'zone',
-  'segment',
-  'rowCount',
-  'segmentOffset',
-  'columnsOffset',
-  'columnsByteLength',
-  'columnsCrc',
-  'minNorm',
-  'maxNorm',
-  'radius',
-  'file',
-  'codesFile',
-  'codesOffset',
-  'codesByteLength',
-  'codesCrc'
-]
+import { SegmentTable } from '../format/segment-table.ts'
 
 /** All of a snapshot that a search needs. */
-export interface SentSnapshot extends Omit<Snapshot, 'zones' | 'build'> {
-  /** FIELDS of each zone, zone after zone. */
-  readonly zones: Float64Array
+export interface SentSnapshot extends Omit<Snapshot, 'segments' | 'encodedBuildFacts'> {
+  readonly segments: Uint8Array
 }
 
 export function packSnapshot(snapshot: Snapshot): SentSnapshot {
-  const { zones, build: _, ...rest } = snapshot
-  const packed = new Float64Array(zones.length * FIELDS.length)
-  zones.forEach((zone, i) => {
-    FIELDS.forEach((name, field) => {
-      packed[i * FIELDS.length + field] = zone[name]
-    })
-  })
-  return { ...rest, zones: packed }
+  const { segments, encodedBuildFacts: _, ...rest } = snapshot
+  return { ...rest, segments: segments.records }
 }
 
 export function unpackSnapshot(sent: SentSnapshot): Snapshot {
-  const { zones: packed, centroids, meta } = sent
-  const zones = Array.from({ length: meta.zoneCount }, (_, i): CatalogueZone => {
-    const value = (name: Field): number => packed[i * FIELDS.length + FIELDS.indexOf(name)]
-    return {
-      zone: value('zone'),
-      segment: value('segment'),
-      rowCount: value('rowCount'),
-      segmentOffset: value('segmentOffset'),
-      columnsOffset: value('columnsOffset'),
-      columnsByteLength: value('columnsByteLength'),
-      columnsCrc: value('columnsCrc'),
-      minNorm: value('minNorm'),
-      maxNorm: value('maxNorm'),
-      radius: value('radius'),
-      file: value('file'),
-      codesFile: value('codesFile'),
-      codesOffset: value('codesOffset'),
-      codesByteLength: value('codesByteLength'),
-      codesCrc: value('codesCrc'),
-      centroid: centroids.subarray(i * meta.dim, (i + 1) * meta.dim)
-    }
-  })
-  return { ...sent, zones, build: {} }
+  const segments = new SegmentTable(sent.segments, sent.meta.zoneCount)
+  return { ...sent, segments, encodedBuildFacts: undefined }
 }

@@ -4,32 +4,32 @@ import { codeWidth } from '../format/codes.ts'
 import type { KernelMemory } from '../kernels/kernel-memory.ts'
 import {
   SCALARS_BYTES,
-  SCALAR_QUERY_NORM2,
-  SCALAR_REFINED_CONFIDENCE,
-  SCALAR_SIGNS_CONFIDENCE,
-  SCALAR_SLACK
-} from '../kernels/kernel.ts'
+  SCALAR_PLANES_CONFIDENCE_AT,
+  SCALAR_QUERY_NORM2_AT,
+  SCALAR_REFINED_CONFIDENCE_AT,
+  SCALAR_SLACK_AT
+} from '../kernels/layouts.ts'
 import { Rotator } from './rotation.ts'
 
-/** Signs and origin of the rotation. */
+/** What the rotation flips, and its origin. */
 export interface QueryRotation {
   readonly dim: number
-  readonly signs: Uint8Array
+  readonly flips: Uint8Array
   /** float32, dim */
   readonly mean: Float32Array
 }
 
 /** How many standard deviations of its error an estimate is trusted to keep within. */
 export interface Confidence {
-  readonly signs: number
+  readonly planes: number
   readonly refined: number
   /**
    * How much of that, as a share, is added to the estimates from which the limit for candidates is taken: the smallest
    * of many are too small.
    */
   readonly slack: number
-  /** The same where signs are all there is: every candidate more is a row to read. */
-  readonly signsSlack: number
+  /** The same where sign planes are all there is: every candidate more is a row to read. */
+  readonly planesSlack: number
 }
 
 export class QueryCodes {
@@ -45,7 +45,7 @@ export class QueryCodes {
   constructor(memory: KernelMemory, rotation: QueryRotation) {
     this.width = codeWidth(rotation.dim)
     this.#memory = memory
-    this.#rotator = new Rotator(memory, rotation.dim, rotation.signs)
+    this.#rotator = new Rotator(memory, rotation.dim, rotation.flips)
     this.#mean = rotation.mean
     this.#query = memory.allocate(this.width * 4)
     this.tables = memory.allocate(this.width * 4)
@@ -63,10 +63,9 @@ export class QueryCodes {
     for (let i = mean.length; i < this.width; i++) floats[centred + i] = 0
     this.#rotator.rotate(this.#query, 1)
     this.#memory.kernel.buildTables(this.#query, this.width, this.tables, this.integers, this.scalars)
-    const scalars = this.scalars / 4
-    floats[scalars + SCALAR_SIGNS_CONFIDENCE] = confidence.signs
-    floats[scalars + SCALAR_REFINED_CONFIDENCE] = confidence.refined
-    floats[scalars + SCALAR_QUERY_NORM2] = norm2
-    floats[scalars + SCALAR_SLACK] = bits === 1 ? confidence.signsSlack : confidence.slack
+    floats[(this.scalars + SCALAR_PLANES_CONFIDENCE_AT) / 4] = confidence.planes
+    floats[(this.scalars + SCALAR_REFINED_CONFIDENCE_AT) / 4] = confidence.refined
+    floats[(this.scalars + SCALAR_QUERY_NORM2_AT) / 4] = norm2
+    floats[(this.scalars + SCALAR_SLACK_AT) / 4] = bits === 1 ? confidence.planesSlack : confidence.slack
   }
 }

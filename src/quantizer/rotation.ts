@@ -9,12 +9,14 @@ const ROUNDS_WHOLE = 3
 const ROUNDS_WINDOWS = 4
 const SIGN_BIT = 0x80000000
 
-/** Draws the signs of a rotation for vectors of `dim` values: one bit a coordinate and round, lowest bit first. */
-export function drawSigns(dim: number, random: () => number): Uint8Array {
+/**
+ * Draws which values a rotation flips, for vectors of `dim` values: one bit a coordinate and round, lowest bit first.
+ */
+export function drawFlips(dim: number, random: () => number): Uint8Array {
   const width = codeWidth(dim)
-  const signs = new Uint8Array(((largestWindow(width) === width ? ROUNDS_WHOLE : ROUNDS_WINDOWS) * width) / 8)
-  for (let i = 0; i < signs.length * 8; i++) if (random() < 0.5) signs[i >> 3] |= 1 << (i & 7)
-  return signs
+  const flips = new Uint8Array(((largestWindow(width) === width ? ROUNDS_WHOLE : ROUNDS_WINDOWS) * width) / 8)
+  for (let i = 0; i < flips.length * 8; i++) if (random() < 0.5) flips[i >> 3] |= 1 << (i & 7)
+  return flips
 }
 
 /** The largest power of two that is not above `width`. */
@@ -26,20 +28,20 @@ export class Rotator {
   /** Values of a rotated vector: dim, padded to a multiple of 16. */
   readonly width: number
   readonly #memory: KernelMemory
-  readonly #signs: number
+  readonly #flips: number
   readonly #rounds: number
   readonly #window: number
 
-  /** `signs` as `drawSigns` makes them. */
-  constructor(memory: KernelMemory, dim: number, signs: Uint8Array) {
+  /** `flips` as `drawFlips` makes them. */
+  constructor(memory: KernelMemory, dim: number, flips: Uint8Array) {
     this.width = codeWidth(dim)
     this.#memory = memory
-    this.#rounds = (signs.length * 8) / this.width
+    this.#rounds = (flips.length * 8) / this.width
     this.#window = largestWindow(this.width)
     const count = this.#rounds * this.width
-    this.#signs = memory.allocate(count * 4)
-    const words = memory.uint32At(this.#signs, count)
-    for (let i = 0; i < count; i++) words[i] = (signs[i >> 3] >> (i & 7)) & 1 ? SIGN_BIT : 0
+    this.#flips = memory.allocate(count * 4)
+    const words = memory.uint32At(this.#flips, count)
+    for (let i = 0; i < count; i++) words[i] = (flips[i >> 3] >> (i & 7)) & 1 ? SIGN_BIT : 0
   }
 
   /** Rotates rows in place: float32, count * width. */
@@ -48,7 +50,7 @@ export class Rotator {
       rows,
       count,
       this.width,
-      this.#signs,
+      this.#flips,
       this.#rounds,
       this.#window,
       1 / Math.sqrt(this.#window)

@@ -1,8 +1,8 @@
 // Turns the rows of a zone into codes: residuals to the centroid, rotated, quantised by the kernel (spec, section 8).
 
-import { BLOCK_ROWS, blockBytes, codeWidth, refinedRowBytes, signsByteLength } from '../format/codes.ts'
+import { BLOCK_ROWS, blockBytes, codeWidth, refinedRowBytes, planesByteLength } from '../format/codes.ts'
 import type { KernelMemory } from '../kernels/kernel-memory.ts'
-import { KERNEL_METRICS } from '../kernels/kernel.ts'
+import { METRIC_CODES } from '../format/layout.ts'
 import type { Metric } from '../types.ts'
 import { Rotator } from './rotation.ts'
 
@@ -12,14 +12,16 @@ export interface Quantizer {
   readonly metric: Metric
   /** 1, 2 or 4 */
   readonly bits: number
-  readonly signs: Uint8Array
+  /** What the rotation flips, as `drawFlips` makes it. */
+  readonly flips: Uint8Array
   /** Origin of rotated queries and centroids: float32, dim. */
   readonly mean: Float32Array
 }
 
 /** The codes of a zone as they are written. */
 export interface ZoneCodes {
-  readonly signs: Uint8Array
+  /** Blocks of sign planes with their factors. */
+  readonly planes: Uint8Array
   readonly refinedCodes: Uint8Array | undefined
 }
 
@@ -38,11 +40,11 @@ export class ZoneEncoder {
   readonly #codes: number
 
   constructor(memory: KernelMemory, quantizer: Quantizer) {
-    const { dim, bits, signs } = quantizer
+    const { dim, bits, flips } = quantizer
     this.#memory = memory
     this.#quantizer = quantizer
     this.#width = codeWidth(dim)
-    this.#rotator = new Rotator(memory, dim, signs)
+    this.#rotator = new Rotator(memory, dim, flips)
     this.#residuals = memory.allocate(BLOCK_ROWS * this.#width * 4)
     this.#centroid = memory.allocate(this.#width * 4)
     this.#rotatedCentroid = memory.allocate(this.#width * 4)
@@ -59,7 +61,7 @@ export class ZoneEncoder {
   encode(centroid: Float32Array, rowCount: number, rowRuns: Iterable<Float32Array>): ZoneCodes {
     const { dim, bits } = this.#quantizer
     this.#setCentroid(centroid)
-    const signs = new Uint8Array(signsByteLength(rowCount, dim))
+    const planes = new Uint8Array(planesByteLength(rowCount, dim))
     const rowBytes = refinedRowBytes(dim, bits)
     const refinedCodes = bits > 1 ? new Uint8Array(rowCount * rowBytes) : undefined
     let done = 0
@@ -68,12 +70,12 @@ export class ZoneEncoder {
       for (let first = 0; first < count; first += BLOCK_ROWS) {
         const rows = Math.min(BLOCK_ROWS, count - first)
         this.#encodeBlock(run.subarray(first * dim, (first + rows) * dim), rows)
-        signs.set(this.#memory.bytesAt(this.#block, blockBytes(dim)), (done / BLOCK_ROWS) * blockBytes(dim))
+        planes.set(this.#memory.bytesAt(this.#block, blockBytes(dim)), (done / BLOCK_ROWS) * blockBytes(dim))
         refinedCodes?.set(this.#memory.bytesAt(this.#refined, rows * rowBytes), done * rowBytes)
         done += rows
       }
     }
-    return { signs, refinedCodes }
+    return { planes, refinedCodes }
   }
 
   #setCentroid(centroid: Float32Array): void {
@@ -104,7 +106,7 @@ export class ZoneEncoder {
       count,
       width,
       bits,
-      metric: KERNEL_METRICS[metric],
+      metric: METRIC_CODES[metric],
       block: this.#block,
       refined: this.#refined,
       codes: this.#codes

@@ -1,10 +1,9 @@
 // Codes of the centroids, for a first look at all of them where there are many: the probe then computes the distances
-// of a few only. They are made when an index is opened, not stored.
+// of a few only. The catalogue has them.
 
-import { BLOCK_ROWS, signsByteLength } from '../format/codes.ts'
+import { BLOCK_ROWS } from '../format/codes.ts'
 import type { KernelMemory } from '../kernels/kernel-memory.ts'
 import type { QueryCodes } from '../quantizer/query-codes.ts'
-import { ZoneEncoder } from '../quantizer/zone-encoder.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
 
 /** Sign codes of all centroids around the mean, and what a query needs of them. */
@@ -18,27 +17,26 @@ export class CentroidCodes {
   readonly #zones: number
   readonly #mean: Float32Array
 
-  private constructor(memory: KernelMemory, place: { blocks: number; zones: number; mean: Float32Array }) {
+  private constructor(memory: KernelMemory, of: { codes: Uint8Array; zones: number; mean: Float32Array }) {
     this.#memory = memory
-    this.#blocks = place.blocks
-    this.#zones = place.zones
-    this.#mean = place.mean
-    this.estimates = memory.allocate(Math.ceil(place.zones / BLOCK_ROWS) * BLOCK_ROWS * 4)
-    this.positions = memory.allocate(place.zones * 4)
+    this.#zones = of.zones
+    this.#mean = of.mean
+    this.#blocks = memory.allocate(of.codes.byteLength)
+    memory.bytesAt(this.#blocks, of.codes.byteLength).set(of.codes)
+    this.estimates = memory.allocate(Math.ceil(of.zones / BLOCK_ROWS) * BLOCK_ROWS * 4)
+    this.positions = memory.allocate(of.zones * 4)
   }
 
-  /** Encodes the centroids; returns undefined where their values are too large for float32 arithmetic. */
-  static create(memory: KernelMemory, snapshot: Snapshot): CentroidCodes | undefined {
-    const { meta, quantizer, zones } = snapshot
-    if (quantizer === undefined) return undefined
-    const { dim, metric } = meta
-    // Zones are near in Euclidean distance for cosine too: centroids are not of unit length.
-    const encoder = new ZoneEncoder(memory, { dim, metric: metric === 'ip' ? 'ip' : 'l2', bits: 1, ...quantizer })
-    const { signs } = encoder.encode(quantizer.mean, zones.length, [snapshot.centroids])
-    if (zones.some((zone) => !(zone.maxNorm < LARGEST_NORM))) return undefined
-    const blocks = memory.allocate(signsByteLength(zones.length, dim))
-    memory.bytesAt(blocks, signs.byteLength).set(signs)
-    return new CentroidCodes(memory, { blocks, zones: zones.length, mean: quantizer.mean })
+  /** Brings the codes into kernel memory; undefined where centroids are too large for float32 arithmetic. */
+  static create(memory: KernelMemory, snapshot: Snapshot, maxNorm: number): CentroidCodes | undefined {
+    const { quantizer, zoneCodes, meta } = snapshot
+    if (quantizer === undefined || !(maxNorm < LARGEST_NORM)) return undefined
+    return new CentroidCodes(memory, { codes: zoneCodes, zones: meta.zoneCount, mean: quantizer.mean })
+  }
+
+  /** Gives its kernel memory back. */
+  close(): void {
+    for (const region of [this.#blocks, this.estimates, this.positions]) this.#memory.free(region)
   }
 
   /**

@@ -1,17 +1,13 @@
-// What a search of codes keeps in kernel memory: the query's tables, the smallest estimates, the candidates, and rows
+// Kernel memory of a search of codes: the query's tables, the smallest estimates, the candidates, and rows
 // that are being reranked.
 
 import type { KernelMemory } from '../kernels/kernel-memory.ts'
-import {
-  CANDIDATE_BYTES,
-  CANDIDATES_HEADER_BYTES,
-  heapByteLength,
-  KERNEL_METRICS,
-  type CodeScan
-} from '../kernels/kernel.ts'
+import { METRIC_CODES } from '../format/layout.ts'
+import { candidatesByteLength, heapByteLength, heapDistances } from '../kernels/addresses.ts'
+import { type CodeScan } from '../kernels/kernel.ts'
+import { CANDIDATES_CAPACITY_AT, CANDIDATES_SIZE_AT, HEAP_CAPACITY_AT, HEAP_SIZE_AT } from '../kernels/layouts.ts'
 import { QueryCodes, type QueryRotation } from '../quantizer/query-codes.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
-import type { Workspace } from './workspace.ts'
 
 /** Rows that are reranked in one call of the kernel, after the first k. */
 export const RERANK_ROWS = 8
@@ -36,13 +32,8 @@ export class CodeWorkspace {
   #heapCapacity = 0
   #candidateCapacity = 0
 
-  constructor(
-    snapshot: Snapshot,
-    rotation: Omit<QueryRotation, 'dim'>,
-    place: { workspace: Workspace; zones: number }
-  ) {
+  constructor(snapshot: Snapshot, rotation: Omit<QueryRotation, 'dim'>, memory: KernelMemory) {
     const { dim, metric, bits } = snapshot.meta
-    const { memory, zoneList } = place.workspace
     this.#memory = memory
     this.queryCodes = new QueryCodes(memory, { dim, ...rotation })
     const { width, tables, integers, scalars } = this.queryCodes
@@ -50,20 +41,20 @@ export class CodeWorkspace {
     this.rows = memory.allocate(RERANK_ROWS * this.#rowBytes)
     this.ids = memory.allocate(RERANK_ROWS * 8)
     this.scan = {
-      metric: KERNEL_METRICS[metric],
+      metric: METRIC_CODES[metric],
       bits,
       width,
       tables,
       integers,
       scalars,
-      zones: place.zones,
-      list: zoneList,
+      segments: 0,
+      list: 0,
       heap: 0,
       candidates: 0
     }
   }
 
-  /** Returns place `slot` for a row that is being reranked: dim * 4 bytes. */
+  /** Returns the memory of slot `slot` for a row that is being reranked: dim * 4 bytes. */
   rowSlot(slot: number): Uint8Array {
     // Slots are views that are made once: making one takes as long as copying a row into it.
     const { bytes } = this.#memory
@@ -81,32 +72,33 @@ export class CodeWorkspace {
    */
   start(wanted: number, rowCount: number): void {
     if (wanted > this.#heapCapacity) {
-      this.#heapCapacity = Math.max(wanted, this.#heapCapacity * 2, 64)
-      this.scan.heap = this.#memory.allocate(heapByteLength(this.#heapCapacity))
+      const capacity = Math.max(wanted, this.#heapCapacity * 2, 64)
+      this.scan.heap = this.#memory.replace(this.scan.heap, heapByteLength(capacity))
+      this.#heapCapacity = capacity // only once there is room
     }
     const candidates = Math.max(wanted * CANDIDATES_PER_HIT, SMALLEST_CAPACITY, Math.min(rowCount, AMPLE_CAPACITY))
     if (candidates > this.#candidateCapacity) {
-      // Regions are never given back: doubling keeps what is lost below what is used.
       const capacity = Math.max(candidates, this.#candidateCapacity * 2)
-      this.scan.candidates = this.#memory.allocate(CANDIDATES_HEADER_BYTES + capacity * CANDIDATE_BYTES)
+      this.scan.candidates = this.#memory.replace(this.scan.candidates, candidatesByteLength(capacity))
       this.#candidateCapacity = capacity
     }
     this.#memory.kernel.heapInit(this.scan.heap, wanted)
     const { words } = this.#memory
-    words[this.scan.candidates / 4] = 0
+    words[(this.scan.candidates + CANDIDATES_SIZE_AT) / 4] = 0
     // not all there is room for: hits must not depend on searches before
-    words[this.scan.candidates / 4 + 1] = candidates
+    words[(this.scan.candidates + CANDIDATES_CAPACITY_AT) / 4] = candidates
   }
 
-  /** Places of the heap of smallest estimates. */
+  /** Capacity of the heap of smallest estimates. */
   get size(): number {
-    return this.#memory.words[this.scan.heap / 4 + 1]
+    return this.#memory.words[(this.scan.heap + HEAP_CAPACITY_AT) / 4]
   }
 
   /** The largest of the smallest estimates; infinite until there are as many as wanted. */
   get limit(): number {
     const { words, doubles } = this.#memory
-    const [size, capacity] = [words[this.scan.heap / 4], words[this.scan.heap / 4 + 1]]
-    return size < capacity ? Infinity : doubles[this.scan.heap / 8 + 1]
+    const { heap } = this.scan
+    const isFull = words[(heap + HEAP_SIZE_AT) / 4] === words[(heap + HEAP_CAPACITY_AT) / 4]
+    return isFull ? doubles[heapDistances(heap) / 8] : Infinity
   }
 }

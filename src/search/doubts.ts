@@ -1,8 +1,8 @@
 // Where the recall that is promised is doubtful, and why: a sentence each, from facts that the catalogue has, and from
 // the queries that an open index has seen.
 
-import type { CatalogueZone } from '../format/catalogue.ts'
-import type { IndexMeta } from '../format/catalogue-values.ts'
+import type { IndexMeta } from '../format/index-record.ts'
+import type { SegmentTable } from '../format/segment-table.ts'
 import type { Calibration, SearchedQueries, SearchPlan } from '../types.ts'
 import { DEFAULT_RECALL } from './request.ts'
 
@@ -14,10 +14,10 @@ const UNEQUAL_NORMS = 5
 const SOME_UNLIKE = 10
 const SHARE_UNLIKE = 0.02
 
-/** What doubts follow from. */
+/** Facts that doubts follow from. */
 export interface DoubtedIndex {
   readonly meta: Pick<IndexMeta, 'metric'>
-  readonly zones: readonly Pick<CatalogueZone, 'rowCount' | 'minNorm' | 'maxNorm'>[]
+  readonly segments: SegmentTable
   readonly calibration: Calibration | null
   readonly plan: SearchPlan
   readonly queries: SearchedQueries
@@ -53,7 +53,7 @@ function doubtsOfRows(index: DoubtedIndex, { copies = 0 }: Calibration): string[
       `${Math.round(copies * 100)} % of the rows have exact or near copies, which your queries may not have. ` +
         'Calibrate with your own queries.'
     )
-  const norms = index.meta.metric === 'ip' ? unequalNorms(index.zones) : 1
+  const norms = index.meta.metric === 'ip' ? unequalNorms(index.segments) : 1
   if (norms >= UNEQUAL_NORMS)
     doubts.push(
       `The longest row is ${norms.toFixed(0)} times as long as usual, so under ip rows are poor examples of queries. ` +
@@ -62,13 +62,13 @@ function doubtsOfRows(index: DoubtedIndex, { copies = 0 }: Calibration): string[
   return doubts
 }
 
-/** Norm of the longest row as a multiple of the norm in the middle of an average zone. */
-function unequalNorms(zones: DoubtedIndex['zones']): number {
-  const ordered = [...zones].sort((a, b) => a.minNorm + a.maxNorm - b.minNorm - b.maxNorm)
-  let left = ordered.reduce((sum, zone) => sum + zone.rowCount, 0) / 2
-  const median = ordered.find((zone) => (left -= zone.rowCount) <= 0)
+/** Norm of the longest row as a multiple of the norm in the middle of an average segment. */
+function unequalNorms(segments: SegmentTable): number {
+  const ordered = [...segments].sort((a, b) => a.minNorm + a.maxNorm - b.minNorm - b.maxNorm)
+  let left = ordered.reduce((sum, { rowCount }) => sum + rowCount, 0) / 2
+  const median = ordered.find(({ rowCount }) => (left -= rowCount) <= 0)
   if (median === undefined || median.maxNorm === 0) return 1
-  return zones.reduce((most, zone) => Math.max(most, zone.maxNorm), 0) / ((median.minNorm + median.maxNorm) / 2)
+  return ordered.reduce((most, { maxNorm }) => Math.max(most, maxNorm), 0) / ((median.minNorm + median.maxNorm) / 2)
 }
 
 function floor(recall: number): string {

@@ -1,28 +1,27 @@
-// Looking a vector up by its id. There is no order of ids over all zones, so every zone is asked: a binary search in
-// each.
+// Looking a vector up by its id. There is no order of ids, so every segment is asked, and every id in it.
 
-import type { CatalogueZone } from '../format/catalogue.ts'
-import type { RowPlace, ZoneFiles } from '../storage/zone-files.ts'
+import type { SegmentTable } from '../format/segment-table.ts'
+import { highWord } from '../format/u64.ts'
+import type { Ordinal, SegmentFiles } from '../storage/segment-files.ts'
 
-/** Finds the row with an id, or undefined. Reads the ids of one zone after the other until it is found. */
-export function findRow(zones: readonly CatalogueZone[], files: ZoneFiles, id: number): RowPlace | undefined {
-  for (const zone of zones) {
-    const row = positionOf(files.readIdWords(zone), id)
-    if (row !== undefined) return { zone, row }
+/** Finds the row with an id, or undefined. Reads the ids of one segment after the other until it is found. */
+export function findRow(segments: SegmentTable, files: SegmentFiles, id: number): Ordinal | undefined {
+  for (const segment of segments) {
+    let row = -1
+    files.eachIds(segment, (words, firstRow) => {
+      const position = row === -1 ? positionOf(words, id) : -1
+      if (position !== -1) row = firstRow + position
+    })
+    if (row !== -1) return { segment, row }
   }
   return undefined
 }
 
-/** Searches ascending ids (u64 as two words, low first). */
-function positionOf(words: Uint32Array, id: number): number | undefined {
-  let low = 0
-  let high = words.length / 2
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    const found = words[middle * 2] + words[middle * 2 + 1] * 2 ** 32
-    if (found === id) return middle
-    if (found < id) low = middle + 1
-    else high = middle
+/** Returns the position of an id among ids (u64 as two words, low first), or -1. */
+function positionOf(words: Uint32Array, id: number): number {
+  const [low, high] = [id >>> 0, highWord(id)]
+  for (let i = 0; i < words.length; i += 2) {
+    if (words[i] === low && words[i + 1] === high) return i / 2
   }
-  return undefined
+  return -1
 }

@@ -3,12 +3,18 @@
 import { KernelMemory } from '../kernels/kernel-memory.ts'
 import { loadKernel } from '../kernels/load-kernel.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
+import { ZgqError } from '../errors.ts'
+import { bytesEqual } from '../format/layout.ts'
+import { encodeQuantizer } from '../format/quantizer.ts'
+import { SegmentTable } from '../format/segment-table.ts'
 import { CodesCache } from '../cache/codes-cache.ts'
 import { checkHeaders, findDataFiles } from '../storage/data-files.ts'
 import { openReaders, type Readers } from '../storage/open-readers.ts'
+import { openPreadReader } from '../storage/pread-reader.ts'
+import { fileOf, type DataFiles } from '../storage/reader.ts'
 import { RowCache } from '../cache/row-cache.ts'
-import { verifyZone } from '../storage/verify-zone.ts'
-import { ZoneFiles } from '../storage/zone-files.ts'
+import { SegmentFiles } from '../storage/segment-files.ts'
+import { verifySegment } from '../storage/verify-segment.ts'
 import type { Mapping, Verify } from '../types.ts'
 import { CentroidCodes } from './centroid-codes.ts'
 import { CodeWorkspace } from './code-workspace.ts'
@@ -24,8 +30,10 @@ export interface CheckedOpenOptions {
 }
 
 export interface OpenedContext {
+  readonly snapshot: Snapshot
   readonly readers: Readers
   readonly context: SearchContext
+  readonly options: CheckedOpenOptions
 }
 
 /** Share of the cache that codes may take. */
@@ -39,46 +47,123 @@ export function openContext(snapshot: Snapshot, options: CheckedOpenOptions): Op
   const readers = openReaders(snapshot.folder, files, options.mapping)
   try {
     checkHeaders(snapshot, files, readers.fresh)
-    const zoneFiles = new ZoneFiles(snapshot, readers, {
-      verify: options.verify,
-      paths: files.map((file) => file.path)
-    })
-    if (options.verify === 'open') for (const zone of snapshot.zones) verifyZone(zone, zoneFiles, snapshot)
-    const memory = new KernelMemory(loadKernel())
-    const workspace = new Workspace(snapshot, memory)
-    const codes = openCodes(snapshot, zoneFiles, { workspace, cacheBytes: options.cacheBytes })
-    // What the codes leave: rows are cached for exact searches, and where there are few.
-    const cache = new RowCache(snapshot, zoneFiles, {
-      memory,
-      cacheBytes: options.cacheBytes - (codes?.cache.capacity ?? 0)
-    })
-    return { readers, context: { workspace, cache, files: zoneFiles, codes } }
+    const segmentFiles = new SegmentFiles(snapshot.meta, readers, { verify: options.verify, files })
+    if (options.verify === 'open')
+      for (const segment of snapshot.segments) verifySegment(segment, segmentFiles, snapshot)
+    return startContext(snapshot, { readers, files: segmentFiles, options })
   } catch (error) {
     readers.close()
     throw error
   }
 }
 
-function openCodes(
+/** Lays out kernel memory for a snapshot whose files are open. */
+function startContext(
   snapshot: Snapshot,
-  files: ZoneFiles,
-  place: { workspace: Workspace; cacheBytes: number }
-): CodesContext | undefined {
-  if (snapshot.quantizer === undefined || !fitsMemory(snapshot, place.cacheBytes)) return undefined
-  const { memory } = place.workspace
-  const cache = new CodesCache(snapshot, files, { memory, cacheBytes: place.cacheBytes * CODES_SHARE })
-  const centroids = snapshot.zones.length >= CODED_PROBE_ZONES ? CentroidCodes.create(memory, snapshot) : undefined
-  return {
-    cache,
-    centroids,
-    mayScanRows: mayScanRows(snapshot.meta),
-    workspace: new CodeWorkspace(snapshot, snapshot.quantizer, { workspace: place.workspace, zones: cache.table })
+  of: { readers: Readers; files: SegmentFiles; options: CheckedOpenOptions }
+): OpenedContext {
+  const { readers, files, options } = of
+  const memory = new KernelMemory(loadKernel())
+  const workspace = new Workspace(snapshot, memory)
+  const codes = openCodes(snapshot, files, { workspace, cacheBytes: options.cacheBytes })
+  // What the codes leave: rows are cached for exact searches, and where there are few.
+  const cache = new RowCache(snapshot, files, {
+    memory,
+    cacheBytes: options.cacheBytes - (codes?.cache.capacity ?? 0)
+  })
+  return { snapshot, readers, context: { workspace, cache, files, codes }, options }
+}
+
+/**
+ * Goes on with another snapshot of the same index: what was read and verified of segments that both have is kept, what
+ * was kept of the others is given back. Returns the same context, or where the codes are made in another way a new one
+ * over the same readers. Throws as `openContext` does, and ZGQ_MISMATCH for another index, before anything is changed;
+ * RangeError where kernel memory ends, after which the context is of no use.
+ */
+export function adoptSnapshot(opened: OpenedContext, snapshot: Snapshot): OpenedContext {
+  const { readers, context, options } = opened
+  expectSameIndex(opened.snapshot, snapshot)
+  const before = context.workspace.segments
+  const segments = new SegmentTable(snapshot.segments.records, snapshot.meta.zoneCount, before)
+  const adopted = { ...snapshot, segments }
+  const dataFiles = findDataFiles(adopted)
+  checkNewFiles(adopted, dataFiles, readers)
+  readers.replaceFiles(dataFiles)
+  context.files.replaceFiles(dataFiles)
+  const dropped = droppedSlots(before, segments)
+  for (const slot of dropped) context.files.drop(slot)
+  const isSameCoding =
+    isSameQuantizer(opened.snapshot, adopted) &&
+    usesCodes(adopted, options.cacheBytes) === (context.codes !== undefined)
+  if (!isSameCoding) return startContext(adopted, { readers, files: context.files, options })
+  const { workspace, cache, codes } = context
+  workspace.adopt(adopted)
+  if (codes !== undefined) {
+    codes.cache.adopt(adopted, dropped)
+    codes.centroids?.close()
+    codes.centroids = openCentroids(adopted, workspace)
+    codes.mayScanRows = mayScanRows(adopted.meta)
+  }
+  cache.adopt(segments, { dropped, cacheBytes: options.cacheBytes - (codes?.cache.capacity ?? 0) })
+  return { ...opened, snapshot: adopted }
+}
+
+function expectSameIndex({ meta: before, folder }: Snapshot, { meta }: Snapshot): void {
+  const isSame =
+    bytesEqual(before.indexId, meta.indexId) &&
+    before.dim === meta.dim &&
+    before.metric === meta.metric &&
+    before.bits === meta.bits
+  if (!isSame) throw new ZgqError('ZGQ_MISMATCH', 'another index came into this place; open it anew', { path: folder })
+}
+
+function isSameQuantizer({ quantizer: a }: Snapshot, { quantizer: b }: Snapshot): boolean {
+  if (a === undefined || b === undefined) return a === b
+  return bytesEqual(encodeQuantizer(a), encodeQuantizer(b))
+}
+
+/** Checks the headers of files that the readers do not have. */
+function checkNewFiles(snapshot: Snapshot, dataFiles: DataFiles, readers: Readers): void {
+  const files = snapshot.files.filter(({ file }) => !readers.files.has(file))
+  const reader = openPreadReader(new Map(files.map(({ file }) => [file, fileOf(dataFiles, file)])))
+  try {
+    checkHeaders({ meta: snapshot.meta, files }, dataFiles, reader)
+  } finally {
+    reader.close()
   }
 }
 
-/** The codes of a zone lie in memory whole. Where one claims more than this, rows are scanned in the place of codes. */
+/** Slots whose segment went: they are empty, or another's. */
+function droppedSlots(before: SegmentTable, after: SegmentTable): number[] {
+  const kept = new Set<object>(after)
+  return [...before].flatMap((segment) => (kept.has(segment) ? [] : [segment.slot]))
+}
+
+function openCodes(
+  snapshot: Snapshot,
+  files: SegmentFiles,
+  of: { workspace: Workspace; cacheBytes: number }
+): CodesContext | undefined {
+  if (snapshot.quantizer === undefined || !usesCodes(snapshot, of.cacheBytes)) return undefined
+  const { memory } = of.workspace
+  return {
+    cache: new CodesCache(snapshot, files, { memory, cacheBytes: of.cacheBytes * CODES_SHARE }),
+    centroids: openCentroids(snapshot, of.workspace),
+    mayScanRows: mayScanRows(snapshot.meta),
+    workspace: new CodeWorkspace(snapshot, snapshot.quantizer, memory)
+  }
+}
+
+function openCentroids(snapshot: Snapshot, { memory, maxNorm }: Workspace): CentroidCodes | undefined {
+  return snapshot.meta.zoneCount >= CODED_PROBE_ZONES ? CentroidCodes.create(memory, snapshot, maxNorm) : undefined
+}
+
+/**
+ * The codes of a segment lie in memory whole. Where one claims more than this, rows are scanned in the place of codes.
+ */
 const MOST_CODES_BYTES = 256 * 2 ** 20
 
-function fitsMemory({ zones }: Snapshot, cacheBytes: number): boolean {
-  return zones.every((zone) => zone.codesByteLength <= Math.max(cacheBytes, MOST_CODES_BYTES))
+/** Tells whether codes are used: there are some, and each segment's fit into memory. */
+function usesCodes({ segments, quantizer }: Snapshot, cacheBytes: number): boolean {
+  return quantizer !== undefined && segments.totals.mostCodesBytes <= Math.max(cacheBytes, MOST_CODES_BYTES)
 }

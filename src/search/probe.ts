@@ -1,12 +1,12 @@
-// Stage 1, pure: from the query to the zones to scan.
+// Stage 1, pure: from the query to the segments to scan.
 
-import type { CatalogueZone } from '../format/catalogue.ts'
 import { ELEMENT_BYTES } from '../format/layout.ts'
+import { heapDistances } from '../kernels/addresses.ts'
 import type { CentroidCodes } from './centroid-codes.ts'
 import type { CodeWorkspace } from './code-workspace.ts'
 import { countZones } from './recall-rule.ts'
 import type { ProbeWish, ZoneRange } from './probe-wish.ts'
-import type { Workspace } from './workspace.ts'
+import type { TakenSegments, Workspace } from './workspace.ts'
 
 /** Zones that are listed at first, as a multiple of the mean that the calibration saw. */
 const FIRST_LOOK = 1.5
@@ -23,31 +23,29 @@ export interface CodedProbe {
   readonly workspace: CodeWorkspace
 }
 
-/**
- * Returns the zones to scan, nearest first; equal distances: the lower zone. Their list in the workspace is as long or
- * longer.
- */
-export function probe(workspace: Workspace, wish: ProbeWish, coded: CodedProbe | undefined): CatalogueZone[] {
-  const { zones } = workspace
-  if ('nprobe' in wish) return takeZones(workspace, listNearest(workspace, wish.nprobe, coded))
-  if ('firstZone' in wish) return takeZones(workspace, listRange(workspace, wish))
+/** The zones to scan, and their segments. */
+export interface Probed extends TakenSegments {
+  readonly zoneCount: number
+}
+
+/** Returns the segments to scan, those of the nearest zone first; equal distances: the lower zone. */
+export function probe(workspace: Workspace, wish: ProbeWish, coded: CodedProbe | undefined): Probed {
+  const zoneCount = countProbed(workspace, wish, coded)
+  const { segments, list } = workspace.takeSegments(zoneCount)
+  return { segments, list, zoneCount } // spelled out: a spread costs a tenth of a small search
+}
+
+/** Lists zones, nearest first; returns how many of them to probe. */
+function countProbed(workspace: Workspace, wish: ProbeWish, coded: CodedProbe | undefined): number {
+  if ('nprobe' in wish) return listNearest(workspace, wish.nprobe, coded)
+  if ('firstZone' in wish) return listRange(workspace, wish)
   // More than the mean at first: most queries then need one look.
   for (let wanted = wish.zones * FIRST_LOOK + 4; ; wanted *= 4) {
     const listed = listNearest(workspace, Math.ceil(wanted), coded)
-    const distances = workspace.memory.float64At(workspace.zoneList + 8, listed)
+    const distances = workspace.memory.float64At(heapDistances(workspace.zoneList), listed)
     const count = countZones(distances, wish, workspace)
-    if (count < listed || listed === zones.length) return takeZones(workspace, count)
+    if (count < listed || listed === workspace.zoneCount) return count
   }
-}
-
-function takeZones(workspace: Workspace, count: number): CatalogueZone[] {
-  const { zones, zoneList } = workspace
-  const { words } = workspace.memory
-  // The list's ids are u64 zone numbers: their low words.
-  const ids = zoneList / 4 + 2 + words[zoneList / 4] * 2
-  const nearest: CatalogueZone[] = []
-  for (let i = 0; i < count; i++) nearest.push(zones[words[ids + i * 2]])
-  return nearest
 }
 
 /** Lists the zones of a range, nearest first; returns how many there are. */
@@ -67,19 +65,19 @@ function listRange(workspace: Workspace, range: ZoneRange): number {
  * With `coded` and many zones, their codes are looked at first.
  */
 function listNearest(workspace: Workspace, nprobe: number, coded: CodedProbe | undefined): number {
-  const { zones } = workspace
-  const wanted = Math.min(nprobe, zones.length)
-  if (coded === undefined || wanted * SURPLUS >= zones.length) probeAll(workspace, wanted)
+  const { zoneCount } = workspace
+  const wanted = Math.min(nprobe, zoneCount)
+  if (coded === undefined || wanted * SURPLUS >= zoneCount) probeAll(workspace, wanted)
   else probeCodes(workspace, wanted, coded)
   return wanted
 }
 
 function probeAll(workspace: Workspace, wanted: number): void {
-  const { memory, zones, dim, centroids, probeQuery, zoneDistances } = workspace
+  const { memory, zoneCount, dim, centroids, probeQuery, zoneDistances } = workspace
   const { kernel } = memory
-  if (workspace.metric === 'ip') kernel.innerProducts(centroids, zones.length, dim, probeQuery, zoneDistances)
-  else kernel.l2Distances(centroids, zones.length, dim, probeQuery, zoneDistances)
-  kernel.selectNearest(zoneDistances, zones.length, wanted, 0, workspace.zoneList, workspace.selectScratch)
+  if (workspace.metric === 'ip') kernel.innerProducts(centroids, zoneCount, dim, probeQuery, zoneDistances)
+  else kernel.l2Distances(centroids, zoneCount, dim, probeQuery, zoneDistances)
+  kernel.selectNearest(zoneDistances, zoneCount, wanted, 0, workspace.zoneList, workspace.selectScratch)
 }
 
 /**
@@ -87,12 +85,12 @@ function probeAll(workspace: Workspace, wanted: number): void {
  * order by their distances. A zone near the end of the list may be missed.
  */
 function probeCodes(workspace: Workspace, wanted: number, coded: CodedProbe): void {
-  const { memory, zones, dim, centroids, probeQuery, zoneList, zoneDistances } = workspace
+  const { memory, zoneCount, dim, centroids, probeQuery, zoneList, zoneDistances } = workspace
   const { kernel } = memory
   const { estimates, positions } = coded.centroids
-  const looked = Math.min(zones.length, Math.ceil(wanted * SURPLUS) + LEAST_SURPLUS)
+  const looked = Math.min(zoneCount, Math.ceil(wanted * SURPLUS) + LEAST_SURPLUS)
   coded.centroids.estimate(workspace.codesQuery, coded.workspace.queryCodes, workspace.metric === 'ip')
-  const count = kernel.selectSmallest(estimates, zones.length, looked, positions, workspace.selectScratch)
+  const count = kernel.selectSmallest(estimates, zoneCount, looked, positions, workspace.selectScratch)
   if (workspace.metric === 'ip') kernel.innerProductsAt(centroids, positions, count, dim, probeQuery, zoneDistances)
   else kernel.l2DistancesAt(centroids, positions, count, dim, probeQuery, zoneDistances)
   kernel.selectNearest(zoneDistances, count, wanted, positions, zoneList, workspace.selectScratch)

@@ -17,20 +17,20 @@ export interface RecallRule {
 }
 
 /**
- * What turns the list's distances into those of the rule: squared Euclidean ones, or for ip what the product lacks to
+ * Turns the list's distances into those of the rule: squared Euclidean ones, or for ip what the product lacks to
  * the largest possible.
  */
 export interface RuleGeometry {
   readonly metric: Metric
-  /** Largest norm of a row; ip only. */
-  readonly maxNorm: number
+  /** Largest norm of a row when the calibration was measured; ip only. */
+  readonly ruleNorm: number
   readonly queryNorm: number
 }
 
 /** Returns distance number i, in order of the list, as the rule counts it. */
 export function ruleDistance(geometry: RuleGeometry, distance: number): number {
   if (geometry.metric !== 'ip') return distance
-  return geometry.maxNorm + (geometry.queryNorm > 0 ? distance / geometry.queryNorm : 0)
+  return geometry.ruleNorm + (geometry.queryNorm > 0 ? distance / geometry.queryNorm : 0)
 }
 
 /**

@@ -39,9 +39,9 @@ export interface RequestedIndex extends PlannedIndex {
   lastWish: LastWish | undefined
 }
 
-/** What a request to an index is checked against. */
+/** Returns the facts that requests to an index are checked against. */
 export function requestedIndex(snapshot: Snapshot): RequestedIndex {
-  return { ...plannedIndex(snapshot), calibration: snapshot.calibration, lastWish: undefined }
+  return { ...plannedIndex(snapshot.meta), calibration: snapshot.calibration, lastWish: undefined }
 }
 
 const OPTION_NAMES = ['k', 'nprobe', 'exact', 'recall', 'rerank', 'explain']

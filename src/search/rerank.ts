@@ -1,19 +1,30 @@
 // Stage 3: from candidates to hits, by the exact distances of their float32 rows. Stops where the next candidate cannot
 // be nearer than the hits there are, as far as the bound of its estimate says.
 
-import { CANDIDATE_BYTES, CANDIDATES_HEADER_BYTES } from '../kernels/kernel.ts'
+import { candidateAddress, heapDistances } from '../kernels/addresses.ts'
+import {
+  CANDIDATE_BYTES,
+  CANDIDATE_LOW_AT,
+  CANDIDATE_ROW_AT,
+  CANDIDATE_SEGMENT_AT,
+  HEAP_CAPACITY_AT,
+  HEAP_SIZE_AT
+} from '../kernels/layouts.ts'
 import type { CodesCache } from '../cache/codes-cache.ts'
-import type { RowPlace, ZoneFiles } from '../storage/zone-files.ts'
+import type { Ordinal, SegmentFiles } from '../storage/segment-files.ts'
 import { RERANK_ROWS, type CodeWorkspace } from './code-workspace.ts'
 import { setRerankTolerance } from './scan.ts'
 import type { Workspace } from './workspace.ts'
 
 const CANDIDATE_WORDS = CANDIDATE_BYTES / 4
+const LOW = CANDIDATE_LOW_AT / 4
+const SEGMENT = CANDIDATE_SEGMENT_AT / 4
+const ROW = CANDIDATE_ROW_AT / 4
 
 export interface RerankContext {
   readonly workspace: Workspace
   readonly codes: CodeWorkspace
-  readonly files: ZoneFiles
+  readonly files: SegmentFiles
   readonly cache: CodesCache
 }
 
@@ -32,10 +43,11 @@ export function rerank(context: RerankContext, least: number): Reranked {
   const { memory, scanQuery } = workspace
   const { candidates } = codes.scan
   const count = memory.kernel.sortCandidates(candidates, codes.limit)
-  const first = (candidates + CANDIDATES_HEADER_BYTES) / 4
+  const first = candidateAddress(candidates, 0) / 4
   // Views that stay good: nothing is allocated from here on.
   const { words, floats, doubles } = memory
-  const hits = scanQuery.heap / 4
+  const [size, capacity] = [(scanQuery.heap + HEAP_SIZE_AT) / 4, (scanQuery.heap + HEAP_CAPACITY_AT) / 4]
+  const worst = heapDistances(scanQuery.heap) / 8
   const run = { rows: codes.rows, ids: codes.ids, inverseNorms: 0, mask: 0, count: 0 }
   setRerankTolerance(workspace)
   let rows = 0
@@ -46,8 +58,8 @@ export function rerank(context: RerankContext, least: number): Reranked {
       isDone =
         rows === count ||
         (rows >= least &&
-          words[hits] === words[hits + 1] &&
-          floats[first + rows * CANDIDATE_WORDS] > doubles[hits / 2 + 1])
+          words[size] === words[capacity] &&
+          floats[first + rows * CANDIDATE_WORDS + LOW] > doubles[worst])
       if (isDone) break
       const at = first + rows++ * CANDIDATE_WORDS
       if (ioRounds === 0 && isMissing(context, at)) {
@@ -61,18 +73,18 @@ export function rerank(context: RerankContext, least: number): Reranked {
   return { rows, ioRounds }
 }
 
-/** Copies the row and the id of the candidate at word `at` to place `slot`. */
+/** Copies the row and the id of the candidate at word `at` to slot `slot`. */
 function copyCandidate(context: RerankContext, at: number, slot: number): void {
   const { workspace, codes, files, cache } = context
-  const { memory, zones } = workspace
+  const { memory, segments } = workspace
   const { words } = memory
-  const zone = zones[words[at + 2]]
-  const row = words[at + 3]
-  files.copyRow(zone, row, codes.rowSlot(slot))
+  const segment = segments.inSlot(words[at + SEGMENT])
+  const row = words[at + ROW]
+  files.copyRow(segment, row, codes.rowSlot(slot))
   const id = codes.ids / 4 + slot * 2
-  const ids = cache.idsOf(zone)
+  const ids = cache.idsOf(segment)
   if (ids === 0) {
-    files.copyId(zone, row, memory.bytesAt(id * 4, 8)) // the zone had to leave the cache since it was scanned
+    files.copyId(segment, row, memory.bytesAt(id * 4, 8)) // the segment had to leave the cache since it was scanned
   } else {
     words[id] = words[ids / 4 + row * 2]
     words[id + 1] = words[ids / 4 + row * 2 + 1]
@@ -81,8 +93,8 @@ function copyCandidate(context: RerankContext, at: number, slot: number): void {
 
 /** Tells whether the row of the candidate at word `at` was never read. */
 function isMissing(context: RerankContext, at: number): boolean {
-  const { words } = context.workspace.memory
-  return !context.files.isRowVerified(context.workspace.zones[words[at + 2]], words[at + 3])
+  const { memory, segments } = context.workspace
+  return !context.files.isRowVerified(segments.inSlot(memory.words[at + SEGMENT]), memory.words[at + ROW])
 }
 
 /**
@@ -90,10 +102,11 @@ function isMissing(context: RerankContext, at: number): boolean {
  * but in one round.
  */
 function prefetchMissing(context: RerankContext, at: number, end: number): void {
-  const { words } = context.workspace.memory
-  const missing: RowPlace[] = []
+  const { memory, segments } = context.workspace
+  const { words } = memory
+  const missing: Ordinal[] = []
   for (; at < end; at += CANDIDATE_WORDS) {
-    if (isMissing(context, at)) missing.push({ zone: context.workspace.zones[words[at + 2]], row: words[at + 3] })
+    if (isMissing(context, at)) missing.push({ segment: segments.inSlot(words[at + SEGMENT]), row: words[at + ROW] })
   }
   context.files.prefetchRows(missing)
 }

@@ -2,7 +2,8 @@
 // to rerank.
 
 import { ZgqError } from '../errors.ts'
-import type { CatalogueZone } from '../format/catalogue.ts'
+import { joinU64 } from '../format/u64.ts'
+import { heapDistances, heapIds } from '../kernels/addresses.ts'
 import type { Hit, Metric } from '../types.ts'
 import type { Workspace } from './workspace.ts'
 
@@ -13,57 +14,65 @@ const UNDERFLOW = 2 ** -149
 /** Norms between which products of float32 neither overflow nor lose digits on the way to a cosine. */
 const SAFE_NORM = 1e15
 
+/** Between which Euclidean norms rows lie. */
+interface Norms {
+  readonly minNorm: number
+  readonly maxNorm: number
+}
+
+const UNKNOWN_NORMS: Norms = { minNorm: 0, maxNorm: Infinity }
+
 /**
  * Sets by how much a float32 distance may be above the worst hit and still be looked at in double precision.
  * Bounds of summation after Higham, Accuracy and Stability of Numerical Algorithms, section 4.2: |error| <= n u / (1 -
  * n u) * sum of |terms|, with n the longest chain of roundings: dim / 16 additions in a lane, at most 3 more, the
  * joining of lanes, the tail, the terms themselves: below 32.
  */
-export function setTolerance(of: Pick<Workspace, 'metric' | 'dim' | 'scanQuery'>, zone: CatalogueZone): void {
+export function setTolerance(of: Pick<Workspace, 'metric' | 'dim' | 'scanQuery'>, norms: Norms): void {
   const { metric, dim, scanQuery } = of
   const chain = (dim / 16 + 32) * ROUNDING
   const bound = chain / (1 - chain)
   scanQuery.relative = metric === 'l2' ? 2 * bound : 0
   scanQuery.absolute =
-    2 * (dim * UNDERFLOW + absoluteError(metric, bound, { zone, queryNorm: Math.sqrt(scanQuery.queryNorm2) }))
+    2 * (dim * UNDERFLOW + absoluteError(metric, bound, { norms, queryNorm: Math.sqrt(scanQuery.queryNorm2) }))
 }
 
-function absoluteError(metric: Metric, bound: number, of: { zone: CatalogueZone; queryNorm: number }): number {
-  const { zone, queryNorm } = of
+function absoluteError(metric: Metric, bound: number, of: { norms: Norms; queryNorm: number }): number {
+  const { norms, queryNorm } = of
   switch (metric) {
     case 'l2':
       return 0
     case 'ip':
-      return bound * queryNorm * zone.maxNorm // sum of |q_i x_i| <= |q| |x|
+      return bound * queryNorm * norms.maxNorm // sum of |q_i x_i| <= |q| |x|
     case 'cosine': {
       const isSafe = (norm: number): boolean => norm > 1 / SAFE_NORM && norm < SAFE_NORM
-      return isSafe(queryNorm) && isSafe(zone.minNorm) && isSafe(zone.maxNorm) ? bound + 4 * ROUNDING : Infinity
+      return isSafe(queryNorm) && isSafe(norms.minNorm) && isSafe(norms.maxNorm) ? bound + 4 * ROUNDING : Infinity
     }
   }
 }
 
 /**
- * Sets the tolerance for rows of any zone: only l2 can rule rows out without knowing their norms, the others take every
- * row in double precision.
+ * Sets the tolerance for rows of any segment: only l2 can rule rows out without knowing their norms, the others take
+ * every row in double precision.
  */
 export function setRerankTolerance(workspace: Workspace): void {
-  setTolerance(workspace, workspace.zones[0])
+  setTolerance(workspace, UNKNOWN_NORMS)
   if (workspace.metric !== 'l2') workspace.scanQuery.absolute = Infinity
 }
 
 /** High word of ids that are none. */
 const NO_ID = 0xffff_ffff
 
-/** Takes the hits out of the heap of `k` places, nearest first. */
+/** Takes the hits out of the heap of `k` entries, nearest first. */
 export function takeHits(of: Pick<Workspace, 'memory' | 'scanQuery'>, k: number): Hit[] {
   const { memory, scanQuery } = of
   const size = memory.kernel.heapSort(scanQuery.heap)
-  const distances = memory.float64At(scanQuery.heap + 8, size)
-  const ids = memory.uint32At(scanQuery.heap + 8 + k * 8, size * 2)
+  const distances = memory.float64At(heapDistances(scanQuery.heap), size)
+  const ids = memory.uint32At(heapIds(scanQuery.heap, k), size * 2)
   const hits: Hit[] = []
   for (let i = 0; i < size; i++) {
     if (ids[i * 2 + 1] === NO_ID) break // what filled the heap before the search
-    const hit = { id: ids[i * 2] + ids[i * 2 + 1] * 2 ** 32, distance: distances[i] }
+    const hit = { id: joinU64(ids[i * 2], ids[i * 2 + 1]), distance: distances[i] }
     if (!Number.isFinite(hit.distance) || hit.id > Number.MAX_SAFE_INTEGER)
       throw new ZgqError('ZGQ_CORRUPT', `a row has id ${hit.id} and distance ${hit.distance}, which no row can have`)
     hits.push(hit)

@@ -3,16 +3,17 @@
 // instead of codes and have nothing to rerank.
 
 import { nowMicros } from '../clock.ts'
-import type { CatalogueZone } from '../format/catalogue.ts'
 import { ELEMENT_BYTES, pageCount } from '../format/layout.ts'
+import type { Segment } from '../format/segment-table.ts'
 import type { CodesCache } from '../cache/codes-cache.ts'
 import type { RowCache } from '../cache/row-cache.ts'
-import type { ZoneFiles } from '../storage/zone-files.ts'
+import { heapDistances } from '../kernels/addresses.ts'
+import type { SegmentFiles } from '../storage/segment-files.ts'
 import type { Explain, Hit } from '../types.ts'
 import type { CentroidCodes } from './centroid-codes.ts'
 import type { CodeWorkspace } from './code-workspace.ts'
 import { hasEstimates } from './estimate-range.ts'
-import { probe } from './probe.ts'
+import { probe, type Probed } from './probe.ts'
 import { Prefetcher } from './prefetcher.ts'
 import type { SearchRequest } from './request.ts'
 import { rerank } from './rerank.ts'
@@ -26,22 +27,22 @@ export interface CodesContext {
   readonly workspace: CodeWorkspace
   readonly cache: CodesCache
   /** Undefined where there are so few zones that it costs less to compute all their distances. */
-  readonly centroids: CentroidCodes | undefined
+  centroids: CentroidCodes | undefined
   /** The rows are few enough to be scanned where that costs less. */
-  readonly mayScanRows: boolean
+  mayScanRows: boolean
 }
 
 /**
- * Estimates from signs alone that the limit for candidates is taken from at least: the smallest one of very many is far
- * too small, and would rule out the nearest row (1 to 5 of 100 times).
+ * Estimates from sign planes alone that the limit for candidates is taken from at least: the smallest one of very many
+ * is far too small, and would rule out the nearest row (1 to 5 of 100 times).
  */
 const FEWEST_ESTIMATES = 3
 
-/** Where the zones of an open index come from. */
+/** Where the segments of an open index come from. */
 export interface SearchContext {
   readonly workspace: Workspace
   readonly cache: RowCache
-  readonly files: ZoneFiles
+  readonly files: SegmentFiles
   /** Undefined with `bits: 0`. */
   readonly codes: CodesContext | undefined
 }
@@ -55,7 +56,7 @@ interface Scanned {
   readonly scannedAt: number
 }
 
-/** What a search found. */
+/** Hits of a search, and how it went. */
 export interface SearchResult {
   readonly hits: Hit[]
   /** Undefined unless it was asked for. */
@@ -83,7 +84,9 @@ export function search(context: SearchContext, query: Float32Array, request: Sea
   }
 }
 
-/** What one pass found and did. */
+const NOTHING_PROBED: Probed = { segments: [], list: 0, zoneCount: 0 }
+
+/** Hits of one pass, and how it went. */
 interface SearchPass extends Pass {
   readonly hits: Hit[] | undefined
   readonly isUnlike: boolean
@@ -100,40 +103,40 @@ function searchOnce(context: SearchContext, query: Float32Array, request: Search
   if (wantsHits) workspace.startHits(request.k)
   if (wantsHits && request.bound !== undefined) workspace.fillHeap(workspace.scanQuery.heap, request.k, request.bound)
   if (codes?.centroids !== undefined) setQueryCodes({ ...context, codes }, request)
-  const zones = wantsHits
+  const probed = wantsHits
     ? probe(workspace, request.probe, codes?.centroids && { centroids: codes.centroids, workspace: codes.workspace })
-    : []
+    : NOTHING_PROBED
   const usual = wantsHits && 'threshold' in request.probe ? request.probe.usual : undefined
   const isFar = usual !== undefined && isZoneUnlike(usual, workspace, nearestZone(workspace))
   const probedAt = nowMicros()
   const byRows =
     codes === undefined ||
     request.isExact ||
-    (codes.mayScanRows && request.rerank === 0 && areRowsCheaper(zones, workspace.dim, request.k))
+    (codes.mayScanRows && request.rerank === 0 && areRowsCheaper(probed.segments, workspace.dim, request.k))
   const scanned = isFar
     ? { rowsReranked: 0, rowsConfirmed: 0, ioRounds: 0, scannedAt: probedAt }
     : byRows
-      ? scanRows(context, zones)
-      : scanCodes({ ...context, codes }, zones, request)
+      ? scanRows(context, probed.segments)
+      : scanCodes({ ...context, codes }, probed, request)
   const hits = isFar ? undefined : wantsHits ? takeHits(workspace, request.k) : []
   const isUnlike = isFar || (usual !== undefined && isHitUnlike(usual, workspace, hits))
   // Spelled out: a spread costs a tenth of a small search.
-  const [probed, of] = [zones.length, workspace.planned]
-  if (!request.explain) return { hits, isUnlike, probed, of, explain: undefined }
+  const [zoneCount, of] = [probed.zoneCount, workspace.planned]
+  if (!request.explain) return { hits, isUnlike, probed: zoneCount, of, explain: undefined }
   const { scannedAt, ...counts } = scanned
   const micros = {
     probeMicros: probedAt - startedAt,
     scanMicros: scannedAt - probedAt,
     rerankMicros: nowMicros() - scannedAt
   }
-  const parts = explainZones(context, isFar ? [] : zones, byRows ? undefined : counts.rowsReranked)
+  const parts = explainSegments(context, isFar ? [] : probed.segments, byRows ? undefined : counts.rowsReranked)
   const explain = { ...parts, ...counts, ...files.counters, ...micros, unlike: false }
-  return { hits, isUnlike, probed, of, explain }
+  return { hits, isUnlike, probed: zoneCount, of, explain }
 }
 
 /** Distance of the nearest zone of the list, as the kernel computed it. */
 function nearestZone({ memory, zoneList }: Workspace): number {
-  return memory.doubles[zoneList / 8 + 1]
+  return memory.doubles[heapDistances(zoneList) / 8]
 }
 
 /** Adds up the work of passes; the zones, bytes and pages are those of the last, which had those of all others. */
@@ -151,20 +154,19 @@ function sumExplains(passes: readonly Explain[]): Explain {
   }
 }
 
-/** Sums up what the zones probed are made of; rowsReranked: undefined where rows were scanned instead of codes. */
-function explainZones(
+/** Sums up what the segments probed are made of; rowsReranked: undefined where rows were scanned instead of codes. */
+function explainSegments(
   context: SearchContext,
-  zones: readonly CatalogueZone[],
+  segments: readonly Segment[],
   rowsReranked: number | undefined
 ): Pick<Explain, 'zones' | 'vectorsScanned' | 'bytes' | 'pages'> {
-  const { files, workspace } = context
-  const rowBytes = workspace.dim * ELEMENT_BYTES
-  const parts = zones.flatMap((zone) =>
-    rowsReranked === undefined ? [files.segmentBytes(zone), zone.columnsByteLength] : [zone.codesByteLength]
+  const rowBytes = context.workspace.dim * ELEMENT_BYTES
+  const parts = segments.flatMap(({ rows, columns, codes }) =>
+    rowsReranked === undefined ? [rows.byteLength, columns.byteLength] : [codes.byteLength]
   )
   return {
-    zones: zones.map((zone) => zone.zone),
-    vectorsScanned: zones.reduce((sum, zone) => sum + zone.rowCount, 0),
+    zones: [...new Set(segments.map(({ zone }) => zone))],
+    vectorsScanned: segments.reduce((sum, { rowCount }) => sum + rowCount, 0),
     bytes: parts.reduce((sum, part) => sum + part, (rowsReranked ?? 0) * rowBytes),
     pages: parts.reduce((sum, part) => sum + pageCount(part), (rowsReranked ?? 0) * pageCount(rowBytes))
   }
@@ -178,80 +180,80 @@ function setQueryCodes(context: SearchContext & { codes: CodesContext }, request
   })
 }
 
-/** Scans the float32 rows of the zones: exact in each of them. */
-function scanRows(context: SearchContext, zones: readonly CatalogueZone[]): Scanned {
+/** Scans the float32 rows of the segments: exact in each of them. */
+function scanRows(context: SearchContext, segments: readonly Segment[]): Scanned {
   const { workspace, cache, files } = context
   const { kernel } = workspace.memory
   const ahead = new Prefetcher(
-    zones.filter((zone) => !cache.holds(zone)),
-    files.segmentSource
+    segments.filter((segment) => !cache.holds(segment)),
+    files.rowsSource
   )
   let rowsConfirmed = 0
-  for (const zone of zones) {
-    ahead.reach(zone)
-    setTolerance(workspace, zone)
-    for (let part = 0; part < cache.partCount(zone); part++) {
-      rowsConfirmed += kernel.scan(workspace.scanQuery, cache.load(zone, part))
+  for (const segment of segments) {
+    ahead.reach(segment)
+    setTolerance(workspace, segment)
+    for (let part = 0; part < cache.partCount(segment); part++) {
+      rowsConfirmed += kernel.scan(workspace.scanQuery, cache.load(segment, part))
     }
   }
   return { rowsReranked: 0, rowsConfirmed, ioRounds: ahead.rounds, scannedAt: nowMicros() }
 }
 
 /**
- * Leaves in the workspace what a scan of codes would rerank; returns the zones that it probed, or undefined where rows
- * are scanned instead. For calibration.
+ * Leaves in the workspace what a scan of codes would rerank; returns the segments that it probed, or undefined where
+ * rows are scanned instead. For calibration.
  */
 export function findCandidates(
   context: SearchContext & { codes: CodesContext },
   query: Float32Array,
   request: SearchRequest
-): readonly CatalogueZone[] | undefined {
+): readonly Segment[] | undefined {
   const { workspace, codes } = context
   workspace.setQuery(query)
   if (!hasEstimates(workspace)) return undefined
   if (codes.centroids !== undefined) setQueryCodes(context, request)
   const coded = codes.centroids && { centroids: codes.centroids, workspace: codes.workspace }
-  const zones = probe(workspace, request.probe, coded)
-  scanZones(context, zones, request)
-  return zones
+  const probed = probe(workspace, request.probe, coded)
+  scanCodeBlocks(context, probed, request)
+  return probed.segments
 }
 
-/** Scans the codes of the zones and reranks the rows that they leave. */
-function scanCodes(
-  context: SearchContext & { codes: CodesContext },
-  zones: readonly CatalogueZone[],
-  request: SearchRequest
-): Scanned {
+/** Scans the codes of the segments and reranks the rows that they leave. */
+function scanCodes(context: SearchContext & { codes: CodesContext }, probed: Probed, request: SearchRequest): Scanned {
   const { workspace, files, codes } = context
-  const rounds = scanZones(context, zones, request)
+  const rounds = scanCodeBlocks(context, probed, request)
   const scannedAt = nowMicros()
   const { rows, ioRounds } = rerank({ workspace, files, codes: codes.workspace, cache: codes.cache }, request.rerank)
   return { rowsReranked: rows, rowsConfirmed: rows, ioRounds: rounds + ioRounds, scannedAt }
 }
 
-/** Scans the codes of the zones; returns in how many rounds they had to be asked for. */
-function scanZones(
+/** Scans the codes of the segments; returns in how many rounds they had to be asked for. */
+function scanCodeBlocks(
   context: SearchContext & { codes: CodesContext },
-  zones: readonly CatalogueZone[],
+  probed: Probed,
   request: SearchRequest
 ): number {
   const { workspace, files, codes } = context
   const { memory } = workspace
   const { cache } = codes
-  const wanted = Math.max(request.k, request.rerank, codes.workspace.scan.bits === 1 ? FEWEST_ESTIMATES : 1)
-  const rowCount = zones.reduce((sum, zone) => sum + zone.rowCount, 0)
+  const { scan } = codes.workspace
+  const { segments } = probed
+  const wanted = Math.max(request.k, request.rerank, scan.bits === 1 ? FEWEST_ESTIMATES : 1)
+  const rowCount = segments.reduce((sum, segment) => sum + segment.rowCount, 0)
   codes.workspace.start(wanted, rowCount)
-  if (request.bound !== undefined) workspace.fillHeap(codes.workspace.scan.heap, codes.workspace.size, request.bound)
+  if (request.bound !== undefined) workspace.fillHeap(scan.heap, codes.workspace.size, request.bound)
   if (codes.centroids === undefined) setQueryCodes(context, request)
   const ahead = new Prefetcher(
-    zones.filter((zone) => !cache.holds(zone)),
+    segments.filter((segment) => !cache.holds(segment)),
     files.codesSource
   )
-  for (const zone of zones) cache.touch(zone)
+  for (const segment of segments) cache.touch(segment)
+  scan.segments = cache.table
+  scan.list = probed.list
   for (let reached = 0; ;) {
-    reached = memory.kernel.scanCodes(codes.workspace.scan, reached, zones.length)
-    if (reached === zones.length) return ahead.rounds
-    ahead.reach(zones[reached])
-    cache.load(zones[reached])
+    reached = memory.kernel.scanCodes(scan, reached, segments.length)
+    if (reached === segments.length) return ahead.rounds
+    ahead.reach(segments[reached])
+    cache.load(segments[reached])
   }
 }

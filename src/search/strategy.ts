@@ -2,7 +2,7 @@
 // and no rerank, and of little work by all of it. Decided by what an index and its calibration say, never by times, the
 // cache or the machine: the same index gives the same plan everywhere.
 
-import type { CatalogueZone } from '../format/catalogue.ts'
+import type { Segment } from '../format/segment-table.ts'
 import type { ProbeWish } from './probe-wish.ts'
 
 /**
@@ -11,7 +11,7 @@ import type { ProbeWish } from './probe-wish.ts'
  */
 const MOST_ROW_BYTES = 16 * 2 ** 20
 
-// What a search costs, in nanoseconds on the machine of bench/README.md ("Small and large"): only the ratios matter.
+// Costs of a search, in nanoseconds on the machine of bench/README.md ("Small and large"): only the ratios matter.
 const ROW_VALUE = 1 / 12
 const CODE_VALUE = 1 / 70
 /** Tables, rotation and the calls around them; then for each dimension. */
@@ -25,14 +25,14 @@ const HIT = 60
 /** Rows that are reranked beyond the k wanted. */
 const SPARE_CANDIDATES = 5
 
-/** What a row costs besides its values, as so many values (bench/README.md, "Exact by default"). */
+/** Cost of a row besides its values, as so many values (bench/README.md, "Exact by default"). */
 const ROW_COST = 32
 /** Work (values and ROW_COST of all rows) up to which searches scan all rows: 1,000 x 64, or about 10 us. */
 const MOST_EXACT_WORK = 100_000
 /** How much longer an exact search may take than a choice of zones, for the sake of never missing a hit: ns, share. */
 const MOST_EXCESS = 10_000
 const MOST_EXCESS_SHARE = 0.25
-// What plans cost, in nanoseconds: the call, a unit of the work above, a zone, a row whose distance is computed twice,
+// Costs of plans, in nanoseconds: the call, a unit of the work above, a zone, a row whose distance is computed twice,
 // a row whose code is looked at, and candidates as a multiple of those above, as it is on data without structure.
 const START = 7000
 const WORK = 1 / 9
@@ -64,12 +64,12 @@ export function isAllCheaper(index: PlannedIndex, passes: readonly number[], k: 
   return all <= passes.reduce((sum, zones) => sum + START + zonesCost(index, { zones, k }), 0)
 }
 
-/** What scanning the rows of all zones costs, without the call. */
+/** Cost of scanning the rows of all zones, without the call. */
 function exactCost({ count, dim, zoneCount }: PlannedIndex, k: number): number {
   return count * (dim + ROW_COST) * WORK + zoneCount * ZONE + confirmedCost(count, k)
 }
 
-/** What probing and searching some zones costs, by codes or by rows, without the call. */
+/** Cost of probing and searching some zones, by codes or by rows, without the call. */
 function zonesCost(index: PlannedIndex, of: { readonly zones: number; readonly k: number }): number {
   const { count, dim, bits, zoneCount } = index
   const zones = Math.min(of.zones, zoneCount)
@@ -94,10 +94,10 @@ export function mayScanRows(index: { readonly count: number; readonly dim: numbe
   return index.count * index.dim * 4 <= MOST_ROW_BYTES
 }
 
-/** Tells whether scanning the rows of these zones costs less than scanning their codes and reranking. */
-export function areRowsCheaper(zones: readonly CatalogueZone[], dim: number, k: number): boolean {
+/** Tells whether scanning the rows of these segments costs less than scanning their codes and reranking. */
+export function areRowsCheaper(segments: readonly Segment[], dim: number, k: number): boolean {
   let rows = 0
-  for (const zone of zones) rows += zone.rowCount
+  for (const segment of segments) rows += segment.rowCount
   return rows * dim * ROW_VALUE < CODES_START + codesCost(dim, rows, Math.min(rows, k + SPARE_CANDIDATES))
 }
 
@@ -108,17 +108,16 @@ function codesCost(dim: number, rows: number, candidates: number): number {
 
 /** Computes the microseconds that a search with everything in memory is likely to take, by the same constants. */
 export function estimateMicros(
-  index: EstimatedIndex,
+  index: PlannedIndex,
   request: { readonly k: number; readonly probe: ProbeWish; readonly isExact: boolean; readonly rerank: number }
 ): number {
-  const { meta, zones } = index
-  const { count, dim, bits } = meta
-  const probed = Math.min(zones.length, zonesMeant(request.probe))
-  const values = (count * probed * dim) / zones.length
+  const { count, dim, bits, zoneCount } = index
+  const probed = Math.min(zoneCount, zonesMeant(request.probe))
+  const values = zoneCount === 0 ? 0 : (count * probed * dim) / zoneCount
   const candidates = Math.max(request.rerank, Math.min(count, request.k + SPARE_CANDIDATES))
   const codes = CODES_START + codesCost(dim, values / dim, candidates)
   const scan = bits === 0 || request.isExact ? values * ROW_VALUE : codes
-  return (zones.length * dim * ROW_VALUE + scan + request.k * HIT) / 1000
+  return (zoneCount * dim * ROW_VALUE + scan + request.k * HIT) / 1000
 }
 
 function zonesMeant(probe: ProbeWish): number {
@@ -134,14 +133,7 @@ export interface PlannedIndex {
   readonly zoneCount: number
 }
 
-/** The facts of a snapshot that a plan follows from. */
-export function plannedIndex({ meta, zones }: EstimatedIndex): PlannedIndex {
-  const { count, dim, bits } = meta
-  return { count, dim, bits, zoneCount: zones.length }
-}
-
-/** Facts of an index that are known before anything of it was read. */
-interface EstimatedIndex {
-  readonly meta: { readonly count: number; readonly dim: number; readonly bits: number }
-  readonly zones: { readonly length: number }
+/** The facts of an index that a plan follows from. */
+export function plannedIndex({ count, dim, bits, zoneCount }: PlannedIndex): PlannedIndex {
+  return { count, dim, bits, zoneCount }
 }

@@ -1,4 +1,4 @@
-// Queries unlike those of the calibration (spec, section 7.1): what the calibration promises does not hold for them.
+// Queries unlike those of the calibration (spec, section 7.6): what the calibration promises does not hold for them.
 // They are known by how far the nearest zone and the nearest hit are, and search on until further zones bring nothing
 // new.
 
@@ -49,8 +49,8 @@ export function widen(request: SearchRequest, probe: RecallProbe, found: readonl
   const k = Math.min(last.of.count, Math.max(request.k, FEWEST_HITS))
   if (found.length > 2 && freshHits(found) <= k * (1 - probe.recall) * NEW_SHARE) return undefined
   // What was measured of codes was measured with other queries.
-  const signs = Math.max(request.confidence.signs, trustFor(probe.recall))
-  const wider = { ...request, confidence: { ...request.confidence, signs } }
+  const planes = Math.max(request.confidence.planes, trustFor(probe.recall))
+  const wider = { ...request, confidence: { ...request.confidence, planes } }
   const nprobe = isFirst ? Math.max(last.probed, FEWEST_ZONES) : Math.ceil(last.probed * GROWTH)
   // The first of wider passes only shows what a second finds anew.
   const passes = isFirst ? [nprobe, nprobe * GROWTH] : [nprobe]

@@ -1,72 +1,70 @@
-// Writes the codes files of a build (spec, section 8): one columns extent a zone, in the order of the zones.
+// Writes the codes files of a build (spec, section 8): one columns extent a segment, in the order of the segments.
 
 import { join } from 'node:path'
 
-import type { CodesPlace, FileRecord } from '../format/catalogue.ts'
-import { COLUMN_KINDS, encodeColumns, type Column } from '../format/columns.ts'
-import { encodeHeader, HEADER } from '../format/header.ts'
+import { encodeColumns, type Column } from '../format/columns.ts'
+import { type FileRecord } from '../format/file-record.ts'
+import { HEADER } from '../format/header.ts'
 import { dataFileName, PAGE_BYTES, SHARD_BYTES } from '../format/layout.ts'
+import type { FileExtent } from '../format/segment-record.ts'
+import { completeFile, type GenerationFacts } from './data-file-writer.ts'
 import { FileWriter } from './file-writer.ts'
-import type { BuildFacts } from './vectors-writer.ts'
 
-/** The codes of a zone, and what of its vectors file is repeated beside them. */
+/** The codes of a segment, and what of its vectors file is repeated beside them. */
 export interface CodesToWrite {
   readonly segment: number
   readonly rowCount: number
   /** u64, rowCount */
   readonly ids: Uint8Array
   readonly pageCrcs: Uint32Array
-  readonly signs: Uint8Array
+  readonly planes: Uint8Array
   /** Undefined with one bit a dimension. */
   readonly refinedCodes: Uint8Array | undefined
 }
 
 export class CodesWriter {
-  readonly #facts: BuildFacts
-  readonly #files: Omit<FileRecord, 'file'>[] = []
-  readonly #places: CodesPlace[] = []
+  readonly #facts: GenerationFacts
+  readonly #files: FileRecord[] = []
+  readonly #extents: FileExtent[] = []
   #file: FileWriter | undefined
-  #zoneCount = 0
+  #segmentCount = 0
   #rowCount = 0
 
-  constructor(facts: BuildFacts) {
+  constructor(facts: GenerationFacts) {
     this.#facts = facts
   }
 
-  /** Writes the codes of the next zone. */
-  writeZone(zone: CodesToWrite): void {
+  /** Writes the codes of the next segment. */
+  writeSegment(segment: CodesToWrite): void {
     const columns: Column[] = [
-      { kind: COLUMN_KINDS.ids, bytes: zone.ids },
+      { kind: 'ids', bytes: segment.ids },
       {
-        kind: COLUMN_KINDS.pageCrcs,
-        bytes: new Uint8Array(zone.pageCrcs.buffer, zone.pageCrcs.byteOffset, zone.pageCrcs.byteLength)
+        kind: 'pageCrcs',
+        bytes: new Uint8Array(segment.pageCrcs.buffer, segment.pageCrcs.byteOffset, segment.pageCrcs.byteLength)
       },
-      { kind: COLUMN_KINDS.signs, bytes: zone.signs }
+      { kind: 'planes', bytes: segment.planes }
     ]
-    if (zone.refinedCodes !== undefined) columns.push({ kind: COLUMN_KINDS.refinedCodes, bytes: zone.refinedCodes })
-    const { bytes, headerCrc } = encodeColumns(zone.segment, zone.rowCount, columns)
+    if (segment.refinedCodes !== undefined) columns.push({ kind: 'refinedCodes', bytes: segment.refinedCodes })
+    const { bytes, headerCrc } = encodeColumns(segment.segment, segment.rowCount, columns)
     if (this.#file !== undefined && this.#file.byteLength - PAGE_BYTES + bytes.byteLength > SHARD_BYTES)
       this.#finishFile()
     const file = this.#file ?? this.#startFile()
-    this.#places.push({
-      codesFile: this.#files.length,
-      codesOffset: file.byteLength,
-      codesByteLength: bytes.byteLength,
-      codesCrc: headerCrc
+    this.#extents.push({
+      file: this.#files.length,
+      offset: file.byteLength,
+      byteLength: bytes.byteLength,
+      crc: headerCrc
     })
     file.write(bytes)
     file.padTo(PAGE_BYTES)
-    this.#zoneCount++
-    this.#rowCount += zone.rowCount
+    this.#segmentCount++
+    this.#rowCount += segment.rowCount
   }
 
-  /** Completes the last file; returns the files, numbered from `firstFile`, and the places of the zones in them. */
-  finish(firstFile: number): { files: FileRecord[]; places: CodesPlace[] } {
+  /** Completes the last file; returns the files, numbered from 0 on, and the extents of the segments in them. */
+  finish(): { files: readonly FileRecord[]; extents: readonly FileExtent[] } {
     if (this.#file !== undefined) this.#finishFile()
-    return {
-      files: this.#files.map((file, shard) => ({ ...file, file: firstFile + shard })),
-      places: this.#places.map((place) => ({ ...place, codesFile: firstFile + place.codesFile }))
-    }
+    return { files: this.#files, extents: this.#extents }
   }
 
   /** Closes what is open, after a failure; idempotent. */
@@ -85,26 +83,17 @@ export class CodesWriter {
     const file = this.#file
     if (file === undefined) return
     const shard = this.#files.length
-    const header = encodeHeader({
-      ...this.#facts,
-      kind: 'codes',
-      shard,
-      fileByteLength: file.byteLength,
-      zoneCount: this.#zoneCount,
-      rowCount: this.#rowCount
-    })
-    file.writeAt(0, header)
-    file.sync()
-    file.close()
-    const headerCrc = HEADER.decode(header, 0, file.path).crc
-    this.#files.push({
-      kind: 'codes',
-      name: dataFileName('codes', this.#facts.generation, shard),
-      byteLength: file.byteLength,
-      headerCrc
-    })
+    this.#files.push(
+      completeFile(file, {
+        ...this.#facts,
+        kind: 'codes',
+        shard,
+        segmentCount: this.#segmentCount,
+        rowCount: this.#rowCount
+      })
+    )
     this.#file = undefined
-    this.#zoneCount = 0
+    this.#segmentCount = 0
     this.#rowCount = 0
   }
 }

@@ -2,30 +2,31 @@
 // headers.
 
 import { lstatSync, type Stats } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 
 import { systemCode, wrapReadError, ZgqError } from '../errors.ts'
+import { fileNameOf, type FileRecord } from '../format/file-record.ts'
 import { decodeHeader, hex, type Header } from '../format/header.ts'
 import { bytesEqual, METRIC_CODES, PAGE_BYTES } from '../format/layout.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
-import type { DataFile, Reader } from './reader.ts'
+import { fileOf, type DataFile, type DataFiles, type Reader } from './reader.ts'
 
 /**
  * Lists the data files with their paths; throws ZGQ_CORRUPT for a missing or longer one and for what is no
  * regular file, ZGQ_TRUNCATED for a shorter one.
  */
-export function findDataFiles(snapshot: Snapshot): DataFile[] {
-  return snapshot.files.map((file) => {
-    const path = join(snapshot.folder, file.name)
-    const { size: found, dev, ino } = fileStats(path)
-    if (found < file.byteLength)
-      throw new ZgqError('ZGQ_TRUNCATED', `the file has ${found} bytes, the catalogue says ${file.byteLength}`, {
-        path
-      })
-    if (found > file.byteLength)
-      throw new ZgqError('ZGQ_CORRUPT', `the file has ${found} bytes, the catalogue says ${file.byteLength}`, { path })
-    return { path, byteLength: file.byteLength, identity: `${dev}:${ino}` }
-  })
+export function findDataFiles(snapshot: Pick<Snapshot, 'folder' | 'files'>): DataFiles {
+  return new Map(snapshot.files.map((record) => [record.file, findDataFile(snapshot.folder, record)]))
+}
+
+function findDataFile(folder: string, file: FileRecord): DataFile {
+  const path = join(folder, fileNameOf(file))
+  const { size: found, dev, ino } = fileStats(path)
+  if (found < file.byteLength)
+    throw new ZgqError('ZGQ_TRUNCATED', `the file has ${found} bytes, the catalogue says ${file.byteLength}`, { path })
+  if (found > file.byteLength)
+    throw new ZgqError('ZGQ_CORRUPT', `the file has ${found} bytes, the catalogue says ${file.byteLength}`, { path })
+  return { path, absolutePath: resolve(path), byteLength: file.byteLength, identity: `${dev}:${ino}` }
 }
 
 function fileStats(path: string): Stats {
@@ -41,19 +42,20 @@ function fileStats(path: string): Stats {
   }
 }
 
-/** Verifies every header page; throws ZGQ_CORRUPT, ZGQ_UNSUPPORTED, or ZGQ_MISMATCH for a file of another build. */
-export function checkHeaders(snapshot: Snapshot, files: readonly DataFile[], reader: Reader): void {
+/**
+ * Verifies the header pages of files; throws ZGQ_CORRUPT, ZGQ_UNSUPPORTED, or ZGQ_MISMATCH for a file of another build.
+ */
+export function checkHeaders(of: Pick<Snapshot, 'meta' | 'files'>, files: DataFiles, reader: Reader): void {
   const page = new Uint8Array(PAGE_BYTES)
-  files.forEach((file, number) => {
-    reader.read(number, 0, page)
-    checkHeader({ header: decodeHeader(page, snapshot.files[number].kind, file.path), file, number }, snapshot)
-  })
+  for (const record of of.files) {
+    const { path } = fileOf(files, record.file)
+    reader.read(record.file, 0, page)
+    checkHeader({ header: decodeHeader(page, record.kind, path), record, path }, of.meta)
+  }
 }
 
-function checkHeader(found: { header: Header; file: DataFile; number: number }, snapshot: Snapshot): void {
-  const { header, file, number } = found
-  const { meta, zones } = snapshot
-  const path = file.path
+function checkHeader(found: { header: Header; record: FileRecord; path: string }, meta: Snapshot['meta']): void {
+  const { header, record, path } = found
   const mismatch = (what: string, is: string | number, expected: string | number): void => {
     if (is !== expected)
       throw new ZgqError(
@@ -63,18 +65,12 @@ function checkHeader(found: { header: Header; file: DataFile; number: number }, 
       )
   }
   if (!bytesEqual(header.indexId, meta.indexId)) mismatch('index id', hex(header.indexId), hex(meta.indexId))
-  mismatch('generation', header.generation, meta.generation)
-  const { kind, headerCrc } = snapshot.files[number]
-  mismatch('shard', header.shard, snapshot.files.slice(0, number).filter((other) => other.kind === kind).length)
+  mismatch('generation', header.generation, record.generation)
+  mismatch('shard', header.shard, record.shard)
   mismatch('dim', header.dim, meta.dim)
   mismatch('metric', header.metric, METRIC_CODES[meta.metric])
-  mismatch('header CRC', header.crc, headerCrc)
-  const inFile = zones.filter((zone) => (kind === 'codes' ? zone.codesFile : zone.file) === number)
-  mismatch('length', header.fileByteLength, file.byteLength)
-  mismatch('zone count', header.zoneCount, inFile.length)
-  mismatch(
-    'row count',
-    header.rowCount,
-    inFile.reduce((sum, zone) => sum + zone.rowCount, 0)
-  )
+  mismatch('header CRC', header.crc, record.headerCrc)
+  mismatch('length', header.fileByteLength, record.byteLength)
+  mismatch('segment count', header.segmentCount, record.segmentCount)
+  mismatch('row count', header.rowCount, record.rowCount)
 }

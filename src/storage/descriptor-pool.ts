@@ -7,22 +7,20 @@ import { closeSync } from 'node:fs'
 export class DescriptorPool {
   readonly #open: (file: number) => number
   readonly #most: number
-  /** Which one was used when matters only where not all files can stay open. */
-  readonly #isOrdered: boolean
   /** A Map keeps the order of insertion: the first key is the least recently used. */
   readonly #descriptors = new Map<number, number>()
 
-  constructor(of: { readonly files: number; readonly most: number; readonly open: (file: number) => number }) {
+  constructor(of: { readonly most: number; readonly open: (file: number) => number }) {
     this.#open = of.open
     this.#most = of.most
-    this.#isOrdered = of.files > of.most
   }
 
   /** Returns the descriptor of a file; it may be closed by the next call for another file. */
   get(file: number): number {
     const known = this.#descriptors.get(file)
     if (known !== undefined) {
-      if (this.#isOrdered) {
+      // Which one was used when matters only where others are to be closed.
+      if (this.#descriptors.size === this.#most) {
         this.#descriptors.delete(file)
         this.#descriptors.set(file, known)
       }
@@ -36,6 +34,20 @@ export class DescriptorPool {
     const descriptor = this.#open(file)
     this.#descriptors.set(file, descriptor)
     return descriptor
+  }
+
+  /** Closes the descriptors of files that are not `kept`. */
+  closeBut(kept: { has(file: number): boolean }): void {
+    for (const [file, descriptor] of this.#descriptors) {
+      if (kept.has(file)) continue
+      closeSync(descriptor)
+      this.#descriptors.delete(file)
+    }
+  }
+
+  /** Calls `use` with each descriptor that is open. */
+  forEach(use: (descriptor: number) => void): void {
+    for (const descriptor of this.#descriptors.values()) use(descriptor)
   }
 
   /** Closes all that are open. */

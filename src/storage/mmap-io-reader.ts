@@ -9,7 +9,7 @@ import { ZgqError } from '../errors.ts'
 import { forEachAdvice } from './advice.ts'
 import { loadMmapIo, type MmapIo } from './native-modules.ts'
 import { openFile } from './pread-reader.ts'
-import type { DataFile, Reader } from './reader.ts'
+import { fileOf, type DataFile, type DataFiles, type Reader } from './reader.ts'
 
 /** The largest file that is mapped: half of what fits its 32-bit sizes. */
 const MAX_FILE_BYTES = 2 ** 30
@@ -36,44 +36,58 @@ export function expectMmapIo(): MmapIo {
  * Maps every file whole. Lengths must have been checked: touching a page past the end of a file kills the process.
  * Throws ZGQ_UNSUPPORTED for a file over 1 GiB.
  */
-export function openMmapIoReader(files: readonly DataFile[], mmapIo: MmapIo): Reader {
-  for (const file of files) {
-    if (file.byteLength > MAX_FILE_BYTES) {
-      throw new ZgqError(
-        'ZGQ_UNSUPPORTED',
-        `mapping: 'mmap-io' maps files of ${MAX_FILE_BYTES} bytes at most, this one has ${file.byteLength}. ${INSTEAD}`,
-        { path: file.path }
-      )
-    }
-  }
-  const buffers = files.map((file) => mapFile(file, mmapIo))
+export function openMmapIoReader(initialFiles: DataFiles, mmapIo: MmapIo): Reader {
+  let files: DataFiles = new Map()
+  const buffers = new Map<number, Buffer>()
   let isClosed = false
+  const bufferOf = (file: number): Buffer => {
+    const buffer = buffers.get(file)
+    if (isClosed || buffer === undefined)
+      throw new ZgqError('ZGQ_CLOSED', 'the reader was closed', { path: fileOf(files, file).path })
+    return buffer
+  }
+  const mapAll = (others: DataFiles): void => {
+    for (const file of others.values()) expectMappable(file)
+    const fresh = [...others].filter(([file]) => !buffers.has(file))
+    const mapped = fresh.map(([file, found]): [number, Buffer] => [file, mapFile(found, mmapIo)])
+    for (const file of buffers.keys()) if (!others.has(file)) buffers.delete(file) // the garbage collector unmaps
+    for (const [file, buffer] of mapped) buffers.set(file, buffer)
+    files = others
+  }
+  mapAll(initialFiles)
   return {
     kind: 'mmap-io',
     read(file, offset, target) {
-      if (isClosed) throw new ZgqError('ZGQ_CLOSED', 'the reader was closed', { path: files[file].path })
+      const buffer = bufferOf(file)
       const end = offset + target.byteLength
-      if (end > files[file].byteLength) {
-        throw new ZgqError('ZGQ_TRUNCATED', `${target.byteLength} bytes are past the end of the file`, {
-          path: files[file].path,
-          offset
-        })
-      }
-      buffers[file].copy(target, 0, offset, end)
+      const { path, byteLength } = fileOf(files, file)
+      if (end > byteLength)
+        throw new ZgqError('ZGQ_TRUNCATED', `${target.byteLength} bytes are past the end of the file`, { path, offset })
+      buffer.copy(target, 0, offset, end)
     },
     prefetch(ranges) {
       if (isClosed) return
       for (const range of ranges) {
         forEachAdvice(range, mmapIo.PAGESIZE, (offset, byteLength) => {
-          adviseQuietly(mmapIo, buffers[range.file].subarray(offset, offset + byteLength))
+          adviseQuietly(mmapIo, bufferOf(range.file).subarray(offset, offset + byteLength))
         })
       }
     },
+    replaceFiles: mapAll,
     close() {
       isClosed = true
-      buffers.length = 0 // the garbage collector unmaps
+      buffers.clear() // the garbage collector unmaps
     }
   }
+}
+
+function expectMappable(file: DataFile): void {
+  if (file.byteLength <= MAX_FILE_BYTES) return
+  throw new ZgqError(
+    'ZGQ_UNSUPPORTED',
+    `mapping: 'mmap-io' maps files of ${MAX_FILE_BYTES} bytes at most, this one has ${file.byteLength}. ${INSTEAD}`,
+    { path: file.path }
+  )
 }
 
 function mapFile(file: DataFile, mmapIo: MmapIo): Buffer {

@@ -6,21 +6,44 @@ import { ZgqError } from '../errors.ts'
 import { forEachAdvice } from './advice.ts'
 import type { Libc } from './libc.ts'
 import { openFile } from './pread-reader.ts'
-import type { DataFile, Reader } from './reader.ts'
+import { fileOf, type DataFile, type DataFiles, type Reader } from './reader.ts'
 
 /** Maps every file whole. Lengths must have been checked: touching a page past the end of a file kills the process. */
-export function openMmapReader(files: readonly DataFile[], libc: Libc): Reader {
-  const addresses: number[] = []
+export function openMmapReader(initialFiles: DataFiles, libc: Libc): Reader {
+  let files: DataFiles = new Map()
+  const mapped = new Map<number, { readonly address: number; readonly byteLength: number }>()
   let isClosed = false
+  const unmapBut = (kept: DataFiles): void => {
+    for (const [file, { address, byteLength }] of mapped) {
+      if (kept.has(file)) continue
+      libc.unmap(address, byteLength)
+      mapped.delete(file)
+    }
+  }
+  const addressOf = (file: number): number => {
+    const found = mapped.get(file)
+    if (found === undefined) throw new TypeError(`file ${file} is not mapped`)
+    return found.address
+  }
+  const mapAll = (others: DataFiles): void => {
+    try {
+      for (const [file, found] of others) {
+        if (!mapped.has(file)) mapped.set(file, { address: mapFile(found, libc), byteLength: found.byteLength })
+      }
+    } catch (error) {
+      unmapBut(files)
+      throw error
+    }
+    unmapBut(others)
+    files = others
+  }
   const close = (): void => {
     if (isClosed) return
     isClosed = true
-    addresses.forEach((address, file) => {
-      libc.unmap(address, files[file].byteLength)
-    })
+    unmapBut(new Map())
   }
   try {
-    for (const file of files) addresses.push(mapFile(file, libc))
+    mapAll(initialFiles)
   } catch (error) {
     close()
     throw error
@@ -28,21 +51,20 @@ export function openMmapReader(files: readonly DataFile[], libc: Libc): Reader {
   return {
     kind: 'mmap',
     read(file, offset, target) {
-      if (isClosed) throw new ZgqError('ZGQ_CLOSED', 'the reader was closed', { path: files[file].path })
-      if (offset + target.byteLength > files[file].byteLength) {
-        throw new ZgqError('ZGQ_TRUNCATED', `${target.byteLength} bytes are past the end of the file`, {
-          path: files[file].path,
-          offset
-        })
-      }
-      libc.copy(target, addresses[file] + offset)
+      const { path, byteLength } = fileOf(files, file)
+      if (isClosed) throw new ZgqError('ZGQ_CLOSED', 'the reader was closed', { path })
+      if (offset + target.byteLength > byteLength)
+        throw new ZgqError('ZGQ_TRUNCATED', `${target.byteLength} bytes are past the end of the file`, { path, offset })
+      libc.copy(target, addressOf(file) + offset)
     },
     prefetch(ranges) {
+      if (isClosed) return
       for (const range of ranges)
         forEachAdvice(range, libc.pageBytes, (offset, byteLength) => {
-          libc.willNeed(addresses[range.file] + offset, byteLength)
+          libc.willNeed(addressOf(range.file) + offset, byteLength)
         })
     },
+    replaceFiles: mapAll,
     close
   }
 }

@@ -5,17 +5,23 @@ import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 import { systemCode, wrapReadError, ZgqError } from '../errors.ts'
 import { DescriptorPool } from './descriptor-pool.ts'
 import type { Libc } from './libc.ts'
-import type { DataFile, Reader } from './reader.ts'
+import { fileOf, type DataFile, type DataFiles, type Reader } from './reader.ts'
 
 const MAX_DESCRIPTORS = 64
 
-/** Opens a reader over `files`. With `libc`, readahead is turned off: a zone's end must not pull in its neighbour. */
-export function openPreadReader(files: readonly DataFile[], libc?: Libc): Reader {
+export interface PreadReader extends Reader {
+  /** Turns readahead off, for files that are open and those to come: a segment's end must not pull in its neighbour. */
+  adviseRandom(libc: Libc): void
+}
+
+/** Opens a reader over `files`. */
+export function openPreadReader(initialFiles: DataFiles): PreadReader {
+  let files = initialFiles
+  let libc: Libc | undefined
   const descriptors = new DescriptorPool({
-    files: files.length,
     most: MAX_DESCRIPTORS,
     open(file) {
-      const descriptor = openFile(files[file])
+      const descriptor = openFile(fileOf(files, file))
       libc?.adviseRandom(descriptor)
       return descriptor
     }
@@ -23,17 +29,41 @@ export function openPreadReader(files: readonly DataFile[], libc?: Libc): Reader
   let isClosed = false
 
   const descriptorOf = (file: number): number => {
-    if (isClosed) throw new ZgqError('ZGQ_CLOSED', 'the reader was closed', { path: files[file].path })
+    if (isClosed) throw new ZgqError('ZGQ_CLOSED', 'the reader was closed', { path: fileOf(files, file).path })
     return descriptors.get(file)
   }
 
-  const reader: Reader = {
+  // Opened ahead, files stay readable if the index is replaced meanwhile.
+  const openAhead = (some: DataFiles): void => {
+    for (const file of [...some.keys()].slice(0, MAX_DESCRIPTORS)) descriptorOf(file)
+  }
+
+  const reader: PreadReader = {
     kind: 'pread',
     read(file, offset, target) {
-      readFully({ descriptor: descriptorOf(file), path: files[file].path }, offset, target)
+      readFully({ descriptor: descriptorOf(file), path: fileOf(files, file).path }, offset, target)
     },
     prefetch() {
       // Nothing to ask: Node has no call for it. The system's own readahead serves sequential reads.
+    },
+    adviseRandom(loaded) {
+      libc = loaded
+      descriptors.forEach((descriptor) => {
+        loaded.adviseRandom(descriptor)
+      })
+    },
+    replaceFiles(others) {
+      const before = files
+      files = new Map([...before, ...others])
+      try {
+        openAhead(others)
+      } catch (error) {
+        descriptors.closeBut(before)
+        files = before
+        throw error
+      }
+      descriptors.closeBut(others)
+      files = others
     },
     close() {
       isClosed = true
@@ -41,8 +71,7 @@ export function openPreadReader(files: readonly DataFile[], libc?: Libc): Reader
     }
   }
   try {
-    // Opened ahead, files stay readable if the index is replaced meanwhile.
-    for (let file = 0; file < Math.min(files.length, MAX_DESCRIPTORS); file++) descriptorOf(file)
+    openAhead(files)
   } catch (error) {
     reader.close()
     throw error
@@ -57,7 +86,7 @@ const { O_NOFOLLOW = 0, O_NONBLOCK = 0 }: Partial<Record<string, number>> = { ..
 export function openFile(file: DataFile): number {
   let descriptor: number
   try {
-    descriptor = openSync(file.path, constants.O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+    descriptor = openSync(file.absolutePath ?? file.path, constants.O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
   } catch (cause) {
     if (['ELOOP', 'ENXIO'].includes(systemCode(cause) ?? '')) throw notAFile(file.path, cause)
     const error = wrapReadError(cause, file.path, 'open a file of the index')

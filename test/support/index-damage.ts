@@ -6,17 +6,9 @@ import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
 
 import { ZgqError } from '../../src/errors.ts'
-import {
-  metaChecksum,
-  rowChecksum,
-  rowsDigest,
-  type CatalogueZone,
-  type TypedValue
-} from '../../src/format/catalogue.ts'
-import { encodeMessagePack } from '../../src/format/message-pack.ts'
+import { CHUNK_TABLES, chunkChecksum, chunksDigest, type ChunkTable } from '../../src/format/chunks.ts'
 import {
   COLUMN_ENTRY,
-  COLUMN_KINDS,
   COLUMNS_HEADER,
   columnsTableBytes,
   decodeColumns,
@@ -24,8 +16,15 @@ import {
   type ColumnsLayout
 } from '../../src/format/columns.ts'
 import { directoryRecordBytes, FOOTER } from '../../src/format/directory.ts'
-import { alignUp, CATALOGUE_NAME, PAGE_BYTES, type Extent, type FileKind } from '../../src/format/layout.ts'
+import { FILE_RECORD } from '../../src/format/file-record.ts'
+import { INDEX_RECORD } from '../../src/format/index-record.ts'
+import type { FileKind } from '../../src/format/kinds.ts'
+import { alignUp, CATALOGUE_NAME, PAGE_BYTES, type Extent } from '../../src/format/layout.ts'
+import { SEGMENT_RECORD } from '../../src/format/segment-record.ts'
+import type { Segment } from '../../src/format/segment-table.ts'
+import type { Field, Struct } from '../../src/format/struct.ts'
 import { readCatalogue } from '../../src/catalogue/reader.ts'
+import { metaChecksum } from '../../src/catalogue/rows.ts'
 import type { Hit, OpenOptions } from '../../src/types.ts'
 import { ZgqIndex } from '../../src/zgq-index.ts'
 
@@ -143,20 +142,23 @@ export function regionsOf(specimen: Specimen, kind: FileKind): Region[] {
   return kind === 'vectors' ? vectorsRegions(specimen) : codesRegions(specimen)
 }
 
-/** Codes of a zone as they lie in the file. */
-export function codesOf(specimen: Specimen, zone: CatalogueZone): { extent: Uint8Array; layout: ColumnsLayout } {
+/** Codes of a segment as they lie in the file. */
+export function codesOf(specimen: Specimen, segment: Segment): { extent: Uint8Array; layout: ColumnsLayout } {
   const { meta } = readCatalogue(specimen.folder)
   const extent = Uint8Array.from(
-    bytesOf(specimen, dataFileOf(specimen, 'codes')).subarray(zone.codesOffset, zone.codesOffset + zone.codesByteLength)
+    bytesOf(specimen, dataFileOf(specimen, 'codes')).subarray(
+      segment.codes.offset,
+      segment.codes.offset + segment.codes.byteLength
+    )
   )
   const layout = decodeColumns(extent, {
     path: specimen.folder,
     offset: 0,
-    segment: zone.segment,
-    rowCount: zone.rowCount,
+    segment: segment.segment,
+    rowCount: segment.rowCount,
     dim: meta.dim,
     hasInverseNorms: false,
-    headerCrc: zone.codesCrc,
+    headerCrc: segment.codes.crc,
     bits: meta.bits
   })
   return { extent, layout }
@@ -165,11 +167,11 @@ export function codesOf(specimen: Specimen, zone: CatalogueZone): { extent: Uint
 function codesRegions(specimen: Specimen): Region[] {
   const regions = new Array<Region>(bytesOf(specimen, dataFileOf(specimen, 'codes')).byteLength).fill('padding')
   regions.fill('header', 0, PAGE_BYTES)
-  for (const zone of readCatalogue(specimen.folder).zones) {
-    const { extent, layout } = codesOf(specimen, zone)
-    const { ids, pageCrcs, signs, refinedCodes } = layout
+  for (const segment of readCatalogue(specimen.folder).segments) {
+    const { extent, layout } = codesOf(specimen, segment)
+    const { ids, pageCrcs, planes, refinedCodes } = layout
     const mark = (region: Region, { offset, byteLength }: Extent): void => {
-      regions.fill(region, zone.codesOffset + offset, zone.codesOffset + offset + byteLength)
+      regions.fill(region, segment.codes.offset + offset, segment.codes.offset + offset + byteLength)
     }
     mark('columns', {
       offset: 0,
@@ -178,56 +180,58 @@ function codesRegions(specimen: Specimen): Region[] {
       )
     })
     for (const part of [ids, pageCrcs]) mark('columns', part)
-    for (const part of [signs, refinedCodes]) if (part !== undefined) mark('codes', part)
+    for (const part of [planes, refinedCodes]) if (part !== undefined) mark('codes', part)
   }
   return regions
 }
 
-/** Changes a column of the codes of a zone, and makes all checksums fit again. */
+/** Changes a column of the codes of a segment, and makes all checksums fit again. */
 export function forgeCodes(
   specimen: Specimen,
-  zone: CatalogueZone,
+  segment: Segment,
   column: (layout: ColumnsLayout) => Extent | undefined,
   change: (bytes: Uint8Array) => void
 ): void {
-  const { extent, layout } = codesOf(specimen, zone)
+  const { extent, layout } = codesOf(specimen, segment)
   const changed = column(layout)
   if (changed === undefined) throw new Error('there is no such column')
   change(extent.subarray(changed.offset, changed.offset + changed.byteLength))
   const places = [
-    [COLUMN_KINDS.ids, layout.ids],
-    [COLUMN_KINDS.pageCrcs, layout.pageCrcs],
-    [COLUMN_KINDS.signs, layout.signs],
-    [COLUMN_KINDS.refinedCodes, layout.refinedCodes]
+    ['ids', layout.ids],
+    ['pageCrcs', layout.pageCrcs],
+    ['planes', layout.planes],
+    ['refinedCodes', layout.refinedCodes]
   ] as const
   const columns = places.flatMap(([kind, place]) =>
     place === undefined ? [] : [{ kind, bytes: extent.slice(place.offset, place.offset + place.byteLength) }]
   )
-  const { bytes, headerCrc } = encodeColumns(zone.segment, zone.rowCount, columns)
-  overwrite(join(specimen.folder, dataFileOf(specimen, 'codes')), zone.codesOffset, bytes)
-  forgeCatalogue(specimen.folder, {}, `UPDATE zones SET codes_crc = ${headerCrc} WHERE zone = ${zone.zone}`)
+  const { bytes, headerCrc } = encodeColumns(segment.segment, segment.rowCount, columns)
+  overwrite(join(specimen.folder, dataFileOf(specimen, 'codes')), segment.codes.offset, bytes)
+  forgeCatalogue(specimen.folder, ({ segments }) => {
+    segments.set(segment.slot, 'codesCrc', headerCrc)
+  })
 }
 
 function vectorsRegions(specimen: Specimen): Region[] {
-  const { meta, zones } = readCatalogue(specimen.folder)
+  const { meta, segments } = readCatalogue(specimen.folder)
   const file = bytesOf(specimen, dataFileOf(specimen))
   const regions = new Array<Region>(file.byteLength).fill('padding')
   const mark = (region: Region, { offset, byteLength }: Extent): void => {
     regions.fill(region, offset, offset + byteLength)
   }
   mark('header', { offset: 0, byteLength: PAGE_BYTES })
-  for (const zone of zones) {
-    mark('segment', { offset: zone.segmentOffset, byteLength: alignUp(zone.rowCount * meta.dim * 4, PAGE_BYTES) })
-    const extent = Uint8Array.from(file.subarray(zone.columnsOffset, zone.columnsOffset + zone.columnsByteLength))
+  for (const { segment, rowCount, rows, columns: place } of segments) {
+    mark('segment', { offset: rows.offset, byteLength: alignUp(rowCount * meta.dim * 4, PAGE_BYTES) })
+    const extent = Uint8Array.from(file.subarray(place.offset, place.offset + place.byteLength))
     const hasInverseNorms = meta.metric === 'cosine'
     const columns = decodeColumns(extent, {
       path: specimen.folder,
       offset: 0,
-      segment: zone.segment,
-      rowCount: zone.rowCount,
+      segment,
+      rowCount,
       dim: meta.dim,
       hasInverseNorms,
-      headerCrc: zone.columnsCrc,
+      headerCrc: place.crc,
       bits: 0
     })
     const table = {
@@ -240,14 +244,14 @@ function vectorsRegions(specimen: Specimen): Region[] {
       columns.pageCrcs,
       ...(columns.inverseNorms === undefined ? [] : [columns.inverseNorms])
     ]) {
-      mark('columns', { offset: zone.columnsOffset + part.offset, byteLength: part.byteLength })
+      mark('columns', { offset: place.offset + part.offset, byteLength: part.byteLength })
     }
   }
   const footerOffset = file.byteLength - FOOTER.byteLength
   mark('footer', { offset: footerOffset, byteLength: FOOTER.byteLength })
   mark('directory', {
     offset: FOOTER.decode(file, footerOffset, specimen.folder).directoryOffset,
-    byteLength: directoryRecordBytes(meta.dim) * zones.length
+    byteLength: directoryRecordBytes(meta.dim) * segments.count
   })
   return regions
 }
@@ -262,58 +266,94 @@ export function changeCatalogue(folder: string, ...statements: readonly string[]
   }
 }
 
-const COLUMN_TYPES: Record<string, readonly TypedValue['type'][]> = {
-  files: ['INTEGER', 'TEXT', 'TEXT', 'INTEGER', 'INTEGER'],
-  zones: [...Array<TypedValue['type']>(12).fill('INTEGER'), 'REAL', 'REAL', 'REAL'],
-  centroids: ['INTEGER', 'INTEGER', 'BLOB']
+/** Packed records, to be changed. */
+export interface ForgedRecords<F extends Record<string, Field>> {
+  get(position: number, field: keyof F & string): number
+  /** Sets a field of one record; a bigint where a number cannot hold it, bytes where the field is bytes. */
+  set(position: number, field: keyof F & string, value: number | bigint | Uint8Array): void
 }
 
-/** Primary key of each table. */
-const KEY_COLUMNS: Record<string, string> = { files: 'file', zones: 'zone', centroids: 'first_zone' }
+/** What a catalogue holds, to be changed. */
+export interface ForgedCatalogue {
+  readonly files: ForgedRecords<typeof FILE_RECORD.fields>
+  readonly segments: ForgedRecords<typeof SEGMENT_RECORD.fields>
+  /** One record. */
+  readonly index: ForgedRecords<typeof INDEX_RECORD.fields>
+  /** Records of the other tables as they are. */
+  readonly zones: Uint8Array
+  readonly zoneCodes: Uint8Array
+}
+
+function forgedRecords<F extends Record<string, Field>>(of: Struct<F>, bytes: Uint8Array): ForgedRecords<F> {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const placeOf = (position: number, field: keyof F & string): number => {
+    if (position * of.byteLength >= bytes.byteLength) throw new Error(`there is no record ${position}`)
+    return position * of.byteLength + of.fields[field].offset
+  }
+  return {
+    get(position, field) {
+      const at = placeOf(position, field)
+      const { type } = of.fields[field]
+      if (type === 'u32') return view.getUint32(at, true)
+      return type === 'f64' ? view.getFloat64(at, true) : Number(view.getBigUint64(at, true))
+    },
+    set(position, field, value) {
+      const at = placeOf(position, field)
+      const { type } = of.fields[field]
+      if (value instanceof Uint8Array) bytes.set(value, at)
+      else if (type === 'u32') view.setUint32(at, Number(value), true)
+      else if (type === 'f64') view.setFloat64(at, Number(value), true)
+      else view.setBigUint64(at, BigInt(value), true)
+    }
+  }
+}
 
 /**
- * Runs statements on the catalogue and overwrites keys of `meta` value `index`, then makes all row CRCs and the digest
- * fit again.
+ * Changes what the catalogue says, then makes the checksums of all chunks, the digest and the CRC of the index record
+ * fit again. The index is small: each table has one chunk.
  */
-export function forgeCatalogue(folder: string, meta: object, ...statements: readonly string[]): void {
-  const { meta: old } = readCatalogue(folder)
+export function forgeCatalogue(folder: string, change: (catalogue: ForgedCatalogue) => void): void {
   const database = new Sqlite(join(folder, CATALOGUE_NAME))
   try {
-    for (const statement of statements) database.exec(statement)
-    const crcs = Object.entries(COLUMN_TYPES).flatMap(([table, types]) =>
-      database
-        .prepare<[], unknown[]>(`SELECT * FROM ${table} ORDER BY 1`)
-        .raw()
-        .all()
-        .map((row) => {
-          const crc = rowChecksum(types.map((type, i) => typedValue(type, row[i])))
-          database.prepare(`UPDATE ${table} SET crc = ? WHERE ${KEY_COLUMNS[table]} = ?`).run(crc, row[0])
-          return crc
-        })
-    )
-    const value = encodeMessagePack({ ...old, digest: rowsDigest(crcs), ...meta })
-    database
-      .prepare('UPDATE meta SET value = ?, crc = ? WHERE key = ?')
-      .run(value, metaChecksum('index', value), 'index')
+    const bytesIn = (sql: string): Uint8Array => Uint8Array.from(database.prepare<[], Buffer>(sql).pluck().get() ?? [])
+    const records = Object.fromEntries(
+      CHUNK_TABLES.map((table) => [table, bytesIn(`SELECT records FROM ${table}`)])
+    ) as Record<ChunkTable, Uint8Array>
+    const index = bytesIn("SELECT value FROM meta WHERE key = 'index'")
+    const forgedIndex = forgedRecords(INDEX_RECORD, index)
+    change({
+      files: forgedRecords(FILE_RECORD, records.files),
+      segments: forgedRecords(SEGMENT_RECORD, records.segments),
+      index: forgedIndex,
+      zones: records.zones,
+      zoneCodes: records.zone_codes
+    })
+    const crcs = CHUNK_TABLES.flatMap((table) => {
+      const count = database.prepare<[], number>(`SELECT count FROM ${table}`).pluck().get()
+      if (count === undefined) return []
+      // Files and segments begin with their number.
+      const first = table.startsWith('zone') ? 0 : Number(Buffer.from(records[table]).readBigUInt64LE())
+      const crc = chunkChecksum({ first, count, records: records[table] })
+      database.prepare(`UPDATE ${table} SET first = ?, records = ?, crc = ?`).run(first, records[table], crc)
+      return crc
+    })
+    forgedIndex.set(0, 'digest', chunksDigest(crcs))
+    setMeta(database, 'index', index)
   } finally {
     database.close()
   }
 }
 
-/** Puts another value under a key of `meta`, with a CRC that fits. */
-export function forgeMeta(folder: string, key: string, value: unknown): void {
-  const bytes = encodeMessagePack(value)
+/** Puts other bytes under a key of `meta`, with a CRC that fits. */
+export function forgeMeta(folder: string, key: string, bytes: Uint8Array): void {
   const database = new Sqlite(join(folder, CATALOGUE_NAME))
   try {
-    database.prepare('UPDATE meta SET value = ?, crc = ? WHERE key = ?').run(bytes, metaChecksum(key, bytes), key)
+    setMeta(database, key, bytes)
   } finally {
     database.close()
   }
 }
 
-function typedValue(type: TypedValue['type'], value: unknown): TypedValue {
-  if (type === 'BLOB' && value instanceof Uint8Array) return { type, value }
-  if (type === 'TEXT' && typeof value === 'string') return { type, value }
-  if ((type === 'INTEGER' || type === 'REAL') && typeof value === 'number') return { type, value }
-  throw new Error(`the catalogue holds ${String(value)} where ${type} is declared`)
+function setMeta(database: Sqlite.Database, key: string, bytes: Uint8Array): void {
+  database.prepare('UPDATE meta SET value = ?, crc = ? WHERE key = ?').run(bytes, metaChecksum(key, bytes), key)
 }

@@ -1,7 +1,8 @@
 // Every kernel function as numbers in, numbers out: how to call it, and what plain arithmetic says it must give.
 
 import type { KernelMemory } from '../../src/kernels/kernel-memory.ts'
-import { heapByteLength, SELECT_SCRATCH_BYTES } from '../../src/kernels/kernel.ts'
+import { heapByteLength } from '../../src/kernels/addresses.ts'
+import { SELECT_SCRATCH_BYTES } from '../../src/kernels/layouts.ts'
 import type { Metric } from '../../src/types.ts'
 import { bruteForce, product, rowOf, squaredDistance, type Problem } from './brute-force.ts'
 import { heapEntries, put, type Found } from './kernels.ts'

@@ -1,5 +1,6 @@
 // Kernels and their memory for tests: values in, values out.
 
+import { heapDistances, heapIds } from '../../src/kernels/addresses.ts'
 import { KernelMemory } from '../../src/kernels/kernel-memory.ts'
 import { createScalarKernel } from '../../src/kernels/scalar-kernel.ts'
 import { createWasmKernel } from '../../src/kernels/wasm-kernel.ts'
@@ -38,8 +39,8 @@ export interface Found {
 
 /** Reads the first `size` entries of a heap of `capacity`. */
 export function heapEntries(memory: KernelMemory, heap: { pointer: number; capacity: number; size: number }): Found[] {
-  const distances = memory.float64At(heap.pointer + 8, heap.size)
-  const ids = memory.uint32At(heap.pointer + 8 + heap.capacity * 8, heap.size * 2)
+  const distances = memory.float64At(heapDistances(heap.pointer), heap.size)
+  const ids = memory.uint32At(heapIds(heap.pointer, heap.capacity), heap.size * 2)
   return Array.from({ length: heap.size }, (_, i) => ({
     distance: distances[i],
     id: ids[i * 2] + ids[i * 2 + 1] * 2 ** 32

@@ -2,24 +2,23 @@
 // no builder.
 
 import { ZgqError } from '../../src/errors.ts'
-import type { CatalogueZone } from '../../src/format/catalogue.ts'
-import { COLUMN_KINDS, encodeColumns, encodeIds, type Column } from '../../src/format/columns.ts'
+import { encodeColumns, encodeIds, type Column } from '../../src/format/columns.ts'
 import { alignUp, checksum, PAGE_BYTES, pageCount } from '../../src/format/layout.ts'
 import type { Snapshot } from '../../src/catalogue/snapshot.ts'
-import type { Readers } from '../../src/storage/open-readers.ts'
-import type { Reader } from '../../src/storage/reader.ts'
-import { ZoneFiles } from '../../src/storage/zone-files.ts'
+import { Readers } from '../../src/storage/open-readers.ts'
+import type { PreadReader } from '../../src/storage/pread-reader.ts'
+import { SegmentFiles } from '../../src/storage/segment-files.ts'
 import type { Metric } from '../../src/types.ts'
 import { norms } from './brute-force.ts'
 import { randomVectors } from './random.ts'
 import { inverseNorms } from './scan-all.ts'
-import { snapshotOf, zoneOf } from './snapshot.ts'
+import { snapshotOf, zoneOf, type ZoneSegment } from './snapshot.ts'
 
 export interface MemoryIndex {
   readonly snapshot: Snapshot
   /** The vectors file; a test may damage it. */
   readonly file: Buffer
-  readonly files: ZoneFiles
+  readonly files: SegmentFiles
   /** What each zone holds. */
   readonly zones: readonly { readonly rows: Float32Array; readonly ids: readonly number[] }[]
   /** Set to make every read fail. */
@@ -43,7 +42,7 @@ export function makeMemoryIndex(
     file = Buffer.concat([file, bytes, Buffer.alloc(alignUp(bytes.byteLength, PAGE_BYTES) - bytes.byteLength)])
     return offset
   }
-  const records = zones.map(({ rows, ids }, zone): CatalogueZone => {
+  const records = zones.map(({ rows, ids }, zone): ZoneSegment => {
     const segmentOffset = append(new Uint8Array(rows.buffer))
     const columns = encodeColumns(zone, ids.length, columnsOf({ metric, dim, rows, ids }, file.subarray(segmentOffset)))
     const columnsOffset = append(columns.bytes)
@@ -52,10 +51,8 @@ export function makeMemoryIndex(
       zone,
       segment: zone,
       rowCount: ids.length,
-      segmentOffset,
-      columnsOffset,
-      columnsByteLength: columns.bytes.byteLength,
-      columnsCrc: columns.headerCrc,
+      rows: { file: 0, offset: segmentOffset, byteLength: rows.byteLength, crc: 0 },
+      columns: { file: 0, offset: columnsOffset, byteLength: columns.bytes.byteLength, crc: columns.headerCrc },
       minNorm: Math.min(...rowNorms),
       maxNorm: Math.max(...rowNorms),
       centroid: rows.slice(0, dim)
@@ -63,7 +60,10 @@ export function makeMemoryIndex(
   })
   const snapshot = snapshotOf({ dim, metric, zones: records })
   const state = { failing: false }
-  const files = new ZoneFiles(snapshot, readersOver(file, state), { verify: 'touch', paths: ['in-memory'] })
+  const files = new SegmentFiles(snapshot.meta, new MemoryReaders(file, state), {
+    verify: 'touch',
+    files: new Map([[0, { path: 'in-memory', byteLength: file.byteLength }]])
+  })
   return Object.assign(state, { snapshot, file, files, zones })
 }
 
@@ -78,24 +78,43 @@ function columnsOf({ metric, dim, rows, ids }: ZoneContent, pages: Buffer): Colu
   const pageCrcs = Uint32Array.from({ length: pageCount(rows.byteLength) }, (_, page) =>
     checksum(pages.subarray(page * PAGE_BYTES, (page + 1) * PAGE_BYTES))
   )
-  const columns = [
-    { kind: COLUMN_KINDS.ids, bytes: encodeIds(Float64Array.from(ids)) },
-    { kind: COLUMN_KINDS.inverseNorms, bytes: new Uint8Array(inverseNorms(rows, dim).buffer) },
-    { kind: COLUMN_KINDS.pageCrcs, bytes: new Uint8Array(pageCrcs.buffer) }
+  const columns: Column[] = [
+    { kind: 'ids', bytes: encodeIds(Float64Array.from(ids)) },
+    { kind: 'inverseNorms', bytes: new Uint8Array(inverseNorms(rows, dim).buffer) },
+    { kind: 'pageCrcs', bytes: new Uint8Array(pageCrcs.buffer) }
   ]
-  return columns.filter(({ kind }) => metric === 'cosine' || kind !== COLUMN_KINDS.inverseNorms)
+  return columns.filter(({ kind }) => metric === 'cosine' || kind !== 'inverseNorms')
 }
 
-function readersOver(file: Buffer, state: { failing: boolean }): Readers {
-  const nothing = (): void => undefined
-  const reader: Reader = {
-    kind: 'pread',
-    read(_file, offset, target) {
-      if (state.failing) throw new ZgqError('ZGQ_IO', 'told to fail')
-      target.set(file.subarray(offset, offset + target.byteLength))
-    },
-    prefetch: nothing,
-    close: nothing
+/** Readers of one file that is in memory. */
+class MemoryReaders extends Readers {
+  override readonly fresh: PreadReader
+
+  constructor(file: Buffer, state: { failing: boolean }) {
+    super('in-memory', new Map(), 'pread')
+    const nothing = (): void => undefined
+    this.fresh = {
+      kind: 'pread',
+      read(_file, offset, target) {
+        if (state.failing) throw new ZgqError('ZGQ_IO', 'told to fail')
+        target.set(file.subarray(offset, offset + target.byteLength))
+      },
+      prefetch: nothing,
+      adviseRandom: nothing,
+      replaceFiles: nothing,
+      close: nothing
+    }
   }
-  return { fresh: reader, settled: reader, reason: 'in memory', largePages: nothing, close: nothing }
+
+  override readSettled(file: number, offset: number, target: Uint8Array): void {
+    this.fresh.read(file, offset, target)
+  }
+
+  override prefetch(): void {
+    // Nothing is far away.
+  }
+
+  override largePages(): boolean {
+    return true
+  }
 }

@@ -6,7 +6,7 @@ import { runInNewContext } from 'node:vm'
 import { afterEach, describe, expect, it } from 'vitest'
 
 import { ZgqError } from '../../src/errors.ts'
-import type { DataFile, Reader } from '../../src/storage/reader.ts'
+import type { DataFile, DataFiles, Reader } from '../../src/storage/reader.ts'
 import { codeOf, errorOf } from './errors.ts'
 import { KERNEL_KINDS, memoryOf } from './kernels.ts'
 import { randomFrom } from './random.ts'
@@ -18,7 +18,7 @@ const isLinux = process.platform === 'linux'
 
 export interface ReaderUnderTest {
   readonly name: string
-  readonly open: (files: readonly DataFile[]) => Reader
+  readonly open: (files: DataFiles) => Reader
   /** How long files stay mapped: `collected` is until the garbage collector comes by after close. */
   readonly mapsUntil: 'never' | 'closed' | 'collected'
 }
@@ -32,6 +32,11 @@ export function makeFile(temp: TempFolder, byteLength: number): DataFile & { con
   const path = temp.fresh('data.zgq')
   writeFileSync(path, content)
   return { path, byteLength, content }
+}
+
+/** Numbers files from 0 on. */
+export function numbered(...files: readonly DataFile[]): DataFiles {
+  return new Map(files.entries())
 }
 
 /** Files of the folder that this process holds open (Linux). */
@@ -59,8 +64,8 @@ function defineContract({ open, mapsUntil }: ReaderUnderTest): void {
   const big = makeFile(temp, 3 * 2 ** 20 + 12_345)
   const small = makeFile(temp, 2 * PAGE)
   const opened: Reader[] = []
-  const openFor = (files: readonly DataFile[]): Reader => {
-    const reader = open(files)
+  const openFor = (...files: readonly DataFile[]): Reader => {
+    const reader = open(numbered(...files))
     opened.push(reader)
     return reader
   }
@@ -87,13 +92,13 @@ function defineContract({ open, mapsUntil }: ReaderUnderTest): void {
     ['nothing', 100, 0],
     ['nothing at the end', big.byteLength, 0]
   ])('reads %s', (_, offset, byteLength) => {
-    expect(read(openFor([big]), 0, offset, byteLength).equals(big.content.subarray(offset, offset + byteLength))).toBe(
+    expect(read(openFor(big), 0, offset, byteLength).equals(big.content.subarray(offset, offset + byteLength))).toBe(
       true
     )
   })
 
   it('reads any range as it is in the file', () => {
-    const reader = openFor([big])
+    const reader = openFor(big)
     const random = randomFrom(SEED)
     for (let i = 0; i < 300; i++) {
       const offset = Math.floor(random() * big.byteLength)
@@ -106,14 +111,14 @@ function defineContract({ open, mapsUntil }: ReaderUnderTest): void {
   })
 
   it('reads each of several files by its number', () => {
-    const reader = openFor([small, big])
+    const reader = openFor(small, big)
     const heads = [1, 0, 1].map((file) => read(reader, file, 10, 20))
     expect(heads).toEqual([big, small, big].map(({ content }) => content.subarray(10, 30)))
   })
 
   it.each(KERNEL_KINDS)('reads into memory of the %s kernel at an offset, also after it has grown', (kind) => {
     const memory = memoryOf(kind)
-    const reader = openFor([big])
+    const reader = openFor(big)
     for (const byteLength of [1000, 100_000, 2 ** 20 + 1]) {
       const pointer = memory.allocate(byteLength)
       reader.read(0, 5, memory.bytesAt(pointer, byteLength))
@@ -130,13 +135,13 @@ function defineContract({ open, mapsUntil }: ReaderUnderTest): void {
     ['is longer than the file', 0, small.byteLength + 1]
   ])('is truncated where a read %s', (_, offset, byteLength) => {
     const error = errorOf(() => {
-      openFor([small]).read(0, offset, new Uint8Array(byteLength))
+      openFor(small).read(0, offset, new Uint8Array(byteLength))
     })
     expect(error).toMatchObject({ code: 'ZGQ_TRUNCATED', path: small.path, offset })
   })
 
   it('reads on after a read has failed', () => {
-    const reader = openFor([small])
+    const reader = openFor(small)
     codeOf(() => {
       reader.read(0, small.byteLength, new Uint8Array(1))
     })
@@ -145,12 +150,12 @@ function defineContract({ open, mapsUntil }: ReaderUnderTest): void {
 
   it('refuses with a ZgqError to open a file that is missing, and keeps nothing open', () => {
     const missing = { path: temp.fresh('missing.zgq'), byteLength: PAGE }
-    expect(errorOf(() => openFor([small, missing]))).toBeInstanceOf(ZgqError)
+    expect(errorOf(() => openFor(small, missing))).toBeInstanceOf(ZgqError)
     if (isLinux) expect(openDescriptors(temp)).toEqual([])
   })
 
   it('prefetches any ranges without failing or changing what is read', () => {
-    const reader = openFor([big, small])
+    const reader = openFor(big, small)
     const ranges = [
       { file: 0, offset: 0, byteLength: 1 },
       { file: 0, offset: 4097, byteLength: 777_777 },
@@ -166,7 +171,7 @@ function defineContract({ open, mapsUntil }: ReaderUnderTest): void {
 
   it('reads 100 files in any order', () => {
     const files = Array.from({ length: 100 }, () => makeFile(temp, 50))
-    const reader = openFor(files)
+    const reader = openFor(...files)
     const random = randomFrom(SEED)
     for (let i = 0; i < 1000; i++) {
       const file = Math.floor(random() * files.length)
@@ -176,7 +181,7 @@ function defineContract({ open, mapsUntil }: ReaderUnderTest): void {
 
   it.runIf(isLinux)('holds at most 64 descriptors for 100 files, and none once closed', () => {
     const files = Array.from({ length: 100 }, () => makeFile(temp, 50))
-    const reader = openFor(files)
+    const reader = openFor(...files)
     const counts = [openDescriptors(temp).length]
     for (let i = 0; i < 300; i++) {
       reader.read((i * 37) % 100, 0, new Uint8Array(10))
@@ -189,21 +194,21 @@ function defineContract({ open, mapsUntil }: ReaderUnderTest): void {
 
   it('reads a file that was deleted after opening', () => {
     const file = makeFile(temp, 3 * PAGE)
-    const reader = openFor([file])
+    const reader = openFor(file)
     unlinkSync(file.path)
     expect(read(reader, 0, 0, file.byteLength).equals(file.content)).toBe(true)
   })
 
   it('takes nothing from a reader that was opened since, when it is closed twice', () => {
-    const first = openFor([small])
+    const first = openFor(small)
     first.close()
-    const second = openFor([small]) // gets the descriptor or the address that the first gave back
+    const second = openFor(small) // gets the descriptor or the address that the first gave back
     first.close()
     expect(read(second, 0, 0, small.byteLength).equals(small.content)).toBe(true)
   })
 
   it('reads nothing once closed', () => {
-    const reader = openFor([small])
+    const reader = openFor(small)
     reader.close()
     expect(
       errorOf(() => {
@@ -221,7 +226,7 @@ function defineContract({ open, mapsUntil }: ReaderUnderTest): void {
           .split('\n')
           .filter((line) => line.includes(temp.path)).length
       if (mapsUntil === 'collected') await collectGarbage(() => mappings() === 0) // those of the tests before
-      const reader = openFor([small, big])
+      const reader = openFor(small, big)
       expect(mappings()).toBe(mapsUntil === 'never' ? 0 : 2)
       reader.close()
       if (mapsUntil === 'collected') await collectGarbage(() => mappings() === 0)

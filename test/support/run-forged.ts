@@ -38,8 +38,14 @@ export const PYTHON_COMMANDS = ['python search', 'python check']
 const HANG_MS = 3_000
 const SUPPORT = join(ROOT, 'test/support')
 
-/** Runs jobs one after the other; `path` names a file that may be written. */
-export async function runForged(jobs: readonly Job[], path: string, queries: string): Promise<Outcome[]> {
+/**
+ * Runs jobs one after the other; `path` names a file that may be written. Commands of the Python reader ask `queries`.
+ */
+export async function runForged(
+  jobs: readonly Job[],
+  path: string,
+  { queries = '', script = 'forged-commands.mjs' }: { queries?: string; script?: string }
+): Promise<Outcome[]> {
   const outcomes: Outcome[] = []
   for (const isPython of [true, false]) {
     let left = jobs.filter(({ command }) => command.startsWith('python') === isPython)
@@ -48,7 +54,7 @@ export async function runForged(jobs: readonly Job[], path: string, queries: str
       const done = await runOnce(
         isPython
           ? ['python3', join(SUPPORT, 'forged_commands.py'), join(ROOT, 'format-spec/reader.py'), path, queries]
-          : [process.execPath, '--expose-gc', join(SUPPORT, 'forged-commands.mjs'), join(ROOT, 'dist'), path],
+          : [process.execPath, '--expose-gc', join(SUPPORT, script), join(ROOT, 'dist'), path],
         left
       )
       outcomes.push(...done)

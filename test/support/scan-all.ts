@@ -1,7 +1,8 @@
 // One whole scan of a small problem, kernel calls and memory included.
 
 import type { KernelMemory } from '../../src/kernels/kernel-memory.ts'
-import { heapByteLength, KERNEL_METRICS } from '../../src/kernels/kernel.ts'
+import { METRIC_CODES } from '../../src/format/layout.ts'
+import { heapByteLength } from '../../src/kernels/addresses.ts'
 import { norms, product, type Problem } from './brute-force.ts'
 import { heapEntries, put, putIds, type Found } from './kernels.ts'
 
@@ -38,7 +39,7 @@ export function scanAll(
     count: ids.length
   }
   const scanQuery = {
-    metric: KERNEL_METRICS[metric],
+    metric: METRIC_CODES[metric],
     dim: query.length,
     query: put(memory, query),
     queryNorm2: product(query, query),

@@ -4,41 +4,42 @@ import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-import type { CatalogueZone } from '../../src/format/catalogue.ts'
 import { decodeColumns, decodeIds } from '../../src/format/columns.ts'
+import { fileNameOf } from '../../src/format/file-record.ts'
+import type { FileExtent } from '../../src/format/segment-record.ts'
+import type { Segment } from '../../src/format/segment-table.ts'
 import { readCatalogue } from '../../src/catalogue/reader.ts'
 
-export interface StoredZone {
-  readonly zone: CatalogueZone
+export interface StoredSegment {
+  readonly segment: Segment
   readonly ids: readonly number[]
   /** float32, ids.length * dim */
   readonly rows: Float32Array
 }
 
-/** Reads all zones of the index in `folder`. */
-export function readStored(folder: string): StoredZone[] {
-  const { meta, files, zones } = readCatalogue(folder)
-  const contents = files.map((file) => readFileSync(join(folder, file.name)))
-  return zones.map((zone) => {
-    const file = contents[zone.file]
-    const columns = Uint8Array.from(file.subarray(zone.columnsOffset, zone.columnsOffset + zone.columnsByteLength))
+/** Reads all segments of the index in `folder`; those of a build are numbered by their zones. */
+export function readStored(folder: string): StoredSegment[] {
+  const { meta, files, segments } = readCatalogue(folder)
+  const contents = new Map(files.map((file) => [file.file, readFileSync(join(folder, fileNameOf(file)))]))
+  const bytesOf = ({ file, offset, byteLength }: FileExtent): Uint8Array =>
+    Uint8Array.from(contents.get(file)?.subarray(offset, offset + byteLength) ?? [])
+  return Array.from(segments, (segment) => {
+    const columns = bytesOf(segment.columns)
     const layout = decodeColumns(columns, {
       path: folder,
-      offset: zone.columnsOffset,
-      segment: zone.segment,
-      rowCount: zone.rowCount,
+      offset: segment.columns.offset,
+      segment: segment.segment,
+      rowCount: segment.rowCount,
       dim: meta.dim,
       hasInverseNorms: meta.metric === 'cosine',
-      headerCrc: zone.columnsCrc,
+      headerCrc: segment.columns.crc,
       bits: 0
     })
     const ids = decodeIds(
       new Uint32Array(columns.slice(layout.ids.offset, layout.ids.offset + layout.ids.byteLength).buffer)
     )
-    const rows = new Float32Array(
-      Uint8Array.from(file.subarray(zone.segmentOffset, zone.segmentOffset + zone.rowCount * meta.dim * 4)).buffer
-    )
-    return { zone, ids: Array.from(ids), rows }
+    const rows = new Float32Array(bytesOf(segment.rows).buffer)
+    return { segment, ids: Array.from(ids), rows }
   })
 }
 

@@ -3,6 +3,17 @@
 // section 3. A residual r gets levels u_i = code_i - (2^bits - 1) / 2; its factors make an estimate of a distance
 // linear in <u, q'>. Blocks and rows are laid out as in format-spec/README.md, section 8.
 
+import {
+  BLOCK_MULTIPLY_AT,
+  BLOCK_ROWS,
+  BLOCK_SPREAD_AT,
+  FACTOR_ADD_AT,
+  FACTOR_ERROR_AT,
+  FACTOR_MULTIPLY_AT,
+  METRIC_COSINE,
+  METRIC_IP,
+  REFINED_FACTOR_BYTES
+} from '../layouts'
 import { sumLanes } from './distances'
 
 /** Scales that are tried for the levels, as multiples of the best one for normal values. */
@@ -11,9 +22,6 @@ const SCALE_FIRST: f32 = 0.64
 const SCALE_RATIO: f32 = 1.08
 /** Keeps scales of the smallest residuals finite: 0 times infinity is no magnitude. */
 const LARGEST_SCALE: f32 = 1e38
-const L2: u32 = 1
-const COSINE: u32 = 2
-const IP: u32 = 3
 
 /** Number of a value's magnitude among the levels of one sign: min(2^(bits-1) - 1, floor(|r| * scale)). */
 @inline
@@ -90,20 +98,20 @@ function encodeRow(
   if (norm2 > 0) {
     const w = norm2 / product
     const spread = Math.sqrt(max<f64>(0, squares - (product * product) / norm2) / <f64>(width - 1))
-    add = metric == IP ? w * withCentroid : norm2 + 2 * w * withCentroid
-    multiply = metric == IP ? w : 2 * w
-    if (metric == COSINE) {
+    add = metric == METRIC_IP ? w * withCentroid : norm2 + 2 * w * withCentroid
+    multiply = metric == METRIC_IP ? w : 2 * w
+    if (metric == METRIC_COSINE) {
       add /= 2
       multiply /= 2
     }
     error = multiply * spread
   }
-  if (metric == IP) add -= <f64>cross
+  if (metric == METRIC_IP) add -= <f64>cross
   // Too large for float32: as a place without a row. Not NaN, whose bits differ between processors.
   const isFinite32 = Mathf.abs(<f32>add) < Infinity && <f32>multiply < Infinity && <f32>error < Infinity
-  store<f32>(factors, isFinite32 ? <f32>add : <f32>Infinity)
-  store<f32>(factors, isFinite32 ? <f32>multiply : <f32>0, 4)
-  store<f32>(factors, isFinite32 ? <f32>error : <f32>0, 8)
+  store<f32>(factors, isFinite32 ? <f32>add : <f32>Infinity, FACTOR_ADD_AT)
+  store<f32>(factors, isFinite32 ? <f32>multiply : <f32>0, FACTOR_MULTIPLY_AT)
+  store<f32>(factors, isFinite32 ? <f32>error : <f32>0, FACTOR_ERROR_AT)
 }
 
 /**
@@ -140,8 +148,8 @@ function packRow(codes: usize, width: u32, bits: u32, target: usize): void {
 
 /**
  * Encodes the up to 32 rows of a block. residuals: float32, count * width, rotated; crosses: float32, count (ip);
- * block: written, a plane of signs with factors; refined: written if bits > 1, one row after the other; codes: scratch,
- * 32 * width bytes.
+ * block: written, sign planes with their factors; refined: written if bits > 1, one row after the other; codes:
+ * scratch, 32 * width bytes.
  */
 export function encodeBlock(
   residuals: usize,
@@ -157,31 +165,31 @@ export function encodeBlock(
 ): void {
   const plane = (<usize>width) << 2
   const adds = block + plane,
-    multiplies = adds + 128,
-    spreadAt = multiplies + 128
+    multiplies = adds + BLOCK_MULTIPLY_AT,
+    spreadAt = adds + BLOCK_SPREAD_AT
   let spread: f32 = 0
   const factors = block // the plane's place serves as scratch until the rows are done
-  for (let row: u32 = 0; row < 32; row++) {
+  for (let row: u32 = 0; row < <u32>BLOCK_ROWS; row++) {
     const at = (<usize>row) << 2
     if (row >= count) {
       store<f32>(adds + at, Infinity)
       store<f32>(multiplies + at, 0)
       continue
     }
-    const cross = metric == IP ? load<f32>(crosses + at) : <f32>0
+    const cross = metric == METRIC_IP ? load<f32>(crosses + at) : <f32>0
     encodeRow(residuals + <usize>row * plane, centroid, width, 1, metric, cross, codes + <usize>row * width, factors)
-    const multiply = load<f32>(factors, 4)
-    store<f32>(adds + at, load<f32>(factors))
+    const multiply = load<f32>(factors, FACTOR_MULTIPLY_AT)
+    store<f32>(adds + at, load<f32>(factors, FACTOR_ADD_AT))
     store<f32>(multiplies + at, multiply)
-    if (multiply > 0) spread = max<f32>(spread, load<f32>(factors, 8) / multiply)
+    if (multiply > 0) spread = max<f32>(spread, load<f32>(factors, FACTOR_ERROR_AT) / multiply)
   }
   v128.store(spreadAt, f32x4(spread, 0, 0, 0))
   packPlane(codes, count, width, block)
   if (bits == 1) return
-  const rowBytes: usize = 12 + <usize>((width * bits) >>> 3)
+  const rowBytes = <usize>((width * bits) >>> 3) + REFINED_FACTOR_BYTES
   for (let row: u32 = 0; row < count; row++, refined += rowBytes) {
-    const cross = metric == IP ? load<f32>(crosses + ((<usize>row) << 2)) : <f32>0
+    const cross = metric == METRIC_IP ? load<f32>(crosses + ((<usize>row) << 2)) : <f32>0
     encodeRow(residuals + <usize>row * plane, centroid, width, bits, metric, cross, codes, refined)
-    packRow(codes, width, bits, refined + 12)
+    packRow(codes, width, bits, refined + REFINED_FACTOR_BYTES)
   }
 }

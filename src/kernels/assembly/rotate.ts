@@ -44,24 +44,24 @@ function joinHalves(values: usize, length: u32): void {
 }
 
 /**
- * Rotates `count` rows in place. values: float32, count * width, width a multiple of 16; signs: u32, rounds * width, 0
+ * Rotates `count` rows in place. values: float32, count * width, width a multiple of 16; flips: u32, rounds * width, 0
  * or 0x80000000; window: the largest power of two that is not above width; scale: 1 / sqrt(window).
  */
 export function rotateRows(
   values: usize,
   count: u32,
   width: u32,
-  signs: usize,
+  flips: usize,
   rounds: u32,
   window: u32,
   scale: f32
 ): void {
   const rowBytes = (<usize>width) << 2
   for (let i: u32 = 0; i < count; i++, values += rowBytes) {
-    let sign = signs
+    let flip = flips
     for (let round: u32 = 0; round < rounds; round++) {
-      for (let at = values; at < values + rowBytes; at += 16, sign += 16)
-        v128.store(at, v128.xor(v128.load(at), v128.load(sign)))
+      for (let at = values; at < values + rowBytes; at += 16, flip += 16)
+        v128.store(at, v128.xor(v128.load(at), v128.load(flip)))
       hadamard(round & 1 ? values + ((<usize>(width - window)) << 2) : values, window, scale)
       if (window != width) joinHalves(values, width)
     }

@@ -2,30 +2,50 @@
 // that could still be hits. It leaves candidates: rows whose smallest likely distance is below the k-th smallest
 // estimate. Nothing here is exact; rerank decides.
 
-import { heapLimit, heapOffer } from './select'
-import { boundBlock, FACTOR_BYTES, LOWS } from './sign-blocks'
-
-const COSINE: u32 = 2
-const IP: u32 = 3
-/**
- * An entry of the table of zones: pointers to blocks (0: not in kernel memory), refined codes, ids, mask; rows; float32
- * |c|^2.
- */
-const ZONE_ENTRY: usize = 32
-/**
- * A candidate: float32 lowest likely distance, float32 estimate, u32 zone, u32 row. Before them u32 size, u32 capacity.
- */
-const CANDIDATE: usize = 16
-const CANDIDATES_HEADER: usize = 8
-/**
- * Rows whose signs are scanned before the refined codes of those that are left; each is listed as u32 row, float32
- * lowest likely distance.
- */
-const CHUNK_ROWS: u32 = 1024
-const LISTED: usize = 8
-const LIST: usize = 320
-/** Place among the scalars that nobody reads. */
-const TOUCHED: usize = 60
+import {
+  BLOCK_FACTOR_BYTES,
+  BLOCK_MULTIPLY_AT,
+  BLOCK_ROWS,
+  BLOCK_SPREAD_AT,
+  CANDIDATE_BYTES,
+  CANDIDATE_ESTIMATE_AT,
+  CANDIDATE_LOW_AT,
+  CANDIDATE_ROW_AT,
+  CANDIDATE_SEGMENT_AT,
+  CANDIDATES_CAPACITY_AT,
+  CANDIDATES_HEADER_BYTES,
+  CANDIDATES_SIZE_AT,
+  CHUNK_ROWS,
+  FACTOR_ADD_AT,
+  FACTOR_ERROR_AT,
+  FACTOR_MULTIPLY_AT,
+  LEFT_BYTES,
+  LEFT_LOW_AT,
+  LEFT_ROW_AT,
+  METRIC_COSINE,
+  METRIC_IP,
+  REFINED_FACTOR_BYTES,
+  SCALAR_INTEGER_STEP_AT,
+  SCALAR_INTEGER_SUM_AT,
+  SCALAR_OFFSET_AT,
+  SCALAR_PLANES_CONFIDENCE_AT,
+  SCALAR_QUERY_NORM2_AT,
+  SCALAR_REFINED_CONFIDENCE_AT,
+  SCALAR_SLACK_AT,
+  SCALAR_STEP_AT,
+  SCALAR_TOUCHED_AT,
+  SCALAR_VARIANCE_AT,
+  SCRATCH_LEFT_AT,
+  SCRATCH_LOWS_AT,
+  SEGMENT_CENTROID_NORM2_AT,
+  SEGMENT_ENTRY_BYTES,
+  SEGMENT_MASK_AT,
+  SEGMENT_PLANES_AT,
+  SEGMENT_REFINED_AT,
+  SEGMENT_ROW_COUNT_AT
+} from '../layouts'
+import { distances, heapLimit, heapOffer, ids } from './select'
+import { boundBlock } from './sign-blocks'
 
 /** Sum over dimensions of code * integer, for a refined row of 4 bits. */
 @inline
@@ -95,11 +115,10 @@ function productTwo(codes: usize, width: u32, integers: usize): i32 {
 }
 
 /**
- * Scans the zones at positions first to end - 1 of `list` (a sorted heap of zones with their distances); returns the
- * position of the first that is not in kernel memory, or end. scalars: float32, those of buildTables, then confidence
- * factors of sign planes and of refined codes, <q,q>, slack; 64 bytes in all, and scratch: 256 bytes, then the list of
- * rows that signs leave, 8 bytes each. heap: the k smallest estimates, each made larger by slack times its distance
- * from the row's bound: the smallest of many estimates are too small. candidates: what could still be a hit.
+ * Scans the segments at positions first to end - 1 of `list` (places in the table `segments`, nearest zone first);
+ * returns the position of the first that is not in kernel memory, or end. heap: the k smallest estimates, each made
+ * larger by slack times its distance from the row's bound: the smallest of many estimates are too small. candidates:
+ * what could still be a hit.
  */
 export function scanCodes(
   metric: u32,
@@ -108,52 +127,56 @@ export function scanCodes(
   tables: usize,
   integers: usize,
   scalars: usize,
-  zones: usize,
+  segments: usize,
   list: usize,
   first: u32,
   end: u32,
   heap: usize,
   candidates: usize
 ): u32 {
-  const step = load<f32>(scalars),
-    offset = load<f32>(scalars, 4),
-    variance = load<f32>(scalars, 8)
-  const integerStep = load<f32>(scalars, 12)
+  const step = load<f32>(scalars, SCALAR_STEP_AT),
+    offset = load<f32>(scalars, SCALAR_OFFSET_AT),
+    variance = load<f32>(scalars, SCALAR_VARIANCE_AT)
+  const integerStep = load<f32>(scalars, SCALAR_INTEGER_STEP_AT)
   // Rounding of the query to integers: a step's variance of 1 / 12 for each dimension, times the mean of u_i^2 over
   // normal values.
   const integerVariance = (<f64>integerStep * <f64>integerStep * <f64>width * (bits == 4 ? 9.0 : 1.0)) / 12
-  const codeMiddle = ((<f64>(1 << bits) - 1) / 2) * <f64>load<f32>(scalars, 16)
-  const confidence = load<f32>(scalars, 20),
-    refinedConfidence = load<f32>(scalars, 24),
-    queryNorm2 = load<f32>(scalars, 28),
-    slack = load<f32>(scalars, 32)
-  const zoneDistances = list + 8,
-    zoneNumbers = zoneDistances + ((<usize>load<u32>(list, 4)) << 3)
+  const codeMiddle = ((<f64>(1 << bits) - 1) / 2) * <f64>load<f32>(scalars, SCALAR_INTEGER_SUM_AT)
+  const confidence = load<f32>(scalars, SCALAR_PLANES_CONFIDENCE_AT),
+    refinedConfidence = load<f32>(scalars, SCALAR_REFINED_CONFIDENCE_AT),
+    queryNorm2 = load<f32>(scalars, SCALAR_QUERY_NORM2_AT),
+    slack = load<f32>(scalars, SCALAR_SLACK_AT)
+  const listDistances = distances(list),
+    listSegments = ids(list)
   const plane = (<usize>width) << 2
-  const blockBytes = plane + FACTOR_BYTES
-  const rowBytes: usize = 12 + <usize>((width * bits) >>> 3)
-  const lows = scalars + LOWS,
-    survivorList = scalars + LIST
+  const blockBytes = plane + BLOCK_FACTOR_BYTES
+  const rowBytes = <usize>((width * bits) >>> 3) + REFINED_FACTOR_BYTES
+  const lows = scalars + SCRATCH_LOWS_AT,
+    left = scalars + SCRATCH_LEFT_AT
   let limit = <f32>heapLimit(heap)
   let touched: u32 = 0
   for (let position = first; position < end; position++) {
-    const zone = load<u32>(zoneNumbers + ((<usize>position) << 3))
-    const entry = zones + <usize>zone * ZONE_ENTRY
-    let block: usize = load<u32>(entry)
+    const segment = load<u32>(listSegments + ((<usize>position) << 3))
+    const entry = segments + <usize>segment * SEGMENT_ENTRY_BYTES
+    let block: usize = load<u32>(entry, SEGMENT_PLANES_AT)
     if (block == 0) return position
-    const refined: usize = load<u32>(entry, 4)
-    let mask: usize = load<u32>(entry, 12)
-    const rowCount = load<u32>(entry, 16)
-    let shared = <f32>load<f64>(zoneDistances + ((<usize>position) << 3))
-    const distance2 = metric == IP ? max<f32>(0, queryNorm2 + 2 * shared + load<f32>(entry, 20)) : max<f32>(0, shared)
-    if (metric == COSINE) shared *= 0.5
+    const refined: usize = load<u32>(entry, SEGMENT_REFINED_AT)
+    let mask: usize = load<u32>(entry, SEGMENT_MASK_AT)
+    const rowCount = load<u32>(entry, SEGMENT_ROW_COUNT_AT)
+    let shared = <f32>load<f64>(listDistances + ((<usize>position) << 3))
+    const distance2 =
+      metric == METRIC_IP
+        ? max<f32>(0, queryNorm2 + 2 * shared + load<f32>(entry, SEGMENT_CENTROID_NORM2_AT))
+        : max<f32>(0, shared)
+    if (metric == METRIC_COSINE) shared *= 0.5
     for (let row: u32 = 0; row < rowCount;) {
-      // Rows that signs leave are listed first and looked at later, one after the other: their codes then come from
-      // memory several at a time.
-      let listEnd = survivorList
-      for (const chunkEnd = min<u32>(rowCount, row + CHUNK_ROWS); row < chunkEnd; row += 32, block += blockBytes) {
+      // Rows that sign planes leave are listed first and looked at later, one after the other: their codes then come
+      // from memory several at a time.
+      let leftEnd = left
+      const chunkEnd = min<u32>(rowCount, row + CHUNK_ROWS)
+      for (; row < chunkEnd; row += BLOCK_ROWS, block += blockBytes) {
         const factors = block + plane
-        const spread = load<f32>(factors, 256)
+        const spread = load<f32>(factors, BLOCK_SPREAD_AT)
         const margin = confidence * Mathf.sqrt(spread * spread * distance2 + variance)
         let survivors = boundBlock(block, width, tables, scalars, lows, step, offset + margin, limit - shared)
         if (mask != 0) {
@@ -164,66 +187,67 @@ export function scanCodes(
           const i = <u32>ctz(survivors)
           const low = load<f32>(lows + ((<usize>i) << 2)) + shared
           if (bits != 1) {
-            store<u32>(listEnd, row + i)
-            store<f32>(listEnd, low, 4)
-            listEnd += LISTED
+            store<u32>(leftEnd, row + i, LEFT_ROW_AT)
+            store<f32>(leftEnd, low, LEFT_LOW_AT)
+            leftEnd += LEFT_BYTES
           } else if (low < limit) {
             limit = offer(
               heap,
               candidates,
               low,
-              low + load<f32>(factors + 128 + ((<usize>i) << 2)) * margin,
+              low + load<f32>(factors + BLOCK_MULTIPLY_AT + ((<usize>i) << 2)) * margin,
               slack,
-              zone,
+              segment,
               row + i
             )
           }
         }
       }
       // Touched all at once, so that memory answers for many while it would answer for one.
-      for (let at = survivorList; at < listEnd; at += LISTED) {
-        const code = refined + <usize>load<u32>(at) * rowBytes
+      for (let at = left; at < leftEnd; at += LEFT_BYTES) {
+        const code = refined + <usize>load<u32>(at, LEFT_ROW_AT) * rowBytes
         touched += load<u32>(code) + load<u32>(code + rowBytes - 4)
       }
-      for (let at = survivorList; at < listEnd; at += LISTED) {
-        if (load<f32>(at, 4) >= limit) continue
-        const i = load<u32>(at)
+      for (let at = left; at < leftEnd; at += LEFT_BYTES) {
+        if (load<f32>(at, LEFT_LOW_AT) >= limit) continue
+        const i = load<u32>(at, LEFT_ROW_AT)
         const code = refined + <usize>i * rowBytes
-        const sum = bits == 4 ? productFour(code + 12, width, integers) : productTwo(code + 12, width, integers)
+        const levels = code + REFINED_FACTOR_BYTES
+        const sum = bits == 4 ? productFour(levels, width, integers) : productTwo(levels, width, integers)
         const product = <f32>((<f64>sum - codeMiddle) * <f64>integerStep)
-        const estimate = shared + load<f32>(code) - load<f32>(code, 4) * product
+        const estimate = shared + load<f32>(code, FACTOR_ADD_AT) - load<f32>(code, FACTOR_MULTIPLY_AT) * product
         // products of two squares leave float32
-        const multiply = <f64>load<f32>(code, 4),
-          error = <f64>load<f32>(code, 8)
+        const multiply = <f64>load<f32>(code, FACTOR_MULTIPLY_AT),
+          error = <f64>load<f32>(code, FACTOR_ERROR_AT)
         const low =
           estimate -
           refinedConfidence * <f32>Math.sqrt(error * error * <f64>distance2 + multiply * multiply * integerVariance)
-        if (low < limit) limit = offer(heap, candidates, low, estimate, slack, zone, i)
+        if (low < limit) limit = offer(heap, candidates, low, estimate, slack, segment, i)
       }
     }
   }
-  store<u32>(scalars, touched, TOUCHED) // or the loads would be left out
+  store<u32>(scalars, touched, SCALAR_TOUCHED_AT) // or the loads would be left out
   return end
 }
 
 /** Takes a row among the candidates; returns the new limit. */
 @inline
-function offer(heap: usize, candidates: usize, low: f32, estimate: f32, slack: f32, zone: u32, row: u32): f32 {
-  heapOffer(heap, <f64>(estimate + slack * (estimate - low)), ((<u64>zone) << 32) | row)
+function offer(heap: usize, candidates: usize, low: f32, estimate: f32, slack: f32, segment: u32, row: u32): f32 {
+  heapOffer(heap, <f64>(estimate + slack * (estimate - low)), ((<u64>segment) << 32) | row)
   const limit = <f32>heapLimit(heap)
-  addCandidate(candidates, low, estimate, zone, row, limit)
+  addCandidate(candidates, low, estimate, segment, row, limit)
   return limit
 }
 
-function addCandidate(candidates: usize, low: f32, estimate: f32, zone: u32, row: u32, limit: f32): void {
-  let size = load<u32>(candidates)
-  if (size == load<u32>(candidates, 4)) size = thin(candidates, limit)
-  const at = candidates + CANDIDATES_HEADER + <usize>size * CANDIDATE
-  store<f32>(at, low)
-  store<f32>(at, estimate, 4)
-  store<u32>(at, zone, 8)
-  store<u32>(at, row, 12)
-  store<u32>(candidates, size + 1)
+function addCandidate(candidates: usize, low: f32, estimate: f32, segment: u32, row: u32, limit: f32): void {
+  let size = load<u32>(candidates, CANDIDATES_SIZE_AT)
+  if (size == load<u32>(candidates, CANDIDATES_CAPACITY_AT)) size = thin(candidates, limit)
+  const at = candidates + CANDIDATES_HEADER_BYTES + <usize>size * CANDIDATE_BYTES
+  store<f32>(at, low, CANDIDATE_LOW_AT)
+  store<f32>(at, estimate, CANDIDATE_ESTIMATE_AT)
+  store<u32>(at, segment, CANDIDATE_SEGMENT_AT)
+  store<u32>(at, row, CANDIDATE_ROW_AT)
+  store<u32>(candidates, size + 1, CANDIDATES_SIZE_AT)
 }
 
 /**
@@ -232,8 +256,8 @@ function addCandidate(candidates: usize, low: f32, estimate: f32, zone: u32, row
  */
 function thin(candidates: usize, limit: f32): u32 {
   const size = sortCandidates(candidates, limit)
-  const half = load<u32>(candidates, 4) >>> 1
-  store<u32>(candidates, min<u32>(size, half))
+  const half = load<u32>(candidates, CANDIDATES_CAPACITY_AT) >>> 1
+  store<u32>(candidates, min<u32>(size, half), CANDIDATES_SIZE_AT)
   return min<u32>(size, half)
 }
 
@@ -242,43 +266,43 @@ function thin(candidates: usize, limit: f32): u32 {
  * how many there are.
  */
 export function sortCandidates(candidates: usize, limit: f32): u32 {
-  const first = candidates + CANDIDATES_HEADER
-  const size = load<u32>(candidates)
+  const first = candidates + CANDIDATES_HEADER_BYTES
+  const size = load<u32>(candidates, CANDIDATES_SIZE_AT)
   let kept: u32 = 0
   for (let i: u32 = 0; i < size; i++) {
-    const from = first + <usize>i * CANDIDATE
-    if (load<f32>(from) > limit) continue
-    v128.store(first + <usize>kept * CANDIDATE, v128.load(from))
+    const from = first + <usize>i * CANDIDATE_BYTES
+    if (load<f32>(from, CANDIDATE_LOW_AT) > limit) continue
+    v128.store(first + <usize>kept * CANDIDATE_BYTES, v128.load(from))
     kept++
   }
   for (let root = kept >>> 1; root > 0;) sinkCandidate(first, --root, kept)
   for (let end = kept; end > 1;) {
     end--
-    const last = first + <usize>end * CANDIDATE
+    const last = first + <usize>end * CANDIDATE_BYTES
     const v = v128.load(last)
     v128.store(last, v128.load(first))
     v128.store(first, v)
     sinkCandidate(first, 0, end)
   }
-  store<u32>(candidates, kept)
+  store<u32>(candidates, kept, CANDIDATES_SIZE_AT)
   return kept
 }
 
 function sinkCandidate(first: usize, root: u32, size: u32): void {
-  const value = v128.load(first + <usize>root * CANDIDATE)
-  const low = f32x4.extract_lane(value, 0)
+  const value = v128.load(first + <usize>root * CANDIDATE_BYTES)
+  const low = f32x4.extract_lane(value, <u8>(CANDIDATE_LOW_AT >> 2))
   let at = root
   while (true) {
     let child = (at << 1) + 1
     if (child >= size) break
-    let from = first + <usize>child * CANDIDATE
-    if (child + 1 < size && load<f32>(from + CANDIDATE) > load<f32>(from)) {
+    let from = first + <usize>child * CANDIDATE_BYTES
+    if (child + 1 < size && load<f32>(from + CANDIDATE_BYTES, CANDIDATE_LOW_AT) > load<f32>(from, CANDIDATE_LOW_AT)) {
       child++
-      from += CANDIDATE
+      from += CANDIDATE_BYTES
     }
-    if (load<f32>(from) <= low) break
-    v128.store(first + <usize>at * CANDIDATE, v128.load(from))
+    if (load<f32>(from, CANDIDATE_LOW_AT) <= low) break
+    v128.store(first + <usize>at * CANDIDATE_BYTES, v128.load(from))
     at = child
   }
-  v128.store(first + <usize>at * CANDIDATE, value)
+  v128.store(first + <usize>at * CANDIDATE_BYTES, value)
 }

@@ -1,16 +1,14 @@
 // The exact scan of a run of rows: float32 distances rule rows out, double precision decides about the rest.
 
+import { METRIC_COSINE, METRIC_L2 } from '../layouts'
 import { l2Exact, l2One, productExact, productOne } from './distances'
 import { heapLimit, heapOffer } from './select'
 
-const L2: u32 = 1
-const COSINE: u32 = 2
-
 /** Distance in double precision under `metric`; queryNorm2 is <q,q>. */
 function exactDistance(metric: u32, row: usize, rowBytes: usize, query: usize, queryNorm2: f64): f64 {
-  if (metric == L2) return l2Exact(row, rowBytes, query)
+  if (metric == METRIC_L2) return l2Exact(row, rowBytes, query)
   const product = productExact(row, rowBytes, query)
-  if (metric != COSINE) return 0 - product // never -0
+  if (metric != METRIC_COSINE) return 0 - product // never -0
   const distance = 1 - product / Math.sqrt(queryNorm2 * productExact(row, rowBytes, row))
   return distance > 0 ? distance : 0
 }
@@ -25,9 +23,9 @@ function approximate(
   inverseNorm: usize,
   inverseQueryNorm: f32
 ): f32 {
-  if (metric == L2) return l2One(row, rowBytes, query)
+  if (metric == METRIC_L2) return l2One(row, rowBytes, query)
   const product = productOne(row, rowBytes, query)
-  return metric == COSINE ? 1 - product * load<f32>(inverseNorm) * inverseQueryNorm : -product
+  return metric == METRIC_COSINE ? 1 - product * load<f32>(inverseNorm) * inverseQueryNorm : -product
 }
 
 /**

@@ -1,11 +1,12 @@
 // Selection: the bounded heap that keeps the k best rows, and the choice of the nearest zones.
-// A heap lies at one address: u32 size, u32 capacity, then capacity float64 distances, then capacity u64 ids; the worst
-// entry is first. Order everywhere: (distance, id), lower first.
+// The worst entry of a heap is first. Order everywhere: (distance, id), lower first.
+
+import { HEAP_CAPACITY_AT, HEAP_HEADER_BYTES, HEAP_SIZE_AT, SELECT_BINS } from '../layouts'
 
 /** Empties the heap at `heap` and sets its capacity. */
 export function heapInit(heap: usize, capacity: u32): void {
-  store<u32>(heap, 0)
-  store<u32>(heap, capacity, 4)
+  store<u32>(heap, 0, HEAP_SIZE_AT)
+  store<u32>(heap, capacity, HEAP_CAPACITY_AT)
 }
 
 @inline
@@ -14,27 +15,27 @@ function isWorse(distanceA: f64, idA: u64, distanceB: f64, idB: u64): bool {
 }
 
 @inline
-function distances(heap: usize): usize {
-  return heap + 8
+export function distances(heap: usize): usize {
+  return heap + HEAP_HEADER_BYTES
 }
 
 @inline
-function ids(heap: usize): usize {
-  return heap + 8 + ((<usize>load<u32>(heap, 4)) << 3)
+export function ids(heap: usize): usize {
+  return heap + HEAP_HEADER_BYTES + ((<usize>load<u32>(heap, HEAP_CAPACITY_AT)) << 3)
 }
 
 /** Returns the distance that an entry must reach to enter: infinity until the heap is full. */
 export function heapLimit(heap: usize): f64 {
-  return load<u32>(heap) < load<u32>(heap, 4) ? Infinity : load<f64>(distances(heap))
+  return load<u32>(heap, HEAP_SIZE_AT) < load<u32>(heap, HEAP_CAPACITY_AT) ? Infinity : load<f64>(distances(heap))
 }
 
 /** Offers an entry; keeps it if the heap is not full or the entry is better than the worst. */
 export function heapOffer(heap: usize, distance: f64, id: u64): void {
   const d = distances(heap),
     n = ids(heap)
-  const size = load<u32>(heap)
-  if (size < load<u32>(heap, 4)) {
-    store<u32>(heap, size + 1)
+  const size = load<u32>(heap, HEAP_SIZE_AT)
+  if (size < load<u32>(heap, HEAP_CAPACITY_AT)) {
+    store<u32>(heap, size + 1, HEAP_SIZE_AT)
     let at = size
     while (at > 0) {
       const parent = (at - 1) >>> 1
@@ -84,7 +85,7 @@ function sink(d: usize, n: usize, size: u32, distance: f64, id: u64): void {
 export function heapSort(heap: usize): u32 {
   const d = distances(heap),
     n = ids(heap)
-  const size = load<u32>(heap)
+  const size = load<u32>(heap, HEAP_SIZE_AT)
   for (let end = size; end > 1;) {
     end--
     const at = (<usize>end) << 3
@@ -96,9 +97,6 @@ export function heapSort(heap: usize): u32 {
   }
   return size
 }
-
-/** Bins of a histogram of values. */
-const BINS: u32 = 512
 
 /**
  * A key that orders float32 values with their positions: less is nearer, then the lower position. NaN comes last,
@@ -117,7 +115,7 @@ function valueOf(key: u64): f32 {
   return reinterpret<f32>(ordered & 0x80000000 ? ordered & 0x7fffffff : ~ordered)
 }
 
-/** Finds a value that at least `wanted` of the values do not exceed, and few more; scratch: BINS * 4 bytes. */
+/** Finds a value that at least `wanted` of the values do not exceed, and few more; scratch: SELECT_SCRATCH_BYTES. */
 function cutoff(values: usize, count: u32, wanted: u32, scratch: usize): f32 {
   let leasts = f32x4.splat(Infinity),
     mosts = f32x4.splat(-Infinity)
@@ -140,16 +138,16 @@ function cutoff(values: usize, count: u32, wanted: u32, scratch: usize): f32 {
     least = min<f32>(least, value)
     most = max<f32>(most, value)
   }
-  const scale = <f32>(BINS - 1) / (most - least)
+  const scale = <f32>(SELECT_BINS - 1) / (most - least)
   // All equal, infinite or not a number: no histogram, everything is sorted.
   if (!(scale > 0 && scale < f32.MAX_VALUE) || wanted >= count) return Infinity
-  memory.fill(scratch, 0, BINS << 2)
+  memory.fill(scratch, 0, SELECT_BINS << 2)
   for (let i: u32 = 0; i < count; i++) {
     const at = scratch + ((<usize>(<u32>((load<f32>(values + ((<usize>i) << 2)) - least) * scale))) << 2)
     store<u32>(at, load<u32>(at) + 1)
   }
   let bin: u32 = 0
-  for (let seen: u32 = 0; bin < BINS; bin++) {
+  for (let seen: u32 = 0; bin < <u32>SELECT_BINS; bin++) {
     seen += load<u32>(scratch + ((<usize>bin) << 2))
     if (seen >= wanted) break
   }
@@ -193,12 +191,12 @@ function sinkKey(keys: usize, root: u32, size: u32): void {
 /**
  * Puts the `wanted` positions of smallest value, ascending by (value, position), into the list `heap`, which has room
  * for `count`; wanted is from 1 to count. names: u32, count: what to put instead of positions, in the order of
- * positions; or 0. scratch: 2,048 bytes.
+ * positions; or 0. scratch: SELECT_SCRATCH_BYTES.
  */
 export function selectNearest(values: usize, count: u32, wanted: u32, names: usize, heap: usize, scratch: usize): u32 {
   heapInit(heap, wanted)
   const limit = cutoff(values, count, wanted, scratch)
-  const keys = heap + 8
+  const keys = distances(heap)
   let kept: u32 = 0
   for (let i: u32 = 0; i < count; i++) {
     const value = load<f32>(values + ((<usize>i) << 2))
@@ -216,13 +214,13 @@ export function selectNearest(values: usize, count: u32, wanted: u32, names: usi
     store<f64>(keys + at, <f64>valueOf(key))
     store<u64>(numbers + at, names == 0 ? position : load<u32>(names + ((<usize>position) << 2)))
   }
-  store<u32>(heap, wanted)
+  store<u32>(heap, wanted, HEAP_SIZE_AT)
   return wanted
 }
 
 /**
  * Writes the positions of at least `wanted` of the smallest values, and few more, in order of positions: out is u32,
- * count. Returns how many. NaN counts as small. scratch: 2,048 bytes.
+ * count. Returns how many. NaN counts as small. scratch: SELECT_SCRATCH_BYTES.
  */
 export function selectSmallest(values: usize, count: u32, wanted: u32, out: usize, scratch: usize): u32 {
   const limit = cutoff(values, count, wanted, scratch)

@@ -1,13 +1,17 @@
 // Blocks of 32 sign codes: sums of table look-ups (FastScan) and lowest likely distances. Layout as in
 // format-spec/README.md, section 8.3.
 
+import {
+  BLOCK_FACTOR_BYTES,
+  BLOCK_MULTIPLY_AT,
+  BLOCK_ROWS,
+  SCALAR_OFFSET_AT,
+  SCALAR_STEP_AT,
+  SCRATCH_SUMS_AT
+} from '../layouts'
+
 /** Dimensions after which 16-bit sums of look-ups are flushed: 256 pairs of entries, each pair at most 254. */
 const FLUSH: u32 = 2048
-/** Bytes of a block after its plane: 32 float32 to add, 32 to multiply by, the spread, 12 zero bytes. */
-export const FACTOR_BYTES: usize = 272
-/** Scratch behind the scalars of a query: float32 sums of look-ups, then lowest distances, of the 32 rows at hand. */
-const SUMS: usize = 64
-export const LOWS: usize = 192
 
 /** Takes what is common to the sums of even and odd rows apart and returns rows 0 to 7 (of 16) as u16. */
 @inline
@@ -54,7 +58,7 @@ function addEight(rows: v128, sums: usize): void {
 @inline
 function testFour(sums: v128, factors: usize, lows: usize, step: v128, offset: v128, limit: v128): u32 {
   const product = f32x4.add(f32x4.mul(step, sums), offset)
-  const low = f32x4.sub(v128.load(factors), f32x4.mul(v128.load(factors + 128), product))
+  const low = f32x4.sub(v128.load(factors), f32x4.mul(v128.load(factors + BLOCK_MULTIPLY_AT), product))
   v128.store(lows, low)
   return i32x4.bitmask(f32x4.lt(low, limit))
 }
@@ -123,7 +127,7 @@ export function boundBlock(
         (testEight(lastEight(highEven, highOdd), factors + 96, lows + 96, steps, offsets, limits) << 24)
       )
     }
-    const sums = scratch + SUMS
+    const sums = scratch + SCRATCH_SUMS_AT
     if (line <= block + ((<usize>FLUSH) << 2)) memory.fill(sums, 0, 128)
     addEight(firstEight(lowEven, lowOdd), sums)
     addEight(lastEight(lowEven, lowOdd), sums + 32)
@@ -155,11 +159,11 @@ export function estimateBlocks(
   base: f32,
   out: usize
 ): void {
-  const step = load<f32>(scalars),
-    offset = load<f32>(scalars, 4)
-  const blockBytes = ((<usize>width) << 2) + FACTOR_BYTES
+  const step = load<f32>(scalars, SCALAR_STEP_AT),
+    offset = load<f32>(scalars, SCALAR_OFFSET_AT)
+  const blockBytes = ((<usize>width) << 2) + BLOCK_FACTOR_BYTES
   const shared = f32x4.splat(base)
-  for (let row: u32 = 0; row < count; row += 32, blocks += blockBytes, out += 128) {
+  for (let row: u32 = 0; row < count; row += BLOCK_ROWS, blocks += blockBytes, out += 128) {
     boundBlock(blocks, width, tables, scalars, out, step, offset, 0)
     for (let at = out; at < out + 128; at += 16) v128.store(at, f32x4.add(v128.load(at), shared))
   }

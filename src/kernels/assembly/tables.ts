@@ -1,6 +1,14 @@
 // What a query brings to a scan of codes: lookup tables for the sign planes and the query in 16-bit integers for
 // refined codes. FastScan: Andre, Kermarrec and Le Scouarnec, Cache locality is not enough (2015), section 4.
 
+import {
+  SCALAR_INTEGER_STEP_AT,
+  SCALAR_INTEGER_SUM_AT,
+  SCALAR_OFFSET_AT,
+  SCALAR_STEP_AT,
+  SCALAR_VARIANCE_AT
+} from '../layouts'
+
 /** Largest entry of a table. Two entries fit one byte, so that a scan adds two look-ups before it widens. */
 const LARGEST: f32 = 127
 /** Largest integer of the query: 15 * 8191 * 65,536 / 4 stays below 2^31. */
@@ -9,7 +17,8 @@ const LARGEST_INTEGER: f32 = 8191
 /**
  * Writes tables (u8, width / 4 * 16), integers (i16, width) and scalars (float32):
  * step of the tables, their offset -sum |q_i| / 2, variance of <u, q'> by rounding, step of the integers, sum of the
- * integers. query: float32, width, rotated. <signs / 2, q'> = step * sum of entries + offset.
+ * integers. query: float32, width, rotated. With u the levels of one bit, <u, q'> = step * sum of
+ * entries + offset.
  */
 export function buildTables(query: usize, width: u32, tables: usize, integers: usize, scalars: usize): void {
   let largestGroup: f32 = 0,
@@ -42,12 +51,12 @@ export function buildTables(query: usize, width: u32, tables: usize, integers: u
       i32x4.extract_lane(rounded, 3)
     storeTable(f32x4.mul(q, f32x4.splat(inverse)), tables + ((<usize>i) << 2))
   }
-  store<f32>(scalars, step)
-  store<f32>(scalars, <f32>-0.5 * total, 4)
+  store<f32>(scalars, step, SCALAR_STEP_AT)
+  store<f32>(scalars, <f32>-0.5 * total, SCALAR_OFFSET_AT)
   // A rounding is uniform in one step: variance 1 / 12, for each group.
-  store<f32>(scalars, (step * step * <f32>(width >>> 2)) / 12, 8)
-  store<f32>(scalars, integerStep, 12)
-  store<f32>(scalars, <f32>integerSum, 16)
+  store<f32>(scalars, (step * step * <f32>(width >>> 2)) / 12, SCALAR_VARIANCE_AT)
+  store<f32>(scalars, integerStep, SCALAR_INTEGER_STEP_AT)
+  store<f32>(scalars, <f32>integerSum, SCALAR_INTEGER_SUM_AT)
 }
 
 /** Entry n: the sum of |q_i| over those of the 4 dimensions where bit i of n is the sign of q_i, rounded. */

@@ -1,0 +1,57 @@
+// Packed chunks: records of a fixed width that stand one after the other in a row of the catalogue (spec, section 7.1).
+// Their checksums, their digest, and how records are dealt out to them. No SQLite.
+
+import { createHash } from 'node:crypto'
+
+import { checksum, ELEMENT_BYTES } from './layout.ts'
+
+/** Tables of chunks, in the order of the digest. */
+export const CHUNK_TABLES = ['files', 'segments', 'zones', 'zone_codes'] as const
+export type ChunkTable = (typeof CHUNK_TABLES)[number]
+
+/** Tables whose records are numbered 0, 1, 2, ...: a chunk starts where the one before it ends. */
+export const DENSE_TABLES: readonly ChunkTable[] = ['zones', 'zone_codes']
+
+/** Some records of a table. */
+export interface Chunk {
+  /** Of files and segments the number of the first record, of zones and their codes the first zone. */
+  readonly first: number
+  /** Records; of `zone_codes` zones. */
+  readonly count: number
+  readonly records: Uint8Array
+}
+
+/** Records of a chunk, at most; what did not change is not written again, and opening reads few values. */
+export const CHUNK_RECORDS = 512
+/** Bytes of the zones of a chunk at most, unless it has ZONES_STEP zones only. */
+const CHUNK_BYTES = 2 ** 20
+/** Zones of a chunk are a multiple of this, so that their codes are whole blocks. */
+export const ZONES_STEP = 32
+/** Records that a reader takes in one chunk. */
+export const MOST_CHUNK_RECORDS = 4096
+
+/** Zones of a chunk, the last one excepted. */
+export function zonesPerChunk(dim: number): number {
+  const fitting = Math.floor(CHUNK_BYTES / (dim * ELEMENT_BYTES))
+  return Math.max(ZONES_STEP, Math.min(CHUNK_RECORDS, fitting - (fitting % ZONES_STEP)))
+}
+
+/** Bytes of a chunk that a reader takes, given those of a record. */
+export function mostChunkBytes(recordBytes: number): number {
+  return Math.max(CHUNK_BYTES, ZONES_STEP * recordBytes)
+}
+
+/** Computes the checksum of a chunk: of `first` and `count` as u64, and its records. */
+export function chunkChecksum({ first, count, records }: Chunk): number {
+  const numbers = Buffer.allocUnsafe(16)
+  numbers.writeBigUInt64LE(BigInt(first), 0)
+  numbers.writeBigUInt64LE(BigInt(count), 8)
+  return checksum(records, checksum(numbers))
+}
+
+/** Computes the digest over the checksums of all chunks: table by table, chunks by `first`. */
+export function chunksDigest(checksums: readonly number[]): Uint8Array {
+  return createHash('sha256')
+    .update(new Uint8Array(Uint32Array.from(checksums).buffer))
+    .digest()
+}

@@ -1,0 +1,58 @@
+// Kinds of files, of extents and of columns, each in one table (spec, sections 4, 7.2 and 7.3). What is reserved has
+// its code here, so that no two uses can take it; this version neither writes nor reads it.
+
+/** Data files: the code in catalogues, the last byte of the magic, and whether this version reads them. */
+export const FILE_KINDS = {
+  vectors: { code: 1, letter: 'V', isKnown: true },
+  codes: { code: 2, letter: 'C', isKnown: true },
+  fields: { code: 3, letter: 'F', isKnown: false },
+  payload: { code: 4, letter: 'P', isKnown: false },
+  ids: { code: 5, letter: 'I', isKnown: false },
+  delta: { code: 6, letter: 'D', isKnown: false }
+} as const
+
+/** Kinds of files that this version reads and writes. */
+export type FileKind = KnownOf<typeof FILE_KINDS>
+
+/** Extents of a segment, in the order of their places in its record, and the kind of file that each is in. */
+export const EXTENT_KINDS = {
+  rows: { file: 'vectors', isKnown: true },
+  columns: { file: 'vectors', isKnown: true },
+  codes: { file: 'codes', isKnown: true },
+  fields: { file: 'fields', isKnown: false },
+  payload: { file: 'payload', isKnown: false }
+} as const
+
+/** Extents that this version reads and writes. */
+export type ExtentKind = KnownOf<typeof EXTENT_KINDS>
+
+type KnownOf<T extends Readonly<Record<string, { readonly isKnown: boolean }>>> = {
+  [K in keyof T]: T[K]['isKnown'] extends true ? K : never
+}[keyof T]
+
+/** Columns, and the extents that may have them; none: reserved. */
+export const COLUMN_KINDS = {
+  ids: { code: 1, in: ['columns', 'codes'] },
+  inverseNorms: { code: 2, in: ['columns'] },
+  pageCrcs: { code: 3, in: ['columns', 'codes'] },
+  stringIds: { code: 4, in: [] },
+  planes: { code: 16, in: ['codes'] },
+  refinedCodes: { code: 17, in: ['codes'] },
+  blockCentroids: { code: 18, in: [] },
+  rowReferences: { code: 19, in: [] },
+  fieldNumbers: { code: 32, in: [] },
+  fieldBits: { code: 33, in: [] },
+  fieldPresence: { code: 34, in: [] },
+  fieldStrings: { code: 35, in: [] },
+  fieldLists: { code: 36, in: [] },
+  fieldDictionary: { code: 37, in: [] },
+  payloadOffsets: { code: 48, in: [] },
+  payloads: { code: 49, in: [] },
+  rowCrcs: { code: 50, in: [] }
+} as const satisfies Readonly<Record<string, { code: number; in: readonly ExtentKind[] }>>
+
+/** Returns the name of a kind of file by its code; undefined: this version does not read it. */
+export function fileKindOf(code: number): FileKind | undefined {
+  const names = Object.keys(FILE_KINDS) as (keyof typeof FILE_KINDS)[]
+  return names.find((name): name is FileKind => FILE_KINDS[name].isKnown && FILE_KINDS[name].code === code)
+}

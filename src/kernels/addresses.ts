@@ -1,0 +1,41 @@
+// Where the parts of heaps, candidates and the segment table lie, and how long these are: layouts.ts with its numbers
+// put together, for callers in TypeScript.
+
+import {
+  CANDIDATE_BYTES,
+  CANDIDATES_HEADER_BYTES,
+  HEAP_DISTANCE_BYTES,
+  HEAP_HEADER_BYTES,
+  HEAP_ID_BYTES,
+  SEGMENT_ENTRY_BYTES
+} from './layouts.ts'
+
+/** Bytes of a heap, or of a list, for `capacity` entries. */
+export function heapByteLength(capacity: number): number {
+  return HEAP_HEADER_BYTES + capacity * (HEAP_DISTANCE_BYTES + HEAP_ID_BYTES)
+}
+
+/** Address of a heap's distances: float64, capacity. */
+export function heapDistances(heap: number): number {
+  return heap + HEAP_HEADER_BYTES
+}
+
+/** Address of a heap's ids: u64, capacity. */
+export function heapIds(heap: number, capacity: number): number {
+  return heap + HEAP_HEADER_BYTES + capacity * HEAP_DISTANCE_BYTES
+}
+
+/** Bytes of room for `capacity` candidates. */
+export function candidatesByteLength(capacity: number): number {
+  return CANDIDATES_HEADER_BYTES + capacity * CANDIDATE_BYTES
+}
+
+/** Address of candidate number `at`. */
+export function candidateAddress(candidates: number, at: number): number {
+  return candidates + CANDIDATES_HEADER_BYTES + at * CANDIDATE_BYTES
+}
+
+/** Address of the entry at place `slot` of a segment table. */
+export function segmentEntry(table: number, slot: number): number {
+  return table + slot * SEGMENT_ENTRY_BYTES
+}

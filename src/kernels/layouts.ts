@@ -1,0 +1,97 @@
+// Where the parts of the kernels' structures lie. Both compilers read this file, AssemblyScript for assembly/*.ts and
+// TypeScript for the rest, so it holds nothing but whole numbers. _AT: bytes from the start of the structure.
+
+// Metrics, as headers of files have them (spec, section 2).
+export const METRIC_L2 = 1
+export const METRIC_COSINE = 2
+export const METRIC_IP = 3
+
+// A heap: u32 size, u32 capacity; then float64 distances, capacity; then u64 ids, capacity. A list is a sorted heap.
+export const HEAP_SIZE_AT = 0
+export const HEAP_CAPACITY_AT = 4
+export const HEAP_HEADER_BYTES = 8
+/** Of each distance. */
+export const HEAP_DISTANCE_BYTES = 8
+/** Of each id. */
+export const HEAP_ID_BYTES = 8
+
+// Candidates: u32 size, u32 capacity; then entries.
+export const CANDIDATES_SIZE_AT = 0
+export const CANDIDATES_CAPACITY_AT = 4
+export const CANDIDATES_HEADER_BYTES = 8
+/** float32: the lowest likely distance */
+export const CANDIDATE_LOW_AT = 0
+/** float32 */
+export const CANDIDATE_ESTIMATE_AT = 4
+/** u32: place in the segment table */
+export const CANDIDATE_SEGMENT_AT = 8
+/** u32 */
+export const CANDIDATE_ROW_AT = 12
+export const CANDIDATE_BYTES = 16
+
+// An entry of the segment table. Addresses are u32; 8 bytes are free.
+/** Blocks of sign planes; 0: the codes of the segment are not in kernel memory. */
+export const SEGMENT_PLANES_AT = 0
+/** Refined codes; 0: there are none. */
+export const SEGMENT_REFINED_AT = 4
+/** u64 ids */
+export const SEGMENT_IDS_AT = 8
+/** A bit for each row that is live, u32 a block; 0: all are. */
+export const SEGMENT_MASK_AT = 12
+/** u32 */
+export const SEGMENT_ROW_COUNT_AT = 16
+/** float32 |c|^2 of the zone's centroid, for ip. */
+export const SEGMENT_CENTROID_NORM2_AT = 20
+export const SEGMENT_ENTRY_BYTES = 32
+
+// Factors of a code, three float32 (spec, section 8.3).
+export const FACTOR_ADD_AT = 0
+export const FACTOR_MULTIPLY_AT = 4
+export const FACTOR_ERROR_AT = 8
+/** Before each refined code. */
+export const REFINED_FACTOR_BYTES = 12
+
+// A block of sign planes: 4 bytes a dimension, then factors: float32 to add, then to multiply by, a row each, then the
+// spread, 12 zero bytes (spec, section 8.3). Offsets count from the factors.
+/** Rows whose sign planes are scanned together. */
+export const BLOCK_ROWS = 32
+export const BLOCK_MULTIPLY_AT = 128
+export const BLOCK_SPREAD_AT = 256
+export const BLOCK_FACTOR_BYTES = 272
+
+// Scalars of a query, float32, with scratch behind them. The first five are written by `buildTables`.
+/** Step of the tables. */
+export const SCALAR_STEP_AT = 0
+/** Offset of the tables: -sum |q_i| / 2. */
+export const SCALAR_OFFSET_AT = 4
+/** Variance of <u, q'> by the rounding of the tables. */
+export const SCALAR_VARIANCE_AT = 8
+export const SCALAR_INTEGER_STEP_AT = 12
+export const SCALAR_INTEGER_SUM_AT = 16
+/** Standard deviations within which estimates from sign planes are trusted. */
+export const SCALAR_PLANES_CONFIDENCE_AT = 20
+export const SCALAR_REFINED_CONFIDENCE_AT = 24
+/** <q,q> */
+export const SCALAR_QUERY_NORM2_AT = 28
+export const SCALAR_SLACK_AT = 32
+/** Nobody reads it: the kernel writes what it touched ahead. */
+export const SCALAR_TOUCHED_AT = 60
+/** float32 sums of look-ups of the rows at hand, BLOCK_ROWS */
+export const SCRATCH_SUMS_AT = 64
+/** float32 lowest likely distances of the rows at hand, BLOCK_ROWS */
+export const SCRATCH_LOWS_AT = 192
+/** Rows that sign planes leave, CHUNK_ROWS: u32 row, float32 lowest likely distance. */
+export const SCRATCH_LEFT_AT = 320
+export const LEFT_ROW_AT = 0
+export const LEFT_LOW_AT = 4
+export const LEFT_BYTES = 8
+/** Rows whose sign planes are scanned before the refined codes of those that are left. */
+export const CHUNK_ROWS = 1024
+/** Scalars and scratch. */
+export const SCALARS_BYTES = SCRATCH_LEFT_AT + CHUNK_ROWS * LEFT_BYTES
+
+// Choice of the smallest of many values.
+/** Bins of the histogram of values: u32 each, in scratch. */
+export const SELECT_BINS = 512
+/** Of scratch that `selectNearest` and `selectSmallest` need. */
+export const SELECT_SCRATCH_BYTES = SELECT_BINS * 4

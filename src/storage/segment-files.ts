@@ -1,0 +1,388 @@
+// Verified reads of segments: the one place where bytes of data files are held against their checksums before they are
+// used. The chain is catalogue -> columns header -> columns -> pages (spec, section 9).
+
+import { ZgqError } from '../errors.ts'
+import type { ColumnsExpectation, ColumnsLayout } from '../format/columns.ts'
+import { checksum, ELEMENT_BYTES, PAGE_BYTES, pageCount } from '../format/layout.ts'
+import { areFinite, isZeroRow } from '../format/row-values.ts'
+import type { FileExtent } from '../format/segment-record.ts'
+import type { Segment } from '../format/segment-table.ts'
+import type { Verify } from '../types.ts'
+import type { Snapshot } from '../catalogue/snapshot.ts'
+import { copiedExtent, forEachPiece, openExtent, type OpenExtent } from './extents.ts'
+import type { Readers } from './open-readers.ts'
+import { PageLedger } from './page-ledger.ts'
+import { fileOf, type DataFiles, type FileRange } from './reader.ts'
+
+/** Where a row is. */
+export interface Ordinal {
+  readonly segment: Segment
+  readonly row: number
+}
+
+/** One kind of extent of the segments, to be asked for before it is read. */
+export interface ExtentSource {
+  /** Tells whether `prefetch` does anything with this reader. */
+  canPrefetch(): boolean
+  byteLength(segment: Segment): number
+  /** Asks the system for the extents of all of these at once. */
+  prefetch(segments: readonly Segment[]): void
+}
+
+/** Reads since the last `resetCounters`. */
+export interface ReadCounters {
+  bytesRead: number
+  pagesVerified: number
+}
+
+/** Rows of a segment, and where their parts are to be copied. */
+export interface RowsTarget {
+  readonly segment: Segment
+  readonly firstRow: number
+  /** rows * dim * 4 bytes */
+  readonly rows: Uint8Array
+  /** rows * 8 bytes */
+  readonly ids: Uint8Array
+  /** rows * 4 bytes, cosine only */
+  readonly inverseNorms: Uint8Array | undefined
+}
+
+/** Facts of a segment that was read; offsets count from the start of the file. */
+interface SegmentState {
+  readonly verified: PageLedger
+  /** 0: the columns beside the rows were not verified. */
+  idsOffset: number
+  inverseNormsOffset: number
+  /** Offset of the ids in the codes file; 0: the codes were not verified. */
+  codesIdsOffset: number
+  /** The verified page CRCs: beside the rows or beside the codes. */
+  pageCrcs: { readonly file: number; readonly offset: number } | undefined
+}
+
+/** Thrown where bytes would have to be read that nothing may be read: the search is then for another thread. */
+export const WOULD_READ = new Error('bytes would have to be read')
+
+/** How pages are verified, and the files. */
+export interface SegmentFilesOptions {
+  readonly verify: Verify
+  readonly files: DataFiles
+}
+
+export class SegmentFiles {
+  /** Rows and columns, as a scan of rows reads them. */
+  readonly rowsSource: ExtentSource
+  /** Codes, as a scan of codes reads them. */
+  readonly codesSource: ExtentSource
+  readonly counters: ReadCounters = { bytesRead: 0, pagesVerified: 0 }
+  /**
+   * Whether reads may block. While false, only rows that were read before may be read; all else throws WOULD_READ.
+   */
+  mayRead = true
+  readonly #meta: Snapshot['meta']
+  readonly #rowBytes: number
+  readonly #readers: Readers
+  #files: DataFiles
+  readonly #verifiesPages: boolean
+  /** By slot. */
+  readonly #states: (SegmentState | undefined)[] = []
+  readonly #page = new Uint8Array(PAGE_BYTES)
+  readonly #crc = new Uint8Array(4)
+
+  constructor(meta: Snapshot['meta'], readers: Readers, options: SegmentFilesOptions) {
+    this.#meta = meta
+    this.#rowBytes = meta.dim * ELEMENT_BYTES
+    this.#readers = readers
+    this.#files = options.files
+    this.#verifiesPages = options.verify !== 'none'
+    const canPrefetch = (): boolean => readers.canPrefetch()
+    this.rowsSource = {
+      canPrefetch,
+      byteLength: ({ rows }) => rows.byteLength,
+      prefetch: (segments) => {
+        readers.prefetch(segments.flatMap(({ columns, rows }) => [columns, rows]))
+      }
+    }
+    this.codesSource = {
+      canPrefetch,
+      byteLength: ({ codes }) => codes.byteLength,
+      prefetch: (segments) => {
+        readers.prefetch(segments.map(({ codes }) => codes))
+      }
+    }
+  }
+
+  /** Forgets what it knows of a segment, whose slot may be another's from then on. */
+  drop(slot: number): void {
+    this.#states[slot] = undefined
+  }
+
+  /** Takes the files of another snapshot, whose headers were checked. */
+  replaceFiles(files: DataFiles): void {
+    this.#files = files
+  }
+
+  /** Asks for large pages under memory that starts on a page; tells whether it could. */
+  largePages(memory: Uint8Array): boolean {
+    return this.#readers.largePages(memory)
+  }
+
+  resetCounters(): void {
+    this.counters.bytesRead = 0
+    this.counters.pagesVerified = 0
+  }
+
+  #stateOf(segment: Segment): SegmentState {
+    return (this.#states[segment.slot] ??= {
+      verified: new PageLedger(pageCount(segment.rows.byteLength)),
+      idsOffset: 0,
+      inverseNormsOffset: 0,
+      codesIdsOffset: 0,
+      pageCrcs: undefined
+    })
+  }
+
+  #pathOf(extent: FileExtent): string {
+    return fileOf(this.#files, extent.file).path
+  }
+
+  /** Copies verified rows with their ids and norms; throws ZGQ_CORRUPT, ZGQ_TRUNCATED or ZGQ_IO. */
+  readRows(target: RowsTarget): void {
+    const { segment, firstRow } = target
+    this.#expectMayRead()
+    const state = this.#withColumns(segment)
+    const { file } = segment.columns
+    this.#readSettled(file, state.idsOffset + firstRow * 8, target.ids)
+    if (target.inverseNorms !== undefined)
+      this.#readSettled(file, state.inverseNormsOffset + firstRow * 4, target.inverseNorms)
+    this.readSegment(segment, firstRow * this.#rowBytes, target.rows)
+    for (let at = 0; at < target.rows.byteLength; at += this.#rowBytes) this.#expectDirection(segment, target.rows, at)
+  }
+
+  /** A row of length zero would be the nearest to every query: under cosine there is none. */
+  #expectDirection(segment: Segment, rows: Uint8Array, start: number): void {
+    if (this.#meta.metric !== 'cosine' || !isZeroRow(rows, start, this.#rowBytes)) return
+    throw new ZgqError(
+      'ZGQ_CORRUPT',
+      `a row of segment ${segment.segment} has length zero, which cosine cannot compare`,
+      { path: this.#pathOf(segment.rows) }
+    )
+  }
+
+  /** Reads the verified ids of a segment as u64, two words each, low first. */
+  readIdWords(segment: Segment): Uint32Array {
+    const words = new Uint32Array(segment.rowCount * 2)
+    this.eachIds(segment, (piece, firstRow) => {
+      words.set(piece, firstRow * 2)
+    })
+    return words
+  }
+
+  /** Calls `take` with the verified ids of a segment, as words, in pieces, and the row of the first of each. */
+  eachIds(segment: Segment, take: (words: Uint32Array, firstRow: number) => void): void {
+    const { idsOffset } = this.#withColumns(segment)
+    forEachPiece({ offset: idsOffset, byteLength: segment.rowCount * 8 }, 8, ({ offset, byteLength }, at) => {
+      const words = new Uint32Array(byteLength / 4)
+      this.#readSettled(segment.columns.file, offset, new Uint8Array(words.buffer))
+      take(words, at / 8)
+    })
+  }
+
+  /** Copies one verified row. */
+  readRow({ segment, row }: Ordinal): Float32Array {
+    this.#withColumns(segment)
+    const values = new Float32Array(this.#meta.dim)
+    this.readSegment(segment, row * this.#rowBytes, new Uint8Array(values.buffer))
+    return values
+  }
+
+  /** Verifies the columns of a segment at their first use. */
+  #withColumns(segment: Segment): SegmentState {
+    const state = this.#stateOf(segment)
+    if (state.idsOffset === 0) this.openColumns(segment)
+    return state
+  }
+
+  /** Reads and verifies the columns beside the rows of a segment, and notes where they are. */
+  openColumns(segment: Segment): OpenExtent {
+    const { columns } = segment
+    const opened = this.#openFresh(columns, this.#expectedOf(segment, 'columns'))
+    const { ids, inverseNorms, pageCrcs } = opened.layout
+    const state = this.#stateOf(segment)
+    state.idsOffset = columns.offset + ids.offset
+    state.inverseNormsOffset = columns.offset + (inverseNorms?.offset ?? 0)
+    state.pageCrcs = { file: columns.file, offset: columns.offset + pageCrcs.offset }
+    return opened
+  }
+
+  /** Reads and verifies the codes of a segment, without keeping them. */
+  openCodes(segment: Segment): OpenExtent {
+    return this.#openFresh(segment.codes, this.#expectedOf(segment, 'codes'))
+  }
+
+  #openFresh(extent: FileExtent, expected: ColumnsExpectation): OpenExtent {
+    const { byteLength } = extent
+    const read = copiedExtent((offset, target) => {
+      this.#readFresh(extent.file, extent.offset + offset, target)
+    }, byteLength)
+    return openExtent({ byteLength, read, verifiesColumns: this.#verifiesPages }, expected)
+  }
+
+  #expectedOf(segment: Segment, kind: 'columns' | 'codes'): ColumnsExpectation {
+    const { dim, metric, bits } = this.#meta
+    const extent = segment[kind]
+    return {
+      path: this.#pathOf(extent),
+      offset: extent.offset,
+      segment: segment.segment,
+      rowCount: segment.rowCount,
+      dim,
+      hasInverseNorms: kind === 'columns' && metric === 'cosine',
+      headerCrc: extent.crc,
+      bits: kind === 'codes' ? bits : 0
+    }
+  }
+
+  /**
+   * Copies the codes extent of a segment into `target`, which is as long, and returns where its columns are in it,
+   * verified at the first call. Throws ZGQ_CORRUPT, ZGQ_TRUNCATED, ZGQ_UNSUPPORTED or ZGQ_IO.
+   */
+  readCodes(segment: Segment, target: Uint8Array): ColumnsLayout {
+    this.#expectMayRead()
+    const { codes } = segment
+    const state = this.#stateOf(segment)
+    const isFirst = state.codesIdsOffset === 0
+    if (isFirst) this.#readFresh(codes.file, codes.offset, target)
+    else this.#readSettled(codes.file, codes.offset, target)
+    const { layout } = openExtent(
+      {
+        byteLength: codes.byteLength,
+        read: (offset, byteLength) => target.subarray(offset, offset + byteLength),
+        verifiesColumns: isFirst && this.#verifiesPages
+      },
+      this.#expectedOf(segment, 'codes')
+    )
+    if (!isFirst) return layout
+    state.codesIdsOffset = codes.offset + layout.ids.offset
+    state.pageCrcs = { file: codes.file, offset: codes.offset + layout.pageCrcs.offset }
+    return layout
+  }
+
+  /** Asks the system for single rows at once. */
+  prefetchRows(ordinals: readonly Ordinal[]): void {
+    const byteLength = this.#rowBytes
+    this.#readers.prefetch(
+      ordinals.map(({ segment: { rows }, row }): FileRange => ({
+        file: rows.file,
+        offset: rows.offset + row * byteLength,
+        byteLength
+      }))
+    )
+  }
+
+  /** Tells whether a row lies in pages that were verified before. */
+  isRowVerified(segment: Segment, row: number): boolean {
+    if (!this.#verifiesPages) return true
+    const start = row * this.#rowBytes
+    return this.#stateOf(segment).verified.hasAll(
+      Math.floor(start / PAGE_BYTES),
+      Math.ceil((start + this.#rowBytes) / PAGE_BYTES)
+    )
+  }
+
+  /** Copies the id of a row of a segment whose codes were read before: u64. */
+  copyId(segment: Segment, row: number, target: Uint8Array): void {
+    this.#readSettled(segment.codes.file, this.#stateOf(segment).codesIdsOffset + row * 8, target)
+  }
+
+  /** Copies one row of a segment whose columns or codes were read before: dim * 4 bytes. */
+  copyRow(segment: Segment, row: number, target: Uint8Array): void {
+    const { rows } = segment
+    if (this.isRowVerified(segment, row)) this.#readSettled(rows.file, rows.offset + row * target.byteLength, target)
+    else this.#copyFreshRow(segment, row * target.byteLength, target)
+    this.#expectDirection(segment, target, 0)
+  }
+
+  /** Reads the pages that bytes of a segment lie in one by one, whole, so that each can be verified. */
+  #copyFreshRow(segment: Segment, offset: number, target: Uint8Array): void {
+    this.#expectMayRead()
+    const end = offset + target.byteLength
+    for (let page = Math.floor(offset / PAGE_BYTES); page * PAGE_BYTES < end; page++) {
+      this.#readFresh(segment.rows.file, segment.rows.offset + page * PAGE_BYTES, this.#page)
+      this.#expectPage(
+        { segment, page, crc: this.#readPageCrcs(segment, page, this.#crc).getUint32(0, true) },
+        this.#page
+      )
+      const from = Math.max(offset, page * PAGE_BYTES)
+      const to = Math.min(end, (page + 1) * PAGE_BYTES)
+      target.set(this.#page.subarray(from - page * PAGE_BYTES, to - page * PAGE_BYTES), from - offset)
+    }
+  }
+
+  /** Copies bytes of a segment whose columns or codes were read, verifying every page not touched before. */
+  readSegment(segment: Segment, offset: number, target: Uint8Array): void {
+    const { rows } = segment
+    const { verified } = this.#stateOf(segment)
+    const firstPage = Math.floor(offset / PAGE_BYTES)
+    const endPage = Math.ceil((offset + target.byteLength) / PAGE_BYTES)
+    if (!this.#verifiesPages || verified.hasAll(firstPage, endPage)) {
+      this.#readSettled(rows.file, rows.offset + offset, target)
+      return
+    }
+    this.#readFresh(rows.file, rows.offset + offset, target)
+    const crcs = this.#readPageCrcs(segment, firstPage, new Uint8Array((endPage - firstPage) * 4))
+    for (let page = firstPage; page < endPage; page++) {
+      if (verified.has(page)) continue
+      const crc = crcs.getUint32((page - firstPage) * 4, true)
+      this.#expectPage({ segment, page, crc }, this.#wholePage(segment, page, { offset, target }))
+    }
+  }
+
+  /** Returns a page of a segment, of which `target` holds bytes from `offset` on; one that is partly there is read. */
+  #wholePage(segment: Segment, page: number, from: { offset: number; target: Uint8Array }): Uint8Array {
+    const start = page * PAGE_BYTES - from.offset
+    const bytes = from.target.subarray(Math.max(0, start), start + PAGE_BYTES)
+    if (bytes.byteLength === PAGE_BYTES) return bytes
+    this.#readFresh(segment.rows.file, segment.rows.offset + page * PAGE_BYTES, this.#page)
+    // What is verified is what is used: the file may change between two reads.
+    bytes.set(this.#page.subarray(Math.max(0, -start), Math.max(0, -start) + bytes.byteLength))
+    return this.#page
+  }
+
+  /** Reads verified CRCs of pages from `firstPage` on: u32, as many as fit into `target`. */
+  #readPageCrcs(segment: Segment, firstPage: number, target: Uint8Array): DataView {
+    const { pageCrcs } = this.#stateOf(segment)
+    if (pageCrcs === undefined) throw new TypeError(`the columns of segment ${segment.segment} were not read`)
+    this.#readers.readSettled(pageCrcs.file, pageCrcs.offset + firstPage * 4, target)
+    return new DataView(target.buffer)
+  }
+
+  /** Holds a whole page against its checksum and notes that it passed. */
+  #expectPage(check: { segment: Segment; page: number; crc: number }, bytes: Uint8Array): void {
+    const { segment, page, crc } = check
+    const damage = (what: string): ZgqError =>
+      new ZgqError('ZGQ_CORRUPT', what, {
+        path: this.#pathOf(segment.rows),
+        offset: segment.rows.offset + page * PAGE_BYTES
+      })
+    const computed = checksum(bytes)
+    if (computed !== crc)
+      throw damage(`a page of segment ${segment.segment} is damaged: its CRC is ${computed}, expected ${crc}`)
+    if (!areFinite(bytes)) throw damage(`a row of segment ${segment.segment} holds what is not a finite number`)
+    this.counters.pagesVerified++
+    this.#stateOf(segment).verified.add(page)
+  }
+
+  #expectMayRead(): void {
+    if (!this.mayRead) throw WOULD_READ
+  }
+
+  #readFresh(file: number, offset: number, target: Uint8Array): void {
+    this.#readers.fresh.read(file, offset, target)
+    this.counters.bytesRead += target.byteLength
+  }
+
+  #readSettled(file: number, offset: number, target: Uint8Array): void {
+    this.#readers.readSettled(file, offset, target)
+    this.counters.bytesRead += target.byteLength
+  }
+}

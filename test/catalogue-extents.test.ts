@@ -1,0 +1,196 @@
+// Files and segments of a catalogue held against each other (spec, section 11.1).
+
+import { describe, expect, it } from 'vitest'
+
+import { checkFiles, checkSegments } from '../src/catalogue/extents.ts'
+import type { FileRecord } from '../src/format/file-record.ts'
+import type { IndexMeta } from '../src/format/index-record.ts'
+import { encodeSegmentRecords, SEGMENT_RECORD, type SegmentRecord } from '../src/format/segment-record.ts'
+import { SegmentTable } from '../src/format/segment-table.ts'
+import { codeOf } from './support/errors.ts'
+import { FILE, forged, forgedDouble, INDEX_META, u64Fields } from './support/format-samples.ts'
+
+const PATH = 'catalogue.sqlite'
+const PAGE = 4096
+const DIM = 3
+
+const META: IndexMeta = {
+  ...INDEX_META,
+  dim: DIM,
+  bits: 1,
+  metric: 'l2',
+  generation: 2,
+  count: 6,
+  zoneCount: 3,
+  segmentCount: 3,
+  fileCount: 3,
+  nextSegment: 10,
+  nextFile: 8
+}
+
+/** A vectors file of each of two generations, and one of codes. */
+const FILES: readonly FileRecord[] = [
+  { ...FILE, file: 0, byteLength: PAGE * 8, segmentCount: 2, rowCount: 5 },
+  { ...FILE, file: 4, generation: 2, byteLength: PAGE * 4, segmentCount: 1, rowCount: 1 },
+  { ...FILE, file: 7, kind: 'codes', byteLength: PAGE * 5, segmentCount: 4, rowCount: 9 }
+]
+
+interface Pages {
+  readonly file: number
+  readonly rows: number
+  readonly columns: number
+  readonly codes: number
+}
+
+function segmentOf(facts: Pick<SegmentRecord, 'segment' | 'zone' | 'rowCount'>, pages: Pages): SegmentRecord {
+  const { file } = pages
+  return {
+    ...facts,
+    minNorm: 1,
+    maxNorm: 2,
+    radius: 0,
+    rows: { file, offset: pages.rows * PAGE, byteLength: facts.rowCount * DIM * 4, crc: 0 },
+    columns: { file, offset: pages.columns * PAGE, byteLength: 200, crc: 1 },
+    codes: { file: 7, offset: pages.codes * PAGE, byteLength: 300, crc: 2 }
+  }
+}
+
+/** Two segments of one zone and one of another, none of the third; extents in no order, with gaps. */
+const SEGMENTS: readonly SegmentRecord[] = [
+  segmentOf({ segment: 2, zone: 2, rowCount: 2 }, { file: 0, rows: 6, columns: 1, codes: 3 }),
+  segmentOf({ segment: 3, zone: 0, rowCount: 3 }, { file: 0, rows: 4, columns: 2, codes: 1 }),
+  segmentOf({ segment: 9, zone: 2, rowCount: 1 }, { file: 4, rows: 1, columns: 2, codes: 2 })
+]
+
+interface Changes {
+  readonly meta?: Partial<IndexMeta>
+  readonly files?: readonly FileRecord[]
+  readonly segments?: readonly SegmentRecord[]
+  /** Changes the packed records. */
+  readonly forge?: (records: Uint8Array) => Uint8Array
+}
+
+function check({ meta, files = FILES, segments = SEGMENTS, forge = (records) => records }: Changes): void {
+  const whole = { ...META, ...meta }
+  checkFiles({ meta: whole, files }, PATH)
+  const table = new SegmentTable(forge(encodeSegmentRecords(segments)), whole.zoneCount)
+  checkSegments({ meta: whole, files, segments: table }, PATH)
+}
+
+const withFile = (at: number, facts: Partial<FileRecord>): Changes => ({
+  files: FILES.map((file, i) => (i === at ? { ...file, ...facts } : file))
+})
+
+const withSegment = (at: number, facts: Partial<SegmentRecord>): Changes => ({
+  segments: SEGMENTS.map((segment, i) => (i === at ? { ...segment, ...facts } : segment))
+})
+
+const withExtent = (at: number, kind: 'rows' | 'columns' | 'codes', facts: Partial<SegmentRecord['rows']>): Changes =>
+  withSegment(at, { [kind]: { ...SEGMENTS[at][kind], ...facts } })
+
+describe('segments and files', () => {
+  it('may be of several generations, their extents in any order, zones with several segments or none', () => {
+    expect(() => {
+      check({})
+    }).not.toThrow()
+  })
+
+  it('may be none', () => {
+    expect(() => {
+      check({ meta: { count: 0, zoneCount: 0 }, files: [], segments: [] })
+    }).not.toThrow()
+    expect(() => {
+      check({ meta: { count: 0 }, segments: [] })
+    }).not.toThrow()
+  })
+
+  it('need no codes without bits, wherever those would be', () => {
+    const codes = { file: 99, offset: 7, byteLength: 0, crc: 3 }
+    expect(() => {
+      check({ meta: { bits: 0 }, segments: SEGMENTS.map((segment) => ({ ...segment, codes })) })
+    }).not.toThrow()
+  })
+
+  it('are of a newer index where a file is of a generation above', () => {
+    expect(codeOf(() => check(withFile(1, { generation: 3 })))).toBe('ZGQ_MISMATCH')
+  })
+})
+
+describe('files are corrupt', () => {
+  it.each([
+    ['out of order', { files: [FILES[1], FILES[0], FILES[2]] }],
+    ['with a number twice', withFile(1, { file: 0 })],
+    ['with a number that is still to come', { meta: { nextFile: 7 } }],
+    ['with one name twice', withFile(1, { generation: 1 })]
+  ] satisfies [string, Changes][])('%s', (_, changes) => {
+    expect(codeOf(() => check(changes))).toBe('ZGQ_CORRUPT')
+  })
+})
+
+describe('segments are corrupt', () => {
+  it.each([
+    ['with a number twice', withSegment(1, { segment: 2 })],
+    ['out of order', withSegment(1, { segment: 1 })],
+    ['with a number that is still to come', { meta: { nextSegment: 9 } }],
+    ['of a zone that is missing', { forge: (records) => forged(records, SEGMENT_RECORD.fields.zone, 3n) }],
+    ['with other rows than the index', { meta: { count: 7 } }],
+    ['without rows', withSegment(2, { rowCount: 0 })],
+    ['with 2^31 rows', withSegment(2, { rowCount: 2 ** 31 })],
+    ['with a norm below 0', withSegment(0, { minNorm: -1 })],
+    ['with norms the wrong way round', withSegment(0, { minNorm: 3 })],
+    ['with an infinite norm', withSegment(0, { maxNorm: Infinity })],
+    ['with a radius below 0', withSegment(0, { radius: -1 })],
+    ['with an infinite radius', withSegment(0, { radius: Infinity })],
+    ['with more bytes than rows', withExtent(0, 'rows', { byteLength: 36 })],
+    ['with fewer bytes than rows', withExtent(0, 'rows', { byteLength: 12 })],
+    ['in a file that is missing', withExtent(0, 'rows', { file: 1 })],
+    ['with codes in a file that is missing', withExtent(0, 'codes', { file: 1 })],
+    ['with rows in a file of codes', withSegment(0, { rows: SEGMENTS[0].codes, columns: SEGMENTS[0].codes })],
+    ['with codes in a file of vectors', withExtent(0, 'codes', { file: 0 })],
+    ['with columns in another file than the rows', withExtent(2, 'columns', { file: 0, offset: PAGE * 3 })],
+    ['with columns too short for ids and page CRCs', withExtent(0, 'columns', { byteLength: 88 + 16 + 3 })],
+    ['with codes too short for ids and page CRCs', withExtent(0, 'codes', { byteLength: 120 + 16 + 3 })],
+    ['without codes, which the index has', withExtent(0, 'codes', { byteLength: 0 })],
+    ['with codes, which the index has not', { meta: { bits: 0 } }],
+    ['beside the start of a page', withExtent(0, 'rows', { offset: PAGE * 6 + 64 })],
+    ['in the header', withExtent(0, 'columns', { offset: 0 })],
+    ['behind the end of the file', withExtent(0, 'rows', { offset: PAGE * 8 })],
+    ['whose last page is cut off', withFile(0, { byteLength: PAGE * 6 + 24 })],
+    ['on the page of another one', withExtent(1, 'rows', { offset: PAGE * 6 })],
+    ['with columns on the page of another one', withExtent(1, 'columns', { offset: PAGE })],
+    ['with codes on the page of another one', withExtent(2, 'codes', { offset: PAGE })],
+    ['with rows on the page of columns', withExtent(0, 'rows', { offset: PAGE * 2 })],
+    ['with columns on the page of its own rows', withExtent(0, 'columns', { offset: PAGE * 6 })],
+    ['that begin within another one', withExtent(1, 'columns', { byteLength: PAGE * 2 + 1 })],
+    ['more than were written to the file', withFile(0, { segmentCount: 1 })],
+    ['of more rows than were written to the file', withFile(0, { rowCount: 4 })],
+    ['with codes of more rows than were written to the file', withFile(2, { rowCount: 5 })],
+    ['with codes of more segments than were written to the file', withFile(2, { segmentCount: 2 })]
+  ] satisfies [string, Changes][])('%s', (_, changes) => {
+    expect(codeOf(() => check(changes))).toBe('ZGQ_CORRUPT')
+  })
+
+  it.each(u64Fields(SEGMENT_RECORD.fields))('with %s above 2^53 - 1', (name) => {
+    const field = SEGMENT_RECORD.fields[name as keyof typeof SEGMENT_RECORD.fields]
+    for (const value of [2n ** 53n, 2n ** 64n - 1n])
+      expect(codeOf(() => check({ forge: (records) => forged(records, field, value) }))).toBe('ZGQ_CORRUPT')
+  })
+
+  it.each(['minNorm', 'maxNorm', 'radius'] as const)('where %s is not a number', (name) => {
+    const forge = (records: Uint8Array): Uint8Array => forgedDouble(records, SEGMENT_RECORD.fields[name], NaN)
+    expect(codeOf(() => check({ forge }))).toBe('ZGQ_CORRUPT')
+  })
+})
+
+describe('segments are unsupported', () => {
+  it.each([
+    ['flags', 1n],
+    ['flags', 0x8000_0000n],
+    ['fieldsByteLength', 1n],
+    ['payloadByteLength', 1n],
+    ['payloadByteLength', 2n ** 32n]
+  ] as const)('with %s of %d', (name, value) => {
+    const forge = (records: Uint8Array): Uint8Array => forged(records, SEGMENT_RECORD.fields[name], value)
+    expect(codeOf(() => check({ forge }))).toBe('ZGQ_UNSUPPORTED')
+  })
+})
