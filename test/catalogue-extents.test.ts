@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { checkFiles, checkSegments } from '../src/catalogue/extents.ts'
 import type { FileRecord } from '../src/format/file-record.ts'
 import type { IndexMeta } from '../src/format/index-record.ts'
-import { encodeSegmentRecords, SEGMENT_RECORD, type SegmentRecord } from '../src/format/segment-record.ts'
+import { encodeSegmentRecords, NO_EXTENT, SEGMENT_RECORD, type SegmentRecord } from '../src/format/segment-record.ts'
 import { SegmentTable } from '../src/format/segment-table.ts'
 import { codeOf } from './support/errors.ts'
 import { FILE, forged, forgedDouble, INDEX_META, u64Fields } from './support/format-samples.ts'
@@ -114,6 +114,27 @@ describe('segments and files', () => {
   it('are of a newer index where a file is of a generation above', () => {
     expect(codeOf(() => check(withFile(1, { generation: 3 })))).toBe('ZGQ_MISMATCH')
   })
+})
+
+it('many files, each with its columns before its rows, are looked at in one pass', { timeout: 10_000 }, () => {
+  // A pass for each file would take minutes.
+  const count = 20_000
+  const files = Array.from({ length: count }, (_, file) => ({
+    ...FILE,
+    file,
+    generation: file + 1,
+    byteLength: PAGE * 8,
+    segmentCount: 1,
+    rowCount: 1
+  }))
+  const segments = Array.from({ length: count }, (_, segment) => {
+    const at = { file: segment, rows: 4, columns: 1, codes: 0 }
+    return { ...segmentOf({ segment, zone: 0, rowCount: 1 }, at), codes: NO_EXTENT }
+  })
+  const meta = { ...META, bits: 0, generation: count, count, nextFile: count, nextSegment: count }
+  expect(() => {
+    check({ meta, files, segments })
+  }).not.toThrow()
 })
 
 describe('files are corrupt', () => {

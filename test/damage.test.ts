@@ -18,7 +18,7 @@ import { crc32 } from 'node:zlib'
 import Sqlite from 'better-sqlite3'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 
-import { buildIndex } from '../src/build.ts'
+import { buildIndex, calibrateIndex } from '../src/build.ts'
 import { checkIndex } from '../src/check.ts'
 import { HEADER } from '../src/format/header.ts'
 import type { ColumnsLayout } from '../src/format/columns.ts'
@@ -886,6 +886,14 @@ describe('an index of another format gives ZGQ_UNSUPPORTED', () => {
     const specimen = specimenWith('l2')
     forgeCatalogue(specimen.folder, inIndex('writerFeatures', 5))
     expect(outcomeOf(specimen, {})).toBe('right')
+  })
+
+  it('is one for whoever changes it where only writers must know, and nothing is changed', async () => {
+    const specimen = specimenWith('l2')
+    forgeCatalogue(specimen.folder, inIndex('writerFeatures', 5))
+    const before = bytesOf(specimen, CATALOGUE_NAME)
+    await expect(calibrateIndex(specimen.folder)).rejects.toMatchObject({ code: 'ZGQ_UNSUPPORTED' })
+    expect(bytesOf(specimen, CATALOGUE_NAME)).toEqual(before)
   })
 })
 

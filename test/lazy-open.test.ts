@@ -60,6 +60,19 @@ describe.each([0, 4])('an index with %d bits, in a process that has just begun',
     expect(printed).toEqual({ opened: [], searched: [], closed: [], hits: 10, length: DIM })
   })
 
+  it.runIf(CAN_MAP)('maps its files though the working folder is another by then', () => {
+    const printed = run(
+      bits,
+      `
+      const { basename, dirname } = await import('node:path')
+      process.chdir(dirname(path))
+      const index = ZgqIndex.open(basename(path))
+      process.chdir('/')
+      print(index.info().reader.kind)`
+    )
+    expect(printed).toBe('mmap')
+  })
+
   it.runIf(CAN_MAP)('maps its files after some searches, which find the same', () => {
     const printed = run(
       bits,

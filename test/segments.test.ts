@@ -299,6 +299,49 @@ describe('an open index that goes on with another snapshot', () => {
     expect(used).toBeLessThan(100_000) // nothing of the smaller frames is left
   })
 
+  it.each(METRICS)('finds by codes of another quantizer what an index just opened finds (%s)', (metric) => {
+    const random = randomFrom(SEED + 11)
+    const folder = temp.fresh(`quantizer-${metric}`)
+    mkdirSync(folder)
+    const centroids = randomVectors({ count: 3, dim: DIM }, random, () => random() * 2 - 1).slice(0, 3 * DIM)
+    const shape = { dim: DIM, metric, bits: 4, centroids }
+    const context = open(new SegmentIndex(folder, shape, random)) // of an empty index, with a quantizer of its own
+    const index = new SegmentIndex(folder, shape, random)
+    index.add(segmentsOf([0, 1, 2, 2], random))
+    index.publish()
+    const adopted = adoptSnapshot(context, readCatalogue(folder))
+    const fresh = open(index)
+    for (const query of queriesFrom(random)) {
+      const request = { k: 10, probe: { nprobe: 3 }, explain: false, isExact: false, rerank: 0, confidence: CONFIDENCE }
+      expect(search(adopted.context, query, request).hits).toEqual(search(fresh.context, query, request).hits)
+    }
+  })
+
+  it('keeps codes in kernel memory where more of them need more room', () => {
+    const random = randomFrom(SEED + 12)
+    const index = makeIndex({ metric: 'l2', bits: 4 }, 3, random)
+    index.add([segmentOf(0, 90, random), segmentOf(1, 64, random)])
+    const context = open(index)
+    const [query] = queriesFrom(random)
+    searchIn(context, query, { k: 10, isExact: false })
+    index.add([segmentOf(2, 300, random)])
+    adopt(context, index)
+    const { codes, workspace } = context.context
+    expect([...workspace.segments].map((segment) => codes?.cache.holds(segment))).toEqual([true, true, false])
+    expectFound(context, index, [query])
+  })
+
+  it('is ZGQ_MISMATCH where that is of another index, and goes on with its own', () => {
+    const random = randomFrom(SEED + 13)
+    const index = makeIndex({ metric: 'l2', bits: 4 }, 3, random)
+    index.add(segmentsOf([0, 1, 2], random))
+    const context = open(index)
+    const snapshot = readCatalogue(index.folder)
+    const other = { ...snapshot, meta: { ...snapshot.meta, indexId: new Uint8Array(16).fill(7) } }
+    expect(codeOf(() => adoptSnapshot(context, other))).toBe('ZGQ_MISMATCH')
+    expectFound(context, index, queriesFrom(random))
+  })
+
   it('keeps what it had where the other snapshot names a file that is not there', () => {
     const random = randomFrom(SEED + 9)
     const index = makeIndex({ metric: 'l2', bits: 4 }, 3, random)

@@ -79,9 +79,13 @@ const INDEX: readonly Forgery[] = [
   parts('open', 'index record: none', (found) => {
     found.meta.delete('index')
   }),
-  parts('nobody', 'index record: writer features, which no reader minds', (found) => {
-    found.index.set('writerFeatures', -1n)
-  }),
+  {
+    // Whoever changes the index refuses: test/damage.test.ts.
+    ...parts('nobody', 'index record: writer features, which no reader minds', (found) => {
+      found.index.set('writerFeatures', -1n)
+    }),
+    without: ['calibrate']
+  },
   parts('nobody', 'index record: reserved fields, a later commit and generation, numbers kept free', (found) => {
     found.index.change({
       reserved: -1n,
