@@ -47,7 +47,7 @@ export class CodesCache {
   #tableSlots = 0
   /** Bytes of kernel memory that the ring takes once something is in it. */
   #capacity: number
-  readonly #entryOfSlot: (Entry | undefined)[] = []
+  readonly #entryOfSlot: (Entry | undefined)[]
   /** Address of the ring; 0 before the first entry. */
   #ring = 0
   #hasLargePages = false
@@ -61,6 +61,8 @@ export class CodesCache {
     this.#cacheBytes = options.cacheBytes
     this.#snapshot = snapshot
     this.#capacity = capacityFor(snapshot.segments, options.cacheBytes)
+    // Of its full length at once: engines turn an array that grows by leaps into a table of hashes.
+    this.#entryOfSlot = new Array<Entry | undefined>(snapshot.segments.slotCount)
     this.#makeTable(snapshot.segments.slotCount)
   }
 

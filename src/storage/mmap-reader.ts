@@ -11,24 +11,31 @@ import { fileOf, type DataFile, type DataFiles, type Reader } from './reader.ts'
 /** Maps every file whole. Lengths must have been checked: touching a page past the end of a file kills the process. */
 export function openMmapReader(initialFiles: DataFiles, libc: Libc): Reader {
   let files: DataFiles = new Map()
-  const mapped = new Map<number, { readonly address: number; readonly byteLength: number }>()
+  const mapped = new Map<number, MappedFile>()
+  /** Rows that are reranked one after the other are mostly of one file: looking it up takes as long as copying a row. */
+  let last: MappedFile | undefined
   let isClosed = false
   const unmapBut = (kept: DataFiles): void => {
+    last = undefined
     for (const [file, { address, byteLength }] of mapped) {
       if (kept.has(file)) continue
       libc.unmap(address, byteLength)
       mapped.delete(file)
     }
   }
-  const addressOf = (file: number): number => {
+  const mappedOf = (file: number): MappedFile => {
+    if (last?.file === file) return last
+    if (isClosed) throw new ZgqError('ZGQ_CLOSED', 'the reader was closed', { path: fileOf(files, file).path })
     const found = mapped.get(file)
     if (found === undefined) throw new TypeError(`file ${file} is not mapped`)
-    return found.address
+    last = found
+    return found
   }
   const mapAll = (others: DataFiles): void => {
     try {
       for (const [file, found] of others) {
-        if (!mapped.has(file)) mapped.set(file, { address: mapFile(found, libc), byteLength: found.byteLength })
+        const { path, byteLength } = found
+        if (!mapped.has(file)) mapped.set(file, { file, path, byteLength, address: mapFile(found, libc) })
       }
     } catch (error) {
       unmapBut(files)
@@ -51,22 +58,30 @@ export function openMmapReader(initialFiles: DataFiles, libc: Libc): Reader {
   return {
     kind: 'mmap',
     read(file, offset, target) {
-      const { path, byteLength } = fileOf(files, file)
-      if (isClosed) throw new ZgqError('ZGQ_CLOSED', 'the reader was closed', { path })
+      const { path, byteLength, address } = mappedOf(file)
       if (offset + target.byteLength > byteLength)
         throw new ZgqError('ZGQ_TRUNCATED', `${target.byteLength} bytes are past the end of the file`, { path, offset })
-      libc.copy(target, addressOf(file) + offset)
+      libc.copy(target, address + offset)
     },
     prefetch(ranges) {
       if (isClosed) return
-      for (const range of ranges)
+      for (const range of ranges) {
+        const { address } = mappedOf(range.file)
         forEachAdvice(range, libc.pageBytes, (offset, byteLength) => {
-          libc.willNeed(addressOf(range.file) + offset, byteLength)
+          libc.willNeed(address + offset, byteLength)
         })
+      }
     },
     replaceFiles: mapAll,
     close
   }
+}
+
+interface MappedFile {
+  readonly file: number
+  readonly path: string
+  readonly byteLength: number
+  readonly address: number
 }
 
 function mapFile(file: DataFile, libc: Libc): number {

@@ -49,7 +49,6 @@ export interface RowsTarget {
 
 /** Facts of a segment that was read; offsets count from the start of the file. */
 interface SegmentState {
-  readonly verified: PageLedger
   /** 0: the columns beside the rows were not verified. */
   idsOffset: number
   inverseNormsOffset: number
@@ -83,8 +82,9 @@ export class SegmentFiles {
   readonly #readers: Readers
   #files: DataFiles
   readonly #verifiesPages: boolean
-  /** By slot. */
-  readonly #states: (SegmentState | undefined)[] = []
+  /** By slot; of its full length at once: engines turn an array that grows by leaps into a table of hashes. */
+  readonly #states: (SegmentState | undefined)[]
+  readonly #verified: PageLedger
   readonly #page = new Uint8Array(PAGE_BYTES)
   readonly #crc = new Uint8Array(4)
 
@@ -93,6 +93,8 @@ export class SegmentFiles {
     this.#rowBytes = meta.dim * ELEMENT_BYTES
     this.#readers = readers
     this.#files = options.files
+    this.#states = new Array<SegmentState | undefined>(meta.segmentCount)
+    this.#verified = new PageLedger(meta.segmentCount)
     this.#verifiesPages = options.verify !== 'none'
     const canPrefetch = (): boolean => readers.canPrefetch()
     this.rowsSource = {
@@ -114,6 +116,7 @@ export class SegmentFiles {
   /** Forgets what it knows of a segment, whose slot may be another's from then on. */
   drop(slot: number): void {
     this.#states[slot] = undefined
+    this.#verified.drop(slot)
   }
 
   /** Takes the files of another snapshot, whose headers were checked. */
@@ -133,7 +136,6 @@ export class SegmentFiles {
 
   #stateOf(segment: Segment): SegmentState {
     return (this.#states[segment.slot] ??= {
-      verified: new PageLedger(pageCount(segment.rows.byteLength)),
       idsOffset: 0,
       inverseNormsOffset: 0,
       codesIdsOffset: 0,
@@ -283,7 +285,8 @@ export class SegmentFiles {
   isRowVerified(segment: Segment, row: number): boolean {
     if (!this.#verifiesPages) return true
     const start = row * this.#rowBytes
-    return this.#stateOf(segment).verified.hasAll(
+    return this.#verified.hasAll(
+      segment.slot,
       Math.floor(start / PAGE_BYTES),
       Math.ceil((start + this.#rowBytes) / PAGE_BYTES)
     )
@@ -321,17 +324,17 @@ export class SegmentFiles {
   /** Copies bytes of a segment whose columns or codes were read, verifying every page not touched before. */
   readSegment(segment: Segment, offset: number, target: Uint8Array): void {
     const { rows } = segment
-    const { verified } = this.#stateOf(segment)
     const firstPage = Math.floor(offset / PAGE_BYTES)
     const endPage = Math.ceil((offset + target.byteLength) / PAGE_BYTES)
-    if (!this.#verifiesPages || verified.hasAll(firstPage, endPage)) {
+    if (!this.#verifiesPages || this.#verified.hasAll(segment.slot, firstPage, endPage)) {
       this.#readSettled(rows.file, rows.offset + offset, target)
       return
     }
+    this.#verified.open(segment.slot, pageCount(rows.byteLength))
     this.#readFresh(rows.file, rows.offset + offset, target)
     const crcs = this.#readPageCrcs(segment, firstPage, new Uint8Array((endPage - firstPage) * 4))
     for (let page = firstPage; page < endPage; page++) {
-      if (verified.has(page)) continue
+      if (this.#verified.has(segment.slot, page)) continue
       const crc = crcs.getUint32((page - firstPage) * 4, true)
       this.#expectPage({ segment, page, crc }, this.#wholePage(segment, page, { offset, target }))
     }
@@ -369,7 +372,8 @@ export class SegmentFiles {
       throw damage(`a page of segment ${segment.segment} is damaged: its CRC is ${computed}, expected ${crc}`)
     if (!areFinite(bytes)) throw damage(`a row of segment ${segment.segment} holds what is not a finite number`)
     this.counters.pagesVerified++
-    this.#stateOf(segment).verified.add(page)
+    this.#verified.open(segment.slot, pageCount(segment.rows.byteLength))
+    this.#verified.add(segment.slot, page)
   }
 
   #expectMayRead(): void {
