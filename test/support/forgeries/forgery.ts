@@ -2,6 +2,7 @@
 
 import { runSql, editSchema } from '../forge/catalogue.ts'
 import { forge, type Parts } from '../forge/parts.ts'
+import { step } from '../torture.ts'
 
 /**
  * Who has to see it: `open` = whoever opens the index; `rows` = whoever reads the rows; `codes` = whoever reads the
@@ -71,9 +72,11 @@ export const schemaEdit = (title: string, ...statements: readonly string[]): For
     editSchema(folder, ...statements)
   })
 
-/** Above every number that a reader takes: just so, and as far as 64 bits go. */
-export const HUGE = [
-  ['2^53 + 2', 2n ** 53n + 2n],
-  ['2^63 - 1', 2n ** 63n - 1n],
-  ['2^64 - 4096', -4096n]
-] as const
+/** Above every number that a reader takes: just so, and as far as 64 bits go. `npm test` tries the first alone. */
+export const HUGE = (
+  [
+    ['2^53 + 2', 2n ** 53n + 2n],
+    ['2^63 - 1', 2n ** 63n - 1n],
+    ['2^64 - 4096', -4096n]
+  ] as const
+).filter((_, i) => i % step(3) === 0)
