@@ -12,7 +12,8 @@ import { loadKernel } from '../src/kernels/load-kernel.ts'
 import { encodeCentroids } from '../src/quantizer/encode-centroids.ts'
 import { drawFlips } from '../src/quantizer/rotation.ts'
 import { CentroidCodes } from '../src/search/centroid-codes.ts'
-import { CodeWorkspace } from '../src/search/code-workspace.ts'
+import { QueryRotation } from '../src/quantizer/query-codes.ts'
+import { SearchState } from '../src/search/search-state.ts'
 import { CONFIDENCE } from '../src/search/confidence.ts'
 import { CODED_PROBE_ZONES } from '../src/search/open-context.ts'
 import { probe } from '../src/search/probe.ts'
@@ -50,7 +51,7 @@ const snapshot = makeSnapshot()
 const memory = new KernelMemory(loadKernel())
 const workspace = new Workspace(snapshot, memory)
 const rotation = { flips: drawFlips(dim, random), mean: meanOf(snapshot.centroids) }
-const codes = new CodeWorkspace(snapshot, rotation, memory)
+const state = new SearchState(snapshot.meta, workspace, new QueryRotation(memory, { dim, ...rotation }))
 const zoneCodes = encodeCentroids(memory, snapshot.centroids, { dim, metric: 'l2', quantizer: rotation })
 const centroids = CentroidCodes.create(
   memory,
@@ -79,11 +80,12 @@ function probeAll(byCodes: boolean): number {
 }
 
 function probeOne(i: number, byCodes: boolean): number[] {
-  workspace.setQuery(queries.subarray(i * dim, (i + 1) * dim))
+  const request = { k: 10, probe: { nprobe }, explain: false, isExact: false, rerank: 0, confidence: CONFIDENCE }
+  state.start(queries.subarray(i * dim, (i + 1) * dim), request)
   if (byCodes)
-    codes.queryCodes.set(workspace.codesQuery, workspace.scanQuery.queryNorm2, { confidence: CONFIDENCE, bits: BITS })
-  const coded = byCodes && centroids !== undefined ? { centroids, workspace: codes } : undefined
-  return probe(workspace, { nprobe }, coded).segments.map(({ zone }) => zone)
+    state.codes?.queryCodes.set(state.codesQuery, state.scanQuery.queryNorm2, { confidence: CONFIDENCE, bits: BITS })
+  probe(state, byCodes ? centroids : undefined)
+  return state.segments.map(({ zone }) => zone)
 }
 
 function shareInCommon(): number {

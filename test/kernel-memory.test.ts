@@ -6,7 +6,8 @@ import type { KernelMemory } from '../src/kernels/kernel-memory.ts'
 import { heapByteLength } from '../src/kernels/addresses.ts'
 import { CANDIDATE_BYTES, CANDIDATES_HEADER_BYTES } from '../src/kernels/layouts.ts'
 import { Regions } from '../src/kernels/regions.ts'
-import { CodeWorkspace } from '../src/search/code-workspace.ts'
+import { QueryRotation } from '../src/quantizer/query-codes.ts'
+import { SearchState } from '../src/search/search-state.ts'
 import { Workspace } from '../src/search/workspace.ts'
 import { KERNEL_KINDS, memoryOf } from './support/kernels.ts'
 import { randomFrom } from './support/random.ts'
@@ -113,12 +114,12 @@ describe('heaps and candidates of a search', () => {
   it('give the smaller place back where they move to a larger one', () => {
     const memory = memoryOf('wasm')
     const workspace = new Workspace(snapshot, memory)
-    const rotation = { flips: new Uint8Array((3 * DIM) / 8), mean: new Float32Array(DIM) }
-    const codes = new CodeWorkspace(snapshot, rotation, memory)
+    const rotation = { dim: DIM, flips: new Uint8Array((3 * DIM) / 8), mean: new Float32Array(DIM) }
+    const state = new SearchState(snapshot.meta, workspace, new QueryRotation(memory, rotation))
     const before = memory.usedByteLength
     for (const k of [1, 65, 1000, 50_000]) {
-      workspace.startHits(k)
-      codes.start(k, 0)
+      state.startHits(k)
+      state.codes?.start(k, 0)
     }
     const candidates = CANDIDATES_HEADER_BYTES + 32 * 50_000 * CANDIDATE_BYTES
     const taken = 2 * roundedUp(heapByteLength(50_000)) + roundedUp(candidates)

@@ -126,14 +126,14 @@ describe.runIf(CAN_MAP)('readers opened with auto', () => {
     const readers = new Readers(temp.path, numbered(file), 'auto')
     try {
       const target = Buffer.alloc(10)
-      const canPrefetch: boolean[] = []
-      for (let read = 0; read < 2000 && !readers.canPrefetch(); read++) {
+      const isMapped: boolean[] = []
+      for (let read = 0; read < 2000 && !readers.isMapped; read++) {
         readers.readSettled(0, read, target)
-        canPrefetch.push(readers.canPrefetch())
+        isMapped.push(readers.isMapped)
         expect(target.equals(file.content.subarray(read, read + 10))).toBe(true)
       }
-      expect(canPrefetch.length).toBeGreaterThan(100)
-      expect(canPrefetch.at(-1)).toBe(true)
+      expect(isMapped.length).toBeGreaterThan(100)
+      expect(isMapped.at(-1)).toBe(true)
       expect(readers.chosen().kind).toBe('mmap')
     } finally {
       readers.close()

@@ -3,10 +3,12 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 
 import { buildIndex } from '../src/build.ts'
+import type { CentroidCodes } from '../src/search/centroid-codes.ts'
 import { CONFIDENCE } from '../src/search/confidence.ts'
 import { openContext, type OpenedContext } from '../src/search/open-context.ts'
-import { probe, type CodedProbe } from '../src/search/probe.ts'
+import { probe } from '../src/search/probe.ts'
 import { countZones, scoreZone } from '../src/search/recall-rule.ts'
+import type { SearchState } from '../src/search/search-state.ts'
 import type { ProbeWish } from '../src/search/probe-wish.ts'
 import { readCatalogue } from '../src/catalogue/reader.ts'
 import type { Metric } from '../src/types.ts'
@@ -51,8 +53,11 @@ describe.each(METRICS)('the probe of an index with some 300 zones (%s)', (metric
     const { readers, context } = openWithCodes()
     try {
       return queries.map((query) => {
-        context.workspace.setQuery(query)
-        return probe(context.workspace, wish, isCoded ? codedBy(context) : undefined).segments.map(({ zone }) => zone)
+        return context.states.use((state) => {
+          state.start(query, { k: 1, probe: wish, explain: false, isExact: false, rerank: 0, confidence: CONFIDENCE })
+          probe(state, isCoded ? codedBy(context, state) : undefined)
+          return state.segments.map(({ zone }) => zone)
+        })
       })
     } finally {
       readers.close()
@@ -62,13 +67,10 @@ describe.each(METRICS)('the probe of an index with some 300 zones (%s)', (metric
   const openWithCodes = (): OpenedContext =>
     openContext(readCatalogue(paths[metric]), { mapping: 'auto', cacheBytes: 2 ** 24, verify: 'touch' })
 
-  function codedBy({ workspace, codes }: OpenedContext['context']): CodedProbe {
+  function codedBy({ codes }: OpenedContext['context'], state: SearchState): CentroidCodes {
     if (codes?.centroids === undefined) throw new Error('there are no codes of centroids')
-    codes.workspace.queryCodes.set(workspace.codesQuery, workspace.scanQuery.queryNorm2, {
-      confidence: CONFIDENCE,
-      bits: 1
-    })
-    return { centroids: codes.centroids, workspace: codes.workspace }
+    state.codes?.queryCodes.set(state.codesQuery, state.scanQuery.queryNorm2, { confidence: CONFIDENCE, bits: 1 })
+    return codes.centroids
   }
 
   const wishes: readonly (readonly [string, ProbeWish])[] = [

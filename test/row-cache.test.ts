@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest'
 import type { KernelMemory } from '../src/kernels/kernel-memory.ts'
 import { CONFIDENCE } from '../src/search/confidence.ts'
 import { search } from '../src/search/search.ts'
+import { SearchState, SearchStates } from '../src/search/search-state.ts'
 import { Workspace } from '../src/search/workspace.ts'
 import { RowCache } from '../src/cache/row-cache.ts'
 import type { Metric } from '../src/types.ts'
@@ -65,7 +66,7 @@ function expectSound(cached: Cached, parts = partsOf(cached)): void {
 
 /** Bytes that loading a part reads. */
 function bytesRead({ index, cache }: Cached, zone: number, part = 0): number {
-  index.files.resetCounters()
+  index.files.counters = { bytesRead: 0, pagesVerified: 0 }
   cache.load(index.snapshot.segments.at(zone), part)
   return index.files.counters.bytesRead
 }
@@ -128,7 +129,7 @@ describe('a cache of zones', () => {
   })
 
   it('keeps a part that was used again and forgets one that was not', () => {
-    const cached = makeCache(shape, 3 * 66_000)
+    const cached = makeCache(shape, 3 * 67_000)
     for (const zone of [1, 2, 3, 4]) bytesRead(cached, zone) // zone 1 goes for zone 4
     bytesRead(cached, 2)
     bytesRead(cached, 0) // zone 2 gets its second chance, zone 3 goes
@@ -171,7 +172,9 @@ describe('a cache of zones', () => {
 /** Hits of an exact search for every last row of a zone, twice over: cold, then warm. */
 function searchLastRows({ index, memory, cache }: Cached, k: number): unknown[] {
   const { zones } = index
-  const context = { workspace: new Workspace(index.snapshot, memory), cache, files: index.files, codes: undefined }
+  const workspace = new Workspace(index.snapshot, memory)
+  const states = new SearchStates(() => new SearchState(index.snapshot.meta, workspace, undefined))
+  const context = { workspace, states, cache, files: index.files, codes: undefined }
   return [1, 2].map(() =>
     lastRows(index).map(
       (query) =>

@@ -115,16 +115,18 @@ export function drawCurves(context: SearchContext, measured: Measured): Drawn {
 
 /** Says what is usual for the queries, and how many of them have copies. */
 function describeQueries(
-  { workspace }: SearchContext,
+  { states, workspace: { metric } }: SearchContext,
   { queries, neighbours }: Measured,
   of: { nearest: readonly number[]; copies: readonly (readonly number[])[] }
 ): Pick<Calibration, 'usual' | 'copies'> {
-  const hits = queries.flatMap(({ vector }, i) => {
-    const distance = neighbours[i].distances.find((_, at) => !of.copies[i].includes(at))
-    workspace.setQuery(vector)
-    return distance === undefined ? [] : ruleDistance(workspace, distance)
-  })
-  const usual = findUsual(workspace.metric, of.nearest, hits)
+  const hits = states.use((state) =>
+    queries.flatMap(({ vector }, i) => {
+      const distance = neighbours[i].distances.find((_, at) => !of.copies[i].includes(at))
+      state.setQuery(vector)
+      return distance === undefined ? [] : ruleDistance(state, distance)
+    })
+  )
+  const usual = findUsual(metric, of.nearest, hits)
   const copies = of.copies.filter(({ length }) => length > 0).length / Math.max(1, queries.length)
   return { ...(usual === undefined ? {} : { usual }), copies }
 }

@@ -3,6 +3,7 @@
 
 import { countZones, ruleDistance, scoreZone, type RuleGeometry } from '../search/recall-rule.ts'
 import type { SearchContext } from '../search/search.ts'
+import type { SearchState } from '../search/search-state.ts'
 import { zoneOf } from './calibration-ordinals.ts'
 import type { CalibrationQuery } from './calibration-queries.ts'
 
@@ -27,22 +28,30 @@ export function zoneDistances(
   query: CalibrationQuery,
   copies: readonly number[]
 ): Float64Array {
-  const { workspace } = context
+  return context.states.use((state) => distancesWithout(state, context, { query, copies }))
+}
+
+function distancesWithout(
+  state: SearchState,
+  context: SearchContext,
+  { query, copies }: { query: CalibrationQuery; copies: readonly number[] }
+): Float64Array {
+  const { workspace, probeQuery } = state
   const { memory, zoneCount, segments, dim, metric } = workspace
-  workspace.setQuery(query.vector)
+  state.setQuery(query.vector)
   if (metric === 'ip')
-    memory.kernel.innerProducts(workspace.centroids, zoneCount, dim, workspace.probeQuery, workspace.zoneDistances)
-  else memory.kernel.l2Distances(workspace.centroids, zoneCount, dim, workspace.probeQuery, workspace.zoneDistances)
+    memory.kernel.innerProducts(workspace.centroids, zoneCount, dim, probeQuery, workspace.zoneDistances)
+  else memory.kernel.l2Distances(workspace.centroids, zoneCount, dim, probeQuery, workspace.zoneDistances)
   const distances = Float64Array.from(memory.float32At(workspace.zoneDistances, zoneCount))
   if (query.row !== undefined) {
-    const norm2 = metric === 'ip' ? workspace.scanQuery.queryNorm2 : undefined
+    const norm2 = metric === 'ip' ? state.scanQuery.queryNorm2 : undefined
     const without = new Map<number, number>()
     for (const ordinal of [query.row.ordinal, ...copies])
       without.set(zoneOf(context, ordinal), (without.get(zoneOf(context, ordinal)) ?? 0) + 1)
     for (const [zone, count] of without)
       distances[zone] = leaveOut(distances[zone], { rowCount: segments.rowsOfZone(zone), without: count, norm2 })
   }
-  return metric === 'ip' ? distances.map((distance) => ruleDistance(workspace, distance)) : distances
+  return metric === 'ip' ? distances.map((distance) => ruleDistance(state, distance)) : distances
 }
 
 /**

@@ -1,17 +1,18 @@
 // Losses by codes: true neighbours in probed zones that the scan of the codes rules out all the same. Their number
 // depends on the data, on k and on how far estimates are trusted; near copies share their errors.
 
-import { candidateAddress, segmentEntry } from '../kernels/addresses.ts'
+import { candidateAddress } from '../kernels/addresses.ts'
 import {
   CANDIDATE_BYTES,
   CANDIDATE_LOW_AT,
   CANDIDATE_ROW_AT,
   CANDIDATE_SEGMENT_AT,
-  CANDIDATES_SIZE_AT,
-  SEGMENT_MASK_AT
+  CANDIDATES_SIZE_AT
 } from '../kernels/layouts.ts'
 import { CONFIDENCE, lossAllowed, normalQuantile, trustFor } from '../search/confidence.ts'
 import type { ProbeWish } from '../search/probe-wish.ts'
+import { RowMasks } from '../search/row-masks.ts'
+import type { SearchState } from '../search/search-state.ts'
 import { findCandidates, type CodesContext, type SearchContext } from '../search/search.ts'
 import { ordinalOf, rowOf, slotOf } from './calibration-ordinals.ts'
 import { NORMAL_QUANTILE } from './calibration-thresholds.ts'
@@ -41,19 +42,21 @@ export async function measureLosses(
   const { codes } = context
   if (codes === undefined || of.queries.length === 0) return []
   const { queries, k } = of
-  const mask = new RowMask(context, codes)
+  const masks = new RowMasks(context.workspace.memory)
   const losses: { trust: number; loss: number }[] = []
   for (const trust of TRUSTS) {
     let sum = 0
     let squares = 0
     for (const query of queries) {
-      mask.hide(query.leftOut)
+      hide(masks, context, query.leftOut)
       try {
-        const lost = countLost({ ...context, codes }, query, { k, probe: of.probe, trust }) / k
+        const lost = context.states.use(
+          (state) => countLost({ ...context, codes, state }, query, { k, probe: of.probe, trust, masks }) / k
+        )
         sum += lost
         squares += lost * lost
       } finally {
-        mask.clear()
+        masks.clear()
       }
     }
     await turn()
@@ -80,17 +83,18 @@ export function trustOf(losses: Losses, recall: number): number {
 
 /** Counts the k nearest of the query that lie in segments that are probed and are not reranked. */
 function countLost(
-  context: SearchContext & { codes: CodesContext },
+  context: SearchContext & { codes: CodesContext; state: SearchState },
   { vector, ordinals, distances }: LossQuery,
-  { k, probe, trust }: { k: number; probe: ProbeWish; trust: number }
+  { k, probe, trust, masks }: { k: number; probe: ProbeWish; trust: number; masks: RowMasks }
 ): number {
-  const { workspace, codes } = context
+  const { workspace, state } = context
+  const { codes } = state
   const confidence = { ...CONFIDENCE, planes: trust }
-  const segments = findCandidates(context, vector, { k, probe, explain: false, isExact: false, rerank: 1, confidence })
-  if (segments === undefined) return 0
+  const request = { k, probe, explain: false, isExact: false, rerank: 1, confidence, masks }
+  if (codes === undefined || !findCandidates(context, { state, codes }, vector, request)) return 0
   // By slot.
   const isProbed = new Uint8Array(workspace.segments.slotCount)
-  for (const { slot } of segments) isProbed[slot] = 1
+  for (const { slot } of state.segments) isProbed[slot] = 1
   const wanted = new Set<number>()
   const hasWanted = new Uint8Array(workspace.segments.slotCount)
   // Hits of the search, which are all of the nearest in the segments probed: the last of them ends the rerank.
@@ -105,8 +109,8 @@ function countLost(
     hasWanted[slot] = 1
   }
   const { words, floats } = workspace.memory
-  const limit = Math.min(codes.workspace.limit, farthest)
-  const { candidates } = codes.workspace.scan
+  const limit = Math.min(codes.limit, farthest)
+  const { candidates } = codes.scan
   const end = candidateAddress(candidates, words[(candidates + CANDIDATES_SIZE_AT) / 4])
   for (let at = candidateAddress(candidates, 0); at < end; at += CANDIDATE_BYTES) {
     const slot = words[(at + CANDIDATE_SEGMENT_AT) / 4]
@@ -116,47 +120,15 @@ function countLost(
   return wanted.size
 }
 
-/** Hides rows from scans of codes: a bit for each row of the segments that hold some of them. */
-class RowMask {
-  readonly #context: SearchContext
-  readonly #table: number
-  /** Words of the mask of a segment. */
-  readonly #size: number
-  /** Addresses of masks, one for each segment at once. */
-  #masks: number[] = []
-  #hidden: number[] = []
-
-  constructor(context: SearchContext, codes: CodesContext) {
-    this.#context = context
-    this.#table = codes.cache.table
-    this.#size = Math.ceil(
-      [...context.workspace.segments].reduce((most, { rowCount }) => Math.max(most, rowCount), 1) / 32
-    )
+/** Hides rows: a bit for each row of the segments that hold some of them. */
+function hide(masks: RowMasks, { workspace }: SearchContext, ordinals: readonly number[]): void {
+  const hidden = new Map<number, Uint32Array>()
+  for (const ordinal of ordinals) {
+    const slot = slotOf(ordinal)
+    const { rowCount } = workspace.segments.inSlot(slot)
+    const mask = hidden.get(slot) ?? new Uint32Array(Math.ceil(rowCount / 32)).fill(0xffff_ffff)
+    mask[rowOf(ordinal) >>> 5] &= ~(1 << (rowOf(ordinal) & 31))
+    hidden.set(slot, mask)
   }
-
-  hide(ordinals: readonly number[]): void {
-    const { memory } = this.#context.workspace
-    this.#hidden = [...new Set(ordinals.map(slotOf))]
-    this.#masks = this.#hidden.map(() => memory.allocate(this.#size * 4))
-    for (const [i, slot] of this.#hidden.entries()) {
-      memory.uint32At(this.#masks[i], this.#size).fill(0xffff_ffff)
-      this.#entryOf(slot)[0] = this.#masks[i]
-    }
-    for (const ordinal of ordinals) {
-      const words = memory.uint32At(this.#masks[this.#hidden.indexOf(slotOf(ordinal))], this.#size)
-      words[rowOf(ordinal) >>> 5] &= ~(1 << (rowOf(ordinal) & 31))
-    }
-  }
-
-  clear(): void {
-    for (const slot of this.#hidden) this.#entryOf(slot)[0] = 0
-    for (const mask of this.#masks) this.#context.workspace.memory.free(mask)
-    this.#hidden = []
-    this.#masks = []
-  }
-
-  /** The word of the segment table that has the address of a mask. */
-  #entryOf(slot: number): Uint32Array {
-    return this.#context.workspace.memory.uint32At(segmentEntry(this.#table, slot) + SEGMENT_MASK_AT, 1)
-  }
+  for (const [slot, mask] of hidden) masks.set(workspace.segments.inSlot(slot), mask)
 }

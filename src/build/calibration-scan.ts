@@ -30,19 +30,21 @@ export async function scanTogether(
 
 /** `rooms`: where each query and its heap lie in kernel memory. */
 async function scanWithin(
-  { workspace, cache }: SearchContext,
+  { workspace, states, cache }: SearchContext,
   of: { vectors: readonly Float32Array[]; k: number; rooms: readonly Pick<ScanQuery, 'query' | 'heap'>[] },
   turn: () => Promise<void>
 ): Promise<Neighbours[]> {
   const { memory, metric, dim, segments } = workspace
-  const queries = of.vectors.map((vector, i) => {
-    workspace.setQuery(vector)
-    const room = of.rooms[i]
-    memory.float32At(room.query, dim).set(vector)
-    memory.kernel.heapInit(room.heap, of.k)
-    const scanQuery: ScanQuery = { ...workspace.scanQuery, ...room }
-    return { memory, metric, dim, scanQuery }
-  })
+  const queries = states.use((state) =>
+    of.vectors.map((vector, i) => {
+      state.setQuery(vector)
+      const room = of.rooms[i]
+      memory.float32At(room.query, dim).set(vector)
+      memory.kernel.heapInit(room.heap, of.k)
+      const scanQuery: ScanQuery = { ...state.scanQuery, ...room }
+      return { memory, metric, dim, scanQuery }
+    })
+  )
   for (const segment of segments) {
     for (const query of queries) setTolerance(query, segment)
     for (let part = 0; part < cache.partCount(segment); part++) {

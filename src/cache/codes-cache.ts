@@ -10,6 +10,7 @@ import {
   SEGMENT_CENTROID_NORM2_AT,
   SEGMENT_ENTRY_BYTES,
   SEGMENT_IDS_AT,
+  SEGMENT_PAGE_CRCS_AT,
   SEGMENT_PLANES_AT,
   SEGMENT_REFINED_AT,
   SEGMENT_ROW_COUNT_AT
@@ -22,11 +23,18 @@ const ALIGNMENT = 64
 /** How much larger than needed a ring gets that has to grow. */
 const GROWTH = 1.5
 
+/**
+ * Times that the hand comes by the start of the ring, from anywhere in it: by then it has passed every entry twice.
+ */
+const MOST_ROUNDS = 3
+
 interface Entry {
   readonly slot: number
   start: number
   end: number
   wasUsed: boolean
+  /** Searches that wait for bytes and will come back to it. */
+  pins: number
   /** The entry behind it in memory. */
   next: Entry | undefined
 }
@@ -94,6 +102,25 @@ export class CodesCache {
     return words[(entry + SEGMENT_PLANES_AT) / 4] === 0 ? 0 : words[(entry + SEGMENT_IDS_AT) / 4]
   }
 
+  /** Address of the CRCs of a segment's pages (u32 each), or 0 if its codes are not in kernel memory. */
+  pageCrcsOf({ slot }: Segment): number {
+    const { words } = this.#memory
+    const entry = segmentEntry(this.#table, slot)
+    return words[(entry + SEGMENT_PLANES_AT) / 4] === 0 ? 0 : words[(entry + SEGMENT_PAGE_CRCS_AT) / 4]
+  }
+
+  /**
+   * Keeps the codes of those of the segments that are in kernel memory there while a search waits for the others, as far
+   * as there is room; returns what ends that.
+   */
+  pin(segments: readonly Segment[]): () => void {
+    const pinned = segments.flatMap(({ slot }) => this.#entryOfSlot[slot] ?? [])
+    for (const entry of pinned) entry.pins++
+    return () => {
+      for (const entry of pinned) entry.pins--
+    }
+  }
+
   /** Notes that a segment is in use, so that the hand passes over it once. */
   touch({ slot }: Segment): void {
     const entry = this.#entryOfSlot[slot]
@@ -111,7 +138,7 @@ export class CodesCache {
     const start = this.#makeRoom(byteLength)
     const layout = this.#files.readCodes(segment, this.#memory.bytesAt(start, codes.byteLength))
     // Entered only now: a read that failed must not leave an entry that looks filled.
-    const entry = { slot, start, end: start + byteLength, wasUsed: true, next: this.#next }
+    const entry = { slot, start, end: start + byteLength, wasUsed: true, pins: 0, next: this.#next }
     this.#link(entry)
     this.#before = entry
     this.#entryOfSlot[slot] = entry
@@ -120,6 +147,7 @@ export class CodesCache {
     words[(at + SEGMENT_PLANES_AT) / 4] = start + (layout.planes?.offset ?? 0)
     words[(at + SEGMENT_REFINED_AT) / 4] = layout.refinedCodes === undefined ? 0 : start + layout.refinedCodes.offset
     words[(at + SEGMENT_IDS_AT) / 4] = start + layout.ids.offset
+    words[(at + SEGMENT_PAGE_CRCS_AT) / 4] = start + layout.pageCrcs.offset
     words[(at + SEGMENT_ROW_COUNT_AT) / 4] = segment.rowCount
     // What l2 and cosine know already.
     if (this.#snapshot.meta.metric === 'ip')
@@ -161,7 +189,7 @@ export class CodesCache {
       entry.end += by
       const { words } = this.#memory
       const at = segmentEntry(this.#table, entry.slot)
-      for (const part of [SEGMENT_PLANES_AT, SEGMENT_REFINED_AT, SEGMENT_IDS_AT])
+      for (const part of [SEGMENT_PLANES_AT, SEGMENT_REFINED_AT, SEGMENT_IDS_AT, SEGMENT_PAGE_CRCS_AT])
         if (words[(at + part) / 4] !== 0) words[(at + part) / 4] += by
     }
   }
@@ -199,15 +227,19 @@ export class CodesCache {
     else this.#before.next = next
   }
 
-  /** Moves the hand until `byteLength` bytes behind it are free; returns where they start. */
+  /**
+   * Moves the hand until `byteLength` bytes behind it are free; returns where they start. Where searches that wait leave
+   * no room, they have to read again.
+   */
   #makeRoom(byteLength: number): number {
-    for (;;) {
+    for (let rounds = 0; ;) {
       const next = this.#next
       const free = this.#before?.end ?? this.#ring
       if ((next?.start ?? this.#ring + this.#capacity) - free >= byteLength) return free
       if (next === undefined) {
+        rounds++
         this.#before = undefined
-      } else if (next.wasUsed) {
+      } else if (next.wasUsed || (next.pins > 0 && rounds < MOST_ROUNDS)) {
         next.wasUsed = false
         this.#before = next
       } else {

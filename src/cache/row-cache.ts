@@ -42,7 +42,7 @@ export class RowCache {
   /** Regions of kernel memory that frames were made of. */
   readonly #regions: number[] = []
   #hand = 0
-  #run: ScanRun = { rows: 0, ids: 0, inverseNorms: 0, mask: 0, count: 0 }
+  #run: ScanRun = { rows: 0, ids: 0, inverseNorms: 0, mask: 0, firstRow: 0, count: 0 }
 
   constructor(snapshot: Snapshot, files: SegmentFiles, options: { memory: KernelMemory; cacheBytes: number }) {
     this.#memory = options.memory
@@ -127,31 +127,34 @@ export class RowCache {
   }
 
   /**
+   * Returns where a part of a segment lies, or undefined if it is not in kernel memory. The result is overwritten by the
+   * next call.
+   */
+  find(segment: Segment, part: number): ScanRun | undefined {
+    const frame = this.#frameOfPart.get(segment.slot * PARTS_OF_SLOT + part)
+    return frame === undefined ? undefined : this.#use(frame, segment, part)
+  }
+
+  /**
    * Brings part `part` of a segment into kernel memory and returns where it lies.
    * The result is overwritten by the next call, and its frame may be reused by it.
    */
   load(segment: Segment, part: number): ScanRun {
+    const found = this.find(segment, part)
+    if (found !== undefined) return found
     const number = segment.slot * PARTS_OF_SLOT + part
-    const firstRow = part * this.rowsPerPart
-    const count = Math.min(this.rowsPerPart, segment.rowCount - firstRow)
-    let frame = this.#frameOfPart.get(number)
-    if (frame === undefined) {
-      frame = this.#freeFrame()
-      this.#locate(frame, count)
-      this.#files.readRows({
-        segment,
-        firstRow,
-        rows: this.#memory.bytesAt(this.#run.rows, count * this.#dim * ELEMENT_BYTES),
-        ids: this.#memory.bytesAt(this.#run.ids, count * 8),
-        inverseNorms: this.#hasNorms ? this.#memory.bytesAt(this.#run.inverseNorms, count * 4) : undefined
-      })
-      // Entered only now: a read that failed must not leave a frame that looks filled.
-      this.#frameOfPart.set(number, frame)
-      this.#partOfFrame[frame] = number
-    } else {
-      this.#locate(frame, count)
-    }
-    this.#wasUsed[frame] = 1
+    const frame = this.#freeFrame()
+    const { rows, ids, inverseNorms, firstRow, count } = this.#use(frame, segment, part)
+    this.#files.readRows({
+      segment,
+      firstRow,
+      rows: this.#memory.bytesAt(rows, count * this.#dim * ELEMENT_BYTES),
+      ids: this.#memory.bytesAt(ids, count * 8),
+      inverseNorms: this.#hasNorms ? this.#memory.bytesAt(inverseNorms, count * 4) : undefined
+    })
+    // Entered only now: a read that failed must not leave a frame that looks filled.
+    this.#frameOfPart.set(number, frame)
+    this.#partOfFrame[frame] = number
     return this.#run
   }
 
@@ -160,12 +163,16 @@ export class RowCache {
     return this.#pointers.length * this.#frameBytes
   }
 
-  #locate(frame: number, count: number): void {
+  #use(frame: number, segment: Segment, part: number): ScanRun {
     const rows = this.#pointers[frame]
+    this.#wasUsed[frame] = 1
     this.#run.rows = rows
     this.#run.ids = rows + this.#idsOffset
     this.#run.inverseNorms = this.#run.ids + this.rowsPerPart * 8
-    this.#run.count = count
+    this.#run.mask = 0
+    this.#run.firstRow = part * this.rowsPerPart
+    this.#run.count = Math.min(this.rowsPerPart, segment.rowCount - this.#run.firstRow)
+    return this.#run
   }
 
   #freeFrame(): number {
@@ -193,12 +200,9 @@ export class RowCache {
   }
 }
 
-/**
- * A multiple of 32 where a frame holds as many, so that a mask has whole words; never more than the largest segment
- * needs.
- */
+/** As many as fill a frame, never more than the largest segment needs. */
 function rowsPerPart(segments: SegmentTable, dim: number): number {
   const fitting = Math.max(1, Math.floor(FRAME_ROW_BYTES / (dim * ELEMENT_BYTES)))
   const largest = Math.max(1, segments.totals.mostRows)
-  return Math.min(fitting >= 32 ? fitting - (fitting % 32) : fitting, largest)
+  return Math.min(fitting, largest)
 }

@@ -8,8 +8,10 @@ export interface ScanRun {
   ids: number
   /** float32, count; only read for cosine */
   inverseNorms: number
-  /** u32 for each block of 32 rows, or 0: all rows are live */
+  /** A bit for each row of the segment, u32 words, or 0: all rows are live */
   mask: number
+  /** Number of the first of these rows in its segment. */
+  firstRow: number
   count: number
 }
 
@@ -75,7 +77,7 @@ export interface CodeScan {
   scalars: number
   /** Segment table, SEGMENT_ENTRY_BYTES each. */
   segments: number
-  /** Sorted heap of places in the segment table with their zones' distances to the query. */
+  /** Sorted heap of places in the segment table and masks, with their zones' distances to the query. */
   list: number
   /** Heap of the smallest estimates. */
   heap: number

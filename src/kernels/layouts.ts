@@ -29,6 +29,11 @@ export const CANDIDATE_SEGMENT_AT = 8
 export const CANDIDATE_ROW_AT = 12
 export const CANDIDATE_BYTES = 16
 
+// An id of a list of segments: u32 place in the segment table, u32 address of the mask.
+export const LIST_SEGMENT_AT = 0
+/** A bit for each row that may be found, u32 a block of 32 rows; 0: all may. */
+export const LIST_MASK_AT = 4
+
 // An entry of the segment table. Addresses are u32; 8 bytes are free.
 /** Blocks of sign planes; 0: the codes of the segment are not in kernel memory. */
 export const SEGMENT_PLANES_AT = 0
@@ -36,8 +41,8 @@ export const SEGMENT_PLANES_AT = 0
 export const SEGMENT_REFINED_AT = 4
 /** u64 ids */
 export const SEGMENT_IDS_AT = 8
-/** A bit for each row that is live, u32 a block; 0: all are. */
-export const SEGMENT_MASK_AT = 12
+/** u32 CRCs of the pages of its rows */
+export const SEGMENT_PAGE_CRCS_AT = 12
 /** u32 */
 export const SEGMENT_ROW_COUNT_AT = 16
 /** float32 |c|^2 of the zone's centroid, for ip. */

@@ -16,6 +16,8 @@ import {
   HEAP_CAPACITY_AT,
   HEAP_DISTANCE_BYTES,
   HEAP_ID_BYTES,
+  LIST_MASK_AT,
+  LIST_SEGMENT_AT,
   METRIC_COSINE,
   METRIC_IP,
   REFINED_FACTOR_BYTES,
@@ -31,7 +33,6 @@ import {
   SCRATCH_LOWS_AT,
   SCRATCH_SUMS_AT,
   SEGMENT_CENTROID_NORM2_AT,
-  SEGMENT_MASK_AT,
   SEGMENT_PLANES_AT,
   SEGMENT_REFINED_AT,
   SEGMENT_ROW_COUNT_AT
@@ -206,17 +207,22 @@ export function scanCodes(views: ScalarViews, scan: CodeScan, first: number, end
   const distances = heapDistances(scan.list),
     segments = heapIds(scan.list, words[(scan.list + HEAP_CAPACITY_AT) / 4])
   for (let position = first; position < end; position++) {
-    const segment = words[(segments + position * HEAP_ID_BYTES) / 4]
+    const listed = segments + position * HEAP_ID_BYTES
+    const [segment, mask] = [words[(listed + LIST_SEGMENT_AT) / 4], words[(listed + LIST_MASK_AT) / 4]]
     const entry = segmentEntry(scan.segments, segment)
     if (words[(entry + SEGMENT_PLANES_AT) / 4] === 0) return position
     const shared = round(views.view.getFloat64(distances + position * HEAP_DISTANCE_BYTES, true))
-    scanSegment(views, scan, { segment, entry, shared })
+    scanSegment(views, scan, { segment, mask, entry, shared })
   }
   return end
 }
 
 /** `shared` is the distance of the centroid. */
-function scanSegment(views: ScalarViews, scan: CodeScan, at: { segment: number; entry: number; shared: number }): void {
+function scanSegment(
+  views: ScalarViews,
+  scan: CodeScan,
+  at: { segment: number; mask: number; entry: number; shared: number }
+): void {
   const { words, floats, view } = views
   const { metric, width, heap } = scan
   const scalarAt = (place: number): number => floats[(scan.scalars + place) / 4]
@@ -226,9 +232,7 @@ function scanSegment(views: ScalarViews, scan: CodeScan, at: { segment: number; 
     slack = scalarAt(SCALAR_SLACK_AT)
   const sums = (scan.scalars + SCRATCH_SUMS_AT) / 4,
     lows = (scan.scalars + SCRATCH_LOWS_AT) / 4
-  const [blocks, mask, rowCount] = [SEGMENT_PLANES_AT, SEGMENT_MASK_AT, SEGMENT_ROW_COUNT_AT].map(
-    (place) => words[(at.entry + place) / 4]
-  )
+  const [blocks, rowCount] = [SEGMENT_PLANES_AT, SEGMENT_ROW_COUNT_AT].map((place) => words[(at.entry + place) / 4])
   const norm2 = floats[(at.entry + SEGMENT_CENTROID_NORM2_AT) / 4]
   const shared = metric === METRIC_COSINE ? round(at.shared * 0.5) : at.shared
   const distance2 = Math.max(0, metric === METRIC_IP ? round(round(queryNorm2 + round(2 * shared)) + norm2) : at.shared)
@@ -249,7 +253,7 @@ function scanSegment(views: ScalarViews, scan: CodeScan, at: { segment: number; 
       sumBlock(views, block, sums, scan)
       const line = { step, offset: round(offset + margin), limit: round(limit - shared) }
       let survivors = testBlock(floats, factors, { sums, lows }, line)
-      if (mask !== 0) survivors &= words[mask / 4 + row / BLOCK_ROWS]
+      if (at.mask !== 0) survivors &= words[at.mask / 4 + row / BLOCK_ROWS]
       for (; survivors !== 0; survivors &= survivors - 1) {
         const i = 31 - Math.clz32(survivors & -survivors)
         const low = round(floats[lows + i] + shared)

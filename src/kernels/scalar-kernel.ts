@@ -187,7 +187,7 @@ export function createScalarKernel(): Kernel {
       let limit = heapLimit(view, q.heap) * (1 + q.relative) + q.absolute
       for (let i = 0; i < run.count; i++) {
         const value = approximate(q, run, i)
-        if ((value > limit && value < FLOAT32_MAX) || !isLive(run.mask, i)) continue
+        if ((value > limit && value < FLOAT32_MAX) || !isLive(run.mask, run.firstRow + i)) continue
         confirmed++
         heapOffer(view, q.heap, {
           distance: exactDistance(q, run.rows / 4 + i * q.dim),

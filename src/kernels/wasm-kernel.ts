@@ -76,6 +76,7 @@ export function createWasmKernel(): Kernel | undefined {
         run.ids,
         run.inverseNorms,
         run.mask,
+        run.firstRow,
         run.count,
         q.dim,
         q.query,

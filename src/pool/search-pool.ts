@@ -6,7 +6,6 @@ import { setImmediate } from 'node:timers'
 import { nowMicros, sharedMicros } from '../clock.ts'
 import { ZgqError } from '../errors.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
-import { WOULD_READ } from '../storage/segment-files.ts'
 import type { ThreadsInfo } from '../types.ts'
 import type { CheckedOpenOptions } from '../search/open-context.ts'
 import {
@@ -184,17 +183,8 @@ export class SearchPool {
 
   /** Searches one query on the caller's thread; undefined if that had to read what is for threads to read. */
   #searchOne(query: Float32Array, request: SearchRequest): { found: Found; isUnlike: boolean } | undefined {
-    const { files } = this.#source.context
-    files.mayRead = this.#isSmall || !this.#threads.areUsable
-    try {
-      const { hits, explain, isUnlike } = search(this.#source.context, query, request)
-      return { found: explain === undefined ? hits : { hits, explain }, isUnlike }
-    } catch (error) {
-      if (error === WOULD_READ) return undefined
-      throw error
-    } finally {
-      files.mayRead = true
-    }
+    const { hits, explain, isUnlike } = search(this.#source.context, query, request)
+    return { found: explain === undefined ? hits : { hits, explain }, isUnlike }
   }
 
   /** Rejects all that waits with ZGQ_CLOSED, and ends the threads. */

@@ -1,6 +1,5 @@
 // A query as the scan of codes sees it: rotated, then tables of its sums and its values in integers.
 
-import { codeWidth } from '../format/codes.ts'
 import type { KernelMemory } from '../kernels/kernel-memory.ts'
 import {
   SCALARS_BYTES,
@@ -11,12 +10,19 @@ import {
 } from '../kernels/layouts.ts'
 import { Rotator } from './rotation.ts'
 
-/** What the rotation flips, and its origin. */
-export interface QueryRotation {
-  readonly dim: number
-  readonly flips: Uint8Array
+/** The rotation of all queries, with its origin. */
+export class QueryRotation {
+  readonly rotator: Rotator
   /** float32, dim */
   readonly mean: Float32Array
+
+  constructor(
+    memory: KernelMemory,
+    of: { readonly dim: number; readonly flips: Uint8Array; readonly mean: Float32Array }
+  ) {
+    this.rotator = new Rotator(memory, of.dim, of.flips)
+    this.mean = of.mean
+  }
 }
 
 /** How many standard deviations of its error an estimate is trusted to keep within. */
@@ -42,11 +48,11 @@ export class QueryCodes {
   readonly #mean: Float32Array
   readonly #query: number
 
-  constructor(memory: KernelMemory, rotation: QueryRotation) {
-    this.width = codeWidth(rotation.dim)
+  constructor(memory: KernelMemory, { rotator, mean }: QueryRotation) {
+    this.width = rotator.width
     this.#memory = memory
-    this.#rotator = new Rotator(memory, rotation.dim, rotation.flips)
-    this.#mean = rotation.mean
+    this.#rotator = rotator
+    this.#mean = mean
     this.#query = memory.allocate(this.width * 4)
     this.tables = memory.allocate(this.width * 4)
     this.integers = memory.allocate(this.width * 2)
@@ -67,5 +73,9 @@ export class QueryCodes {
     floats[(this.scalars + SCALAR_REFINED_CONFIDENCE_AT) / 4] = confidence.refined
     floats[(this.scalars + SCALAR_QUERY_NORM2_AT) / 4] = norm2
     floats[(this.scalars + SCALAR_SLACK_AT) / 4] = bits === 1 ? confidence.planesSlack : confidence.slack
+  }
+  /** Gives the kernel memory back; the rotation's stays. */
+  close(): void {
+    for (const region of [this.#query, this.tables, this.integers, this.scalars]) this.#memory.free(region)
   }
 }

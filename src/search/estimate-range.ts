@@ -1,7 +1,7 @@
 // Between which lengths of vectors the estimates of codes, which are float32, can be trusted. Beyond, rows are scanned
 // in the place of codes.
 
-import type { Workspace } from './workspace.ts'
+import type { SearchState } from './search-state.ts'
 
 /**
  * Bounds of (|q| + |x|)^2. Terms of an estimate, its error included, are below some hundred times that and must not
@@ -11,8 +11,8 @@ const LARGEST = 2 ** 116
 const SMALLEST = 2 ** -100
 
 /** Tells whether estimates of distances from the query that was set to the rows of any zone fit into float32. */
-export function hasEstimates(workspace: Workspace): boolean {
-  if (workspace.metric === 'cosine') return true // all that is estimated has unit length
-  const norm = Math.sqrt(workspace.scanQuery.queryNorm2) + workspace.maxNorm
+export function hasEstimates(state: SearchState): boolean {
+  if (state.metric === 'cosine') return true // all that is estimated has unit length
+  const norm = state.queryNorm + state.workspace.maxNorm
   return norm * norm > SMALLEST && norm * norm < LARGEST
 }

@@ -7,7 +7,9 @@ import { ZgqError } from '../errors.ts'
 import { bytesEqual } from '../format/layout.ts'
 import { encodeQuantizer } from '../format/quantizer.ts'
 import { SegmentTable } from '../format/segment-table.ts'
+import { CandidateRows } from '../cache/candidate-rows.ts'
 import { CodesCache } from '../cache/codes-cache.ts'
+import { QueryRotation } from '../quantizer/query-codes.ts'
 import { checkHeaders, findDataFiles } from '../storage/data-files.ts'
 import { openReaders, type Readers } from '../storage/open-readers.ts'
 import { openPreadReader } from '../storage/pread-reader.ts'
@@ -17,9 +19,9 @@ import { SegmentFiles } from '../storage/segment-files.ts'
 import { verifySegment } from '../storage/verify-segment.ts'
 import type { Mapping, Verify } from '../types.ts'
 import { CentroidCodes } from './centroid-codes.ts'
-import { CodeWorkspace } from './code-workspace.ts'
 import type { CodesContext, SearchContext } from './search.ts'
 import { mayScanRows } from './strategy.ts'
+import { SearchStates, SearchState } from './search-state.ts'
 import { Workspace } from './workspace.ts'
 
 /** Options of `ZgqIndex.open` with defaults filled in. */
@@ -36,8 +38,9 @@ export interface OpenedContext {
   readonly options: CheckedOpenOptions
 }
 
-/** Share of the cache that codes may take. */
+/** Share of the cache that codes may take, and that rows which were reranked may take. */
 const CODES_SHARE = 0.75
+const CANDIDATES_SHARE = 0.125
 /** From so many zones on the probe looks at codes of the centroids first (bench/README.md, "Probe"). */
 export const CODED_PROBE_ZONES = 256
 
@@ -67,11 +70,13 @@ function startContext(
   const workspace = new Workspace(snapshot, memory)
   const codes = openCodes(snapshot, files, { workspace, cacheBytes: options.cacheBytes })
   // What the codes leave: rows are cached for exact searches, and where there are few.
-  const cache = new RowCache(snapshot, files, {
-    memory,
-    cacheBytes: options.cacheBytes - (codes?.cache.capacity ?? 0)
-  })
-  return { snapshot, readers, context: { workspace, cache, files, codes }, options }
+  const cache = new RowCache(snapshot, files, { memory, cacheBytes: cacheBytesOfRows(options, codes) })
+  const states = new SearchStates(() => new SearchState(snapshot.meta, workspace, codes?.rotation))
+  return { snapshot, readers, context: { workspace, states, cache, files, codes }, options }
+}
+
+function cacheBytesOfRows({ cacheBytes }: CheckedOpenOptions, codes: CodesContext | undefined): number {
+  return codes === undefined ? cacheBytes : cacheBytes - codes.cache.capacity - cacheBytes * CANDIDATES_SHARE
 }
 
 /**
@@ -100,11 +105,12 @@ export function adoptSnapshot(opened: OpenedContext, snapshot: Snapshot): Opened
   workspace.adopt(adopted)
   if (codes !== undefined) {
     codes.cache.adopt(adopted, dropped)
+    codes.candidates.drop(dropped)
     codes.centroids?.close()
     codes.centroids = openCentroids(adopted, workspace)
     codes.mayScanRows = mayScanRows(adopted.meta)
   }
-  cache.adopt(segments, { dropped, cacheBytes: options.cacheBytes - (codes?.cache.capacity ?? 0) })
+  cache.adopt(segments, { dropped, cacheBytes: cacheBytesOfRows(options, codes) })
   return { ...opened, snapshot: adopted }
 }
 
@@ -148,9 +154,10 @@ function openCodes(
   const { memory } = of.workspace
   return {
     cache: new CodesCache(snapshot, files, { memory, cacheBytes: of.cacheBytes * CODES_SHARE }),
+    candidates: new CandidateRows(snapshot.meta.dim, files, { memory, cacheBytes: of.cacheBytes * CANDIDATES_SHARE }),
+    rotation: new QueryRotation(memory, { dim: snapshot.meta.dim, ...snapshot.quantizer }),
     centroids: openCentroids(snapshot, of.workspace),
-    mayScanRows: mayScanRows(snapshot.meta),
-    workspace: new CodeWorkspace(snapshot, snapshot.quantizer, memory)
+    mayScanRows: mayScanRows(snapshot.meta)
   }
 }
 

@@ -1,12 +1,11 @@
-// Stage 1, pure: from the query to the segments to scan.
+// Stage 1: from the query to the segments to scan.
 
 import { ELEMENT_BYTES } from '../format/layout.ts'
 import { heapDistances } from '../kernels/addresses.ts'
 import type { CentroidCodes } from './centroid-codes.ts'
-import type { CodeWorkspace } from './code-workspace.ts'
 import { countZones } from './recall-rule.ts'
 import type { ProbeWish, ZoneRange } from './probe-wish.ts'
-import type { TakenSegments, Workspace } from './workspace.ts'
+import type { SearchState } from './search-state.ts'
 
 /** Zones that are listed at first, as a multiple of the mean that the calibration saw. */
 const FIRST_LOOK = 1.5
@@ -17,40 +16,32 @@ const FIRST_LOOK = 1.5
 const SURPLUS = 3
 const LEAST_SURPLUS = 16
 
-/** Codes of the centroids, with the codes of the query that was set. */
-export interface CodedProbe {
-  readonly centroids: CentroidCodes
-  readonly workspace: CodeWorkspace
-}
-
-/** The zones to scan, and their segments. */
-export interface Probed extends TakenSegments {
-  readonly zoneCount: number
-}
-
-/** Returns the segments to scan, those of the nearest zone first; equal distances: the lower zone. */
-export function probe(workspace: Workspace, wish: ProbeWish, coded: CodedProbe | undefined): Probed {
-  const zoneCount = countProbed(workspace, wish, coded)
-  const { segments, list } = workspace.takeSegments(zoneCount)
-  return { segments, list, zoneCount } // spelled out: a spread costs a tenth of a small search
+/**
+ * Lists the segments to scan, those of the nearest zone first; equal distances: the lower zone. `coded`: codes of the
+ * centroids, to be looked at first; the query's codes are set then.
+ */
+export function probe(state: SearchState, coded: CentroidCodes | undefined): void {
+  state.zoneCount = countProbed(state, state.request.probe, coded)
+  state.takeSegments(state.zoneCount, state.request.masks)
 }
 
 /** Lists zones, nearest first; returns how many of them to probe. */
-function countProbed(workspace: Workspace, wish: ProbeWish, coded: CodedProbe | undefined): number {
-  if ('nprobe' in wish) return listNearest(workspace, wish.nprobe, coded)
-  if ('firstZone' in wish) return listRange(workspace, wish)
+function countProbed(state: SearchState, wish: ProbeWish, coded: CentroidCodes | undefined): number {
+  if ('nprobe' in wish) return listNearest(state, wish.nprobe, coded)
+  if ('firstZone' in wish) return listRange(state, wish)
+  const { workspace } = state
   // More than the mean at first: most queries then need one look.
   for (let wanted = wish.zones * FIRST_LOOK + 4; ; wanted *= 4) {
-    const listed = listNearest(workspace, Math.ceil(wanted), coded)
+    const listed = listNearest(state, Math.ceil(wanted), coded)
     const distances = workspace.memory.float64At(heapDistances(workspace.zoneList), listed)
-    const count = countZones(distances, wish, workspace)
+    const count = countZones(distances, wish, state)
     if (count < listed || listed === workspace.zoneCount) return count
   }
 }
 
 /** Lists the zones of a range, nearest first; returns how many there are. */
-function listRange(workspace: Workspace, range: ZoneRange): number {
-  const { memory, dim, centroids, probeQuery, zoneDistances } = workspace
+function listRange({ workspace, probeQuery }: SearchState, range: ZoneRange): number {
+  const { memory, dim, centroids, zoneDistances } = workspace
   const count = range.endZone - range.firstZone
   const numbers = workspace.zoneNumbers() + range.firstZone * ELEMENT_BYTES
   const first = centroids + range.firstZone * dim * ELEMENT_BYTES
@@ -64,16 +55,16 @@ function listRange(workspace: Workspace, range: ZoneRange): number {
  * Lists the `nprobe` zones nearest to the query; returns how many there are.
  * With `coded` and many zones, their codes are looked at first.
  */
-function listNearest(workspace: Workspace, nprobe: number, coded: CodedProbe | undefined): number {
-  const { zoneCount } = workspace
+function listNearest(state: SearchState, nprobe: number, coded: CentroidCodes | undefined): number {
+  const { zoneCount } = state.workspace
   const wanted = Math.min(nprobe, zoneCount)
-  if (coded === undefined || wanted * SURPLUS >= zoneCount) probeAll(workspace, wanted)
-  else probeCodes(workspace, wanted, coded)
+  if (coded === undefined || wanted * SURPLUS >= zoneCount) probeAll(state, wanted)
+  else probeCodes(state, wanted, coded)
   return wanted
 }
 
-function probeAll(workspace: Workspace, wanted: number): void {
-  const { memory, zoneCount, dim, centroids, probeQuery, zoneDistances } = workspace
+function probeAll({ workspace, probeQuery }: SearchState, wanted: number): void {
+  const { memory, zoneCount, dim, centroids, zoneDistances } = workspace
   const { kernel } = memory
   if (workspace.metric === 'ip') kernel.innerProducts(centroids, zoneCount, dim, probeQuery, zoneDistances)
   else kernel.l2Distances(centroids, zoneCount, dim, probeQuery, zoneDistances)
@@ -84,12 +75,14 @@ function probeAll(workspace: Workspace, wanted: number): void {
  * Lists the nearest zones by way of their codes: those of smallest estimate, three times as many as wanted, are put in
  * order by their distances. A zone near the end of the list may be missed.
  */
-function probeCodes(workspace: Workspace, wanted: number, coded: CodedProbe): void {
-  const { memory, zoneCount, dim, centroids, probeQuery, zoneList, zoneDistances } = workspace
+function probeCodes(state: SearchState, wanted: number, coded: CentroidCodes): void {
+  const { workspace, probeQuery, codes } = state
+  if (codes === undefined) throw new TypeError('the query has no codes')
+  const { memory, zoneCount, dim, centroids, zoneList, zoneDistances } = workspace
   const { kernel } = memory
-  const { estimates, positions } = coded.centroids
+  const { estimates, positions } = coded
   const looked = Math.min(zoneCount, Math.ceil(wanted * SURPLUS) + LEAST_SURPLUS)
-  coded.centroids.estimate(workspace.codesQuery, coded.workspace.queryCodes, workspace.metric === 'ip')
+  coded.estimate(state.codesQuery, codes.queryCodes, workspace.metric === 'ip')
   const count = kernel.selectSmallest(estimates, zoneCount, looked, positions, workspace.selectScratch)
   if (workspace.metric === 'ip') kernel.innerProductsAt(centroids, positions, count, dim, probeQuery, zoneDistances)
   else kernel.l2DistancesAt(centroids, positions, count, dim, probeQuery, zoneDistances)

@@ -11,6 +11,7 @@ import type { AsyncSearchOptions, Calibration, Metric, QueryVector, SearchOption
 import { CONFIDENCE, confidenceFor } from './confidence.ts'
 import { defaultNprobe } from './default-nprobe.ts'
 import type { ProbeWish } from './probe-wish.ts'
+import type { RowMasks } from './row-masks.ts'
 import { isAlwaysExact, isExactWorthwhile, plannedIndex, type PlannedIndex } from './strategy.ts'
 
 export interface SearchRequest {
@@ -23,6 +24,8 @@ export interface SearchRequest {
   readonly confidence: Confidence
   /** Hits must be nearer than this; for calibration. */
   readonly bound?: number | undefined
+  /** Which rows may be found; undefined: all. */
+  readonly masks?: RowMasks | undefined
 }
 
 /** The last recall that was asked for and what it means: most programs ask for the same again and again. */

@@ -1,7 +1,10 @@
 // Stage 3: from candidates to hits, by the exact distances of their float32 rows. Stops where the next candidate cannot
 // be nearer than the hits there are, as far as the bound of its estimate says.
 
+import type { CandidateRows } from '../cache/candidate-rows.ts'
+import type { CodesCache } from '../cache/codes-cache.ts'
 import { candidateAddress, heapDistances } from '../kernels/addresses.ts'
+import type { ScanRun } from '../kernels/kernel.ts'
 import {
   CANDIDATE_BYTES,
   CANDIDATE_LOW_AT,
@@ -10,103 +13,125 @@ import {
   HEAP_CAPACITY_AT,
   HEAP_SIZE_AT
 } from '../kernels/layouts.ts'
-import type { CodesCache } from '../cache/codes-cache.ts'
-import type { Ordinal, SegmentFiles } from '../storage/segment-files.ts'
-import { RERANK_ROWS, type CodeWorkspace } from './code-workspace.ts'
+import type { Ordinal } from '../storage/segment-files.ts'
+import { RERANK_ROWS, type CodeState } from './code-state.ts'
 import { setRerankTolerance } from './scan.ts'
-import type { Workspace } from './workspace.ts'
+import type { SearchState } from './search-state.ts'
 
 const CANDIDATE_WORDS = CANDIDATE_BYTES / 4
 const LOW = CANDIDATE_LOW_AT / 4
 const SEGMENT = CANDIDATE_SEGMENT_AT / 4
 const ROW = CANDIDATE_ROW_AT / 4
 
+/** Where ids and rows of candidates come from. */
 export interface RerankContext {
-  readonly workspace: Workspace
-  readonly codes: CodeWorkspace
-  readonly files: SegmentFiles
   readonly cache: CodesCache
+  readonly candidates: CandidateRows
 }
 
-/** Counts of stage 3, for explain. */
-export interface Reranked {
-  readonly rows: number
-  /** 1 if rows had to be asked for, else 0. */
-  readonly ioRounds: number
+/** Sorts the candidates that the scan left. */
+export function startRerank(state: SearchState, codes: CodeState): void {
+  state.candidateCount = state.memory.kernel.sortCandidates(codes.scan.candidates, codes.limit)
+  state.rowsReranked = 0
+  state.batch = 0
+  state.missingCount = 0
+  setRerankTolerance(state)
 }
 
 /**
- * Reranks at least `least` candidates, then as many as could still be hits; the hits are left in the workspace's heap.
+ * Reranks as many candidates as the request wants at least, then as many as could still be hits; the hits are left in
+ * the state's heap. Stops where rows of a batch are missing; tells whether it came to the end.
  */
-export function rerank(context: RerankContext, least: number): Reranked {
-  const { workspace, codes } = context
-  const { memory, scanQuery } = workspace
-  const { candidates } = codes.scan
-  const count = memory.kernel.sortCandidates(candidates, codes.limit)
-  const first = candidateAddress(candidates, 0) / 4
+export function rerank(context: RerankContext, state: SearchState, codes: CodeState): boolean {
+  const { memory, scanQuery, request } = state
   // Views that stay good: nothing is allocated from here on.
   const { words, floats, doubles } = memory
+  const first = candidateAddress(codes.scan.candidates, 0) / 4
   const [size, capacity] = [(scanQuery.heap + HEAP_SIZE_AT) / 4, (scanQuery.heap + HEAP_CAPACITY_AT) / 4]
   const worst = heapDistances(scanQuery.heap) / 8
-  const run = { rows: codes.rows, ids: codes.ids, inverseNorms: 0, mask: 0, count: 0 }
-  setRerankTolerance(workspace)
-  let rows = 0
-  let ioRounds = 0
-  for (let isDone = false; !isDone;) {
-    run.count = 0
-    while (run.count < RERANK_ROWS) {
+  const run: ScanRun = { rows: codes.rows, ids: codes.ids, inverseNorms: 0, mask: 0, firstRow: 0, count: 0 }
+  const of = { state, codes }
+  for (let isDone = false; ;) {
+    if (state.batch > 0) {
+      // What was missing has come.
+      run.count = state.batch
+      state.batch = 0
+      state.missingCount = 0
+      memory.kernel.scan(scanQuery, run)
+    }
+    if (isDone) return true
+    while (state.batch < RERANK_ROWS) {
+      const { rowsReranked: rows } = state
       isDone =
-        rows === count ||
-        (rows >= least &&
+        rows === state.candidateCount ||
+        (rows >= request.rerank &&
           words[size] === words[capacity] &&
           floats[first + rows * CANDIDATE_WORDS + LOW] > doubles[worst])
       if (isDone) break
-      const at = first + rows++ * CANDIDATE_WORDS
-      if (ioRounds === 0 && isMissing(context, at)) {
-        prefetchMissing(context, at, first + count * CANDIDATE_WORDS)
-        ioRounds = 1
-      }
-      copyCandidate(context, at, run.count++)
+      state.rowsReranked++
+      copyCandidate(context, of, first + rows * CANDIDATE_WORDS)
+      state.batch++
     }
-    if (run.count > 0) memory.kernel.scan(scanQuery, run)
+    if (state.missingCount > 0) return false
   }
-  return { rows, ioRounds }
 }
 
-/** Copies the row and the id of the candidate at word `at` to slot `slot`. */
-function copyCandidate(context: RerankContext, at: number, slot: number): void {
-  const { workspace, codes, files, cache } = context
-  const { memory, segments } = workspace
-  const { words } = memory
-  const segment = segments.inSlot(words[at + SEGMENT])
+/** Copies the row and the id of the candidate at word `at` to the next slot, or notes that they are missing. */
+function copyCandidate(context: RerankContext, of: { state: SearchState; codes: CodeState }, at: number): void {
+  const { state, codes } = of
+  const { words } = state.memory
+  const slot = state.batch
+  const segment = state.workspace.segments.inSlot(words[at + SEGMENT])
   const row = words[at + ROW]
-  files.copyRow(segment, row, codes.rowSlot(slot))
-  const id = codes.ids / 4 + slot * 2
-  const ids = cache.idsOf(segment)
-  if (ids === 0) {
-    files.copyId(segment, row, memory.bytesAt(id * 4, 8)) // the segment had to leave the cache since it was scanned
-  } else {
-    words[id] = words[ids / 4 + row * 2]
-    words[id + 1] = words[ids / 4 + row * 2 + 1]
+  const ids = context.cache.idsOf(segment) / 4
+  const isMissing = ids === 0 || !context.candidates.copy(segment, row, codes.rowSlot(slot))
+  state.missing[slot] = isMissing ? 1 : 0
+  if (isMissing) {
+    state.missingCount++
+    return
   }
+  const id = codes.ids / 4 + slot * 2
+  words[id] = words[ids + row * 2]
+  words[id + 1] = words[ids + row * 2 + 1]
 }
 
-/** Tells whether the row of the candidate at word `at` was never read. */
-function isMissing(context: RerankContext, at: number): boolean {
-  const { memory, segments } = context.workspace
-  return !context.files.isRowVerified(segments.inSlot(memory.words[at + SEGMENT]), memory.words[at + ROW])
+/** The candidate whose row is to go to a slot of the batch at hand. */
+export function candidateOf(state: SearchState, codes: CodeState, slot: number): Ordinal {
+  return candidateAt(state, codes, state.rowsReranked - state.batch + slot)
 }
 
 /**
- * Asks for all rows of candidates, from word `at` to before `end`, that were never read: some more than will be needed,
- * but in one round.
+ * The candidates of the batch that lacks rows, and all behind it: some more than will be needed, so that what they lack
+ * can be asked for in one round.
  */
-function prefetchMissing(context: RerankContext, at: number, end: number): void {
-  const { memory, segments } = context.workspace
+export function remainingCandidates(state: SearchState, codes: CodeState): Ordinal[] {
+  const remaining: Ordinal[] = []
+  for (let i = state.rowsReranked - state.batch; i < state.candidateCount; i++)
+    remaining.push(candidateAt(state, codes, i))
+  return remaining
+}
+
+function candidateAt({ memory, workspace }: SearchState, { scan }: CodeState, position: number): Ordinal {
+  const at = candidateAddress(scan.candidates, position) / 4
   const { words } = memory
-  const missing: Ordinal[] = []
-  for (; at < end; at += CANDIDATE_WORDS) {
-    if (isMissing(context, at)) missing.push({ segment: segments.inSlot(words[at + SEGMENT]), row: words[at + ROW] })
+  return { segment: workspace.segments.inSlot(words[at + SEGMENT]), row: words[at + ROW] }
+}
+
+/** Reads the rows and ids that the batch at hand is missing. */
+export function readMissing(context: RerankContext, state: SearchState, codes: CodeState): void {
+  const { memory } = state
+  for (let slot = 0; slot < state.batch; slot++) {
+    if (state.missing[slot] === 0) continue
+    const { segment, row } = candidateOf(state, codes, slot)
+    context.candidates.read(segment, row, codes.rowSlot(slot))
+    const { words } = memory // taken anew: keeping a row may move them
+    const id = codes.ids / 4 + slot * 2
+    const ids = context.cache.idsOf(segment) / 4
+    if (ids === 0) {
+      context.candidates.readId(segment, row, memory.bytesAt(id * 4, 8)) // it had to leave the cache since it was scanned
+    } else {
+      words[id] = words[ids + row * 2]
+      words[id + 1] = words[ids + row * 2 + 1]
+    }
   }
-  context.files.prefetchRows(missing)
 }

@@ -1,11 +1,14 @@
-// Stage 2, pure: from rows in kernel memory to hits in the heap. Without codes the scan is exact and there is nothing
-// to rerank.
+// Stage 2: from the segments of the list to hits in the heap, by their float32 rows, or to candidates, by their codes.
+// What is scanned lies in kernel memory; where the scan reaches what does not, it stops and goes on later.
 
+import type { CodesCache } from '../cache/codes-cache.ts'
+import type { RowCache } from '../cache/row-cache.ts'
 import { ZgqError } from '../errors.ts'
 import { joinU64 } from '../format/u64.ts'
 import { heapDistances, heapIds } from '../kernels/addresses.ts'
 import type { Hit, Metric } from '../types.ts'
-import type { Workspace } from './workspace.ts'
+import type { CodeState } from './code-state.ts'
+import type { SearchState } from './search-state.ts'
 
 /** Half a unit in the last place of float32. */
 const ROUNDING = 2 ** -24
@@ -28,7 +31,7 @@ const UNKNOWN_NORMS: Norms = { minNorm: 0, maxNorm: Infinity }
  * n u) * sum of |terms|, with n the longest chain of roundings: dim / 16 additions in a lane, at most 3 more, the
  * joining of lanes, the tail, the terms themselves: below 32.
  */
-export function setTolerance(of: Pick<Workspace, 'metric' | 'dim' | 'scanQuery'>, norms: Norms): void {
+export function setTolerance(of: Pick<SearchState, 'metric' | 'dim' | 'scanQuery'>, norms: Norms): void {
   const { metric, dim, scanQuery } = of
   const chain = (dim / 16 + 32) * ROUNDING
   const bound = chain / (1 - chain)
@@ -55,16 +58,62 @@ function absoluteError(metric: Metric, bound: number, of: { norms: Norms; queryN
  * Sets the tolerance for rows of any segment: only l2 can rule rows out without knowing their norms, the others take
  * every row in double precision.
  */
-export function setRerankTolerance(workspace: Workspace): void {
-  setTolerance(workspace, UNKNOWN_NORMS)
-  if (workspace.metric !== 'l2') workspace.scanQuery.absolute = Infinity
+export function setRerankTolerance(state: SearchState): void {
+  setTolerance(state, UNKNOWN_NORMS)
+  if (state.metric !== 'l2') state.scanQuery.absolute = Infinity
+}
+
+/** Scans rows until a part of a segment is not in kernel memory; tells whether all were scanned. */
+export function scanRows(state: SearchState, cache: RowCache): boolean {
+  const { segments, scanQuery } = state
+  const { kernel } = state.memory
+  for (; state.reached < segments.length; state.reached++, state.part = 0) {
+    const segment = segments[state.reached]
+    if (state.part === 0) setTolerance(state, segment)
+    for (const parts = cache.partCount(segment); state.part < parts; state.part++) {
+      const run = cache.find(segment, state.part)
+      if (run === undefined) return false
+      run.mask = state.maskAt(state.reached)
+      state.rowsConfirmed += kernel.scan(scanQuery, run)
+    }
+  }
+  return true
+}
+
+/**
+ * Estimates from sign planes alone that the limit for candidates is taken from at least: the smallest one of very many
+ * is far too small, and would rule out the nearest row (1 to 5 of 100 times).
+ */
+const FEWEST_ESTIMATES = 3
+
+/** Makes room for the candidates of the segments of the list; `bound`: candidates must be nearer than that. */
+export function startCandidates(state: SearchState, codes: CodeState, cache: CodesCache): void {
+  const { segments, request } = state
+  const { scan } = codes
+  const wanted = Math.max(request.k, request.rerank, scan.bits === 1 ? FEWEST_ESTIMATES : 1)
+  let rowCount = 0
+  for (const segment of segments) {
+    rowCount += segment.rowCount
+    cache.touch(segment)
+  }
+  codes.start(wanted, rowCount)
+  if (request.bound !== undefined) state.fillHeap(scan.heap, codes.size, request.bound)
+}
+
+/** Scans codes until those of a segment are not in kernel memory; tells whether all were scanned. */
+export function scanCodes(state: SearchState, codes: CodeState, cache: CodesCache): boolean {
+  const { scan } = codes
+  scan.segments = cache.table // both may have moved since the scan began
+  scan.list = state.list
+  state.reached = state.memory.kernel.scanCodes(scan, state.reached, state.segments.length)
+  return state.reached === state.segments.length
 }
 
 /** High word of ids that are none. */
 const NO_ID = 0xffff_ffff
 
 /** Takes the hits out of the heap of `k` entries, nearest first. */
-export function takeHits(of: Pick<Workspace, 'memory' | 'scanQuery'>, k: number): Hit[] {
+export function takeHits(of: Pick<SearchState, 'memory' | 'scanQuery'>, k: number): Hit[] {
   const { memory, scanQuery } = of
   const size = memory.kernel.heapSort(scanQuery.heap)
   const distances = memory.float64At(heapDistances(scanQuery.heap), size)

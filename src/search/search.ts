@@ -1,59 +1,49 @@
-// The pipeline of a search on one page: probe -> scan -> rerank. The stages are pure; only this driver does I/O, so
-// that an asynchronous driver can run the same stages. Exact searches, and indexes without codes, scan float32 rows
-// instead of codes and have nothing to rerank.
+// A search on one page: probe -> scan -> rerank, resumed where it stopped. Its stages read nothing: where bytes are not
+// in memory, `resume` returns what is lacking, and a driver reads it and resumes. There are two drivers: `search` below
+// reads at once, search-later.ts waits. Exact searches, and indexes without codes, scan float32 rows instead of codes
+// and have nothing to rerank.
 
 import { nowMicros } from '../clock.ts'
-import { ELEMENT_BYTES, pageCount } from '../format/layout.ts'
-import type { Segment } from '../format/segment-table.ts'
+import type { CandidateRows } from '../cache/candidate-rows.ts'
 import type { CodesCache } from '../cache/codes-cache.ts'
 import type { RowCache } from '../cache/row-cache.ts'
 import { heapDistances } from '../kernels/addresses.ts'
+import type { QueryRotation } from '../quantizer/query-codes.ts'
 import type { SegmentFiles } from '../storage/segment-files.ts'
 import type { Explain, Hit } from '../types.ts'
 import type { CentroidCodes } from './centroid-codes.ts'
-import type { CodeWorkspace } from './code-workspace.ts'
+import type { CodeState } from './code-state.ts'
 import { hasEstimates } from './estimate-range.ts'
-import { probe, type Probed } from './probe.ts'
-import { Prefetcher } from './prefetcher.ts'
+import { explainPass, sumExplains } from './explain.ts'
+import { probe } from './probe.ts'
+import { BlockingReads } from './blocking-reads.ts'
 import type { SearchRequest } from './request.ts'
-import { rerank } from './rerank.ts'
-import { setTolerance, takeHits } from './scan.ts'
+import { rerank, startRerank } from './rerank.ts'
+import { scanCodes, scanRows, startCandidates, takeHits } from './scan.ts'
+import type { SearchState, SearchStates } from './search-state.ts'
 import { areRowsCheaper } from './strategy.ts'
-import { isHitUnlike, isZoneUnlike, widen, type Pass } from './unlike.ts'
+import { isHitUnlike, isZoneUnlike, widen } from './unlike.ts'
 import type { Workspace } from './workspace.ts'
 
-/** Codes of an open index, and what scans them. */
+/** Codes of an open index. */
 export interface CodesContext {
-  readonly workspace: CodeWorkspace
   readonly cache: CodesCache
+  readonly candidates: CandidateRows
+  readonly rotation: QueryRotation
   /** Undefined where there are so few zones that it costs less to compute all their distances. */
   centroids: CentroidCodes | undefined
   /** The rows are few enough to be scanned where that costs less. */
   mayScanRows: boolean
 }
 
-/**
- * Estimates from sign planes alone that the limit for candidates is taken from at least: the smallest one of very many
- * is far too small, and would rule out the nearest row (1 to 5 of 100 times).
- */
-const FEWEST_ESTIMATES = 3
-
-/** Where the segments of an open index come from. */
+/** What the searches of an open index work with. */
 export interface SearchContext {
   readonly workspace: Workspace
+  readonly states: SearchStates
   readonly cache: RowCache
   readonly files: SegmentFiles
   /** Undefined with `bits: 0`. */
   readonly codes: CodesContext | undefined
-}
-
-/** Counts of the stages after the probe, for explain. */
-interface Scanned {
-  readonly rowsReranked: number
-  readonly rowsConfirmed: number
-  readonly ioRounds: number
-  /** When the scan ended and the rerank began. */
-  readonly scannedAt: number
 }
 
 /** Hits of a search, and how it went. */
@@ -65,73 +55,96 @@ export interface SearchResult {
   readonly isUnlike: boolean
 }
 
-/** Searches with a checked query and request. A query unlike those of the calibration searches on, in wider passes. */
+/**
+ * What a search lacks to go on: the next segments of its list, as codes or as rows, or rows of candidates. `undefined`:
+ * it is done.
+ */
+export type Lack = 'codes' | 'rows' | 'candidates' | undefined
+
+/** Searches with a checked query and request, and reads what that takes. */
 export function search(context: SearchContext, query: Float32Array, request: SearchRequest): SearchResult {
-  context.files.resetCounters()
-  const first = searchOnce(context, query, request)
-  if (!first.isUnlike) return { hits: first.hits ?? [], explain: first.explain, isUnlike: false }
-  const passes = [first]
+  const state = context.states.take()
+  try {
+    context.files.counters = state.counters
+    state.start(query, request)
+    let lack = resume(context, state)
+    if (lack !== undefined) {
+      const reads = new BlockingReads(context, state)
+      for (; lack !== undefined; lack = resume(context, state)) reads.read(lack)
+    }
+    return resultOf(state)
+  } finally {
+    context.states.giveBack(state)
+  }
+}
+
+/** The result of a search that is done. */
+export function resultOf(state: SearchState): SearchResult {
+  const { hits, explains, isUnlike } = state
+  if (!isUnlike) return { hits, explain: explains.length === 0 ? undefined : explains[0], isUnlike }
+  return { hits, explain: explains.length === 0 ? undefined : { ...sumExplains(explains), unlike: true }, isUnlike }
+}
+
+/** Goes on with a search as far as what is in memory allows. */
+export function resume(context: SearchContext, state: SearchState): Lack {
   for (;;) {
-    const wider = 'threshold' in request.probe ? widen(request, request.probe, passes) : undefined
-    if (wider === undefined) break
-    passes.push(searchOnce(context, query, wider))
-  }
-  const explains = passes.flatMap(({ explain }) => explain ?? [])
-  return {
-    hits: (passes[passes.length - 1].hits ?? []).slice(0, request.k),
-    explain: request.explain ? { ...sumExplains(explains), unlike: true } : undefined,
-    isUnlike: true
+    const lack = resumePass(context, state)
+    if (lack !== undefined || !startWiderPass(state)) return lack
   }
 }
 
-const NOTHING_PROBED: Probed = { segments: [], list: 0, zoneCount: 0 }
-
-/** Hits of one pass, and how it went. */
-interface SearchPass extends Pass {
-  readonly hits: Hit[] | undefined
-  readonly isUnlike: boolean
-  readonly explain: Explain | undefined
+function resumePass(context: SearchContext, state: SearchState): Lack {
+  const { codes } = state
+  if (state.stage === 'probe') startPass(context, state)
+  if (state.stage === 'scan rows') {
+    if (!scanRows(state, context.cache)) return 'rows'
+    state.stage = 'done'
+    state.scannedAt = nowMicros()
+  } else if (codes !== undefined && context.codes !== undefined) {
+    if (state.stage === 'scan codes') {
+      if (!scanCodes(state, codes, context.codes.cache)) return 'codes'
+      state.stage = 'rerank'
+      state.scannedAt = nowMicros()
+      startRerank(state, codes)
+    }
+    if (state.stage === 'rerank') {
+      if (!rerank(context.codes, state, codes)) return 'candidates'
+      state.rowsConfirmed = state.rowsReranked
+      state.stage = 'done'
+    }
+  }
+  endPass(state)
+  return undefined
 }
 
-function searchOnce(context: SearchContext, query: Float32Array, request: SearchRequest): SearchPass {
-  const { workspace, files } = context
-  const startedAt = nowMicros()
+/** Probes, and chooses what is scanned. */
+function startPass(context: SearchContext, state: SearchState): void {
+  const { request } = state
+  state.startedAt = nowMicros()
+  state.reached = 0
+  state.part = 0
+  state.rowsConfirmed = 0
+  state.rowsReranked = 0
+  state.ioRounds = 0
+  state.isFar = false
+  state.segments.length = 0
+  state.zoneCount = 0
   // Nobody asked for hits: there is nothing to probe, and a heap holds at least one.
-  const wantsHits = request.k > 0
-  workspace.setQuery(query)
-  const codes = hasEstimates(workspace) ? context.codes : undefined
-  if (wantsHits) workspace.startHits(request.k)
-  if (wantsHits && request.bound !== undefined) workspace.fillHeap(workspace.scanQuery.heap, request.k, request.bound)
-  if (codes?.centroids !== undefined) setQueryCodes({ ...context, codes }, request)
-  const probed = wantsHits
-    ? probe(workspace, request.probe, codes?.centroids && { centroids: codes.centroids, workspace: codes.workspace })
-    : NOTHING_PROBED
-  const usual = wantsHits && 'threshold' in request.probe ? request.probe.usual : undefined
-  const isFar = usual !== undefined && isZoneUnlike(usual, workspace, nearestZone(workspace))
-  const probedAt = nowMicros()
-  const byRows =
-    codes === undefined ||
-    request.isExact ||
-    (codes.mayScanRows && request.rerank === 0 && areRowsCheaper(probed.segments, workspace.dim, request.k))
-  const scanned = isFar
-    ? { rowsReranked: 0, rowsConfirmed: 0, ioRounds: 0, scannedAt: probedAt }
-    : byRows
-      ? scanRows(context, probed.segments)
-      : scanCodes({ ...context, codes }, probed, request)
-  const hits = isFar ? undefined : wantsHits ? takeHits(workspace, request.k) : []
-  const isUnlike = isFar || (usual !== undefined && isHitUnlike(usual, workspace, hits))
-  // Spelled out: a spread costs a tenth of a small search.
-  const [zoneCount, of] = [probed.zoneCount, workspace.planned]
-  if (!request.explain) return { hits, isUnlike, probed: zoneCount, of, explain: undefined }
-  const { scannedAt, ...counts } = scanned
-  const micros = {
-    probeMicros: probedAt - startedAt,
-    scanMicros: scannedAt - probedAt,
-    rerankMicros: nowMicros() - scannedAt
-  }
-  const parts = explainSegments(context, isFar ? [] : probed.segments, byRows ? undefined : counts.rowsReranked)
-  const explain = { ...parts, ...counts, ...files.counters, ...micros, unlike: false }
-  return { hits, isUnlike, probed: zoneCount, of, explain }
+  if (request.k > 0) probeZones(context, state)
+  state.probedAt = nowMicros()
+  state.scannedAt = state.probedAt
+  state.stage = state.isFar || request.k === 0 ? 'done' : chooseScan(context, state)
+}
+
+function probeZones(context: SearchContext, state: SearchState): void {
+  const { request, workspace, scanQuery } = state
+  const codes = hasEstimates(state) ? context.codes : undefined
+  state.startHits(request.k)
+  if (request.bound !== undefined) state.fillHeap(scanQuery.heap, request.k, request.bound)
+  if (codes?.centroids !== undefined) setQueryCodes(state)
+  probe(state, codes?.centroids)
+  const usual = 'threshold' in request.probe ? request.probe.usual : undefined
+  state.isFar = usual !== undefined && isZoneUnlike(usual, state, nearestZone(workspace))
 }
 
 /** Distance of the nearest zone of the list, as the kernel computed it. */
@@ -139,121 +152,66 @@ function nearestZone({ memory, zoneList }: Workspace): number {
   return memory.doubles[heapDistances(zoneList) / 8]
 }
 
-/** Adds up the work of passes; the zones, bytes and pages are those of the last, which had those of all others. */
-function sumExplains(passes: readonly Explain[]): Explain {
-  const sum = (of: (pass: Explain) => number): number => passes.reduce((total, pass) => total + of(pass), 0)
-  return {
-    ...passes[passes.length - 1],
-    vectorsScanned: sum((pass) => pass.vectorsScanned),
-    rowsReranked: sum((pass) => pass.rowsReranked),
-    rowsConfirmed: sum((pass) => pass.rowsConfirmed),
-    ioRounds: sum((pass) => pass.ioRounds),
-    probeMicros: sum((pass) => pass.probeMicros),
-    scanMicros: sum((pass) => pass.scanMicros),
-    rerankMicros: sum((pass) => pass.rerankMicros)
-  }
+function chooseScan(context: SearchContext, state: SearchState): 'scan rows' | 'scan codes' {
+  const { request, segments, dim } = state
+  const codes = hasEstimates(state) ? context.codes : undefined
+  state.byRows =
+    codes === undefined ||
+    request.isExact ||
+    (codes.mayScanRows && request.rerank === 0 && areRowsCheaper(segments, dim, request.k))
+  if (state.byRows || state.codes === undefined || codes === undefined) return 'scan rows'
+  startCandidates(state, state.codes, codes.cache)
+  if (codes.centroids === undefined) setQueryCodes(state)
+  return 'scan codes'
 }
 
-/** Sums up what the segments probed are made of; rowsReranked: undefined where rows were scanned instead of codes. */
-function explainSegments(
-  context: SearchContext,
-  segments: readonly Segment[],
-  rowsReranked: number | undefined
-): Pick<Explain, 'zones' | 'vectorsScanned' | 'bytes' | 'pages'> {
-  const rowBytes = context.workspace.dim * ELEMENT_BYTES
-  const parts = segments.flatMap(({ rows, columns, codes }) =>
-    rowsReranked === undefined ? [rows.byteLength, columns.byteLength] : [codes.byteLength]
-  )
-  return {
-    zones: [...new Set(segments.map(({ zone }) => zone))],
-    vectorsScanned: segments.reduce((sum, { rowCount }) => sum + rowCount, 0),
-    bytes: parts.reduce((sum, part) => sum + part, (rowsReranked ?? 0) * rowBytes),
-    pages: parts.reduce((sum, part) => sum + pageCount(part), (rowsReranked ?? 0) * pageCount(rowBytes))
-  }
+function setQueryCodes({ codes, codesQuery, scanQuery, request }: SearchState): void {
+  codes?.queryCodes.set(codesQuery, scanQuery.queryNorm2, { confidence: request.confidence, bits: codes.scan.bits })
 }
 
-function setQueryCodes(context: SearchContext & { codes: CodesContext }, request: SearchRequest): void {
-  const { workspace, codes } = context
-  codes.workspace.queryCodes.set(workspace.codesQuery, workspace.scanQuery.queryNorm2, {
-    confidence: request.confidence,
-    bits: codes.workspace.scan.bits
-  })
+/** Takes the hits of a pass, and tells what there is to tell of it. */
+function endPass(state: SearchState): void {
+  const { request, isFar } = state
+  state.hits = isFar || request.k === 0 ? [] : takeHits(state, request.k)
+  const usual = 'threshold' in request.probe ? request.probe.usual : undefined
+  if (state.passes.length === 0)
+    state.isUnlike = isFar || (usual !== undefined && isHitUnlike(usual, state, state.hits))
+  if (request.explain) state.explains.push(explainPass(state, nowMicros()))
 }
 
-/** Scans the float32 rows of the segments: exact in each of them. */
-function scanRows(context: SearchContext, segments: readonly Segment[]): Scanned {
-  const { workspace, cache, files } = context
-  const { kernel } = workspace.memory
-  const ahead = new Prefetcher(
-    segments.filter((segment) => !cache.holds(segment)),
-    files.rowsSource
-  )
-  let rowsConfirmed = 0
-  for (const segment of segments) {
-    ahead.reach(segment)
-    setTolerance(workspace, segment)
-    for (let part = 0; part < cache.partCount(segment); part++) {
-      rowsConfirmed += kernel.scan(workspace.scanQuery, cache.load(segment, part))
-    }
+/** Starts another pass for a query that is unlike those of the calibration; tells whether there is one. */
+function startWiderPass(state: SearchState): boolean {
+  if (!state.isUnlike) return false
+  const { passes, workspace, asked } = state
+  passes.push({ hits: state.isFar ? undefined : state.hits, probed: state.zoneCount, of: workspace.planned })
+  const wider = 'threshold' in asked.probe ? widen(asked, asked.probe, passes) : undefined
+  if (wider === undefined) {
+    state.hits = state.hits.slice(0, asked.k)
+    return false
   }
-  return { rowsReranked: 0, rowsConfirmed, ioRounds: ahead.rounds, scannedAt: nowMicros() }
+  state.request = wider
+  state.stage = 'probe'
+  return true
 }
 
 /**
- * Leaves in the workspace what a scan of codes would rerank; returns the segments that it probed, or undefined where
- * rows are scanned instead. For calibration.
+ * Leaves in a state what a scan of codes would rerank; tells whether codes were scanned. For calibration.
  */
 export function findCandidates(
-  context: SearchContext & { codes: CodesContext },
+  context: SearchContext & { readonly codes: CodesContext },
+  of: { readonly state: SearchState; readonly codes: CodeState },
   query: Float32Array,
   request: SearchRequest
-): readonly Segment[] | undefined {
-  const { workspace, codes } = context
-  workspace.setQuery(query)
-  if (!hasEstimates(workspace)) return undefined
-  if (codes.centroids !== undefined) setQueryCodes(context, request)
-  const coded = codes.centroids && { centroids: codes.centroids, workspace: codes.workspace }
-  const probed = probe(workspace, request.probe, coded)
-  scanCodeBlocks(context, probed, request)
-  return probed.segments
-}
-
-/** Scans the codes of the segments and reranks the rows that they leave. */
-function scanCodes(context: SearchContext & { codes: CodesContext }, probed: Probed, request: SearchRequest): Scanned {
-  const { workspace, files, codes } = context
-  const rounds = scanCodeBlocks(context, probed, request)
-  const scannedAt = nowMicros()
-  const { rows, ioRounds } = rerank({ workspace, files, codes: codes.workspace, cache: codes.cache }, request.rerank)
-  return { rowsReranked: rows, rowsConfirmed: rows, ioRounds: rounds + ioRounds, scannedAt }
-}
-
-/** Scans the codes of the segments; returns in how many rounds they had to be asked for. */
-function scanCodeBlocks(
-  context: SearchContext & { codes: CodesContext },
-  probed: Probed,
-  request: SearchRequest
-): number {
-  const { workspace, files, codes } = context
-  const { memory } = workspace
-  const { cache } = codes
-  const { scan } = codes.workspace
-  const { segments } = probed
-  const wanted = Math.max(request.k, request.rerank, scan.bits === 1 ? FEWEST_ESTIMATES : 1)
-  const rowCount = segments.reduce((sum, segment) => sum + segment.rowCount, 0)
-  codes.workspace.start(wanted, rowCount)
-  if (request.bound !== undefined) workspace.fillHeap(scan.heap, codes.workspace.size, request.bound)
-  if (codes.centroids === undefined) setQueryCodes(context, request)
-  const ahead = new Prefetcher(
-    segments.filter((segment) => !cache.holds(segment)),
-    files.codesSource
-  )
-  for (const segment of segments) cache.touch(segment)
-  scan.segments = cache.table
-  scan.list = probed.list
-  for (let reached = 0; ;) {
-    reached = memory.kernel.scanCodes(scan, reached, segments.length)
-    if (reached === segments.length) return ahead.rounds
-    ahead.reach(segments[reached])
-    cache.load(segments[reached])
-  }
+): boolean {
+  const { state, codes } = of
+  state.start(query, request)
+  if (!hasEstimates(state)) return false
+  if (context.codes.centroids !== undefined) setQueryCodes(state)
+  probe(state, context.codes.centroids)
+  startCandidates(state, codes, context.codes.cache)
+  if (context.codes.centroids === undefined) setQueryCodes(state)
+  state.reached = 0
+  const reads = new BlockingReads(context, state)
+  while (!scanCodes(state, codes, context.codes.cache)) reads.read('codes')
+  return true
 }

@@ -4,6 +4,7 @@ import { resolve } from 'node:path'
 
 import { ZgqError } from '../errors.ts'
 import type { Mapping } from '../types.ts'
+import type { FetchedBytes } from './fetched-bytes.ts'
 import { findMappingRisk } from './file-systems.ts'
 import { loadLibc, type Libc } from './libc.ts'
 import { expectMmapIo, openMmapIoReader } from './mmap-io-reader.ts'
@@ -43,6 +44,7 @@ export class Readers {
   /** Undefined before the choice. */
   #reason: string | undefined
   #work = 0
+  #fetched: FetchedBytes | undefined
 
   /** Use `openReaders`. */
   constructor(folder: string, files: DataFiles, mapping: Mapping) {
@@ -57,8 +59,30 @@ export class Readers {
     return this.#files
   }
 
+  /** Whether bytes that were read before are read from mappings. */
+  get isMapped(): boolean {
+    return this.#settled !== this.fresh
+  }
+
+  /** Runs work whose reads are served by bytes that were fetched for it. */
+  withFetched<Result>(fetched: FetchedBytes, work: () => Result): Result {
+    this.#fetched = fetched
+    try {
+      return work()
+    } finally {
+      this.#fetched = undefined
+    }
+  }
+
+  /** Copies bytes that were not read before. */
+  readFresh(file: number, offset: number, target: Uint8Array): void {
+    if (this.#fetched?.copy(file, offset, target) === true) return
+    this.fresh.read(file, offset, target)
+  }
+
   /** Copies bytes that were read before. */
   readSettled(file: number, offset: number, target: Uint8Array): void {
+    if (this.#fetched?.copy(file, offset, target) === true) return
     if (this.#reason === undefined) this.#count(1)
     this.#settled.read(file, offset, target)
   }
@@ -67,11 +91,6 @@ export class Readers {
   prefetch(ranges: readonly FileRange[]): void {
     if (this.#reason === undefined) this.#count(ROUND_WORK)
     this.#settled.prefetch(ranges)
-  }
-
-  /** Tells whether `prefetch` does anything by now. */
-  canPrefetch(): boolean {
-    return this.#settled !== this.fresh
   }
 
   /**

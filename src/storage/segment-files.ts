@@ -10,6 +10,7 @@ import type { Segment } from '../format/segment-table.ts'
 import type { Verify } from '../types.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
 import { copiedExtent, forEachPiece, openExtent, type OpenExtent } from './extents.ts'
+import type { FetchedBytes } from './fetched-bytes.ts'
 import type { Readers } from './open-readers.ts'
 import { PageLedger } from './page-ledger.ts'
 import { fileOf, type DataFiles, type FileRange } from './reader.ts'
@@ -58,8 +59,14 @@ interface SegmentState {
   pageCrcs: { readonly file: number; readonly offset: number } | undefined
 }
 
-/** Thrown where bytes would have to be read that nothing may be read: the search is then for another thread. */
-export const WOULD_READ = new Error('bytes would have to be read')
+/** Where a row of a segment lies, the pages around it, and their checksums, which begin with that of `firstPage`. */
+export interface CandidateRanges {
+  readonly row: FileRange
+  readonly pages: FileRange
+  readonly firstPage: number
+  readonly crcs: FileRange
+  readonly id: FileRange
+}
 
 /** How pages are verified, and the files. */
 export interface SegmentFilesOptions {
@@ -72,11 +79,8 @@ export class SegmentFiles {
   readonly rowsSource: ExtentSource
   /** Codes, as a scan of codes reads them. */
   readonly codesSource: ExtentSource
-  readonly counters: ReadCounters = { bytesRead: 0, pagesVerified: 0 }
-  /**
-   * Whether reads may block. While false, only rows that were read before may be read; all else throws WOULD_READ.
-   */
-  mayRead = true
+  /** Where reads are counted: with the search that they are for. */
+  counters: ReadCounters = { bytesRead: 0, pagesVerified: 0 }
   readonly #meta: Snapshot['meta']
   readonly #rowBytes: number
   readonly #readers: Readers
@@ -96,7 +100,7 @@ export class SegmentFiles {
     this.#states = new Array<SegmentState | undefined>(meta.segmentCount)
     this.#verified = new PageLedger(meta.segmentCount)
     this.#verifiesPages = options.verify !== 'none'
-    const canPrefetch = (): boolean => readers.canPrefetch()
+    const canPrefetch = (): boolean => readers.isMapped
     this.rowsSource = {
       canPrefetch,
       byteLength: ({ rows }) => rows.byteLength,
@@ -129,9 +133,14 @@ export class SegmentFiles {
     return this.#readers.largePages(memory)
   }
 
-  resetCounters(): void {
-    this.counters.bytesRead = 0
-    this.counters.pagesVerified = 0
+  /** Bytes that were read before are in memory as far as the system keeps them: copying them is no read. */
+  get isMapped(): boolean {
+    return this.#readers.isMapped
+  }
+
+  /** Runs work whose reads are served by bytes that were fetched for it. */
+  withFetched<Result>(fetched: FetchedBytes, work: () => Result): Result {
+    return this.#readers.withFetched(fetched, work)
   }
 
   #stateOf(segment: Segment): SegmentState {
@@ -150,7 +159,6 @@ export class SegmentFiles {
   /** Copies verified rows with their ids and norms; throws ZGQ_CORRUPT, ZGQ_TRUNCATED or ZGQ_IO. */
   readRows(target: RowsTarget): void {
     const { segment, firstRow } = target
-    this.#expectMayRead()
     const state = this.#withColumns(segment)
     const { file } = segment.columns
     this.#readSettled(file, state.idsOffset + firstRow * 8, target.ids)
@@ -212,7 +220,7 @@ export class SegmentFiles {
     const state = this.#stateOf(segment)
     state.idsOffset = columns.offset + ids.offset
     state.inverseNormsOffset = columns.offset + (inverseNorms?.offset ?? 0)
-    state.pageCrcs = { file: columns.file, offset: columns.offset + pageCrcs.offset }
+    state.pageCrcs ??= { file: columns.file, offset: columns.offset + pageCrcs.offset }
     return opened
   }
 
@@ -249,7 +257,6 @@ export class SegmentFiles {
    * verified at the first call. Throws ZGQ_CORRUPT, ZGQ_TRUNCATED, ZGQ_UNSUPPORTED or ZGQ_IO.
    */
   readCodes(segment: Segment, target: Uint8Array): ColumnsLayout {
-    this.#expectMayRead()
     const { codes } = segment
     const state = this.#stateOf(segment)
     const isFirst = state.codesIdsOffset === 0
@@ -265,7 +272,7 @@ export class SegmentFiles {
     )
     if (!isFirst) return layout
     state.codesIdsOffset = codes.offset + layout.ids.offset
-    state.pageCrcs = { file: codes.file, offset: codes.offset + layout.pageCrcs.offset }
+    state.pageCrcs ??= { file: codes.file, offset: codes.offset + layout.pageCrcs.offset }
     return layout
   }
 
@@ -292,6 +299,59 @@ export class SegmentFiles {
     )
   }
 
+  /** Copies a row that was verified before: dim * 4 bytes. */
+  copyVerifiedRow(segment: Segment, row: number, target: Uint8Array): void {
+    const { rows } = segment
+    this.#readSettled(rows.file, rows.offset + row * target.byteLength, target)
+    this.#expectDirection(segment, target, 0)
+  }
+
+  /**
+   * The ranges that `readRows` reads for some rows of a segment. Whole columns where these were not read before, so that
+   * they can be verified.
+   */
+  rangesOfRows(segment: Segment, firstRow: number, count: number): FileRange[] {
+    const { columns } = segment
+    const { file } = columns
+    const state = this.#stateOf(segment)
+    const pages = this.#pagesOf(segment, firstRow * this.#rowBytes, count * this.#rowBytes)
+    if (state.idsOffset === 0 || state.pageCrcs === undefined) return [columns, pages.range]
+    const ranges: FileRange[] = [
+      { file, offset: state.idsOffset + firstRow * 8, byteLength: count * 8 },
+      { file: state.pageCrcs.file, offset: state.pageCrcs.offset + pages.firstPage * 4, byteLength: pages.count * 4 },
+      pages.range
+    ]
+    if (this.#meta.metric === 'cosine')
+      ranges.push({ file, offset: state.inverseNormsOffset + firstRow * 4, byteLength: count * 4 })
+    return ranges
+  }
+
+  /** The ranges that `copyRow` and `copyId` read for a row of a segment whose codes were read: pages, CRCs, id. */
+  rangesOfCandidate(segment: Segment, row: number): CandidateRanges {
+    const state = this.#stateOf(segment)
+    const { pageCrcs } = state
+    if (pageCrcs === undefined) throw new TypeError(`the columns of segment ${segment.segment} were not read`)
+    const { range, firstPage, count } = this.#pagesOf(segment, row * this.#rowBytes, this.#rowBytes)
+    return {
+      row: { file: range.file, offset: segment.rows.offset + row * this.#rowBytes, byteLength: this.#rowBytes },
+      firstPage,
+      pages: range,
+      crcs: { file: pageCrcs.file, offset: pageCrcs.offset + firstPage * 4, byteLength: count * 4 },
+      id: { file: segment.codes.file, offset: state.codesIdsOffset + row * 8, byteLength: 8 }
+    }
+  }
+
+  #pagesOf(
+    { rows }: Segment,
+    offset: number,
+    byteLength: number
+  ): { range: FileRange; firstPage: number; count: number } {
+    const firstPage = Math.floor(offset / PAGE_BYTES)
+    const count = Math.ceil((offset + byteLength) / PAGE_BYTES) - firstPage
+    const range = { file: rows.file, offset: rows.offset + firstPage * PAGE_BYTES, byteLength: count * PAGE_BYTES }
+    return { range, firstPage, count }
+  }
+
   /** Copies the id of a row of a segment whose codes were read before: u64. */
   copyId(segment: Segment, row: number, target: Uint8Array): void {
     this.#readSettled(segment.codes.file, this.#stateOf(segment).codesIdsOffset + row * 8, target)
@@ -299,15 +359,16 @@ export class SegmentFiles {
 
   /** Copies one row of a segment whose columns or codes were read before: dim * 4 bytes. */
   copyRow(segment: Segment, row: number, target: Uint8Array): void {
-    const { rows } = segment
-    if (this.isRowVerified(segment, row)) this.#readSettled(rows.file, rows.offset + row * target.byteLength, target)
-    else this.#copyFreshRow(segment, row * target.byteLength, target)
+    if (this.isRowVerified(segment, row)) {
+      this.copyVerifiedRow(segment, row, target)
+      return
+    }
+    this.#copyFreshRow(segment, row * target.byteLength, target)
     this.#expectDirection(segment, target, 0)
   }
 
   /** Reads the pages that bytes of a segment lie in one by one, whole, so that each can be verified. */
   #copyFreshRow(segment: Segment, offset: number, target: Uint8Array): void {
-    this.#expectMayRead()
     const end = offset + target.byteLength
     for (let page = Math.floor(offset / PAGE_BYTES); page * PAGE_BYTES < end; page++) {
       this.#readFresh(segment.rows.file, segment.rows.offset + page * PAGE_BYTES, this.#page)
@@ -376,12 +437,8 @@ export class SegmentFiles {
     this.#verified.add(segment.slot, page)
   }
 
-  #expectMayRead(): void {
-    if (!this.mayRead) throw WOULD_READ
-  }
-
   #readFresh(file: number, offset: number, target: Uint8Array): void {
-    this.#readers.fresh.read(file, offset, target)
+    this.#readers.readFresh(file, offset, target)
     this.counters.bytesRead += target.byteLength
   }
 

@@ -20,7 +20,7 @@ import {
   SEGMENT_ENTRY_BYTES,
   SEGMENT_PLANES_AT
 } from '../../src/kernels/layouts.ts'
-import { QueryCodes, type Confidence } from '../../src/quantizer/query-codes.ts'
+import { QueryCodes, QueryRotation, type Confidence } from '../../src/quantizer/query-codes.ts'
 import { drawFlips } from '../../src/quantizer/rotation.ts'
 import { ZoneEncoder, type Quantizer, type ZoneCodes } from '../../src/quantizer/zone-encoder.ts'
 import type { Metric } from '../../src/types.ts'
@@ -95,7 +95,7 @@ export function queryCodesOf(
   { quantizer, query }: CodeProblem,
   confidence: Confidence
 ): QueryCodes {
-  const codes = new QueryCodes(memory, quantizer)
+  const codes = new QueryCodes(memory, new QueryRotation(memory, quantizer))
   const place = memory.allocate(query.byteLength)
   memory.float32At(place, query.length).set(query)
   codes.set(place, product(query, query), { confidence, bits: quantizer.bits })
@@ -149,15 +149,14 @@ export function scanProblem(memory: KernelMemory, problem: CodeProblem, options:
   const { quantizer, zones } = problem
   const { k, missing = [], codes: zoneCodes = encodeZones(memory, problem) } = options
   const table = memory.allocate(zones.length * SEGMENT_ENTRY_BYTES)
-  const planes = zoneCodes.map((codes, zone) =>
-    placeZone(memory, problem, { zone, codes, table, mask: options.masks?.[zone] })
-  )
+  const planes = zoneCodes.map((codes, zone) => placeZone(memory, problem, { zone, codes, table }))
+  const masks = options.masks?.map((mask) => putBytes(memory, new Uint8Array(mask.buffer)))
   const { width, tables, integers, scalars } = queryCodesOf(memory, problem, options.confidence)
   const heap = memory.allocate(heapByteLength(k))
   memory.kernel.heapInit(heap, k)
   const candidates = memory.allocate(candidatesByteLength(options.candidates))
   memory.uint32At(candidates, 2).set([0, options.candidates])
-  const list = putList(memory, zoneDistances(problem))
+  const list = putList(memory, zoneDistances(problem), masks)
   const scan = {
     metric: METRIC_CODES[quantizer.metric],
     bits: quantizer.bits,
@@ -192,27 +191,26 @@ export function scanProblem(memory: KernelMemory, problem: CodeProblem, options:
 function placeZone(
   memory: KernelMemory,
   { zones, quantizer }: CodeProblem,
-  place: { zone: number; codes: ZoneCodes; table: number; mask: Uint32Array | undefined }
+  place: { zone: number; codes: ZoneCodes; table: number }
 ): number {
   const { zone, codes } = place
   const { centroid, rows } = zones[zone]
   const at = segmentEntry(place.table, zone)
   const planes = putBytes(memory, codes.planes)
   const refined = codes.refinedCodes === undefined ? 0 : putBytes(memory, codes.refinedCodes)
-  const mask = place.mask === undefined ? 0 : putBytes(memory, new Uint8Array(place.mask.buffer))
-  memory.uint32At(at, 5).set([planes, refined, 0, mask, rows.length / quantizer.dim])
+  memory.uint32At(at, 5).set([planes, refined, 0, 0, rows.length / quantizer.dim])
   memory.float32At(at + SEGMENT_CENTROID_NORM2_AT, 1)[0] = product(centroid, centroid)
   return planes
 }
 
-/** A sorted heap of positions with their distances, nearest first. */
-function putList(memory: KernelMemory, distances: readonly number[]): number {
+/** A sorted heap of positions and masks with their distances, nearest first. */
+function putList(memory: KernelMemory, distances: readonly number[], masks?: readonly number[]): number {
   const count = distances.length
   const order = [...distances.keys()].sort((a, b) => distances[a] - distances[b] || a - b)
   const list = memory.allocate(heapByteLength(count))
   memory.uint32At(list, 2).set([count, count])
   memory.float64At(heapDistances(list), count).set(order.map((zone) => distances[zone]))
-  memory.uint32At(heapIds(list, count), count * 2).set(order.flatMap((zone) => [zone, 0]))
+  memory.uint32At(heapIds(list, count), count * 2).set(order.flatMap((zone) => [zone, masks?.[zone] ?? 0]))
   return list
 }
 

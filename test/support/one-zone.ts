@@ -3,6 +3,7 @@
 
 import type { KernelMemory } from '../../src/kernels/kernel-memory.ts'
 import { setTolerance, takeHits } from '../../src/search/scan.ts'
+import { SearchState } from '../../src/search/search-state.ts'
 import { Workspace } from '../../src/search/workspace.ts'
 import type { Hit } from '../../src/types.ts'
 import { norms, type Problem } from './brute-force.ts'
@@ -38,17 +39,19 @@ export function searchOneZone(kind: KernelKind, problem: Problem, k: number): { 
     centroid: new Float32Array(dim)
   })
   const memory: KernelMemory = memoryOf(kind)
-  const workspace = new Workspace(snapshotOf({ dim, metric, zones: [zone] }), memory)
+  const snapshot = snapshotOf({ dim, metric, zones: [zone] })
+  const state = new SearchState(snapshot.meta, new Workspace(snapshot, memory), undefined)
   const run = {
     rows: put(memory, rows),
     ids: putIds(memory, ids),
     inverseNorms: put(memory, inverseNorms(rows, dim)),
     mask: 0,
+    firstRow: 0,
     count: ids.length
   }
-  workspace.setQuery(query)
-  workspace.startHits(k)
-  setTolerance(workspace, zone)
-  const confirmed = memory.kernel.scan(workspace.scanQuery, run)
-  return { hits: takeHits(workspace, k), confirmed }
+  state.setQuery(query)
+  state.startHits(k)
+  setTolerance(state, zone)
+  const confirmed = memory.kernel.scan(state.scanQuery, run)
+  return { hits: takeHits(state, k), confirmed }
 }

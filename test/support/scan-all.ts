@@ -36,6 +36,7 @@ export function scanAll(
     ids: putIds(memory, ids),
     inverseNorms: metric === 'cosine' ? put(memory, inverseNorms(rows, query.length)) : 0,
     mask: mask === undefined ? 0 : put(memory, mask),
+    firstRow: 0,
     count: ids.length
   }
   const scanQuery = {

@@ -22,6 +22,7 @@ import {
   LEFT_BYTES,
   LEFT_LOW_AT,
   LEFT_ROW_AT,
+  LIST_MASK_AT,
   METRIC_COSINE,
   METRIC_IP,
   REFINED_FACTOR_BYTES,
@@ -39,7 +40,6 @@ import {
   SCRATCH_LOWS_AT,
   SEGMENT_CENTROID_NORM2_AT,
   SEGMENT_ENTRY_BYTES,
-  SEGMENT_MASK_AT,
   SEGMENT_PLANES_AT,
   SEGMENT_REFINED_AT,
   SEGMENT_ROW_COUNT_AT
@@ -115,8 +115,8 @@ function productTwo(codes: usize, width: u32, integers: usize): i32 {
 }
 
 /**
- * Scans the segments at positions first to end - 1 of `list` (places in the table `segments`, nearest zone first);
- * returns the position of the first that is not in kernel memory, or end. heap: the k smallest estimates, each made
+ * Scans the segments at positions first to end - 1 of `list` (places in the table `segments` with their masks, nearest
+ * zone first); returns the position of the first that is not in kernel memory, or end. heap: the k smallest estimates, each made
  * larger by slack times its distance from the row's bound: the smallest of many estimates are too small. candidates:
  * what could still be a hit.
  */
@@ -156,12 +156,13 @@ export function scanCodes(
   let limit = <f32>heapLimit(heap)
   let touched: u32 = 0
   for (let position = first; position < end; position++) {
-    const segment = load<u32>(listSegments + ((<usize>position) << 3))
+    const listed = listSegments + ((<usize>position) << 3)
+    const segment = load<u32>(listed)
     const entry = segments + <usize>segment * SEGMENT_ENTRY_BYTES
     let block: usize = load<u32>(entry, SEGMENT_PLANES_AT)
     if (block == 0) return position
     const refined: usize = load<u32>(entry, SEGMENT_REFINED_AT)
-    let mask: usize = load<u32>(entry, SEGMENT_MASK_AT)
+    let mask: usize = load<u32>(listed, LIST_MASK_AT)
     const rowCount = load<u32>(entry, SEGMENT_ROW_COUNT_AT)
     let shared = <f32>load<f64>(listDistances + ((<usize>position) << 3))
     const distance2 =
@@ -175,14 +176,16 @@ export function scanCodes(
       let leftEnd = left
       const chunkEnd = min<u32>(rowCount, row + CHUNK_ROWS)
       for (; row < chunkEnd; row += BLOCK_ROWS, block += blockBytes) {
+        let live: u32 = 0xffff_ffff
+        if (mask != 0) {
+          live = load<u32>(mask)
+          mask += 4
+          if (live == 0) continue
+        }
         const factors = block + plane
         const spread = load<f32>(factors, BLOCK_SPREAD_AT)
         const margin = confidence * Mathf.sqrt(spread * spread * distance2 + variance)
-        let survivors = boundBlock(block, width, tables, scalars, lows, step, offset + margin, limit - shared)
-        if (mask != 0) {
-          survivors &= load<u32>(mask)
-          mask += 4
-        }
+        let survivors = live & boundBlock(block, width, tables, scalars, lows, step, offset + margin, limit - shared)
         for (; survivors != 0; survivors &= survivors - 1) {
           const i = <u32>ctz(survivors)
           const low = load<f32>(lows + ((<usize>i) << 2)) + shared

@@ -28,10 +28,15 @@ function approximate(
   return metric == METRIC_COSINE ? 1 - product * load<f32>(inverseNorm) * inverseQueryNorm : -product
 }
 
+@inline
+function isLive(mask: usize, row: u32): bool {
+  return (load<u32>(mask + ((<usize>(row >>> 5)) << 2)) & (1 << (row & 31))) != 0
+}
+
 /**
  * Offers every live row to the heap and returns how many needed double precision.
- * rows: float32, count * dim; ids: u64, count; inverseNorms: float32, count (cosine); mask: u32 a block of 32 rows, or
- * 0 for all live. A row is ruled out if its float32 distance is above `worst kept * (1 + relative) + absolute`.
+ * rows: float32, count * dim; ids: u64, count; inverseNorms: float32, count (cosine); mask: a bit for each row of the
+ * segment, u32 words, or 0 for all live; firstRow: the number of the first of these rows in it. A row is ruled out if its float32 distance is above `worst kept * (1 + relative) + absolute`.
  */
 export function scan(
   metric: u32,
@@ -39,6 +44,7 @@ export function scan(
   ids: usize,
   inverseNorms: usize,
   mask: usize,
+  firstRow: u32,
   count: u32,
   dim: u32,
   query: usize,
@@ -52,10 +58,10 @@ export function scan(
   let limit = heapLimit(heap) * (1 + relative) + absolute
   let confirmed: u32 = 0
   for (let i: u32 = 0, row = rows; i < count; i++, row += rowBytes) {
+    if (mask != 0 && !isLive(mask, firstRow + i)) continue
     const value = approximate(metric, row, rowBytes, query, inverseNorms + ((<usize>i) << 2), inverseQueryNorm)
     // An overflow to infinity or NaN says nothing: double precision decides.
     if (<f64>value > limit && value < f32.MAX_VALUE) continue
-    if (mask != 0 && !(load<u32>(mask + ((<usize>(i >>> 5)) << 2)) & (1 << (i & 31)))) continue
     confirmed++
     heapOffer(heap, exactDistance(metric, row, rowBytes, query, queryNorm2), load<u64>(ids + ((<usize>i) << 3)))
     limit = heapLimit(heap) * (1 + relative) + absolute

@@ -1,8 +1,9 @@
-// Kernel memory of a search of codes: the query's tables, the smallest estimates, the candidates, and rows
-// that are being reranked.
+// Kernel memory of one search of codes: the query's tables, the smallest estimates, the candidates, and rows that are
+// being reranked.
 
-import type { KernelMemory } from '../kernels/kernel-memory.ts'
+import type { RowSlot } from '../cache/candidate-rows.ts'
 import { METRIC_CODES } from '../format/layout.ts'
+import type { KernelMemory } from '../kernels/kernel-memory.ts'
 import { candidatesByteLength, heapByteLength, heapDistances } from '../kernels/addresses.ts'
 import { type CodeScan } from '../kernels/kernel.ts'
 import { CANDIDATES_CAPACITY_AT, CANDIDATES_SIZE_AT, HEAP_CAPACITY_AT, HEAP_SIZE_AT } from '../kernels/layouts.ts'
@@ -20,7 +21,7 @@ const CANDIDATES_PER_HIT = 32
  */
 const AMPLE_CAPACITY = 2 ** 20
 
-export class CodeWorkspace {
+export class CodeState {
   readonly queryCodes: QueryCodes
   readonly scan: CodeScan
   /** Rows at hand with their ids: float32, RERANK_ROWS * dim, and u64, RERANK_ROWS. */
@@ -28,14 +29,13 @@ export class CodeWorkspace {
   readonly ids: number
   readonly #memory: KernelMemory
   readonly #rowBytes: number
-  #slots: readonly Uint8Array[] = []
+  #slots: readonly RowSlot[] = []
   #heapCapacity = 0
   #candidateCapacity = 0
 
-  constructor(snapshot: Snapshot, rotation: Omit<QueryRotation, 'dim'>, memory: KernelMemory) {
-    const { dim, metric, bits } = snapshot.meta
+  constructor({ dim, metric, bits }: Snapshot['meta'], rotation: QueryRotation, memory: KernelMemory) {
     this.#memory = memory
-    this.queryCodes = new QueryCodes(memory, { dim, ...rotation })
+    this.queryCodes = new QueryCodes(memory, rotation)
     const { width, tables, integers, scalars } = this.queryCodes
     this.#rowBytes = dim * 4
     this.rows = memory.allocate(RERANK_ROWS * this.#rowBytes)
@@ -54,14 +54,15 @@ export class CodeWorkspace {
     }
   }
 
-  /** Returns the memory of slot `slot` for a row that is being reranked: dim * 4 bytes. */
-  rowSlot(slot: number): Uint8Array {
+  /** Returns the memory of slot `slot` for a row that is being reranked. */
+  rowSlot(slot: number): RowSlot {
     // Slots are views that are made once: making one takes as long as copying a row into it.
     const { bytes } = this.#memory
-    if (this.#slots.length === 0 || this.#slots[0].buffer !== bytes.buffer) {
-      this.#slots = Array.from({ length: RERANK_ROWS }, (_, i) =>
-        bytes.subarray(this.rows + i * this.#rowBytes, this.rows + (i + 1) * this.#rowBytes)
-      )
+    if (this.#slots.length === 0 || this.#slots[0].bytes.buffer !== bytes.buffer) {
+      this.#slots = Array.from({ length: RERANK_ROWS }, (_, i) => {
+        const address = this.rows + i * this.#rowBytes
+        return { address, bytes: bytes.subarray(address, address + this.#rowBytes) }
+      })
     }
     return this.#slots[slot]
   }
@@ -87,6 +88,12 @@ export class CodeWorkspace {
     words[(this.scan.candidates + CANDIDATES_SIZE_AT) / 4] = 0
     // not all there is room for: hits must not depend on searches before
     words[(this.scan.candidates + CANDIDATES_CAPACITY_AT) / 4] = candidates
+  }
+
+  /** Gives the kernel memory back. */
+  close(): void {
+    this.queryCodes.close()
+    for (const region of [this.rows, this.ids, this.scan.heap, this.scan.candidates]) this.#memory.free(region)
   }
 
   /** Capacity of the heap of smallest estimates. */

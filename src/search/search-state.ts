@@ -1,0 +1,252 @@
+// One search under way: its query, its list of segments, its heaps in kernel memory, and how far it has come. Nothing of
+// it is shared, so a search may wait for bytes while others go on.
+
+import { ELEMENT_BYTES, METRIC_CODES } from '../format/layout.ts'
+import type { Segment } from '../format/segment-table.ts'
+import { heapByteLength, heapDistances, heapIds } from '../kernels/addresses.ts'
+import type { ScanQuery } from '../kernels/kernel.ts'
+import type { KernelMemory } from '../kernels/kernel-memory.ts'
+import { HEAP_CAPACITY_AT, HEAP_SIZE_AT, LIST_MASK_AT, LIST_SEGMENT_AT } from '../kernels/layouts.ts'
+import type { QueryRotation } from '../quantizer/query-codes.ts'
+import type { Explain, Hit, Metric } from '../types.ts'
+import type { Snapshot } from '../catalogue/snapshot.ts'
+import type { ReadCounters } from '../storage/segment-files.ts'
+import { CodeState, RERANK_ROWS } from './code-state.ts'
+import type { SearchRequest } from './request.ts'
+import type { RowMasks } from './row-masks.ts'
+import type { Pass } from './unlike.ts'
+import type { Workspace } from './workspace.ts'
+
+/** What comes next: `done` ends a pass. */
+export type Stage = 'probe' | 'scan rows' | 'scan codes' | 'rerank' | 'done'
+
+const NO_REQUEST: SearchRequest = {
+  k: 0,
+  probe: { nprobe: 1 },
+  explain: false,
+  isExact: false,
+  rerank: 0,
+  confidence: { planes: 0, refined: 0, slack: 0, planesSlack: 0 }
+}
+const FEWEST_SEGMENTS = 64
+
+export class SearchState {
+  readonly workspace: Workspace
+  readonly memory: KernelMemory
+  readonly metric: Metric
+  readonly dim: number
+  /** The query as the probe sees it: unit length for cosine, negated for ip. float32, dim */
+  readonly probeQuery: number
+  readonly scanQuery: ScanQuery
+  /** Undefined with `bits: 0`. */
+  readonly codes: CodeState | undefined
+  /** Segments to scan, nearest first. */
+  readonly segments: Segment[] = []
+  /** The same for the kernel, laid out as a heap, with their masks. */
+  list = 0
+  /** What was asked for, and what the pass at hand does for it. */
+  asked = NO_REQUEST
+  request = NO_REQUEST
+  stage: Stage = 'probe'
+  /** Zones that were probed. */
+  zoneCount = 0
+  /** Position in `segments` that the scan has reached, and the part of that segment. */
+  reached = 0
+  part = 0
+  /** A zone is so far away that the query is unlike those of the calibration. */
+  isFar = false
+  rowsConfirmed = 0
+  /** Candidates that were taken to be reranked, of how many. */
+  rowsReranked = 0
+  candidateCount = 0
+  /** Rows of them that are at hand or waited for, and which of them are waited for, by slot. */
+  batch = 0
+  readonly missing = new Uint8Array(RERANK_ROWS)
+  missingCount = 0
+  /** Rows are scanned, not codes. */
+  byRows = false
+  /** Dependent rounds of input of this pass. */
+  ioRounds = 0
+  readonly counters: ReadCounters = { bytesRead: 0, pagesVerified: 0 }
+  startedAt = 0
+  probedAt = 0
+  scannedAt = 0
+  /** Passes before this one, and what they tell; there are some only for queries unlike those of the calibration. */
+  readonly passes: Pass[] = []
+  readonly explains: Explain[] = []
+  hits: Hit[] = []
+  isUnlike = false
+  #listCapacity = 0
+  #heapCapacity = 0
+
+  constructor(meta: Snapshot['meta'], workspace: Workspace, rotation: QueryRotation | undefined) {
+    const { dim, metric } = meta
+    const { memory } = workspace
+    this.workspace = workspace
+    this.memory = memory
+    this.metric = metric
+    this.dim = dim
+    this.probeQuery = memory.allocate(dim * ELEMENT_BYTES)
+    const query = memory.allocate(dim * ELEMENT_BYTES)
+    this.scanQuery = { metric: METRIC_CODES[metric], dim, query, queryNorm2: 0, relative: 0, absolute: 0, heap: 0 }
+    this.codes = rotation && new CodeState(meta, rotation, memory)
+  }
+
+  /** Gives the kernel memory back. */
+  close(): void {
+    this.codes?.close()
+    const { query, heap } = this.scanQuery
+    for (const region of [this.probeQuery, query, heap, this.list]) this.memory.free(region)
+  }
+
+  get ruleNorm(): number {
+    return this.workspace.ruleNorm
+  }
+
+  get queryNorm(): number {
+    return Math.sqrt(this.scanQuery.queryNorm2)
+  }
+
+  /** The query as codes see it: unit length for cosine. float32, dim */
+  get codesQuery(): number {
+    return this.metric === 'cosine' ? this.probeQuery : this.scanQuery.query
+  }
+
+  /** Begins a search: copies the query into kernel memory, once for the scan and once for the probe. */
+  start(query: Float32Array, request: SearchRequest): void {
+    this.setQuery(query)
+    this.asked = request
+    this.request = request
+    this.stage = 'probe'
+    this.isUnlike = false
+    this.passes.length = 0
+    this.explains.length = 0
+    this.counters.bytesRead = 0
+    this.counters.pagesVerified = 0
+  }
+
+  /** Copies a query into kernel memory. */
+  setQuery(query: Float32Array): void {
+    let norm2 = 0
+    for (let i = 0; i < query.length; i++) norm2 += query[i] * query[i]
+    this.scanQuery.queryNorm2 = norm2
+    const { floats } = this.memory
+    const [exact, probe] = [this.scanQuery.query / 4, this.probeQuery / 4]
+    const scale = this.metric === 'cosine' ? 1 / Math.sqrt(norm2) : this.metric === 'ip' ? -1 : 1
+    for (let i = 0; i < query.length; i++) {
+      floats[exact + i] = query[i]
+      floats[probe + i] = query[i] * scale
+    }
+  }
+
+  /**
+   * Takes the segments of the first `count` zones of the workspace's list that have rows which may be found, with their
+   * masks.
+   */
+  takeSegments(count: number, masks: RowMasks | undefined): void {
+    const { segments: table, zoneList } = this.workspace
+    this.segments.length = 0
+    this.#roomForList(table.isOnePerZone ? count : table.count)
+    const { words, doubles } = this.memory
+    // The ids of the list of zones are u64: their low words.
+    const zones = heapIds(zoneList, words[(zoneList + HEAP_CAPACITY_AT) / 4]) / 4
+    const distances = heapDistances(zoneList) / 8
+    if (table.isOnePerZone) {
+      for (let i = 0; i < count; i++) this.#take(table.at(words[zones + i * 2]), doubles[distances + i], masks)
+    } else {
+      for (let i = 0; i < count; i++) {
+        table.ofZone(words[zones + i * 2], (segment) => {
+          this.#take(segment, doubles[distances + i], masks)
+        })
+      }
+    }
+    words[(this.list + HEAP_SIZE_AT) / 4] = this.segments.length
+  }
+
+  #take(segment: Segment, distance: number, masks: RowMasks | undefined): void {
+    const { slot } = segment
+    if (masks?.isEmpty(slot) === true) return
+    const at = this.segments.length
+    const { words, doubles } = this.memory
+    const id = heapIds(this.list, this.#listCapacity) + at * 8
+    doubles[heapDistances(this.list) / 8 + at] = distance
+    words[(id + LIST_SEGMENT_AT) / 4] = slot
+    words[(id + LIST_MASK_AT) / 4] = masks === undefined ? 0 : masks.addressOf(slot)
+    this.segments.push(segment)
+  }
+
+  /** Address of the mask of the segment at a position of the list; 0: all of its rows may be found. */
+  maskAt(position: number): number {
+    return this.memory.words[(heapIds(this.list, this.#listCapacity) + position * 8 + LIST_MASK_AT) / 4]
+  }
+
+  #roomForList(count: number): void {
+    if (count <= this.#listCapacity) return
+    const capacity = Math.max(count, this.#listCapacity * 2, FEWEST_SEGMENTS)
+    this.list = this.memory.replace(this.list, heapByteLength(capacity))
+    this.#listCapacity = capacity // only once there is room
+    this.memory.words[(this.list + HEAP_CAPACITY_AT) / 4] = capacity
+  }
+
+  /** Empties the heap of hits and makes room for `k` in it. */
+  startHits(k: number): void {
+    if (k > this.#heapCapacity) {
+      const capacity = Math.max(k, this.#heapCapacity * 2, 64)
+      this.scanQuery.heap = this.memory.replace(this.scanQuery.heap, heapByteLength(capacity))
+      this.#heapCapacity = capacity // only once there is room
+    }
+    this.memory.kernel.heapInit(this.scanQuery.heap, k)
+  }
+
+  /**
+   * Fills a heap of `k` entries with `distance`, so that only what is nearer gets in; the ids of such entries are above
+   * any safe integer.
+   */
+  fillHeap(heap: number, k: number, distance: number): void {
+    const { words } = this.memory
+    words[(heap + HEAP_SIZE_AT) / 4] = k
+    this.memory.float64At(heapDistances(heap), k).fill(distance)
+    words.fill(0xffff_ffff, heapIds(heap, k) / 4, heapIds(heap, k) / 4 + k * 2)
+  }
+}
+
+/** States that are kept for searches to come: more of them, after many searches at a time, give their memory back. */
+const MOST_IDLE = 16
+
+/** The states of an open index: each is one search's at a time. */
+export class SearchStates {
+  readonly #make: () => SearchState
+  readonly #idle: SearchState[] = []
+  #inUse = 0
+
+  constructor(make: () => SearchState) {
+    this.#make = make
+  }
+
+  /** Searches that are under way. */
+  get inUse(): number {
+    return this.#inUse
+  }
+
+  take(): SearchState {
+    const state = this.#idle.pop() ?? this.#make()
+    this.#inUse++
+    return state
+  }
+
+  /** Lends a state for work that waits for nothing. */
+  use<Result>(work: (state: SearchState) => Result): Result {
+    const state = this.take()
+    try {
+      return work(state)
+    } finally {
+      this.giveBack(state)
+    }
+  }
+
+  giveBack(state: SearchState): void {
+    this.#inUse--
+    if (this.#idle.length < MOST_IDLE) this.#idle.push(state)
+    else state.close()
+  }
+}

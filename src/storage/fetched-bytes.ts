@@ -1,0 +1,48 @@
+// Bytes that were fetched before they are needed: verified reads then take them from here.
+
+import type { FileRange } from './reader.ts'
+
+/** A range of a file with its bytes. */
+export interface FetchedRange extends FileRange {
+  readonly bytes: Uint8Array
+}
+
+export class FetchedBytes {
+  /** By file and offset. */
+  readonly #ranges: readonly FetchedRange[]
+
+  constructor(ranges: readonly FetchedRange[]) {
+    this.#ranges = [...ranges].sort((a, b) => a.file - b.file || a.offset - b.offset || a.byteLength - b.byteLength)
+  }
+
+  /** Tells whether one range has all of these bytes. */
+  has(range: FileRange): boolean {
+    return this.#find(range.file, range.offset, range.byteLength) !== undefined
+  }
+
+  /** Copies bytes of one range to `target`; tells whether it had them all. */
+  copy(file: number, offset: number, target: Uint8Array): boolean {
+    const found = this.#find(file, offset, target.byteLength)
+    if (found === undefined) return false
+    const start = offset - found.offset
+    target.set(found.bytes.subarray(start, start + target.byteLength))
+    return true
+  }
+
+  #find(file: number, offset: number, byteLength: number): FetchedRange | undefined {
+    // The last range that starts at or before the offset, and those before it that may reach as far.
+    let low = 0
+    let high = this.#ranges.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      const range = this.#ranges[middle]
+      if (range.file < file || (range.file === file && range.offset <= offset)) low = middle + 1
+      else high = middle
+    }
+    for (let i = low - 1; i >= 0 && this.#ranges[i].file === file; i--) {
+      const range = this.#ranges[i]
+      if (range.offset + range.byteLength >= offset + byteLength) return range
+    }
+    return undefined
+  }
+}
