@@ -30,7 +30,7 @@ import { sqliteInfo } from './catalogue/load-driver.ts'
 import { withSnapshot } from './catalogue/reader.ts'
 import type { Snapshot } from './catalogue/snapshot.ts'
 import type { Readers } from './storage/open-readers.ts'
-import type { Ordinal } from './storage/segment-files.ts'
+import type { Ordinal } from './storage/segment-reads.ts'
 import type {
   AsyncSearchOptions,
   ExplainedHits,

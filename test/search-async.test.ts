@@ -120,6 +120,7 @@ describe.each(METRICS)('with metric %s', (metric) => {
         paths[metric],
         async (index) => {
           clock.step = SLOW
+          if (threads > 0) await moveToThreads(index, options)
           for (const count of [0, 1, 10, options.k === COUNT ? 20 : 1000]) {
             const found = await index.searchBatch(queries(count), options)
             expect(found).toEqual(Array.from({ length: count }, (_, i) => index.search(query(i), options)))
@@ -695,9 +696,9 @@ describe.each(['mjs', 'cjs'])('a program in a .%s file', (ending) => {
       path,
       `${load}
       const index = ZgqIndex.open(${JSON.stringify(LARGE.path)}, { threads: 1 })
-      const queries = Float32Array.from({ length: ${LARGE.dim} * 20 }, (_, i) => (i * 7919) % 101)
+      const queries = Float32Array.from({ length: ${LARGE.dim} * 400 }, (_, i) => (i * 7919) % 101)
       index.searchBatch(queries, { exact: true }).then((found) => {
-        const expected = Array.from({ length: 20 }, (_, i) => index.search(queries.subarray(i * ${LARGE.dim}, (i + 1) * ${LARGE.dim}), { exact: true }))
+        const expected = Array.from({ length: 400 }, (_, i) => index.search(queries.subarray(i * ${LARGE.dim}, (i + 1) * ${LARGE.dim}), { exact: true }))
         console.log(JSON.stringify([index.info().threads.running, JSON.stringify(found) === JSON.stringify(expected)]))
       })`
     )

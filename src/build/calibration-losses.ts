@@ -91,7 +91,7 @@ function countLost(
   const { codes } = state
   const confidence = { ...CONFIDENCE, planes: trust }
   const request = { k, probe, explain: false, isExact: false, rerank: 1, confidence, masks }
-  if (codes === undefined || !findCandidates(context, { state, codes }, vector, request)) return 0
+  if (codes === undefined || !findCandidates(context, { state, codes }, { query: vector, request })) return 0
   // By slot.
   const isProbed = new Uint8Array(workspace.segments.slotCount)
   for (const { slot } of state.segments) isProbed[slot] = 1

@@ -3,7 +3,8 @@
 
 import type { Segment } from '../format/segment-table.ts'
 import type { KernelMemory } from '../kernels/kernel-memory.ts'
-import type { Ordinal, SegmentFiles } from '../storage/segment-files.ts'
+import type { SegmentFiles } from '../storage/segment-files.ts'
+import type { Ordinal } from '../storage/segment-reads.ts'
 
 /** Rows that room is made for at first; then for as many again as there are. */
 const FIRST_ROWS = 64

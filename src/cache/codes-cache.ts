@@ -83,6 +83,11 @@ export class CodesCache {
     return this.#capacity
   }
 
+  /** Tells whether codes stay in kernel memory once they are there: there is room for those of all segments. */
+  get keepsAll(): boolean {
+    return this.#capacity >= roomForAll(this.#snapshot.segments)
+  }
+
   /** Takes another snapshot: the codes of segments in `dropped` slots go, those of all others stay. */
   adopt(snapshot: Snapshot, dropped: readonly number[]): void {
     this.#snapshot = snapshot
@@ -252,6 +257,10 @@ export class CodesCache {
 
 /** All codes, or as many bytes as may be cached; the largest extent always fits. */
 function capacityFor(segments: SegmentTable, cacheBytes: number): number {
-  const { codesBytes, mostCodesBytes } = segments.totals
-  return Math.max(alignUp(mostCodesBytes, ALIGNMENT), Math.min(codesBytes + segments.count * ALIGNMENT, cacheBytes))
+  const { mostCodesBytes } = segments.totals
+  return Math.max(alignUp(mostCodesBytes, ALIGNMENT), Math.min(roomForAll(segments), cacheBytes))
+}
+
+function roomForAll({ count, totals }: SegmentTable): number {
+  return totals.codesBytes + count * ALIGNMENT
 }

@@ -29,8 +29,11 @@ export interface TakenQueries extends QueryRange {
   readonly queries: Float32Array
 }
 
-/** Called once, at the end of a job, with what is to be done with its promise. */
-type OnSettled = (settle: (resolve: (found: Found[]) => void, reject: (reason: unknown) => void) => void) => void
+/** What becomes of a job: one of them is called, once. */
+export interface JobEnd {
+  resolve(found: Found[]): void
+  reject(reason: unknown): void
+}
 
 export interface JobParts {
   /** Shared with all jobs of the same kind. */
@@ -45,17 +48,8 @@ export interface JobParts {
 
 export class SearchJob {
   readonly request: SearchRequest
+  readonly signal: AbortSignal | undefined
   readonly cost: SearchCost
-  /** Not, or not any more, for the caller's thread. */
-  isForThreads = false
-  /** For the caller's thread, unless it is for threads. */
-  isSolo = false
-  /** No other job was there at the same time. */
-  isLone = false
-  /** Threads took part in it. */
-  wasShared = false
-  /** Microseconds that the caller's thread spent on it. */
-  microsHere = 0
   readonly #task: SearchTask
   readonly #parts: JobParts
   /** A copy: callers may change theirs. */
@@ -68,13 +62,15 @@ export class SearchJob {
   readonly #sent: { readonly of: QueryRange; to: number }[] = []
   #untaken: number
   #missing: number
-  #onSettled: OnSettled | undefined
+  /** Undefined once it was called. */
+  #end: JobEnd | undefined
   readonly #endWait: () => void
 
-  constructor(task: SearchTask, parts: JobParts, onSettled: OnSettled) {
+  constructor(task: SearchTask, parts: JobParts, end: JobEnd) {
     const { length } = parts.found
     const count = task.queries.length / parts.dim
     this.request = task.request
+    this.signal = task.signal
     this.cost = parts.cost
     this.#task = task
     this.#parts = parts
@@ -83,15 +79,10 @@ export class SearchJob {
     this.#ranges = [{ from: length, to: count }]
     this.#untaken = count - length
     this.#missing = count - length
-    this.#onSettled = onSettled
+    this.#end = end
     this.#endWait = onAbort(task.signal, () => {
       this.fail(task.signal?.reason)
     })
-  }
-
-  /** All that was asked for was found. */
-  get isDone(): boolean {
-    return this.#missing === 0
   }
 
   /** Queries that nobody has taken. */
@@ -101,7 +92,7 @@ export class SearchJob {
 
   /** Resolved, rejected or aborted: what is still found is not looked at. */
   get isSettled(): boolean {
-    return this.#onSettled === undefined
+    return this.#end === undefined
   }
 
   /**
@@ -120,7 +111,6 @@ export class SearchJob {
 
   /** Notes that queries which were taken are with a thread now. */
   sent(range: QueryRange): void {
-    this.wasShared = true
     this.#sent.push({ of: range, to: range.to })
   }
 
@@ -130,10 +120,6 @@ export class SearchJob {
       this.#sent.findIndex(({ of }) => of === range),
       1
     )
-  }
-
-  get isRepeatable(): boolean {
-    return this.#sent.some(({ of, to }) => to > of.from)
   }
 
   /**
@@ -166,17 +152,12 @@ export class SearchJob {
       this.#parts.seen.note(this.request, unlike[i] === 1)
       this.#missing--
     }
-    if (this.#missing === 0)
-      this.#settle((resolve) => {
-        resolve(this.#found.filter((each) => each !== undefined))
-      })
+    if (this.#missing === 0) this.#settle()?.resolve(this.#found.filter((each) => each !== undefined))
   }
 
   /** Rejects, unless the job is settled. */
   fail(reason: unknown): void {
-    this.#settle((_, reject) => {
-      reject(reason)
-    })
+    this.#settle()?.reject(reason)
   }
 
   #queriesOf({ from, to }: QueryRange): TakenQueries {
@@ -184,14 +165,14 @@ export class SearchJob {
     return { from, to, queries: this.#queries.subarray(from * dim, to * dim) }
   }
 
-  #settle(settle: Parameters<OnSettled>[0]): void {
-    const onSettled = this.#onSettled
-    if (onSettled === undefined) return
-    this.#onSettled = undefined
+  #settle(): JobEnd | undefined {
+    const end = this.#end
+    if (end === undefined) return undefined
+    this.#end = undefined
     this.#ranges.length = 0
     this.#untaken = 0
     this.#endWait()
-    onSettled(settle)
+    return end
   }
 }
 

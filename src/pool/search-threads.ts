@@ -57,10 +57,9 @@ export class SearchThreads {
     return count
   }
 
-  /** Some have chunks in hand, or are being opened. */
-  get areBusy(): boolean {
-    for (const { thread } of this.#threads) if (thread.pending > 0) return true
-    return false
+  /** Threads at most. */
+  get most(): number {
+    return this.#source.most
   }
 
   get info(): ThreadsInfo {
@@ -92,11 +91,9 @@ export class SearchThreads {
     }
   }
 
-  /** Returns one of the first `most` threads that has fewer chunks than `chunks` in hand. */
-  free(chunks: number, most: number): SearchThread | undefined {
-    return this.#threads
-      .slice(0, most)
-      .find(({ thread, isReady }) => isReady && thread.isAlive && thread.pending < chunks)
+  /** Returns a thread that has fewer chunks than `chunks` in hand. */
+  free(chunks: number): SearchThread | undefined {
+    return this.#threads.find(({ thread, isReady }) => isReady && thread.isAlive && thread.pending < chunks)
   }
 
   /** Has them end on their own as soon as they have finished what they are at; their calls reject with ZGQ_CLOSED. */

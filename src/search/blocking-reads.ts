@@ -2,7 +2,7 @@
 // ahead of their use, all segments of a probe are one round, and so are all rows of a rerank.
 
 import type { Segment } from '../format/segment-table.ts'
-import type { ExtentSource } from '../storage/segment-files.ts'
+import type { ExtentSource } from '../storage/segment-reads.ts'
 import { readMissing, remainingCandidates } from './rerank.ts'
 import type { Lack, SearchContext } from './search.ts'
 import type { SearchState } from './search-state.ts'
@@ -29,7 +29,7 @@ export class BlockingReads {
   }
 
   /** Reads the next of what is lacking. */
-  read(lack: Exclude<Lack, undefined>): void {
+  read(lack: Lack): void {
     const state = this.#state
     const { cache, codes, files } = this.#context
     if (this.#startedAt !== state.startedAt) this.#startPass()

@@ -1,4 +1,5 @@
-// What the asynchronous driver fetches: ranges of a round at once, each byte once, as much at a time as memory allows.
+// What the asynchronous driver fetches: ranges of a round at once, as much at a time as memory allows. Searches that
+// want the same bytes at the same time share one read.
 
 import { ZgqError } from '../errors.ts'
 import { unlessAborted, type AsyncReader } from '../storage/async-reader.ts'
@@ -14,8 +15,31 @@ export interface Wanted {
   readonly held: readonly FetchedRange[]
 }
 
+/** Bytes that were fetched, until they are released. */
+export interface Fetched {
+  readonly bytes: FetchedBytes
+  readonly release: () => void
+}
+
+/** One read of some ranges, which searches share that want the same bytes at the same time. */
+interface SharedRead {
+  readonly parts: Promise<Uint8Array[]>
+  /** Aborts the read once nobody waits for it. */
+  readonly controller: AbortController
+  waiters: number
+}
+
+/** A range of a shared read: where its bytes are in the parts. */
+interface SharedRange {
+  readonly read: SharedRead
+  readonly part: number
+  readonly offset: number
+}
+
 export class Fetcher {
   readonly #reader: AsyncReader
+  /** Ranges that are being read, by `keyOf`. */
+  readonly #pending = new Map<string, SharedRange>()
   #bytes = 0
   #waiting: (() => void)[] = []
 
@@ -24,29 +48,26 @@ export class Fetcher {
   }
 
   /**
-   * Fetches ranges and hands them to `use`, whose work waits for nothing. Rejects with what the reader rejects with,
+   * Fetches ranges; `release` has to be called when they were used. Rejects with what the reader rejects with,
    * ZGQ_TRUNCATED where it returns too few bytes, and with the reason of the signal.
    */
-  async fetch<Result>(
-    wanted: Wanted,
-    signal: AbortSignal | undefined,
-    use: (fetched: FetchedBytes) => Result
-  ): Promise<Result> {
-    const ranges = mergeRanges(wanted.ranges)
-    const byteLength = ranges.reduce((sum, range) => sum + range.byteLength, 0)
+  async fetch(wanted: Wanted, signal: AbortSignal | undefined): Promise<Fetched> {
+    const byteLength = wanted.ranges.reduce((sum, range) => sum + range.byteLength, 0)
     while (this.#bytes > 0 && this.#bytes + byteLength > MOST_BYTES)
       await unlessAborted(signal, async () => {
         await new Promise<void>((resolve) => this.#waiting.push(resolve))
       })
     this.#bytes += byteLength
-    try {
-      const parts = await this.#reader.readAsync(ranges, signal)
-      signal?.throwIfAborted()
-      const fetched = ranges.map((range, i) => ({ ...range, bytes: expectWhole(range, parts[i]) }))
-      return use(new FetchedBytes([...fetched, ...wanted.held]))
-    } finally {
+    const release = (): void => {
       this.#bytes -= byteLength
       for (const wake of this.#waiting.splice(0)) wake()
+    }
+    try {
+      const fetched = await this.#read(wanted.ranges, signal)
+      return { bytes: new FetchedBytes([...fetched, ...wanted.held]), release }
+    } catch (error) {
+      release()
+      throw error
     }
   }
 
@@ -54,23 +75,74 @@ export class Fetcher {
   close(): void {
     this.#reader.close()
   }
+
+  async #read(ranges: readonly FileRange[], signal: AbortSignal | undefined): Promise<FetchedRange[]> {
+    signal?.throwIfAborted()
+    this.#startRead(ranges.filter((range) => !this.#pending.has(keyOf(range))))
+    const shared = ranges.flatMap((range) => {
+      const found = this.#pending.get(keyOf(range))
+      return found === undefined ? [] : [{ ...found, range }]
+    })
+    const reads = new Set(shared.map(({ read }) => read))
+    for (const read of reads) read.waiters++
+    try {
+      const parts = new Map<SharedRead, Uint8Array[]>()
+      await unlessAborted(signal, async () => {
+        for (const read of reads) parts.set(read, await read.parts)
+      })
+      return shared.map(({ read, part, offset, range }) => ({
+        ...range,
+        bytes: parts.get(read)?.[part].subarray(offset, offset + range.byteLength) ?? new Uint8Array(0)
+      }))
+    } finally {
+      for (const read of reads) if (--read.waiters === 0) read.controller.abort(NOBODY_WAITS)
+    }
+  }
+
+  /** Starts one read of ranges that nobody reads yet. */
+  #startRead(ranges: readonly FileRange[]): void {
+    if (ranges.length === 0) return
+    const merged = mergeRanges(ranges)
+    const controller = new AbortController()
+    const reading = this.#reader.readAsync(merged, controller.signal)
+    const read = { parts: reading.then((parts) => expectWhole(merged, parts)), controller, waiters: 0 }
+    for (const range of ranges) {
+      const part = merged.findLastIndex(
+        ({ file, offset }) => file < range.file || (file === range.file && offset <= range.offset)
+      )
+      this.#pending.set(keyOf(range), { read, part, offset: range.offset - merged[part].offset })
+    }
+    const forget = (): void => {
+      for (const range of ranges) this.#pending.delete(keyOf(range))
+    }
+    read.parts.then(forget, forget)
+  }
 }
 
-function expectWhole(range: FileRange, bytes: Uint8Array | undefined): Uint8Array {
-  if (bytes?.byteLength === range.byteLength) return bytes
-  throw new ZgqError(
-    'ZGQ_TRUNCATED',
-    `a reader returned ${bytes?.byteLength ?? 0} bytes of file ${range.file}, expected ${range.byteLength}`,
-    { offset: range.offset }
-  )
+const NOBODY_WAITS = new Error('nobody waits for this read any more')
+
+function keyOf({ file, offset, byteLength }: FileRange): string {
+  return `${file} ${offset} ${byteLength}`
+}
+
+function expectWhole(ranges: readonly FileRange[], parts: readonly Uint8Array[]): Uint8Array[] {
+  return ranges.map((range, i) => {
+    const found = i < parts.length ? parts[i].byteLength : 0
+    if (found === range.byteLength) return parts[i]
+    throw new ZgqError(
+      'ZGQ_TRUNCATED',
+      `a reader returned ${found} bytes of file ${range.file}, expected ${range.byteLength}`,
+      { offset: range.offset }
+    )
+  })
 }
 
 /** Joins ranges that overlap or touch. */
 export function mergeRanges(ranges: readonly FileRange[]): FileRange[] {
   const merged: FileRange[] = []
   for (const range of [...ranges].sort((a, b) => a.file - b.file || a.offset - b.offset)) {
-    const last = merged[merged.length - 1] as FileRange | undefined
-    if (last === undefined || last.file !== range.file || last.offset + last.byteLength < range.offset) {
+    const last = merged.at(-1)
+    if (last?.file !== range.file || last.offset + last.byteLength < range.offset) {
       merged.push({ file: range.file, offset: range.offset, byteLength: range.byteLength })
       continue
     }

@@ -2,7 +2,8 @@
 
 import type { SegmentTable } from '../format/segment-table.ts'
 import { highWord } from '../format/u64.ts'
-import type { Ordinal, SegmentFiles } from '../storage/segment-files.ts'
+import type { SegmentFiles } from '../storage/segment-files.ts'
+import type { Ordinal } from '../storage/segment-reads.ts'
 
 /** Finds the row with an id, or undefined. Reads the ids of one segment after the other until it is found. */
 export function findRow(segments: SegmentTable, files: SegmentFiles, id: number): Ordinal | undefined {

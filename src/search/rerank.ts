@@ -13,9 +13,9 @@ import {
   HEAP_CAPACITY_AT,
   HEAP_SIZE_AT
 } from '../kernels/layouts.ts'
-import type { Ordinal } from '../storage/segment-files.ts'
+import type { Ordinal } from '../storage/segment-reads.ts'
 import { RERANK_ROWS, type CodeState } from './code-state.ts'
-import { setRerankTolerance } from './scan.ts'
+import { isTurnOver, setRerankTolerance } from './scan.ts'
 import type { SearchState } from './search-state.ts'
 
 const CANDIDATE_WORDS = CANDIDATE_BYTES / 4
@@ -40,9 +40,13 @@ export function startRerank(state: SearchState, codes: CodeState): void {
 
 /**
  * Reranks as many candidates as the request wants at least, then as many as could still be hits; the hits are left in
- * the state's heap. Stops where rows of a batch are missing; tells whether it came to the end.
+ * the state's heap. Goes on until it has all of them (undefined), rows of a batch are lacking, or its turn is over.
  */
-export function rerank(context: RerankContext, state: SearchState, codes: CodeState): boolean {
+export function rerank(
+  context: RerankContext,
+  state: SearchState,
+  codes: CodeState
+): 'candidates' | 'turn' | undefined {
   const { memory, scanQuery, request } = state
   // Views that stay good: nothing is allocated from here on.
   const { words, floats, doubles } = memory
@@ -58,8 +62,9 @@ export function rerank(context: RerankContext, state: SearchState, codes: CodeSt
       state.batch = 0
       state.missingCount = 0
       memory.kernel.scan(scanQuery, run)
+      if (!isDone && isTurnOver(state)) return 'turn'
     }
-    if (isDone) return true
+    if (isDone) return undefined
     while (state.batch < RERANK_ROWS) {
       const { rowsReranked: rows } = state
       isDone =
@@ -72,7 +77,7 @@ export function rerank(context: RerankContext, state: SearchState, codes: CodeSt
       copyCandidate(context, of, first + rows * CANDIDATE_WORDS)
       state.batch++
     }
-    if (state.missingCount > 0) return false
+    if (state.missingCount > 0) return 'candidates'
   }
 }
 

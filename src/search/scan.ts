@@ -3,6 +3,7 @@
 
 import type { CodesCache } from '../cache/codes-cache.ts'
 import type { RowCache } from '../cache/row-cache.ts'
+import { nowMicros } from '../clock.ts'
 import { ZgqError } from '../errors.ts'
 import { joinU64 } from '../format/u64.ts'
 import { heapDistances, heapIds } from '../kernels/addresses.ts'
@@ -63,8 +64,8 @@ export function setRerankTolerance(state: SearchState): void {
   if (state.metric !== 'l2') state.scanQuery.absolute = Infinity
 }
 
-/** Scans rows until a part of a segment is not in kernel memory; tells whether all were scanned. */
-export function scanRows(state: SearchState, cache: RowCache): boolean {
+/** Scans rows until all were scanned (undefined), a part of a segment is lacking, or its turn is over. */
+export function scanRows(state: SearchState, cache: RowCache): 'rows' | 'turn' | undefined {
   const { segments, scanQuery } = state
   const { kernel } = state.memory
   for (; state.reached < segments.length; state.reached++, state.part = 0) {
@@ -72,13 +73,25 @@ export function scanRows(state: SearchState, cache: RowCache): boolean {
     if (state.part === 0) setTolerance(state, segment)
     for (const parts = cache.partCount(segment); state.part < parts; state.part++) {
       const run = cache.find(segment, state.part)
-      if (run === undefined) return false
+      if (run === undefined) return 'rows'
       run.mask = state.maskAt(state.reached)
       state.rowsConfirmed += kernel.scan(scanQuery, run)
+      if (isTurnOver(state)) {
+        state.part++
+        return 'turn'
+      }
     }
   }
-  return true
+  return undefined
 }
+
+/** Tells whether a search that shares its thread has had its time. */
+export function isTurnOver({ deadline }: SearchState): boolean {
+  return deadline !== Infinity && nowMicros() >= deadline
+}
+
+/** Segments whose codes are scanned between two looks at the clock, where there is a deadline. */
+const SEGMENTS_PER_LOOK = 32
 
 /**
  * Estimates from sign planes alone that the limit for candidates is taken from at least: the smallest one of very many
@@ -100,13 +113,19 @@ export function startCandidates(state: SearchState, codes: CodeState, cache: Cod
   if (request.bound !== undefined) state.fillHeap(scan.heap, codes.size, request.bound)
 }
 
-/** Scans codes until those of a segment are not in kernel memory; tells whether all were scanned. */
-export function scanCodes(state: SearchState, codes: CodeState, cache: CodesCache): boolean {
+/** Scans codes until all were scanned (undefined), those of a segment are lacking, or its turn is over. */
+export function scanCodes(state: SearchState, codes: CodeState, cache: CodesCache): 'codes' | 'turn' | undefined {
   const { scan } = codes
+  const { length } = state.segments
   scan.segments = cache.table // both may have moved since the scan began
   scan.list = state.list
-  state.reached = state.memory.kernel.scanCodes(scan, state.reached, state.segments.length)
-  return state.reached === state.segments.length
+  while (state.reached < length) {
+    const end = state.deadline === Infinity ? length : Math.min(length, state.reached + SEGMENTS_PER_LOOK)
+    state.reached = state.memory.kernel.scanCodes(scan, state.reached, end)
+    if (state.reached < end) return 'codes'
+    if (end < length && isTurnOver(state)) return 'turn'
+  }
+  return undefined
 }
 
 /** High word of ids that are none. */

@@ -2,15 +2,18 @@
 // rerank at once, while other searches go on. The stages are those of search.ts, and so are the hits.
 
 import type { Segment } from '../format/segment-table.ts'
-import type { FetchedBytes, FetchedRange } from '../storage/fetched-bytes.ts'
+import { FetchedBytes, type FetchedRange } from '../storage/fetched-bytes.ts'
 import type { FileRange } from '../storage/reader.ts'
 import { WINDOW_BYTES } from './blocking-reads.ts'
 import type { CodeState } from './code-state.ts'
-import type { Fetcher, Wanted } from './fetcher.ts'
+import type { Fetched, Fetcher, Wanted } from './fetcher.ts'
 import type { SearchRequest } from './request.ts'
 import { candidateOf, readMissing, remainingCandidates } from './rerank.ts'
 import { resultOf, resume, type CodesContext, type Lack, type SearchContext, type SearchResult } from './search.ts'
+import { isTurnOver } from './scan.ts'
 import type { SearchState } from './search-state.ts'
+
+const NOTHING_FETCHED = new FetchedBytes([])
 
 /** A search with a checked query and request. */
 export interface LaterSearch {
@@ -20,91 +23,103 @@ export interface LaterSearch {
   readonly signal?: AbortSignal | undefined
 }
 
+/** The time of the caller's thread, which searches share with all that it has to do. */
+export interface Turns {
+  /** Runs work of a search that should end by its deadline, and counts what it took. */
+  run<Result>(state: SearchState, work: () => Result): Result
+  /** Waits for time; rejects with ZGQ_CLOSED once there will be none. */
+  next(): Promise<void>
+}
+
+/** What asynchronous searches of an open index share. */
+export interface LaterContext {
+  readonly context: SearchContext
+  readonly fetcher: Fetcher
+  readonly turns: Turns
+}
+
 /**
- * Searches as `search` does, and reads nothing on the caller's thread: returns the result where all that it takes is in
- * memory, else a promise of it. Throws and rejects as `search` throws, and as `Fetcher.fetch` rejects.
+ * Searches as `search` does, and neither reads on the caller's thread nor holds it up: returns the result where it is
+ * there within this turn, else a promise of it. Throws and rejects as `search` throws, and as `Fetcher.fetch` rejects.
  */
-export function searchLater(
-  context: SearchContext,
-  fetcher: Fetcher,
-  of: LaterSearch
-): SearchResult | Promise<SearchResult> {
+export function searchLater(later: LaterContext, of: LaterSearch): SearchResult | Promise<SearchResult> {
+  const { context, turns } = later
   const state = context.states.take()
   let isWaiting = false
   try {
-    context.files.counters = state.counters
     state.start(of.query, of.request)
-    const lack = resume(context, state)
+    const lack = turns.run(state, () => {
+      context.files.counters = state.counters
+      return resume(context, state)
+    })
     if (lack === undefined) return resultOf(state)
     isWaiting = true
-    return goOn({ context, fetcher, state, signal: of.signal }, lack)
+    return goOn({ ...later, state, signal: of.signal }, lack)
   } finally {
     if (!isWaiting) context.states.giveBack(state)
   }
 }
 
-interface Waiting {
-  readonly context: SearchContext
-  readonly fetcher: Fetcher
+interface Waiting extends LaterContext {
   readonly state: SearchState
   readonly signal: AbortSignal | undefined
 }
 
-async function goOn(waiting: Waiting, firstLack: Exclude<Lack, undefined>): Promise<SearchResult> {
-  const { context, fetcher, state, signal } = waiting
+async function goOn(waiting: Waiting, firstLack: Lack): Promise<SearchResult> {
+  const { context, fetcher, turns, state, signal } = waiting
+  let fetched: Fetched | undefined
+  let unpin: (() => void) | undefined
   try {
-    let lack: Lack = firstLack
-    while (lack !== undefined) {
-      const lacking: Exclude<Lack, undefined> = lack
-      // What is in memory already must still be there when the rest has come.
-      const unpin = context.codes?.cache.pin(lacking === 'codes' ? state.segments : [])
-      try {
-        lack = await fetcher.fetch(wantedBy(waiting, lacking), signal, (fetched) =>
-          resumeWith(waiting, lacking, fetched)
-        )
-      } finally {
+    for (let lack: Lack | undefined = firstLack; lack !== undefined;) {
+      if (lack !== 'turn' && !isFetched(waiting, lack, fetched?.bytes)) {
+        fetched?.release()
+        fetched = undefined
+        // What is in memory already must still be there when the rest has come.
         unpin?.()
+        unpin = context.codes?.cache.pin(lack === 'codes' ? state.segments : [])
+        fetched = await fetcher.fetch(wantedBy(waiting, lack), signal)
+        state.ioRounds++
       }
+      await turns.next()
+      signal?.throwIfAborted()
+      lack = resumeWith(waiting, lack, fetched?.bytes)
     }
     return resultOf(state)
   } finally {
+    fetched?.release()
+    unpin?.()
     context.states.giveBack(state)
   }
 }
 
-/** Goes on with bytes that were fetched, until others are lacking. */
-function resumeWith({ context, state }: Waiting, first: Exclude<Lack, undefined>, fetched: FetchedBytes): Lack {
-  context.files.counters = state.counters
-  state.ioRounds++
-  return context.files.withFetched(fetched, () => {
-    let lack: Lack = first
-    // The first is always there.
-    do {
-      takeLacking(context, state, lack)
-      lack = resume(context, state)
-    } while (lack !== undefined && isFetched(context, state, { lack, fetched }))
-    return lack
+/** Goes on with bytes that were fetched, until others are lacking or its turn is over. */
+function resumeWith(waiting: Waiting, first: Lack, fetched = NOTHING_FETCHED): Lack | undefined {
+  const { context, state, turns } = waiting
+  return turns.run(state, () => {
+    context.files.counters = state.counters
+    return context.files.withFetched(fetched, () => {
+      let lack: Lack | undefined = first
+      do {
+        if (lack !== 'turn') takeLacking(context, state, lack)
+        lack = resume(context, state)
+      } while (lack !== undefined && lack !== 'turn' && !isTurnOver(state) && isFetched(waiting, lack, fetched))
+      return lack
+    })
   })
 }
 
-function takeLacking(context: SearchContext, state: SearchState, lack: Exclude<Lack, undefined>): void {
-  const segment = state.segments[state.reached] as Segment | undefined
+/** Brings what is lacking, which was fetched, into memory. */
+function takeLacking(context: SearchContext, state: SearchState, lack: Exclude<Lack, 'turn'>): void {
   if (lack === 'candidates') readMissing(...codesOf(context, state))
-  else if (segment === undefined) throw new TypeError('a search that is done lacks nothing')
-  else if (lack === 'codes') context.codes?.cache.load(segment)
-  else context.cache.load(segment, state.part)
+  else if (lack === 'codes') context.codes?.cache.load(state.segments[state.reached])
+  else context.cache.load(state.segments[state.reached], state.part)
 }
 
-function isFetched(
-  context: SearchContext,
-  state: SearchState,
-  of: { readonly lack: Exclude<Lack, undefined>; readonly fetched: FetchedBytes }
-): boolean {
-  const segment = state.segments[state.reached] as Segment | undefined
-  if (of.lack === 'candidates') return areCandidatesFetched(context, state, of.fetched)
-  if (segment === undefined) return false
-  if (of.lack === 'codes') return of.fetched.has(segment.codes)
-  return rangesOfPart(context, segment, state.part).every((range) => of.fetched.has(range))
+function isFetched({ context, state }: Waiting, lack: Exclude<Lack, 'turn'>, fetched = NOTHING_FETCHED): boolean {
+  if (lack === 'candidates') return areCandidatesFetched(context, state, fetched)
+  const segment = state.segments[state.reached]
+  if (lack === 'codes') return fetched.has(segment.codes)
+  return rangesOfPart(context, segment, state.part).every((range) => fetched.has(range))
 }
 
 function areCandidatesFetched(context: SearchContext, state: SearchState, fetched: FetchedBytes): boolean {
@@ -113,7 +128,8 @@ function areCandidatesFetched(context: SearchContext, state: SearchState, fetche
     if (state.missing[slot] === 0) continue
     const { segment, row } = candidateOf(state, codes, slot)
     const { row: bytes, id } = context.files.rangesOfCandidate(segment, row)
-    if (!fetched.has(bytes) || !fetched.has(id)) return false
+    const hasId = context.codes?.cache.idsOf(segment) !== 0 || fetched.has(id)
+    if (!hasId || !fetched.has(bytes)) return false
   }
   return true
 }
@@ -123,7 +139,7 @@ function codesOf(context: SearchContext, state: SearchState): [CodesContext, Sea
   return [context.codes, state, state.codes]
 }
 
-function wantedBy({ context, state }: Waiting, lack: Exclude<Lack, undefined>): Wanted {
+function wantedBy({ context, state }: Waiting, lack: Exclude<Lack, 'turn'>): Wanted {
   if (lack === 'candidates') return wantedOfCandidates(context, state)
   return { ranges: lack === 'codes' ? rangesOfCodes(context, state) : rangesOfParts(context, state), held: [] }
 }
@@ -180,7 +196,7 @@ function wantedOfCandidates(context: SearchContext, state: SearchState): Wanted 
   for (const { segment, row } of remainingCandidates(state, codeState)) {
     const { row: bytes, pages, crcs, id, firstPage } = context.files.rangesOfCandidate(segment, row)
     const [ids, pageCrcs] = [codes.cache.idsOf(segment), codes.cache.pageCrcsOf(segment)]
-    hold(id, ids === 0 ? 0 : ids + row * 8)
+    if (ids === 0 || !codes.cache.keepsAll) hold(id, ids === 0 ? 0 : ids + row * 8)
     if (codes.candidates.isAtHand(segment, row)) {
       const address = codes.candidates.addressOf(segment, row)
       if (address !== 0) hold(bytes, address)

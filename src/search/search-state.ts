@@ -10,7 +10,7 @@ import { HEAP_CAPACITY_AT, HEAP_SIZE_AT, LIST_MASK_AT, LIST_SEGMENT_AT } from '.
 import type { QueryRotation } from '../quantizer/query-codes.ts'
 import type { Explain, Hit, Metric } from '../types.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
-import type { ReadCounters } from '../storage/segment-files.ts'
+import type { ReadCounters } from '../storage/segment-reads.ts'
 import { CodeState, RERANK_ROWS } from './code-state.ts'
 import type { SearchRequest } from './request.ts'
 import type { RowMasks } from './row-masks.ts'
@@ -63,6 +63,10 @@ export class SearchState {
   batch = 0
   readonly missing = new Uint8Array(RERANK_ROWS)
   missingCount = 0
+  /** Microseconds that the search took of the thread, as far as its driver measures them. */
+  micros = 0
+  /** When the scan is to pause, by `nowMicros`; the synchronous driver never pauses. */
+  deadline = Infinity
   /** Rows are scanned, not codes. */
   byRows = false
   /** Dependent rounds of input of this pass. */
@@ -119,6 +123,8 @@ export class SearchState {
     this.request = request
     this.stage = 'probe'
     this.isUnlike = false
+    this.deadline = Infinity
+    this.micros = 0
     this.passes.length = 0
     this.explains.length = 0
     this.counters.bytesRead = 0

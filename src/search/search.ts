@@ -53,13 +53,12 @@ export interface SearchResult {
   readonly explain: Explain | undefined
   /** The query is unlike those of the calibration. */
   readonly isUnlike: boolean
+  /** Microseconds that it took of the thread; 0 by the synchronous driver, which does not measure them. */
+  readonly micros: number
 }
 
-/**
- * What a search lacks to go on: the next segments of its list, as codes or as rows, or rows of candidates. `undefined`:
- * it is done.
- */
-export type Lack = 'codes' | 'rows' | 'candidates' | undefined
+/** What a search lacks to go on: the next segments of its list, as codes or as rows, rows of candidates, or time. */
+export type Lack = 'codes' | 'rows' | 'candidates' | 'turn'
 
 /** Searches with a checked query and request, and reads what that takes. */
 export function search(context: SearchContext, query: Float32Array, request: SearchRequest): SearchResult {
@@ -80,35 +79,39 @@ export function search(context: SearchContext, query: Float32Array, request: Sea
 
 /** The result of a search that is done. */
 export function resultOf(state: SearchState): SearchResult {
-  const { hits, explains, isUnlike } = state
-  if (!isUnlike) return { hits, explain: explains.length === 0 ? undefined : explains[0], isUnlike }
-  return { hits, explain: explains.length === 0 ? undefined : { ...sumExplains(explains), unlike: true }, isUnlike }
+  const { hits, explains, isUnlike, micros } = state
+  if (explains.length === 0) return { hits, explain: undefined, isUnlike, micros }
+  const explain = isUnlike ? { ...sumExplains(explains), unlike: true } : explains[0]
+  return { hits, explain, isUnlike, micros }
 }
 
-/** Goes on with a search as far as what is in memory allows. */
-export function resume(context: SearchContext, state: SearchState): Lack {
+/** Goes on with a search as far as memory and its deadline allow; `undefined`: it is done. */
+export function resume(context: SearchContext, state: SearchState): Lack | undefined {
   for (;;) {
     const lack = resumePass(context, state)
     if (lack !== undefined || !startWiderPass(state)) return lack
   }
 }
 
-function resumePass(context: SearchContext, state: SearchState): Lack {
+function resumePass(context: SearchContext, state: SearchState): Lack | undefined {
   const { codes } = state
   if (state.stage === 'probe') startPass(context, state)
   if (state.stage === 'scan rows') {
-    if (!scanRows(state, context.cache)) return 'rows'
+    const lack = scanRows(state, context.cache)
+    if (lack !== undefined) return lack
     state.stage = 'done'
     state.scannedAt = nowMicros()
   } else if (codes !== undefined && context.codes !== undefined) {
     if (state.stage === 'scan codes') {
-      if (!scanCodes(state, codes, context.codes.cache)) return 'codes'
+      const lack = scanCodes(state, codes, context.codes.cache)
+      if (lack !== undefined) return lack
       state.stage = 'rerank'
       state.scannedAt = nowMicros()
       startRerank(state, codes)
     }
     if (state.stage === 'rerank') {
-      if (!rerank(context.codes, state, codes)) return 'candidates'
+      const lack = rerank(context.codes, state, codes)
+      if (lack !== undefined) return lack
       state.rowsConfirmed = state.rowsReranked
       state.stage = 'done'
     }
@@ -200,11 +203,10 @@ function startWiderPass(state: SearchState): boolean {
 export function findCandidates(
   context: SearchContext & { readonly codes: CodesContext },
   of: { readonly state: SearchState; readonly codes: CodeState },
-  query: Float32Array,
-  request: SearchRequest
+  asked: { readonly query: Float32Array; readonly request: SearchRequest }
 ): boolean {
   const { state, codes } = of
-  state.start(query, request)
+  state.start(asked.query, asked.request)
   if (!hasEstimates(state)) return false
   if (context.codes.centroids !== undefined) setQueryCodes(state)
   probe(state, context.codes.centroids)
@@ -212,6 +214,6 @@ export function findCandidates(
   if (context.codes.centroids === undefined) setQueryCodes(state)
   state.reached = 0
   const reads = new BlockingReads(context, state)
-  while (!scanCodes(state, codes, context.codes.cache)) reads.read('codes')
+  while (scanCodes(state, codes, context.codes.cache) !== undefined) reads.read('codes')
   return true
 }

@@ -1,11 +1,11 @@
 // Reads that wait for nothing: the asynchronous sibling of a reader, over the same files. Reads are plain ones, by the
 // threads that Node keeps for file systems.
 
-import { closeSync, read } from 'node:fs'
+import { read } from 'node:fs'
 
 import { onAbort } from '../abort.ts'
 import { ZgqError } from '../errors.ts'
-import { openFile } from './pread-reader.ts'
+import type { PreadReader } from './pread-reader.ts'
 import { fileOf, type DataFiles, type FileRange } from './reader.ts'
 
 export interface AsyncReader {
@@ -14,52 +14,21 @@ export interface AsyncReader {
    * ZGQ_IO, and with the reason of the signal as soon as it is aborted.
    */
   readAsync(ranges: readonly FileRange[], signal: AbortSignal | undefined): Promise<Uint8Array[]>
-  /** Idempotent. Reads that are under way go on, and close what they need when they are done. */
+  /** Idempotent. What reads that are under way bring is not looked at. */
   close(): void
 }
 
-/** Files that stay open between reads, at most. */
-const MOST_OPEN = 64
-
-interface OpenFile {
-  readonly descriptor: number
-  /** Reads that are under way: a descriptor that is closed under one may be another file's by then. */
-  reads: number
-  isRetired: boolean
-}
-
-/** Opens an asynchronous reader over the files that `files` returns; once it is closed, reads reject with ZGQ_CLOSED. */
-export function openAsyncReader(files: () => DataFiles): AsyncReader {
-  const open = new Map<number, OpenFile>()
+/** Opens an asynchronous reader over the files of readers; once it is closed, reads reject with ZGQ_CLOSED. */
+export function openAsyncReader(readers: { readonly fresh: PreadReader; readonly files: DataFiles }): AsyncReader {
   const closing = new AbortController()
 
-  const retire = (file: number, opened: OpenFile): void => {
-    open.delete(file)
-    opened.isRetired = true
-    if (opened.reads === 0) closeSync(opened.descriptor)
-  }
-
-  const fileFor = (file: number): OpenFile => {
-    const known = open.get(file)
-    if (known !== undefined) return known
-    for (const [oldest, opened] of open) {
-      if (open.size < MOST_OPEN) break
-      retire(oldest, opened)
-    }
-    const opened = { descriptor: openFile(fileOf(files(), file)), reads: 0, isRetired: false }
-    open.set(file, opened)
-    return opened
-  }
-
   const readOne = async (range: FileRange): Promise<Uint8Array> => {
-    const { path } = fileOf(files(), range.file)
-    const opened = fileFor(range.file)
-    opened.reads++
+    const { path } = fileOf(readers.files, range.file)
+    const { descriptor, release } = readers.fresh.retain(range.file)
     try {
-      return await readWhole({ descriptor: opened.descriptor, path }, range)
+      return await readWhole({ descriptor, path }, range)
     } finally {
-      opened.reads--
-      if (opened.isRetired && opened.reads === 0) closeSync(opened.descriptor)
+      release()
     }
   }
 
@@ -72,7 +41,6 @@ export function openAsyncReader(files: () => DataFiles): AsyncReader {
     },
     close() {
       closing.abort(new ZgqError('ZGQ_CLOSED', 'the index was closed'))
-      for (const [file, opened] of open) retire(file, opened)
     }
   }
 }
@@ -86,7 +54,6 @@ export async function unlessAborted<Result>(
   if (signal === undefined) return await work()
   return await new Promise<Result>((resolve, reject) => {
     const endWait = onAbort(signal, () => {
-      // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- the caller's own reason
       reject(signal.reason)
     })
     work().then(resolve, reject).finally(endWait)

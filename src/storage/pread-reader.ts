@@ -3,13 +3,15 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 
 import { systemCode, wrapReadError, ZgqError } from '../errors.ts'
-import { DescriptorPool } from './descriptor-pool.ts'
+import { DescriptorPool, type RetainedDescriptor } from './descriptor-pool.ts'
 import type { Libc } from './libc.ts'
 import { fileOf, type DataFile, type DataFiles, type Reader } from './reader.ts'
 
 const MAX_DESCRIPTORS = 64
 
 export interface PreadReader extends Reader {
+  /** Returns the descriptor of a file for reads that take their time; throws as `read` does. */
+  retain(file: number): RetainedDescriptor
   /** Turns readahead off, for files that are open and those to come: a segment's end must not pull in its neighbour. */
   adviseRandom(libc: Libc): void
 }
@@ -28,8 +30,12 @@ export function openPreadReader(initialFiles: DataFiles): PreadReader {
   })
   let isClosed = false
 
-  const descriptorOf = (file: number): number => {
+  const expectOpen = (file: number): void => {
     if (isClosed) throw new ZgqError('ZGQ_CLOSED', 'the reader was closed', { path: fileOf(files, file).path })
+  }
+
+  const descriptorOf = (file: number): number => {
+    expectOpen(file)
     return descriptors.get(file)
   }
 
@@ -42,6 +48,10 @@ export function openPreadReader(initialFiles: DataFiles): PreadReader {
     kind: 'pread',
     read(file, offset, target) {
       readFully({ descriptor: descriptorOf(file), path: fileOf(files, file).path }, offset, target)
+    },
+    retain(file) {
+      expectOpen(file)
+      return descriptors.retain(file)
     },
     prefetch() {
       // Nothing to ask: Node has no call for it. The system's own readahead serves sequential reads.

@@ -14,59 +14,16 @@ import type { FetchedBytes } from './fetched-bytes.ts'
 import type { Readers } from './open-readers.ts'
 import { PageLedger } from './page-ledger.ts'
 import { fileOf, type DataFiles, type FileRange } from './reader.ts'
-
-/** Where a row is. */
-export interface Ordinal {
-  readonly segment: Segment
-  readonly row: number
-}
-
-/** One kind of extent of the segments, to be asked for before it is read. */
-export interface ExtentSource {
-  /** Tells whether `prefetch` does anything with this reader. */
-  canPrefetch(): boolean
-  byteLength(segment: Segment): number
-  /** Asks the system for the extents of all of these at once. */
-  prefetch(segments: readonly Segment[]): void
-}
-
-/** Reads since the last `resetCounters`. */
-export interface ReadCounters {
-  bytesRead: number
-  pagesVerified: number
-}
-
-/** Rows of a segment, and where their parts are to be copied. */
-export interface RowsTarget {
-  readonly segment: Segment
-  readonly firstRow: number
-  /** rows * dim * 4 bytes */
-  readonly rows: Uint8Array
-  /** rows * 8 bytes */
-  readonly ids: Uint8Array
-  /** rows * 4 bytes, cosine only */
-  readonly inverseNorms: Uint8Array | undefined
-}
-
-/** Facts of a segment that was read; offsets count from the start of the file. */
-interface SegmentState {
-  /** 0: the columns beside the rows were not verified. */
-  idsOffset: number
-  inverseNormsOffset: number
-  /** Offset of the ids in the codes file; 0: the codes were not verified. */
-  codesIdsOffset: number
-  /** The verified page CRCs: beside the rows or beside the codes. */
-  pageCrcs: { readonly file: number; readonly offset: number } | undefined
-}
-
-/** Where a row of a segment lies, the pages around it, and their checksums, which begin with that of `firstPage`. */
-export interface CandidateRanges {
-  readonly row: FileRange
-  readonly pages: FileRange
-  readonly firstPage: number
-  readonly crcs: FileRange
-  readonly id: FileRange
-}
+import {
+  crcsOf,
+  type CandidateRanges,
+  type ExtentSource,
+  type Ordinal,
+  type Pages,
+  type ReadCounters,
+  type RowsTarget,
+  type SegmentState
+} from './segment-reads.ts'
 
 /** How pages are verified, and the files. */
 export interface SegmentFilesOptions {
@@ -100,16 +57,15 @@ export class SegmentFiles {
     this.#states = new Array<SegmentState | undefined>(meta.segmentCount)
     this.#verified = new PageLedger(meta.segmentCount)
     this.#verifiesPages = options.verify !== 'none'
-    const canPrefetch = (): boolean => readers.isMapped
     this.rowsSource = {
-      canPrefetch,
+      canPrefetch: () => readers.isMapped,
       byteLength: ({ rows }) => rows.byteLength,
       prefetch: (segments) => {
         readers.prefetch(segments.flatMap(({ columns, rows }) => [columns, rows]))
       }
     }
     this.codesSource = {
-      canPrefetch,
+      canPrefetch: () => readers.isMapped,
       byteLength: ({ codes }) => codes.byteLength,
       prefetch: (segments) => {
         readers.prefetch(segments.map(({ codes }) => codes))
@@ -315,12 +271,11 @@ export class SegmentFiles {
     const { file } = columns
     const state = this.#stateOf(segment)
     const pages = this.#pagesOf(segment, firstRow * this.#rowBytes, count * this.#rowBytes)
-    if (state.idsOffset === 0 || state.pageCrcs === undefined) return [columns, pages.range]
-    const ranges: FileRange[] = [
-      { file, offset: state.idsOffset + firstRow * 8, byteLength: count * 8 },
-      { file: state.pageCrcs.file, offset: state.pageCrcs.offset + pages.firstPage * 4, byteLength: pages.count * 4 },
-      pages.range
-    ]
+    const ranges = [pages.range]
+    // Else they are in the columns.
+    if (state.pageCrcs !== undefined) ranges.push(crcsOf(state.pageCrcs, pages))
+    if (state.idsOffset === 0) return [columns, ...ranges]
+    ranges.push({ file, offset: state.idsOffset + firstRow * 8, byteLength: count * 8 })
     if (this.#meta.metric === 'cosine')
       ranges.push({ file, offset: state.inverseNormsOffset + firstRow * 4, byteLength: count * 4 })
     return ranges
@@ -331,21 +286,17 @@ export class SegmentFiles {
     const state = this.#stateOf(segment)
     const { pageCrcs } = state
     if (pageCrcs === undefined) throw new TypeError(`the columns of segment ${segment.segment} were not read`)
-    const { range, firstPage, count } = this.#pagesOf(segment, row * this.#rowBytes, this.#rowBytes)
+    const pages = this.#pagesOf(segment, row * this.#rowBytes, this.#rowBytes)
     return {
-      row: { file: range.file, offset: segment.rows.offset + row * this.#rowBytes, byteLength: this.#rowBytes },
-      firstPage,
-      pages: range,
-      crcs: { file: pageCrcs.file, offset: pageCrcs.offset + firstPage * 4, byteLength: count * 4 },
+      row: { file: segment.rows.file, offset: segment.rows.offset + row * this.#rowBytes, byteLength: this.#rowBytes },
+      firstPage: pages.firstPage,
+      pages: pages.range,
+      crcs: crcsOf(pageCrcs, pages),
       id: { file: segment.codes.file, offset: state.codesIdsOffset + row * 8, byteLength: 8 }
     }
   }
 
-  #pagesOf(
-    { rows }: Segment,
-    offset: number,
-    byteLength: number
-  ): { range: FileRange; firstPage: number; count: number } {
+  #pagesOf({ rows }: Segment, offset: number, byteLength: number): Pages {
     const firstPage = Math.floor(offset / PAGE_BYTES)
     const count = Math.ceil((offset + byteLength) / PAGE_BYTES) - firstPage
     const range = { file: rows.file, offset: rows.offset + firstPage * PAGE_BYTES, byteLength: count * PAGE_BYTES }

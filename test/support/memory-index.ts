@@ -99,6 +99,7 @@ class MemoryReaders extends Readers {
         if (state.failing) throw new ZgqError('ZGQ_IO', 'told to fail')
         target.set(file.subarray(offset, offset + target.byteLength))
       },
+      retain: () => ({ descriptor: -1, release: nothing }),
       prefetch: nothing,
       adviseRandom: nothing,
       replaceFiles: nothing,

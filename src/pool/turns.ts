@@ -1,0 +1,68 @@
+// The time that searches take on the caller's thread: some milliseconds in each turn of its event loop.
+
+import { setImmediate } from 'node:timers'
+
+import { nowMicros } from '../clock.ts'
+import { ZgqError } from '../errors.ts'
+import type { Turns } from '../search/search-later.ts'
+import type { SearchState } from '../search/search-state.ts'
+
+/** How long the caller's thread searches in one turn of its event loop. */
+export const TURN_MICROS = 2000
+
+export class ThreadTurns implements Turns {
+  readonly #onTurn: () => void
+  #spent = 0
+  #isScheduled = false
+  #isClosed = false
+  /** Who waits for time, in order. */
+  readonly #waiting: (() => void)[] = []
+
+  /** `onTurn` is called in each turn that was asked for, after those that wait. */
+  constructor(onTurn: () => void) {
+    this.#onTurn = onTurn
+  }
+
+  get hasTime(): boolean {
+    return this.#spent < TURN_MICROS
+  }
+
+  run<Result>(state: SearchState, work: () => Result): Result {
+    this.schedule()
+    const before = nowMicros()
+    state.deadline = before + TURN_MICROS - this.#spent
+    try {
+      return work()
+    } finally {
+      const micros = nowMicros() - before
+      state.micros += micros
+      this.#spent += micros
+    }
+  }
+
+  async next(): Promise<void> {
+    while (!this.hasTime || this.#isClosed) {
+      if (this.#isClosed) throw new ZgqError('ZGQ_CLOSED', 'the index was closed before the search was done')
+      this.schedule()
+      await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    }
+  }
+
+  /** In the next turn there is time again. */
+  schedule(): void {
+    if (this.#isScheduled || this.#isClosed) return
+    this.#isScheduled = true
+    setImmediate(() => {
+      this.#isScheduled = false
+      this.#spent = 0
+      for (const wake of this.#waiting.splice(0)) wake()
+      if (!this.#isClosed) this.#onTurn()
+    })
+  }
+
+  /** There will be no more time. */
+  close(): void {
+    this.#isClosed = true
+    for (const wake of this.#waiting.splice(0)) wake()
+  }
+}

@@ -1,0 +1,72 @@
+// What is read of segments: rows, extents, and the ranges that they lie in. No I/O.
+
+import type { Segment } from '../format/segment-table.ts'
+import type { FileRange } from './reader.ts'
+
+/** Where a row is. */
+export interface Ordinal {
+  readonly segment: Segment
+  readonly row: number
+}
+
+/** One kind of extent of the segments, to be asked for before it is read. */
+export interface ExtentSource {
+  /** Tells whether `prefetch` does anything with this reader. */
+  canPrefetch(): boolean
+  byteLength(segment: Segment): number
+  /** Asks the system for the extents of all of these at once. */
+  prefetch(segments: readonly Segment[]): void
+}
+
+/** Reads since the last `resetCounters`. */
+export interface ReadCounters {
+  bytesRead: number
+  pagesVerified: number
+}
+
+/** Rows of a segment, and where their parts are to be copied. */
+export interface RowsTarget {
+  readonly segment: Segment
+  readonly firstRow: number
+  /** rows * dim * 4 bytes */
+  readonly rows: Uint8Array
+  /** rows * 8 bytes */
+  readonly ids: Uint8Array
+  /** rows * 4 bytes, cosine only */
+  readonly inverseNorms: Uint8Array | undefined
+}
+
+/** Where a row of a segment lies, the pages around it, and their checksums, which begin with that of `firstPage`. */
+export interface CandidateRanges {
+  readonly row: FileRange
+  readonly pages: FileRange
+  readonly firstPage: number
+  readonly crcs: FileRange
+  readonly id: FileRange
+}
+
+/** Pages of a segment, and their range in a file. */
+export interface Pages {
+  readonly range: FileRange
+  readonly firstPage: number
+  readonly count: number
+}
+
+/** Facts of a segment that was read; offsets count from the start of the file. */
+export interface SegmentState {
+  /** 0: the columns beside the rows were not verified. */
+  idsOffset: number
+  inverseNormsOffset: number
+  /** Offset of the ids in the codes file; 0: the codes were not verified. */
+  codesIdsOffset: number
+  /** The verified page CRCs: beside the rows or beside the codes. */
+  pageCrcs: { readonly file: number; readonly offset: number } | undefined
+}
+
+/** The range of the checksums of pages, of `all` of a segment. */
+export function crcsOf(
+  all: { readonly file: number; readonly offset: number },
+  { firstPage, count }: Pages
+): FileRange {
+  return { file: all.file, offset: all.offset + firstPage * 4, byteLength: count * 4 }
+}
