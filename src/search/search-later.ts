@@ -1,6 +1,7 @@
 // The asynchronous driver of a search: what it lacks is fetched, all segments of a probe at once, then all rows of a
 // rerank at once, while other searches go on. The stages are those of search.ts, and so are the hits.
 
+import { ELEMENT_BYTES } from '../format/layout.ts'
 import type { Segment } from '../format/segment-table.ts'
 import { FetchedBytes, type FetchedRange } from '../storage/fetched-bytes.ts'
 import type { FileRange } from '../storage/reader.ts'
@@ -119,7 +120,8 @@ function isFetched({ context, state }: Waiting, lack: Exclude<Lack, 'turn'>, fet
   if (lack === 'candidates') return areCandidatesFetched(context, state, fetched)
   const segment = state.segments[state.reached]
   if (lack === 'codes') return fetched.has(segment.codes)
-  return rangesOfPart(context, segment, state.part).every((range) => fetched.has(range))
+  const { part } = state
+  return rangesOfPart(context, segment, { first: part, end: part + 1 }).every((range) => fetched.has(range))
 }
 
 function areCandidatesFetched(context: SearchContext, state: SearchState, fetched: FetchedBytes): boolean {
@@ -156,27 +158,31 @@ function rangesOfCodes({ codes }: SearchContext, state: SearchState): FileRange[
   return ranges
 }
 
-/** The parts of rows that are not in memory, from the one that the scan has reached on. */
+/** The rows that are not in memory, from the part that the scan has reached on. */
 function rangesOfParts(context: SearchContext, state: SearchState): FileRange[] {
   const ranges: FileRange[] = []
+  const { cache } = context
   let bytes = 0
-  for (let i = state.reached, part = state.part; i < state.segments.length; i++, part = 0) {
+  for (let i = state.reached, first = state.part; i < state.segments.length; i++, first = 0) {
     const segment = state.segments[i]
-    for (const parts = context.cache.partCount(segment); part < parts; part++) {
-      if (bytes >= WINDOW_BYTES) return ranges
-      if (context.cache.find(segment, part) !== undefined) continue
-      for (const range of rangesOfPart(context, segment, part)) {
-        ranges.push(range)
-        bytes += range.byteLength
-      }
+    const parts = cache.partCount(segment)
+    for (let end = first; first < parts && bytes < WINDOW_BYTES; first = end + 1) {
+      for (end = first; end < parts && bytes < WINDOW_BYTES && cache.find(segment, end) === undefined; end++)
+        bytes += cache.rowsPerPart * state.dim * ELEMENT_BYTES
+      if (end > first) ranges.push(...rangesOfPart(context, segment, { first, end }))
     }
+    if (bytes >= WINDOW_BYTES) break
   }
   return ranges
 }
 
-function rangesOfPart({ cache, files }: SearchContext, segment: Segment, part: number): FileRange[] {
-  const firstRow = part * cache.rowsPerPart
-  return files.rangesOfRows(segment, firstRow, Math.min(cache.rowsPerPart, segment.rowCount - firstRow))
+function rangesOfPart(
+  { cache, files }: SearchContext,
+  segment: Segment,
+  { first, end }: { first: number; end: number }
+): FileRange[] {
+  const firstRow = first * cache.rowsPerPart
+  return files.rangesOfRows(segment, firstRow, Math.min(end * cache.rowsPerPart, segment.rowCount) - firstRow)
 }
 
 /**
