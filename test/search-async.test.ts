@@ -271,6 +271,25 @@ describe('the event loop turns', () => {
     )
   })
 
+  it.each([{ exact: true }, { nprobe: 12, rerank: 300 }])(
+    'while one search that takes long is sliced, and it finds what search finds: %o',
+    async (options) => {
+      await withIndex(
+        LARGE.path,
+        async (index) => {
+          const vector = makeVectors('clustered', { count: 1, dim: LARGE.dim }, 75)
+          const hits = index.search(vector, options) // all that it takes is in memory then
+          clock.step = SLOW
+          let found: unknown
+          const searching = index.searchAsync(vector, options).then((later) => (found = later))
+          expect(await turnsDuring(searching)).toBeGreaterThan(10)
+          expect(found).toEqual(hits)
+        },
+        { threads: 0 }
+      )
+    }
+  )
+
   it('while threads search, and while very many hits are made objects of', async () => {
     await withIndex(paths.l2, async (index) => {
       await moveToThreads(index, { exact: true, k: COUNT })
@@ -280,7 +299,7 @@ describe('the event loop turns', () => {
 })
 
 describe('a large index that nobody has read', () => {
-  it('is read by threads only', async () => {
+  it('is read asynchronously, and no thread has to be started for that', async () => {
     await withIndex(LARGE.path, async (index) => {
       const vectors = makeVectors('clustered', { count: 5, dim: LARGE.dim }, 73)
       resetFaults()
@@ -289,6 +308,7 @@ describe('a large index that nobody has read', () => {
         [await index.searchAsync(rowOf(vectors, LARGE.dim, 0), { exact: true })]
       ]
       expect(faults.calls.filter((name) => name === 'readSync')).toEqual([])
+      expect(index.info().threads.running).toBe(0)
       expect(found).toEqual([
         Array.from({ length: 5 }, (_, i) => index.search(rowOf(vectors, LARGE.dim, i), { nprobe: 6 })),
         [index.search(rowOf(vectors, LARGE.dim, 0), { exact: true })]

@@ -6,7 +6,7 @@ export const CORES = availableParallelism()
 
 /** Searches of one index that wait for bytes, or for their next turn, at a time. */
 export const MOST_WAITING = 64
-/** A query that is likely to take longer than this goes to a thread, where one is ready. */
+/** A query that is likely to take longer than this goes to a thread first, where one is ready, and is not repeated. */
 export const LONG_MICROS = 4000
 /** Hits of a query that take longer to be made objects of than the caller's thread should be held up. */
 export const MANY_HITS = 20_000

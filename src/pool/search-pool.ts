@@ -24,7 +24,8 @@ import {
   WORTH_STARTING_MICROS
 } from './pool-limits.ts'
 import { unflatten, type Found } from './search-chunk.ts'
-import { learn, SearchCosts } from './search-cost.ts'
+import { learn, SearchCosts, type SearchCost } from './search-cost.ts'
+import type { SearchRequest } from '../search/request.ts'
 import { checkQueryOf, SearchJob, type JobParts, type SearchTask, type TakenQueries } from './search-job.ts'
 import { SearchThreads, type SearchThread } from './search-threads.ts'
 import { ThreadTurns } from './turns.ts'
@@ -83,7 +84,8 @@ export class SearchPool {
       found: new Array<Found>(),
       seen: this.#source.seen
     }
-    const pending = this.#queue.size === 0 ? this.#searchNow(task, parts) : undefined
+    const isNow = this.#queue.size === 0 && !this.#isForThreads(task.request) && !this.#isBetterThere(parts.cost)
+    const pending = isNow ? this.#searchNow(task, parts) : undefined
     if (parts.found.length === count) return parts.found
     return new Promise((resolve, reject) => {
       const job = new SearchJob(task, parts, {
@@ -115,7 +117,7 @@ export class SearchPool {
   #searchNow(task: SearchTask, parts: JobParts & { readonly found: Found[] }): Promise<SearchResult> | undefined {
     const { found, dim } = parts
     const count = task.queries.length / dim
-    while (found.length < count && this.#turns.hasTime && !this.#isForThreads(parts, task)) {
+    while (found.length < count && this.#turns.hasTime) {
       const result = this.#searchOne(checkQueryOf(task, found.length, parts), task)
       if (result instanceof Promise) return result
       parts.seen.note(task.request, result.isUnlike)
@@ -129,10 +131,14 @@ export class SearchPool {
     return searchLater(this.#later, { query, request, signal })
   }
 
-  /** Tells whether queries are better left to threads. */
-  #isForThreads({ cost }: Pick<JobParts, 'cost'>, { request }: Pick<SearchTask, 'request'>): boolean {
-    if (request.k > MANY_HITS) return this.#threads.areUsable
-    return cost.micros > LONG_MICROS && this.#threads.readyCount > 0
+  /** Making objects of so many hits would hold up this thread. */
+  #isForThreads({ k }: SearchRequest): boolean {
+    return k > MANY_HITS && this.#threads.areUsable
+  }
+
+  /** A thread is likely to be done sooner than this one in its slices. */
+  #isBetterThere({ micros }: SearchCost): boolean {
+    return micros > LONG_MICROS && this.#threads.readyCount > 0
   }
 
   /** Rejects all that waits with ZGQ_CLOSED, and ends the threads. */
@@ -241,13 +247,14 @@ export class SearchPool {
   /** The next query for the caller's thread. */
   #nextHere(): { job: SearchJob; taken: TakenQueries } | undefined {
     for (const job of this.#queue) {
-      if (this.#isForThreads(job, job)) continue
+      if (this.#isForThreads(job.request)) continue
       const taken = this.#take(job, 1)
       if (taken !== undefined) return { job, taken }
     }
     // Threads hold what is left, and their cores may have other things to do: repeating the last of it may be sooner.
     for (const job of this.#jobs) {
-      const taken = this.#isForThreads(job, job) ? undefined : job.repeat()
+      if (this.#isForThreads(job.request) || job.cost.micros > LONG_MICROS) continue
+      const taken = job.repeat()
       if (taken !== undefined) return { job, taken }
     }
     return undefined

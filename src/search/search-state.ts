@@ -81,6 +81,7 @@ export class SearchState {
   hits: Hit[] = []
   isUnlike = false
   #listCapacity = 0
+  #taken = 0
   #heapCapacity = 0
 
   constructor(meta: Snapshot['meta'], workspace: Workspace, rotation: QueryRotation | undefined) {
@@ -150,35 +151,49 @@ export class SearchState {
    * masks.
    */
   takeSegments(count: number, masks: RowMasks | undefined): void {
-    const { segments: table, zoneList } = this.workspace
-    this.segments.length = 0
+    const { segments: table } = this.workspace
+    this.#taken = 0
     this.#roomForList(table.isOnePerZone ? count : table.count)
-    const { words, doubles } = this.memory
-    // The ids of the list of zones are u64: their low words.
-    const zones = heapIds(zoneList, words[(zoneList + HEAP_CAPACITY_AT) / 4]) / 4
-    const distances = heapDistances(zoneList) / 8
-    if (table.isOnePerZone) {
-      for (let i = 0; i < count; i++) this.#take(table.at(words[zones + i * 2]), doubles[distances + i], masks)
-    } else {
-      for (let i = 0; i < count; i++) {
-        table.ofZone(words[zones + i * 2], (segment) => {
-          this.#take(segment, doubles[distances + i], masks)
-        })
-      }
-    }
-    words[(this.list + HEAP_SIZE_AT) / 4] = this.segments.length
+    if (table.isOnePerZone && masks === undefined) this.#copyList(count)
+    else this.#listSegments(count, masks)
+    // Not emptied before: an array that was emptied has to grow anew.
+    if (this.segments.length > this.#taken) this.segments.length = this.#taken
+    this.memory.words[(this.list + HEAP_SIZE_AT) / 4] = this.#taken
   }
 
-  #take(segment: Segment, distance: number, masks: RowMasks | undefined): void {
-    const { slot } = segment
-    if (masks?.isEmpty(slot) === true) return
-    const at = this.segments.length
+  /** With one segment a zone, in the slot of its number, the list of zones is that of segments. */
+  #copyList(count: number): void {
+    const { segments: table, zoneList } = this.workspace
     const { words, doubles } = this.memory
-    const id = heapIds(this.list, this.#listCapacity) + at * 8
-    doubles[heapDistances(this.list) / 8 + at] = distance
-    words[(id + LIST_SEGMENT_AT) / 4] = slot
-    words[(id + LIST_MASK_AT) / 4] = masks === undefined ? 0 : masks.addressOf(slot)
-    this.segments.push(segment)
+    const from = heapIds(zoneList, words[(zoneList + HEAP_CAPACITY_AT) / 4]) / 4
+    const to = heapIds(this.list, this.#listCapacity) / 4
+    const [distancesFrom, distancesTo] = [heapDistances(zoneList) / 8, heapDistances(this.list) / 8]
+    for (let i = 0; i < count; i++) {
+      const zone = words[from + i * 2]
+      doubles[distancesTo + i] = doubles[distancesFrom + i]
+      words[to + i * 2] = zone
+      words[to + i * 2 + 1] = 0
+      this.segments[i] = table.at(zone)
+    }
+    this.#taken = count
+  }
+
+  #listSegments(count: number, masks: RowMasks | undefined): void {
+    const { segments: table, zoneList } = this.workspace
+    const { words, doubles } = this.memory
+    const zones = heapIds(zoneList, words[(zoneList + HEAP_CAPACITY_AT) / 4]) / 4
+    const distances = heapDistances(zoneList) / 8
+    for (let i = 0; i < count; i++) {
+      table.ofZone(words[zones + i * 2], (segment) => {
+        if (masks?.isEmpty(segment.slot) === true) return
+        const at = this.#taken++
+        const id = heapIds(this.list, this.#listCapacity) + at * 8
+        doubles[heapDistances(this.list) / 8 + at] = doubles[distances + i]
+        words[(id + LIST_SEGMENT_AT) / 4] = segment.slot
+        words[(id + LIST_MASK_AT) / 4] = masks === undefined ? 0 : masks.addressOf(segment.slot)
+        this.segments[at] = segment
+      })
+    }
   }
 
   /** Address of the mask of the segment at a position of the list; 0: all of its rows may be found. */

@@ -130,10 +130,9 @@ function startPass(context: SearchContext, state: SearchState): void {
   state.rowsReranked = 0
   state.ioRounds = 0
   state.isFar = false
-  state.segments.length = 0
-  state.zoneCount = 0
   // Nobody asked for hits: there is nothing to probe, and a heap holds at least one.
   if (request.k > 0) probeZones(context, state)
+  else state.takeSegments(0, undefined)
   state.probedAt = nowMicros()
   state.scannedAt = state.probedAt
   state.stage = state.isFar || request.k === 0 ? 'done' : chooseScan(context, state)
