@@ -50,20 +50,23 @@ interface Waiting {
   readonly signal: AbortSignal | undefined
 }
 
+/** What a search waits for. */
+interface Round {
+  readonly lack: Exclude<Lack, undefined>
+  readonly wanted: Wanted
+  unpin(): void
+}
+
 async function goOn(waiting: Waiting, firstLack: Exclude<Lack, undefined>): Promise<SearchResult> {
   const { context, fetcher, state, signal } = waiting
   try {
-    let lack: Lack = firstLack
-    while (lack !== undefined) {
-      const lacking: Exclude<Lack, undefined> = lack
-      // What is in memory already must still be there when the rest has come.
-      const unpin = context.codes?.cache.pin(lacking === 'codes' ? state.segments : [])
+    let next: Round | undefined = startRound(waiting, firstLack)
+    while (next !== undefined) {
+      const round: Round = next
       try {
-        lack = await fetcher.fetch(wantedBy(waiting, lacking), signal, (fetched) =>
-          resumeWith(waiting, lacking, fetched)
-        )
+        next = await fetcher.fetch(round.wanted, signal, (fetched) => resumeWith(waiting, round.lack, fetched))
       } finally {
-        unpin?.()
+        round.unpin()
       }
     }
     return resultOf(state)
@@ -72,8 +75,20 @@ async function goOn(waiting: Waiting, firstLack: Exclude<Lack, undefined>): Prom
   }
 }
 
+/**
+ * Says what is wanted, at the moment that it is lacking: a turn later another search may have brought the first of it
+ * into memory, from where it may go again.
+ */
+function startRound(waiting: Waiting, lack: Exclude<Lack, undefined>): Round {
+  const { context, state } = waiting
+  // What is in memory already must still be there when the rest has come.
+  const unpin = context.codes?.cache.pin(lack === 'codes' ? state.segments : [])
+  return { lack, wanted: wantedBy(waiting, lack), unpin: () => unpin?.() }
+}
+
 /** Goes on with bytes that were fetched, until others are lacking. */
-function resumeWith({ context, state }: Waiting, first: Exclude<Lack, undefined>, fetched: FetchedBytes): Lack {
+function resumeWith(waiting: Waiting, first: Exclude<Lack, undefined>, fetched: FetchedBytes): Round | undefined {
+  const { context, state } = waiting
   context.files.counters = state.counters
   state.ioRounds++
   return context.files.withFetched(fetched, () => {
@@ -83,7 +98,7 @@ function resumeWith({ context, state }: Waiting, first: Exclude<Lack, undefined>
       takeLacking(context, state, lack)
       lack = resume(context, state)
     } while (lack !== undefined && isFetched(context, state, { lack, fetched }))
-    return lack
+    return lack === undefined ? undefined : startRound(waiting, lack)
   })
 }
 
