@@ -155,15 +155,22 @@ function rangesOfCodes({ codes }: SearchContext, state: SearchState): FileRange[
   return ranges
 }
 
-/** The parts of rows that are not in memory, from the one that the scan has reached on. */
+/**
+ * The parts of rows that are not in memory, from the one that the scan has reached on. All of them where there is no room
+ * for so many: what is there now has to go before the scan comes to it.
+ */
 function rangesOfParts(context: SearchContext, state: SearchState): FileRange[] {
   const ranges: FileRange[] = []
+  const { cache } = context
+  let parts = -state.part
+  for (let i = state.reached; i < state.segments.length; i++) parts += cache.partCount(state.segments[i])
+  const mayStay = parts <= cache.capacity
   let bytes = 0
   for (let i = state.reached, part = state.part; i < state.segments.length; i++, part = 0) {
     const segment = state.segments[i]
-    for (const parts = context.cache.partCount(segment); part < parts; part++) {
+    for (const end = cache.partCount(segment); part < end; part++) {
       if (bytes >= WINDOW_BYTES) return ranges
-      if (context.cache.find(segment, part) !== undefined) continue
+      if (mayStay && cache.find(segment, part) !== undefined) continue
       for (const range of rangesOfPart(context, segment, part)) {
         ranges.push(range)
         bytes += range.byteLength

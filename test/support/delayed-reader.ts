@@ -33,6 +33,7 @@ export class DelayedReader implements AsyncReader {
   readonly #descriptors = new Map<number, number>()
   readonly #waiting = new Set<Waiting>()
   #isPumping = false
+  #isClosed = false
 
   constructor(files: DataFiles, seed: number) {
     this.#files = files
@@ -46,6 +47,7 @@ export class DelayedReader implements AsyncReader {
 
   async readAsync(ranges: readonly FileRange[], signal: AbortSignal | undefined): Promise<Uint8Array[]> {
     this.calls++
+    if (this.#isClosed) throw closedError()
     signal?.throwIfAborted()
     return await new Promise((resolve, reject) => {
       const waiting: Waiting = {
@@ -57,7 +59,7 @@ export class DelayedReader implements AsyncReader {
         },
         reject(reason) {
           endWait()
-          // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- the caller's own reason
+           
           reject(reason)
         }
       }
@@ -72,7 +74,8 @@ export class DelayedReader implements AsyncReader {
   }
 
   close(): void {
-    for (const { reject } of this.#waiting) reject(new ZgqError('ZGQ_CLOSED', 'the index was closed'))
+    this.#isClosed = true
+    for (const { reject } of this.#waiting) reject(closedError())
     this.#waiting.clear()
     for (const descriptor of this.#descriptors.values()) closeSync(descriptor)
     this.#descriptors.clear()
@@ -123,4 +126,8 @@ export class DelayedReader implements AsyncReader {
     this.#descriptors.set(file, descriptor)
     return descriptor
   }
+}
+
+function closedError(): ZgqError {
+  return new ZgqError('ZGQ_CLOSED', 'the reader was closed')
 }
