@@ -24,6 +24,8 @@ export class DelayedReader implements AsyncReader {
   outcome: () => Outcome = () => 'answer'
   /** Bytes that come changed. */
   damaged: { readonly file: number; readonly offset: number } | undefined
+  /** Told of each range that is read. */
+  onRead: ((range: FileRange) => void) | undefined
   calls = 0
   bytesRead = 0
   /** Reads that nobody answered yet, at most. */
@@ -108,6 +110,7 @@ export class DelayedReader implements AsyncReader {
   }
 
   #read({ file, offset, byteLength }: FileRange): Uint8Array {
+    this.onRead?.({ file, offset, byteLength })
     const bytes = new Uint8Array(byteLength)
     if (readSync(this.#open(file), bytes, 0, byteLength, offset) !== byteLength)
       throw new Error(`file ${file} does not have ${byteLength} bytes at ${offset}`)
