@@ -1,6 +1,7 @@
 // The asynchronous driver of a search: what it lacks is fetched, all segments of a probe at once, then all rows of a
 // rerank at once, while other searches go on. The stages are those of search.ts, and so are the hits.
 
+import type { Pin } from '../cache/codes-cache.ts'
 import type { Segment } from '../format/segment-table.ts'
 import type { FetchedBytes, FetchedRange } from '../storage/fetched-bytes.ts'
 import type { FileRange } from '../storage/reader.ts'
@@ -54,7 +55,7 @@ interface Waiting {
 interface Round {
   readonly lack: Exclude<Lack, undefined>
   readonly wanted: Wanted
-  unpin(): void
+  readonly pin: Pin | undefined
 }
 
 async function goOn(waiting: Waiting, firstLack: Exclude<Lack, undefined>): Promise<SearchResult> {
@@ -64,9 +65,9 @@ async function goOn(waiting: Waiting, firstLack: Exclude<Lack, undefined>): Prom
     while (next !== undefined) {
       const round: Round = next
       try {
-        next = await fetcher.fetch(round.wanted, signal, (fetched) => resumeWith(waiting, round.lack, fetched))
+        next = await fetcher.fetch(round.wanted, signal, (fetched) => resumeWith(waiting, round, fetched))
       } finally {
-        round.unpin()
+        round.pin?.end()
       }
     }
     return resultOf(state)
@@ -82,24 +83,35 @@ async function goOn(waiting: Waiting, firstLack: Exclude<Lack, undefined>): Prom
 function startRound(waiting: Waiting, lack: Exclude<Lack, undefined>): Round {
   const { context, state } = waiting
   // What is in memory already must still be there when the rest has come.
-  const unpin = context.codes?.cache.pin(lack === 'codes' ? state.segments : [])
-  return { lack, wanted: wantedBy(waiting, lack), unpin: () => unpin?.() }
+  const pin = lack === 'codes' ? context.codes?.cache.pin(state.segments) : undefined
+  // What others read meanwhile is not counted here.
+  context.files.counters = { bytesRead: 0, pagesVerified: 0 }
+  return { lack, wanted: wantedBy(waiting, lack), pin }
 }
 
 /** Goes on with bytes that were fetched, until others are lacking. */
-function resumeWith(waiting: Waiting, first: Exclude<Lack, undefined>, fetched: FetchedBytes): Round | undefined {
+function resumeWith(waiting: Waiting, round: Round, fetched: FetchedBytes): Round | undefined {
   const { context, state } = waiting
   context.files.counters = state.counters
   state.ioRounds++
   return context.files.withFetched(fetched, () => {
-    let lack: Lack = first
+    let lack: Lack = round.lack
     // The first is always there.
     do {
       takeLacking(context, state, lack)
       lack = resume(context, state)
+      if (lack === 'codes') addCopy(round, state, fetched)
     } while (lack !== undefined && isFetched(context, state, { lack, fetched }))
     return lack === undefined ? undefined : startRound(waiting, lack)
   })
+}
+
+/** Adds the codes that the scan has reached, where they were in memory when the round began and had to go since. */
+function addCopy({ pin }: Round, state: SearchState, fetched: FetchedBytes): void {
+  const segment = state.segments[state.reached]
+  const { file, offset, byteLength } = segment.codes
+  const bytes = pin?.copyOf(segment)
+  if (bytes !== undefined) fetched.add({ file, offset, byteLength, bytes })
 }
 
 function takeLacking(context: SearchContext, state: SearchState, lack: Exclude<Lack, undefined>): void {
@@ -128,9 +140,14 @@ function areCandidatesFetched(context: SearchContext, state: SearchState, fetche
     if (state.missing[slot] === 0) continue
     const { segment, row } = candidateOf(state, codes, slot)
     const { row: bytes, id } = context.files.rangesOfCandidate(segment, row)
-    if (!fetched.has(bytes) || !fetched.has(id)) return false
+    if (!fetched.has(id) || !(isMapped(context, segment, row) || fetched.has(bytes))) return false
   }
   return true
+}
+
+/** Tells whether a row can be copied from a mapping. */
+function isMapped({ files }: SearchContext, segment: Segment, row: number): boolean {
+  return files.isMapped && files.isRowVerified(segment, row)
 }
 
 function codesOf(context: SearchContext, state: SearchState): [CodesContext, SearchState, CodeState] {
