@@ -83,7 +83,6 @@ class ManualReader implements AsyncReader {
   async readAsync(ranges: readonly FileRange[], signal: AbortSignal | undefined): Promise<Uint8Array[]> {
     return await new Promise((resolve, reject) => {
       signal?.addEventListener('abort', () => {
-         
         reject(signal.reason)
       })
       this.waiting.push({

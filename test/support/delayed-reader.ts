@@ -61,7 +61,7 @@ export class DelayedReader implements AsyncReader {
         },
         reject(reason) {
           endWait()
-           
+
           reject(reason)
         }
       }
