@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { heapByteLength } from '../src/kernels/addresses.ts'
 import * as layouts from '../src/kernels/layouts.ts'
 import type { Metric } from '../src/types.ts'
-import { bruteForce, type Problem } from './support/brute-force.ts'
+import { bruteForce, product, type Problem } from './support/brute-force.ts'
 import { makeInput, OPERATIONS, problemOf } from './support/kernel-operations.ts'
 import { difference, heapEntries, KERNEL_KINDS, memoryOf, put } from './support/kernels.ts'
 import { anyFloat, randomFrom, randomVectors, smallInteger, type MakeValue } from './support/random.ts'
@@ -190,6 +190,31 @@ describe.each(KERNEL_KINDS)('a scan by the %s kernel', (kind) => {
       expect(scanAll(memoryOf(kind), problem, { k: 5, mask }).found.map(({ id }) => id)).toEqual([ids[row]])
     }
   })
+
+  it.each(METRICS)(
+    `finds under %s the rows of a part that the mask of its segment leaves (seed ${SEED + 7})`,
+    (metric) => {
+      const random = randomFrom(SEED + 7)
+      for (const firstRow of [0, 1, 10, 31, 32, 33, 95, 1000]) {
+        for (const density of [0, 0.02, 0.5, 0.98, 1]) {
+          const mask = new Uint32Array(Math.ceil((firstRow + COUNT) / 32))
+          const isLive = Array.from({ length: firstRow + COUNT }, () => random() < density)
+          isLive.forEach((live, row) => {
+            if (live) mask[row >>> 5] |= 1 << (row & 31)
+          })
+          const problem = {
+            metric,
+            ids,
+            rows: randomVectors({ count: COUNT, dim: 3 }, random, anyFloat),
+            query: randomVectors({ count: 1, dim: 3 }, random, anyFloat)
+          }
+          const expected = bruteForce(problem, product(problem.query, problem.query), (row) => isLive[firstRow + row])
+          const { found } = scanAll(memoryOf(kind), problem, { k: COUNT, mask, firstRow })
+          expect(found, `first row ${firstRow}, density ${density}`).toEqual(expected)
+        }
+      }
+    }
+  )
 
   it.each(METRICS)(`finds under %s what double precision finds, whatever the values (seed ${SEED + 4})`, (metric) => {
     const random = randomFrom(SEED + 4)

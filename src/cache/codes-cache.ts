@@ -35,8 +35,17 @@ interface Entry {
   wasUsed: boolean
   /** Searches that wait for bytes and will come back to it. */
   pins: number
+  /** Its bytes, where it had to go while they waited. */
+  copy: Uint8Array | undefined
   /** The entry behind it in memory. */
   next: Entry | undefined
+}
+
+/** Codes that a search which waits will come back to. */
+export interface Pin {
+  /** The codes of a segment that was pinned and had to go. */
+  copyOf(segment: Segment): Uint8Array | undefined
+  end(): void
 }
 
 /** Where codes are kept, and how many bytes of them. */
@@ -116,13 +125,21 @@ export class CodesCache {
 
   /**
    * Keeps the codes of those of the segments that are in kernel memory there while a search waits for the others, as far
-   * as there is room; returns what ends that.
+   * as there is room; a copy of what has to go is made for it.
    */
-  pin(segments: readonly Segment[]): () => void {
-    const pinned = segments.flatMap(({ slot }) => this.#entryOfSlot[slot] ?? [])
-    for (const entry of pinned) entry.pins++
-    return () => {
-      for (const entry of pinned) entry.pins--
+  pin(segments: readonly Segment[]): Pin {
+    const pinned = new Map<number, Entry>()
+    for (const { slot } of segments) {
+      const entry = this.#entryOfSlot[slot]
+      if (entry === undefined) continue
+      pinned.set(slot, entry)
+      entry.pins++
+    }
+    return {
+      copyOf: ({ slot, codes }) => pinned.get(slot)?.copy?.subarray(0, codes.byteLength),
+      end() {
+        for (const entry of pinned.values()) entry.pins--
+      }
     }
   }
 
@@ -143,7 +160,7 @@ export class CodesCache {
     const start = this.#makeRoom(byteLength)
     const layout = this.#files.readCodes(segment, this.#memory.bytesAt(start, codes.byteLength))
     // Entered only now: a read that failed must not leave an entry that looks filled.
-    const entry = { slot, start, end: start + byteLength, wasUsed: true, pins: 0, next: this.#next }
+    const entry = { slot, start, end: start + byteLength, wasUsed: true, pins: 0, copy: undefined, next: this.#next }
     this.#link(entry)
     this.#before = entry
     this.#entryOfSlot[slot] = entry
@@ -234,7 +251,7 @@ export class CodesCache {
 
   /**
    * Moves the hand until `byteLength` bytes behind it are free; returns where they start. Where searches that wait leave
-   * no room, they have to read again.
+   * no room, they get copies.
    */
   #makeRoom(byteLength: number): number {
     for (let rounds = 0; ;) {
@@ -248,6 +265,7 @@ export class CodesCache {
         next.wasUsed = false
         this.#before = next
       } else {
+        if (next.pins > 0) next.copy = this.#memory.bytesAt(next.start, next.end - next.start).slice()
         this.#link(next.next)
         this.#forget(next.slot)
       }

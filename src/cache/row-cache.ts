@@ -113,6 +113,11 @@ export class RowCache {
     this.#capacity = capacity
   }
 
+  /** Parts that there is room for. */
+  get capacity(): number {
+    return this.#capacity
+  }
+
   partCount(segment: Segment): number {
     return Math.ceil(segment.rowCount / this.rowsPerPart)
   }

@@ -24,8 +24,8 @@ export interface Fetched {
 /** One read of some ranges, which searches share that want the same bytes at the same time. */
 interface SharedRead {
   readonly parts: Promise<Uint8Array[]>
-  /** Aborts the read once nobody waits for it. */
-  readonly controller: AbortController
+  /** Ends the read once nobody waits for it. */
+  readonly end: () => void
   waiters: number
 }
 
@@ -95,7 +95,7 @@ export class Fetcher {
         bytes: parts.get(read)?.[part].subarray(offset, offset + range.byteLength) ?? new Uint8Array(0)
       }))
     } finally {
-      for (const read of reads) if (--read.waiters === 0) read.controller.abort(NOBODY_WAITS)
+      for (const read of reads) if (--read.waiters === 0) read.end()
     }
   }
 
@@ -105,15 +105,23 @@ export class Fetcher {
     const merged = mergeRanges(ranges)
     const controller = new AbortController()
     const reading = this.#reader.readAsync(merged, controller.signal)
-    const read = { parts: reading.then((parts) => expectWhole(merged, parts)), controller, waiters: 0 }
+    // Nobody may join a read that is being ended.
+    const forget = (): void => {
+      for (const range of ranges) if (this.#pending.get(keyOf(range))?.read === read) this.#pending.delete(keyOf(range))
+    }
+    const read: SharedRead = {
+      parts: reading.then((parts) => expectWhole(merged, parts)),
+      waiters: 0,
+      end() {
+        forget()
+        controller.abort(NOBODY_WAITS)
+      }
+    }
     for (const range of ranges) {
       const part = merged.findLastIndex(
         ({ file, offset }) => file < range.file || (file === range.file && offset <= range.offset)
       )
       this.#pending.set(keyOf(range), { read, part, offset: range.offset - merged[part].offset })
-    }
-    const forget = (): void => {
-      for (const range of ranges) this.#pending.delete(keyOf(range))
     }
     read.parts.then(forget, forget)
   }

@@ -1,6 +1,7 @@
 // The asynchronous driver of a search: what it lacks is fetched, all segments of a probe at once, then all rows of a
 // rerank at once, while other searches go on. The stages are those of search.ts, and so are the hits.
 
+import type { Pin } from '../cache/codes-cache.ts'
 import { ELEMENT_BYTES } from '../format/layout.ts'
 import type { Segment } from '../format/segment-table.ts'
 import { FetchedBytes, type FetchedRange } from '../storage/fetched-bytes.ts'
@@ -13,8 +14,6 @@ import { candidateOf, readMissing, remainingCandidates } from './rerank.ts'
 import { resultOf, resume, type CodesContext, type Lack, type SearchContext, type SearchResult } from './search.ts'
 import { isTurnOver } from './scan.ts'
 import type { SearchState } from './search-state.ts'
-
-const NOTHING_FETCHED = new FetchedBytes([])
 
 /** A search with a checked query and request. */
 export interface LaterSearch {
@@ -66,47 +65,78 @@ interface Waiting extends LaterContext {
   readonly signal: AbortSignal | undefined
 }
 
+/** What a search lacks, and what it waits for. */
+interface Round {
+  readonly lack: Lack
+  /** Undefined where it has all that it lacks, but its turn is over. */
+  readonly wanted: Wanted | undefined
+  readonly pin: Pin | undefined
+}
+
 async function goOn(waiting: Waiting, firstLack: Lack): Promise<SearchResult> {
   const { context, fetcher, turns, state, signal } = waiting
+  let round: Round | undefined = startRound(waiting, firstLack)
   let fetched: Fetched | undefined
-  let unpin: (() => void) | undefined
   try {
-    for (let lack: Lack | undefined = firstLack; lack !== undefined;) {
-      if (lack !== 'turn' && !isFetched(waiting, lack, fetched?.bytes)) {
+    while (round !== undefined) {
+      if (round.wanted !== undefined) {
         fetched?.release()
         fetched = undefined
-        // What is in memory already must still be there when the rest has come.
-        unpin?.()
-        unpin = context.codes?.cache.pin(lack === 'codes' ? state.segments : [])
-        fetched = await fetcher.fetch(wantedBy(waiting, lack), signal)
+        fetched = await fetcher.fetch(round.wanted, signal)
         state.ioRounds++
       }
       await turns.next()
       signal?.throwIfAborted()
-      lack = resumeWith(waiting, lack, fetched?.bytes)
+      const before: Round = round
+      round = resumeWith(waiting, before, fetched?.bytes)
+      if (round?.pin !== before.pin) before.pin?.end()
     }
     return resultOf(state)
   } finally {
     fetched?.release()
-    unpin?.()
+    round?.pin?.end()
     context.states.giveBack(state)
   }
 }
 
+/**
+ * Says what is wanted, at the moment that it is lacking: a turn later another search may have brought the first of it
+ * into memory, from where it may go again.
+ */
+function startRound(waiting: Waiting, lack: Lack): Round {
+  const { context, state } = waiting
+  // What is in memory already must still be there when the rest has come.
+  const pin = state.stage === 'scan codes' ? context.codes?.cache.pin(state.segments) : undefined
+  // What others read meanwhile is not counted here.
+  context.files.counters = { bytesRead: 0, pagesVerified: 0 }
+  return { lack, wanted: lack === 'turn' ? undefined : wantedBy(waiting, lack), pin }
+}
+
 /** Goes on with bytes that were fetched, until others are lacking or its turn is over. */
-function resumeWith(waiting: Waiting, first: Lack, fetched = NOTHING_FETCHED): Lack | undefined {
+function resumeWith(waiting: Waiting, round: Round, fetched = new FetchedBytes([])): Round | undefined {
   const { context, state, turns } = waiting
   return turns.run(state, () => {
     context.files.counters = state.counters
     return context.files.withFetched(fetched, () => {
-      let lack: Lack | undefined = first
-      do {
+      let lack: Lack | undefined = round.lack
+      for (;;) {
         if (lack !== 'turn') takeLacking(context, state, lack)
         lack = resume(context, state)
-      } while (lack !== undefined && lack !== 'turn' && !isTurnOver(state) && isFetched(waiting, lack, fetched))
-      return lack
+        if (lack === undefined) return undefined
+        if (lack === 'codes') addCopy(round, state, fetched)
+        if (lack !== 'turn' && !isFetched(waiting, lack, fetched)) return startRound(waiting, lack)
+        if (lack === 'turn' || isTurnOver(state)) return { lack, wanted: undefined, pin: round.pin }
+      }
     })
   })
+}
+
+/** Adds the codes that the scan has reached, where they were in memory when the round began and had to go since. */
+function addCopy({ pin }: Round, state: SearchState, fetched: FetchedBytes): void {
+  const segment = state.segments[state.reached]
+  const { file, offset, byteLength } = segment.codes
+  const bytes = pin?.copyOf(segment)
+  if (bytes !== undefined) fetched.add({ file, offset, byteLength, bytes })
 }
 
 /** Brings what is lacking, which was fetched, into memory. */
@@ -116,7 +146,7 @@ function takeLacking(context: SearchContext, state: SearchState, lack: Exclude<L
   else context.cache.load(state.segments[state.reached], state.part)
 }
 
-function isFetched({ context, state }: Waiting, lack: Exclude<Lack, 'turn'>, fetched = NOTHING_FETCHED): boolean {
+function isFetched({ context, state }: Waiting, lack: Exclude<Lack, 'turn'>, fetched: FetchedBytes): boolean {
   if (lack === 'candidates') return areCandidatesFetched(context, state, fetched)
   const segment = state.segments[state.reached]
   if (lack === 'codes') return fetched.has(segment.codes)
@@ -131,9 +161,14 @@ function areCandidatesFetched(context: SearchContext, state: SearchState, fetche
     const { segment, row } = candidateOf(state, codes, slot)
     const { row: bytes, id } = context.files.rangesOfCandidate(segment, row)
     const hasId = context.codes?.cache.idsOf(segment) !== 0 || fetched.has(id)
-    if (!hasId || !fetched.has(bytes)) return false
+    if (!hasId || !(isMapped(context, segment, row) || fetched.has(bytes))) return false
   }
   return true
+}
+
+/** Tells whether a row can be copied from a mapping. */
+function isMapped({ files }: SearchContext, segment: Segment, row: number): boolean {
+  return files.isMapped && files.isRowVerified(segment, row)
 }
 
 function codesOf(context: SearchContext, state: SearchState): [CodesContext, SearchState, CodeState] {
@@ -158,26 +193,31 @@ function rangesOfCodes({ codes }: SearchContext, state: SearchState): FileRange[
   return ranges
 }
 
-/** The rows that are not in memory, from the part that the scan has reached on. */
-function rangesOfParts(context: SearchContext, state: SearchState): FileRange[] {
+/**
+ * The rows that are not in memory, from the part that the scan has reached on. All of them where there is no room for so
+ * many: what is there now has to go before the scan comes to it.
+ */
+function rangesOfParts({ cache, files }: SearchContext, state: SearchState): FileRange[] {
   const ranges: FileRange[] = []
-  const { cache } = context
+  let left = -state.part
+  for (let i = state.reached; i < state.segments.length; i++) left += cache.partCount(state.segments[i])
+  const isLacking = (segment: Segment, part: number): boolean =>
+    left > cache.capacity || cache.find(segment, part) === undefined
   let bytes = 0
-  for (let i = state.reached, first = state.part; i < state.segments.length; i++, first = 0) {
+  for (let i = state.reached, first = state.part; i < state.segments.length && bytes < WINDOW_BYTES; i++, first = 0) {
     const segment = state.segments[i]
     const parts = cache.partCount(segment)
     for (let end = first; first < parts && bytes < WINDOW_BYTES; first = end + 1) {
-      for (end = first; end < parts && bytes < WINDOW_BYTES && cache.find(segment, end) === undefined; end++)
+      for (end = first; end < parts && bytes < WINDOW_BYTES && isLacking(segment, end); end++)
         bytes += cache.rowsPerPart * state.dim * ELEMENT_BYTES
-      if (end > first) ranges.push(...rangesOfPart(context, segment, { first, end }))
+      if (end > first) ranges.push(...rangesOfPart({ cache, files }, segment, { first, end }))
     }
-    if (bytes >= WINDOW_BYTES) break
   }
   return ranges
 }
 
 function rangesOfPart(
-  { cache, files }: SearchContext,
+  { cache, files }: Pick<SearchContext, 'cache' | 'files'>,
   segment: Segment,
   { first, end }: { first: number; end: number }
 ): FileRange[] {

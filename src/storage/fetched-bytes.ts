@@ -9,10 +9,14 @@ export interface FetchedRange extends FileRange {
 
 export class FetchedBytes {
   /** By file and offset. */
-  readonly #ranges: readonly FetchedRange[]
+  readonly #ranges: FetchedRange[]
 
   constructor(ranges: readonly FetchedRange[]) {
     this.#ranges = [...ranges].sort((a, b) => a.file - b.file || a.offset - b.offset || a.byteLength - b.byteLength)
+  }
+
+  add(range: FetchedRange): void {
+    this.#ranges.splice(this.#endOf(range.file, range.offset), 0, range)
   }
 
   /** Tells whether one range has all of these bytes. */
@@ -31,6 +35,15 @@ export class FetchedBytes {
 
   #find(file: number, offset: number, byteLength: number): FetchedRange | undefined {
     // The last range that starts at or before the offset, and those before it that may reach as far.
+    for (let i = this.#endOf(file, offset) - 1; i >= 0 && this.#ranges[i].file === file; i--) {
+      const range = this.#ranges[i]
+      if (range.offset + range.byteLength >= offset + byteLength) return range
+    }
+    return undefined
+  }
+
+  /** The position behind all ranges that start at or before a place. */
+  #endOf(file: number, offset: number): number {
     let low = 0
     let high = this.#ranges.length
     while (low < high) {
@@ -39,10 +52,6 @@ export class FetchedBytes {
       if (range.file < file || (range.file === file && range.offset <= offset)) low = middle + 1
       else high = middle
     }
-    for (let i = low - 1; i >= 0 && this.#ranges[i].file === file; i--) {
-      const range = this.#ranges[i]
-      if (range.offset + range.byteLength >= offset + byteLength) return range
-    }
-    return undefined
+    return low
   }
 }

@@ -15,7 +15,6 @@ import type { Readers } from './open-readers.ts'
 import { PageLedger } from './page-ledger.ts'
 import { fileOf, type DataFiles, type FileRange } from './reader.ts'
 import {
-  crcsOf,
   type CandidateRanges,
   type ExtentSource,
   type Ordinal,
@@ -103,8 +102,9 @@ export class SegmentFiles {
     return (this.#states[segment.slot] ??= {
       idsOffset: 0,
       inverseNormsOffset: 0,
+      pageCrcsOffset: 0,
       codesIdsOffset: 0,
-      pageCrcs: undefined
+      codesPageCrcsOffset: 0
     })
   }
 
@@ -176,7 +176,7 @@ export class SegmentFiles {
     const state = this.#stateOf(segment)
     state.idsOffset = columns.offset + ids.offset
     state.inverseNormsOffset = columns.offset + (inverseNorms?.offset ?? 0)
-    state.pageCrcs ??= { file: columns.file, offset: columns.offset + pageCrcs.offset }
+    state.pageCrcsOffset = columns.offset + pageCrcs.offset
     return opened
   }
 
@@ -228,7 +228,7 @@ export class SegmentFiles {
     )
     if (!isFirst) return layout
     state.codesIdsOffset = codes.offset + layout.ids.offset
-    state.pageCrcs ??= { file: codes.file, offset: codes.offset + layout.pageCrcs.offset }
+    state.codesPageCrcsOffset = codes.offset + layout.pageCrcs.offset
     return layout
   }
 
@@ -267,15 +267,15 @@ export class SegmentFiles {
    * they can be verified.
    */
   rangesOfRows(segment: Segment, firstRow: number, count: number): FileRange[] {
-    const { columns } = segment
-    const { file } = columns
+    const { file } = segment.columns
     const state = this.#stateOf(segment)
     const pages = this.#pagesOf(segment, firstRow * this.#rowBytes, count * this.#rowBytes)
-    const ranges = [pages.range]
-    // Else they are in the columns.
-    if (state.pageCrcs !== undefined) ranges.push(crcsOf(state.pageCrcs, pages))
-    if (state.idsOffset === 0) return [columns, ...ranges]
-    ranges.push({ file, offset: state.idsOffset + firstRow * 8, byteLength: count * 8 })
+    if (state.idsOffset === 0) return [segment.columns, pages.range]
+    const ranges: FileRange[] = [
+      { file, offset: state.idsOffset + firstRow * 8, byteLength: count * 8 },
+      { file, offset: state.pageCrcsOffset + pages.firstPage * 4, byteLength: pages.count * 4 },
+      pages.range
+    ]
     if (this.#meta.metric === 'cosine')
       ranges.push({ file, offset: state.inverseNormsOffset + firstRow * 4, byteLength: count * 4 })
     return ranges
@@ -283,16 +283,16 @@ export class SegmentFiles {
 
   /** The ranges that `copyRow` and `copyId` read for a row of a segment whose codes were read: pages, CRCs, id. */
   rangesOfCandidate(segment: Segment, row: number): CandidateRanges {
-    const state = this.#stateOf(segment)
-    const { pageCrcs } = state
-    if (pageCrcs === undefined) throw new TypeError(`the columns of segment ${segment.segment} were not read`)
-    const pages = this.#pagesOf(segment, row * this.#rowBytes, this.#rowBytes)
+    const { codesIdsOffset, codesPageCrcsOffset } = this.#stateOf(segment)
+    if (codesIdsOffset === 0) throw new TypeError(`the codes of segment ${segment.segment} were not read`)
+    const { range, firstPage, count } = this.#pagesOf(segment, row * this.#rowBytes, this.#rowBytes)
+    const { file } = segment.codes
     return {
-      row: { file: segment.rows.file, offset: segment.rows.offset + row * this.#rowBytes, byteLength: this.#rowBytes },
-      firstPage: pages.firstPage,
-      pages: pages.range,
-      crcs: crcsOf(pageCrcs, pages),
-      id: { file: segment.codes.file, offset: state.codesIdsOffset + row * 8, byteLength: 8 }
+      row: { file: range.file, offset: segment.rows.offset + row * this.#rowBytes, byteLength: this.#rowBytes },
+      firstPage,
+      pages: range,
+      crcs: { file, offset: codesPageCrcsOffset + firstPage * 4, byteLength: count * 4 },
+      id: { file, offset: codesIdsOffset + row * 8, byteLength: 8 }
     }
   }
 
@@ -308,7 +308,7 @@ export class SegmentFiles {
     this.#readSettled(segment.codes.file, this.#stateOf(segment).codesIdsOffset + row * 8, target)
   }
 
-  /** Copies one row of a segment whose columns or codes were read before: dim * 4 bytes. */
+  /** Copies one row of a segment whose codes were read before: dim * 4 bytes. */
   copyRow(segment: Segment, row: number, target: Uint8Array): void {
     if (this.isRowVerified(segment, row)) {
       this.copyVerifiedRow(segment, row, target)
@@ -320,22 +320,22 @@ export class SegmentFiles {
 
   /** Reads the pages that bytes of a segment lie in one by one, whole, so that each can be verified. */
   #copyFreshRow(segment: Segment, offset: number, target: Uint8Array): void {
+    const { codesPageCrcsOffset } = this.#stateOf(segment)
+    if (codesPageCrcsOffset === 0) throw new TypeError(`the codes of segment ${segment.segment} were not read`)
     const end = offset + target.byteLength
     for (let page = Math.floor(offset / PAGE_BYTES); page * PAGE_BYTES < end; page++) {
       this.#readFresh(segment.rows.file, segment.rows.offset + page * PAGE_BYTES, this.#page)
-      this.#expectPage(
-        { segment, page, crc: this.#readPageCrcs(segment, page, this.#crc).getUint32(0, true) },
-        this.#page
-      )
+      const at = { file: segment.codes.file, offset: codesPageCrcsOffset + page * 4 }
+      this.#expectPage({ segment, page, crc: this.#readPageCrcs(at, this.#crc).getUint32(0, true) }, this.#page)
       const from = Math.max(offset, page * PAGE_BYTES)
       const to = Math.min(end, (page + 1) * PAGE_BYTES)
       target.set(this.#page.subarray(from - page * PAGE_BYTES, to - page * PAGE_BYTES), from - offset)
     }
   }
 
-  /** Copies bytes of a segment whose columns or codes were read, verifying every page not touched before. */
+  /** Copies bytes of a segment whose columns were read, verifying every page not touched before. */
   readSegment(segment: Segment, offset: number, target: Uint8Array): void {
-    const { rows } = segment
+    const { rows, columns } = segment
     const firstPage = Math.floor(offset / PAGE_BYTES)
     const endPage = Math.ceil((offset + target.byteLength) / PAGE_BYTES)
     if (!this.#verifiesPages || this.#verified.hasAll(segment.slot, firstPage, endPage)) {
@@ -344,7 +344,10 @@ export class SegmentFiles {
     }
     this.#verified.open(segment.slot, pageCount(rows.byteLength))
     this.#readFresh(rows.file, rows.offset + offset, target)
-    const crcs = this.#readPageCrcs(segment, firstPage, new Uint8Array((endPage - firstPage) * 4))
+    const { pageCrcsOffset } = this.#stateOf(segment)
+    if (pageCrcsOffset === 0) throw new TypeError(`the columns of segment ${segment.segment} were not read`)
+    const at = { file: columns.file, offset: pageCrcsOffset + firstPage * 4 }
+    const crcs = this.#readPageCrcs(at, new Uint8Array((endPage - firstPage) * 4))
     for (let page = firstPage; page < endPage; page++) {
       if (this.#verified.has(segment.slot, page)) continue
       const crc = crcs.getUint32((page - firstPage) * 4, true)
@@ -363,11 +366,9 @@ export class SegmentFiles {
     return this.#page
   }
 
-  /** Reads verified CRCs of pages from `firstPage` on: u32, as many as fit into `target`. */
-  #readPageCrcs(segment: Segment, firstPage: number, target: Uint8Array): DataView {
-    const { pageCrcs } = this.#stateOf(segment)
-    if (pageCrcs === undefined) throw new TypeError(`the columns of segment ${segment.segment} were not read`)
-    this.#readers.readSettled(pageCrcs.file, pageCrcs.offset + firstPage * 4, target)
+  /** Reads verified CRCs of pages: u32, as many as fit into `target`. */
+  #readPageCrcs(at: { readonly file: number; readonly offset: number }, target: Uint8Array): DataView {
+    this.#readers.readSettled(at.file, at.offset, target)
     return new DataView(target.buffer)
   }
 

@@ -52,21 +52,17 @@ export interface Pages {
   readonly count: number
 }
 
-/** Facts of a segment that was read; offsets count from the start of the file. */
+/**
+ * Facts of a segment that was read; offsets count from the start of the file. The CRCs of its pages lie beside the rows
+ * and beside the codes: each kind of read takes them from where it reads the ids, whatever was read before, so that it
+ * is known ahead which bytes that takes.
+ */
 export interface SegmentState {
   /** 0: the columns beside the rows were not verified. */
   idsOffset: number
   inverseNormsOffset: number
+  pageCrcsOffset: number
   /** Offset of the ids in the codes file; 0: the codes were not verified. */
   codesIdsOffset: number
-  /** The verified page CRCs: beside the rows or beside the codes. */
-  pageCrcs: { readonly file: number; readonly offset: number } | undefined
-}
-
-/** The range of the checksums of pages, of `all` of a segment. */
-export function crcsOf(
-  all: { readonly file: number; readonly offset: number },
-  { firstPage, count }: Pages
-): FileRange {
-  return { file: all.file, offset: all.offset + firstPage * 4, byteLength: count * 4 }
+  codesPageCrcsOffset: number
 }

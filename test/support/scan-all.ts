@@ -10,6 +10,8 @@ export interface ScanOptions {
   readonly k: number
   /** u32 for each block of 32 rows; none: all rows are live. */
   readonly mask?: Uint32Array | undefined
+  /** Number of the first of the rows in its segment, whose mask that is. */
+  readonly firstRow?: number
   readonly relative?: number
   readonly absolute?: number
 }
@@ -29,14 +31,14 @@ export function scanAll(
 ): { found: Found[]; confirmed: number } {
   const { metric, rows, ids, query } = problem
   // Distances under ip may be negative: there a relative tolerance would be a stricter limit.
-  const { k, mask, relative = metric === 'l2' ? 0.01 : 0, absolute = 0.01 } = options
+  const { k, mask, firstRow = 0, relative = metric === 'l2' ? 0.01 : 0, absolute = 0.01 } = options
   const heap = memory.allocate(heapByteLength(k))
   const run = {
     rows: put(memory, rows),
     ids: putIds(memory, ids),
     inverseNorms: metric === 'cosine' ? put(memory, inverseNorms(rows, query.length)) : 0,
     mask: mask === undefined ? 0 : put(memory, mask),
-    firstRow: 0,
+    firstRow,
     count: ids.length
   }
   const scanQuery = {
