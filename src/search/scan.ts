@@ -8,6 +8,7 @@ import { joinU64 } from '../format/u64.ts'
 import { heapDistances, heapIds } from '../kernels/addresses.ts'
 import type { Hit, Metric } from '../types.ts'
 import type { CodeState } from './code-state.ts'
+import type { SearchRequest } from './request.ts'
 import type { SearchState } from './search-state.ts'
 
 /** Half a unit in the last place of float32. */
@@ -86,27 +87,38 @@ export function scanRows(state: SearchState, cache: RowCache): boolean {
  */
 const FEWEST_ESTIMATES = 3
 
+/** Counts the smallest estimates that the limit for candidates is taken from. */
+export function countEstimates(request: SearchRequest, bits: number): number {
+  return Math.max(request.k, request.rerank, bits === 1 ? FEWEST_ESTIMATES : 1)
+}
+
 /** Makes room for the candidates of the segments of the list; `bound`: candidates must be nearer than that. */
 export function startCandidates(state: SearchState, codes: CodeState, cache: CodesCache): void {
   const { segments, request } = state
   const { scan } = codes
-  const wanted = Math.max(request.k, request.rerank, scan.bits === 1 ? FEWEST_ESTIMATES : 1)
   let rowCount = 0
   for (const segment of segments) {
     rowCount += segment.rowCount
     cache.touch(segment)
   }
-  codes.start(wanted, rowCount)
+  codes.start(countEstimates(request, scan.bits), rowCount)
   if (request.bound !== undefined) state.fillHeap(scan.heap, codes.size, request.bound)
 }
 
-/** Scans codes until those of a segment are not in kernel memory; tells whether all were scanned. */
-export function scanCodes(state: SearchState, codes: CodeState, cache: CodesCache): boolean {
+/**
+ * Scans codes until those of a segment are not in kernel memory; tells whether all before position `end` of the list
+ * were scanned.
+ */
+export function scanCodes(
+  state: SearchState,
+  codes: CodeState,
+  { cache, end = state.segments.length }: { readonly cache: CodesCache; readonly end?: number | undefined }
+): boolean {
   const { scan } = codes
   scan.segments = cache.table // both may have moved since the scan began
   scan.list = state.list
-  state.reached = state.memory.kernel.scanCodes(scan, state.reached, state.segments.length)
-  return state.reached === state.segments.length
+  state.reached = state.memory.kernel.scanCodes(scan, state.reached, end)
+  return state.reached === end
 }
 
 /** High word of ids that are none. */

@@ -67,15 +67,20 @@ export function search(context: SearchContext, query: Float32Array, request: Sea
   try {
     context.files.counters = state.counters
     state.start(query, request)
-    let lack = resume(context, state)
-    if (lack !== undefined) {
-      const reads = new BlockingReads(context, state)
-      for (; lack !== undefined; lack = resume(context, state)) reads.read(lack)
-    }
-    return resultOf(state)
+    return finishSearch(context, state)
   } finally {
     context.states.giveBack(state)
   }
+}
+
+/** Goes on with a search to its end, and reads what that takes. */
+export function finishSearch(context: SearchContext, state: SearchState): SearchResult {
+  let lack = resume(context, state)
+  if (lack !== undefined) {
+    const reads = new BlockingReads(context, state)
+    for (; lack !== undefined; lack = resume(context, state)) reads.read(lack)
+  }
+  return resultOf(state)
 }
 
 /** The result of a search that is done. */
@@ -102,7 +107,7 @@ function resumePass(context: SearchContext, state: SearchState): Lack {
     state.scannedAt = nowMicros()
   } else if (codes !== undefined && context.codes !== undefined) {
     if (state.stage === 'scan codes') {
-      if (!scanCodes(state, codes, context.codes.cache)) return 'codes'
+      if (!scanCodes(state, codes, context.codes)) return 'codes'
       state.stage = 'rerank'
       state.scannedAt = nowMicros()
       startRerank(state, codes)
@@ -118,8 +123,17 @@ function resumePass(context: SearchContext, state: SearchState): Lack {
 }
 
 /** Probes, and chooses what is scanned. */
-function startPass(context: SearchContext, state: SearchState): void {
+export function startPass(context: SearchContext, state: SearchState): void {
   const { request } = state
+  resetPass(state)
+  // Nobody asked for hits: there is nothing to probe, and a heap holds at least one.
+  if (request.k > 0) probeZones(context, state)
+  state.probedAt = nowMicros()
+  state.scannedAt = state.probedAt
+  state.stage = state.isFar || request.k === 0 ? 'done' : chooseScan(context, state)
+}
+
+function resetPass(state: SearchState): void {
   state.startedAt = nowMicros()
   state.reached = 0
   state.part = 0
@@ -127,13 +141,20 @@ function startPass(context: SearchContext, state: SearchState): void {
   state.rowsReranked = 0
   state.ioRounds = 0
   state.isFar = false
+  state.byRows = false
   state.segments.length = 0
   state.zoneCount = 0
-  // Nobody asked for hits: there is nothing to probe, and a heap holds at least one.
-  if (request.k > 0) probeZones(context, state)
-  state.probedAt = nowMicros()
-  state.scannedAt = state.probedAt
-  state.stage = state.isFar || request.k === 0 ? 'done' : chooseScan(context, state)
+}
+
+/** Starts a pass with the rerank: the candidates come from a scan of `zoneCount` zones elsewhere. */
+export function startPassAtRerank(state: SearchState, codes: CodeState, zoneCount: number): void {
+  resetPass(state)
+  state.zoneCount = zoneCount
+  state.startHits(state.request.k)
+  state.probedAt = state.startedAt
+  state.scannedAt = state.startedAt
+  state.stage = 'rerank'
+  startRerank(state, codes)
 }
 
 function probeZones(context: SearchContext, state: SearchState): void {
@@ -212,6 +233,6 @@ export function findCandidates(
   if (context.codes.centroids === undefined) setQueryCodes(state)
   state.reached = 0
   const reads = new BlockingReads(context, state)
-  while (!scanCodes(state, codes, context.codes.cache)) reads.read('codes')
+  while (!scanCodes(state, codes, context.codes)) reads.read('codes')
   return true
 }
