@@ -10,7 +10,7 @@ import { openContext, type CheckedOpenOptions } from '../src/search/open-context
 import { checkRequest, requestedIndex, type SearchRequest } from '../src/search/request.ts'
 import { RowMasks } from '../src/search/row-masks.ts'
 import { search, type SearchContext, type SearchResult } from '../src/search/search.ts'
-import { FEWEST_TOGETHER, searchTogether } from '../src/search/search-together.ts'
+import { FEWEST_TOGETHER, searchInSteps, searchTogether } from '../src/search/search-together.ts'
 import type { Metric, SearchOptions } from '../src/types.ts'
 import { normal } from './support/datasets.ts'
 import { codeOf } from './support/errors.ts'
@@ -184,6 +184,31 @@ describe(`a batch (seed ${SEED})`, () => {
         slot % 50 === 0 ? 0 : scan(of, slot, turns, count)
       )
       expect(searchTogether(context, queries, request({ nprobe: 40 }))).toEqual(expected)
+    } finally {
+      close()
+    }
+  })
+
+  it('goes on in steps while other searches do, and gives memory back where it is left', () => {
+    const { context, request, close } = open(path)
+    try {
+      const wanted = request({ nprobe: 40 })
+      const expected = searchOneByOne(context, queries, wanted)
+      const other = queries.subarray(7 * DIM, 8 * DIM)
+      const used = context.workspace.memory.usedByteLength
+      const steps = searchInSteps(context, queries, wanted)
+      let [count, next] = [0, steps.next()]
+      for (; next.done !== true; next = steps.next(), count++)
+        if (count % 3 === 0) expect(search(context, other, request({ k: 20, nprobe: 70 })).hits.length).toBe(20)
+      expect(next.value).toEqual(expected)
+      expect(count).toBeGreaterThan(QUERIES * 2)
+      for (const left of [1, QUERIES + 10, count - 5]) {
+        const others = searchInSteps(context, queries, wanted)
+        for (let i = 0; i < left; i++) others.next()
+        others.return([])
+      }
+      expect(context.states.inUse).toBe(0)
+      expect(context.workspace.memory.usedByteLength).toBeLessThan(used + 2 ** 20)
     } finally {
       close()
     }

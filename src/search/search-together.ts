@@ -1,6 +1,7 @@
 // Many queries on one thread: their zones are probed and the nearest few scanned query after query, then all other
 // segments are scanned one after the other, each for all queries that chose it while its codes are in the processor's
-// caches, then candidates are reranked query after query. The hits are those of `search`, to the bit.
+// caches, then candidates are reranked query after query. The hits are those of `search`, to the bit. All that lasts
+// from step to step is in the group, not in states or in what searches share.
 
 import type { Segment } from '../format/segment-table.ts'
 import { memberByteLength } from '../kernels/addresses.ts'
@@ -24,10 +25,15 @@ import type { SearchState } from './search-state.ts'
 const OWN_SEGMENTS = 4
 /** With fewer queries too few meet in a segment. */
 export const FEWEST_TOGETHER = 64
+/** With fewer it may take longer than one by one. */
+const SOONER_FROM = 128
+const LEAST_CODES_BYTES = 8 * 2 ** 20
 const MOST_MEMBERS = 1024
 /** Of the members of a group. */
 const MOST_MEMBER_BYTES = 4 * 2 ** 20
 const MOST_VISITS = 2 ** 16
+/** Visits that there is room for, of each member: more than most have; where there are more, a group has fewer members. */
+const VISITS_OF_MEMBER = 128
 const MOST_RECORDS = 2 ** 18
 /** Records that there is room for: of each member, and more for each estimate that its limit is taken from. */
 const RECORDS_OF_MEMBER = 64
@@ -40,22 +46,44 @@ const MOST_ROWS = 2 ** 20
  * what is not in memory. Throws as `search` does, for all of them: who must know for which, searches one by one.
  */
 export function searchTogether(context: SearchContext, queries: Float32Array, request: SearchRequest): SearchResult[] {
+  const steps = searchInSteps(context, queries, request)
+  for (;;) {
+    const { done, value } = steps.next()
+    if (done === true) return value
+  }
+}
+
+/**
+ * The same in steps of a query or a segment each, between which other work may go on: other searches too, but the
+ * snapshot must stay. Who stops before the end calls `return`, which gives memory back.
+ */
+export function* searchInSteps(
+  context: SearchContext,
+  queries: Float32Array,
+  request: SearchRequest
+): Generator<undefined, SearchResult[]> {
   const { states, workspace, codes } = context
-  const batch = { queries, dim: workspace.dim, request }
-  const count = queries.length / workspace.dim
-  if (codes === undefined || count < FEWEST_TOGETHER || request.explain || request.isExact || request.k === 0)
-    return Array.from({ length: count }, (_, query) => searchOne(context, batch, query))
-  return states.use((state) => {
-    const size = sizeFor(state.codes, { count, request, mostRows: workspace.segments.totals.mostRows })
-    if (state.codes === undefined || size === undefined)
-      return Array.from({ length: count }, (_, query) => searchOne(context, batch, query))
-    const group = new QueryGroup(workspace.memory, state.codes, { size, slots: workspace.segments.slotCount })
-    try {
-      return searchInGroups({ context, codes, batch, group }, state)
-    } finally {
-      group.close()
-    }
-  })
+  const batch = { queries, dim: workspace.dim, request, count: queries.length / workspace.dim }
+  const state = states.take()
+  let group: QueryGroup | undefined
+  try {
+    const size = sizeFor(state.codes, { ...batch, mostRows: workspace.segments.totals.mostRows })
+    if (codes === undefined || state.codes === undefined || size === undefined)
+      return yield* searchOneByOne(context, batch)
+    group = new QueryGroup(workspace.memory, state.codes, { size, slots: workspace.segments.slotCount })
+    return yield* searchInGroups({ context, codes, batch, group }, state)
+  } finally {
+    group?.close()
+    states.giveBack(state)
+  }
+}
+
+/**
+ * Tells whether `count` queries are searched sooner together than one by one: there are enough of them, and the codes of
+ * the index are more than a processor keeps in its nearest caches anyway (bench/README.md, "Batches: zone by zone").
+ */
+export function isSoonerTogether({ workspace, codes }: SearchContext, count: number): boolean {
+  return codes !== undefined && count >= SOONER_FROM && workspace.segments.totals.codesBytes >= LEAST_CODES_BYTES
 }
 
 /** Queries and what is asked of all of them. */
@@ -63,6 +91,7 @@ interface Batch {
   readonly queries: Float32Array
   readonly dim: number
   readonly request: SearchRequest
+  readonly count: number
 }
 
 interface Together {
@@ -72,52 +101,61 @@ interface Together {
   readonly group: QueryGroup
 }
 
-/** Returns the room that a group needs; undefined where sign planes are all there is, or segments are too large. */
+/**
+ * Returns the room that a group needs; undefined where queries are to be searched one by one: they are few, or want
+ * what others do not share, or sign planes are all there is, or segments are too large.
+ */
 function sizeFor(
   codes: CodeState | undefined,
   of: { readonly count: number; readonly request: SearchRequest; readonly mostRows: number }
 ): GroupSize | undefined {
-  if (codes === undefined || codes.scan.bits === 1) return undefined
+  const { count, request, mostRows } = of
+  if (codes === undefined || codes.scan.bits === 1 || count < FEWEST_TOGETHER) return undefined
+  if (request.explain || request.isExact || request.k === 0) return undefined
   const { bits, width } = codes.scan
-  const recordsOfMember = RECORDS_OF_MEMBER + RECORDS_OF_ESTIMATE * countEstimates(of.request, bits)
+  const recordsOfMember = RECORDS_OF_MEMBER + RECORDS_OF_ESTIMATE * countEstimates(request, bits)
   const members = Math.min(
-    of.count,
+    count,
     MOST_MEMBERS,
     Math.floor(MOST_MEMBER_BYTES / memberByteLength(width)),
     Math.floor(MOST_RECORDS / recordsOfMember)
   )
   // A segment is scanned for a member only where there is room for all of its rows.
-  const records = Math.min(MOST_RECORDS, members * recordsOfMember + of.mostRows)
-  if (members < FEWEST_TOGETHER || records < of.mostRows * 2) return undefined
-  return { members, visits: MOST_VISITS, records }
+  const records = Math.min(MOST_RECORDS, members * recordsOfMember + mostRows)
+  if (members < FEWEST_TOGETHER || records < mostRows * 2) return undefined
+  return { members, visits: Math.min(MOST_VISITS, members * VISITS_OF_MEMBER), records }
 }
 
 function queryAt({ queries, dim }: Batch, query: number): Float32Array {
   return queries.subarray(query * dim, (query + 1) * dim)
 }
 
-function searchOne(context: SearchContext, batch: Batch, query: number): SearchResult {
-  return search(context, queryAt(batch, query), batch.request)
+function* searchOneByOne(context: SearchContext, batch: Batch): Generator<undefined, SearchResult[]> {
+  const results: SearchResult[] = []
+  for (let query = 0; query < batch.count; query++) {
+    results.push(search(context, queryAt(batch, query), batch.request))
+    yield
+  }
+  return results
 }
 
-function searchInGroups(together: Together, state: SearchState): SearchResult[] {
+function* searchInGroups(together: Together, state: SearchState): Generator<undefined, SearchResult[]> {
   const { context, batch, group } = together
-  const count = batch.queries.length / batch.dim
-  const results = new Array<SearchResult>(count)
-  for (let query = 0; query < count; query++) {
+  const results = new Array<SearchResult>(batch.count)
+  for (let query = 0; query < batch.count; query++) {
     context.files.counters = state.counters
     state.start(queryAt(batch, query), batch.request)
-    if (!startTogether(together, state)) {
-      results[query] = finishSearch(context, state)
-      continue
-    }
     const { codes } = state
-    if (codes === undefined) throw new TypeError('there are no codes')
-    if (!group.hasRoomFor(state, codes)) finishGroup(together, results)
-    if (group.hasRoomFor(state, codes)) group.add(query, state, codes)
-    else results[query] = finishSearch(context, state)
+    if (!startTogether(together, state) || codes === undefined) {
+      results[query] = finishSearch(context, state)
+    } else {
+      if (!group.hasRoomFor(state, codes)) yield* finishGroup(together, results)
+      if (group.hasRoomFor(state, codes)) group.add(query, state, codes)
+      else results[query] = finishSearch(context, state)
+    }
+    yield
   }
-  finishGroup(together, results)
+  yield* finishGroup(together, results)
   return results
 }
 
@@ -143,19 +181,17 @@ function rowsOf(segments: readonly Segment[]): number {
 }
 
 /** Scans what the members of the group wait for, and searches them to the end. */
-function finishGroup(together: Together, results: SearchResult[]): void {
+function* finishGroup(together: Together, results: SearchResult[]): Generator<undefined, void> {
   const { context, group } = together
-  if (group.members.length === 0) return
-  context.states.use((state) => {
-    context.files.counters = state.counters
-    scanTurns(together)
-    for (let position = 0; position < group.members.length; position++)
-      results[group.members[position].query] = finishMember(together, state, position)
-  })
+  yield* scanTurns(together)
+  for (let position = 0; position < group.members.length; position++) {
+    results[group.members[position].query] = context.states.use((state) => finishMember(together, state, position))
+    yield
+  }
   group.clear()
 }
 
-function scanTurns({ context, codes: { cache }, group }: Together): void {
+function* scanTurns({ context, codes: { cache }, group }: Together): Generator<undefined, void> {
   const { codesSource } = context.files
   const segments = group.sortTurns().map((slot) => context.workspace.segments.inSlot(slot))
   let askedBefore = 0
@@ -175,6 +211,7 @@ function scanTurns({ context, codes: { cache }, group }: Together): void {
       cache.load(segment)
     }
     group.scanSlot(segment.slot, cache.table)
+    yield
   }
 }
 
@@ -182,6 +219,7 @@ function finishMember({ context, batch, group }: Together, state: SearchState, p
   const { codes } = state
   const { query, zoneCount, rowCount } = group.members[position]
   if (codes === undefined) throw new TypeError('there are no codes')
+  context.files.counters = state.counters
   state.start(queryAt(batch, query), batch.request)
   codes.start(countEstimates(batch.request, codes.scan.bits), rowCount)
   if (group.offerTo(codes, position)) startPassAtRerank(state, codes, zoneCount)
