@@ -6,7 +6,6 @@ import { candidateAddress, memberByteLength, recordAddress, recordsByteLength } 
 import type { RecordedVisits, TogetherScan } from '../kernels/kernel.ts'
 import type { KernelMemory } from '../kernels/kernel-memory.ts'
 import {
-  CANDIDATE_BYTES,
   CANDIDATE_ESTIMATE_AT,
   CANDIDATE_LOW_AT,
   CANDIDATE_ROW_AT,
@@ -16,7 +15,6 @@ import {
   MEMBER_TABLES_AT,
   NOT_VISITED,
   RECORD_BOUND_AT,
-  RECORD_BYTES,
   RECORD_ESTIMATE_AT,
   RECORD_LOW_AT,
   RECORD_ROW_AT,
@@ -226,13 +224,4 @@ export class QueryGroup {
     }
     return kernel.offerRecorded(recorded) === count
   }
-}
-
-/** Bytes of kernel memory of a group. */
-export function groupByteLength(size: GroupSize, width: number): number {
-  return (
-    size.members * memberByteLength(width) +
-    size.visits * (VISIT_BYTES + TURN_BYTES) +
-    size.records * Math.max(RECORD_BYTES, CANDIDATE_BYTES)
-  )
 }

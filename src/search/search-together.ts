@@ -27,12 +27,12 @@ const OWN_SEGMENTS = 4
 export const FEWEST_TOGETHER = 64
 /** With fewer it may take longer than one by one. */
 const SOONER_FROM = 128
-const LEAST_CODES_BYTES = 8 * 2 ** 20
+const LEAST_CODES_BYTES = 32 * 2 ** 20
 const MOST_MEMBERS = 1024
 /** Of the members of a group. */
 const MOST_MEMBER_BYTES = 4 * 2 ** 20
 const MOST_VISITS = 2 ** 16
-/** Visits that there is room for, of each member: more than most have; where there are more, a group has fewer members. */
+/** Visits that there is room for, of each member: more than most have. Groups are smaller where there are more. */
 const VISITS_OF_MEMBER = 128
 const MOST_RECORDS = 2 ** 18
 /** Records that there is room for: of each member, and more for each estimate that its limit is taken from. */
@@ -79,8 +79,8 @@ export function* searchInSteps(
 }
 
 /**
- * Tells whether `count` queries are searched sooner together than one by one: there are enough of them, and the codes of
- * the index are more than a processor keeps in its nearest caches anyway (bench/README.md, "Batches: zone by zone").
+ * Tells whether `count` queries are searched sooner together than one by one: there are enough of them, and codes are
+ * more than a processor keeps in its caches anyway (bench/README.md, "Zone by zone").
  */
 export function isSoonerTogether({ workspace, codes }: SearchContext, count: number): boolean {
   return codes !== undefined && count >= SOONER_FROM && workspace.segments.totals.codesBytes >= LEAST_CODES_BYTES
