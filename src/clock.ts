@@ -6,12 +6,6 @@ export function nowMicros(): number {
   return performance.now() * 1000
 }
 
-/** Returns microseconds since a start that all threads of this process share; slower than `nowMicros`. */
-export function sharedMicros(): number {
-  const [seconds, nanoseconds] = process.hrtime()
-  return seconds * 1_000_000 + nanoseconds / 1000
-}
-
 /** Returns milliseconds since 1970 by the system's clock, which times of files are compared with. */
 export function wallMillis(): number {
   return Date.now()

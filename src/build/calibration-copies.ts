@@ -1,7 +1,7 @@
 // Which neighbours of a query that is a row are near copies of it. Queries of the same kind may have no copies: a
 // calibration by rows holds for both only if it looks at rows with and without them.
 
-import type { SearchContext } from '../search/search.ts'
+import type { SearchContext } from '../search/search-context.ts'
 import { NEIGHBOURS, type Neighbours } from './calibration-lists.ts'
 import type { CalibrationQuery } from './calibration-queries.ts'
 import { rowOf, slotOf, type Ordinals } from './calibration-ordinals.ts'

@@ -4,7 +4,7 @@
 import { CALIBRATED_KS, CALIBRATED_RECALLS } from '../format/calibration.ts'
 import { recallOfZones } from '../search/confidence.ts'
 import { ruleDistance } from '../search/recall-rule.ts'
-import type { SearchContext } from '../search/search.ts'
+import type { SearchContext } from '../search/search-context.ts'
 import type { Calibration, CalibrationCurve, CalibrationPoint } from '../types.ts'
 import { findCopies } from './calibration-copies.ts'
 import {

@@ -2,7 +2,7 @@
 // is a row is taken out of its zone first, as if the zone's centroid had been made without it.
 
 import { countZones, ruleDistance, scoreZone, type RuleGeometry } from '../search/recall-rule.ts'
-import type { SearchContext } from '../search/search.ts'
+import type { SearchContext } from '../search/search-context.ts'
 import type { SearchState } from '../search/search-state.ts'
 import { zoneOf } from './calibration-ordinals.ts'
 import type { CalibrationQuery } from './calibration-queries.ts'

@@ -13,7 +13,8 @@ import { CONFIDENCE, lossAllowed, normalQuantile, trustFor } from '../search/con
 import type { ProbeWish } from '../search/probe-wish.ts'
 import { RowMasks } from '../search/row-masks.ts'
 import type { SearchState } from '../search/search-state.ts'
-import { findCandidates, type CodesContext, type SearchContext } from '../search/search.ts'
+import type { CodesContext, SearchContext } from '../search/search-context.ts'
+import { findCandidates } from '../search/search.ts'
 import { ordinalOf, rowOf, slotOf } from './calibration-ordinals.ts'
 import { NORMAL_QUANTILE } from './calibration-thresholds.ts'
 

@@ -1,7 +1,7 @@
 // Ordinals of rows, by which a calibration finds them: slot of the segment * 2^32 + row in it, as one number.
 
 import { highWord, joinU64, lowWord, u64At } from '../format/u64.ts'
-import type { SearchContext } from '../search/search.ts'
+import type { SearchContext } from '../search/search-context.ts'
 import type { Neighbours } from './calibration-lists.ts'
 
 /** By id. */

@@ -4,7 +4,7 @@
 import { heapByteLength } from '../kernels/addresses.ts'
 import type { ScanQuery } from '../kernels/kernel.ts'
 import { setTolerance, takeHits } from '../search/scan.ts'
-import type { SearchContext } from '../search/search.ts'
+import type { SearchContext } from '../search/search-context.ts'
 import { neighboursOf, type Neighbours } from './calibration-lists.ts'
 
 /** Queries that are held against the rows in one pass, at most: their heaps and vectors stay in the caches as well. */

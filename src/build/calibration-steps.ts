@@ -2,7 +2,8 @@
 
 import { NEARLY_CERTAIN } from '../search/confidence.ts'
 import type { ProbeWish } from '../search/probe-wish.ts'
-import { search, type SearchContext } from '../search/search.ts'
+import type { SearchContext } from '../search/search-context.ts'
+import { search } from '../search/search.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
 import { drawCurves, type Drawn, type Measured } from './calibration-curves.ts'
 import { measureLosses, type Losses, type LossQuery } from './calibration-losses.ts'

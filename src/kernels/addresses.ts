@@ -7,6 +7,10 @@ import {
   HEAP_DISTANCE_BYTES,
   HEAP_HEADER_BYTES,
   HEAP_ID_BYTES,
+  MEMBER_DIMENSION_BYTES,
+  MEMBER_TABLES_AT,
+  RECORD_BYTES,
+  RECORDS_HEADER_BYTES,
   SEGMENT_ENTRY_BYTES
 } from './layouts.ts'
 
@@ -38,4 +42,19 @@ export function candidateAddress(candidates: number, at: number): number {
 /** Address of the entry at place `slot` of a segment table. */
 export function segmentEntry(table: number, slot: number): number {
   return table + slot * SEGMENT_ENTRY_BYTES
+}
+
+/** Bytes of a member of a group of queries. */
+export function memberByteLength(width: number): number {
+  return MEMBER_TABLES_AT + width * MEMBER_DIMENSION_BYTES
+}
+
+/** Bytes of room for `capacity` records. */
+export function recordsByteLength(capacity: number): number {
+  return RECORDS_HEADER_BYTES + capacity * RECORD_BYTES
+}
+
+/** Address of record number `at`. */
+export function recordAddress(records: number, at: number): number {
+  return records + RECORDS_HEADER_BYTES + at * RECORD_BYTES
 }

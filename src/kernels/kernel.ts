@@ -84,6 +84,34 @@ export interface CodeScan {
   candidates: number
 }
 
+/** Pointers of a scan of codes for a group of queries; layouts are in layouts.ts. */
+export interface TogetherScan {
+  metric: number
+  /** 2 or 4 */
+  bits: number
+  width: number
+  /** Segment table, SEGMENT_ENTRY_BYTES each. */
+  segments: number
+  members: number
+  visits: number
+  records: number
+  /** SCALARS_BYTES */
+  scratch: number
+}
+
+/** What was recorded for one query of a group, and where it goes; layouts are in layouts.ts. */
+export interface RecordedVisits {
+  metric: number
+  slack: number
+  /** The first of `count` visits. */
+  visits: number
+  count: number
+  records: number
+  /** Heap of the smallest estimates. */
+  heap: number
+  candidates: number
+}
+
 export interface Kernel {
   readonly kind: 'wasm' | 'scalar'
   /** The memory as it is now; growing replaces it, so never keep a view across `grow`. */
@@ -149,6 +177,16 @@ export interface Kernel {
    * in kernel memory, or `end`.
    */
   scanCodes(scan: CodeScan, first: number, end: number): number
+  /**
+   * Scans the segment in place `segment` of the table for the members of `count` turns, and records rows below their
+   * limits; returns how many turns there was room for.
+   */
+  scanTogether(scan: TogetherScan, segment: number, turns: number, count: number): number
+  /**
+   * Offers what was recorded in visits, in their order, to heap and candidates; returns how many visits there were
+   * before the first that was not made.
+   */
+  offerRecorded(recorded: RecordedVisits): number
   /** Drops candidates above `limit`, sorts the others by lowest likely distance; returns how many there are. */
   sortCandidates(candidates: number, limit: number): number
   /** Scales rows to unit length in place. */

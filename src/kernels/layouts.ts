@@ -95,6 +95,46 @@ export const CHUNK_ROWS = 1024
 /** Scalars and scratch. */
 export const SCALARS_BYTES = SCRATCH_LEFT_AT + CHUNK_ROWS * LEFT_BYTES
 
+// Queries that are searched together. A member: its scalars without the scratch, its limit, then tables and integers.
+/** float32: what bounds of rows must be below; at least the limit that its search had reached by itself. */
+export const MEMBER_LIMIT_AT = 40
+export const MEMBER_TABLES_AT = 64
+/** Of tables and integers, for each dimension. */
+export const MEMBER_DIMENSION_BYTES = 6
+
+// A visit: a segment of the list of a member, in the order of the list.
+/** u32: place in the segment table */
+export const VISIT_SEGMENT_AT = 0
+/** u32: address of the mask, or 0 */
+export const VISIT_MASK_AT = 4
+/** float32: distance of the zone */
+export const VISIT_DISTANCE_AT = 8
+/** u32: number of the first of its records */
+export const VISIT_START_AT = 12
+/** u32: how many, or NOT_VISITED */
+export const VISIT_COUNT_AT = 16
+export const VISIT_BYTES = 20
+export const NOT_VISITED = 0xffff_ffff
+
+// A turn: a visit when its segment has its turn. u32 number of the member, u32 number of the visit.
+export const TURN_MEMBER_AT = 0
+export const TURN_VISIT_AT = 4
+export const TURN_BYTES = 8
+
+// Records, of rows that may be offered: u32 size, u32 capacity; then entries.
+export const RECORDS_SIZE_AT = 0
+export const RECORDS_CAPACITY_AT = 4
+export const RECORDS_HEADER_BYTES = 8
+/** float32: lowest likely distance by sign planes, less the part that the zone shares; -Infinity: was offered before */
+export const RECORD_BOUND_AT = 0
+/** float32: the same by the refined code, whole */
+export const RECORD_LOW_AT = 4
+/** float32 */
+export const RECORD_ESTIMATE_AT = 8
+/** u32 */
+export const RECORD_ROW_AT = 12
+export const RECORD_BYTES = 16
+
 // Choice of the smallest of many values.
 /** Bins of the histogram of values: u32 each, in scratch. */
 export const SELECT_BINS = 512

@@ -108,7 +108,7 @@ function writeTable(bytes: Uint8Array, table: number, q: readonly number[]): voi
 }
 
 /** Sums the look-ups of a block: float32, one a row, from index `sums` on. */
-function sumBlock(
+export function sumBlock(
   { bytes, floats }: ScalarViews,
   block: number,
   sums: number,
@@ -134,7 +134,7 @@ function sumBlock(
  * Writes the lowest likely distances of 32 rows, less the part that the zone shares, to index `lows`; returns a bit for
  * each that is below `limit`.
  */
-function testBlock(
+export function testBlock(
   floats: Float32Array,
   factors: number,
   at: { sums: number; lows: number },
@@ -237,11 +237,8 @@ function scanSegment(
   const shared = metric === METRIC_COSINE ? round(at.shared * 0.5) : at.shared
   const distance2 = Math.max(0, metric === METRIC_IP ? round(round(queryNorm2 + round(2 * shared)) + norm2) : at.shared)
   let limit = round(heapLimit(view, heap))
-  const offer = (row: number, { low, estimate }: Estimate): void => {
-    const cautious = round(estimate + round(slack * round(estimate - low)))
-    heapOffer(view, heap, { distance: cautious, id: at.segment * 2 ** 32 + row })
-    limit = round(heapLimit(view, heap))
-    addCandidate(views, scan.candidates, { low, estimate, segment: at.segment, row }, limit)
+  const offer = (row: number, estimate: Estimate): void => {
+    limit = offerRow(views, { heap, candidates: scan.candidates, slack }, { ...estimate, segment: at.segment, row })
   }
   for (let first = 0; first < rowCount; first += CHUNK_ROWS) {
     const listed: { row: number; low: number }[] = []
@@ -270,12 +267,26 @@ function scanSegment(
   }
 }
 
-interface Estimate {
+/** Takes a row among the candidates; returns the new limit. */
+export function offerRow(
+  views: ScalarViews,
+  to: { heap: number; candidates: number; slack: number },
+  of: Estimate & { segment: number; row: number }
+): number {
+  const { view } = views
+  const cautious = round(of.estimate + round(to.slack * round(of.estimate - of.low)))
+  heapOffer(view, to.heap, { distance: cautious, id: of.segment * 2 ** 32 + of.row })
+  const limit = round(heapLimit(view, to.heap))
+  addCandidate(views, to.candidates, of, limit)
+  return limit
+}
+
+export interface Estimate {
   readonly low: number
   readonly estimate: number
 }
 
-function refinedEstimate(
+export function refinedEstimate(
   views: ScalarViews,
   scan: CodeScan,
   at: { row: number; entry: number; shared: number; distance2: number }

@@ -10,6 +10,7 @@ import { buildTables, estimateBlocks, scanCodes } from './scalar-codes.ts'
 import { encodeBlock, rotateRows } from './scalar-encode.ts'
 import { heapInit, heapLimit, heapOffer, heapSort, readId } from './scalar-heap.ts'
 import { selectNearest, selectSmallest } from './scalar-select.ts'
+import { offerRecorded, scanTogether } from './scalar-together.ts'
 import { viewsOf } from './scalar-views.ts'
 
 const round = Math.fround
@@ -226,6 +227,8 @@ export function createScalarKernel(): Kernel {
       estimateBlocks(views, { blocks, count, width, tables, scalars, base, out })
     },
     scanCodes: (scan, first, end) => scanCodes(views, scan, first, end),
+    scanTogether: (scan, segment, turns, count) => scanTogether(views, scan, { segment, turns, count }),
+    offerRecorded: (recorded) => offerRecorded(views, recorded),
     sortCandidates: (candidates, limit) => sortCandidates(views, candidates, limit),
     normalizeRows(rows, count, dim) {
       for (let i = 0; i < count; i++) {

@@ -24,6 +24,8 @@ interface WasmExports {
   sortCandidates: Kernel['sortCandidates']
   encodeBlock(...numbers: number[]): void
   scanCodes(...numbers: number[]): number
+  scanTogether(...numbers: number[]): number
+  offerRecorded(...numbers: number[]): number
   scan(...numbers: number[]): number
   assign(...numbers: number[]): void
 }
@@ -115,6 +117,24 @@ export function createWasmKernel(): Kernel | undefined {
         s.heap,
         s.candidates
       )
+    },
+    scanTogether(s, segment, turns, count) {
+      return wasm.scanTogether(
+        s.metric,
+        s.bits,
+        s.width,
+        s.segments,
+        s.members,
+        s.visits,
+        s.records,
+        s.scratch,
+        segment,
+        turns,
+        count
+      )
+    },
+    offerRecorded(r) {
+      return wasm.offerRecorded(r.metric, r.slack, r.visits, r.count, r.records, r.heap, r.candidates)
     },
     assign(run) {
       wasm.assign(run.rows, run.count, run.dim, run.centroids, run.halfNorms, run.zoneCount, run.zones, run.scores)

@@ -19,3 +19,5 @@ export const LEAST_CHUNK_MICROS = 250
 export const MOST_CHUNK_MICROS = 4000
 /** Hits of a chunk at most: what they take as flat arrays stays below 4 MB. */
 export const CHUNK_HITS = 2 ** 18
+/** Share of a batch that a thread takes at once where it searches queries together: the more they are, the sooner. */
+export const TOGETHER_SHARE = 0.4

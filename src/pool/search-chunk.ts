@@ -2,10 +2,12 @@
 
 import { setImmediate } from 'node:timers/promises'
 
-import { nowMicros, sharedMicros } from '../clock.ts'
+import { nowMicros } from '../clock.ts'
 import type { Explain, ExplainedHits, Hit } from '../types.ts'
 import type { SearchRequest } from '../search/request.ts'
-import { search, type SearchContext } from '../search/search.ts'
+import type { SearchContext } from '../search/search-context.ts'
+import { search } from '../search/search.ts'
+import { isSoonerTogether, searchTogether } from '../search/search-together.ts'
 
 /** Hits of one query. */
 export type Found = Hit[] | ExplainedHits
@@ -28,8 +30,6 @@ export interface FlatHits {
   /** Of each query: 1 if it is unlike those of the calibration, else 0. */
   readonly unlike: Uint8Array
   readonly micros: number
-  /** When the first query was searched, by the clock that threads share. */
-  readonly startedAt: number
 }
 
 /**
@@ -42,11 +42,12 @@ const HITS_PER_LOOK = 2000
 /** How long the caller's thread makes objects in one turn of its event loop. */
 const OBJECTS_MICROS = 2000
 
-/** Searches the queries of a chunk until its time is over. */
+/** Searches the queries of a chunk: together where that is sooner, else until its time is over. */
 export function searchChunk(context: SearchContext, chunk: SearchChunk): FlatHits {
   const { request, queries } = chunk
+  if (!request.explain && isSoonerTogether(context, queries.length / context.workspace.dim))
+    return searchAllTogether(context, chunk)
   const { dim } = context.workspace
-  const startedAt = sharedMicros()
   const before = nowMicros()
   const found: Hit[][] = []
   const explains: Explain[] = []
@@ -59,7 +60,15 @@ export function searchChunk(context: SearchContext, chunk: SearchChunk): FlatHit
     if (explain !== undefined) explains.push(explain)
     micros = nowMicros() - before
   }
-  return { ...flatten(found), explains, unlike: Uint8Array.from(unlike), micros, startedAt }
+  return { ...flatten(found), explains, unlike: Uint8Array.from(unlike), micros }
+}
+
+function searchAllTogether(context: SearchContext, { request, queries }: SearchChunk): FlatHits {
+  const before = nowMicros()
+  const results = searchTogether(context, queries, request)
+  const unlike = Uint8Array.from(results, ({ isUnlike }) => (isUnlike ? 1 : 0))
+  const micros = nowMicros() - before
+  return { ...flatten(results.map(({ hits }) => hits)), explains: [], unlike, micros }
 }
 
 function flatten(found: readonly Hit[][]): Pick<FlatHits, 'counts' | 'ids' | 'distances'> {

@@ -7,7 +7,8 @@ import type { Snapshot } from '../catalogue/snapshot.ts'
 import type { ThreadsInfo } from '../types.ts'
 import type { CheckedOpenOptions } from '../search/open-context.ts'
 import { Fetcher } from '../search/fetcher.ts'
-import type { SearchContext, SearchResult } from '../search/search.ts'
+import type { SearchContext, SearchResult } from '../search/search-context.ts'
+import { isSoonerTogether } from '../search/search-together.ts'
 import { searchLater, type LaterContext } from '../search/search-later.ts'
 import type { SeenQueries } from '../search/seen-queries.ts'
 import { openAsyncReader } from '../storage/async-reader.ts'
@@ -20,6 +21,7 @@ import {
   MANY_HITS,
   MOST_CHUNK_MICROS,
   MOST_WAITING,
+  TOGETHER_SHARE,
   WORTH_SENDING_MICROS,
   WORTH_STARTING_MICROS
 } from './pool-limits.ts'
@@ -198,13 +200,20 @@ export class SearchPool {
     for (const job of this.#queue) {
       const { micros } = job.cost
       if (thread.thread.pending > 0 && micros > MOST_CHUNK_MICROS) continue // another thread may be free sooner
-      const most = Math.min(Math.floor(chunkMicros / micros), Math.floor(CHUNK_HITS / Math.max(1, job.request.k)))
-      const taken = this.#take(job, Math.max(1, most))
+      const few = Math.max(1, Math.floor(chunkMicros / micros))
+      const most = Math.max(1, Math.floor(CHUNK_HITS / Math.max(1, job.request.k)))
+      const taken = this.#take(job, Math.min(most, this.#togetherOf(job) ?? few))
       if (taken === undefined) continue
       void this.#searchThere(thread, job, taken)
       return true
     }
     return false
+  }
+
+  /** How many queries of a job a thread is to search together; undefined where that is no sooner than one by one. */
+  #togetherOf({ untaken, request }: SearchJob): number | undefined {
+    const share = Math.ceil(untaken * TOGETHER_SHARE)
+    return !request.explain && isSoonerTogether(this.#source.context, share) ? share : undefined
   }
 
   async #searchThere(thread: SearchThread, job: SearchJob, taken: TakenQueries): Promise<void> {

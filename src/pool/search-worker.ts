@@ -21,8 +21,7 @@ const NOTHING: FlatHits = {
   distances: new Float64Array(0),
   explains: [],
   unlike: new Uint8Array(0),
-  micros: 0,
-  startedAt: 0
+  micros: 0
 }
 
 const { snapshot, options }: SearchWorkerData = workerData

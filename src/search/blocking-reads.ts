@@ -4,7 +4,7 @@
 import type { Segment } from '../format/segment-table.ts'
 import type { ExtentSource } from '../storage/segment-reads.ts'
 import { readMissing, remainingCandidates } from './rerank.ts'
-import type { Lack, SearchContext } from './search.ts'
+import type { Lack, SearchContext } from './search-context.ts'
 import type { SearchState } from './search-state.ts'
 
 /**

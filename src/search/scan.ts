@@ -9,6 +9,7 @@ import { joinU64 } from '../format/u64.ts'
 import { heapDistances, heapIds } from '../kernels/addresses.ts'
 import type { Hit, Metric } from '../types.ts'
 import type { CodeState } from './code-state.ts'
+import type { SearchRequest } from './request.ts'
 import type { SearchState } from './search-state.ts'
 
 /** Half a unit in the last place of float32. */
@@ -99,31 +100,42 @@ const SEGMENTS_PER_LOOK = 32
  */
 const FEWEST_ESTIMATES = 3
 
+/** Counts the smallest estimates that the limit for candidates is taken from. */
+export function countEstimates(request: SearchRequest, bits: number): number {
+  return Math.max(request.k, request.rerank, bits === 1 ? FEWEST_ESTIMATES : 1)
+}
+
 /** Makes room for the candidates of the segments of the list; `bound`: candidates must be nearer than that. */
 export function startCandidates(state: SearchState, codes: CodeState, cache: CodesCache): void {
   const { segments, request } = state
   const { scan } = codes
-  const wanted = Math.max(request.k, request.rerank, scan.bits === 1 ? FEWEST_ESTIMATES : 1)
   let rowCount = 0
   for (const segment of segments) {
     rowCount += segment.rowCount
     cache.touch(segment)
   }
-  codes.start(wanted, rowCount)
+  codes.start(countEstimates(request, scan.bits), rowCount)
   if (request.bound !== undefined) state.fillHeap(scan.heap, codes.size, request.bound)
 }
 
-/** Scans codes until all were scanned (undefined), those of a segment are lacking, or its turn is over. */
-export function scanCodes(state: SearchState, codes: CodeState, cache: CodesCache): 'codes' | 'turn' | undefined {
+/**
+ * Scans codes until all before position `end` of the list were scanned (undefined), those of a segment are lacking, or
+ * its turn is over.
+ */
+export function scanCodes(
+  state: SearchState,
+  codes: CodeState,
+  of: { readonly cache: CodesCache; readonly end?: number | undefined }
+): 'codes' | 'turn' | undefined {
   const { scan } = codes
-  const { length } = state.segments
+  const { cache, end = state.segments.length } = of
   scan.segments = cache.table // both may have moved since the scan began
   scan.list = state.list
-  while (state.reached < length) {
-    const end = state.deadline === Infinity ? length : Math.min(length, state.reached + SEGMENTS_PER_LOOK)
-    state.reached = state.memory.kernel.scanCodes(scan, state.reached, end)
-    if (state.reached < end) return 'codes'
-    if (end < length && isTurnOver(state)) return 'turn'
+  while (state.reached < end) {
+    const next = state.deadline === Infinity ? end : Math.min(end, state.reached + SEGMENTS_PER_LOOK)
+    state.reached = state.memory.kernel.scanCodes(scan, state.reached, next)
+    if (state.reached < next) return 'codes'
+    if (next < end && isTurnOver(state)) return 'turn'
   }
   return undefined
 }

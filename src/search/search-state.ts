@@ -201,6 +201,11 @@ export class SearchState {
     return this.memory.words[(heapIds(this.list, this.#listCapacity) + position * 8 + LIST_MASK_AT) / 4]
   }
 
+  /** Distance of the zone of the segment at a position of the list. */
+  distanceAt(position: number): number {
+    return this.memory.doubles[heapDistances(this.list) / 8 + position]
+  }
+
   #roomForList(count: number): void {
     if (count <= this.#listCapacity) return
     const capacity = Math.max(count, this.#listCapacity * 2, FEWEST_SEGMENTS)

@@ -4,61 +4,20 @@
 // and have nothing to rerank.
 
 import { nowMicros } from '../clock.ts'
-import type { CandidateRows } from '../cache/candidate-rows.ts'
-import type { CodesCache } from '../cache/codes-cache.ts'
-import type { RowCache } from '../cache/row-cache.ts'
 import { heapDistances } from '../kernels/addresses.ts'
-import type { QueryRotation } from '../quantizer/query-codes.ts'
-import type { SegmentFiles } from '../storage/segment-files.ts'
-import type { Explain, Hit } from '../types.ts'
-import type { CentroidCodes } from './centroid-codes.ts'
 import type { CodeState } from './code-state.ts'
 import { hasEstimates } from './estimate-range.ts'
 import { explainPass, sumExplains } from './explain.ts'
 import { probe } from './probe.ts'
 import { BlockingReads } from './blocking-reads.ts'
 import type { SearchRequest } from './request.ts'
+import type { CodesContext, Lack, SearchContext, SearchResult } from './search-context.ts'
 import { rerank, startRerank } from './rerank.ts'
 import { scanCodes, scanRows, startCandidates, takeHits } from './scan.ts'
-import type { SearchState, SearchStates } from './search-state.ts'
+import type { SearchState } from './search-state.ts'
 import { areRowsCheaper } from './strategy.ts'
 import { isHitUnlike, isZoneUnlike, widen } from './unlike.ts'
 import type { Workspace } from './workspace.ts'
-
-/** Codes of an open index. */
-export interface CodesContext {
-  readonly cache: CodesCache
-  readonly candidates: CandidateRows
-  readonly rotation: QueryRotation
-  /** Undefined where there are so few zones that it costs less to compute all their distances. */
-  centroids: CentroidCodes | undefined
-  /** The rows are few enough to be scanned where that costs less. */
-  mayScanRows: boolean
-}
-
-/** What the searches of an open index work with. */
-export interface SearchContext {
-  readonly workspace: Workspace
-  readonly states: SearchStates
-  readonly cache: RowCache
-  readonly files: SegmentFiles
-  /** Undefined with `bits: 0`. */
-  readonly codes: CodesContext | undefined
-}
-
-/** Hits of a search, and how it went. */
-export interface SearchResult {
-  readonly hits: Hit[]
-  /** Undefined unless it was asked for. */
-  readonly explain: Explain | undefined
-  /** The query is unlike those of the calibration. */
-  readonly isUnlike: boolean
-  /** Microseconds that it took of the thread; 0 by the synchronous driver, which does not measure them. */
-  readonly micros: number
-}
-
-/** What a search lacks to go on: the next segments of its list, as codes or as rows, rows of candidates, or time. */
-export type Lack = 'codes' | 'rows' | 'candidates' | 'turn'
 
 /** Searches with a checked query and request, and reads what that takes. */
 export function search(context: SearchContext, query: Float32Array, request: SearchRequest): SearchResult {
@@ -66,15 +25,20 @@ export function search(context: SearchContext, query: Float32Array, request: Sea
   try {
     context.files.counters = state.counters
     state.start(query, request)
-    let lack = resume(context, state)
-    if (lack !== undefined) {
-      const reads = new BlockingReads(context, state)
-      for (; lack !== undefined; lack = resume(context, state)) reads.read(lack)
-    }
-    return resultOf(state)
+    return finishSearch(context, state)
   } finally {
     context.states.giveBack(state)
   }
+}
+
+/** Goes on with a search to its end, and reads what that takes. */
+export function finishSearch(context: SearchContext, state: SearchState): SearchResult {
+  let lack = resume(context, state)
+  if (lack !== undefined) {
+    const reads = new BlockingReads(context, state)
+    for (; lack !== undefined; lack = resume(context, state)) reads.read(lack)
+  }
+  return resultOf(state)
 }
 
 /** The result of a search that is done. */
@@ -103,7 +67,7 @@ function resumePass(context: SearchContext, state: SearchState): Lack | undefine
     state.scannedAt = nowMicros()
   } else if (codes !== undefined && context.codes !== undefined) {
     if (state.stage === 'scan codes') {
-      const lack = scanCodes(state, codes, context.codes.cache)
+      const lack = scanCodes(state, codes, context.codes)
       if (lack !== undefined) return lack
       state.stage = 'rerank'
       state.scannedAt = nowMicros()
@@ -121,8 +85,18 @@ function resumePass(context: SearchContext, state: SearchState): Lack | undefine
 }
 
 /** Probes, and chooses what is scanned. */
-function startPass(context: SearchContext, state: SearchState): void {
+export function startPass(context: SearchContext, state: SearchState): void {
   const { request } = state
+  resetPass(state)
+  // Nobody asked for hits: there is nothing to probe, and a heap holds at least one.
+  if (request.k > 0) probeZones(context, state)
+  else state.takeSegments(0, undefined)
+  state.probedAt = nowMicros()
+  state.scannedAt = state.probedAt
+  state.stage = state.isFar || request.k === 0 ? 'done' : chooseScan(context, state)
+}
+
+function resetPass(state: SearchState): void {
   state.startedAt = nowMicros()
   state.reached = 0
   state.part = 0
@@ -130,12 +104,18 @@ function startPass(context: SearchContext, state: SearchState): void {
   state.rowsReranked = 0
   state.ioRounds = 0
   state.isFar = false
-  // Nobody asked for hits: there is nothing to probe, and a heap holds at least one.
-  if (request.k > 0) probeZones(context, state)
-  else state.takeSegments(0, undefined)
-  state.probedAt = nowMicros()
-  state.scannedAt = state.probedAt
-  state.stage = state.isFar || request.k === 0 ? 'done' : chooseScan(context, state)
+  state.byRows = false
+}
+
+/** Starts a pass with the rerank: the candidates come from a scan of `zoneCount` zones elsewhere. */
+export function startPassAtRerank(state: SearchState, codes: CodeState, zoneCount: number): void {
+  resetPass(state)
+  state.zoneCount = zoneCount
+  state.startHits(state.request.k)
+  state.probedAt = state.startedAt
+  state.scannedAt = state.startedAt
+  state.stage = 'rerank'
+  startRerank(state, codes)
 }
 
 function probeZones(context: SearchContext, state: SearchState): void {
@@ -213,6 +193,6 @@ export function findCandidates(
   if (context.codes.centroids === undefined) setQueryCodes(state)
   state.reached = 0
   const reads = new BlockingReads(context, state)
-  while (scanCodes(state, codes, context.codes.cache) !== undefined) reads.read('codes')
+  while (scanCodes(state, codes, context.codes) !== undefined) reads.read('codes')
   return true
 }

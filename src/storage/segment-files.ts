@@ -24,12 +24,6 @@ import {
   type SegmentState
 } from './segment-reads.ts'
 
-/** How pages are verified, and the files. */
-export interface SegmentFilesOptions {
-  readonly verify: Verify
-  readonly files: DataFiles
-}
-
 export class SegmentFiles {
   /** Rows and columns, as a scan of rows reads them. */
   readonly rowsSource: ExtentSource
@@ -48,7 +42,11 @@ export class SegmentFiles {
   readonly #page = new Uint8Array(PAGE_BYTES)
   readonly #crc = new Uint8Array(4)
 
-  constructor(meta: Snapshot['meta'], readers: Readers, options: SegmentFilesOptions) {
+  constructor(
+    meta: Snapshot['meta'],
+    readers: Readers,
+    options: { readonly verify: Verify; readonly files: DataFiles }
+  ) {
     this.#meta = meta
     this.#rowBytes = meta.dim * ELEMENT_BYTES
     this.#readers = readers

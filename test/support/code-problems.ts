@@ -2,6 +2,7 @@
 // out.
 
 import { refinedRowBytes } from '../../src/format/codes.ts'
+import type { CodeScan } from '../../src/kernels/kernel.ts'
 import type { KernelMemory } from '../../src/kernels/kernel-memory.ts'
 import {
   candidateAddress,
@@ -9,6 +10,8 @@ import {
   heapByteLength,
   heapDistances,
   heapIds,
+  memberByteLength,
+  recordsByteLength,
   segmentEntry
 } from '../../src/kernels/addresses.ts'
 import { METRIC_CODES } from '../../src/format/layout.ts'
@@ -16,9 +19,17 @@ import {
   CANDIDATE_LOW_AT,
   CANDIDATE_SEGMENT_AT,
   CANDIDATES_SIZE_AT,
+  MEMBER_LIMIT_AT,
+  MEMBER_TABLES_AT,
+  NOT_VISITED,
+  SCALAR_SLACK_AT,
+  SCALARS_BYTES,
   SEGMENT_CENTROID_NORM2_AT,
   SEGMENT_ENTRY_BYTES,
-  SEGMENT_PLANES_AT
+  SEGMENT_PLANES_AT,
+  TURN_BYTES,
+  VISIT_BYTES,
+  VISIT_DISTANCE_AT
 } from '../../src/kernels/layouts.ts'
 import { QueryCodes, QueryRotation, type Confidence } from '../../src/quantizer/query-codes.ts'
 import { drawFlips } from '../../src/quantizer/rotation.ts'
@@ -112,6 +123,11 @@ export interface CodeScanOptions {
   readonly missing?: readonly number[]
   /** u32 for each block of 32 rows of each zone; none: all rows are live. */
   readonly masks?: readonly Uint32Array[]
+  /**
+   * Zones, nearest first, that are scanned one after the other; all others are scanned as for a group of queries,
+   * farthest first, and what was recorded is offered in the end. None: no zone is scanned so.
+   */
+  readonly own?: number
   /** Codes of the zones; none: they are made by the kernel that scans them. */
   readonly codes?: readonly ZoneCodes[]
 }
@@ -176,15 +192,57 @@ export function scanProblem(memory: KernelMemory, problem: CodeProblem, options:
     (_, i) => memory.uint32At(heapIds(list, zones.length), zones.length * 2)[i * 2]
   )
   const positions: number[] = []
-  for (let reached = 0; reached < zones.length; positions.push(reached)) {
-    reached = memory.kernel.scanCodes(scan, reached, zones.length)
-    if (reached < zones.length) memory.words[planesWord(order[reached])] = planes[order[reached]]
+  const end = options.own ?? zones.length
+  for (let reached = 0; reached < end; positions.push(reached)) {
+    reached = memory.kernel.scanCodes(scan, reached, end)
+    if (reached < end) memory.words[planesWord(order[reached])] = planes[order[reached]]
   }
+  if (end < zones.length) scanOthersTogether(memory, scan, end)
   const found = readCandidates(memory, candidates)
   const size = memory.kernel.heapSort(heap)
   const estimates = heapEntries(memory, { pointer: heap, capacity: k, size })
   memory.kernel.sortCandidates(candidates, size < k ? Infinity : estimates[k - 1].distance)
   return { positions, estimates, candidates: found, sorted: readCandidates(memory, candidates) }
+}
+
+/** Scans the zones of the list from position `first` on as those of the one query of a group, the farthest first. */
+function scanOthersTogether(memory: KernelMemory, scan: CodeScan, first: number): void {
+  const { kernel } = memory
+  const { metric, bits, width, segments, tables, integers, scalars, heap, candidates } = scan
+  const [size, capacity] = memory.uint32At(heap, 2)
+  const limit = size < capacity ? Infinity : memory.float64At(heapDistances(heap), 1)[0]
+  const member = putBytes(memory, new Uint8Array(memberByteLength(width)))
+  memory.bytes.copyWithin(member, scalars, scalars + MEMBER_LIMIT_AT)
+  memory.float32At(member + MEMBER_LIMIT_AT, 1)[0] = limit
+  memory.bytes.copyWithin(member + MEMBER_TABLES_AT, tables, tables + width * 4)
+  memory.bytes.copyWithin(member + MEMBER_TABLES_AT + width * 4, integers, integers + width * 2)
+  const [count] = memory.uint32At(scan.list, 1)
+  const room = count * 2048
+  const records = memory.allocate(recordsByteLength(room))
+  memory.uint32At(records, 2).set([0, room])
+  const visits = memory.allocate((count - first) * VISIT_BYTES)
+  const together = {
+    metric,
+    bits,
+    width,
+    segments,
+    members: member,
+    visits,
+    records,
+    scratch: memory.allocate(SCALARS_BYTES)
+  }
+  const turn = memory.allocate(TURN_BYTES)
+  for (let position = count - 1; position >= first; position--) {
+    const [segment, mask] = memory.uint32At(heapIds(scan.list, count) + position * 8, 2)
+    const visit = visits + (position - first) * VISIT_BYTES
+    memory.uint32At(visit, 5).set([segment, mask, 0, 0, NOT_VISITED])
+    memory.float32At(visit + VISIT_DISTANCE_AT, 1)[0] = memory.float64At(heapDistances(scan.list) + position * 8, 1)[0]
+    memory.uint32At(turn, 2).set([0, position - first])
+    if (kernel.scanTogether(together, segment, turn, 1) !== 1) throw new Error('no room for records')
+  }
+  const slack = memory.float32At(scalars + SCALAR_SLACK_AT, 1)[0]
+  const offered = kernel.offerRecorded({ metric, slack, visits, count: count - first, records, heap, candidates })
+  if (offered !== count - first) throw new Error(`only ${offered} visits were made`)
 }
 
 /** Fills the zone's entry in the table; returns where its sign planes are. */

@@ -8,7 +8,8 @@ import { checkRequest, requestedIndex, type RequestedIndex, type SearchRequest }
 import type { RowMasks } from '../../src/search/row-masks.ts'
 import { searchLater, type Turns } from '../../src/search/search-later.ts'
 import type { SearchState } from '../../src/search/search-state.ts'
-import { search, type SearchContext, type SearchResult } from '../../src/search/search.ts'
+import type { SearchContext, SearchResult } from '../../src/search/search-context.ts'
+import { search } from '../../src/search/search.ts'
 import type { Mapping, SearchOptions, Verify } from '../../src/types.ts'
 import { DelayedReader } from './delayed-reader.ts'
 

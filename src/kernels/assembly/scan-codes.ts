@@ -49,7 +49,7 @@ import { boundBlock } from './sign-blocks'
 
 /** Sum over dimensions of code * integer, for a refined row of 4 bits. */
 @inline
-function productFour(codes: usize, width: u32, integers: usize): i32 {
+export function productFour(codes: usize, width: u32, integers: usize): i32 {
   const bytes = width >>> 1
   const highIntegers = integers + ((<usize>bytes) << 1)
   const nibble = i8x16.splat(15)
@@ -87,7 +87,7 @@ function sumIntegers(sum: v128): i32 {
 
 /** The same for a row of 2 bits. */
 @inline
-function productTwo(codes: usize, width: u32, integers: usize): i32 {
+export function productTwo(codes: usize, width: u32, integers: usize): i32 {
   const bytes = width >>> 2
   const quarter = (<usize>bytes) << 1
   const pair = i8x16.splat(3)
@@ -112,6 +112,15 @@ function productTwo(codes: usize, width: u32, integers: usize): i32 {
     }
   }
   return sumIntegers(i32x4.add(sum, sum2))
+}
+
+/** Standard deviation of the estimate from the refined code at `code`. */
+@inline
+export function refinedDeviation(code: usize, distance2: f32, integerVariance: f64): f32 {
+  // products of two squares leave float32
+  const multiply = <f64>load<f32>(code, FACTOR_MULTIPLY_AT),
+    error = <f64>load<f32>(code, FACTOR_ERROR_AT)
+  return <f32>Math.sqrt(error * error * <f64>distance2 + multiply * multiply * integerVariance)
 }
 
 /**
@@ -219,12 +228,7 @@ export function scanCodes(
         const sum = bits == 4 ? productFour(levels, width, integers) : productTwo(levels, width, integers)
         const product = <f32>((<f64>sum - codeMiddle) * <f64>integerStep)
         const estimate = shared + load<f32>(code, FACTOR_ADD_AT) - load<f32>(code, FACTOR_MULTIPLY_AT) * product
-        // products of two squares leave float32
-        const multiply = <f64>load<f32>(code, FACTOR_MULTIPLY_AT),
-          error = <f64>load<f32>(code, FACTOR_ERROR_AT)
-        const low =
-          estimate -
-          refinedConfidence * <f32>Math.sqrt(error * error * <f64>distance2 + multiply * multiply * integerVariance)
+        const low = estimate - refinedConfidence * refinedDeviation(code, distance2, integerVariance)
         if (low < limit) limit = offer(heap, candidates, low, estimate, slack, segment, i)
       }
     }
@@ -235,7 +239,7 @@ export function scanCodes(
 
 /** Takes a row among the candidates; returns the new limit. */
 @inline
-function offer(heap: usize, candidates: usize, low: f32, estimate: f32, slack: f32, segment: u32, row: u32): f32 {
+export function offer(heap: usize, candidates: usize, low: f32, estimate: f32, slack: f32, segment: u32, row: u32): f32 {
   heapOffer(heap, <f64>(estimate + slack * (estimate - low)), ((<u64>segment) << 32) | row)
   const limit = <f32>heapLimit(heap)
   addCandidate(candidates, low, estimate, segment, row, limit)

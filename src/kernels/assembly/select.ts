@@ -115,6 +115,11 @@ function valueOf(key: u64): f32 {
   return reinterpret<f32>(ordered & 0x80000000 ? ordered & 0x7fffffff : ~ordered)
 }
 
+@inline
+function countBin(at: usize): void {
+  store<u32>(at, load<u32>(at) + 1)
+}
+
 /** Finds a value that at least `wanted` of the values do not exceed, and few more; scratch: SELECT_SCRATCH_BYTES. */
 function cutoff(values: usize, count: u32, wanted: u32, scratch: usize): f32 {
   let leasts = f32x4.splat(Infinity),
@@ -142,10 +147,18 @@ function cutoff(values: usize, count: u32, wanted: u32, scratch: usize): f32 {
   // All equal, infinite or not a number: no histogram, everything is sorted.
   if (!(scale > 0 && scale < f32.MAX_VALUE) || wanted >= count) return Infinity
   memory.fill(scratch, 0, SELECT_BINS << 2)
-  for (let i: u32 = 0; i < count; i++) {
-    const at = scratch + ((<usize>(<u32>((load<f32>(values + ((<usize>i) << 2)) - least) * scale))) << 2)
-    store<u32>(at, load<u32>(at) + 1)
+  const leastOfAll = f32x4.splat(least),
+    scales = f32x4.splat(scale)
+  for (let i: u32 = 0; i < fours; i += 4) {
+    const four = v128.load(values + ((<usize>i) << 2))
+    const bins = i32x4.shl(i32x4.trunc_sat_f32x4_s(f32x4.mul(f32x4.sub(four, leastOfAll), scales)), 2)
+    countBin(scratch + <usize>i32x4.extract_lane(bins, 0))
+    countBin(scratch + <usize>i32x4.extract_lane(bins, 1))
+    countBin(scratch + <usize>i32x4.extract_lane(bins, 2))
+    countBin(scratch + <usize>i32x4.extract_lane(bins, 3))
   }
+  for (let i = fours; i < count; i++)
+    countBin(scratch + ((<usize>(<i32>((load<f32>(values + ((<usize>i) << 2)) - least) * scale))) << 2))
   let bin: u32 = 0
   for (let seen: u32 = 0; bin < <u32>SELECT_BINS; bin++) {
     seen += load<u32>(scratch + ((<usize>bin) << 2))
@@ -224,10 +237,24 @@ export function selectNearest(values: usize, count: u32, wanted: u32, names: usi
  */
 export function selectSmallest(values: usize, count: u32, wanted: u32, out: usize, scratch: usize): u32 {
   const limit = cutoff(values, count, wanted, scratch)
-  let kept: u32 = 0
-  for (let i: u32 = 0; i < count; i++) {
-    store<u32>(out + ((<usize>kept) << 2), i)
-    kept += <u32>!(load<f32>(values + ((<usize>i) << 2)) > limit)
+  const limits = f32x4.splat(limit)
+  const fours = count & ~3
+  let kept = out
+  for (let i: u32 = 0; i < fours; i += 4) {
+    const small = (i32x4.bitmask(f32x4.gt(v128.load(values + ((<usize>i) << 2)), limits)) ^ 15) << 2
+    store<u32>(kept, i)
+    kept += small & 4
+    store<u32>(kept, i + 1)
+    kept += (small >>> 1) & 4
+    store<u32>(kept, i + 2)
+    kept += (small >>> 2) & 4
+    store<u32>(kept, i + 3)
+    kept += small >>> 3 & 4
   }
-  return kept
+  for (let i = fours; i < count; i++) {
+    if (load<f32>(values + ((<usize>i) << 2)) > limit) continue
+    store<u32>(kept, i)
+    kept += 4
+  }
+  return <u32>((kept - out) >> 2)
 }

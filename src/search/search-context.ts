@@ -1,0 +1,46 @@
+// What the searches of an open index work with, what they lack, and what they return. Types only.
+
+import type { CandidateRows } from '../cache/candidate-rows.ts'
+import type { CodesCache } from '../cache/codes-cache.ts'
+import type { RowCache } from '../cache/row-cache.ts'
+import type { QueryRotation } from '../quantizer/query-codes.ts'
+import type { SegmentFiles } from '../storage/segment-files.ts'
+import type { Explain, Hit } from '../types.ts'
+import type { CentroidCodes } from './centroid-codes.ts'
+import type { SearchStates } from './search-state.ts'
+import type { Workspace } from './workspace.ts'
+
+/** Codes of an open index. */
+export interface CodesContext {
+  readonly cache: CodesCache
+  readonly candidates: CandidateRows
+  readonly rotation: QueryRotation
+  /** Undefined where there are so few zones that it costs less to compute all their distances. */
+  centroids: CentroidCodes | undefined
+  /** The rows are few enough to be scanned where that costs less. */
+  mayScanRows: boolean
+}
+
+/** What the searches of an open index work with. */
+export interface SearchContext {
+  readonly workspace: Workspace
+  readonly states: SearchStates
+  readonly cache: RowCache
+  readonly files: SegmentFiles
+  /** Undefined with `bits: 0`. */
+  readonly codes: CodesContext | undefined
+}
+
+/** Hits of a search, and how it went. */
+export interface SearchResult {
+  readonly hits: Hit[]
+  /** Undefined unless it was asked for. */
+  readonly explain: Explain | undefined
+  /** The query is unlike those of the calibration. */
+  readonly isUnlike: boolean
+  /** Microseconds that it took of the thread; 0 by the synchronous driver, which does not measure them. */
+  readonly micros: number
+}
+
+/** What a search lacks to go on: the next segments of its list, as codes or as rows, rows of candidates, or time. */
+export type Lack = 'codes' | 'rows' | 'candidates' | 'turn'
