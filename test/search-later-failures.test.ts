@@ -79,12 +79,12 @@ describe.each(CASES)('an index whose reader fails ($metric, $bits bits)', (of) =
   }
 
   it(`fails the searches that it failed, and answers the others (seed ${SEED + 1})`, async () => {
-    const random = randomFrom(SEED + 1)
+    let reads = 0
     using index = open(SEED + 1)
     using other = open(SEED)
     const wanted: string[] = []
     index.reader.outcome = () => {
-      const outcome = (['fail', 'short', 'few'] as const)[Math.floor(random() * 10)] ?? 'answer'
+      const outcome = (['fail', 'answer', 'short', 'answer', 'few', 'answer'] as const)[reads++ % 6]
       const code = CODES[outcome]
       if (code !== undefined) wanted.push(code)
       return outcome
