@@ -49,7 +49,7 @@ const DEFAULT_CACHE_BYTES = 256 * MIB
 const MAX_CACHE_BYTES = 3072 * MIB
 
 const MOST_THREADS = 64
-/** More of them share the same memory bandwidth. */
+/** Beside the caller's thread, which has a core. More of them share the same memory bandwidth. */
 const DEFAULT_MOST_THREADS = 8
 
 interface OpenParts {
@@ -262,7 +262,7 @@ function checkOpenOptions(options: OpenOptions): OpenParts['options'] {
     mapping = 'auto',
     cacheBytes = DEFAULT_CACHE_BYTES,
     verify = 'touch',
-    threads = Math.min(availableParallelism(), DEFAULT_MOST_THREADS)
+    threads = Math.min(Math.max(1, availableParallelism() - 1), DEFAULT_MOST_THREADS)
   } = options
   expectOneOf('mapping', mapping, ['auto', 'mmap', 'mmap-io', 'pread'])
   expectOneOf('verify', verify, ['touch', 'open', 'none'])

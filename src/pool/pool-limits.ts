@@ -1,11 +1,9 @@
 // The pool's thresholds: how much work goes where. Measured in bench/README.md, "Batches".
 
-import { availableParallelism } from 'node:os'
-
-export const CORES = availableParallelism()
-
 /** Searches of one index that wait for bytes, or for their next turn, at a time. */
 export const MOST_WAITING = 64
+/** Queries of a batch that the caller's thread takes at a time. */
+export const MOST_HERE = 16
 /** A query that is likely to take longer than this goes to a thread first, where one is ready, and is not repeated. */
 export const LONG_MICROS = 4000
 /** Hits of a query that take longer to be made objects of than the caller's thread should be held up. */

@@ -160,6 +160,12 @@ export class SearchJob {
     this.#settle()?.reject(reason)
   }
 
+  /** float32, dim */
+  queryAt(query: number): Float32Array {
+    const { dim } = this.#parts
+    return this.#queries.subarray(query * dim, (query + 1) * dim)
+  }
+
   #queriesOf({ from, to }: QueryRange): TakenQueries {
     const { dim } = this.#parts
     return { from, to, queries: this.#queries.subarray(from * dim, to * dim) }

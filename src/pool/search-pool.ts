@@ -15,10 +15,10 @@ import { openAsyncReader } from '../storage/async-reader.ts'
 import type { Readers } from '../storage/open-readers.ts'
 import {
   CHUNK_HITS,
-  CORES,
   LEAST_CHUNK_MICROS,
   LONG_MICROS,
   MANY_HITS,
+  MOST_HERE,
   MOST_CHUNK_MICROS,
   MOST_WAITING,
   TOGETHER_SHARE,
@@ -28,9 +28,16 @@ import {
 import { unflatten, type Found } from './search-chunk.ts'
 import { learn, SearchCosts, type SearchCost } from './search-cost.ts'
 import type { SearchRequest } from '../search/request.ts'
-import { checkQueryOf, SearchJob, type JobParts, type SearchTask, type TakenQueries } from './search-job.ts'
+import {
+  checkQueryOf,
+  SearchJob,
+  type JobParts,
+  type QueryRange,
+  type SearchTask,
+  type TakenQueries
+} from './search-job.ts'
 import { SearchThreads, type SearchThread } from './search-threads.ts'
-import { ThreadTurns } from './turns.ts'
+import { ThreadTurns, TURN_MICROS } from './turns.ts'
 
 export interface PoolSource {
   readonly snapshot: Snapshot
@@ -102,7 +109,10 @@ export class SearchPool {
       })
       this.#jobs.add(job)
       this.#queue.add(job)
-      if (pending !== undefined) this.#await(job, this.#take(job, 1), pending)
+      if (pending !== undefined) {
+        const taken = this.#take(job, 1)
+        if (taken !== undefined) this.#await(job, taken.from, pending)
+      }
       this.#pump()
     })
   }
@@ -168,8 +178,7 @@ export class SearchPool {
     const micros = this.#backlog((most + 1) * WORTH_STARTING_MICROS)
     const isForThreads = [...this.#queue].some(({ request }) => request.k > MANY_HITS)
     const deserved = Math.max(isForThreads ? 1 : 0, Math.floor(micros / WORTH_STARTING_MICROS))
-    // One core is left to the caller's thread, which takes part.
-    if (this.#threads.count < Math.min(most, Math.max(1, CORES - 1), deserved))
+    if (this.#threads.count < Math.min(most, deserved))
       this.#threads.start(() => {
         this.#pump()
       })
@@ -225,8 +234,7 @@ export class SearchPool {
       const done = flat.counts.length
       learn(job.cost, flat.micros / done)
       if (taken.from + done < taken.to) {
-        job.giveBack({ from: taken.from + done, to: taken.to })
-        if (job.untaken > 0) this.#queue.add(job)
+        this.#giveBack(job, { from: taken.from + done, to: taken.to })
       }
       this.#pump()
       if (!job.isSettled) job.put(taken.from, await unflatten(flat), flat.unlike)
@@ -241,23 +249,41 @@ export class SearchPool {
     while (this.#turns.hasTime && this.#waiting < MOST_WAITING) {
       const next = this.#nextHere()
       if (next === undefined) return
-      const { job, taken } = next
-      try {
-        const result = this.#searchOne(taken.queries, job)
-        if (result instanceof Promise) this.#await(job, taken, result)
-        else putResult(job, taken, result)
-      } catch (error) {
-        job.fail(error)
-      }
+      this.#searchHere(next.job, next.taken)
     }
     if (this.#queue.size > 0) this.#turns.schedule()
   }
 
-  /** The next query for the caller's thread. */
+  /** Searches queries that were taken until one has to wait or the turn is over, and gives the others back. */
+  #searchHere(job: SearchJob, taken: TakenQueries): void {
+    const found: Found[] = []
+    const unlike: number[] = []
+    let query = taken.from
+    try {
+      for (let isWaiting = false; query < taken.to && !isWaiting && this.#turns.hasTime; query++) {
+        const result = this.#searchOne(job.queryAt(query), job)
+        isWaiting = result instanceof Promise
+        if (result instanceof Promise) {
+          this.#await(job, query, result)
+        } else {
+          learn(job.cost, result.micros)
+          found.push(foundOf(result))
+          unlike.push(result.isUnlike ? 1 : 0)
+        }
+      }
+    } catch (error) {
+      job.fail(error)
+      return
+    }
+    job.put(taken.from, found, unlike)
+    if (query < taken.to) this.#giveBack(job, { from: query, to: taken.to })
+  }
+
+  /** The next queries for the caller's thread. */
   #nextHere(): { job: SearchJob; taken: TakenQueries } | undefined {
     for (const job of this.#queue) {
       if (this.#isForThreads(job.request)) continue
-      const taken = this.#take(job, 1)
+      const taken = this.#take(job, Math.min(MOST_HERE, Math.max(1, Math.floor(TURN_MICROS / job.cost.micros))))
       if (taken !== undefined) return { job, taken }
     }
     // Threads hold what is left, and their cores may have other things to do: repeating the last of it may be sooner.
@@ -269,13 +295,14 @@ export class SearchPool {
     return undefined
   }
 
-  /** Waits for a search on the caller's thread. */
-  #await(job: SearchJob, taken: TakenQueries | undefined, pending: Promise<SearchResult>): void {
+  /** Waits for the search of a query on the caller's thread. */
+  #await(job: SearchJob, query: number, pending: Promise<SearchResult>): void {
     this.#waiting++
     pending
       .then(
         (result) => {
-          if (taken !== undefined) putResult(job, taken, result)
+          learn(job.cost, result.micros)
+          job.put(query, [foundOf(result)], [result.isUnlike ? 1 : 0])
         },
         (error: unknown) => {
           job.fail(error)
@@ -285,6 +312,11 @@ export class SearchPool {
         this.#waiting--
         this.#pump()
       })
+  }
+
+  #giveBack(job: SearchJob, range: QueryRange): void {
+    job.giveBack(range)
+    if (job.untaken > 0) this.#queue.add(job)
   }
 
   /**
@@ -302,11 +334,6 @@ export class SearchPool {
       return undefined
     }
   }
-}
-
-function putResult(job: SearchJob, { from }: TakenQueries, result: SearchResult): void {
-  learn(job.cost, result.micros)
-  job.put(from, [foundOf(result)], [result.isUnlike ? 1 : 0])
 }
 
 function foundOf({ hits, explain }: SearchResult): Found {

@@ -7,7 +7,7 @@ import { ZgqError } from '../errors.ts'
 import type { Turns } from '../search/search-later.ts'
 import type { SearchState } from '../search/search-state.ts'
 
-/** How long the caller's thread searches in one turn of its event loop. */
+/** How long searches may begin in one turn of the event loop, and how long one of them goes on. */
 export const TURN_MICROS = 2000
 
 export class ThreadTurns implements Turns {
@@ -30,7 +30,8 @@ export class ThreadTurns implements Turns {
   run<Result>(state: SearchState, work: () => Result): Result {
     this.schedule()
     const before = nowMicros()
-    state.deadline = before + TURN_MICROS - this.#spent
+    // Its own slice, however late in the turn it begins: few searches are then cut in two.
+    state.deadline = before + TURN_MICROS
     try {
       return work()
     } finally {
