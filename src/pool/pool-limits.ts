@@ -2,6 +2,10 @@
 
 /** Searches of one index that wait for bytes, or for their next turn, at a time. */
 export const MOST_WAITING = 64
+/** The same of a batch, before a thread has started. */
+export const FEW_WAITING = 4
+/** Indexes up to this size are read by the caller's thread at once: all of it takes some milliseconds. */
+export const SMALL_INDEX_BYTES = 16 * 2 ** 20
 /** Queries of a batch that the caller's thread takes at a time. */
 export const MOST_HERE = 16
 /** A query that is likely to take longer than this goes to a thread first, where one is ready, and is not repeated. */

@@ -9,18 +9,21 @@ import type { CheckedOpenOptions } from '../search/open-context.ts'
 import { Fetcher } from '../search/fetcher.ts'
 import type { SearchContext, SearchResult } from '../search/search-context.ts'
 import { isSoonerTogether } from '../search/search-together.ts'
+import { search } from '../search/search.ts'
 import { searchLater, type LaterContext } from '../search/search-later.ts'
 import type { SeenQueries } from '../search/seen-queries.ts'
 import { openAsyncReader } from '../storage/async-reader.ts'
 import type { Readers } from '../storage/open-readers.ts'
 import {
   CHUNK_HITS,
+  FEW_WAITING,
   LEAST_CHUNK_MICROS,
   LONG_MICROS,
   MANY_HITS,
   MOST_HERE,
   MOST_CHUNK_MICROS,
   MOST_WAITING,
+  SMALL_INDEX_BYTES,
   TOGETHER_SHARE,
   WORTH_SENDING_MICROS,
   WORTH_STARTING_MICROS
@@ -55,6 +58,7 @@ export class SearchPool {
   readonly #threads: SearchThreads
   readonly #turns: ThreadTurns
   readonly #later: LaterContext
+  readonly #isSmall: boolean
   /** Jobs with queries that nobody has taken; the next one first. */
   readonly #queue = new Set<SearchJob>()
   /** All jobs that are not settled. */
@@ -70,6 +74,7 @@ export class SearchPool {
     this.#turns = new ThreadTurns(() => {
       this.#pump()
     })
+    this.#isSmall = snapshot.files.reduce((sum, file) => sum + file.byteLength, 0) <= SMALL_INDEX_BYTES
     this.#later = { context, turns: this.#turns, fetcher: new Fetcher(openAsyncReader(readers)) }
   }
 
@@ -140,6 +145,7 @@ export class SearchPool {
   }
 
   #searchOne(query: Float32Array, { request, signal }: SearchTask | SearchJob): SearchResult | Promise<SearchResult> {
+    if (this.#isSmall) return this.#turns.measure(() => search(this.#source.context, query, request))
     return searchLater(this.#later, { query, request, signal })
   }
 
@@ -246,7 +252,7 @@ export class SearchPool {
 
   /** Searches on the caller's thread for as long as a turn of its event loop may take. */
   #workHere(): void {
-    while (this.#turns.hasTime && this.#waiting < MOST_WAITING) {
+    while (this.#turns.hasTime) {
       const next = this.#nextHere()
       if (next === undefined) return
       this.#searchHere(next.job, next.taken)
@@ -282,17 +288,25 @@ export class SearchPool {
   /** The next queries for the caller's thread. */
   #nextHere(): { job: SearchJob; taken: TakenQueries } | undefined {
     for (const job of this.#queue) {
-      if (this.#isForThreads(job.request)) continue
+      if (this.#isForThreads(job.request) || this.#waiting >= this.#mostWaiting(job)) continue
       const taken = this.#take(job, Math.min(MOST_HERE, Math.max(1, Math.floor(TURN_MICROS / job.cost.micros))))
       if (taken !== undefined) return { job, taken }
     }
-    // Threads hold what is left, and their cores may have other things to do: repeating the last of it may be sooner.
+    // Threads hold what is left, and their cores may have other things to do: repeating the last of it may be sooner,
+    // where that takes no reads.
+    if (this.#waiting > 0) return undefined
     for (const job of this.#jobs) {
       if (this.#isForThreads(job.request) || job.cost.micros > LONG_MICROS) continue
       const taken = job.repeat()
       if (taken !== undefined) return { job, taken }
     }
     return undefined
+  }
+
+  /** How many searches of a job may wait. Threads read with less work than this one. */
+  #mostWaiting({ untaken }: SearchJob): number {
+    if (untaken < MOST_HERE || !this.#threads.areUsable) return MOST_WAITING
+    return this.#threads.readyCount > 0 ? 1 : FEW_WAITING
   }
 
   /** Waits for the search of a query on the caller's thread. */

@@ -4,6 +4,7 @@ import { setImmediate } from 'node:timers'
 
 import { nowMicros } from '../clock.ts'
 import { ZgqError } from '../errors.ts'
+import type { SearchResult } from '../search/search-context.ts'
 import type { Turns } from '../search/search-later.ts'
 import type { SearchState } from '../search/search-state.ts'
 
@@ -38,6 +39,18 @@ export class ThreadTurns implements Turns {
       const micros = nowMicros() - before
       state.micros += micros
       this.#spent += micros
+    }
+  }
+
+  /** Runs a search that takes little, and notes in its result what it took. */
+  measure(work: () => SearchResult): SearchResult {
+    this.schedule()
+    const before = nowMicros()
+    try {
+      const { hits, explain, isUnlike } = work()
+      return { hits, explain, isUnlike, micros: nowMicros() - before }
+    } finally {
+      this.#spent += nowMicros() - before
     }
   }
 
