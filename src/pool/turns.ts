@@ -16,6 +16,8 @@ export class ThreadTurns implements Turns {
   #spent = 0
   #isScheduled = false
   #isClosed = false
+  /** One of those that waited was let go on, and has not worked yet. */
+  #isGranted = false
   /** Who waits for time, in order. */
   readonly #waiting: (() => void)[] = []
 
@@ -39,6 +41,8 @@ export class ThreadTurns implements Turns {
       const micros = nowMicros() - before
       state.micros += micros
       this.#spent += micros
+      this.#isGranted = false
+      this.#grant()
     }
   }
 
@@ -55,11 +59,20 @@ export class ThreadTurns implements Turns {
   }
 
   async next(): Promise<void> {
-    while (!this.hasTime || this.#isClosed) {
-      if (this.#isClosed) throw new ZgqError('ZGQ_CLOSED', 'the index was closed before the search was done')
-      this.schedule()
+    this.schedule()
+    if (this.#isGranted || !this.hasTime || this.#waiting.length > 0)
       await new Promise<void>((resolve) => this.#waiting.push(resolve))
-    }
+    else this.#isGranted = true
+    if (this.#isClosed) throw new ZgqError('ZGQ_CLOSED', 'the index was closed before the search was done')
+  }
+
+  /** Lets the next of those that wait go on: one at a time, since each takes time of the turn. */
+  #grant(): void {
+    if (this.#isGranted || !this.hasTime) return
+    const wake = this.#waiting.shift()
+    if (wake === undefined) return
+    this.#isGranted = true
+    wake()
   }
 
   /** In the next turn there is time again. */
@@ -69,7 +82,9 @@ export class ThreadTurns implements Turns {
     setImmediate(() => {
       this.#isScheduled = false
       this.#spent = 0
-      for (const wake of this.#waiting.splice(0)) wake()
+      this.#isGranted = false // whoever was let go on may have had no use for it
+      this.#grant()
+      if (this.#waiting.length > 0) this.schedule()
       if (!this.#isClosed) this.#onTurn()
     })
   }

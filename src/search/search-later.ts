@@ -16,6 +16,9 @@ import { resultOf, resume } from './search.ts'
 import { isTurnOver } from './scan.ts'
 import type { SearchState } from './search-state.ts'
 
+/** Bytes of rows that are fetched at a time: more would hold up the caller's thread when they come. */
+const ROWS_WINDOW_BYTES = 8 * 2 ** 20
+
 /** A search with a checked query and request. */
 export interface LaterSearch {
   /** Copied at once. float32, dim */
@@ -110,7 +113,8 @@ function startRound(waiting: Waiting, lack: Lack): Round {
   const pin = state.stage === 'scan codes' ? context.codes?.cache.pin(state.segments) : undefined
   // What others read meanwhile is not counted here.
   context.files.counters = { bytesRead: 0, pagesVerified: 0 }
-  return { lack, wanted: lack === 'turn' ? undefined : wantedBy(waiting, lack), pin }
+  const isAtHand = lack === 'turn' || (lack === 'rows' && isPartMapped(context, state))
+  return { lack, wanted: isAtHand ? undefined : wantedBy(waiting, lack), pin }
 }
 
 /** Goes on with bytes that were fetched, until others are lacking or its turn is over. */
@@ -152,7 +156,13 @@ function isFetched({ context, state }: Waiting, lack: Exclude<Lack, 'turn'>, fet
   const segment = state.segments[state.reached]
   if (lack === 'codes') return fetched.has(segment.codes)
   const { part } = state
+  if (isPartMapped(context, state)) return true
   return rangesOfPart(context, segment, { first: part, end: part + 1 }).every((range) => fetched.has(range))
+}
+
+/** Tells whether the rows that the scan has reached can be copied from a mapping. */
+function isPartMapped(context: SearchContext, { segments, reached, part }: SearchState): boolean {
+  return context.files.isMapped && areRowsMapped(context, segments[reached], { first: part, end: part + 1 })
 }
 
 function areCandidatesFetched(context: SearchContext, state: SearchState, fetched: FetchedBytes): boolean {
@@ -203,13 +213,18 @@ function rangesOfParts({ cache, files }: SearchContext, state: SearchState): Fil
   let left = -state.part
   for (let i = state.reached; i < state.segments.length; i++) left += cache.partCount(state.segments[i])
   const isLacking = (segment: Segment, part: number): boolean =>
-    left > cache.capacity || cache.find(segment, part) === undefined
+    (left > cache.capacity || cache.find(segment, part) === undefined) &&
+    !(files.isMapped && areRowsMapped({ cache, files }, segment, { first: part, end: part + 1 }))
   let bytes = 0
-  for (let i = state.reached, first = state.part; i < state.segments.length && bytes < WINDOW_BYTES; i++, first = 0) {
+  for (
+    let i = state.reached, first = state.part;
+    i < state.segments.length && bytes < ROWS_WINDOW_BYTES;
+    i++, first = 0
+  ) {
     const segment = state.segments[i]
     const parts = cache.partCount(segment)
-    for (let end = first; first < parts && bytes < WINDOW_BYTES; first = end + 1) {
-      for (end = first; end < parts && bytes < WINDOW_BYTES && isLacking(segment, end); end++)
+    for (let end = first; first < parts && bytes < ROWS_WINDOW_BYTES; first = end + 1) {
+      for (end = first; end < parts && bytes < ROWS_WINDOW_BYTES && isLacking(segment, end); end++)
         bytes += cache.rowsPerPart * state.dim * ELEMENT_BYTES
       if (end > first) ranges.push(...rangesOfPart({ cache, files }, segment, { first, end }))
     }
@@ -217,13 +232,28 @@ function rangesOfParts({ cache, files }: SearchContext, state: SearchState): Fil
   return ranges
 }
 
+/** Parts of a segment: from `first` to before `end`. */
+interface Parts {
+  readonly first: number
+  readonly end: number
+}
+
 function rangesOfPart(
   { cache, files }: Pick<SearchContext, 'cache' | 'files'>,
   segment: Segment,
-  { first, end }: { first: number; end: number }
+  { first, end }: Parts
 ): FileRange[] {
   const firstRow = first * cache.rowsPerPart
   return files.rangesOfRows(segment, firstRow, Math.min(end * cache.rowsPerPart, segment.rowCount) - firstRow)
+}
+
+function areRowsMapped(
+  { cache, files }: Pick<SearchContext, 'cache' | 'files'>,
+  segment: Segment,
+  { first, end }: Parts
+): boolean {
+  const firstRow = first * cache.rowsPerPart
+  return files.areMapped(segment, firstRow, Math.min(end * cache.rowsPerPart, segment.rowCount) - firstRow)
 }
 
 /**

@@ -15,6 +15,7 @@ import type { Readers } from './open-readers.ts'
 import { PageLedger } from './page-ledger.ts'
 import { fileOf, type DataFiles, type FileRange } from './reader.ts'
 import {
+  extentSource,
   type CandidateRanges,
   type ExtentSource,
   type Ordinal,
@@ -54,20 +55,8 @@ export class SegmentFiles {
     this.#states = new Array<SegmentState | undefined>(meta.segmentCount)
     this.#verified = new PageLedger(meta.segmentCount)
     this.#verifiesPages = options.verify !== 'none'
-    this.rowsSource = {
-      canPrefetch: () => readers.isMapped,
-      byteLength: ({ rows }) => rows.byteLength,
-      prefetch: (segments) => {
-        readers.prefetch(segments.flatMap(({ columns, rows }) => [columns, rows]))
-      }
-    }
-    this.codesSource = {
-      canPrefetch: () => readers.isMapped,
-      byteLength: ({ codes }) => codes.byteLength,
-      prefetch: (segments) => {
-        readers.prefetch(segments.map(({ codes }) => codes))
-      }
-    }
+    this.rowsSource = extentSource(readers, ({ columns, rows }) => [columns, rows])
+    this.codesSource = extentSource(readers, ({ codes }) => [codes])
   }
 
   /** Forgets what it knows of a segment, whose slot may be another's from then on. */
@@ -242,15 +231,19 @@ export class SegmentFiles {
     )
   }
 
+  /** Tells whether rows of a segment can be copied from a mapping: they were read before, and what stands beside them. */
+  areMapped(segment: Segment, firstRow: number, count: number): boolean {
+    if (!this.isMapped || this.#stateOf(segment).idsOffset === 0) return false
+    const pages = this.#pagesOf(segment, firstRow * this.#rowBytes, count * this.#rowBytes)
+    return !this.#verifiesPages || this.#verified.hasAll(segment.slot, pages.firstPage, pages.firstPage + pages.count)
+  }
+
   /** Tells whether a row lies in pages that were verified before. */
   isRowVerified(segment: Segment, row: number): boolean {
     if (!this.#verifiesPages) return true
     const start = row * this.#rowBytes
-    return this.#verified.hasAll(
-      segment.slot,
-      Math.floor(start / PAGE_BYTES),
-      Math.ceil((start + this.#rowBytes) / PAGE_BYTES)
-    )
+    const endPage = Math.ceil((start + this.#rowBytes) / PAGE_BYTES)
+    return this.#verified.hasAll(segment.slot, Math.floor(start / PAGE_BYTES), endPage)
   }
 
   /** Copies a row that was verified before: dim * 4 bytes. */

@@ -18,7 +18,21 @@ export interface ExtentSource {
   prefetch(segments: readonly Segment[]): void
 }
 
-/** Reads since the last `resetCounters`. */
+/** Makes a source of the extents that `extentsOf` returns. */
+export function extentSource(
+  readers: { readonly isMapped: boolean; prefetch(ranges: readonly FileRange[]): void },
+  extentsOf: (segment: Segment) => readonly FileRange[]
+): ExtentSource {
+  return {
+    canPrefetch: () => readers.isMapped,
+    byteLength: (segment) => extentsOf(segment).reduce((sum, { byteLength }) => sum + byteLength, 0),
+    prefetch: (segments) => {
+      readers.prefetch(segments.flatMap(extentsOf))
+    }
+  }
+}
+
+/** Reads of one search. */
 export interface ReadCounters {
   bytesRead: number
   pagesVerified: number
