@@ -622,6 +622,7 @@ describe('an index that was replaced on disk', () => {
           force: true
         })
         clock.step = SLOW
+        while (index.info().threads.failure === undefined) await index.searchBatch(queries(100), { exact: true })
         for (let i = 0; i < 3; i++)
           expect(await index.searchBatch(queries(100), { exact: true })).toEqual(
             Array.from({ length: 100 }, (_, at) => index.search(query(at), { exact: true }))
@@ -684,6 +685,7 @@ describe('a thread that dies', () => {
     await withIndex(paths.l2, async (index) => {
       worker.file = join(temp.path, 'nowhere.mjs')
       clock.step = SLOW
+      while (index.info().threads.failure === undefined) await index.searchBatch(queries(100))
       expect(await index.searchBatch(queries(1000))).toEqual(
         Array.from({ length: 1000 }, (_, i) => index.search(query(i)))
       )
