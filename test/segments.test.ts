@@ -343,6 +343,19 @@ describe('an open index that goes on with another snapshot', () => {
     expectFound(context, index, queriesFrom(random))
   })
 
+  it('is refused while a search is under way, and done after it', () => {
+    const random = randomFrom(SEED + 14)
+    const index = makeIndex({ metric: 'l2', bits: 4 }, 3, random)
+    index.add(segmentsOf([0, 1, 2], random))
+    const context = open(index)
+    index.add(segmentsOf([1], random))
+    index.publish()
+    context.context.states.use(() => {
+      expect(() => adoptSnapshot(context, readCatalogue(index.folder))).toThrow(/1 searches are under way/)
+    })
+    expectFound(adoptSnapshot(context, readCatalogue(index.folder)), index, queriesFrom(random))
+  })
+
   it('keeps what it had where the other snapshot names a file that is not there', () => {
     const random = randomFrom(SEED + 9)
     const index = makeIndex({ metric: 'l2', bits: 4 }, 3, random)
