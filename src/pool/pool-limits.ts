@@ -23,3 +23,5 @@ export const MOST_CHUNK_MICROS = 4000
 export const CHUNK_HITS = 2 ** 18
 /** Share of a batch that a thread takes at once where it searches queries together: the more they are, the sooner. */
 export const TOGETHER_SHARE = 0.4
+/** More of them would hold a thread for too long, and gain nothing. */
+export const MOST_TOGETHER = 1024

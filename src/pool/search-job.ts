@@ -50,6 +50,8 @@ export class SearchJob {
   readonly request: SearchRequest
   readonly signal: AbortSignal | undefined
   readonly cost: SearchCost
+  /** Its searches on the caller's thread that wait. */
+  waiting = 0
   readonly #task: SearchTask
   readonly #parts: JobParts
   /** A copy: callers may change theirs. */

@@ -22,6 +22,7 @@ import {
   MANY_HITS,
   MOST_HERE,
   MOST_CHUNK_MICROS,
+  MOST_TOGETHER,
   MOST_WAITING,
   SMALL_INDEX_BYTES,
   TOGETHER_SHARE,
@@ -98,7 +99,11 @@ export class SearchPool {
       found: new Array<Found>(),
       seen: this.#source.seen
     }
-    const isNow = this.#queue.size === 0 && !this.#isForThreads(task.request) && !this.#isBetterThere(parts.cost)
+    const isNow =
+      this.#queue.size === 0 &&
+      this.#waiting < MOST_WAITING &&
+      !this.#isForThreads(task.request) &&
+      !this.#isBetterThere(parts.cost)
     const pending = isNow ? this.#searchNow(task, parts) : undefined
     if (parts.found.length === count) return parts.found
     return new Promise((resolve, reject) => {
@@ -182,7 +187,7 @@ export class SearchPool {
   #workThere(): void {
     const { most } = this.#threads
     const micros = this.#backlog((most + 1) * WORTH_STARTING_MICROS)
-    const isForThreads = [...this.#queue].some(({ request }) => request.k > MANY_HITS)
+    const isForThreads = this.#hasManyHits()
     const deserved = Math.max(isForThreads ? 1 : 0, Math.floor(micros / WORTH_STARTING_MICROS))
     if (this.#threads.count < Math.min(most, deserved))
       this.#threads.start(() => {
@@ -198,6 +203,11 @@ export class SearchPool {
         if (!this.#sendChunk(thread, chunkMicros)) return
       }
     }
+  }
+
+  #hasManyHits(): boolean {
+    for (const { request } of this.#queue) if (request.k > MANY_HITS) return true
+    return false
   }
 
   /** Adds up the work that waits, up to `enough`. */
@@ -227,7 +237,7 @@ export class SearchPool {
 
   /** How many queries of a job a thread is to search together; undefined where that is no sooner than one by one. */
   #togetherOf({ untaken, request }: SearchJob): number | undefined {
-    const share = Math.ceil(untaken * TOGETHER_SHARE)
+    const share = Math.min(Math.ceil(untaken * TOGETHER_SHARE), MOST_TOGETHER)
     return !request.explain && isSoonerTogether(this.#source.context, share) ? share : undefined
   }
 
@@ -252,7 +262,7 @@ export class SearchPool {
 
   /** Searches on the caller's thread for as long as a turn of its event loop may take. */
   #workHere(): void {
-    while (this.#turns.hasTime) {
+    while (this.#turns.hasTime && this.#waiting < MOST_WAITING) {
       const next = this.#nextHere()
       if (next === undefined) return
       this.#searchHere(next.job, next.taken)
@@ -288,7 +298,7 @@ export class SearchPool {
   /** The next queries for the caller's thread. */
   #nextHere(): { job: SearchJob; taken: TakenQueries } | undefined {
     for (const job of this.#queue) {
-      if (this.#isForThreads(job.request) || this.#waiting >= this.#mostWaiting(job)) continue
+      if (this.#isForThreads(job.request) || job.waiting >= this.#mostWaiting(job)) continue
       const taken = this.#take(job, Math.min(MOST_HERE, Math.max(1, Math.floor(TURN_MICROS / job.cost.micros))))
       if (taken !== undefined) return { job, taken }
     }
@@ -312,6 +322,7 @@ export class SearchPool {
   /** Waits for the search of a query on the caller's thread. */
   #await(job: SearchJob, query: number, pending: Promise<SearchResult>): void {
     this.#waiting++
+    job.waiting++
     pending
       .then(
         (result) => {
@@ -324,6 +335,7 @@ export class SearchPool {
       )
       .finally(() => {
         this.#waiting--
+        job.waiting--
         this.#pump()
       })
   }

@@ -16,10 +16,10 @@ export class ThreadTurns implements Turns {
   #spent = 0
   #isScheduled = false
   #isClosed = false
-  /** One of those that waited was let go on, and has not worked yet. */
-  #isGranted = false
+  /** The search that waited and was let go on, until it has worked. */
+  #granted: SearchState | undefined
   /** Who waits for time, in order. */
-  readonly #waiting: (() => void)[] = []
+  readonly #waiting: { readonly state: SearchState; readonly wake: () => void }[] = []
 
   /** `onTurn` is called in each turn that was asked for, after those that wait. */
   constructor(onTurn: () => void) {
@@ -41,7 +41,8 @@ export class ThreadTurns implements Turns {
       const micros = nowMicros() - before
       state.micros += micros
       this.#spent += micros
-      this.#isGranted = false
+      // A search that did not wait leaves the turn to the one that was let go on.
+      if (this.#granted === state) this.#granted = undefined
       this.#grant()
     }
   }
@@ -58,21 +59,19 @@ export class ThreadTurns implements Turns {
     }
   }
 
-  async next(): Promise<void> {
+  async next(state: SearchState): Promise<void> {
     this.schedule()
-    if (this.#isGranted || !this.hasTime || this.#waiting.length > 0)
-      await new Promise<void>((resolve) => this.#waiting.push(resolve))
-    else this.#isGranted = true
+    if (this.#granted === undefined && this.hasTime && this.#waiting.length === 0) this.#granted = state
+    else if (!this.#isClosed) await new Promise<void>((wake) => this.#waiting.push({ state, wake }))
     if (this.#isClosed) throw new ZgqError('ZGQ_CLOSED', 'the index was closed before the search was done')
   }
 
   /** Lets the next of those that wait go on: one at a time, since each takes time of the turn. */
   #grant(): void {
-    if (this.#isGranted || !this.hasTime) return
-    const wake = this.#waiting.shift()
-    if (wake === undefined) return
-    this.#isGranted = true
-    wake()
+    if (this.#granted !== undefined || !this.hasTime) return
+    const next = this.#waiting.shift()
+    this.#granted = next?.state
+    next?.wake()
   }
 
   /** In the next turn there is time again. */
@@ -82,7 +81,7 @@ export class ThreadTurns implements Turns {
     setImmediate(() => {
       this.#isScheduled = false
       this.#spent = 0
-      this.#isGranted = false // whoever was let go on may have had no use for it
+      this.#granted = undefined // it may have had no use for its turn
       this.#grant()
       if (this.#waiting.length > 0) this.schedule()
       if (!this.#isClosed) this.#onTurn()
@@ -92,6 +91,6 @@ export class ThreadTurns implements Turns {
   /** There will be no more time. */
   close(): void {
     this.#isClosed = true
-    for (const wake of this.#waiting.splice(0)) wake()
+    for (const { wake } of this.#waiting.splice(0)) wake()
   }
 }

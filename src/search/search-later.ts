@@ -31,8 +31,8 @@ export interface LaterSearch {
 export interface Turns {
   /** Runs work of a search that should end by its deadline, and counts what it took. */
   run<Result>(state: SearchState, work: () => Result): Result
-  /** Waits for time; rejects with ZGQ_CLOSED once there will be none. */
-  next(): Promise<void>
+  /** Waits for time for a search; rejects with ZGQ_CLOSED once there will be none. */
+  next(state: SearchState): Promise<void>
 }
 
 /** What asynchronous searches of an open index share. */
@@ -79,9 +79,11 @@ interface Round {
 
 async function goOn(waiting: Waiting, firstLack: Lack): Promise<SearchResult> {
   const { context, fetcher, turns, state, signal } = waiting
-  let round: Round | undefined = startRound(waiting, firstLack)
+  let round: Round | undefined
   let fetched: Fetched | undefined
+  const nothing = new FetchedBytes([])
   try {
+    round = startRound(waiting, firstLack)
     while (round !== undefined) {
       if (round.wanted !== undefined) {
         fetched?.release()
@@ -89,10 +91,10 @@ async function goOn(waiting: Waiting, firstLack: Lack): Promise<SearchResult> {
         fetched = await fetcher.fetch(round.wanted, signal)
         state.ioRounds++
       }
-      await turns.next()
+      await turns.next(state)
       signal?.throwIfAborted()
       const before: Round = round
-      round = resumeWith(waiting, before, fetched?.bytes)
+      round = resumeWith(waiting, before, fetched?.bytes ?? nothing)
       if (round?.pin !== before.pin) before.pin?.end()
     }
     return resultOf(state)
@@ -109,16 +111,17 @@ async function goOn(waiting: Waiting, firstLack: Lack): Promise<SearchResult> {
  */
 function startRound(waiting: Waiting, lack: Lack): Round {
   const { context, state } = waiting
-  // What is in memory already must still be there when the rest has come.
-  const pin = state.stage === 'scan codes' ? context.codes?.cache.pin(state.segments) : undefined
   // What others read meanwhile is not counted here.
   context.files.counters = { bytesRead: 0, pagesVerified: 0 }
   const isAtHand = lack === 'turn' || (lack === 'rows' && isPartMapped(context, state))
-  return { lack, wanted: isAtHand ? undefined : wantedBy(waiting, lack), pin }
+  const wanted = isAtHand ? undefined : wantedBy(waiting, lack)
+  // What is in memory already must still be there when the rest has come.
+  const pin = state.stage === 'scan codes' ? context.codes?.cache.pin(state.segments) : undefined
+  return { lack, wanted, pin }
 }
 
 /** Goes on with bytes that were fetched, until others are lacking or its turn is over. */
-function resumeWith(waiting: Waiting, round: Round, fetched = new FetchedBytes([])): Round | undefined {
+function resumeWith(waiting: Waiting, round: Round, fetched: FetchedBytes): Round | undefined {
   const { context, state, turns } = waiting
   return turns.run(state, () => {
     context.files.counters = state.counters

@@ -35,7 +35,7 @@ export class FakeTurns implements Turns {
     return work()
   }
 
-  async next(): Promise<void> {
+  async next(_state: SearchState): Promise<void> {
     if (this.isShort()) await new Promise(setImmediate)
   }
 }
