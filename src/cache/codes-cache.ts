@@ -124,8 +124,8 @@ export class CodesCache {
   }
 
   /**
-   * Keeps the codes of those of the segments that are in kernel memory there while a search waits for the others, as far
-   * as there is room; a copy of what has to go is made for it.
+   * Keeps what kernel memory holds of the segments' codes there while a search waits for the others, as far as there is
+   * room; a copy of what has to go is made for it.
    */
   pin(segments: readonly Segment[]): Pin {
     const pinned = new Map<number, Entry>()
@@ -250,8 +250,8 @@ export class CodesCache {
   }
 
   /**
-   * Moves the hand until `byteLength` bytes behind it are free; returns where they start. Where searches that wait leave
-   * no room, they get copies.
+   * Moves the hand until `byteLength` bytes behind it are free; returns where they start. Where searches that wait
+   * leave no room, they get copies.
    */
   #makeRoom(byteLength: number): number {
     for (let rounds = 0; ;) {

@@ -1,6 +1,6 @@
-// Who searches what, and when: jobs wait in a queue. The caller's thread takes queries in its turns, some milliseconds in
-// each turn of its event loop; where there is much to do, worker threads take their share, chunk by chunk. Times decide
-// who works, never what is found.
+// Who searches what, and when: jobs wait in a queue. The caller's thread takes queries in its turns, some milliseconds
+// in each turn of its event loop; where there is much to do, worker threads take their share, chunk by chunk. Times
+// decide who works, never what is found.
 
 import { ZgqError } from '../errors.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
@@ -133,8 +133,8 @@ export class SearchPool {
   }
 
   /**
-   * Searches queries of a task until this turn of the event loop has had its time; returns the promise of the first that
-   * has to wait.
+   * Searches queries of a task until this turn of the event loop has had its time; returns the promise of the first
+   * that has to wait.
    */
   #searchNow(task: SearchTask, parts: JobParts & { readonly found: Found[] }): Promise<SearchResult> | undefined {
     const { found, dim } = parts

@@ -12,7 +12,7 @@ import { fileOf, type DataFile, type DataFiles, type Reader } from './reader.ts'
 export function openMmapReader(initialFiles: DataFiles, libc: Libc): Reader {
   let files: DataFiles = new Map()
   const mapped = new Map<number, MappedFile>()
-  /** Rows that are reranked one after the other are mostly of one file: looking it up takes as long as copying a row. */
+  /** Rows reranked one after the other are mostly of one file, and looking it up takes as long as copying a row. */
   let last: MappedFile | undefined
   let isClosed = false
   const unmapBut = (kept: DataFiles): void => {

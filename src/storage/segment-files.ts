@@ -231,7 +231,7 @@ export class SegmentFiles {
     )
   }
 
-  /** Tells whether rows of a segment can be copied from a mapping: they were read before, and what stands beside them. */
+  /** Tells whether rows of a segment, with their columns, were read before and can be copied from a mapping. */
   areMapped(segment: Segment, firstRow: number, count: number): boolean {
     if (!this.isMapped || this.#stateOf(segment).idsOffset === 0) return false
     const pages = this.#pagesOf(segment, firstRow * this.#rowBytes, count * this.#rowBytes)
@@ -254,8 +254,8 @@ export class SegmentFiles {
   }
 
   /**
-   * The ranges that `readRows` reads for some rows of a segment. Whole columns where these were not read before, so that
-   * they can be verified.
+   * The ranges that `readRows` reads for some rows of a segment. Columns that were not read before are read whole, so
+   * that they can be verified.
    */
   rangesOfRows(segment: Segment, firstRow: number, count: number): FileRange[] {
     const { file } = segment.columns

@@ -125,9 +125,9 @@ export function refinedDeviation(code: usize, distance2: f32, integerVariance: f
 
 /**
  * Scans the segments at positions first to end - 1 of `list` (places in the table `segments` with their masks, nearest
- * zone first); returns the position of the first that is not in kernel memory, or end. heap: the k smallest estimates, each made
- * larger by slack times its distance from the row's bound: the smallest of many estimates are too small. candidates:
- * what could still be a hit.
+ * zone first); returns the position of the first that is not in kernel memory, or end. heap: the k smallest estimates,
+ * each made larger by slack times its distance from the row's bound: the smallest of many estimates are too small.
+ * candidates: what could still be a hit.
  */
 export function scanCodes(
   metric: u32,
@@ -239,7 +239,15 @@ export function scanCodes(
 
 /** Takes a row among the candidates; returns the new limit. */
 @inline
-export function offer(heap: usize, candidates: usize, low: f32, estimate: f32, slack: f32, segment: u32, row: u32): f32 {
+export function offer(
+  heap: usize,
+  candidates: usize,
+  low: f32,
+  estimate: f32,
+  slack: f32,
+  segment: u32,
+  row: u32
+): f32 {
   heapOffer(heap, <f64>(estimate + slack * (estimate - low)), ((<u64>segment) << 32) | row)
   const limit = <f32>heapLimit(heap)
   addCandidate(candidates, low, estimate, segment, row, limit)
