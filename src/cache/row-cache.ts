@@ -132,8 +132,8 @@ export class RowCache {
   }
 
   /**
-   * Returns where a part of a segment lies, or undefined if it is not in kernel memory. The result is overwritten by the
-   * next call.
+   * Returns where a part of a segment lies, or undefined if it is not in kernel memory. The result is overwritten by
+   * the next call.
    */
   find(segment: Segment, part: number): ScanRun | undefined {
     const frame = this.#frameOfPart.get(segment.slot * PARTS_OF_SLOT + part)

@@ -48,8 +48,8 @@ export function checkFiles(of: { meta: IndexMeta; files: readonly FileRecord[] }
 
 /**
  * Throws ZGQ_CORRUPT where segments contradict their files, each other or the index; ZGQ_UNSUPPORTED for new parts. An
- * index has thousands of segments, and opening does this with code that has not run before: it looks at the words of the
- * records and makes no objects (bench/README.md, "Open").
+ * index has thousands of segments, and opening does this with code that has not run before: it looks at the words of
+ * the records and makes no objects (bench/README.md, "Open").
  */
 export function checkSegments(
   of: { meta: IndexMeta; files: readonly FileRecord[]; segments: SegmentTable },

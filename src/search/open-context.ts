@@ -83,7 +83,8 @@ function cacheBytesOfRows({ cacheBytes }: CheckedOpenOptions, codes: CodesContex
  * Goes on with another snapshot of the same index: what was read and verified of segments that both have is kept, what
  * was kept of the others is given back. Returns the same context, or where the codes are made in another way a new one
  * over the same readers. Throws as `openContext` does, ZGQ_MISMATCH for another index, and TypeError while searches are
- * under way, whose segments would be others' when they go on, before anything is changed; RangeError where kernel memory ends, after which the context is of no use.
+ * under way, whose segments would be others' when they go on, before anything is changed; RangeError where kernel
+ * memory ends, after which the context is of no use.
  */
 export function adoptSnapshot(opened: OpenedContext, snapshot: Snapshot): OpenedContext {
   const { readers, context, options } = opened

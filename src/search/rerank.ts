@@ -133,7 +133,8 @@ export function readMissing(context: RerankContext, state: SearchState, codes: C
     const id = codes.ids / 4 + slot * 2
     const ids = context.cache.idsOf(segment) / 4
     if (ids === 0) {
-      context.candidates.readId(segment, row, memory.bytesAt(id * 4, 8)) // it had to leave the cache since it was scanned
+      // It had to leave the cache since it was scanned.
+      context.candidates.readId(segment, row, memory.bytesAt(id * 4, 8))
     } else {
       words[id] = words[ids + row * 2]
       words[id + 1] = words[ids + row * 2 + 1]

@@ -16,7 +16,8 @@ export class RowMasks {
   }
 
   /**
-   * Sets the mask of the segment in a slot. mask: a bit for each row, lowest bits first; rows behind it may not be found.
+   * Sets the mask of the segment in a slot. mask: a bit for each row, lowest bits first; rows behind it may not be
+   * found.
    */
   set(of: { readonly slot: number; readonly rowCount: number }, mask: Uint32Array): void {
     this.#forget(of.slot)

@@ -208,8 +208,8 @@ function rangesOfCodes({ codes }: SearchContext, state: SearchState): FileRange[
 }
 
 /**
- * The rows that are not in memory, from the part that the scan has reached on. All of them where there is no room for so
- * many: what is there now has to go before the scan comes to it.
+ * The rows that are not in memory, from the part that the scan has reached on. All of them where there is no room for
+ * so many: what is there now has to go before the scan comes to it.
  */
 function rangesOfParts({ cache, files }: SearchContext, state: SearchState): FileRange[] {
   const ranges: FileRange[] = []

@@ -1,5 +1,5 @@
-// One search under way: its query, its list of segments, its heaps in kernel memory, and how far it has come. Nothing of
-// it is shared, so a search may wait for bytes while others go on.
+// One search under way: its query, its list of segments, its heaps in kernel memory, and how far it has come. Nothing
+// of it is shared, so a search may wait for bytes while others go on.
 
 import { ELEMENT_BYTES, METRIC_CODES } from '../format/layout.ts'
 import type { Segment } from '../format/segment-table.ts'

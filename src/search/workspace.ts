@@ -1,5 +1,5 @@
-// Kernel memory that the searches of one open index share: centroids, and scratch that the probe leaves nothing in. What
-// belongs to one search is in search-state.ts.
+// Kernel memory that the searches of one open index share: centroids, and scratch that the probe leaves nothing in.
+// What belongs to one search is in search-state.ts.
 
 import { ELEMENT_BYTES } from '../format/layout.ts'
 import type { SegmentTable } from '../format/segment-table.ts'

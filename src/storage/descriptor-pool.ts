@@ -1,6 +1,6 @@
 // Descriptors of files that are opened when they are first read. A bounded number stays open: the least recently used
-// is closed for a new one. A descriptor that somebody reads from is closed when those reads are done: under one that was
-// closed before, the system may have opened another file.
+// is closed for a new one. A descriptor that somebody reads from is closed when those reads are done: under one that
+// was closed before, the system may have opened another file.
 
 import { closeSync } from 'node:fs'
 

@@ -36,7 +36,8 @@ function isLive(mask: usize, row: u32): bool {
 /**
  * Offers every live row to the heap and returns how many needed double precision.
  * rows: float32, count * dim; ids: u64, count; inverseNorms: float32, count (cosine); mask: a bit for each row of the
- * segment, u32 words, or 0 for all live; firstRow: the number of the first of these rows in it. A row is ruled out if its float32 distance is above `worst kept * (1 + relative) + absolute`.
+ * segment, u32 words, or 0 for all live; firstRow: the number of the first of these rows in it. A row is ruled out if
+ * its float32 distance is above `worst kept * (1 + relative) + absolute`.
  */
 export function scan(
   metric: u32,
