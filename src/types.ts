@@ -39,8 +39,7 @@ export interface OpenOptions {
   /**
    * Most worker threads that `searchAsync` and `searchBatch` may start, 0 to 64. Default: one for each core but one,
    * 1 to 8. They are started on demand for larger jobs, and do not keep the process alive. Their caches have as many
-   * bytes together as `cacheBytes`, in addition to the caller's. 0: those searches run on the caller's thread in
-   * short slices, and block the event loop where one query takes longer.
+   * bytes together as `cacheBytes`, in addition to the caller's. 0: those searches run on the caller's thread alone.
    */
   readonly threads?: number | undefined
 }
