@@ -11,7 +11,7 @@ import { checkRequest, requestedIndex, type SearchRequest } from '../src/search/
 import { RowMasks } from '../src/search/row-masks.ts'
 import type { SearchContext, SearchResult } from '../src/search/search-context.ts'
 import { search } from '../src/search/search.ts'
-import { FEWEST_TOGETHER, searchInSteps, searchTogether } from '../src/search/search-together.ts'
+import { FEWEST_TOGETHER, searchTogether } from '../src/search/search-together.ts'
 import type { Metric, SearchOptions } from '../src/types.ts'
 import { normal } from './support/datasets.ts'
 import { codeOf } from './support/errors.ts'
@@ -168,8 +168,8 @@ describe(`a batch (seed ${SEED})`, () => {
       const slots = scanTogether.mock.calls.map(([, slot]) => slot)
       expect(slots.length).toBeGreaterThan(ZONES / 3)
       expect(new Set(slots).size).toBe(slots.length)
-      const turns = scanTogether.mock.calls.reduce((sum, [, , , count]) => sum + count, 0)
-      expect(turns).toBeGreaterThan(QUERIES * 30)
+      const pairs = scanTogether.mock.calls.reduce((sum, [, , , count]) => sum + count, 0)
+      expect(pairs).toBeGreaterThan(QUERIES * 30)
     } finally {
       close()
     }
@@ -181,35 +181,10 @@ describe(`a batch (seed ${SEED})`, () => {
       const expected = searchOneByOne(context, queries, request({ nprobe: 40 }))
       const { kernel } = context.workspace.memory
       const scan = kernel.scanTogether
-      vi.spyOn(kernel, 'scanTogether').mockImplementation((of, slot, turns, count) =>
-        slot % 50 === 0 ? 0 : scan(of, slot, turns, count)
+      vi.spyOn(kernel, 'scanTogether').mockImplementation((of, slot, pairs, count) =>
+        slot % 50 === 0 ? 0 : scan(of, slot, pairs, count)
       )
       expect(searchTogether(context, queries, request({ nprobe: 40 }))).toEqual(expected)
-    } finally {
-      close()
-    }
-  })
-
-  it('goes on in steps while other searches do, and gives memory back where it is left', () => {
-    const { context, request, close } = open(path)
-    try {
-      const wanted = request({ nprobe: 40 })
-      const expected = searchOneByOne(context, queries, wanted)
-      const other = queries.subarray(7 * DIM, 8 * DIM)
-      const used = context.workspace.memory.usedByteLength
-      const steps = searchInSteps(context, queries, wanted)
-      let [count, next] = [0, steps.next()]
-      for (; next.done !== true; next = steps.next(), count++)
-        if (count % 3 === 0) expect(search(context, other, request({ k: 20, nprobe: 70 })).hits.length).toBe(20)
-      expect(next.value).toEqual(expected)
-      expect(count).toBeGreaterThan(QUERIES * 2)
-      for (const left of [1, QUERIES + 10, count - 5]) {
-        const others = searchInSteps(context, queries, wanted)
-        for (let i = 0; i < left; i++) others.next()
-        others.return([])
-      }
-      expect(context.states.inUse).toBe(0)
-      expect(context.workspace.memory.usedByteLength).toBeLessThan(used + 2 ** 20)
     } finally {
       close()
     }

@@ -178,10 +178,10 @@ export interface Kernel {
    */
   scanCodes(scan: CodeScan, first: number, end: number): number
   /**
-   * Scans the segment in place `segment` of the table for the members of `count` turns, and records rows below their
-   * limits; returns how many turns there was room for.
+   * Scans the segment in place `segment` of the table for the members of `count` pairs, and records rows below their
+   * limits; returns how many pairs there was room for.
    */
-  scanTogether(scan: TogetherScan, segment: number, turns: number, count: number): number
+  scanTogether(scan: TogetherScan, segment: number, pairs: number, count: number): number
   /**
    * Offers what was recorded in visits, in their order, to heap and candidates; returns how many visits there were
    * before the first that was not made.

@@ -116,10 +116,10 @@ export const VISIT_COUNT_AT = 16
 export const VISIT_BYTES = 20
 export const NOT_VISITED = 0xffff_ffff
 
-// A turn: a visit when its segment has its turn. u32 number of the member, u32 number of the visit.
-export const TURN_MEMBER_AT = 0
-export const TURN_VISIT_AT = 4
-export const TURN_BYTES = 8
+// A pair of a group: u32 number of a member, u32 number of its visit of a segment.
+export const PAIR_MEMBER_AT = 0
+export const PAIR_VISIT_AT = 4
+export const PAIR_BYTES = 8
 
 // Records, of rows that may be offered: u32 size, u32 capacity; then entries.
 export const RECORDS_SIZE_AT = 0

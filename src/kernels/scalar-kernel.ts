@@ -227,7 +227,7 @@ export function createScalarKernel(): Kernel {
       estimateBlocks(views, { blocks, count, width, tables, scalars, base, out })
     },
     scanCodes: (scan, first, end) => scanCodes(views, scan, first, end),
-    scanTogether: (scan, segment, turns, count) => scanTogether(views, scan, { segment, turns, count }),
+    scanTogether: (scan, segment, pairs, count) => scanTogether(views, scan, { segment, pairs, count }),
     offerRecorded: (recorded) => offerRecorded(views, recorded),
     sortCandidates: (candidates, limit) => sortCandidates(views, candidates, limit),
     normalizeRows(rows, count, dim) {

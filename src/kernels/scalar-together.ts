@@ -30,9 +30,9 @@ import {
   SEGMENT_CENTROID_NORM2_AT,
   SEGMENT_PLANES_AT,
   SEGMENT_ROW_COUNT_AT,
-  TURN_BYTES,
-  TURN_MEMBER_AT,
-  TURN_VISIT_AT,
+  PAIR_BYTES,
+  PAIR_MEMBER_AT,
+  PAIR_VISIT_AT,
   VISIT_BYTES,
   VISIT_COUNT_AT,
   VISIT_DISTANCE_AT,
@@ -46,21 +46,21 @@ import type { ScalarViews } from './scalar-views.ts'
 
 const round = Math.fround
 
-/** Scans a segment for the members of `count` turns; returns how many there was room for. */
+/** Scans a segment for the members of `count` pairs; returns how many there was room for. */
 export function scanTogether(
   views: ScalarViews,
   scan: TogetherScan,
-  of: { readonly segment: number; readonly turns: number; readonly count: number }
+  of: { readonly segment: number; readonly pairs: number; readonly count: number }
 ): number {
   const { words } = views
   const { records } = scan
   const rowCount = words[(segmentEntry(scan.segments, of.segment) + SEGMENT_ROW_COUNT_AT) / 4]
-  for (let turn = 0; turn < of.count; turn++) {
+  for (let pair = 0; pair < of.count; pair++) {
     const size = words[(records + RECORDS_SIZE_AT) / 4]
-    if (size + rowCount > words[(records + RECORDS_CAPACITY_AT) / 4]) return turn
-    const at = of.turns + turn * TURN_BYTES
-    const member = scan.members + words[(at + TURN_MEMBER_AT) / 4] * memberByteLength(scan.width)
-    const visit = scan.visits + words[(at + TURN_VISIT_AT) / 4] * VISIT_BYTES
+    if (size + rowCount > words[(records + RECORDS_CAPACITY_AT) / 4]) return pair
+    const at = of.pairs + pair * PAIR_BYTES
+    const member = scan.members + words[(at + PAIR_MEMBER_AT) / 4] * memberByteLength(scan.width)
+    const visit = scan.visits + words[(at + PAIR_VISIT_AT) / 4] * VISIT_BYTES
     visitSegment(views, scan, { segment: of.segment, member, visit })
     words[(visit + VISIT_START_AT) / 4] = size
     words[(visit + VISIT_COUNT_AT) / 4] = words[(records + RECORDS_SIZE_AT) / 4] - size

@@ -118,7 +118,7 @@ export function createWasmKernel(): Kernel | undefined {
         s.candidates
       )
     },
-    scanTogether(s, segment, turns, count) {
+    scanTogether(s, segment, pairs, count) {
       return wasm.scanTogether(
         s.metric,
         s.bits,
@@ -129,7 +129,7 @@ export function createWasmKernel(): Kernel | undefined {
         s.records,
         s.scratch,
         segment,
-        turns,
+        pairs,
         count
       )
     },

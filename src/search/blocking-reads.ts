@@ -13,6 +13,24 @@ import type { SearchState } from './search-state.ts'
  */
 export const WINDOW_BYTES = 64 * 2 ** 20
 
+/** Asks for those of the segments from a position on that are not held, a window of them; returns where it ends. */
+export function prefetchWindow(
+  segments: readonly Segment[],
+  from: number,
+  of: { readonly source: ExtentSource; readonly holds: (segment: Segment) => boolean }
+): number {
+  const window: Segment[] = []
+  let position = from
+  for (let bytes = 0; position < segments.length && bytes < WINDOW_BYTES; position++) {
+    const segment = segments[position]
+    if (of.holds(segment)) continue
+    window.push(segment)
+    bytes += of.source.byteLength(segment)
+  }
+  of.source.prefetch(window)
+  return position
+}
+
 /** The reads of one search; it stays the owner of its state. */
 export class BlockingReads {
   readonly #context: SearchContext
@@ -63,16 +81,7 @@ export class BlockingReads {
     const canPrefetch = source.canPrefetch()
     if (!canPrefetch || state.reached >= this.#askedBefore) state.ioRounds++
     if (state.reached < this.#askedBefore) return
-    const window: Segment[] = []
-    let position = state.reached
-    for (let bytes = 0; position < state.segments.length && bytes < WINDOW_BYTES; position++) {
-      const next = state.segments[position]
-      if (holds(next)) continue
-      window.push(next)
-      bytes += source.byteLength(next)
-    }
-    this.#askedBefore = position
-    source.prefetch(window)
+    this.#askedBefore = prefetchWindow(state.segments, state.reached, { source, holds })
   }
 
   #readCandidates(): void {

@@ -1,4 +1,4 @@
-// Queries that wait for each segment of theirs to have its turn, in kernel memory: what the scan of a segment needs of
+// Queries that wait for the segments of their lists to be scanned for all of them, in kernel memory: what the scan of a segment needs of
 // each (its member), its list of segments (visits), and the rows that may have to be offered (records). No reads, no
 // order of segments: search-together.ts has that.
 
@@ -22,7 +22,7 @@ import {
   RECORDS_SIZE_AT,
   SCALAR_SLACK_AT,
   SCALARS_BYTES,
-  TURN_BYTES,
+  PAIR_BYTES,
   VISIT_BYTES,
   VISIT_COUNT_AT,
   VISIT_DISTANCE_AT,
@@ -59,8 +59,8 @@ export class QueryGroup {
   readonly #size: GroupSize
   readonly #memberBytes: number
   readonly #scan: TogetherScan
-  readonly #turns: number
-  /** Where the turns of each slot start; one number more. */
+  readonly #pairs: number
+  /** Where the pairs of each slot start; one number more. */
   readonly #starts: Uint32Array
   #visitCount = 0
 
@@ -71,7 +71,7 @@ export class QueryGroup {
     this.#size = size
     this.#memberBytes = memberByteLength(width)
     this.#starts = new Uint32Array(slots + 1)
-    this.#turns = memory.allocate(size.visits * TURN_BYTES)
+    this.#pairs = memory.allocate(size.visits * PAIR_BYTES)
     this.#scan = {
       metric,
       bits,
@@ -88,7 +88,7 @@ export class QueryGroup {
   /** Gives the kernel memory back. */
   close(): void {
     const { members, visits, records, scratch } = this.#scan
-    for (const region of [members, visits, records, scratch, this.#turns]) this.#memory.free(region)
+    for (const region of [members, visits, records, scratch, this.#pairs]) this.#memory.free(region)
   }
 
   clear(): void {
@@ -107,7 +107,7 @@ export class QueryGroup {
     return (
       this.members.length < this.#size.members &&
       this.#visitCount + segments.length <= this.#size.visits &&
-      // Half of the room is for what turns will record.
+      // Half of the room is for what scans will record.
       words[(this.#scan.records + RECORDS_SIZE_AT) / 4] + candidates <= this.#size.records / 2
     )
   }
@@ -168,8 +168,8 @@ export class QueryGroup {
     }
   }
 
-  /** Sorts what is to be visited by slot; returns the slots that have turns, in ascending order. */
-  sortTurns(): number[] {
+  /** Sorts what is to be visited by slot; returns the slots that have some, in ascending order. */
+  sortPairs(): number[] {
     const { words } = this.#memory
     const starts = this.#starts
     const { visits } = this.#scan
@@ -184,13 +184,13 @@ export class QueryGroup {
       total += starts[slot]
       starts[slot] = total
     }
-    // From the last to the first: each turn takes the last free place of its slot, and starts become starts.
+    // From the last to the first: each pair takes the last free place of its slot, and starts become starts.
     for (let member = this.members.length - 1; member >= 0; member--) {
       const { firstVisit, visitsMade, visitCount } = this.members[member]
       for (let i = visitCount - 1; i >= visitsMade; i--) {
-        const turn = this.#turns / 4 + --starts[slotOf(firstVisit + i)] * (TURN_BYTES / 4)
-        words[turn] = member
-        words[turn + 1] = firstVisit + i
+        const pair = this.#pairs / 4 + --starts[slotOf(firstVisit + i)] * (PAIR_BYTES / 4)
+        words[pair] = member
+        words[pair + 1] = firstVisit + i
       }
     }
     return slots
@@ -200,8 +200,8 @@ export class QueryGroup {
   scanSlot(slot: number, table: number): void {
     const first = this.#starts[slot]
     this.#scan.segments = table
-    const turns = this.#turns + first * TURN_BYTES
-    this.#memory.kernel.scanTogether(this.#scan, slot, turns, this.#starts[slot + 1] - first)
+    const pairs = this.#pairs + first * PAIR_BYTES
+    this.#memory.kernel.scanTogether(this.#scan, slot, pairs, this.#starts[slot + 1] - first)
   }
 
   /**

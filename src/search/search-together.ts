@@ -5,7 +5,7 @@
 
 import type { Segment } from '../format/segment-table.ts'
 import { memberByteLength } from '../kernels/addresses.ts'
-import { BlockingReads, WINDOW_BYTES } from './blocking-reads.ts'
+import { BlockingReads, prefetchWindow } from './blocking-reads.ts'
 import type { CodeState } from './code-state.ts'
 import { QueryGroup, type GroupSize } from './query-group.ts'
 import type { SearchRequest } from './request.ts'
@@ -39,32 +39,15 @@ const MOST_ROWS = 2 ** 20
  * what is not in memory. Throws as `search` does, for all of them: who must know for which, searches one by one.
  */
 export function searchTogether(context: SearchContext, queries: Float32Array, request: SearchRequest): SearchResult[] {
-  const steps = searchInSteps(context, queries, request)
-  for (;;) {
-    const { done, value } = steps.next()
-    if (done === true) return value
-  }
-}
-
-/**
- * The same in steps of a query or a segment each, between which other work may go on: other searches too, but the
- * snapshot must stay. Who stops before the end calls `return`, which gives memory back.
- */
-export function* searchInSteps(
-  context: SearchContext,
-  queries: Float32Array,
-  request: SearchRequest
-): Generator<undefined, SearchResult[]> {
   const { states, workspace, codes } = context
   const batch = { queries, dim: workspace.dim, request, count: queries.length / workspace.dim }
   const state = states.take()
   let group: QueryGroup | undefined
   try {
     const size = sizeFor(state.codes, { ...batch, mostRows: workspace.segments.totals.mostRows })
-    if (codes === undefined || state.codes === undefined || size === undefined)
-      return yield* searchOneByOne(context, batch)
+    if (codes === undefined || state.codes === undefined || size === undefined) return searchOneByOne(context, batch)
     group = new QueryGroup(workspace.memory, state.codes, { size, slots: workspace.segments.slotCount })
-    return yield* searchInGroups({ context, codes, batch, group }, state)
+    return searchInGroups({ context, codes, batch, group }, state)
   } finally {
     group?.close()
     states.giveBack(state)
@@ -123,16 +106,15 @@ function queryAt({ queries, dim }: Batch, query: number): Float32Array {
   return queries.subarray(query * dim, (query + 1) * dim)
 }
 
-function* searchOneByOne(context: SearchContext, batch: Batch): Generator<undefined, SearchResult[]> {
+function searchOneByOne(context: SearchContext, batch: Batch): SearchResult[] {
   const results: SearchResult[] = []
   for (let query = 0; query < batch.count; query++) {
     results.push(search(context, queryAt(batch, query), batch.request))
-    yield
   }
   return results
 }
 
-function* searchInGroups(together: Together, state: SearchState): Generator<undefined, SearchResult[]> {
+function searchInGroups(together: Together, state: SearchState): SearchResult[] {
   const { context, batch, group } = together
   const results = new Array<SearchResult>(batch.count)
   for (let query = 0; query < batch.count; query++) {
@@ -142,17 +124,16 @@ function* searchInGroups(together: Together, state: SearchState): Generator<unde
     if (!startTogether(together, state) || codes === undefined) {
       results[query] = finishSearch(context, state)
     } else {
-      if (!group.hasRoomFor(state, codes)) yield* finishGroup(together, results)
+      if (!group.hasRoomFor(state, codes)) finishGroup(together, results)
       if (group.hasRoomFor(state, codes)) group.add(query, state, codes)
       else results[query] = finishSearch(context, state)
     }
-    yield
   }
-  yield* finishGroup(together, results)
+  finishGroup(together, results)
   return results
 }
 
-/** Probes, and scans the nearest segments; tells whether the others can wait for their turns. */
+/** Probes, and scans the nearest segments; tells whether the others can wait for the group. */
 function startTogether({ context, codes: { cache } }: Together, state: SearchState): boolean {
   const { codes, segments } = state
   startPass(context, state)
@@ -174,37 +155,27 @@ function rowsOf(segments: readonly Segment[]): number {
 }
 
 /** Scans what the members of the group wait for, and searches them to the end. */
-function* finishGroup(together: Together, results: SearchResult[]): Generator<undefined, void> {
+function finishGroup(together: Together, results: SearchResult[]): void {
   const { context, group } = together
-  yield* scanTurns(together)
+  scanPairs(together)
   for (let position = 0; position < group.members.length; position++) {
     results[group.members[position].query] = context.states.use((state) => finishMember(together, state, position))
-    yield
   }
   group.clear()
 }
 
-function* scanTurns({ context, codes: { cache }, group }: Together): Generator<undefined, void> {
+function scanPairs({ context, codes: { cache }, group }: Together): void {
   const { codesSource } = context.files
-  const segments = group.sortTurns().map((slot) => context.workspace.segments.inSlot(slot))
+  const segments = group.sortPairs().map((slot) => context.workspace.segments.inSlot(slot))
   let askedBefore = 0
   for (let at = 0; at < segments.length; at++) {
     const segment = segments[at]
     if (!cache.holds(segment)) {
-      if (at >= askedBefore) {
-        const window: Segment[] = []
-        askedBefore = at
-        for (let bytes = 0; askedBefore < segments.length && bytes < WINDOW_BYTES; askedBefore++) {
-          if (cache.holds(segments[askedBefore])) continue
-          window.push(segments[askedBefore])
-          bytes += codesSource.byteLength(segments[askedBefore])
-        }
-        codesSource.prefetch(window)
-      }
+      if (at >= askedBefore)
+        askedBefore = prefetchWindow(segments, at, { source: codesSource, holds: (other) => cache.holds(other) })
       cache.load(segment)
     }
     group.scanSlot(segment.slot, cache.table)
-    yield
   }
 }
 

@@ -88,12 +88,13 @@ function resumePass(context: SearchContext, state: SearchState): Lack | undefine
 export function startPass(context: SearchContext, state: SearchState): void {
   const { request } = state
   resetPass(state)
+  const codes = hasEstimates(state) ? context.codes : undefined
   // Nobody asked for hits: there is nothing to probe, and a heap holds at least one.
-  if (request.k > 0) probeZones(context, state)
+  if (request.k > 0) probeZones(state, codes)
   else state.takeSegments(0, undefined)
   state.probedAt = nowMicros()
   state.scannedAt = state.probedAt
-  state.stage = state.isFar || request.k === 0 ? 'done' : chooseScan(context, state)
+  state.stage = state.isFar || request.k === 0 ? 'done' : chooseScan(state, codes)
 }
 
 function resetPass(state: SearchState): void {
@@ -118,9 +119,8 @@ export function startPassAtRerank(state: SearchState, codes: CodeState, zoneCoun
   startRerank(state, codes)
 }
 
-function probeZones(context: SearchContext, state: SearchState): void {
+function probeZones(state: SearchState, codes: CodesContext | undefined): void {
   const { request, workspace, scanQuery } = state
-  const codes = hasEstimates(state) ? context.codes : undefined
   state.startHits(request.k)
   if (request.bound !== undefined) state.fillHeap(scanQuery.heap, request.k, request.bound)
   if (codes?.centroids !== undefined) setQueryCodes(state)
@@ -134,9 +134,8 @@ function nearestZone({ memory, zoneList }: Workspace): number {
   return memory.doubles[heapDistances(zoneList) / 8]
 }
 
-function chooseScan(context: SearchContext, state: SearchState): 'scan rows' | 'scan codes' {
+function chooseScan(state: SearchState, codes: CodesContext | undefined): 'scan rows' | 'scan codes' {
   const { request, segments, dim } = state
-  const codes = hasEstimates(state) ? context.codes : undefined
   state.byRows =
     codes === undefined ||
     request.isExact ||

@@ -27,7 +27,7 @@ import {
   SEGMENT_CENTROID_NORM2_AT,
   SEGMENT_ENTRY_BYTES,
   SEGMENT_PLANES_AT,
-  TURN_BYTES,
+  PAIR_BYTES,
   VISIT_BYTES,
   VISIT_DISTANCE_AT
 } from '../../src/kernels/layouts.ts'
@@ -231,14 +231,14 @@ function scanOthersTogether(memory: KernelMemory, scan: CodeScan, first: number)
     records,
     scratch: memory.allocate(SCALARS_BYTES)
   }
-  const turn = memory.allocate(TURN_BYTES)
+  const pair = memory.allocate(PAIR_BYTES)
   for (let position = count - 1; position >= first; position--) {
     const [segment, mask] = memory.uint32At(heapIds(scan.list, count) + position * 8, 2)
     const visit = visits + (position - first) * VISIT_BYTES
     memory.uint32At(visit, 5).set([segment, mask, 0, 0, NOT_VISITED])
     memory.float32At(visit + VISIT_DISTANCE_AT, 1)[0] = memory.float64At(heapDistances(scan.list) + position * 8, 1)[0]
-    memory.uint32At(turn, 2).set([0, position - first])
-    if (kernel.scanTogether(together, segment, turn, 1) !== 1) throw new Error('no room for records')
+    memory.uint32At(pair, 2).set([0, position - first])
+    if (kernel.scanTogether(together, segment, pair, 1) !== 1) throw new Error('no room for records')
   }
   const slack = memory.float32At(scalars + SCALAR_SLACK_AT, 1)[0]
   const offered = kernel.offerRecorded({ metric, slack, visits, count: count - first, records, heap, candidates })

@@ -49,7 +49,7 @@ import { boundBlock } from './sign-blocks'
 
 /** Sum over dimensions of code * integer, for a refined row of 4 bits. */
 @inline
-export function productFour(codes: usize, width: u32, integers: usize): i32 {
+function productFour(codes: usize, width: u32, integers: usize): i32 {
   const bytes = width >>> 1
   const highIntegers = integers + ((<usize>bytes) << 1)
   const nibble = i8x16.splat(15)
@@ -87,7 +87,7 @@ function sumIntegers(sum: v128): i32 {
 
 /** The same for a row of 2 bits. */
 @inline
-export function productTwo(codes: usize, width: u32, integers: usize): i32 {
+function productTwo(codes: usize, width: u32, integers: usize): i32 {
   const bytes = width >>> 2
   const quarter = (<usize>bytes) << 1
   const pair = i8x16.splat(3)
@@ -112,6 +112,51 @@ export function productTwo(codes: usize, width: u32, integers: usize): i32 {
     }
   }
   return sumIntegers(i32x4.add(sum, sum2))
+}
+
+/**
+ * Variance of <u, q'> by the rounding of the query to integers: a step's variance of 1 / 12 for each dimension, times
+ * the mean of u_i^2 over normal values.
+ */
+@inline
+export function roundingVariance(integerStep: f32, width: u32, bits: u32): f64 {
+  return (<f64>integerStep * <f64>integerStep * <f64>width * (bits == 4 ? 9.0 : 1.0)) / 12
+}
+
+/** Squared distance of the query to the centroid of the segment at `entry`; shared: its distance under the metric. */
+@inline
+export function centroidDistance2(metric: u32, queryNorm2: f32, shared: f32, entry: usize): f32 {
+  return metric == METRIC_IP
+    ? max<f32>(0, queryNorm2 + 2 * shared + load<f32>(entry, SEGMENT_CENTROID_NORM2_AT))
+    : max<f32>(0, shared)
+}
+
+/** Touches the refined codes of the rows that are left, all at once: memory answers for many as it does for one. */
+@inline
+export function touchCodes(left: usize, leftEnd: usize, refined: usize, rowBytes: usize): u32 {
+  let touched: u32 = 0
+  for (let at = left; at < leftEnd; at += LEFT_BYTES) {
+    const code = refined + <usize>load<u32>(at, LEFT_ROW_AT) * rowBytes
+    touched += load<u32>(code) + load<u32>(code + rowBytes - 4)
+  }
+  return touched
+}
+
+/** Estimate of the distance of the row whose refined code is at `code`. */
+@inline
+export function refinedEstimate(
+  code: usize,
+  shared: f32,
+  bits: u32,
+  width: u32,
+  integers: usize,
+  codeMiddle: f64,
+  integerStep: f32
+): f32 {
+  const levels = code + REFINED_FACTOR_BYTES
+  const sum = bits == 4 ? productFour(levels, width, integers) : productTwo(levels, width, integers)
+  const product = <f32>((<f64>sum - codeMiddle) * <f64>integerStep)
+  return shared + load<f32>(code, FACTOR_ADD_AT) - load<f32>(code, FACTOR_MULTIPLY_AT) * product
 }
 
 /** Standard deviation of the estimate from the refined code at `code`. */
@@ -147,9 +192,7 @@ export function scanCodes(
     offset = load<f32>(scalars, SCALAR_OFFSET_AT),
     variance = load<f32>(scalars, SCALAR_VARIANCE_AT)
   const integerStep = load<f32>(scalars, SCALAR_INTEGER_STEP_AT)
-  // Rounding of the query to integers: a step's variance of 1 / 12 for each dimension, times the mean of u_i^2 over
-  // normal values.
-  const integerVariance = (<f64>integerStep * <f64>integerStep * <f64>width * (bits == 4 ? 9.0 : 1.0)) / 12
+  const integerVariance = roundingVariance(integerStep, width, bits)
   const codeMiddle = ((<f64>(1 << bits) - 1) / 2) * <f64>load<f32>(scalars, SCALAR_INTEGER_SUM_AT)
   const confidence = load<f32>(scalars, SCALAR_PLANES_CONFIDENCE_AT),
     refinedConfidence = load<f32>(scalars, SCALAR_REFINED_CONFIDENCE_AT),
@@ -174,10 +217,7 @@ export function scanCodes(
     let mask: usize = load<u32>(listed, LIST_MASK_AT)
     const rowCount = load<u32>(entry, SEGMENT_ROW_COUNT_AT)
     let shared = <f32>load<f64>(listDistances + ((<usize>position) << 3))
-    const distance2 =
-      metric == METRIC_IP
-        ? max<f32>(0, queryNorm2 + 2 * shared + load<f32>(entry, SEGMENT_CENTROID_NORM2_AT))
-        : max<f32>(0, shared)
+    const distance2 = centroidDistance2(metric, queryNorm2, shared, entry)
     if (metric == METRIC_COSINE) shared *= 0.5
     for (let row: u32 = 0; row < rowCount;) {
       // Rows that sign planes leave are listed first and looked at later, one after the other: their codes then come
@@ -215,19 +255,12 @@ export function scanCodes(
           }
         }
       }
-      // Touched all at once, so that memory answers for many while it would answer for one.
-      for (let at = left; at < leftEnd; at += LEFT_BYTES) {
-        const code = refined + <usize>load<u32>(at, LEFT_ROW_AT) * rowBytes
-        touched += load<u32>(code) + load<u32>(code + rowBytes - 4)
-      }
+      touched += touchCodes(left, leftEnd, refined, rowBytes)
       for (let at = left; at < leftEnd; at += LEFT_BYTES) {
         if (load<f32>(at, LEFT_LOW_AT) >= limit) continue
         const i = load<u32>(at, LEFT_ROW_AT)
         const code = refined + <usize>i * rowBytes
-        const levels = code + REFINED_FACTOR_BYTES
-        const sum = bits == 4 ? productFour(levels, width, integers) : productTwo(levels, width, integers)
-        const product = <f32>((<f64>sum - codeMiddle) * <f64>integerStep)
-        const estimate = shared + load<f32>(code, FACTOR_ADD_AT) - load<f32>(code, FACTOR_MULTIPLY_AT) * product
+        const estimate = refinedEstimate(code, shared, bits, width, integers, codeMiddle, integerStep)
         const low = estimate - refinedConfidence * refinedDeviation(code, distance2, integerVariance)
         if (low < limit) limit = offer(heap, candidates, low, estimate, slack, segment, i)
       }

@@ -8,8 +8,6 @@ import {
   BLOCK_ROWS,
   BLOCK_SPREAD_AT,
   CHUNK_ROWS,
-  FACTOR_ADD_AT,
-  FACTOR_MULTIPLY_AT,
   LEFT_BYTES,
   LEFT_LOW_AT,
   LEFT_ROW_AT,
@@ -17,7 +15,6 @@ import {
   MEMBER_LIMIT_AT,
   MEMBER_TABLES_AT,
   METRIC_COSINE,
-  METRIC_IP,
   NOT_VISITED,
   RECORD_BOUND_AT,
   RECORD_BYTES,
@@ -39,14 +36,13 @@ import {
   SCALAR_VARIANCE_AT,
   SCRATCH_LEFT_AT,
   SCRATCH_LOWS_AT,
-  SEGMENT_CENTROID_NORM2_AT,
   SEGMENT_ENTRY_BYTES,
   SEGMENT_PLANES_AT,
   SEGMENT_REFINED_AT,
   SEGMENT_ROW_COUNT_AT,
-  TURN_BYTES,
-  TURN_MEMBER_AT,
-  TURN_VISIT_AT,
+  PAIR_BYTES,
+  PAIR_MEMBER_AT,
+  PAIR_VISIT_AT,
   VISIT_BYTES,
   VISIT_COUNT_AT,
   VISIT_DISTANCE_AT,
@@ -54,13 +50,13 @@ import {
   VISIT_SEGMENT_AT,
   VISIT_START_AT
 } from '../layouts'
-import { offer, productFour, productTwo, refinedDeviation } from './scan-codes'
+import { centroidDistance2, offer, refinedDeviation, refinedEstimate, roundingVariance, touchCodes } from './scan-codes'
 import { heapLimit } from './select'
 import { boundBlock } from './sign-blocks'
 
 /**
  * Scans the segment in place `segment` of the table, whose codes are in kernel memory, for the members of `count`
- * turns; records rows that are below the limits of their members. Returns how many turns there was room for. bits: 2 or
+ * pairs; records rows that are below the limits of their members. Returns how many pairs there was room for. bits: 2 or
  * 4. scratch: SCALARS_BYTES, of which the scratch is used.
  */
 export function scanTogether(
@@ -73,7 +69,7 @@ export function scanTogether(
   records: usize,
   scratch: usize,
   segment: u32,
-  turns: usize,
+  pairs: usize,
   count: u32
 ): u32 {
   const plane = (<usize>width) << 2
@@ -89,34 +85,31 @@ export function scanTogether(
   const middle = (<f64>(1 << bits) - 1) / 2
   let touched: u32 = 0
   let size = load<u32>(records, RECORDS_SIZE_AT)
-  let turn: u32 = 0
-  for (; turn < count; turn++, turns += TURN_BYTES) {
+  let pair: u32 = 0
+  for (; pair < count; pair++, pairs += PAIR_BYTES) {
     if (size + rowCount > load<u32>(records, RECORDS_CAPACITY_AT)) break
     // The next member comes from memory meanwhile.
-    if (turn + 1 < count) {
-      const next = members + <usize>load<u32>(turns + TURN_BYTES, TURN_MEMBER_AT) * memberBytes
+    if (pair + 1 < count) {
+      const next = members + <usize>load<u32>(pairs + PAIR_BYTES, PAIR_MEMBER_AT) * memberBytes
       for (let at: usize = 0; at < memberBytes; at += 64) touched += load<u32>(next + at)
     }
-    const scalars = members + <usize>load<u32>(turns, TURN_MEMBER_AT) * memberBytes
+    const scalars = members + <usize>load<u32>(pairs, PAIR_MEMBER_AT) * memberBytes
     const tables = scalars + MEMBER_TABLES_AT
     const integers = tables + plane
-    const visit = visits + <usize>load<u32>(turns, TURN_VISIT_AT) * VISIT_BYTES
+    const visit = visits + <usize>load<u32>(pairs, PAIR_VISIT_AT) * VISIT_BYTES
     const limit = load<f32>(scalars, MEMBER_LIMIT_AT)
     const step = load<f32>(scalars, SCALAR_STEP_AT),
       offset = load<f32>(scalars, SCALAR_OFFSET_AT),
       variance = load<f32>(scalars, SCALAR_VARIANCE_AT)
     const integerStep = load<f32>(scalars, SCALAR_INTEGER_STEP_AT)
-    const integerVariance = (<f64>integerStep * <f64>integerStep * <f64>width * (bits == 4 ? 9.0 : 1.0)) / 12
+    const integerVariance = roundingVariance(integerStep, width, bits)
     const codeMiddle = middle * <f64>load<f32>(scalars, SCALAR_INTEGER_SUM_AT)
     const confidence = load<f32>(scalars, SCALAR_PLANES_CONFIDENCE_AT),
       refinedConfidence = load<f32>(scalars, SCALAR_REFINED_CONFIDENCE_AT),
       queryNorm2 = load<f32>(scalars, SCALAR_QUERY_NORM2_AT)
     let mask: usize = load<u32>(visit, VISIT_MASK_AT)
     let shared = load<f32>(visit, VISIT_DISTANCE_AT)
-    const distance2 =
-      metric == METRIC_IP
-        ? max<f32>(0, queryNorm2 + 2 * shared + load<f32>(entry, SEGMENT_CENTROID_NORM2_AT))
-        : max<f32>(0, shared)
+    const distance2 = centroidDistance2(metric, queryNorm2, shared, entry)
     if (metric == METRIC_COSINE) shared *= 0.5
     const first = records + RECORDS_HEADER_BYTES + <usize>size * RECORD_BYTES
     let record = first
@@ -141,19 +134,13 @@ export function scanTogether(
           leftEnd += LEFT_BYTES
         }
       }
-      for (let at = left; at < leftEnd; at += LEFT_BYTES) {
-        const code = refined + <usize>load<u32>(at, LEFT_ROW_AT) * rowBytes
-        touched += load<u32>(code) + load<u32>(code + rowBytes - 4)
-      }
+      touched += touchCodes(left, leftEnd, refined, rowBytes)
       for (let at = left; at < leftEnd; at += LEFT_BYTES) {
         const bound = load<f32>(at, LEFT_LOW_AT)
         if (bound + shared >= limit) continue
         const i = load<u32>(at, LEFT_ROW_AT)
         const code = refined + <usize>i * rowBytes
-        const levels = code + REFINED_FACTOR_BYTES
-        const sum = bits == 4 ? productFour(levels, width, integers) : productTwo(levels, width, integers)
-        const product = <f32>((<f64>sum - codeMiddle) * <f64>integerStep)
-        const estimate = shared + load<f32>(code, FACTOR_ADD_AT) - load<f32>(code, FACTOR_MULTIPLY_AT) * product
+        const estimate = refinedEstimate(code, shared, bits, width, integers, codeMiddle, integerStep)
         const low = estimate - refinedConfidence * refinedDeviation(code, distance2, integerVariance)
         if (!(low < limit)) continue
         store<f32>(record, bound, RECORD_BOUND_AT)
@@ -170,7 +157,7 @@ export function scanTogether(
     store<u32>(records, size, RECORDS_SIZE_AT)
   }
   store<u32>(scratch, touched, SCALAR_TOUCHED_AT) // or the loads would be left out
-  return turn
+  return pair
 }
 
 /**
