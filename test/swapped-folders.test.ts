@@ -193,6 +193,17 @@ describe.runIf(process.platform !== 'win32')(
   }
 )
 
+describe('an index that is moved away while it is checked', () => {
+  it('is not found', async () => {
+    const place = placeWith(shorter)
+    const index = join(place, 'index')
+    const onProgress = ({ done, total }: { done: number; total: number }): void => {
+      if (done === total) renameSync(index, join(place, 'away'))
+    }
+    expect((await errorFrom(checkIndex(index, { onProgress }))).code).toBe('ZGQ_NOT_FOUND')
+  })
+})
+
 describe('a damaged index', () => {
   it('is called damaged, whenever its folder was made or renamed last', () => {
     const place = placeWith(shorter)

@@ -7,7 +7,7 @@ import { resolve } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 
 import { expectPath } from '../arguments.ts'
-import { isDenied, ZgqError } from '../errors.ts'
+import { isDenied, wrapReadError, ZgqError } from '../errors.ts'
 import { decodeBuildFacts } from '../format/build-facts.ts'
 import { decodeIds } from '../format/columns.ts'
 import { fileNameOf } from '../format/file-record.ts'
@@ -175,10 +175,18 @@ function mixed(id: number, salt: number): number {
 
 function findLeftovers(path: string, snapshot: Snapshot): string[] {
   const known = new Set([CATALOGUE_NAME, ...snapshot.files.map(fileNameOf)])
-  const notes = readdirSync(snapshot.folder)
+  const notes = listFolder(snapshot.folder)
     .filter((name) => !known.has(name))
     .map((name) => `${name} is in the folder and not part of the index`)
   return [...notes, ...findBuildsBeside(resolve(path))]
+}
+
+function listFolder(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+  } catch (error) {
+    throw wrapReadError(error, folder, 'list the folder of the index')
+  }
 }
 
 function findBuildsBeside(path: string): string[] {
