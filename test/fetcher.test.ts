@@ -138,6 +138,23 @@ describe('a fetcher', () => {
     expect(done.sort()).toEqual([0, 1, 2, 3, 4, 5])
   })
 
+  it('lets a large fetch go on before small ones that came later', async () => {
+    const reader = new ManualReader()
+    const fetcher = new Fetcher(reader)
+    const done: string[] = []
+    const fetch = (name: string, size: number, file: number): Promise<unknown> =>
+      use(fetcher.fetch(wantedOf(size * MIB, file), undefined), () => done.push(name))
+    const all = [fetch('first', 100, 0), fetch('large', 120, 1), fetch('small', 1, 2), fetch('small', 1, 3)]
+    await turn()
+    expect(reader.waiting).toHaveLength(1)
+    reader.waiting[0].answer()
+    await turn()
+    expect(reader.waiting.map(({ byteLength }) => byteLength / MIB)).toEqual([100, 120, 1, 1])
+    for (const { answer } of reader.waiting) answer()
+    await Promise.all(all)
+    expect(done.slice(0, 1)).toEqual(['first'])
+  })
+
   it('rejects who waits for memory with the reason of the signal at once, and gives it to others', async () => {
     const reader = new ManualReader()
     const fetcher = new Fetcher(reader)

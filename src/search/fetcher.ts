@@ -1,6 +1,7 @@
 // What the asynchronous driver fetches: ranges of a round at once, as much at a time as memory allows. Searches that
 // want the same bytes at the same time share one read.
 
+import { onAbort } from '../abort.ts'
 import { ZgqError } from '../errors.ts'
 import { unlessAborted, type AsyncReader } from '../storage/async-reader.ts'
 import { FetchedBytes, type FetchedRange } from '../storage/fetched-bytes.ts'
@@ -41,7 +42,8 @@ export class Fetcher {
   /** Ranges that are being read, by `keyOf`. */
   readonly #pending = new Map<string, SharedRange>()
   #bytes = 0
-  #waiting: (() => void)[] = []
+  /** Fetches that wait for memory, in order: a large one is not passed by small ones for ever. */
+  readonly #waiting: { readonly byteLength: number; readonly wake: () => void }[] = []
 
   constructor(reader: AsyncReader) {
     this.#reader = reader
@@ -53,14 +55,10 @@ export class Fetcher {
    */
   async fetch(wanted: Wanted, signal: AbortSignal | undefined): Promise<Fetched> {
     const byteLength = wanted.ranges.reduce((sum, range) => sum + range.byteLength, 0)
-    while (this.#bytes > 0 && this.#bytes + byteLength > MOST_BYTES)
-      await unlessAborted(signal, async () => {
-        await new Promise<void>((resolve) => this.#waiting.push(resolve))
-      })
-    this.#bytes += byteLength
+    await this.#takeRoom(byteLength, signal)
     const release = (): void => {
       this.#bytes -= byteLength
-      for (const wake of this.#waiting.splice(0)) wake()
+      this.#giveRoom()
     }
     try {
       const fetched = await this.#read(wanted.ranges, signal)
@@ -68,6 +66,44 @@ export class Fetcher {
     } catch (error) {
       release()
       throw error
+    }
+  }
+
+  async #takeRoom(byteLength: number, signal: AbortSignal | undefined): Promise<void> {
+    if (this.#waiting.length === 0 && this.#hasRoomFor(byteLength)) {
+      this.#bytes += byteLength
+      return
+    }
+    await new Promise<void>((resolve, reject) => {
+      const waiting = {
+        byteLength,
+        wake: () => {
+          endWait()
+          resolve()
+        }
+      }
+      const endWait = onAbort(signal, () => {
+        this.#waiting.splice(this.#waiting.indexOf(waiting), 1)
+        reject(signal?.reason)
+        this.#giveRoom()
+      })
+      this.#waiting.push(waiting)
+    })
+  }
+
+  #hasRoomFor(byteLength: number): boolean {
+    return this.#bytes === 0 || this.#bytes + byteLength <= MOST_BYTES
+  }
+
+  #giveRoom(): void {
+    for (
+      let next = this.#waiting.at(0);
+      next !== undefined && this.#hasRoomFor(next.byteLength);
+      next = this.#waiting.at(0)
+    ) {
+      this.#waiting.shift()
+      this.#bytes += next.byteLength
+      next.wake()
     }
   }
 
