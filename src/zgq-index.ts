@@ -13,6 +13,7 @@ import { checkOptionNames, expectOneOf, expectWholeNumber } from './options.ts'
 import { findRow } from './search/lookup.ts'
 import {
   checkAsyncRequest,
+  checkForm,
   checkQueries,
   checkQuery,
   checkRequest,
@@ -100,7 +101,7 @@ export class ZgqIndex {
     const { snapshot, context, requested, seen } = this.#expectOpen()
     const { meta } = snapshot
     const request = checkRequest(options, requested)
-    const result = search(context, checkQuery(query, meta.dim, meta.metric), request)
+    const result = search(context, checkForm(query, meta.dim, meta.metric), request)
     seen.note(request, result.isUnlike)
     return result.explain === undefined ? result.hits : { hits: result.hits, explain: result.explain }
   }

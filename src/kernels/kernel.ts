@@ -67,6 +67,27 @@ export interface EncodeRun {
   codes: number
 }
 
+/** A query for a scan of codes, for `encodeQuery`. */
+export interface QueryRun {
+  /** float32, dim */
+  query: number
+  dim: number
+  /** float32, dim */
+  mean: number
+  /** float32, width: written */
+  rotated: number
+  width: number
+  /** The rotation; see assembly/rotate.ts. */
+  flips: number
+  rounds: number
+  window: number
+  scale: number
+  /** Written; see assembly/tables.ts. */
+  tables: number
+  integers: number
+  scalars: number
+}
+
 /** Pointers of a scan of codes; layouts are in layouts.ts. */
 export interface CodeScan {
   metric: number
@@ -157,6 +178,13 @@ export interface Kernel {
   ): void
   /** Quantises up to 32 rotated residuals. */
   encodeBlock(run: EncodeRun): void
+  /**
+   * Writes a query (float32, dim) as the probe sees it: of unit length for cosine, negated for ip. Returns <q,q>, which
+   * is not finite if a value is not.
+   */
+  scaleQuery(metric: number, dim: number, query: number, probeQuery: number): number
+  /** Rotates a query around the mean and builds its tables; see assembly/query.ts. */
+  encodeQuery(run: QueryRun): void
   /** Writes tables, integers and the first five scalars of a rotated query. */
   buildTables(query: number, width: number, tables: number, integers: number, scalars: number): void
   /**

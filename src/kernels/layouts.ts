@@ -79,6 +79,9 @@ export const SCALAR_REFINED_CONFIDENCE_AT = 24
 /** <q,q> */
 export const SCALAR_QUERY_NORM2_AT = 28
 export const SCALAR_SLACK_AT = 32
+/** Squared distance of the query to the mean, and its product with it: written by `encodeQuery`. */
+export const SCALAR_MEAN_DISTANCE2_AT = 44
+export const SCALAR_MEAN_PRODUCT_AT = 48
 /** Nobody reads it: the kernel writes what it touched ahead. */
 export const SCALAR_TOUCHED_AT = 60
 /** float32 sums of look-ups of the rows at hand, BLOCK_ROWS */

@@ -1,6 +1,6 @@
 // The scalar kernel: the oracle of the WebAssembly one and the fallback where that does not load.
 // It repeats the order of summation of assembly/*.ts, so that results are equal to the bit. Selection is in
-// scalar-heap.ts and scalar-select.ts, codes are in scalar-encode.ts and scalar-codes.ts.
+// scalar-heap.ts and scalar-select.ts, sums are in scalar-distances.ts, codes are in scalar-encode.ts and scalar-codes.ts.
 
 import { growBy } from './kernel-memory.ts'
 import type { AssignRun, Kernel, ScanQuery, ScanRun } from './kernel.ts'
@@ -8,102 +8,15 @@ import { METRIC_COSINE, METRIC_L2 } from './layouts.ts'
 import { sortCandidates } from './scalar-candidates.ts'
 import { buildTables, estimateBlocks, scanCodes } from './scalar-codes.ts'
 import { encodeBlock, rotateRows } from './scalar-encode.ts'
+import { l2Double, l2Single, productAssign, productDouble, productSingle, type Sum } from './scalar-distances.ts'
 import { heapInit, heapLimit, heapOffer, heapSort, readId } from './scalar-heap.ts'
 import { selectNearest, selectSmallest } from './scalar-select.ts'
 import { offerRecorded, scanTogether } from './scalar-together.ts'
+import { encodeQuery, scaleQuery } from './scalar-query.ts'
 import { viewsOf } from './scalar-views.ts'
 
 const round = Math.fround
 const FLOAT32_MAX = 3.4028234663852886e38
-
-type Sum = (f: Float32Array, a: number, b: number, dim: number) => number
-
-/**
- * Adds `term` of each value to 16 lanes, as the WebAssembly kernels do with four accumulators, and returns their sum;
- * float32 throughout.
- */
-function sumInLanes(dim: number, term: (i: number) => number): number {
-  const lanes = new Float32Array(16)
-  const steps = dim & ~15
-  const bulk = dim & ~3
-  let i = 0
-  for (; i < steps; i++) lanes[i & 15] += term(i)
-  for (; i < bulk; i++) lanes[i & 3] += term(i)
-  const joined = [0, 1, 2, 3].map((lane) =>
-    round(round(lanes[lane] + lanes[lane + 4]) + round(lanes[lane + 8] + lanes[lane + 12]))
-  )
-  let sum = round(round(joined[0] + joined[1]) + round(joined[2] + joined[3]))
-  for (; i < dim; i++) sum = round(sum + term(i))
-  return sum
-}
-
-/** a and b are indices into f. */
-const l2Single: Sum = (f, a, b, dim) =>
-  sumInLanes(dim, (i) => {
-    const d = round(f[a + i] - f[b + i])
-    return round(d * d)
-  })
-
-const productSingle: Sum = (f, a, b, dim) => sumInLanes(dim, (i) => round(f[a + i] * f[b + i]))
-
-/** Float32 product over 4 lanes, as `assign` sums. */
-const productAssign: Sum = (f, a, b, dim) => {
-  const bulk = dim & ~3
-  let s0 = 0,
-    s1 = 0,
-    s2 = 0,
-    s3 = 0
-  for (let i = 0; i < bulk; i += 4) {
-    s0 = round(s0 + round(f[a + i] * f[b + i]))
-    s1 = round(s1 + round(f[a + i + 1] * f[b + i + 1]))
-    s2 = round(s2 + round(f[a + i + 2] * f[b + i + 2]))
-    s3 = round(s3 + round(f[a + i + 3] * f[b + i + 3]))
-  }
-  let sum = round(round(s0 + s1) + round(s2 + s3))
-  for (let i = bulk; i < dim; i++) sum = round(sum + round(f[a + i] * f[b + i]))
-  return sum
-}
-
-const l2Double: Sum = (f, a, b, dim) => {
-  const bulk = dim & ~3
-  let s0 = 0,
-    s1 = 0,
-    s2 = 0,
-    s3 = 0
-  for (let i = 0; i < bulk; i += 4) {
-    const d0 = f[a + i] - f[b + i],
-      d1 = f[a + i + 1] - f[b + i + 1]
-    const d2 = f[a + i + 2] - f[b + i + 2],
-      d3 = f[a + i + 3] - f[b + i + 3]
-    s0 += d0 * d0
-    s1 += d1 * d1
-    s2 += d2 * d2
-    s3 += d3 * d3
-  }
-  let sum = s0 + s1 + (s2 + s3)
-  for (let i = bulk; i < dim; i++) {
-    const d = f[a + i] - f[b + i]
-    sum += d * d
-  }
-  return sum
-}
-
-const productDouble: Sum = (f, a, b, dim) => {
-  const bulk = dim & ~3
-  let s0 = 0,
-    s1 = 0,
-    s2 = 0,
-    s3 = 0
-  for (let i = 0; i < bulk; i += 4) {
-    s0 += f[a + i] * f[b + i]
-    s1 += f[a + i + 1] * f[b + i + 1]
-    s2 += f[a + i + 2] * f[b + i + 2]
-    s3 += f[a + i + 3] * f[b + i + 3]
-  }
-  let sum = s0 + s1 + (s2 + s3)
-  for (let i = bulk; i < dim; i++) sum += f[a + i] * f[b + i]
-  return sum
-}
 
 /** Creates a scalar kernel with its own memory. */
 export function createScalarKernel(): Kernel {
@@ -219,6 +132,10 @@ export function createScalarKernel(): Kernel {
     },
     encodeBlock: (run) => {
       encodeBlock(views, run)
+    },
+    scaleQuery: (metric, dim, query, probeQuery) => scaleQuery(views, { metric, dim, query, probeQuery }),
+    encodeQuery: (run) => {
+      encodeQuery(views, run)
     },
     buildTables: (query, width, tables, integers, scalars) => {
       buildTables(views, { query, width, tables, integers, scalars })

@@ -21,8 +21,10 @@ interface WasmExports {
   subtractRow: Kernel['subtractRow']
   rotateRows: Kernel['rotateRows']
   buildTables: Kernel['buildTables']
+  scaleQuery: Kernel['scaleQuery']
   sortCandidates: Kernel['sortCandidates']
   encodeBlock(...numbers: number[]): void
+  encodeQuery(...numbers: number[]): void
   scanCodes(...numbers: number[]): number
   scanTogether(...numbers: number[]): number
   offerRecorded(...numbers: number[]): number
@@ -70,6 +72,23 @@ export function createWasmKernel(): Kernel | undefined {
     subtractRow: wasm.subtractRow,
     rotateRows: wasm.rotateRows,
     buildTables: wasm.buildTables,
+    scaleQuery: wasm.scaleQuery,
+    encodeQuery(q) {
+      wasm.encodeQuery(
+        q.query,
+        q.dim,
+        q.mean,
+        q.rotated,
+        q.width,
+        q.flips,
+        q.rounds,
+        q.window,
+        q.scale,
+        q.tables,
+        q.integers,
+        q.scalars
+      )
+    },
     sortCandidates: wasm.sortCandidates,
     scan(q, run) {
       return wasm.scan(

@@ -1,5 +1,6 @@
 // A query as the scan of codes sees it: rotated, then tables of its sums and its values in integers.
 
+import type { QueryRun } from '../kernels/kernel.ts'
 import type { KernelMemory } from '../kernels/kernel-memory.ts'
 import {
   SCALARS_BYTES,
@@ -13,15 +14,18 @@ import { Rotator } from './rotation.ts'
 /** The rotation of all queries, with its origin. */
 export class QueryRotation {
   readonly rotator: Rotator
-  /** float32, dim */
-  readonly mean: Float32Array
+  readonly dim: number
+  /** float32, dim, in kernel memory */
+  readonly mean: number
 
   constructor(
     memory: KernelMemory,
     of: { readonly dim: number; readonly flips: Uint8Array; readonly mean: Float32Array }
   ) {
     this.rotator = new Rotator(memory, of.dim, of.flips)
-    this.mean = of.mean
+    this.dim = of.dim
+    this.mean = memory.allocate(of.mean.byteLength)
+    memory.float32At(this.mean, of.dim).set(of.mean)
   }
 }
 
@@ -44,38 +48,35 @@ export class QueryCodes {
   readonly integers: number
   readonly scalars: number
   readonly #memory: KernelMemory
-  readonly #rotator: Rotator
-  readonly #mean: Float32Array
-  readonly #query: number
+  readonly #run: QueryRun
 
-  constructor(memory: KernelMemory, { rotator, mean }: QueryRotation) {
-    this.width = rotator.width
+  constructor(memory: KernelMemory, { rotator, dim, mean }: QueryRotation) {
+    const { width, flips, rounds, window, scale } = rotator
+    this.width = width
     this.#memory = memory
-    this.#rotator = rotator
-    this.#mean = mean
-    this.#query = memory.allocate(this.width * 4)
-    this.tables = memory.allocate(this.width * 4)
-    this.integers = memory.allocate(this.width * 2)
+    this.tables = memory.allocate(width * 4)
+    this.integers = memory.allocate(width * 2)
     this.scalars = memory.allocate(SCALARS_BYTES)
+    const { tables, integers, scalars } = this
+    const rotated = memory.allocate(width * 4)
+    const rotation = { width, flips, rounds, window, scale }
+    this.#run = { query: 0, dim, mean, rotated, ...rotation, tables, integers, scalars }
   }
 
-  /** Rotates the query at `query` (float32, dim; of unit length for cosine; norm2 = <q,q>) and builds its tables. */
+  /** Encodes the query at `query` (float32, dim; of unit length for cosine; norm2 = <q,q>). */
   set(query: number, norm2: number, trust: { confidence: Confidence; bits: number }): void {
     const { confidence, bits } = trust
-    const mean = this.#mean
+    this.#run.query = query
+    this.#memory.kernel.encodeQuery(this.#run)
     const { floats } = this.#memory
-    const [from, centred] = [query / 4, this.#query / 4]
-    for (let i = 0; i < mean.length; i++) floats[centred + i] = floats[from + i] - mean[i]
-    for (let i = mean.length; i < this.width; i++) floats[centred + i] = 0
-    this.#rotator.rotate(this.#query, 1)
-    this.#memory.kernel.buildTables(this.#query, this.width, this.tables, this.integers, this.scalars)
     floats[(this.scalars + SCALAR_PLANES_CONFIDENCE_AT) / 4] = confidence.planes
     floats[(this.scalars + SCALAR_REFINED_CONFIDENCE_AT) / 4] = confidence.refined
     floats[(this.scalars + SCALAR_QUERY_NORM2_AT) / 4] = norm2
     floats[(this.scalars + SCALAR_SLACK_AT) / 4] = bits === 1 ? confidence.planesSlack : confidence.slack
   }
+
   /** Gives the kernel memory back; the rotation's stays. */
   close(): void {
-    for (const region of [this.#query, this.tables, this.integers, this.scalars]) this.#memory.free(region)
+    for (const region of [this.#run.rotated, this.tables, this.integers, this.scalars]) this.#memory.free(region)
   }
 }

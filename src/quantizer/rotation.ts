@@ -27,33 +27,29 @@ function largestWindow(width: number): number {
 export class Rotator {
   /** Values of a rotated vector: dim, padded to a multiple of 16. */
   readonly width: number
+  /** Address of the flips, as words of the sign bit, and the rest of what the kernel asks for. */
+  readonly flips: number
+  readonly rounds: number
+  readonly window: number
+  readonly scale: number
   readonly #memory: KernelMemory
-  readonly #flips: number
-  readonly #rounds: number
-  readonly #window: number
 
   /** `flips` as `drawFlips` makes them. */
   constructor(memory: KernelMemory, dim: number, flips: Uint8Array) {
     this.width = codeWidth(dim)
     this.#memory = memory
-    this.#rounds = (flips.length * 8) / this.width
-    this.#window = largestWindow(this.width)
-    const count = this.#rounds * this.width
-    this.#flips = memory.allocate(count * 4)
-    const words = memory.uint32At(this.#flips, count)
+    this.rounds = (flips.length * 8) / this.width
+    this.window = largestWindow(this.width)
+    this.scale = 1 / Math.sqrt(this.window)
+    const count = this.rounds * this.width
+    this.flips = memory.allocate(count * 4)
+    const words = memory.uint32At(this.flips, count)
     for (let i = 0; i < count; i++) words[i] = (flips[i >> 3] >> (i & 7)) & 1 ? SIGN_BIT : 0
   }
 
   /** Rotates rows in place: float32, count * width. */
   rotate(rows: number, count: number): void {
-    this.#memory.kernel.rotateRows(
-      rows,
-      count,
-      this.width,
-      this.#flips,
-      this.#rounds,
-      this.#window,
-      1 / Math.sqrt(this.#window)
-    )
+    const { width, flips, rounds, window, scale } = this
+    this.#memory.kernel.rotateRows(rows, count, width, flips, rounds, window, scale)
   }
 }

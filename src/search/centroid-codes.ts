@@ -3,6 +3,7 @@
 
 import { BLOCK_ROWS } from '../format/codes.ts'
 import type { KernelMemory } from '../kernels/kernel-memory.ts'
+import { SCALAR_MEAN_DISTANCE2_AT, SCALAR_MEAN_PRODUCT_AT } from '../kernels/layouts.ts'
 import type { QueryCodes } from '../quantizer/query-codes.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
 
@@ -15,12 +16,10 @@ export class CentroidCodes {
   readonly #memory: KernelMemory
   readonly #blocks: number
   readonly #zones: number
-  readonly #mean: Float32Array
 
-  private constructor(memory: KernelMemory, of: { codes: Uint8Array; zones: number; mean: Float32Array }) {
+  private constructor(memory: KernelMemory, of: { codes: Uint8Array; zones: number }) {
     this.#memory = memory
     this.#zones = of.zones
-    this.#mean = of.mean
     this.#blocks = memory.allocate(of.codes.byteLength)
     memory.bytesAt(this.#blocks, of.codes.byteLength).set(of.codes)
     this.estimates = memory.allocate(Math.ceil(of.zones / BLOCK_ROWS) * BLOCK_ROWS * 4)
@@ -31,7 +30,7 @@ export class CentroidCodes {
   static create(memory: KernelMemory, snapshot: Snapshot, maxNorm: number): CentroidCodes | undefined {
     const { quantizer, zoneCodes, meta } = snapshot
     if (quantizer === undefined || !(maxNorm < LARGEST_NORM)) return undefined
-    return new CentroidCodes(memory, { codes: zoneCodes, zones: meta.zoneCount, mean: quantizer.mean })
+    return new CentroidCodes(memory, { codes: zoneCodes, zones: meta.zoneCount })
   }
 
   /** Gives its kernel memory back. */
@@ -39,28 +38,14 @@ export class CentroidCodes {
     for (const region of [this.#blocks, this.estimates, this.positions]) this.#memory.free(region)
   }
 
-  /**
-   * Writes estimates of the distances of all centroids to `estimates`; query: float32, dim, as `codes` was set with.
-   */
-  estimate(query: number, codes: QueryCodes, isProduct: boolean): void {
-    const { floats } = this.#memory
-    const mean = this.#mean
-    let distance2 = 0
-    let product = 0
-    for (let i = 0; i < mean.length; i++) {
-      const value = floats[query / 4 + i]
-      distance2 += (value - mean[i]) ** 2
-      product += value * mean[i]
-    }
-    this.#memory.kernel.estimateBlocks(
-      this.#blocks,
-      this.#zones,
-      codes.width,
-      codes.tables,
-      codes.scalars,
-      isProduct ? -product : distance2,
-      this.estimates
-    )
+  /** Writes estimates of the distances of all centroids from the query of `codes` to `estimates`. */
+  estimate(codes: QueryCodes, isProduct: boolean): void {
+    const { floats, kernel } = this.#memory
+    const { width, tables, scalars } = codes
+    const base = isProduct
+      ? -floats[(scalars + SCALAR_MEAN_PRODUCT_AT) / 4]
+      : floats[(scalars + SCALAR_MEAN_DISTANCE2_AT) / 4]
+    kernel.estimateBlocks(this.#blocks, this.#zones, width, tables, scalars, base, this.estimates)
   }
 }
 

@@ -82,7 +82,7 @@ function probeCodes(state: SearchState, wanted: number, coded: CentroidCodes): v
   const { kernel } = memory
   const { estimates, positions } = coded
   const looked = Math.min(zoneCount, Math.ceil(wanted * SURPLUS) + LEAST_SURPLUS)
-  coded.estimate(state.codesQuery, codes.queryCodes, workspace.metric === 'ip')
+  coded.estimate(codes.queryCodes, workspace.metric === 'ip')
   const count = kernel.selectSmallest(estimates, zoneCount, looked, positions, workspace.selectScratch)
   if (workspace.metric === 'ip') kernel.innerProductsAt(centroids, positions, count, dim, probeQuery, zoneDistances)
   else kernel.l2DistancesAt(centroids, positions, count, dim, probeQuery, zoneDistances)

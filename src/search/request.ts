@@ -164,18 +164,35 @@ function wishFor(recall: number | undefined, k: number, index: RequestedIndex): 
 /** Checks a query and returns it as float32; throws TypeError, ZGQ_DIMENSION, ZGQ_NON_FINITE or ZGQ_ZERO_VECTOR. */
 export function checkQuery(query: QueryVector, dim: number, metric: Metric): Float32Array {
   const vector = toVector(query, dim)
-  let isZero = true
-  for (let i = 0; i < dim; i++) {
-    if (!Number.isFinite(vector[i]))
-      throw new ZgqError(
-        'ZGQ_NON_FINITE',
-        `the query holds ${query[i]} at position ${i}, which is not a finite float32`
-      )
-    if (vector[i] !== 0) isZero = false
-  }
-  if (isZero && metric === 'cosine')
-    throw new ZgqError('ZGQ_ZERO_VECTOR', 'the query has length zero, which has no direction: cosine cannot compare it')
+  let norm2 = 0
+  for (let i = 0; i < dim; i++) norm2 += vector[i] * vector[i]
+  expectComparable({ query, vector }, norm2, metric)
   return vector
+}
+
+/** Checks the form of a query alone; the values of float32 are checked where they are copied to. */
+export function checkForm(query: QueryVector, dim: number, metric: Metric): Float32Array {
+  return query instanceof Float32Array && query.length === dim ? query : checkQuery(query, dim, metric)
+}
+
+/**
+ * Throws ZGQ_NON_FINITE or ZGQ_ZERO_VECTOR for a vector that has no distances; norm2: the sum of its squares, in double
+ * precision. `query`: what it was made of.
+ */
+export function expectComparable(
+  of: { readonly query: ArrayLike<number>; readonly vector: Float32Array },
+  norm2: number,
+  metric: Metric
+): void {
+  if (norm2 > 0 && norm2 < Infinity) return
+  const at = of.vector.findIndex((value) => !Number.isFinite(value))
+  if (at >= 0)
+    throw new ZgqError(
+      'ZGQ_NON_FINITE',
+      `the query holds ${of.query[at]} at position ${at}, which is not a finite float32`
+    )
+  if (metric === 'cosine')
+    throw new ZgqError('ZGQ_ZERO_VECTOR', 'the query has length zero, which has no direction: cosine cannot compare it')
 }
 
 function toVector(query: QueryVector, dim: number): Float32Array {

@@ -12,7 +12,7 @@ import type { Explain, Hit, Metric } from '../types.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
 import type { ReadCounters } from '../storage/segment-reads.ts'
 import { CodeState, RERANK_ROWS } from './code-state.ts'
-import type { SearchRequest } from './request.ts'
+import { expectComparable, type SearchRequest } from './request.ts'
 import type { RowMasks } from './row-masks.ts'
 import type { Pass } from './unlike.ts'
 import type { Workspace } from './workspace.ts'
@@ -132,18 +132,13 @@ export class SearchState {
     this.counters.pagesVerified = 0
   }
 
-  /** Copies a query into kernel memory. */
+  /** Copies a query into kernel memory; throws ZGQ_NON_FINITE or ZGQ_ZERO_VECTOR. */
   setQuery(query: Float32Array): void {
-    let norm2 = 0
-    for (let i = 0; i < query.length; i++) norm2 += query[i] * query[i]
-    this.scanQuery.queryNorm2 = norm2
-    const { floats } = this.memory
-    const [exact, probe] = [this.scanQuery.query / 4, this.probeQuery / 4]
-    const scale = this.metric === 'cosine' ? 1 / Math.sqrt(norm2) : this.metric === 'ip' ? -1 : 1
-    for (let i = 0; i < query.length; i++) {
-      floats[exact + i] = query[i]
-      floats[probe + i] = query[i] * scale
-    }
+    const { memory, metric, scanQuery, probeQuery } = this
+    memory.floats.set(query, scanQuery.query / ELEMENT_BYTES)
+    const norm2 = memory.kernel.scaleQuery(scanQuery.metric, this.dim, scanQuery.query, probeQuery)
+    expectComparable({ query, vector: query }, norm2, metric)
+    scanQuery.queryNorm2 = norm2
   }
 
   /**

@@ -3,7 +3,8 @@
 // in the caches and 0.63 times from memory (bench/README.md), where one stream of reads is what the processor foresees
 // best. Order of summation (the scalar twin repeats it): float32 in accumulators a, b, c, d of four lanes over steps of
 // 16 values, steps of 4 into a, (a + b) + (c + d), lanes as (0 + 1) + (2 + 3), then the last 0 to 3 values one by one.
-// Double: the same with one accumulator of four lanes.
+// Double: eight lanes, in four accumulators of two, over steps of 8 values, a step of 4 into the first four, lane i joined
+// with lane i + 4, then as above.
 
 @inline
 export function sumLanes(v: v128): f32 {
@@ -69,17 +70,9 @@ export function productOne(row: usize, rowBytes: usize, query: usize): f32 {
 }
 
 @inline
-function widenLow(v: v128): v128 {
-  return f64x2.promote_low_f32x4(v)
-}
-
-@inline
-function widenHigh(v: v128): v128 {
-  return f64x2.promote_low_f32x4(i8x16.shuffle(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15))
-}
-
-@inline
-function sumDoubleLanes(low: v128, high: v128): f64 {
+function sumDoubleLanes(a: v128, b: v128, c: v128, d: v128): f64 {
+  const low = f64x2.add(a, c),
+    high = f64x2.add(b, d)
   return (
     f64x2.extract_lane(low, 0) +
     f64x2.extract_lane(low, 1) +
@@ -87,43 +80,115 @@ function sumDoubleLanes(low: v128, high: v128): f64 {
   )
 }
 
+/** Two float32 values as double. */
+@inline
+function pair(at: usize): v128 {
+  return f64x2.promote_low_f32x4(v128.load64_zero(at))
+}
+
+@inline
+function squaredPair(sum: v128, row: usize, query: usize): v128 {
+  const d = f64x2.sub(pair(row), pair(query))
+  return f64x2.add(sum, f64x2.mul(d, d))
+}
+
+@inline
+function productPair(sum: v128, row: usize, query: usize): v128 {
+  return f64x2.add(sum, f64x2.mul(pair(row), pair(query)))
+}
+
 /** Squared Euclidean distance in double precision. */
 export function l2Exact(row: usize, rowBytes: usize, query: usize): f64 {
-  const bulk = rowBytes & ~15
-  let low = f64x2.splat(0),
-    high = f64x2.splat(0)
+  const steps = rowBytes & ~31
+  let a = f64x2.splat(0),
+    b = a,
+    c = a,
+    d = a
   let i: usize = 0
-  for (; i < bulk; i += 16) {
-    const x = v128.load(row + i),
-      q = v128.load(query + i)
-    const d0 = f64x2.sub(widenLow(x), widenLow(q)),
-      d1 = f64x2.sub(widenHigh(x), widenHigh(q))
-    low = f64x2.add(low, f64x2.mul(d0, d0))
-    high = f64x2.add(high, f64x2.mul(d1, d1))
+  for (; i < steps; i += 32) {
+    a = squaredPair(a, row + i, query + i)
+    b = squaredPair(b, row + i + 8, query + i + 8)
+    c = squaredPair(c, row + i + 16, query + i + 16)
+    d = squaredPair(d, row + i + 24, query + i + 24)
   }
-  let sum = sumDoubleLanes(low, high)
+  if (i < (rowBytes & ~15)) {
+    a = squaredPair(a, row + i, query + i)
+    b = squaredPair(b, row + i + 8, query + i + 8)
+    i += 16
+  }
+  let sum = sumDoubleLanes(a, b, c, d)
   for (; i < rowBytes; i += 4) {
-    const d = <f64>load<f32>(row + i) - <f64>load<f32>(query + i)
-    sum += d * d
+    const difference = <f64>load<f32>(row + i) - <f64>load<f32>(query + i)
+    sum += difference * difference
   }
   return sum
 }
 
 /** Inner product in double precision. */
 export function productExact(row: usize, rowBytes: usize, query: usize): f64 {
-  const bulk = rowBytes & ~15
-  let low = f64x2.splat(0),
-    high = f64x2.splat(0)
+  const steps = rowBytes & ~31
+  let a = f64x2.splat(0),
+    b = a,
+    c = a,
+    d = a
   let i: usize = 0
-  for (; i < bulk; i += 16) {
-    const x = v128.load(row + i),
-      q = v128.load(query + i)
-    low = f64x2.add(low, f64x2.mul(widenLow(x), widenLow(q)))
-    high = f64x2.add(high, f64x2.mul(widenHigh(x), widenHigh(q)))
+  for (; i < steps; i += 32) {
+    a = productPair(a, row + i, query + i)
+    b = productPair(b, row + i + 8, query + i + 8)
+    c = productPair(c, row + i + 16, query + i + 16)
+    d = productPair(d, row + i + 24, query + i + 24)
   }
-  let sum = sumDoubleLanes(low, high)
+  if (i < (rowBytes & ~15)) {
+    a = productPair(a, row + i, query + i)
+    b = productPair(b, row + i + 8, query + i + 8)
+    i += 16
+  }
+  let sum = sumDoubleLanes(a, b, c, d)
   for (; i < rowBytes; i += 4) sum += <f64>load<f32>(row + i) * <f64>load<f32>(query + i)
   return sum
+}
+
+/** 1 - cos in double precision, with one pass over the row; queryNorm2 is <q,q>. */
+export function cosineExact(row: usize, rowBytes: usize, query: usize, queryNorm2: f64): f64 {
+  const steps = rowBytes & ~31
+  const bulk = rowBytes & ~15
+  const zero = f64x2.splat(0)
+  let a = zero,
+    b = zero,
+    c = zero,
+    d = zero,
+    norms = zero,
+    normsB = zero,
+    normsC = zero,
+    normsD = zero
+  let i: usize = 0
+  for (; i < bulk; i += 32) {
+    const x = pair(row + i),
+      y = pair(row + i + 8)
+    a = f64x2.add(a, f64x2.mul(x, pair(query + i)))
+    b = f64x2.add(b, f64x2.mul(y, pair(query + i + 8)))
+    norms = f64x2.add(norms, f64x2.mul(x, x))
+    normsB = f64x2.add(normsB, f64x2.mul(y, y))
+    if (i >= steps) {
+      i += 16
+      break
+    }
+    const z = pair(row + i + 16),
+      w = pair(row + i + 24)
+    c = f64x2.add(c, f64x2.mul(z, pair(query + i + 16)))
+    d = f64x2.add(d, f64x2.mul(w, pair(query + i + 24)))
+    normsC = f64x2.add(normsC, f64x2.mul(z, z))
+    normsD = f64x2.add(normsD, f64x2.mul(w, w))
+  }
+  let product = sumDoubleLanes(a, b, c, d),
+    norm2 = sumDoubleLanes(norms, normsB, normsC, normsD)
+  for (; i < rowBytes; i += 4) {
+    const x = <f64>load<f32>(row + i)
+    product += x * <f64>load<f32>(query + i)
+    norm2 += x * x
+  }
+  const distance = 1 - product / Math.sqrt(queryNorm2 * norm2)
+  return distance > 0 ? distance : 0
 }
 
 /** Writes the squared Euclidean distance of each of `count` rows to the query: out is float32, count. */

@@ -1,16 +1,15 @@
 // The exact scan of a run of rows: float32 distances rule rows out, double precision decides about the rest.
 
 import { METRIC_COSINE, METRIC_L2 } from '../layouts'
-import { l2Exact, l2One, productExact, productOne } from './distances'
+import { cosineExact, l2Exact, l2One, productExact, productOne } from './distances'
 import { heapLimit, heapOffer } from './select'
 
 /** Distance in double precision under `metric`; queryNorm2 is <q,q>. */
-function exactDistance(metric: u32, row: usize, rowBytes: usize, query: usize, queryNorm2: f64): f64 {
+@inline
+export function exactDistance(metric: u32, row: usize, rowBytes: usize, query: usize, queryNorm2: f64): f64 {
   if (metric == METRIC_L2) return l2Exact(row, rowBytes, query)
-  const product = productExact(row, rowBytes, query)
-  if (metric != METRIC_COSINE) return 0 - product // never -0
-  const distance = 1 - product / Math.sqrt(queryNorm2 * productExact(row, rowBytes, row))
-  return distance > 0 ? distance : 0
+  if (metric == METRIC_COSINE) return cosineExact(row, rowBytes, query, queryNorm2)
+  return 0 - productExact(row, rowBytes, query) // never -0
 }
 
 /** Distance in float32 under `metric`, for row i of a run. */
