@@ -58,3 +58,8 @@ export function recordsByteLength(capacity: number): number {
 export function recordAddress(records: number, at: number): number {
   return records + RECORDS_HEADER_BYTES + at * RECORD_BYTES
 }
+
+/** Where a row is looked for first in a table of 2^bits entries of rows that are kept: see assembly/kept-rows.ts. */
+export function keptHome(bits: number, segment: number, row: number): number {
+  return (Math.imul(segment, 0x9e37_79b1) ^ Math.imul(row, 0x85eb_ca6b)) >>> (32 - bits)
+}

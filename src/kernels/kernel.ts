@@ -133,6 +133,21 @@ export interface RecordedVisits {
   candidates: number
 }
 
+/** A rerank of sorted candidates; layouts are in layouts.ts. */
+export interface RerankRun {
+  /** Of the candidates to rerank at least. */
+  wanted: number
+  candidates: number
+  /** Segment table. */
+  segments: number
+  /** Table of rows that are kept, of 2^keptBits entries; 0: none are. */
+  kept: number
+  keptBits: number
+  batch: number
+  /** float32, RERANK_ROWS * dim */
+  slots: number
+}
+
 export interface Kernel {
   readonly kind: 'wasm' | 'scalar'
   /** The memory as it is now; growing replaces it, so never keep a view across `grow`. */
@@ -217,6 +232,11 @@ export interface Kernel {
   offerRecorded(recorded: RecordedVisits): number
   /** Drops candidates above `limit`, sorts the others by lowest likely distance; returns how many there are. */
   sortCandidates(candidates: number, limit: number): number
+  /**
+   * Goes on with a rerank for at most `most` batches; returns RERANK_DONE, RERANK_MISSING or RERANK_PAUSED. See
+   * assembly/rerank.ts.
+   */
+  rerank(query: ScanQuery, run: RerankRun, most: number): number
   /** Scales rows to unit length in place. */
   normalizeRows(rows: number, count: number, dim: number): void
   /** Subtracts one row from each row in place. */

@@ -138,6 +138,29 @@ export const RECORD_ESTIMATE_AT = 8
 export const RECORD_ROW_AT = 12
 export const RECORD_BYTES = 16
 
+// A batch of candidates that are reranked together: how many were taken so far, how many are in the batch, a bit for
+// each whose row is missing, then addresses of rows, u32, and ids, u64, RERANK_ROWS of each.
+/** Rows that are reranked together: each batch has to wait for what it lacks. */
+export const RERANK_ROWS = 8
+export const BATCH_RERANKED_AT = 0
+export const BATCH_COUNT_AT = 4
+export const BATCH_MISSING_AT = 8
+export const BATCH_ROWS_AT = 16
+export const BATCH_IDS_AT = 48
+export const BATCH_BYTES = 112
+/** What `rerank` returns. */
+export const RERANK_DONE = 0
+export const RERANK_MISSING = 1
+export const RERANK_PAUSED = 2
+
+// An entry of the table of rows that are kept: u32 place in the segment table, u32 row, u32 address (0: no entry), u32 1
+// if it was used since that was last asked.
+export const KEPT_SEGMENT_AT = 0
+export const KEPT_ROW_AT = 4
+export const KEPT_ADDRESS_AT = 8
+export const KEPT_USED_AT = 12
+export const KEPT_ENTRY_BYTES = 16
+
 // Choice of the smallest of many values.
 /** Bins of the histogram of values: u32 each, in scratch. */
 export const SELECT_BINS = 512

@@ -1,5 +1,8 @@
 // Distances and products in the scalar kernel: twins of assembly/distances.ts, with the same order of summation.
 
+import type { ScanQuery } from './kernel.ts'
+import { METRIC_COSINE, METRIC_L2 } from './layouts.ts'
+
 const round = Math.fround
 
 export type Sum = (f: Float32Array, a: number, b: number, dim: number) => number
@@ -68,3 +71,13 @@ export const l2Double: Sum = (f, a, b, dim) =>
   sumInDoubleLanes(dim, (i) => (f[a + i] - f[b + i]) * (f[a + i] - f[b + i]))
 
 export const productDouble: Sum = (f, a, b, dim) => sumInDoubleLanes(dim, (i) => f[a + i] * f[b + i])
+
+/** Distance in double precision of the row at index `row` of floats. */
+export function exactDistance(floats: Float32Array, query: ScanQuery, row: number): number {
+  const { metric, dim, queryNorm2 } = query
+  if (metric === METRIC_L2) return l2Double(floats, row, query.query / 4, dim)
+  const product = productDouble(floats, row, query.query / 4, dim)
+  if (metric !== METRIC_COSINE) return 0 - product
+  const distance = 1 - product / Math.sqrt(queryNorm2 * productDouble(floats, row, row, dim))
+  return distance > 0 ? distance : 0
+}

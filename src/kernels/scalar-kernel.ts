@@ -8,10 +8,11 @@ import { METRIC_COSINE, METRIC_L2 } from './layouts.ts'
 import { sortCandidates } from './scalar-candidates.ts'
 import { buildTables, estimateBlocks, scanCodes } from './scalar-codes.ts'
 import { encodeBlock, rotateRows } from './scalar-encode.ts'
-import { l2Double, l2Single, productAssign, productDouble, productSingle, type Sum } from './scalar-distances.ts'
+import { exactDistance, l2Single, productAssign, productDouble, productSingle, type Sum } from './scalar-distances.ts'
 import { heapInit, heapLimit, heapOffer, heapSort, readId } from './scalar-heap.ts'
 import { selectNearest, selectSmallest } from './scalar-select.ts'
 import { offerRecorded, scanTogether } from './scalar-together.ts'
+import { rerank } from './scalar-rerank.ts'
 import { encodeQuery, scaleQuery } from './scalar-query.ts'
 import { viewsOf } from './scalar-views.ts'
 
@@ -39,14 +40,6 @@ export function createScalarKernel(): Kernel {
   ): void => {
     for (let i = 0; i < count; i++)
       floats[out / 4 + i] = sum(floats, rows / 4 + views.words[positions / 4 + i] * dim, query / 4, dim)
-  }
-
-  const exactDistance = (q: ScanQuery, row: number): number => {
-    if (q.metric === METRIC_L2) return l2Double(floats, row, q.query / 4, q.dim)
-    const product = productDouble(floats, row, q.query / 4, q.dim)
-    if (q.metric !== METRIC_COSINE) return 0 - product
-    const distance = 1 - product / Math.sqrt(q.queryNorm2 * productDouble(floats, row, row, q.dim))
-    return distance > 0 ? distance : 0
   }
 
   const approximate = (q: ScanQuery, run: ScanRun, i: number): number => {
@@ -104,7 +97,7 @@ export function createScalarKernel(): Kernel {
         if ((value > limit && value < FLOAT32_MAX) || !isLive(run.mask, run.firstRow + i)) continue
         confirmed++
         heapOffer(view, q.heap, {
-          distance: exactDistance(q, run.rows / 4 + i * q.dim),
+          distance: exactDistance(floats, q, run.rows / 4 + i * q.dim),
           id: readId(view, run.ids + i * 8)
         })
         limit = heapLimit(view, q.heap) * (1 + q.relative) + q.absolute
@@ -143,6 +136,7 @@ export function createScalarKernel(): Kernel {
     estimateBlocks: (blocks, count, width, tables, scalars, base, out) => {
       estimateBlocks(views, { blocks, count, width, tables, scalars, base, out })
     },
+    rerank: (query, run, most) => rerank(views, query, { ...run, most }),
     scanCodes: (scan, first, end) => scanCodes(views, scan, first, end),
     scanTogether: (scan, segment, pairs, count) => scanTogether(views, scan, { segment, pairs, count }),
     offerRecorded: (recorded) => offerRecorded(views, recorded),

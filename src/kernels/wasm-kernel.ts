@@ -25,6 +25,7 @@ interface WasmExports {
   sortCandidates: Kernel['sortCandidates']
   encodeBlock(...numbers: number[]): void
   encodeQuery(...numbers: number[]): void
+  rerank(...numbers: number[]): number
   scanCodes(...numbers: number[]): number
   scanTogether(...numbers: number[]): number
   offerRecorded(...numbers: number[]): number
@@ -119,6 +120,23 @@ export function createWasmKernel(): Kernel | undefined {
         run.block,
         run.refined,
         run.codes
+      )
+    },
+    rerank(q, run, most) {
+      return wasm.rerank(
+        q.metric,
+        q.dim,
+        q.query,
+        q.queryNorm2,
+        q.heap,
+        run.candidates,
+        run.wanted,
+        run.segments,
+        run.kept,
+        run.keptBits,
+        run.batch,
+        run.slots,
+        most
       )
     },
     scanCodes(s, first, end) {

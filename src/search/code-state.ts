@@ -6,12 +6,22 @@ import { METRIC_CODES } from '../format/layout.ts'
 import type { KernelMemory } from '../kernels/kernel-memory.ts'
 import { candidatesByteLength, heapByteLength, heapDistances } from '../kernels/addresses.ts'
 import { type CodeScan } from '../kernels/kernel.ts'
-import { CANDIDATES_CAPACITY_AT, CANDIDATES_SIZE_AT, HEAP_CAPACITY_AT, HEAP_SIZE_AT } from '../kernels/layouts.ts'
+import {
+  BATCH_BYTES,
+  BATCH_COUNT_AT,
+  BATCH_IDS_AT,
+  BATCH_MISSING_AT,
+  BATCH_RERANKED_AT,
+  BATCH_ROWS_AT,
+  CANDIDATES_CAPACITY_AT,
+  CANDIDATES_SIZE_AT,
+  HEAP_CAPACITY_AT,
+  HEAP_SIZE_AT,
+  RERANK_ROWS
+} from '../kernels/layouts.ts'
 import { QueryCodes, type QueryRotation } from '../quantizer/query-codes.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
 
-/** Rows that are reranked in one call of the kernel, after the first k. */
-export const RERANK_ROWS = 8
 const SMALLEST_CAPACITY = 4096
 /** Candidates for each hit wanted. */
 const CANDIDATES_PER_HIT = 32
@@ -24,12 +34,13 @@ const AMPLE_CAPACITY = 2 ** 20
 export class CodeState {
   readonly queryCodes: QueryCodes
   readonly scan: CodeScan
-  /** Rows at hand with their ids: float32, RERANK_ROWS * dim, and u64, RERANK_ROWS. */
-  readonly rows: number
-  readonly ids: number
+  /** Rows of a batch that were not kept: float32, RERANK_ROWS * dim. */
+  readonly slots: number
+  /** The batch that is being reranked; layouts.ts has its parts. */
+  readonly batch: number
   readonly #memory: KernelMemory
   readonly #rowBytes: number
-  #slots: readonly RowSlot[] = []
+  #rowSlots: readonly RowSlot[] = []
   #heapCapacity = 0
   #candidateCapacity = 0
 
@@ -38,8 +49,8 @@ export class CodeState {
     this.queryCodes = new QueryCodes(memory, rotation)
     const { width, tables, integers, scalars } = this.queryCodes
     this.#rowBytes = dim * 4
-    this.rows = memory.allocate(RERANK_ROWS * this.#rowBytes)
-    this.ids = memory.allocate(RERANK_ROWS * 8)
+    this.slots = memory.allocate(RERANK_ROWS * this.#rowBytes)
+    this.batch = memory.allocate(BATCH_BYTES)
     this.scan = {
       metric: METRIC_CODES[metric],
       bits,
@@ -58,13 +69,13 @@ export class CodeState {
   rowSlot(slot: number): RowSlot {
     // Slots are views that are made once: making one takes as long as copying a row into it.
     const { bytes } = this.#memory
-    if (this.#slots.length === 0 || this.#slots[0].bytes.buffer !== bytes.buffer) {
-      this.#slots = Array.from({ length: RERANK_ROWS }, (_, i) => {
-        const address = this.rows + i * this.#rowBytes
+    if (this.#rowSlots.length === 0 || this.#rowSlots[0].bytes.buffer !== bytes.buffer) {
+      this.#rowSlots = Array.from({ length: RERANK_ROWS }, (_, i) => {
+        const address = this.slots + i * this.#rowBytes
         return { address, bytes: bytes.subarray(address, address + this.#rowBytes) }
       })
     }
-    return this.#slots[slot]
+    return this.#rowSlots[slot]
   }
 
   /**
@@ -90,10 +101,40 @@ export class CodeState {
     words[(this.scan.candidates + CANDIDATES_CAPACITY_AT) / 4] = candidates
   }
 
+  /** Starts a rerank: no candidate was taken yet. */
+  startBatches(): void {
+    this.#memory.words.fill(0, this.batch / 4, (this.batch + BATCH_ROWS_AT) / 4)
+  }
+
+  /** Candidates that were taken to be reranked. */
+  get reranked(): number {
+    return this.#memory.words[(this.batch + BATCH_RERANKED_AT) / 4]
+  }
+
+  /** Candidates of the batch that waits for rows; 0: none does. */
+  get batchCount(): number {
+    return this.#memory.words[(this.batch + BATCH_COUNT_AT) / 4]
+  }
+
+  /** Tells whether the row of a candidate of the batch is missing. */
+  isMissing(slot: number): boolean {
+    return ((this.#memory.words[(this.batch + BATCH_MISSING_AT) / 4] >>> slot) & 1) === 1
+  }
+
+  /** Address of the id of a candidate of the batch: u64. */
+  idSlot(slot: number): number {
+    return this.batch + BATCH_IDS_AT + slot * 8
+  }
+
+  /** Notes that the row of a candidate of the batch was put into its slot. */
+  found(slot: number): void {
+    this.#memory.words[(this.batch + BATCH_MISSING_AT) / 4] &= ~(1 << slot)
+  }
+
   /** Gives the kernel memory back. */
   close(): void {
     this.queryCodes.close()
-    for (const region of [this.rows, this.ids, this.scan.heap, this.scan.candidates]) this.#memory.free(region)
+    for (const region of [this.slots, this.batch, this.scan.heap, this.scan.candidates]) this.#memory.free(region)
   }
 
   /** Capacity of the heap of smallest estimates. */

@@ -7,7 +7,7 @@ import { ZgqError } from '../errors.ts'
 import { bytesEqual } from '../format/layout.ts'
 import { encodeQuantizer } from '../format/quantizer.ts'
 import { SegmentTable } from '../format/segment-table.ts'
-import { CandidateRows } from '../cache/candidate-rows.ts'
+import { CandidateRows, type CandidateRowsLimits } from '../cache/candidate-rows.ts'
 import { CodesCache } from '../cache/codes-cache.ts'
 import { QueryRotation } from '../quantizer/query-codes.ts'
 import { checkHeaders, findDataFiles } from '../storage/data-files.ts'
@@ -38,9 +38,10 @@ export interface OpenedContext {
   readonly options: CheckedOpenOptions
 }
 
-/** Share of the cache that codes may take, and that rows which were reranked may take. */
+/** Share of the cache that codes may take. */
 const CODES_SHARE = 0.75
-const CANDIDATES_SHARE = 0.125
+/** Share of what codes leave that single rows may take which were reranked. */
+const CANDIDATES_SHARE = 0.5
 /** From so many zones on the probe looks at codes of the centroids first (bench/README.md, "Probe"). */
 export const CODED_PROBE_ZONES = 256
 
@@ -76,7 +77,15 @@ function startContext(
 }
 
 function cacheBytesOfRows({ cacheBytes }: CheckedOpenOptions, codes: CodesContext | undefined): number {
-  return codes === undefined ? cacheBytes : cacheBytes - codes.cache.capacity - cacheBytes * CANDIDATES_SHARE
+  return codes === undefined ? cacheBytes : leftBy(codes.cache, cacheBytes) * (1 - CANDIDATES_SHARE)
+}
+
+function limitsOfCandidates(snapshot: Snapshot, cache: CodesCache, cacheBytes: number): CandidateRowsLimits {
+  return { cacheBytes: leftBy(cache, cacheBytes) * CANDIDATES_SHARE, rowCount: snapshot.segments.totals.rows }
+}
+
+function leftBy({ capacity }: CodesCache, cacheBytes: number): number {
+  return Math.max(0, cacheBytes - capacity)
 }
 
 /**
@@ -108,6 +117,7 @@ export function adoptSnapshot(opened: OpenedContext, snapshot: Snapshot): Opened
   if (codes !== undefined) {
     codes.cache.adopt(adopted, dropped)
     codes.candidates.drop(dropped)
+    codes.candidates.limit(limitsOfCandidates(adopted, codes.cache, options.cacheBytes))
     codes.centroids?.close()
     codes.centroids = openCentroids(adopted, workspace)
     codes.mayScanRows = mayScanRows(adopted.meta)
@@ -154,9 +164,11 @@ function openCodes(
 ): CodesContext | undefined {
   if (snapshot.quantizer === undefined || !usesCodes(snapshot, of.cacheBytes)) return undefined
   const { memory } = of.workspace
+  const cache = new CodesCache(snapshot, files, { memory, cacheBytes: of.cacheBytes * CODES_SHARE })
+  const limits = limitsOfCandidates(snapshot, cache, of.cacheBytes)
   return {
-    cache: new CodesCache(snapshot, files, { memory, cacheBytes: of.cacheBytes * CODES_SHARE }),
-    candidates: new CandidateRows(snapshot.meta.dim, files, { memory, cacheBytes: of.cacheBytes * CANDIDATES_SHARE }),
+    cache,
+    candidates: new CandidateRows(snapshot.meta.dim, files, { memory, ...limits }),
     rotation: new QueryRotation(memory, { dim: snapshot.meta.dim, ...snapshot.quantizer }),
     centroids: openCentroids(snapshot, of.workspace),
     mayScanRows: mayScanRows(snapshot.meta)

@@ -25,8 +25,6 @@ interface Norms {
   readonly maxNorm: number
 }
 
-const UNKNOWN_NORMS: Norms = { minNorm: 0, maxNorm: Infinity }
-
 /**
  * Sets by how much a float32 distance may be above the worst hit and still be looked at in double precision.
  * Bounds of summation after Higham, Accuracy and Stability of Numerical Algorithms, section 4.2: |error| <= n u / (1 -
@@ -54,15 +52,6 @@ function absoluteError(metric: Metric, bound: number, of: { norms: Norms; queryN
       return isSafe(queryNorm) && isSafe(norms.minNorm) && isSafe(norms.maxNorm) ? bound + 4 * ROUNDING : Infinity
     }
   }
-}
-
-/**
- * Sets the tolerance for rows of any segment: only l2 can rule rows out without knowing their norms, the others take
- * every row in double precision.
- */
-export function setRerankTolerance(state: SearchState): void {
-  setTolerance(state, UNKNOWN_NORMS)
-  if (state.metric !== 'l2') state.scanQuery.absolute = Infinity
 }
 
 /** Scans rows until all were scanned (undefined), a part of a segment is lacking, or its turn is over. */

@@ -170,8 +170,8 @@ function isPartMapped(context: SearchContext, { segments, reached, part }: Searc
 
 function areCandidatesFetched(context: SearchContext, state: SearchState, fetched: FetchedBytes): boolean {
   const [, , codes] = codesOf(context, state)
-  for (let slot = 0; slot < state.batch; slot++) {
-    if (state.missing[slot] === 0) continue
+  for (let slot = 0; slot < codes.batchCount; slot++) {
+    if (!codes.isMissing(slot)) continue
     const { segment, row } = candidateOf(state, codes, slot)
     const { row: bytes, id } = context.files.rangesOfCandidate(segment, row)
     const hasId = context.codes?.cache.idsOf(segment) !== 0 || fetched.has(id)

@@ -11,7 +11,7 @@ import type { QueryRotation } from '../quantizer/query-codes.ts'
 import type { Explain, Hit, Metric } from '../types.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
 import type { ReadCounters } from '../storage/segment-reads.ts'
-import { CodeState, RERANK_ROWS } from './code-state.ts'
+import { CodeState } from './code-state.ts'
 import { expectComparable, type SearchRequest } from './request.ts'
 import type { RowMasks } from './row-masks.ts'
 import type { Pass } from './unlike.ts'
@@ -59,10 +59,6 @@ export class SearchState {
   /** Candidates that were taken to be reranked, of how many. */
   rowsReranked = 0
   candidateCount = 0
-  /** Rows of them that are at hand or waited for, and which of them are waited for, by slot. */
-  batch = 0
-  readonly missing = new Uint8Array(RERANK_ROWS)
-  missingCount = 0
   /** Microseconds that the search took of the thread, as far as its driver measures them. */
   micros = 0
   /** When the scan is to pause, by `nowMicros`; the synchronous driver never pauses. */

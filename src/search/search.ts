@@ -76,7 +76,8 @@ function resumePass(context: SearchContext, state: SearchState): Lack | undefine
     if (state.stage === 'rerank') {
       const lack = rerank(context.codes, state, codes)
       if (lack !== undefined) return lack
-      state.rowsConfirmed = state.rowsReranked
+      state.rowsReranked = codes.reranked
+      state.rowsConfirmed = codes.reranked
       state.stage = 'done'
     }
   }
