@@ -84,7 +84,7 @@ function probeOne(i: number, byCodes: boolean): number[] {
   state.start(queries.subarray(i * dim, (i + 1) * dim), request)
   if (byCodes)
     state.codes?.queryCodes.set(state.codesQuery, state.scanQuery.queryNorm2, { confidence: CONFIDENCE, bits: BITS })
-  probe(state, byCodes ? centroids : undefined)
+  probe(state, byCodes ? { centroids, packed: undefined } : undefined)
   return state.segments.map(({ zone }) => zone)
 }
 

@@ -3,10 +3,9 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 
 import { buildIndex } from '../src/build.ts'
-import type { CentroidCodes } from '../src/search/centroid-codes.ts'
 import { CONFIDENCE } from '../src/search/confidence.ts'
 import { openContext, type OpenedContext } from '../src/search/open-context.ts'
-import { probe } from '../src/search/probe.ts'
+import { probe, type CodedCentroids } from '../src/search/probe.ts'
 import { countZones, scoreZone } from '../src/search/recall-rule.ts'
 import type { SearchState } from '../src/search/search-state.ts'
 import type { ProbeWish } from '../src/search/probe-wish.ts'
@@ -67,10 +66,10 @@ describe.each(METRICS)('the probe of an index with some 300 zones (%s)', (metric
   const openWithCodes = (): OpenedContext =>
     openContext(readCatalogue(paths[metric]), { mapping: 'auto', cacheBytes: 2 ** 24, verify: 'touch' })
 
-  function codedBy({ codes }: OpenedContext['context'], state: SearchState): CentroidCodes {
+  function codedBy({ codes }: OpenedContext['context'], state: SearchState): CodedCentroids {
     if (codes?.centroids === undefined) throw new Error('there are no codes of centroids')
     state.codes?.queryCodes.set(state.codesQuery, state.scanQuery.queryNorm2, { confidence: CONFIDENCE, bits: 1 })
-    return codes.centroids
+    return codes
   }
 
   const wishes: readonly (readonly [string, ProbeWish])[] = [

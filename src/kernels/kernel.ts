@@ -133,6 +133,27 @@ export interface RecordedVisits {
   candidates: number
 }
 
+/** Centroids in bytes against a query, for `packedDistances`; see assembly/centroids.ts. */
+export interface PackedRun {
+  metric: number
+  /** i8, zones * width */
+  packed: number
+  factors: number
+  /** u32, count: which zones; 0: the first */
+  positions: number
+  count: number
+  width: number
+  integers: number
+  scalars: number
+  /** float32, zones * dim */
+  centroids: number
+  dim: number
+  /** The query as the probe sees it: float32, dim */
+  query: number
+  /** float32, count: written */
+  out: number
+}
+
 /** A rerank of sorted candidates; layouts are in layouts.ts. */
 export interface RerankRun {
   /** Of the candidates to rerank at least. */
@@ -232,6 +253,10 @@ export interface Kernel {
   offerRecorded(recorded: RecordedVisits): number
   /** Drops candidates above `limit`, sorts the others by lowest likely distance; returns how many there are. */
   sortCandidates(candidates: number, limit: number): number
+  /** Packs a rotated centroid (float32, width) into bytes; writes all factors but its product with the mean. */
+  packCentroid(rotated: number, width: number, packed: number, factors: number): void
+  /** Writes the distances by which zones are ordered, from their centroids in bytes. */
+  packedDistances(run: PackedRun): void
   /**
    * Goes on with a rerank for at most `most` batches; returns RERANK_DONE, RERANK_MISSING or RERANK_PAUSED. See
    * assembly/rerank.ts.

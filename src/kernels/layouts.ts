@@ -161,6 +161,12 @@ export const KEPT_ADDRESS_AT = 8
 export const KEPT_USED_AT = 12
 export const KEPT_ENTRY_BYTES = 16
 
+// Factors of a centroid in bytes, float32: its step, |c|^2 around the mean, its product with the mean, 4 bytes are free.
+export const PACKED_STEP_AT = 0
+export const PACKED_NORM2_AT = 4
+export const PACKED_CROSS_AT = 8
+export const PACKED_FACTOR_BYTES = 16
+
 // Choice of the smallest of many values.
 /** Bins of the histogram of values: u32 each, in scratch. */
 export const SELECT_BINS = 512

@@ -47,7 +47,7 @@ const LARGEST_INTEGER = 8191
 const FLUSH = 2048
 
 /** Rounds half to even and keeps to 32 bits; not a number: 0. */
-function nearest(x: number): number {
+export function nearest(x: number): number {
   const down = Math.floor(x)
   const whole = x - down > 0.5 || (x - down === 0.5 && down % 2 !== 0) ? down + 1 : down
   return clamp(whole, -(2 ** 31), 2 ** 31 - 1) | 0

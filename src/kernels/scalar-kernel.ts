@@ -5,6 +5,7 @@
 import { growBy } from './kernel-memory.ts'
 import type { AssignRun, Kernel, ScanQuery, ScanRun } from './kernel.ts'
 import { METRIC_COSINE, METRIC_L2 } from './layouts.ts'
+import { packCentroid, packedDistances } from './scalar-centroids.ts'
 import { sortCandidates } from './scalar-candidates.ts'
 import { buildTables, estimateBlocks, scanCodes } from './scalar-codes.ts'
 import { encodeBlock, rotateRows } from './scalar-encode.ts'
@@ -135,6 +136,12 @@ export function createScalarKernel(): Kernel {
     },
     estimateBlocks: (blocks, count, width, tables, scalars, base, out) => {
       estimateBlocks(views, { blocks, count, width, tables, scalars, base, out })
+    },
+    packCentroid: (rotated, width, packed, factors) => {
+      packCentroid(views, { rotated, width, packed, factors })
+    },
+    packedDistances: (run) => {
+      packedDistances(views, run)
     },
     rerank: (query, run, most) => rerank(views, query, { ...run, most }),
     scanCodes: (scan, first, end) => scanCodes(views, scan, first, end),

@@ -25,6 +25,8 @@ interface WasmExports {
   sortCandidates: Kernel['sortCandidates']
   encodeBlock(...numbers: number[]): void
   encodeQuery(...numbers: number[]): void
+  packCentroid: Kernel['packCentroid']
+  packedDistances(...numbers: number[]): void
   rerank(...numbers: number[]): number
   scanCodes(...numbers: number[]): number
   scanTogether(...numbers: number[]): number
@@ -120,6 +122,23 @@ export function createWasmKernel(): Kernel | undefined {
         run.block,
         run.refined,
         run.codes
+      )
+    },
+    packCentroid: wasm.packCentroid,
+    packedDistances(run) {
+      wasm.packedDistances(
+        run.metric,
+        run.packed,
+        run.factors,
+        run.positions,
+        run.count,
+        run.width,
+        run.integers,
+        run.scalars,
+        run.centroids,
+        run.dim,
+        run.query,
+        run.out
       )
     },
     rerank(q, run, most) {

@@ -50,4 +50,4 @@ export class CentroidCodes {
 }
 
 /** Squares of larger norms, and their sums, overflow float32. */
-const LARGEST_NORM = 1e17
+export const LARGEST_NORM = 1e17

@@ -18,7 +18,8 @@ import { RowCache } from '../cache/row-cache.ts'
 import { SegmentFiles } from '../storage/segment-files.ts'
 import { verifySegment } from '../storage/verify-segment.ts'
 import type { Mapping, Verify } from '../types.ts'
-import { CentroidCodes } from './centroid-codes.ts'
+import { CentroidCodes, LARGEST_NORM } from './centroid-codes.ts'
+import { PackedCentroids } from './packed-centroids.ts'
 import type { CodesContext, SearchContext } from './search-context.ts'
 import { mayScanRows } from './strategy.ts'
 import { SearchStates, SearchState } from './search-state.ts'
@@ -120,6 +121,8 @@ export function adoptSnapshot(opened: OpenedContext, snapshot: Snapshot): Opened
     codes.candidates.limit(limitsOfCandidates(adopted, codes.cache, options.cacheBytes))
     codes.centroids?.close()
     codes.centroids = openCentroids(adopted, workspace)
+    codes.packed?.close()
+    codes.packed = packCentroids(workspace, codes.rotation)
     codes.mayScanRows = mayScanRows(adopted.meta)
   }
   cache.adopt(segments, { dropped, cacheBytes: cacheBytesOfRows(options, codes) })
@@ -165,18 +168,25 @@ function openCodes(
   if (snapshot.quantizer === undefined || !usesCodes(snapshot, of.cacheBytes)) return undefined
   const { memory } = of.workspace
   const cache = new CodesCache(snapshot, files, { memory, cacheBytes: of.cacheBytes * CODES_SHARE })
+  const rotation = new QueryRotation(memory, { dim: snapshot.meta.dim, ...snapshot.quantizer })
   const limits = limitsOfCandidates(snapshot, cache, of.cacheBytes)
   return {
     cache,
     candidates: new CandidateRows(snapshot.meta.dim, files, { memory, ...limits }),
-    rotation: new QueryRotation(memory, { dim: snapshot.meta.dim, ...snapshot.quantizer }),
+    rotation,
     centroids: openCentroids(snapshot, of.workspace),
+    packed: packCentroids(of.workspace, rotation),
     mayScanRows: mayScanRows(snapshot.meta)
   }
 }
 
 function openCentroids(snapshot: Snapshot, { memory, maxNorm }: Workspace): CentroidCodes | undefined {
   return snapshot.meta.zoneCount >= CODED_PROBE_ZONES ? CentroidCodes.create(memory, snapshot, maxNorm) : undefined
+}
+
+/** Undefined where centroids are too large for float32 arithmetic, too. */
+function packCentroids(workspace: Workspace, rotation: QueryRotation): PackedCentroids | undefined {
+  return workspace.maxNorm < LARGEST_NORM ? PackedCentroids.create(workspace, rotation) : undefined
 }
 
 /**

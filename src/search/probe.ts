@@ -3,8 +3,10 @@
 import { ELEMENT_BYTES } from '../format/layout.ts'
 import { heapDistances } from '../kernels/addresses.ts'
 import type { CentroidCodes } from './centroid-codes.ts'
+import type { PackedCentroids } from './packed-centroids.ts'
 import { countZones } from './recall-rule.ts'
 import type { ProbeWish, ZoneRange } from './probe-wish.ts'
+import type { CodesContext } from './search-context.ts'
 import type { SearchState } from './search-state.ts'
 
 /** Zones that are listed at first, as a multiple of the mean that the calibration saw. */
@@ -16,17 +18,20 @@ const FIRST_LOOK = 1.5
 const SURPLUS = 3
 const LEAST_SURPLUS = 16
 
+/** Centroids in other forms than float32. */
+export type CodedCentroids = Pick<CodesContext, 'centroids' | 'packed'>
+
 /**
- * Lists the segments to scan, those of the nearest zone first; equal distances: the lower zone. `coded`: codes of the
- * centroids, to be looked at first; the query's codes are set then.
+ * Lists the segments to scan, those of the nearest zone first; equal distances: the lower zone. `coded`: there are
+ * other forms of the centroids, and the query's codes are set.
  */
-export function probe(state: SearchState, coded: CentroidCodes | undefined): void {
+export function probe(state: SearchState, coded: CodedCentroids | undefined): void {
   state.zoneCount = countProbed(state, state.request.probe, coded)
   state.takeSegments(state.zoneCount, state.request.masks)
 }
 
 /** Lists zones, nearest first; returns how many of them to probe. */
-function countProbed(state: SearchState, wish: ProbeWish, coded: CentroidCodes | undefined): number {
+function countProbed(state: SearchState, wish: ProbeWish, coded: CodedCentroids | undefined): number {
   if ('nprobe' in wish) return listNearest(state, wish.nprobe, coded)
   if ('firstZone' in wish) return listRange(state, wish)
   const { workspace } = state
@@ -55,18 +60,20 @@ function listRange({ workspace, probeQuery }: SearchState, range: ZoneRange): nu
  * Lists the `nprobe` zones nearest to the query; returns how many there are.
  * With `coded` and many zones, their codes are looked at first.
  */
-function listNearest(state: SearchState, nprobe: number, coded: CentroidCodes | undefined): number {
+function listNearest(state: SearchState, nprobe: number, coded: CodedCentroids | undefined): number {
   const { zoneCount } = state.workspace
   const wanted = Math.min(nprobe, zoneCount)
-  if (coded === undefined || wanted * SURPLUS >= zoneCount) probeAll(state, wanted)
-  else probeCodes(state, wanted, coded)
+  if (coded?.centroids === undefined || wanted * SURPLUS >= zoneCount) probeAll(state, wanted, coded?.packed)
+  else probeCodes(state, wanted, { ...coded, centroids: coded.centroids })
   return wanted
 }
 
-function probeAll({ workspace, probeQuery }: SearchState, wanted: number): void {
+function probeAll(state: SearchState, wanted: number, packed: PackedCentroids | undefined): void {
+  const { workspace, probeQuery } = state
   const { memory, zoneCount, dim, centroids, zoneDistances } = workspace
   const { kernel } = memory
-  if (workspace.metric === 'ip') kernel.innerProducts(centroids, zoneCount, dim, probeQuery, zoneDistances)
+  if (packed !== undefined) packed.distances(state, 0, zoneCount)
+  else if (workspace.metric === 'ip') kernel.innerProducts(centroids, zoneCount, dim, probeQuery, zoneDistances)
   else kernel.l2Distances(centroids, zoneCount, dim, probeQuery, zoneDistances)
   kernel.selectNearest(zoneDistances, zoneCount, wanted, 0, workspace.zoneList, workspace.selectScratch)
 }
@@ -75,7 +82,11 @@ function probeAll({ workspace, probeQuery }: SearchState, wanted: number): void 
  * Lists the nearest zones by way of their codes: those of smallest estimate, three times as many as wanted, are put in
  * order by their distances. A zone near the end of the list may be missed.
  */
-function probeCodes(state: SearchState, wanted: number, coded: CentroidCodes): void {
+function probeCodes(
+  state: SearchState,
+  wanted: number,
+  { centroids: coded, packed }: { readonly centroids: CentroidCodes; readonly packed: PackedCentroids | undefined }
+): void {
   const { workspace, probeQuery, codes } = state
   if (codes === undefined) throw new TypeError('the query has no codes')
   const { memory, zoneCount, dim, centroids, zoneList, zoneDistances } = workspace
@@ -84,7 +95,9 @@ function probeCodes(state: SearchState, wanted: number, coded: CentroidCodes): v
   const looked = Math.min(zoneCount, Math.ceil(wanted * SURPLUS) + LEAST_SURPLUS)
   coded.estimate(codes.queryCodes, workspace.metric === 'ip')
   const count = kernel.selectSmallest(estimates, zoneCount, looked, positions, workspace.selectScratch)
-  if (workspace.metric === 'ip') kernel.innerProductsAt(centroids, positions, count, dim, probeQuery, zoneDistances)
+  if (packed !== undefined) packed.distances(state, positions, count)
+  else if (workspace.metric === 'ip')
+    kernel.innerProductsAt(centroids, positions, count, dim, probeQuery, zoneDistances)
   else kernel.l2DistancesAt(centroids, positions, count, dim, probeQuery, zoneDistances)
   kernel.selectNearest(zoneDistances, count, wanted, positions, zoneList, workspace.selectScratch)
 }

@@ -7,6 +7,7 @@ import type { QueryRotation } from '../quantizer/query-codes.ts'
 import type { SegmentFiles } from '../storage/segment-files.ts'
 import type { Explain, Hit } from '../types.ts'
 import type { CentroidCodes } from './centroid-codes.ts'
+import type { PackedCentroids } from './packed-centroids.ts'
 import type { SearchStates } from './search-state.ts'
 import type { Workspace } from './workspace.ts'
 
@@ -17,6 +18,8 @@ export interface CodesContext {
   readonly rotation: QueryRotation
   /** Undefined where there are so few zones that it costs less to compute all their distances. */
   centroids: CentroidCodes | undefined
+  /** Undefined where floats are read as fast. */
+  packed: PackedCentroids | undefined
   /** The rows are few enough to be scanned where that costs less. */
   mayScanRows: boolean
 }

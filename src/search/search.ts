@@ -124,8 +124,9 @@ function probeZones(state: SearchState, codes: CodesContext | undefined): void {
   const { request, workspace, scanQuery } = state
   state.startHits(request.k)
   if (request.bound !== undefined) state.fillHeap(scanQuery.heap, request.k, request.bound)
-  if (codes?.centroids !== undefined) setQueryCodes(state)
-  probe(state, codes?.centroids)
+  const isCoded = codes !== undefined && !request.isExact && hasCodedCentroids(codes)
+  if (isCoded) setQueryCodes(state)
+  probe(state, isCoded ? codes : undefined)
   const usual = 'threshold' in request.probe ? request.probe.usual : undefined
   state.isFar = usual !== undefined && isZoneUnlike(usual, state, nearestZone(workspace))
 }
@@ -143,8 +144,13 @@ function chooseScan(state: SearchState, codes: CodesContext | undefined): 'scan 
     (codes.mayScanRows && request.rerank === 0 && areRowsCheaper(segments, dim, request.k))
   if (state.byRows || state.codes === undefined || codes === undefined) return 'scan rows'
   startCandidates(state, state.codes, codes.cache)
-  if (codes.centroids === undefined) setQueryCodes(state)
+  if (!hasCodedCentroids(codes)) setQueryCodes(state)
   return 'scan codes'
+}
+
+/** The probe needs the query's codes, not only the scan. */
+function hasCodedCentroids({ centroids, packed }: CodesContext): boolean {
+  return centroids !== undefined || packed !== undefined
 }
 
 function setQueryCodes({ codes, codesQuery, scanQuery, request }: SearchState): void {
@@ -187,10 +193,9 @@ export function findCandidates(
   const { state, codes } = of
   state.start(asked.query, asked.request)
   if (!hasEstimates(state)) return false
-  if (context.codes.centroids !== undefined) setQueryCodes(state)
-  probe(state, context.codes.centroids)
+  setQueryCodes(state)
+  probe(state, context.codes)
   startCandidates(state, codes, context.codes.cache)
-  if (context.codes.centroids === undefined) setQueryCodes(state)
   state.reached = 0
   const reads = new BlockingReads(context, state)
   while (scanCodes(state, codes, context.codes) !== undefined) reads.read('codes')
