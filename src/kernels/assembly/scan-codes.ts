@@ -44,7 +44,7 @@ import {
   SEGMENT_REFINED_AT,
   SEGMENT_ROW_COUNT_AT
 } from '../layouts'
-import { SHORT_NIBBLES, SHORT_PAIRS } from './constants'
+import { shortNibbles, shortPairs } from './constants'
 import { distances, heapLimit, heapOffer, ids } from './select'
 import { boundBlock } from './sign-blocks'
 
@@ -53,7 +53,7 @@ import { boundBlock } from './sign-blocks'
 function productFour(codes: usize, width: u32, integers: usize): i32 {
   const bytes = width >>> 1
   let highIntegers = integers + ((<usize>bytes) << 1)
-  const nibble = v128.load(SHORT_NIBBLES)
+  const nibble = shortNibbles()
   let sum = i32x4.splat(0),
     sum2 = sum
   const end = codes + bytes
@@ -88,7 +88,7 @@ function sumIntegers(sum: v128): i32 {
 function productTwo(codes: usize, width: u32, integers: usize): i32 {
   const bytes = width >>> 2
   const quarter = (<usize>bytes) << 1
-  const pair = v128.load(SHORT_PAIRS)
+  const pair = shortPairs()
   const end = codes + bytes
   let sum = i32x4.splat(0),
     sum2 = sum

@@ -9,7 +9,7 @@ import {
   SCALAR_STEP_AT,
   SCRATCH_SUMS_AT
 } from '../layouts'
-import { NIBBLES } from './constants'
+import { byteNibbles } from './constants'
 
 /** Dimensions after which 16-bit sums of look-ups are flushed: 256 pairs of entries, each pair at most 254. */
 const FLUSH: u32 = 2048
@@ -94,7 +94,7 @@ export function boundBlock(
   const steps = f32x4.splat(step),
     offsets = f32x4.splat(offset),
     limits = f32x4.splat(limit)
-  const nibble = v128.load(NIBBLES)
+  const nibble = byteNibbles()
   let line = block,
     table = tables
   let end = block + ((<usize>min<u32>(width, FLUSH)) << 2)
