@@ -5,7 +5,9 @@
 const BYTE_NIBBLES = memory.data<u8>([15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15], 16)
 const NIBBLE = memory.data<u16>([15])
 const PAIR = memory.data<u16>([3])
-const FLOAT = memory.data<f32>([12582912])
+const ROUNDING = memory.data<f32>([12582912])
+const SQRT_HALF = memory.data<f32>([0.7071067811865475244])
+const HALF = memory.data<f32>([0.5])
 
 /** 15 in each byte. */
 @inline
@@ -26,10 +28,22 @@ export function shortPairs(): v128 {
 }
 
 /**
- * 1.5 * 2^23 in each lane: where float32 values are whole numbers. Adding it rounds half to even; the low 16 bits of
+ * 1.5 * 2^23 in each float32 lane: where float32 values are whole numbers. Adding it rounds half to even; the low 16 bits of
  * the sum are those of the rounded number, and 0 for what is not a number.
  */
 @inline
 export function rounding(): v128 {
-  return v128.load32_splat(FLOAT)
+  return v128.load32_splat(ROUNDING)
+}
+
+/** sqrt(1 / 2) in each float32 lane. */
+@inline
+export function sqrtHalves(): v128 {
+  return v128.load32_splat(SQRT_HALF)
+}
+
+/** 1 / 2 in each float32 lane. */
+@inline
+export function halves(): v128 {
+  return v128.load32_splat(HALF)
 }

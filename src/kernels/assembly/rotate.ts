@@ -4,7 +4,7 @@
 // A transform takes two to four stages at each pass over memory. Stages are in ascending order for each value, so that
 // results are those of one stage after the other.
 
-const SQRT_HALF: f32 = 0.7071067811865475244
+import { sqrtHalves } from './constants'
 
 @inline
 function evens(a: v128, b: v128): v128 {
@@ -167,7 +167,7 @@ function hadamard(values: usize, length: u32, flips: usize, scale: f32): void {
  */
 @inline
 function joinHalves(values: usize, end: usize, half: usize, flips: usize, flipLow: bool, flipHigh: bool): void {
-  const factor = f32x4.splat(SQRT_HALF)
+  const factor = sqrtHalves()
   for (; values < end; values += 16, flips += 16) {
     let a = v128.load(values),
       b = v128.load(values + half)

@@ -48,8 +48,8 @@ function lastEight(even: v128, odd: v128): v128 {
 /** Adds eight u16 sums to float32 sums at `sums`. */
 @inline
 function addEight(rows: v128, sums: usize): void {
-  v128.store(sums, f32x4.add(f32x4.convert_i32x4_u(i32x4.extend_low_i16x8_u(rows)), v128.load(sums)))
-  v128.store(sums + 16, f32x4.add(f32x4.convert_i32x4_u(i32x4.extend_high_i16x8_u(rows)), v128.load(sums + 16)))
+  v128.store(sums, f32x4.add(f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_u(rows)), v128.load(sums)))
+  v128.store(sums + 16, f32x4.add(f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_u(rows)), v128.load(sums + 16)))
 }
 
 /**
@@ -67,8 +67,8 @@ function testFour(sums: v128, factors: usize, lows: usize, step: v128, offset: v
 /** The same for eight u16 sums. */
 @inline
 function testEight(rows: v128, factors: usize, lows: usize, step: v128, offset: v128, limit: v128): u32 {
-  const first = f32x4.convert_i32x4_u(i32x4.extend_low_i16x8_u(rows)),
-    last = f32x4.convert_i32x4_u(i32x4.extend_high_i16x8_u(rows))
+  const first = f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_u(rows)),
+    last = f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_u(rows))
   return (
     testFour(first, factors, lows, step, offset, limit) |
     (testFour(last, factors + 16, lows + 16, step, offset, limit) << 4)
