@@ -1,18 +1,26 @@
-// Vectors that loops hold in a register. They are data of the module, in the first 64 bytes of memory, which belong to
-// no region (../regions.ts): V8 from Node 24 on makes a constant of the code anew at each use, in three instructions.
-// docs/decisions.md has the numbers.
+// Vectors that loops hold in a register: written when the module starts and loaded from memory, because V8 from Node 24
+// on makes a constant of the code anew at each use, in three instructions. docs/decisions.md has the numbers. They lie
+// in the first 64 bytes of memory, which belong to no region (../regions.ts). Data of the module would lie there only
+// with an option of the compiler (memoryBase) that costs it the folding of offsets into loads.
 
-const BYTE_NIBBLES = memory.data<u8>([15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15], 16)
-const NIBBLE = memory.data<u16>([15])
-const PAIR = memory.data<u16>([3])
-const ROUNDING = memory.data<f32>([12582912])
-const SQRT_HALF = memory.data<f32>([0.7071067811865475244])
-const HALF = memory.data<f32>([0.5])
+const NIBBLES: usize = 16
+const NIBBLE: usize = 32
+const PAIR: usize = 34
+const ROUNDING: usize = 36
+const SQRT_HALF: usize = 40
+const HALF: usize = 44
+
+v128.store(NIBBLES, i8x16.splat(15))
+store<u16>(NIBBLE, 15)
+store<u16>(PAIR, 3)
+store<f32>(ROUNDING, 12_582_912)
+store<f32>(SQRT_HALF, 0.7071067811865475244)
+store<f32>(HALF, 0.5)
 
 /** 15 in each byte. */
 @inline
 export function byteNibbles(): v128 {
-  return v128.load(BYTE_NIBBLES)
+  return v128.load(NIBBLES)
 }
 
 /** 15 in each 16-bit lane. */
@@ -28,8 +36,8 @@ export function shortPairs(): v128 {
 }
 
 /**
- * 1.5 * 2^23 in each float32 lane: where float32 values are whole numbers. Adding it rounds half to even; the low 16 bits of
- * the sum are those of the rounded number, and 0 for what is not a number.
+ * 1.5 * 2^23 in each float32 lane: where float32 values are whole numbers. Adding it rounds half to even; the low 16
+ * bits of the sum are those of the rounded number, and 0 for what is not a number.
  */
 @inline
 export function rounding(): v128 {
