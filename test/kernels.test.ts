@@ -43,6 +43,13 @@ describe('layouts of the kernels', () => {
     )
     expect(spelled.filter((found) => found !== null)).toEqual([])
   })
+
+  it('leave the constants of the module before the first region', () => {
+    const memory = memoryOf('wasm')
+    const data = memory.bytes.slice()
+    expect(data.subarray(memory.allocate(1)).every((byte) => byte === 0)).toBe(true)
+    expect(data.some((byte) => byte !== 0)).toBe(true)
+  })
 })
 
 describe.each(OPERATIONS)('$name', ({ run, formula }) => {

@@ -44,6 +44,7 @@ import type { ScalarViews } from './scalar-views.ts'
 const round = Math.fround
 const LARGEST = 127
 const LARGEST_INTEGER = 8191
+const FLOAT32_MAX = 3.4028234663852886e38
 const FLUSH = 2048
 
 /** Rounds half to even and keeps to 32 bits; not a number: 0. */
@@ -57,6 +58,15 @@ function clamp(x: number, least: number, most: number): number {
   return Math.min(Math.max(x, least), most)
 }
 
+/** What is not a number is never larger. */
+function larger(value: number, most: number): number {
+  return value > most ? value : most
+}
+
+function inverseOf(step: number): number {
+  return Math.min(round(1 / step), FLOAT32_MAX)
+}
+
 /** Writes the tables, integers and first five scalars of a rotated query. */
 export function buildTables(
   { bytes, shorts, floats }: ScalarViews,
@@ -67,19 +77,20 @@ export function buildTables(
     integers = run.integers / 2,
     { scalars } = run
   let largestGroup = 0,
-    largest = 0,
-    total = 0
-  for (let i = query; i < query + width; i += 4) {
-    const [a, b, c, d] = [0, 1, 2, 3].map((j) => Math.abs(floats[i + j]))
+    largest = 0
+  const totals = new Float32Array(4)
+  for (let i = 0; i < width; i += 4) {
+    const [a, b, c, d] = [0, 1, 2, 3].map((j) => Math.abs(floats[query + i + j]))
     const sum = round(round(a + b) + round(c + d))
-    total = round(total + sum)
-    largestGroup = Math.max(largestGroup, sum)
-    largest = Math.max(largest, a, b, c, d)
+    totals[(i / 4) & 3] += sum
+    largestGroup = larger(sum, largestGroup)
+    largest = [a, b, c, d].reduce((most, value) => larger(value, most), largest)
   }
+  const total = round(round(totals[0] + totals[1]) + round(totals[2] + totals[3]))
   const step = largestGroup > 0 ? round(largestGroup / LARGEST) : 1
-  const inverse = round(1 / step)
+  const inverse = inverseOf(step)
   const integerStep = largest > 0 ? round(largest / LARGEST_INTEGER) : 1
-  const inverseInteger = round(1 / integerStep)
+  const inverseInteger = inverseOf(integerStep)
   let integerSum = 0
   for (let i = 0; i < width; i++) {
     const rounded = nearest(round(floats[query + i] * inverseInteger))

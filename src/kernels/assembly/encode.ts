@@ -14,6 +14,7 @@ import {
   METRIC_IP,
   REFINED_FACTOR_BYTES
 } from '../layouts'
+import { halves } from './constants'
 import { sumLanes } from './distances'
 
 /** Scales that are tried for the levels, as multiples of the best one for normal values. */
@@ -26,14 +27,14 @@ const LARGEST_SCALE: f32 = 1e38
 /** Number of a value's magnitude among the levels of one sign: min(2^(bits-1) - 1, floor(|r| * scale)). */
 @inline
 function magnitudes(r: v128, scale: v128, last: v128): v128 {
-  return f32x4.min(f32x4.floor(f32x4.mul(f32x4.abs(r), scale)), last)
+  return f32x4.pmin(f32x4.floor(f32x4.mul(f32x4.abs(r), scale)), last)
 }
 
 /** Returns the scale whose levels have the smallest angle to the residual. */
 function bestScale(residual: usize, width: u32, bits: u32, norm2: f32): f32 {
   const end = residual + ((<usize>width) << 2)
   const last = f32x4.splat(<f32>((1 << (bits - 1)) - 1))
-  const half = f32x4.splat(0.5)
+  const half = halves()
   let scale = (bits == 2 ? <f32>1 : <f32>2.98) * SCALE_FIRST * <f32>Math.sqrt(<f64>width / <f64>norm2)
   scale = min<f32>(scale, LARGEST_SCALE)
   let best = scale

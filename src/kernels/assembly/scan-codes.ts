@@ -44,6 +44,7 @@ import {
   SEGMENT_REFINED_AT,
   SEGMENT_ROW_COUNT_AT
 } from '../layouts'
+import { shortNibbles, shortPairs } from './constants'
 import { distances, heapLimit, heapOffer, ids } from './select'
 import { boundBlock } from './sign-blocks'
 
@@ -51,29 +52,26 @@ import { boundBlock } from './sign-blocks'
 @inline
 function productFour(codes: usize, width: u32, integers: usize): i32 {
   const bytes = width >>> 1
-  const highIntegers = integers + ((<usize>bytes) << 1)
-  const nibble = i8x16.splat(15)
+  let highIntegers = integers + ((<usize>bytes) << 1)
+  const nibble = shortNibbles()
   let sum = i32x4.splat(0),
     sum2 = sum
-  let i: u32 = 0
-  for (; i + 16 <= bytes; i += 16) {
-    const line = v128.load(codes + i)
-    const low = v128.and(line, nibble),
-      high = i8x16.shr_u(line, 4)
-    const at = (<usize>i) << 1
-    sum = i32x4.add(sum, i32x4.dot_i16x8_s(i16x8.extend_low_i8x16_u(low), v128.load(integers + at)))
-    sum2 = i32x4.add(sum2, i32x4.dot_i16x8_s(i16x8.extend_high_i8x16_u(low), v128.load(integers + at, 16)))
-    sum = i32x4.add(sum, i32x4.dot_i16x8_s(i16x8.extend_low_i8x16_u(high), v128.load(highIntegers + at)))
-    sum2 = i32x4.add(sum2, i32x4.dot_i16x8_s(i16x8.extend_high_i8x16_u(high), v128.load(highIntegers + at, 16)))
+  const end = codes + bytes
+  if (bytes & 8) {
+    const pairs = v128.load8x8_u(codes)
+    sum = i32x4.dot_i16x8_s(v128.and(pairs, nibble), v128.load(integers))
+    sum2 = i32x4.dot_i16x8_s(i16x8.shr_u(pairs, 4), v128.load(highIntegers))
+    codes += 8
+    integers += 16
+    highIntegers += 16
   }
-  if (i < bytes) {
-    const line = v128.load64_zero(codes + i)
-    const at = (<usize>i) << 1
-    sum = i32x4.add(sum, i32x4.dot_i16x8_s(i16x8.extend_low_i8x16_u(v128.and(line, nibble)), v128.load(integers + at)))
-    sum2 = i32x4.add(
-      sum2,
-      i32x4.dot_i16x8_s(i16x8.extend_low_i8x16_u(i8x16.shr_u(line, 4)), v128.load(highIntegers + at))
-    )
+  for (; codes < end; codes += 16, integers += 32, highIntegers += 32) {
+    const pairs = v128.load8x8_u(codes),
+      pairs2 = v128.load8x8_u(codes, 8)
+    sum = i32x4.add(sum, i32x4.dot_i16x8_s(v128.and(pairs, nibble), v128.load(integers)))
+    sum2 = i32x4.add(sum2, i32x4.dot_i16x8_s(i16x8.shr_u(pairs, 4), v128.load(highIntegers)))
+    sum = i32x4.add(sum, i32x4.dot_i16x8_s(v128.and(pairs2, nibble), v128.load(integers, 16)))
+    sum2 = i32x4.add(sum2, i32x4.dot_i16x8_s(i16x8.shr_u(pairs2, 4), v128.load(highIntegers, 16)))
   }
   return sumIntegers(i32x4.add(sum, sum2))
 }
@@ -90,26 +88,28 @@ function sumIntegers(sum: v128): i32 {
 function productTwo(codes: usize, width: u32, integers: usize): i32 {
   const bytes = width >>> 2
   const quarter = (<usize>bytes) << 1
-  const pair = i8x16.splat(3)
+  const pair = shortPairs()
+  const end = codes + bytes
   let sum = i32x4.splat(0),
     sum2 = sum
-  let i: u32 = 0
-  for (; i + 16 <= bytes; i += 16) {
-    const line = v128.load(codes + i)
-    let at = integers + ((<usize>i) << 1)
+  if (bytes & 4) {
+    const quads = i16x8.extend_low_i8x16_u(v128.load32_zero(codes))
+    let at = integers
     for (let shift = 0; shift < 8; shift += 2, at += quarter) {
-      const part = v128.and(i8x16.shr_u(line, shift), pair)
-      sum = i32x4.add(sum, i32x4.dot_i16x8_s(i16x8.extend_low_i8x16_u(part), v128.load(at)))
-      sum2 = i32x4.add(sum2, i32x4.dot_i16x8_s(i16x8.extend_high_i8x16_u(part), v128.load(at, 16)))
+      const part = v128.and(i16x8.shr_u(quads, shift), pair)
+      sum = i32x4.add(sum, i32x4.dot_i16x8_s(part, v128.load64_zero(at)))
     }
+    codes += 4
+    integers += 8
   }
-  for (; i < bytes; i += 4) {
-    const line = v128.load32_zero(codes + i)
-    let at = integers + ((<usize>i) << 1)
-    for (let shift = 0; shift < 8; shift += 2, at += quarter) {
-      const part = v128.and(i8x16.shr_u(line, shift), pair)
-      sum = i32x4.add(sum, i32x4.dot_i16x8_s(i16x8.extend_low_i8x16_u(part), v128.load64_zero(at)))
-    }
+  for (; codes < end; codes += 8, integers += 16) {
+    const quads = v128.load8x8_u(codes)
+    const second = integers + quarter,
+      third = second + quarter
+    sum = i32x4.add(sum, i32x4.dot_i16x8_s(v128.and(quads, pair), v128.load(integers)))
+    sum2 = i32x4.add(sum2, i32x4.dot_i16x8_s(v128.and(i16x8.shr_u(quads, 2), pair), v128.load(second)))
+    sum = i32x4.add(sum, i32x4.dot_i16x8_s(v128.and(i16x8.shr_u(quads, 4), pair), v128.load(third)))
+    sum2 = i32x4.add(sum2, i32x4.dot_i16x8_s(i16x8.shr_u(quads, 6), v128.load(third + quarter)))
   }
   return sumIntegers(i32x4.add(sum, sum2))
 }

@@ -2,6 +2,7 @@
 // The worst entry of a heap is first. Order everywhere: (distance, id), lower first.
 
 import { HEAP_CAPACITY_AT, HEAP_HEADER_BYTES, HEAP_SIZE_AT, SELECT_BINS } from '../layouts'
+import { rounding } from './constants'
 
 /** Empties the heap at `heap` and sets its capacity. */
 export function heapInit(heap: usize, capacity: u32): void {
@@ -123,13 +124,16 @@ function countBin(at: usize): void {
 /** Finds a value that at least `wanted` of the values do not exceed, and few more; scratch: SELECT_SCRATCH_BYTES. */
 function cutoff(values: usize, count: u32, wanted: u32, scratch: usize): f32 {
   let leasts = f32x4.splat(Infinity),
-    mosts = f32x4.splat(-Infinity)
+    mosts = f32x4.splat(-Infinity),
+    notNumbers = i32x4.splat(0)
   const fours = count & ~3
   for (let i: u32 = 0; i < fours; i += 4) {
     const four = v128.load(values + ((<usize>i) << 2))
-    leasts = f32x4.min(leasts, four)
-    mosts = f32x4.max(mosts, four)
+    leasts = f32x4.pmin(leasts, four)
+    mosts = f32x4.pmax(mosts, four)
+    notNumbers = v128.or(notNumbers, f32x4.ne(four, four))
   }
+  if (v128.any_true(notNumbers)) return Infinity
   let least = min<f32>(
     min<f32>(f32x4.extract_lane(leasts, 0), f32x4.extract_lane(leasts, 1)),
     min<f32>(f32x4.extract_lane(leasts, 2), f32x4.extract_lane(leasts, 3))
@@ -148,14 +152,17 @@ function cutoff(values: usize, count: u32, wanted: u32, scratch: usize): f32 {
   if (!(scale > 0 && scale < f32.MAX_VALUE) || wanted >= count) return Infinity
   memory.fill(scratch, 0, SELECT_BINS << 2)
   const leastOfAll = f32x4.splat(least),
-    scales = f32x4.splat(scale)
+    scales = f32x4.splat(scale),
+    whole = rounding()
+  // Bits of 1.5 * 2^23 + n, times 4, are those of the first number times 4, and n times 4 more.
+  const bins = scratch - (0x4b40_0000 << 2)
   for (let i: u32 = 0; i < fours; i += 4) {
     const four = v128.load(values + ((<usize>i) << 2))
-    const bins = i32x4.shl(i32x4.trunc_sat_f32x4_s(f32x4.mul(f32x4.sub(four, leastOfAll), scales)), 2)
-    countBin(scratch + <usize>i32x4.extract_lane(bins, 0))
-    countBin(scratch + <usize>i32x4.extract_lane(bins, 1))
-    countBin(scratch + <usize>i32x4.extract_lane(bins, 2))
-    countBin(scratch + <usize>i32x4.extract_lane(bins, 3))
+    const places = i32x4.shl(f32x4.add(f32x4.trunc(f32x4.mul(f32x4.sub(four, leastOfAll), scales)), whole), 2)
+    countBin(bins + <usize>i32x4.extract_lane(places, 0))
+    countBin(bins + <usize>i32x4.extract_lane(places, 1))
+    countBin(bins + <usize>i32x4.extract_lane(places, 2))
+    countBin(bins + <usize>i32x4.extract_lane(places, 3))
   }
   for (let i = fours; i < count; i++)
     countBin(scratch + ((<usize>(<i32>((load<f32>(values + ((<usize>i) << 2)) - least) * scale))) << 2))

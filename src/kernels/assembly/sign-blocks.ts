@@ -9,6 +9,7 @@ import {
   SCALAR_STEP_AT,
   SCRATCH_SUMS_AT
 } from '../layouts'
+import { byteNibbles } from './constants'
 
 /** Dimensions after which 16-bit sums of look-ups are flushed: 256 pairs of entries, each pair at most 254. */
 const FLUSH: u32 = 2048
@@ -47,8 +48,8 @@ function lastEight(even: v128, odd: v128): v128 {
 /** Adds eight u16 sums to float32 sums at `sums`. */
 @inline
 function addEight(rows: v128, sums: usize): void {
-  v128.store(sums, f32x4.add(f32x4.convert_i32x4_u(i32x4.extend_low_i16x8_u(rows)), v128.load(sums)))
-  v128.store(sums + 16, f32x4.add(f32x4.convert_i32x4_u(i32x4.extend_high_i16x8_u(rows)), v128.load(sums + 16)))
+  v128.store(sums, f32x4.add(f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_u(rows)), v128.load(sums)))
+  v128.store(sums + 16, f32x4.add(f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_u(rows)), v128.load(sums + 16)))
 }
 
 /**
@@ -66,8 +67,8 @@ function testFour(sums: v128, factors: usize, lows: usize, step: v128, offset: v
 /** The same for eight u16 sums. */
 @inline
 function testEight(rows: v128, factors: usize, lows: usize, step: v128, offset: v128, limit: v128): u32 {
-  const first = f32x4.convert_i32x4_u(i32x4.extend_low_i16x8_u(rows)),
-    last = f32x4.convert_i32x4_u(i32x4.extend_high_i16x8_u(rows))
+  const first = f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_u(rows)),
+    last = f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_u(rows))
   return (
     testFour(first, factors, lows, step, offset, limit) |
     (testFour(last, factors + 16, lows + 16, step, offset, limit) << 4)
@@ -93,7 +94,7 @@ export function boundBlock(
   const steps = f32x4.splat(step),
     offsets = f32x4.splat(offset),
     limits = f32x4.splat(limit)
-  const nibble = i8x16.splat(15)
+  const nibble = byteNibbles()
   let line = block,
     table = tables
   let end = block + ((<usize>min<u32>(width, FLUSH)) << 2)
