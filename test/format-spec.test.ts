@@ -189,7 +189,7 @@ describe('numbers in the spec', () => {
   })
 
   it('give the bits that codes may have', () => {
-    expect([0, ...(/With `bits` of (\d), (\d) or (\d)/.exec(section('8. Codes')) ?? []).slice(1).map(Number)]).toEqual(
+    expect([0, ...(/With `bits` of (\d), (\d), (\d) or (\d)/.exec(section('8. Codes')) ?? []).slice(1).map(Number)]).toEqual(
       CODE_BITS
     )
   })

@@ -26,7 +26,7 @@ import { anyFloat, randomFrom, randomVectors, smallInteger, type MakeValue } fro
 
 /** Widths 16 to 2,064: powers of two, two windows that overlap much or little, and past the flush of sums at 2,048. */
 const DIMS = [1, 16, 17, 48, 100, 112, 128, 784, 1000, 2064]
-const BITS = [1, 2, 4]
+const BITS = [1, 2, 4, 8]
 const METRICS: readonly Metric[] = ['l2', 'cosine', 'ip']
 const SEED = 70
 const CONFIDENCE = { planes: 1.9, refined: 2.2, slack: 0.5, planesSlack: 0.2 }

@@ -44,6 +44,7 @@ import type { ScalarViews } from './scalar-views.ts'
 const round = Math.fround
 const LARGEST = 127
 const LARGEST_INTEGER = 8191
+const LARGEST_SUM = 2 ** 26
 const FLUSH = 2048
 
 /** Rounds half to even and keeps to 32 bits; not a number: 0. */
@@ -78,7 +79,7 @@ export function buildTables(
   }
   const step = largestGroup > 0 ? round(largestGroup / LARGEST) : 1
   const inverse = round(1 / step)
-  const integerStep = largest > 0 ? round(largest / LARGEST_INTEGER) : 1
+  const integerStep = largest > 0 ? round(largest / Math.min(LARGEST_INTEGER, Math.floor(LARGEST_SUM / width))) : 1
   const inverseInteger = round(1 / integerStep)
   let integerSum = 0
   for (let i = 0; i < width; i++) {
@@ -183,9 +184,7 @@ export function estimateBlocks(views: ScalarViews, run: BlocksRun): void {
   }
 }
 
-/**
- * Sum over dimensions of code * integer in 32 bits: dimensions i, i + n, i + 2n, ... lie in byte i, lowest bits first.
- */
+/** Sum over dimensions of code * integer: dimensions i, i + n, i + 2n, ... lie in byte i, lowest bits first. */
 function productOf({ bytes, shorts }: ScalarViews, codes: number, scan: CodeScan): number {
   const { bits, width, integers } = scan
   const step = (width * bits) / 8
@@ -193,7 +192,7 @@ function productOf({ bytes, shorts }: ScalarViews, codes: number, scan: CodeScan
   let sum = 0
   for (let i = 0; i < step; i++) {
     for (let shift = 0, at = integers / 2 + i; shift < 8; shift += bits, at += step)
-      sum = (sum + ((bytes[codes + i] >>> shift) & last) * shorts[at]) | 0
+      sum += ((bytes[codes + i] >>> shift) & last) * shorts[at]
   }
   return sum
 }
@@ -302,7 +301,7 @@ export function refinedEstimate(
     (place) => floats[(code + place) / 4]
   )
   const estimate = round(round(at.shared + add) - round(multiply * product))
-  const integerVariance = (step * step * width * (bits === 4 ? 9 : 1)) / 12
+  const integerVariance = (step * step * width * (bits === 8 ? 2100 : bits === 4 ? 9 : 1)) / 12
   const variance = error * error * at.distance2 + multiply * multiply * integerVariance
   return {
     estimate,
