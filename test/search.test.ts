@@ -46,7 +46,13 @@ describe('an exact search, and one that reranks every row, equal brute force, ti
   const kinds: readonly DataSetName[] = ['uniform', 'clustered', 'small integers', 'few distinct vectors']
   const cases = METRICS.flatMap((metric) =>
     kinds.flatMap((kind) =>
-      [1, 2, 3, 7, 16, 33, 128, 4096].map((dim, i) => ({ metric, kind, dim, seed: 100 + i, bits: BITS[i % BITS.length] }))
+      [1, 2, 3, 7, 16, 33, 128, 4096].map((dim, i) => ({
+        metric,
+        kind,
+        dim,
+        seed: 100 + i,
+        bits: BITS[i % BITS.length]
+      }))
     )
   )
 
