@@ -354,7 +354,7 @@ class Index:
         need(len(self.meta["index"]) == INDEX_RECORD.size, "meta index is of a wrong length")
         self.record = record = INDEX_RECORD.decode(self.meta["index"])
         for key, known in (("version", (VERSION,)), ("reader_features", (0,)), ("element_type", (1,)), ("id_type", (1,)),
-                           ("bits", (0, 1, 2, 4))):
+                           ("bits", (0, 1, 2, 4, 8))):
             number = getattr(record, key)
             need(number in known, f"{key} {number} is not known", "ZGQ_UNSUPPORTED")
         need(record.metric in METRICS, f"metric {record.metric} is not known")

@@ -35,7 +35,7 @@ afterEach(resetFaults)
 const temp = useTempFolder('build', IN_MEMORY)
 const MIB = 2 ** 20
 const METRICS = ['l2', 'cosine', 'ip'] as const
-const BITS = [0, 1, 2, 4] as const
+const BITS = [0, 1, 2, 4, 8] as const
 const place = (): ReturnType<typeof placeIn> => placeIn(temp)
 
 describe('the same input, options and seed give the same data files', () => {
@@ -224,7 +224,7 @@ describe('zones are even and hold every row once, unchanged', () => {
       ids: makeIds(shape.count, caseSeed),
       metric: METRICS[upTo(3) - 1],
       zones,
-      bits: BITS[upTo(4) - 1]
+      bits: BITS[upTo(BITS.length) - 1]
     })
   })
 
@@ -560,7 +560,8 @@ describe('a wrong option', () => {
     ['zones NaN', { zones: NaN }],
     ['bits 3', { bits: 3 }],
     ['bits -1', { bits: -1 }],
-    ['bits 8', { bits: 8 }],
+    ['bits 5', { bits: 5 }],
+    ['bits 16', { bits: 16 }],
     ['seed -1', { seed: -1 }],
     ['seed 0.5', { seed: 0.5 }],
     ['memoryBytes of 1 MB', { memoryBytes: MIB }],

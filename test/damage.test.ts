@@ -774,6 +774,7 @@ describe('a catalogue whose checksums fit, but not what it says', () => {
     ['codes in a file that is not listed', inSegment('codesFile', 2)],
     ['rows in a codes file', inSegment('rowsFile', 1)],
     ['more bits than the codes have', inIndex('bits', 4)],
+    ['many more bits than the codes have', inIndex('bits', 8)],
     ['codes without bits', inIndex('bits', 0)],
     ['another count', inIndex('count', COUNT + 1)],
     ['a count above 2^53', inIndex('count', 2n ** 60n)],

@@ -22,7 +22,7 @@ import { randomFrom, randomVectors } from './support/random.ts'
 
 const METRICS: readonly Metric[] = ['l2', 'cosine', 'ip']
 const CASES = METRICS.flatMap((metric) =>
-  [1, 2, 4].flatMap((bits) => [100, 128, 512, 768, 1536].map((dim, i) => ({ metric, bits, dim, seed: 90 + i })))
+  [1, 2, 4, 8].flatMap((bits) => [100, 128, 512, 768, 1536].map((dim, i) => ({ metric, bits, dim, seed: 90 + i })))
 )
 const ROWS = 512
 const QUERIES = 20
@@ -127,7 +127,9 @@ function errorOf({ multiply, levels, error }: DecodedRow, metric: Metric, norm2:
   const product = norm2 / (metric === 'l2' ? multiply / 2 : multiply)
   const own =
     multiply * Math.sqrt((levels.reduce((sum, u) => sum + u * u, 0) - product ** 2 / norm2) / (levels.length - 1))
-  if (levels.some((u) => Math.abs(u) > 0.5)) expect(Math.abs(error / own - 1)).toBeLessThan(0.001)
+  // A float32 `multiply` is off by up to 2^-24, and what 8 bits lose of |u|^2 is some 2^-14 of it.
+  const tolerance = levels.some((u) => Math.abs(u) > 8) ? 0.01 : 0.001
+  if (levels.some((u) => Math.abs(u) > 0.5)) expect(Math.abs(error / own - 1)).toBeLessThan(tolerance)
   else expect(error).toBeGreaterThan(own * 0.999)
   return own
 }

@@ -38,7 +38,8 @@ const SPECIMENS = [
   { metric: 'l2', bits: 0 },
   { metric: 'l2', bits: 4 },
   { metric: 'cosine', bits: 1 },
-  { metric: 'ip', bits: 2 }
+  { metric: 'ip', bits: 2 },
+  { metric: 'ip', bits: 8 }
 ] as const
 
 /** Segments that have enough rows to be split. */

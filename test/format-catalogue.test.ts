@@ -93,7 +93,7 @@ describe('the index record', () => {
   const decodeForged = (name: keyof typeof fields, value: bigint): unknown =>
     decodeIndexMeta(forged(bytes, fields[name], value), PATH)
 
-  it.each([0, 1, 2, 4])('is read back as it was written (codes of %d bits)', (bits) => {
+  it.each([0, 1, 2, 4, 8])('is read back as it was written (codes of %d bits)', (bits) => {
     for (const metric of ['l2', 'cosine', 'ip'] as const) {
       const meta = { ...INDEX_META, metric, bits }
       expect(decodeIndexMeta(encodeIndexMeta(meta), PATH)).toEqual(meta)
@@ -114,7 +114,7 @@ describe('the index record', () => {
     ['elementType', 0n],
     ['elementType', 2n],
     ['bits', 3n],
-    ['bits', 8n],
+    ['bits', 16n],
     ['idType', 0n],
     ['idType', 2n]
   ] as const)('is unsupported where %s is %d', (name, value) => {

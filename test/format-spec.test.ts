@@ -189,9 +189,10 @@ describe('numbers in the spec', () => {
   })
 
   it('give the bits that codes may have', () => {
-    expect([0, ...(/With `bits` of (\d), (\d) or (\d)/.exec(section('8. Codes')) ?? []).slice(1).map(Number)]).toEqual(
-      CODE_BITS
-    )
+    expect([
+      0,
+      ...(/With `bits` of (\d), (\d), (\d) or (\d)/.exec(section('8. Codes')) ?? []).slice(1).map(Number)
+    ]).toEqual(CODE_BITS)
   })
 
   it('give the magic of a columns extent', () => {

@@ -317,7 +317,7 @@ describe('a columns extent of a codes file', () => {
     return decodeColumns(bytes, { ...expected, bits, headerCrc })
   }
 
-  it.each([1, 2, 4])('is read back column by column (%d bits)', (bits) => {
+  it.each([1, 2, 4, 8])('is read back column by column (%d bits)', (bits) => {
     const { ids, inverseNorms, pageCrcs, planes, refinedCodes } = decode(columnsWith(bits), bits)
     expect(inverseNorms).toBeUndefined()
     expect(

@@ -26,7 +26,7 @@ const [COUNT, DIM, ZONES] = [2400, 48, 60]
 
 const METRICS = ['l2', 'cosine', 'ip'] as const
 const SPECIMENS = METRICS.flatMap((metric, i) =>
-  ([0, 1, 4] as const)
+  ([0, 1, 4, 8] as const)
     // One for each metric, of different bits, unless there is time for all.
     .filter((_, j) => IS_TORTURE || ONE !== undefined || j === 2 - i)
     .map((bits) => ({ metric, bits }))

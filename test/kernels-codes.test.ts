@@ -28,7 +28,7 @@ import { anyFloat, randomFrom, randomVectors, smallInteger, type MakeValue } fro
 const DIMS = [1, 16, 17, 48, 100, 112, 128, 784, 1000, 2064]
 /** Every way to split the stages of a transform, windows of 16 to 4,096, into passes over memory. */
 const ROTATED_DIMS = [...DIMS, 32, 64, 256, 384, 512, 1024, 1536, 4096, 6144]
-const BITS = [1, 2, 4]
+const BITS = [1, 2, 4, 8]
 const METRICS: readonly Metric[] = ['l2', 'cosine', 'ip']
 const SEED = 70
 const CONFIDENCE = { planes: 1.9, refined: 2.2, slack: 0.5, planesSlack: 0.2 }
@@ -165,17 +165,19 @@ describe('encodeBlock', () => {
       const sparse: MakeValue = (next) => (next() < 0.5 ? 0 : next() * 1e-40)
       for (const [name, value] of [...VALUE_KINDS, ['sparse denormal', sparse] as const]) {
         for (const metric of METRICS) {
-          const problem = makeCodeProblem({ metric, bits: 4, dim: 17, rowCounts: [40] }, random, value)
-          const [{ planes, refinedCodes = new Uint8Array() }] = encodeZones(memoryOf(kind), problem)
-          const rows = Array.from({ length: 40 }, (_, row) => [
-            decodePlanes(planes, row, 32),
-            decodeRefined(refinedCodes, row, { width: 32, bits: 4 })
-          ]).flat()
-          const wrong = rows.filter(
-            ({ add, multiply, error }) =>
-              !(add > -Infinity) || !(multiply >= 0 && multiply < Infinity) || !(error >= 0 && error < Infinity)
-          )
-          expect(wrong, `${name} values, ${metric}`).toEqual([])
+          for (const bits of [4, 8]) {
+            const problem = makeCodeProblem({ metric, bits, dim: 17, rowCounts: [40] }, random, value)
+            const [{ planes, refinedCodes = new Uint8Array() }] = encodeZones(memoryOf(kind), problem)
+            const rows = Array.from({ length: 40 }, (_, row) => [
+              decodePlanes(planes, row, 32),
+              decodeRefined(refinedCodes, row, { width: 32, bits })
+            ]).flat()
+            const wrong = rows.filter(
+              ({ add, multiply, error }) =>
+                !(add > -Infinity) || !(multiply >= 0 && multiply < Infinity) || !(error >= 0 && error < Infinity)
+            )
+            expect(wrong, `${name} values, ${metric}, ${bits} bits`).toEqual([])
+          }
         }
       }
     }
@@ -321,6 +323,19 @@ describe('scanCodes', () => {
     expect(candidates).toHaveLength(1)
     expect(candidates[0].estimate).toBeCloseTo(4, 2)
   })
+
+  it.each(KERNEL_KINDS.flatMap((kind) => [2, 4, 8].map((bits) => [kind, bits] as const)))(
+    'sums 65,536 products of the largest code and integer without overflow (%s, %d bits)',
+    (kind, bits) => {
+      const dim = 65_536
+      const along = (x: number): Float32Array => Float32Array.from({ length: dim }, (_, i) => (i === 0 ? x : 0))
+      const quantizer = { dim, metric: 'l2', bits, flips: new Uint8Array((3 * dim) / 8), mean: along(0) } as const
+      const problem = { quantizer, query: along(5), zones: [{ centroid: along(1), rows: along(3) }] }
+      const { candidates } = scanProblem(memoryOf(kind), problem, options)
+      expect(candidates).toHaveLength(1)
+      expect(candidates[0].estimate).toBeCloseTo(4, 2)
+    }
+  )
 
   it('does so for rows on the centroid', () => {
     for (const metric of METRICS) {

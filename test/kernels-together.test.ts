@@ -20,7 +20,7 @@ const ROW_COUNTS = [40, 1, 32, 1100, 7, 64, 95]
 
 function eachShape(): CodeShape[] {
   return METRICS.flatMap((metric) =>
-    [2, 4].flatMap((bits) => [16, 100, 2064].map((dim) => ({ metric, bits, dim, rowCounts: ROW_COUNTS })))
+    [2, 4, 8].flatMap((bits) => [16, 100, 2064].map((dim) => ({ metric, bits, dim, rowCounts: ROW_COUNTS })))
   )
 }
 

@@ -40,36 +40,41 @@ async function build(rows: Float32Array, options: { metric: Metric; bits: number
 }
 
 describe.each([
-  { metric: 'l2', copies: 2 },
-  { metric: 'l2', copies: 50 },
-  { metric: 'cosine', copies: 10 },
-  { metric: 'ip', copies: 2 }
-] as const)(`where every row has $copies near copies ($metric, seed ${SEED})`, ({ metric, copies }) => {
-  const random = randomFrom(SEED)
-  const originals = gaussian(COUNT / copies, random)
-  const rows = copiesOf(originals, COUNT, random)
-  const kinds = {
-    'have none of their own': listOf(gaussian(QUERIES, random)),
-    'have them too': listOf(copiesOf(originals, QUERIES, random))
-  }
-  let index: ZgqIndex
-  beforeAll(async () => {
-    index = ZgqIndex.open(await build(rows, { metric, bits: 4 }))
-    return () => {
-      index.close()
+  { metric: 'l2', copies: 2, bits: 4 },
+  { metric: 'l2', copies: 50, bits: 4 },
+  { metric: 'l2', copies: 10, bits: 8 },
+  { metric: 'cosine', copies: 10, bits: 4 },
+  { metric: 'ip', copies: 2, bits: 4 },
+  { metric: 'ip', copies: 2, bits: 8 }
+] as const)(
+  `where every row has $copies near copies ($metric, $bits bits, seed ${SEED})`,
+  ({ metric, copies, bits }) => {
+    const random = randomFrom(SEED)
+    const originals = gaussian(COUNT / copies, random)
+    const rows = copiesOf(originals, COUNT, random)
+    const kinds = {
+      'have none of their own': listOf(gaussian(QUERIES, random)),
+      'have them too': listOf(copiesOf(originals, QUERIES, random))
     }
-  })
+    let index: ZgqIndex
+    beforeAll(async () => {
+      index = ZgqIndex.open(await build(rows, { metric, bits }))
+      return () => {
+        index.close()
+      }
+    })
 
-  it.each(['have none of their own', 'have them too'] as const)('queries that %s reach their recall', (kind) => {
-    const queries = kinds[kind]
-    const truth = exactIds(index, queries, 10)
-    for (const k of [1, 10])
-      for (const recall of [0.9, 0.99])
-        expect
-          .soft(meanRecall(index, queries, truth, { ...BY_CODES, k, recall }), `recall@${k} of ${recall}`)
-          .toBeGreaterThan(recall - TOLERANCE)
-  })
-})
+    it.each(['have none of their own', 'have them too'] as const)('queries that %s reach their recall', (kind) => {
+      const queries = kinds[kind]
+      const truth = exactIds(index, queries, 10)
+      for (const k of [1, 10])
+        for (const recall of [0.9, 0.99])
+          expect
+            .soft(meanRecall(index, queries, truth, { ...BY_CODES, k, recall }), `recall@${k} of ${recall}`)
+            .toBeGreaterThan(recall - TOLERANCE)
+    })
+  }
+)
 
 describe(`codes of one bit (seed ${SEED})`, () => {
   const random = randomFrom(SEED)

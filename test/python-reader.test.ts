@@ -239,7 +239,7 @@ describe.each(METRICS)(`estimates by the spec from codes as they are written (%s
     const all = makeVectors('clustered', { count: count + QUERIES, dim }, SEED)
     const estimates = new Map<number, readonly Estimated[]>()
     beforeAll(async () => {
-      for (const bits of [1, 2, 4]) {
+      for (const bits of [1, 2, 4, 8]) {
         const output = temp.fresh('index')
         await buildIndex({ input: all.subarray(0, count * dim), dim, metric, bits, zones: 9, output })
         estimates.set(bits, estimatesOf(output, dim, all.slice(count * dim)))
@@ -262,7 +262,7 @@ describe.each(METRICS)(`estimates by the spec from codes as they are written (%s
     })
 
     it('have smaller errors the more bits they have', () => {
-      const [one, two, four] = [1, 2, 4].map((bits) =>
+      const [one, two, four] = [1, 2, 4, 8].map((bits) =>
         estimatesWith(bits).reduce((sum, { planes, refined = planes }) => sum + refined[1], 0)
       )
       expect(two).toBeLessThan(one / 1.5)
@@ -270,7 +270,7 @@ describe.each(METRICS)(`estimates by the spec from codes as they are written (%s
     })
   })
 
-  it.each([1, 2, 4])('are exact for rows that are their centroid (%d bits)', async (bits) => {
+  it.each([1, 2, 4, 8])('are exact for rows that are their centroid (%d bits)', async (bits) => {
     const index = await build('one vector repeated', metric, { bits })
     const { queries } = queryFile('clustered')
     const wrong = estimatesOf(index, DIM, queries).filter(({ distance, planes, refined = planes }) =>

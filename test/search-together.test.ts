@@ -87,7 +87,7 @@ function bothWays(path: string, wanted: SearchOptions, options: Partial<CheckedO
 }
 
 const CASES = (['l2', 'cosine', 'ip'] satisfies Metric[]).flatMap((metric) =>
-  [0, 1, 2, 4].map((bits) => ({ metric, bits }))
+  [0, 1, 2, 4, 8].map((bits) => ({ metric, bits }))
 )
 
 describe.each(CASES)(`queries that are searched together ($metric, $bits bits, seed ${SEED})`, ({ metric, bits }) => {

@@ -26,7 +26,7 @@ vi.mock(import('../src/kernels/load-kernel.ts'), async (importOriginal) => {
 
 const temp = useTempFolder('search', IN_MEMORY)
 const METRICS: readonly Metric[] = ['l2', 'cosine', 'ip']
-const BITS = [0, 1, 2, 4]
+const BITS = [0, 1, 2, 4, 8]
 
 /** Runs `work` on an open index and closes it. */
 function withIndex<T>(
@@ -46,7 +46,13 @@ describe('an exact search, and one that reranks every row, equal brute force, ti
   const kinds: readonly DataSetName[] = ['uniform', 'clustered', 'small integers', 'few distinct vectors']
   const cases = METRICS.flatMap((metric) =>
     kinds.flatMap((kind) =>
-      [1, 2, 3, 7, 16, 33, 128, 4096].map((dim, i) => ({ metric, kind, dim, seed: 100 + i, bits: BITS[i % 4] }))
+      [1, 2, 3, 7, 16, 33, 128, 4096].map((dim, i) => ({
+        metric,
+        kind,
+        dim,
+        seed: 100 + i,
+        bits: BITS[i % BITS.length]
+      }))
     )
   )
 

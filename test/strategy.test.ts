@@ -70,7 +70,7 @@ describe.each(['l2', 'cosine', 'ip'] as const)(`a small index (%s, seed ${SEED})
     rowOf(makeVectors('clustered', { count: 25, dim: DIM }, SEED), DIM, i)
   )
 
-  it.each([1, 2, 4])(
+  it.each([1, 2, 4, 8])(
     'finds by its rows what it finds by its codes of %d bits with all candidates reranked',
     async (bits) => {
       const output = temp.fresh('small')

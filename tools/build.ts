@@ -51,7 +51,7 @@ const OPTIONS = declareOptions({
   },
   bits: {
     value: 'BITS',
-    about: 'bits of the codes per dimension: 0 (no codes), 1, 2 or 4 (default 4)',
+    about: 'bits of the codes per dimension: 0 (no codes), 1, 2, 4 or 8 (default 4)',
     read: wholeNumber
   },
   ids: {

@@ -70,7 +70,7 @@ export interface BuildOptions {
    */
   readonly zones?: number | undefined
   /**
-   * Bits a dimension of the codes: 0 (no codes: float32 rows are scanned), 1, 2 or 4. Default 4, whatever the
+   * Bits a dimension of the codes: 0 (no codes: float32 rows are scanned), 1, 2, 4 or 8. Default 4, whatever the
    * dimension.
    */
   readonly bits?: number | undefined

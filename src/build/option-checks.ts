@@ -3,6 +3,7 @@
 
 import { asFloat32Array, expectPath, isUrl, toFloat32Array } from '../arguments.ts'
 import { describe } from '../describe.ts'
+import { CODE_BITS } from '../format/codes.ts'
 import { METRIC_CODES } from '../format/layout.ts'
 import { expectOneOf, expectWholeNumber, type Range } from '../options.ts'
 import type { Metric } from '../types.ts'
@@ -59,8 +60,8 @@ export function expectWhole<T extends number | undefined>(name: string, given: T
 }
 
 export function expectBits(name: string, given: number): number {
-  expectWholeNumber(name, given, { least: 0, most: 4 })
-  if (given === 3) throw new RangeError(`${name} must be 0, 1, 2 or 4, found 3`)
+  expectWholeNumber(name, given, { least: 0, most: 8 })
+  if (!CODE_BITS.includes(given)) throw new RangeError(`${name} must be 0, 1, 2, 4 or 8, found ${given}`)
   return given
 }
 

@@ -12,8 +12,8 @@ import { alignUp } from './layout.ts'
 
 export { BLOCK_FACTOR_BYTES, BLOCK_ROWS, REFINED_FACTOR_BYTES }
 
-/** Bits a dimension that codes may have; 0 = no codes. 8 is reserved. */
-export const CODE_BITS: readonly number[] = [0, 1, 2, 4]
+/** Bits a dimension that codes may have; 0 = no codes. */
+export const CODE_BITS: readonly number[] = [0, 1, 2, 4, 8]
 
 /** Dimensions of rotated vectors: the next multiple of 16. */
 export function codeWidth(dim: number): number {

@@ -45,6 +45,7 @@ const round = Math.fround
 const LARGEST = 127
 const LARGEST_INTEGER = 8191
 const FLOAT32_MAX = 3.4028234663852886e38
+const LARGEST_SUM = 2 ** 26
 const FLUSH = 2048
 
 /** Rounds half to even and keeps to 32 bits; not a number: 0. */
@@ -89,7 +90,7 @@ export function buildTables(
   const total = round(round(totals[0] + totals[1]) + round(totals[2] + totals[3]))
   const step = largestGroup > 0 ? round(largestGroup / LARGEST) : 1
   const inverse = inverseOf(step)
-  const integerStep = largest > 0 ? round(largest / LARGEST_INTEGER) : 1
+  const integerStep = largest > 0 ? round(largest / Math.min(LARGEST_INTEGER, Math.floor(LARGEST_SUM / width))) : 1
   const inverseInteger = inverseOf(integerStep)
   let integerSum = 0
   for (let i = 0; i < width; i++) {
@@ -194,9 +195,7 @@ export function estimateBlocks(views: ScalarViews, run: BlocksRun): void {
   }
 }
 
-/**
- * Sum over dimensions of code * integer in 32 bits: dimensions i, i + n, i + 2n, ... lie in byte i, lowest bits first.
- */
+/** Sum over dimensions of code * integer: dimensions i, i + n, i + 2n, ... lie in byte i, lowest bits first. */
 function productOf({ bytes, shorts }: ScalarViews, codes: number, scan: CodeScan): number {
   const { bits, width, integers } = scan
   const step = (width * bits) / 8
@@ -204,7 +203,7 @@ function productOf({ bytes, shorts }: ScalarViews, codes: number, scan: CodeScan
   let sum = 0
   for (let i = 0; i < step; i++) {
     for (let shift = 0, at = integers / 2 + i; shift < 8; shift += bits, at += step)
-      sum = (sum + ((bytes[codes + i] >>> shift) & last) * shorts[at]) | 0
+      sum += ((bytes[codes + i] >>> shift) & last) * shorts[at]
   }
   return sum
 }
@@ -313,7 +312,7 @@ export function refinedEstimate(
     (place) => floats[(code + place) / 4]
   )
   const estimate = round(round(at.shared + add) - round(multiply * product))
-  const integerVariance = (step * step * width * (bits === 4 ? 9 : 1)) / 12
+  const integerVariance = (step * step * width * (bits === 8 ? 2100 : bits === 4 ? 9 : 1)) / 12
   const variance = error * error * at.distance2 + multiply * multiply * integerVariance
   return {
     estimate,

@@ -79,6 +79,20 @@ function magnitudeOf(r: number, scale: number, last: number): number {
   return Math.min(Math.floor(round(Math.abs(r) * scale)), last)
 }
 
+function chooseScale(
+  floats: Float32Array,
+  residual: number,
+  run: { width: number; bits: number; norm2: number }
+): number {
+  return run.bits === 8 ? scaleOfLargest(floats, residual, run.width) : bestScale(floats, residual, run)
+}
+
+function scaleOfLargest(floats: Float32Array, residual: number, width: number): number {
+  let largest = 0
+  for (let i = residual; i < residual + width; i++) largest = Math.max(largest, Math.abs(floats[i]))
+  return Math.min(round(128 / largest), LARGEST_SCALE)
+}
+
 /** Sums are in float32 over 4 lanes, joined as (0 + 1) + (2 + 3). `residual` is an index into floats. */
 function bestScale(
   floats: Float32Array,
@@ -138,7 +152,7 @@ function encodeRow({ bytes, floats }: ScalarViews, run: RowRun): void {
     centroid = run.centroid / 4
   let norm2 = 0
   for (let i = 0; i < width; i++) norm2 += floats[residual + i] * floats[residual + i]
-  const scale = bits === 1 || norm2 === 0 ? 1 : bestScale(floats, residual, { width, bits, norm2: round(norm2) })
+  const scale = bits === 1 || norm2 === 0 ? 1 : chooseScale(floats, residual, { width, bits, norm2: round(norm2) })
   const levels = 2 ** (bits - 1)
   let product = 0,
     squares = 0,

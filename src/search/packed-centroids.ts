@@ -11,8 +11,6 @@ import type { Workspace } from './workspace.ts'
 
 /** With fewer dimensions a centroid is read as fast as its bytes (bench/README.md, "Fixed cost"). */
 const LEAST_WIDTH = 256
-/** Beyond, sums of products might overflow 32 bits. */
-const MOST_WIDTH = 8192
 /** Values of all centroids that are packed when an index is opened: some 20 ms. */
 const MOST_VALUES = 2 ** 23
 
@@ -61,7 +59,7 @@ export class PackedCentroids {
   /** Packs the centroids of an index; undefined where that does not pay. */
   static create(workspace: Workspace, rotation: QueryRotation): PackedCentroids | undefined {
     const { width } = rotation.rotator
-    const pays = width >= LEAST_WIDTH && width <= MOST_WIDTH && width * workspace.zoneCount <= MOST_VALUES
+    const pays = width >= LEAST_WIDTH && width * workspace.zoneCount <= MOST_VALUES
     return pays ? new PackedCentroids(workspace, rotation) : undefined
   }
 

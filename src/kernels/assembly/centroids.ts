@@ -44,7 +44,7 @@ export function packCentroid(rotated: usize, width: u32, packed: usize, factors:
   store<f32>(factors, <f32>productExact(rotated, widthBytes, rotated), PACKED_NORM2_AT)
 }
 
-/** Sum of byte * integer over all dimensions; width: a multiple of 16, at most 8,192. */
+/** Sum of byte * integer over all dimensions; width: a multiple of 16. Integers are so small that it fits. */
 @inline
 function productPacked(packed: usize, width: u32, integers: usize): i32 {
   let a = i32x4.splat(0),

@@ -30,7 +30,25 @@ function magnitudes(r: v128, scale: v128, last: v128): v128 {
   return f32x4.pmin(f32x4.floor(f32x4.mul(f32x4.abs(r), scale)), last)
 }
 
-/** Returns the scale whose levels have the smallest angle to the residual. */
+/** Returns a scale whose levels have about the smallest angle to the residual. */
+function chooseScale(residual: usize, width: u32, bits: u32, norm2: f32): f32 {
+  return bits == 8 ? scaleOfLargest(residual, width) : bestScale(residual, width, bits, norm2)
+}
+
+/**
+ * Returns the scale that gives the largest value the last of 128 levels of one sign. With so many, none of the values
+ * is better cut off: the error is 1 % above the least at 1,536 dimensions, 5 % at 128.
+ */
+function scaleOfLargest(residual: usize, width: u32): f32 {
+  const end = residual + ((<usize>width) << 2)
+  let largest = f32x4.splat(0)
+  for (let at = residual; at < end; at += 16) largest = f32x4.max(largest, f32x4.abs(v128.load(at)))
+  const a = max<f32>(f32x4.extract_lane(largest, 0), f32x4.extract_lane(largest, 1)),
+    b = max<f32>(f32x4.extract_lane(largest, 2), f32x4.extract_lane(largest, 3))
+  return min<f32>(128 / max<f32>(a, b), LARGEST_SCALE)
+}
+
+/** Returns that of some scales whose levels have the smallest angle to the residual. */
 function bestScale(residual: usize, width: u32, bits: u32, norm2: f32): f32 {
   const end = residual + ((<usize>width) << 2)
   const last = f32x4.splat(<f32>((1 << (bits - 1)) - 1))
@@ -78,7 +96,7 @@ function encodeRow(
     const r = <f64>load<f32>(residual + ((<usize>i) << 2))
     norm2 += r * r
   }
-  const scale = bits == 1 || norm2 == 0 ? <f32>1 : bestScale(residual, width, bits, <f32>norm2)
+  const scale = bits == 1 || norm2 == 0 ? <f32>1 : chooseScale(residual, width, bits, <f32>norm2)
   const levels: f32 = <f32>(1 << (bits - 1))
   let product: f64 = 0,
     squares: f64 = 0,

@@ -114,13 +114,32 @@ function productTwo(codes: usize, width: u32, integers: usize): i32 {
   return sumIntegers(i32x4.add(sum, sum2))
 }
 
+/** The same for a row of 8 bits. 255 * 2^26 / 8 fits a lane (tables.ts), but not the sum of all lanes. */
+@inline
+function productEight(codes: usize, width: u32, integers: usize): f64 {
+  let sum = i32x4.splat(0),
+    sum2 = sum
+  for (let i: u32 = 0; i < width; i += 16) {
+    const line = v128.load(codes + i)
+    const at = integers + ((<usize>i) << 1)
+    sum = i32x4.add(sum, i32x4.dot_i16x8_s(i16x8.extend_low_i8x16_u(line), v128.load(at)))
+    sum2 = i32x4.add(sum2, i32x4.dot_i16x8_s(i16x8.extend_high_i8x16_u(line), v128.load(at, 16)))
+  }
+  const wide = i64x2.add(
+    i64x2.add(i64x2.extend_low_i32x4_s(sum), i64x2.extend_high_i32x4_s(sum)),
+    i64x2.add(i64x2.extend_low_i32x4_s(sum2), i64x2.extend_high_i32x4_s(sum2))
+  )
+  return <f64>(i64x2.extract_lane(wide, 0) + i64x2.extract_lane(wide, 1))
+}
+
 /**
  * Variance of <u, q'> by the rounding of the query to integers: a step's variance of 1 / 12 for each dimension, times
- * the mean of u_i^2 over normal values.
+ * the mean of u_i^2 over normal values (8 bits: over 128 of them, whose largest has the last level).
  */
 @inline
 export function roundingVariance(integerStep: f32, width: u32, bits: u32): f64 {
-  return (<f64>integerStep * <f64>integerStep * <f64>width * (bits == 4 ? 9.0 : 1.0)) / 12
+  const square: f64 = bits == 8 ? 2100.0 : bits == 4 ? 9.0 : 1.0
+  return (<f64>integerStep * <f64>integerStep * <f64>width * square) / 12
 }
 
 /** Squared distance of the query to the centroid of the segment at `entry`; shared: its distance under the metric. */
@@ -154,8 +173,11 @@ export function refinedEstimate(
   integerStep: f32
 ): f32 {
   const levels = code + REFINED_FACTOR_BYTES
-  const sum = bits == 4 ? productFour(levels, width, integers) : productTwo(levels, width, integers)
-  const product = <f32>((<f64>sum - codeMiddle) * <f64>integerStep)
+  const sum =
+    bits == 8
+      ? productEight(levels, width, integers)
+      : <f64>(bits == 4 ? productFour(levels, width, integers) : productTwo(levels, width, integers))
+  const product = <f32>((sum - codeMiddle) * <f64>integerStep)
   return shared + load<f32>(code, FACTOR_ADD_AT) - load<f32>(code, FACTOR_MULTIPLY_AT) * product
 }
 

@@ -56,8 +56,8 @@ import { boundBlock } from './sign-blocks'
 
 /**
  * Scans the segment in place `segment` of the table, whose codes are in kernel memory, for the members of `count`
- * pairs; records rows that are below the limits of their members. Returns how many pairs there was room for. bits: 2 or
- * 4. scratch: SCALARS_BYTES, of which the scratch is used.
+ * pairs; records rows that are below the limits of their members. Returns how many pairs there was room for. bits: 2, 4
+ * or 8. scratch: SCALARS_BYTES, of which the scratch is used.
  */
 export function scanTogether(
   metric: u32,

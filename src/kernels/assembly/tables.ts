@@ -13,8 +13,11 @@ import { byteNibbles, rounding } from './constants'
 
 /** Largest entry of a table. Two entries fit one byte, so that a scan adds two look-ups before it widens. */
 const LARGEST: f32 = 127
-/** Largest integer of the query: 15 * 8191 * 65,536 / 4 stays below 2^31. */
-const LARGEST_INTEGER: f32 = 8191
+/** Largest integer of the query. */
+const LARGEST_INTEGER: u32 = 8191
+/** Largest integer times width: codes of 4 bits sum up to 15 times that, a lane of 8 to 255 / 8 times, below 2^31. */
+const LARGEST_SUM: u32 = 1 << 26
+
 /**
  * Writes tables (u8, width / 4 * 16), integers (i16, width) and scalars (float32):
  * step of the tables, their offset -sum |q_i| / 2, variance of <u, q'> by rounding, step of the integers, sum of the
@@ -49,7 +52,7 @@ export function buildTables(query: usize, width: u32, tables: usize, integers: u
   const largestGroup = largestLane(largestGroups),
     largest = largestLane(f32x4.pmax(largestA, largestB))
   const step: f32 = largestGroup > 0 ? largestGroup / LARGEST : 1
-  const integerStep: f32 = largest > 0 ? largest / LARGEST_INTEGER : 1
+  const integerStep: f32 = largest > 0 ? largest / <f32>min<u32>(LARGEST_INTEGER, LARGEST_SUM / width) : 1
   const integerSum = writeIntegers(query, end, integers, inverseOf(integerStep))
   writeTables(query, end, tables, inverseOf(step))
   store<f32>(scalars, step, SCALAR_STEP_AT)
