@@ -17,7 +17,6 @@ import {
 } from './calibration-geometry.ts'
 import { trustOf, type Losses, type LossQuery } from './calibration-losses.ts'
 import { NEIGHBOURS, type Neighbours } from './calibration-lists.ts'
-import { findOrdinals, type Ordinals } from './calibration-ordinals.ts'
 import type { CalibrationQuery } from './calibration-queries.ts'
 import { CONFIDENCE_LEVEL, NORMAL_QUANTILE, recallAt, smallestThresholds } from './calibration-thresholds.ts'
 import { findUsual } from './calibration-usual.ts'
@@ -51,15 +50,10 @@ export interface Drawn {
 export function drawCurves(context: SearchContext, measured: Measured): Drawn {
   const { queries, source, neighbours } = measured
   const { metric } = context.workspace
-  const ordinals = findOrdinals(
-    context,
-    neighbours,
-    queries.flatMap(({ row }) => row?.id ?? [])
-  )
-  const copies = findCopies(context, queries, { neighbours, ordinals })
-  const all = neighbours.map((of): Surroundings => ({ copies: [], neighbours: ordinalsOf(of, ordinals) }))
+  const copies = findCopies(context, queries, neighbours)
+  const all = neighbours.map(({ ordinals }): Surroundings => ({ copies: [], neighbours: ordinals }))
   // A query like a row that has copies, but without any itself, finds its neighbours farther away than a copy does.
-  const without = neighbours.map((of, i): Surroundings => leaveOutCopies(of, copies[i], ordinals))
+  const without = neighbours.map((of, i): Surroundings => leaveOutCopies(of, copies[i]))
   const zones = queries.map((query, i) => surround(context, query, all[i]))
   const nearest = zones.map((of) => of.nearest).filter(Number.isFinite)
   const scale = nearest.length === 0 ? 0 : Math.max(0, nearest.reduce((sum, one) => sum + one, 0) / nearest.length)
@@ -106,7 +100,7 @@ export function drawCurves(context: SearchContext, measured: Measured): Drawn {
     calibration,
     lossQueries: evenly([...queries.keys()], LOSS_QUERIES).map((i) => ({
       vector: queries[i].vector,
-      leftOut: [...ownOrdinal(queries[i], ordinals), ...without[i].copies],
+      leftOut: [...ownOrdinal(queries[i]), ...without[i].copies],
       ordinals: without[i].neighbours,
       distances: neighbours[i].distances.filter((_, at) => !copies[i].includes(at))
     }))
@@ -151,17 +145,11 @@ function surround(context: SearchContext, query: CalibrationQuery, of: Surroundi
   return zonesOfNeighbours(context, zoneDistances(context, query, of.copies), of.neighbours.subarray(0, NEIGHBOURS))
 }
 
-function ownOrdinal({ row }: CalibrationQuery, ordinals: Ordinals): number[] {
-  const ordinal = row === undefined ? undefined : ordinals.get(row.id)
-  return ordinal === undefined ? [] : [ordinal]
+function ownOrdinal({ row }: CalibrationQuery): number[] {
+  return row === undefined ? [] : [row]
 }
 
-function ordinalsOf({ ids }: Neighbours, ordinals: Ordinals): Float64Array {
-  return ids.map((id) => ordinals.get(id) ?? 0)
-}
-
-function leaveOutCopies(of: Neighbours, copies: readonly number[], ordinals: Ordinals): Surroundings {
-  const all = ordinalsOf(of, ordinals)
+function leaveOutCopies({ ordinals: all }: Neighbours, copies: readonly number[]): Surroundings {
   if (copies.length === 0) return { copies: [], neighbours: all }
   const isCopy = new Set(copies)
   return { copies: copies.map((at) => all[at]), neighbours: all.filter((_, at) => !isCopy.has(at)) }

@@ -46,7 +46,7 @@ function distancesWithout(
   if (query.row !== undefined) {
     const norm2 = metric === 'ip' ? state.scanQuery.queryNorm2 : undefined
     const without = new Map<number, number>()
-    for (const ordinal of [query.row.ordinal, ...copies])
+    for (const ordinal of [query.row, ...copies])
       without.set(zoneOf(context, ordinal), (without.get(zoneOf(context, ordinal)) ?? 0) + 1)
     for (const [zone, count] of without)
       distances[zone] = leaveOut(distances[zone], { rowCount: segments.rowsOfZone(zone), without: count, norm2 })

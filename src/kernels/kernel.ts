@@ -46,6 +46,27 @@ export interface AssignRun {
   scores: number
 }
 
+/** Rows against many queries, for `scanPairs`. */
+export interface PairsRun {
+  /** Minus inner products; else squared Euclidean distances. */
+  isProduct: boolean
+  /** float32, count * dim */
+  rows: number
+  count: number
+  dim: number
+  /** float32, queryCount * dim */
+  queries: number
+  queryCount: number
+  /** float32, queryCount: what enters each heap is not above. Infinity at first; kept up to date. */
+  limits: number
+  /** A heap for each query, `heapBytes` apart. */
+  heaps: number
+  heapBytes: number
+  /** Words of the first row's id; the others follow. */
+  low: number
+  high: number
+}
+
 /** The rows of one block, for `encodeBlock`. */
 export interface EncodeRun {
   /** float32, count * width, rotated */
@@ -145,6 +166,8 @@ export interface Kernel {
   /** Offers rows to the heap of the query; returns how many needed double precision. */
   scan(query: ScanQuery, run: ScanRun): number
   assign(run: AssignRun): void
+  /** Offers every row to the heap of every query; see assembly/pairs.ts. */
+  scanPairs(run: PairsRun): void
   /** Rotates rows in place; see assembly/rotate.ts. */
   rotateRows(
     rows: number,
@@ -191,6 +214,8 @@ export interface Kernel {
   sortCandidates(candidates: number, limit: number): number
   /** Scales rows to unit length in place. */
   normalizeRows(rows: number, count: number, dim: number): void
+  /** Adds each row to the sum of its zone (u32, count): sums are float64, dim for each zone. */
+  addRows(rows: number, count: number, dim: number, zones: number, sums: number): void
   /** Subtracts one row from each row in place. */
   subtractRow(rows: number, count: number, dim: number, row: number): void
 }

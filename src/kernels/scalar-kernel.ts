@@ -15,6 +15,8 @@ import { viewsOf } from './scalar-views.ts'
 
 const round = Math.fround
 const FLOAT32_MAX = 3.4028234663852886e38
+/** As in assembly/pairs.ts. */
+const SMALL_SQUARE = round(1e-30)
 
 type Sum = (f: Float32Array, a: number, b: number, dim: number) => number
 
@@ -46,7 +48,7 @@ const l2Single: Sum = (f, a, b, dim) =>
 
 const productSingle: Sum = (f, a, b, dim) => sumInLanes(dim, (i) => round(f[a + i] * f[b + i]))
 
-/** Float32 product over 4 lanes, as `assign` sums. */
+/** Float32 product over 4 lanes, as `assign` and `scanPairs` sum. */
 const productAssign: Sum = (f, a, b, dim) => {
   const bulk = dim & ~3
   let s0 = 0,
@@ -61,6 +63,28 @@ const productAssign: Sum = (f, a, b, dim) => {
   }
   let sum = round(round(s0 + s1) + round(s2 + s3))
   for (let i = bulk; i < dim; i++) sum = round(sum + round(f[a + i] * f[b + i]))
+  return sum
+}
+
+/** Float32 squared distance over 4 lanes, as `scanPairs` sums. */
+const l2Pair: Sum = (f, a, b, dim) => {
+  const bulk = dim & ~3
+  const square = (i: number): number => {
+    const d = round(f[a + i] - f[b + i])
+    return round(d * d)
+  }
+  let s0 = 0,
+    s1 = 0,
+    s2 = 0,
+    s3 = 0
+  for (let i = 0; i < bulk; i += 4) {
+    s0 = round(s0 + square(i))
+    s1 = round(s1 + square(i + 1))
+    s2 = round(s2 + square(i + 2))
+    s3 = round(s3 + square(i + 3))
+  }
+  let sum = round(round(s0 + s1) + round(s2 + s3))
+  for (let i = bulk; i < dim; i++) sum = round(sum + square(i))
   return sum
 }
 
@@ -214,6 +238,24 @@ export function createScalarKernel(): Kernel {
         view.setUint32(run.zones + i * 4, zone, true)
       }
     },
+    scanPairs(run) {
+      const { isProduct, rows, count, dim, queries, queryCount } = run
+      for (let q = 0; q < queryCount; q++) {
+        const query = queries / 4 + q * dim
+        const heap = run.heaps + q * run.heapBytes
+        for (let i = 0; i < count; i++) {
+          const row = rows / 4 + i * dim
+          const value = isProduct ? round(0 - productAssign(floats, row, query, dim)) : l2Pair(floats, row, query, dim)
+          if (!(value <= floats[run.limits / 4 + q] || !(value < FLOAT32_MAX))) continue
+          let distance = value
+          if (isProduct) {
+            if (!(Math.abs(value) < FLOAT32_MAX)) distance = 0 - productDouble(floats, row, query, dim)
+          } else if (!(value > SMALL_SQUARE && value < FLOAT32_MAX)) distance = l2Double(floats, row, query, dim)
+          heapOffer(view, heap, { distance, id: run.high * 2 ** 32 + run.low + i })
+          floats[run.limits / 4 + q] = heapLimit(view, heap)
+        }
+      }
+    },
     rotateRows: (rows, count, width, flips, rounds, window, scale) => {
       rotateRows(views, rows, count, { width, flips, rounds, window, scale })
     },
@@ -235,6 +277,13 @@ export function createScalarKernel(): Kernel {
         const row = rows / 4 + i * dim
         const scale = 1 / Math.sqrt(productDouble(floats, row, row, dim))
         for (let j = row; j < row + dim; j++) floats[j] *= scale
+      }
+    },
+    addRows(rows, count, dim, zones, sums) {
+      const { doubles, words } = views
+      for (let i = 0; i < count; i++) {
+        const sum = sums / 8 + words[zones / 4 + i] * dim
+        for (let j = 0; j < dim; j++) doubles[sum + j] += floats[rows / 4 + i * dim + j]
       }
     },
     subtractRow(rows, count, dim, row) {

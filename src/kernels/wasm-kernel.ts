@@ -19,6 +19,7 @@ interface WasmExports {
   estimateBlocks: Kernel['estimateBlocks']
   normalizeRows: Kernel['normalizeRows']
   subtractRow: Kernel['subtractRow']
+  addRows: Kernel['addRows']
   rotateRows: Kernel['rotateRows']
   buildTables: Kernel['buildTables']
   sortCandidates: Kernel['sortCandidates']
@@ -28,6 +29,7 @@ interface WasmExports {
   offerRecorded(...numbers: number[]): number
   scan(...numbers: number[]): number
   assign(...numbers: number[]): void
+  scanPairs(...numbers: number[]): void
 }
 
 // Typed here because the library compiles without DOM types, where TypeScript keeps WebAssembly.
@@ -68,6 +70,7 @@ export function createWasmKernel(): Kernel | undefined {
     estimateBlocks: wasm.estimateBlocks,
     normalizeRows: wasm.normalizeRows,
     subtractRow: wasm.subtractRow,
+    addRows: wasm.addRows,
     rotateRows: wasm.rotateRows,
     buildTables: wasm.buildTables,
     sortCandidates: wasm.sortCandidates,
@@ -138,6 +141,21 @@ export function createWasmKernel(): Kernel | undefined {
     },
     assign(run) {
       wasm.assign(run.rows, run.count, run.dim, run.centroids, run.halfNorms, run.zoneCount, run.zones, run.scores)
+    },
+    scanPairs(run) {
+      wasm.scanPairs(
+        run.isProduct ? 1 : 0,
+        run.rows,
+        run.count,
+        run.dim,
+        run.queries,
+        run.queryCount,
+        run.limits,
+        run.heaps,
+        run.heapBytes,
+        run.low,
+        run.high
+      )
     }
   }
 }
