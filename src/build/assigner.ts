@@ -78,6 +78,19 @@ export class Assigner {
     if (this.shape.metric === 'cosine') this.#memory.kernel.normalizeRows(this.#rows, count, this.shape.dim)
   }
 
+  /** Adds the first rows to sums (float64, dim for each group), row i to that of group `groups[i]`. */
+  addRows(groups: readonly number[], sums: Float64Array): void {
+    const into = this.#memory.allocate(sums.byteLength)
+    try {
+      this.#memory.float64At(into, sums.length).set(sums)
+      this.#memory.uint32At(this.#zones, groups.length).set(groups)
+      this.#memory.kernel.addRows(this.#rows, groups.length, this.shape.dim, this.#zones, into)
+      sums.set(this.#memory.float64At(into, sums.length))
+    } finally {
+      this.#memory.free(into)
+    }
+  }
+
   /** Moves the first `count` rows into the centred space. */
   centre(count: number): void {
     this.#memory.kernel.subtractRow(this.#rows, count, this.shape.dim, this.#centre)

@@ -77,10 +77,12 @@ export function zonesOfNeighbours(
     distances: new Float64Array(ordinals.length),
     ranks: new Uint32Array(ordinals.length)
   }
+  const rankOfZone = new Uint32Array(distances.length)
   for (let i = 0; i < ordinals.length; i++) {
-    const distance = distances[zoneOf(context, ordinals[i])]
-    found.distances[i] = distance
-    found.ranks[i] = rankOf(sorted, distance)
+    const zone = zoneOf(context, ordinals[i])
+    if (rankOfZone[zone] === 0) rankOfZone[zone] = rankOf(sorted, distances[zone])
+    found.distances[i] = distances[zone]
+    found.ranks[i] = rankOfZone[zone]
   }
   return found
 }

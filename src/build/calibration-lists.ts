@@ -11,3 +11,9 @@ export interface Neighbours {
   readonly ordinals: Float64Array
   readonly distances: Float64Array
 }
+
+/** Takes up to `count` items, evenly spread. */
+export function evenly<T>(items: readonly T[], count: number): T[] {
+  const taken = Math.min(items.length, count)
+  return Array.from({ length: taken }, (_, i) => items[Math.floor((i * items.length) / taken)])
+}

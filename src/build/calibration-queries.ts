@@ -2,6 +2,8 @@
 
 import { countOf, formatCount } from '../describe.ts'
 import { ZgqError } from '../errors.ts'
+import { ELEMENT_BYTES } from '../format/layout.ts'
+import type { Segment } from '../format/segment-table.ts'
 import { checkQuery } from '../search/request.ts'
 import type { SearchContext } from '../search/search-context.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
@@ -35,11 +37,18 @@ export function sampleQueries(context: SearchContext, snapshot: Snapshot, random
     const row = position - firstRow
     const segment = segments.at(at)
     queries.push({
-      vector: context.files.readRow({ segment, row }),
+      vector: readRow(context, segment, row),
       row: ordinalOf(segment.slot, row)
     })
   }
   return queries
+}
+
+/** Takes a row out of the cache: the scans to come will want what lies beside it. */
+function readRow({ cache, workspace }: SearchContext, segment: Segment, row: number): Float32Array {
+  const { memory, dim } = workspace
+  const { rows, firstRow } = cache.load(segment, Math.floor(row / cache.rowsPerPart))
+  return memory.float32At(rows + (row - firstRow) * dim * ELEMENT_BYTES, dim).slice()
 }
 
 /**

@@ -102,6 +102,7 @@ export async function readInput(plan: BuildPlan, folder: WorkingFolder, isDurabl
   checkMemory(recipe)
   checkFreeSpace(folder.path, recipe)
   for (const name of [SPOOLED_ROWS, SPOOLED_IDS]) keepSpooled(folder, name, isDurable)
+  // synced in any case: where syncing is not allowed, that shows before the work is done
   writeStored(folder.file(RECIPE_NAME), recipe, true)
   return { site: siteOf(plan, folder.path, { recipe, stamps }), isBegun: false }
 }

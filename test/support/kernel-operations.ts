@@ -245,6 +245,71 @@ const subtractRow: Operation = {
   formula: ({ rows, query, dim }) => rows.map((value, i) => value - query[i % dim])
 }
 
+/** Sums of the rows of three zones, on top of what is there. */
+const addRows: Operation = {
+  name: 'addRows',
+  run(memory, { rows, count, dim }) {
+    const zones = put(
+      memory,
+      Uint32Array.from({ length: count }, (_, row) => (row * 7) % 3)
+    )
+    const [at, sums] = [put(memory, rows), memory.allocate(3 * dim * 8)]
+    memory.float64At(sums, 3 * dim).fill(5)
+    memory.kernel.addRows(at, count, dim, zones, sums)
+    return memory.float64At(sums, 3 * dim)
+  },
+  formula({ rows, count, dim }) {
+    const sums = new Float64Array(3 * dim).fill(5)
+    for (let row = 0; row < count; row++) {
+      for (let i = 0; i < dim; i++) sums[((row * 7) % 3) * dim + i] += rows[row * dim + i]
+    }
+    return sums
+  }
+}
+
+/** Every row against every centroid: seven of them, and one that no four share. */
+const PAIRED_QUERIES = 7
+const FIRST_ROW = 2 ** 32 * 5 + 11
+
+function scanPairs(isProduct: boolean): Operation {
+  return {
+    name: `scanPairs by ${isProduct ? 'products' : 'differences'}`,
+    run(memory, { rows, centroids, count, dim }) {
+      const heapBytes = heapByteLength(K)
+      const heaps = memory.allocate(PAIRED_QUERIES * heapBytes)
+      for (let i = 0; i < PAIRED_QUERIES; i++) memory.kernel.heapInit(heaps + i * heapBytes, K)
+      memory.kernel.scanPairs({
+        isProduct,
+        rows: put(memory, rows),
+        count,
+        dim,
+        queries: put(memory, centroids),
+        queryCount: PAIRED_QUERIES,
+        limits: put(memory, new Float32Array(PAIRED_QUERIES).fill(Infinity)),
+        heaps,
+        heapBytes,
+        low: 11,
+        high: 5
+      })
+      return Array.from({ length: PAIRED_QUERIES }, (_, i) => heaps + i * heapBytes).flatMap((pointer) =>
+        flat(heapEntries(memory, { pointer, capacity: K, size: memory.kernel.heapSort(pointer) }))
+      )
+    },
+    formula({ rows, centroids, count, dim }) {
+      return Array.from({ length: PAIRED_QUERIES }, (_, i) => {
+        const query = rowOf(centroids, dim, i)
+        const all = Array.from({ length: count }, (__, row) => ({
+          distance: isProduct
+            ? 0 - product(rowOf(rows, dim, row), query)
+            : squaredDistance(rowOf(rows, dim, row), query),
+          id: FIRST_ROW + row
+        }))
+        return flat(all.sort((a, b) => a.distance - b.distance || a.id - b.id).slice(0, K))
+      }).flat()
+    }
+  }
+}
+
 export const OPERATIONS: readonly Operation[] = [
   distances('l2Distances', squaredDistance),
   distances('innerProducts', product),
@@ -264,5 +329,8 @@ export const OPERATIONS: readonly Operation[] = [
   selectNearest,
   assign,
   normalizeRows,
-  subtractRow
+  subtractRow,
+  addRows,
+  scanPairs(false),
+  scanPairs(true)
 ]
