@@ -31,12 +31,15 @@ export interface ScanQuery {
 
 /** Rows against centroids, for `assign`. */
 export interface AssignRun {
-  /** float32, count * dim */
+  /** i16, count * width, of units (float32, count) */
   rows: number
+  units: number
   count: number
-  dim: number
-  /** float32, zoneCount * dim */
+  /** Dimensions rounded up to 8. */
+  width: number
+  /** i16, zoneCount * width, of units (float32, zoneCount) */
   centroids: number
+  centroidUnits: number
   /** float32, zoneCount: |c|^2 / 2 */
   halfNorms: number
   zoneCount: number
@@ -165,6 +168,8 @@ export interface Kernel {
   selectSmallest(values: number, count: number, wanted: number, out: number, scratch: number): number
   /** Offers rows to the heap of the query; returns how many needed double precision. */
   scan(query: ScanQuery, run: ScanRun): number
+  /** Writes rows as 16-bit integers (count * dim rounded up to 8) and their units; see assembly/assign.ts. */
+  quantizeRows(rows: number, count: number, dim: number, out: number, units: number): void
   assign(run: AssignRun): void
   /** Offers every row to the heap of every query; see assembly/pairs.ts. */
   scanPairs(run: PairsRun): void

@@ -3,8 +3,9 @@
 // scalar-heap.ts and scalar-select.ts, codes are in scalar-encode.ts and scalar-codes.ts.
 
 import { growBy } from './kernel-memory.ts'
-import type { AssignRun, Kernel, ScanQuery, ScanRun } from './kernel.ts'
+import type { Kernel, ScanQuery, ScanRun } from './kernel.ts'
 import { METRIC_COSINE, METRIC_L2 } from './layouts.ts'
+import { assign, quantizeRows } from './scalar-assign.ts'
 import { sortCandidates } from './scalar-candidates.ts'
 import { buildTables, estimateBlocks, scanCodes } from './scalar-codes.ts'
 import { encodeBlock, rotateRows } from './scalar-encode.ts'
@@ -48,8 +49,8 @@ const l2Single: Sum = (f, a, b, dim) =>
 
 const productSingle: Sum = (f, a, b, dim) => sumInLanes(dim, (i) => round(f[a + i] * f[b + i]))
 
-/** Float32 product over 4 lanes, as `assign` and `scanPairs` sum. */
-const productAssign: Sum = (f, a, b, dim) => {
+/** Float32 product over 4 lanes, as `scanPairs` sums. */
+const productPair: Sum = (f, a, b, dim) => {
   const bulk = dim & ~3
   let s0 = 0,
     s1 = 0,
@@ -222,21 +223,11 @@ export function createScalarKernel(): Kernel {
       }
       return confirmed
     },
-    assign(run: AssignRun) {
-      for (let i = 0; i < run.count; i++) {
-        let best = -Infinity
-        let zone = 0
-        for (let z = 0; z < run.zoneCount; z++) {
-          const product = productAssign(floats, run.rows / 4 + i * run.dim, run.centroids / 4 + z * run.dim, run.dim)
-          const score = round(product - floats[run.halfNorms / 4 + z])
-          if (score > best) {
-            best = score
-            zone = z
-          }
-        }
-        floats[run.scores / 4 + i] = best
-        view.setUint32(run.zones + i * 4, zone, true)
-      }
+    quantizeRows: (rows, count, dim, out, units) => {
+      quantizeRows(views, { rows, count, dim, out, units })
+    },
+    assign: (run) => {
+      assign(views, run)
     },
     scanPairs(run) {
       const { isProduct, rows, count, dim, queries, queryCount } = run
@@ -245,7 +236,7 @@ export function createScalarKernel(): Kernel {
         const heap = run.heaps + q * run.heapBytes
         for (let i = 0; i < count; i++) {
           const row = rows / 4 + i * dim
-          const value = isProduct ? round(0 - productAssign(floats, row, query, dim)) : l2Pair(floats, row, query, dim)
+          const value = isProduct ? round(0 - productPair(floats, row, query, dim)) : l2Pair(floats, row, query, dim)
           if (!(value <= floats[run.limits / 4 + q] || !(value < FLOAT32_MAX))) continue
           let distance = value
           if (isProduct) {

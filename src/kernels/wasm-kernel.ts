@@ -20,6 +20,7 @@ interface WasmExports {
   normalizeRows: Kernel['normalizeRows']
   subtractRow: Kernel['subtractRow']
   addRows: Kernel['addRows']
+  quantizeRows: Kernel['quantizeRows']
   rotateRows: Kernel['rotateRows']
   buildTables: Kernel['buildTables']
   sortCandidates: Kernel['sortCandidates']
@@ -71,6 +72,7 @@ export function createWasmKernel(): Kernel | undefined {
     normalizeRows: wasm.normalizeRows,
     subtractRow: wasm.subtractRow,
     addRows: wasm.addRows,
+    quantizeRows: wasm.quantizeRows,
     rotateRows: wasm.rotateRows,
     buildTables: wasm.buildTables,
     sortCandidates: wasm.sortCandidates,
@@ -140,7 +142,18 @@ export function createWasmKernel(): Kernel | undefined {
       return wasm.offerRecorded(r.metric, r.slack, r.visits, r.count, r.records, r.heap, r.candidates)
     },
     assign(run) {
-      wasm.assign(run.rows, run.count, run.dim, run.centroids, run.halfNorms, run.zoneCount, run.zones, run.scores)
+      wasm.assign(
+        run.rows,
+        run.units,
+        run.count,
+        run.width,
+        run.centroids,
+        run.centroidUnits,
+        run.halfNorms,
+        run.zoneCount,
+        run.zones,
+        run.scores
+      )
     },
     scanPairs(run) {
       wasm.scanPairs(

@@ -5,7 +5,7 @@
 export { l2Distances, l2DistancesAt, innerProducts, innerProductsAt, squaredNorms } from './distances'
 export { scan } from './scan'
 export { heapInit, heapSort, selectSmallest, selectNearest } from './select'
-export { assign } from './assign'
+export { assign, quantizeRows } from './assign'
 export { scanPairs } from './pairs'
 export { addRows, normalizeRows, subtractRow } from './rows'
 export { rotateRows } from './rotate'
