@@ -50,7 +50,8 @@ export function sortScores(scores: readonly Float64Array[]): SortedScores {
 
 /** Positions of keys in ascending order: a radix sort, which keeps equal ones as they stand. */
 function orderOf(keys: Uint32Array): Uint32Array {
-  let order = Uint32Array.from(keys.keys())
+  let order = new Uint32Array(keys.length)
+  for (let i = 0; i < order.length; i++) order[i] = i
   let next = new Uint32Array(keys.length)
   const starts = new Uint32Array(2 ** PASS_BITS + 1)
   for (let shift = 0; shift < 32; shift += PASS_BITS) {
