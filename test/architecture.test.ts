@@ -39,7 +39,7 @@ const BUILD_LEVELS = [
   // where and with what it works
   ['site', 'resources', 'default-zones', 'shards', 'folder-moves', 'open-files', 'working-folder', 'input', 'parts'],
   // what it computes
-  ['centroid-groups', 'assigner', 'zone-statistics', 'split-zone', 'check-ids'],
+  ['quantized-rows', 'centroid-groups', 'assigner', 'row-sums', 'zone-statistics', 'split-zone', 'check-ids'],
   [
     'calibrate',
     'calibration-copies',

@@ -159,7 +159,7 @@ describe.runIf(process.platform === 'linux')('a build that is killed at any call
     expect(new Set(repeated.map(({ from }) => from))).toEqual(new Set(STAGES))
   })
 
-  it.each([/^rename .*codes-\d+-\d+\.zgq/, /^fsync .*-wal/])(
+  it.each([/^rename .*codes-\d+-\d+\.zgq/, /^fsync .*-journal/])(
     'goes on once more after it had gone on where it was killed first before %s',
     async (call) => {
       const place = placeBefore(call)

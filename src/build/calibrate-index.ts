@@ -66,7 +66,7 @@ export async function calibrateIndex(path: string | URL, options: CalibrateOptio
         }
       }
     )
-    writeCalibration({ folder: snapshot.folder, digest: snapshot.meta.digest }, calibration)
+    writeCalibration({ folder: snapshot.folder, digest: snapshot.meta.digest, isPublished: true }, calibration)
     return calibration
   } finally {
     readers.close()

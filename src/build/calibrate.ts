@@ -26,7 +26,7 @@ export async function calibrate(snapshot: Snapshot, run: StepRunner, plan: Calib
   await run([{ kind: 'queries', given, seed }], (answer) => {
     queries.push(...(answer.queries ?? []))
   })
-  const neighbours = await findNeighbours(snapshot, run, { queries, onQueries })
+  const neighbours = await findNeighbours(run, { queries, onQueries })
   const source = given === undefined ? 'base' : 'queries'
   const drawings: Drawn[] = []
   await run([{ kind: 'curves', measured: { queries, neighbours, source } }], ({ drawn }) => {

@@ -4,7 +4,7 @@
 import type { SearchContext } from '../search/search-context.ts'
 import { NEIGHBOURS, type Neighbours } from './calibration-lists.ts'
 import type { CalibrationQuery } from './calibration-queries.ts'
-import { rowOf, slotOf, type Ordinals } from './calibration-ordinals.ts'
+import { rowOf, slotOf } from './calibration-ordinals.ts'
 
 /**
  * Square of the distance of a copy, as a share of the median square of the distance of the last neighbour wanted: a
@@ -18,11 +18,10 @@ const EQUAL = 1e-12
 export function findCopies(
   context: SearchContext,
   queries: readonly CalibrationQuery[],
-  of: { neighbours: readonly Neighbours[]; ordinals: Ordinals }
+  neighbours: readonly Neighbours[]
 ): number[][] {
-  const { neighbours } = of
   if (queries.every(({ row }) => row === undefined)) return neighbours.map(() => [])
-  if (context.workspace.metric === 'ip') return findLikeVectors(context, queries, of)
+  if (context.workspace.metric === 'ip') return findLikeVectors(context, queries, neighbours)
   const far = medianOf(neighbours.map(({ distances }) => distances[Math.min(NEIGHBOURS, distances.length) - 1] ?? 0))
   const limit = Math.max(EQUAL, far * COPY_SHARE)
   return neighbours.map(({ distances }, i) => {
@@ -35,11 +34,9 @@ export function findCopies(
 function findLikeVectors(
   context: SearchContext,
   queries: readonly CalibrationQuery[],
-  { neighbours, ordinals }: { neighbours: readonly Neighbours[]; ordinals: Ordinals }
+  neighbours: readonly Neighbours[]
 ): number[][] {
-  const squareTo = ({ vector }: CalibrationQuery, id: number): number => {
-    const ordinal = ordinals.get(id)
-    if (ordinal === undefined) return Infinity
+  const squareTo = ({ vector }: CalibrationQuery, ordinal: number): number => {
     const row = context.files.readRow({
       segment: context.workspace.segments.inSlot(slotOf(ordinal)),
       row: rowOf(ordinal)
@@ -49,19 +46,19 @@ function findLikeVectors(
     return sum
   }
   const far = medianOf(
-    neighbours.map(({ ids }, i) =>
-      ids.length === 0 ? 0 : squareTo(queries[i], ids[Math.min(NEIGHBOURS, ids.length) - 1])
+    neighbours.map(({ ordinals }, i) =>
+      ordinals.length === 0 ? 0 : squareTo(queries[i], ordinals[Math.min(NEIGHBOURS, ordinals.length) - 1])
     )
   )
   const radius = Math.sqrt(far * COPY_SHARE)
-  return neighbours.map(({ ids, distances }, i) => {
+  return neighbours.map(({ ordinals, distances }, i) => {
     const norm2 = queries[i].vector.reduce((sum, value) => sum + value * value, 0)
     // <x, y> = <x, x> + <x, y - x>: of a copy y it differs from <x, x> by |x| * radius at most
     const slack = Math.sqrt(norm2) * radius + EQUAL * norm2
-    return range(ids.length).filter(
+    return range(ordinals.length).filter(
       (at) =>
         Math.abs(-distances[at] - norm2) <= slack &&
-        squareTo(queries[i], ids[at]) <= Math.max(radius * radius, EQUAL * norm2)
+        squareTo(queries[i], ordinals[at]) <= Math.max(radius * radius, EQUAL * norm2)
     )
   })
 }

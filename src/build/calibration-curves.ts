@@ -16,10 +16,15 @@ import {
   type ZonesOfNeighbours
 } from './calibration-geometry.ts'
 import { trustOf, type Losses, type LossQuery } from './calibration-losses.ts'
-import { NEIGHBOURS, type Neighbours } from './calibration-lists.ts'
-import { findOrdinals, type Ordinals } from './calibration-ordinals.ts'
+import { evenly, NEIGHBOURS, type Neighbours } from './calibration-lists.ts'
 import type { CalibrationQuery } from './calibration-queries.ts'
-import { CONFIDENCE_LEVEL, NORMAL_QUANTILE, recallAt, smallestThresholds } from './calibration-thresholds.ts'
+import {
+  CONFIDENCE_LEVEL,
+  NORMAL_QUANTILE,
+  recallsAt,
+  smallestThresholds,
+  sortScores
+} from './calibration-thresholds.ts'
 import { findUsual } from './calibration-usual.ts'
 
 /** n queries without a miss promise a recall of n / (n + 2.7) at 95 %: the normal form of the rule of three. */
@@ -31,7 +36,7 @@ const WITHOUT_MISS = NORMAL_QUANTILE ** 2
 const PRODUCT_MARGIN = 0.2
 /** Queries that tell how many zones a threshold means. */
 const COUNTED_QUERIES = 64
-/** Queries that tell what codes lose. */
+/** Queries that tell what codes lose: with 10 hits, of which 1,500 then show it. */
 const LOSS_QUERIES = 150
 
 export interface Measured {
@@ -51,15 +56,10 @@ export interface Drawn {
 export function drawCurves(context: SearchContext, measured: Measured): Drawn {
   const { queries, source, neighbours } = measured
   const { metric } = context.workspace
-  const ordinals = findOrdinals(
-    context,
-    neighbours,
-    queries.flatMap(({ row }) => row?.id ?? [])
-  )
-  const copies = findCopies(context, queries, { neighbours, ordinals })
-  const all = neighbours.map((of): Surroundings => ({ copies: [], neighbours: ordinalsOf(of, ordinals) }))
+  const copies = findCopies(context, queries, neighbours)
+  const all = neighbours.map(({ ordinals }): Surroundings => ({ copies: [], neighbours: ordinals }))
   // A query like a row that has copies, but without any itself, finds its neighbours farther away than a copy does.
-  const without = neighbours.map((of, i): Surroundings => leaveOutCopies(of, copies[i], ordinals))
+  const without = neighbours.map((of, i): Surroundings => leaveOutCopies(of, copies[i]))
   const zones = queries.map((query, i) => surround(context, query, all[i]))
   const nearest = zones.map((of) => of.nearest).filter(Number.isFinite)
   const scale = nearest.length === 0 ? 0 : Math.max(0, nearest.reduce((sum, one) => sum + one, 0) / nearest.length)
@@ -78,14 +78,17 @@ export function drawCurves(context: SearchContext, measured: Measured): Drawn {
   // The highest too: what may be asked for must have been measured.
   const recalls = [...CALIBRATED_RECALLS.filter((recall) => recall < highest), highest]
   const wanted = recalls.map((recall) => Math.min(recallOfZones(recall) + (1 - recall) * margin, highest))
+  const sorted = sets.map(sortScores)
   const curves = CALIBRATED_KS.map((k): CalibrationCurve => {
-    const thresholds = sets.map((set) => smallestThresholds(set, wanted, { k, independent }))
+    const ofSets = sorted.map((set) => smallestThresholds(set, wanted, { k, independent }))
+    const thresholds = recalls.map((_, i) => Math.max(...ofSets.map((ofSet) => ofSet[i])))
+    const means = sorted.map((set) => recallsAt(set, thresholds, k))
     const points = recalls.map((recall, i): CalibrationPoint => {
-      const threshold = Math.max(...thresholds.map((ofSet) => ofSet[i]))
+      const threshold = thresholds[i]
       return {
         recall,
         threshold,
-        mean: Math.min(...sets.map((set) => recallAt(set, k, threshold))),
+        mean: Math.min(...means.map((ofSet) => ofSet[i])),
         zones: meanZones(counted, { threshold, scale }),
         trust: trustOf([], recall)
       }
@@ -106,7 +109,7 @@ export function drawCurves(context: SearchContext, measured: Measured): Drawn {
     calibration,
     lossQueries: evenly([...queries.keys()], LOSS_QUERIES).map((i) => ({
       vector: queries[i].vector,
-      leftOut: [...ownOrdinal(queries[i], ordinals), ...without[i].copies],
+      leftOut: [...ownOrdinal(queries[i]), ...without[i].copies],
       ordinals: without[i].neighbours,
       distances: neighbours[i].distances.filter((_, at) => !copies[i].includes(at))
     }))
@@ -122,7 +125,7 @@ function describeQueries(
   const hits = states.use((state) =>
     queries.flatMap(({ vector }, i) => {
       const distance = neighbours[i].distances.find((_, at) => !of.copies[i].includes(at))
-      state.setQuery(vector)
+      if (metric === 'ip') state.setQuery(vector) // the rule asks for its norm
       return distance === undefined ? [] : ruleDistance(state, distance)
     })
   )
@@ -151,24 +154,12 @@ function surround(context: SearchContext, query: CalibrationQuery, of: Surroundi
   return zonesOfNeighbours(context, zoneDistances(context, query, of.copies), of.neighbours.subarray(0, NEIGHBOURS))
 }
 
-function ownOrdinal({ row }: CalibrationQuery, ordinals: Ordinals): number[] {
-  const ordinal = row === undefined ? undefined : ordinals.get(row.id)
-  return ordinal === undefined ? [] : [ordinal]
+function ownOrdinal({ row }: CalibrationQuery): number[] {
+  return row === undefined ? [] : [row]
 }
 
-function ordinalsOf({ ids }: Neighbours, ordinals: Ordinals): Float64Array {
-  return ids.map((id) => ordinals.get(id) ?? 0)
-}
-
-function leaveOutCopies(of: Neighbours, copies: readonly number[], ordinals: Ordinals): Surroundings {
-  const all = ordinalsOf(of, ordinals)
+function leaveOutCopies({ ordinals: all }: Neighbours, copies: readonly number[]): Surroundings {
   if (copies.length === 0) return { copies: [], neighbours: all }
   const isCopy = new Set(copies)
   return { copies: copies.map((at) => all[at]), neighbours: all.filter((_, at) => !isCopy.has(at)) }
-}
-
-/** Takes up to `count` items, evenly spread. */
-function evenly<T>(items: readonly T[], count: number): T[] {
-  const taken = Math.min(items.length, count)
-  return Array.from({ length: taken }, (_, i) => items[Math.floor((i * items.length) / taken)])
 }

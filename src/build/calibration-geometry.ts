@@ -46,7 +46,7 @@ function distancesWithout(
   if (query.row !== undefined) {
     const norm2 = metric === 'ip' ? state.scanQuery.queryNorm2 : undefined
     const without = new Map<number, number>()
-    for (const ordinal of [query.row.ordinal, ...copies])
+    for (const ordinal of [query.row, ...copies])
       without.set(zoneOf(context, ordinal), (without.get(zoneOf(context, ordinal)) ?? 0) + 1)
     for (const [zone, count] of without)
       distances[zone] = leaveOut(distances[zone], { rowCount: segments.rowsOfZone(zone), without: count, norm2 })
@@ -77,10 +77,12 @@ export function zonesOfNeighbours(
     distances: new Float64Array(ordinals.length),
     ranks: new Uint32Array(ordinals.length)
   }
+  const rankOfZone = new Uint32Array(distances.length)
   for (let i = 0; i < ordinals.length; i++) {
-    const distance = distances[zoneOf(context, ordinals[i])]
-    found.distances[i] = distance
-    found.ranks[i] = rankOf(sorted, distance)
+    const zone = zoneOf(context, ordinals[i])
+    if (rankOfZone[zone] === 0) rankOfZone[zone] = rankOf(sorted, distances[zone])
+    found.distances[i] = distances[zone]
+    found.ranks[i] = rankOfZone[zone]
   }
   return found
 }

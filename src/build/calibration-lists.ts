@@ -1,20 +1,19 @@
 // Lists of neighbours, as the steps of a calibration hand them on.
 
 import { CALIBRATED_KS } from '../format/calibration.ts'
-import type { Hit } from '../types.ts'
 
 /** Neighbours that are wanted of every query. */
 export const NEIGHBOURS = CALIBRATED_KS[CALIBRATED_KS.length - 1]
 
 /** Neighbours of a query, nearest first. */
 export interface Neighbours {
-  readonly ids: Float64Array
+  /** See calibration-ordinals.ts. */
+  readonly ordinals: Float64Array
   readonly distances: Float64Array
 }
 
-export function neighboursOf(hits: readonly Hit[]): Neighbours {
-  return {
-    ids: Float64Array.from(hits, (hit) => hit.id),
-    distances: Float64Array.from(hits, (hit) => hit.distance)
-  }
+/** Takes up to `count` items, evenly spread. */
+export function evenly<T>(items: readonly T[], count: number): T[] {
+  const taken = Math.min(items.length, count)
+  return Array.from({ length: taken }, (_, i) => items[Math.floor((i * items.length) / taken)])
 }

@@ -16,10 +16,14 @@ import type { SearchState } from '../search/search-state.ts'
 import type { CodesContext, SearchContext } from '../search/search-context.ts'
 import { findCandidates } from '../search/search.ts'
 import { ordinalOf, rowOf, slotOf } from './calibration-ordinals.ts'
+import { evenly } from './calibration-lists.ts'
 import { NORMAL_QUANTILE } from './calibration-thresholds.ts'
 
 /** Trusts that are tried, in standard deviations. */
 const TRUSTS = [1.25, 1.5, 2, 2.5, 3, 4, 5, 6.5, 8]
+/** Hits that show what is lost: with many of each query, fewer queries will do, but so many at least. */
+const HITS = 3000
+const FEWEST_QUERIES = 50
 /** A loss above this says nothing of the tail. */
 const LARGEST_LOSS = 0.4
 
@@ -42,7 +46,8 @@ export async function measureLosses(
 ): Promise<Losses> {
   const { codes } = context
   if (codes === undefined || of.queries.length === 0) return []
-  const { queries, k } = of
+  const { k } = of
+  const queries = evenly(of.queries, Math.max(FEWEST_QUERIES, Math.ceil(HITS / k)))
   const masks = new RowMasks(context.workspace.memory)
   const losses: { trust: number; loss: number }[] = []
   for (const trust of TRUSTS) {
@@ -114,9 +119,9 @@ function countLost(
   const { candidates } = codes.scan
   const end = candidateAddress(candidates, words[(candidates + CANDIDATES_SIZE_AT) / 4])
   for (let at = candidateAddress(candidates, 0); at < end; at += CANDIDATE_BYTES) {
+    if (floats[(at + CANDIDATE_LOW_AT) / 4] > limit) continue
     const slot = words[(at + CANDIDATE_SEGMENT_AT) / 4]
-    if (floats[(at + CANDIDATE_LOW_AT) / 4] <= limit && hasWanted[slot] === 1)
-      wanted.delete(ordinalOf(slot, words[(at + CANDIDATE_ROW_AT) / 4]))
+    if (hasWanted[slot] === 1) wanted.delete(ordinalOf(slot, words[(at + CANDIDATE_ROW_AT) / 4]))
   }
   return wanted.size
 }

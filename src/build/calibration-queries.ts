@@ -2,7 +2,8 @@
 
 import { countOf, formatCount } from '../describe.ts'
 import { ZgqError } from '../errors.ts'
-import { u64At } from '../format/u64.ts'
+import { ELEMENT_BYTES } from '../format/layout.ts'
+import type { Segment } from '../format/segment-table.ts'
 import { checkQuery } from '../search/request.ts'
 import type { SearchContext } from '../search/search-context.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
@@ -14,21 +15,19 @@ import { openVectorFile } from '../input/vector-file.ts'
 const MOST_QUERIES = 1000
 /** Fewest, where every query costs a scan of very many values: enough to promise .99. */
 const FEWEST_QUERIES = 400
-/** Values (rows * dim) that all scans together may take about: without codes, with codes. */
-const ROW_WORK = 4e10
-const CODE_WORK = 1.2e12
+/** Values (rows * dim) that all scans together may take about: half a minute of a thread. */
+const WORK = 4e11
 
-/** A query and, if it is a row of the index, where that row is. */
+/** A query and, if it is a row of the index, the ordinal of that row. */
 export interface CalibrationQuery {
   readonly vector: Float32Array
-  readonly row: { readonly ordinal: number; readonly id: number } | undefined
+  readonly row: number | undefined
 }
 
 /** Takes random rows, with where they are. */
 export function sampleQueries(context: SearchContext, snapshot: Snapshot, random: () => number): CalibrationQuery[] {
   const { meta, segments } = snapshot
-  const work = context.codes === undefined ? ROW_WORK : CODE_WORK
-  const affordable = Math.max(FEWEST_QUERIES, Math.min(MOST_QUERIES, Math.floor(work / (meta.count * meta.dim))))
+  const affordable = Math.max(FEWEST_QUERIES, Math.min(MOST_QUERIES, Math.floor(WORK / (meta.count * meta.dim))))
   const positions = sampleRows(meta.count, Math.min(meta.count, affordable), random)
   const queries: CalibrationQuery[] = []
   let at = 0
@@ -38,11 +37,18 @@ export function sampleQueries(context: SearchContext, snapshot: Snapshot, random
     const row = position - firstRow
     const segment = segments.at(at)
     queries.push({
-      vector: context.files.readRow({ segment, row }),
-      row: { ordinal: ordinalOf(segment.slot, row), id: u64At(context.files.readIdWords(segment), row) }
+      vector: readRow(context, segment, row),
+      row: ordinalOf(segment.slot, row)
     })
   }
   return queries
+}
+
+/** Takes a row out of the cache: the scans to come will want what lies beside it. */
+function readRow({ cache, workspace }: SearchContext, segment: Segment, row: number): Float32Array {
+  const { memory, dim } = workspace
+  const { rows, firstRow } = cache.load(segment, Math.floor(row / cache.rowsPerPart))
+  return memory.float32At(rows + (row - firstRow) * dim * ELEMENT_BYTES, dim).slice()
 }
 
 /**

@@ -1,14 +1,24 @@
 // The neighbours of many queries among all rows, segment by segment: every part of one that is read is held against all
-// of the queries while the processor's caches have it. Exact, as a search with exact: true is.
+// of the queries while the processor's caches have it. No row is left out; distances are those of float32.
 
-import { heapByteLength } from '../kernels/addresses.ts'
-import type { ScanQuery } from '../kernels/kernel.ts'
-import { setTolerance, takeHits } from '../search/scan.ts'
+import { ELEMENT_BYTES } from '../format/layout.ts'
+import { heapByteLength, heapDistances, heapIds } from '../kernels/addresses.ts'
+import type { PairsRun } from '../kernels/kernel.ts'
 import type { SearchContext } from '../search/search-context.ts'
-import { neighboursOf, type Neighbours } from './calibration-lists.ts'
+import type { Neighbours } from './calibration-lists.ts'
 
 /** Queries that are held against the rows in one pass, at most: their heaps and vectors stay in the caches as well. */
 export const QUERIES_PER_SCAN = 256
+
+/** Where the queries of a pass lie in kernel memory. */
+interface Rooms {
+  readonly queries: number
+  readonly limits: number
+  readonly heaps: number
+  readonly heapBytes: number
+  /** For the rows of a part, where they are to be scaled. */
+  readonly scaled: number
+}
 
 /** Finds the k nearest rows of each query; `turn` is called after each segment, and may throw to stop. */
 export async function scanTogether(
@@ -16,42 +26,81 @@ export async function scanTogether(
   of: { vectors: readonly Float32Array[]; k: number },
   turn: () => Promise<void>
 ): Promise<Neighbours[]> {
-  const { memory, dim } = context.workspace
-  const queryBytes = Math.ceil(dim / 16) * 64
-  const size = queryBytes + Math.ceil(heapByteLength(of.k) / 64) * 64
-  const region = memory.allocate(size * of.vectors.length)
+  const { memory, dim, metric } = context.workspace
+  const count = of.vectors.length
+  const heapBytes = aligned(heapByteLength(of.k))
+  const [queryBytes, limitBytes] = [aligned(count * dim * ELEMENT_BYTES), aligned(count * ELEMENT_BYTES)]
+  const scaledBytes = metric === 'cosine' ? context.cache.rowsPerPart * dim * ELEMENT_BYTES : 0
+  const queries = memory.allocate(queryBytes + limitBytes + count * heapBytes + scaledBytes)
+  const limits = queries + queryBytes
+  const heaps = limits + limitBytes
   try {
-    const rooms = of.vectors.map((_, i) => ({ query: region + i * size, heap: region + i * size + queryBytes }))
-    return await scanWithin(context, { ...of, rooms }, turn)
+    return await scanWithin(
+      context,
+      { ...of, rooms: { queries, limits, heaps, heapBytes, scaled: heaps + count * heapBytes } },
+      turn
+    )
   } finally {
-    memory.free(region)
+    memory.free(queries)
   }
 }
 
-/** `rooms`: where each query and its heap lie in kernel memory. */
+function aligned(byteLength: number): number {
+  return Math.ceil(byteLength / 64) * 64
+}
+
 async function scanWithin(
-  { workspace, states, cache }: SearchContext,
-  of: { vectors: readonly Float32Array[]; k: number; rooms: readonly Pick<ScanQuery, 'query' | 'heap'>[] },
+  { workspace, cache }: SearchContext,
+  of: { vectors: readonly Float32Array[]; k: number; rooms: Rooms },
   turn: () => Promise<void>
 ): Promise<Neighbours[]> {
   const { memory, metric, dim, segments } = workspace
-  const queries = states.use((state) =>
-    of.vectors.map((vector, i) => {
-      state.setQuery(vector)
-      const room = of.rooms[i]
-      memory.float32At(room.query, dim).set(vector)
-      memory.kernel.heapInit(room.heap, of.k)
-      const scanQuery: ScanQuery = { ...state.scanQuery, ...room }
-      return { memory, metric, dim, scanQuery }
-    })
-  )
+  const { rooms, vectors, k } = of
+  for (const [i, vector] of vectors.entries()) {
+    memory.float32At(rooms.queries + i * dim * ELEMENT_BYTES, dim).set(vector)
+    memory.kernel.heapInit(rooms.heaps + i * rooms.heapBytes, k)
+  }
+  memory.float32At(rooms.limits, vectors.length).fill(Infinity)
+  // Of unit vectors, half of the squared distance is the cosine distance.
+  const isScaled = metric === 'cosine'
+  if (isScaled) memory.kernel.normalizeRows(rooms.queries, vectors.length, dim)
+  const run: PairsRun = {
+    ...rooms,
+    isProduct: metric === 'ip',
+    rows: 0,
+    count: 0,
+    dim,
+    queryCount: vectors.length,
+    low: 0,
+    high: 0
+  }
   for (const segment of segments) {
-    for (const query of queries) setTolerance(query, segment)
+    run.high = segment.slot
     for (let part = 0; part < cache.partCount(segment); part++) {
-      const run = cache.load(segment, part)
-      for (const { scanQuery } of queries) memory.kernel.scan(scanQuery, run)
+      const { rows, count, firstRow } = cache.load(segment, part)
+      run.rows = rows
+      run.count = count
+      run.low = firstRow
+      if (isScaled) {
+        memory.bytes.copyWithin(rooms.scaled, rows, rows + count * dim * ELEMENT_BYTES)
+        memory.kernel.normalizeRows(rooms.scaled, count, dim)
+        run.rows = rooms.scaled
+      }
+      memory.kernel.scanPairs(run)
     }
     await turn()
   }
-  return queries.map((query) => neighboursOf(takeHits(query, of.k)))
+  return vectors.map((_, i): Neighbours => {
+    const heap = rooms.heaps + i * rooms.heapBytes
+    const size = memory.kernel.heapSort(heap)
+    const distances = memory.float64At(heapDistances(heap), size).slice()
+    if (isScaled) for (let at = 0; at < size; at++) distances[at] /= 2
+    return { distances, ordinals: readOrdinals(memory.uint32At(heapIds(heap, k), size * 2)) }
+  })
+}
+
+function readOrdinals(words: Uint32Array): Float64Array {
+  const ordinals = new Float64Array(words.length / 2)
+  for (let i = 0; i < ordinals.length; i++) ordinals[i] = words[2 * i] + words[2 * i + 1] * 2 ** 32
+  return ordinals
 }

@@ -4,6 +4,7 @@
 
 import { ELEMENT_BYTES } from '../format/layout.ts'
 import type { KernelMemory } from '../kernels/kernel-memory.ts'
+import { asCentroids, asRows, QuantizedRows } from './quantized-rows.ts'
 import { countingSort, type Sorted } from '../counting-sort.ts'
 
 /** Groups as a multiple of sqrt(centroids). */
@@ -13,9 +14,10 @@ const NEAREST_GROUPS = 16
 /** Rounds of Lloyd's algorithm over the centroids. */
 const ROUNDS = 4
 
-/** Where centroids lie: float32, count * dim, and their |c|^2 / 2. */
+/** Where centroids lie: float32, count * dim, the same in integers, and their |c|^2 / 2. */
 export interface CentroidBlock {
   readonly centroids: number
+  readonly quantized: QuantizedRows
   readonly halfNorms: number
   readonly count: number
 }
@@ -25,13 +27,14 @@ export class CentroidGroups {
   readonly #dim: number
   readonly #rowsPerCall: number
   readonly #mostGroups: number
-  // Group centroids, and the centroids in order of their groups, each with half norms.
+  // Group centroids, in float32 too, and the centroids in order of their groups, each with half norms.
   readonly #groups: number
+  readonly #quantizedGroups: QuantizedRows
   readonly #groupNorms: number
-  readonly #sorted: number
+  readonly #sorted: QuantizedRows
   readonly #sortedNorms: number
   /** Rows in order of their groups. */
-  readonly #rows: number
+  readonly #rows: QuantizedRows
   readonly #zones: number
   readonly #scores: number
   readonly #squares: number
@@ -49,12 +52,12 @@ export class CentroidGroups {
     this.#dim = dim
     this.#rowsPerCall = rowsPerCall
     this.#mostGroups = Math.ceil(GROUPS_FACTOR * Math.sqrt(zones))
-    const rowBytes = dim * ELEMENT_BYTES
-    this.#groups = memory.allocate(this.#mostGroups * rowBytes)
+    this.#groups = memory.allocate(this.#mostGroups * dim * ELEMENT_BYTES)
+    this.#quantizedGroups = new QuantizedRows(memory, { dim, capacity: this.#mostGroups })
     this.#groupNorms = memory.allocate(this.#mostGroups * ELEMENT_BYTES)
-    this.#sorted = memory.allocate(zones * rowBytes)
+    this.#sorted = new QuantizedRows(memory, { dim, capacity: zones })
     this.#sortedNorms = memory.allocate(zones * ELEMENT_BYTES)
-    this.#rows = memory.allocate(rowsPerCall * rowBytes)
+    this.#rows = new QuantizedRows(memory, { dim, capacity: rowsPerCall })
     this.#zones = memory.allocate(Math.max(zones, rowsPerCall) * ELEMENT_BYTES)
     this.#scores = memory.allocate(Math.max(zones, rowsPerCall) * ELEMENT_BYTES)
     this.#squares = memory.allocate(this.#mostGroups * 8)
@@ -65,13 +68,13 @@ export class CentroidGroups {
     this.#groupCount = Math.min(block.count, this.#mostGroups)
     this.#startGroups(block)
     for (let round = 0; round < ROUNDS; round++)
-      this.#moveGroups(block, this.#nearestGroups(block.centroids, block.count))
-    this.#sortCentroids(block, this.#nearestGroups(block.centroids, block.count))
+      this.#moveGroups(block, this.#nearestGroups(block.quantized, block.count))
+    this.#sortCentroids(block, this.#nearestGroups(block.quantized, block.count))
     this.#neighbours = Array.from({ length: this.#groupCount }, (_, group) => this.#nearestTo(group))
   }
 
-  /** Writes the centroid of each row (u32, count) to `zones`; rows: float32, count * dim, at most `rowsPerCall`. */
-  assign(rows: number, count: number, zones: number): void {
+  /** Writes the centroid of each row (u32, count) to `zones`; at most `rowsPerCall` rows. */
+  assign(rows: QuantizedRows, count: number, zones: number): void {
     const sorted = this.#sortRows(rows, count)
     const best = new Float32Array(count).fill(-Infinity)
     const found = new Uint32Array(count)
@@ -90,14 +93,10 @@ export class CentroidGroups {
     const count = run.to - run.from
     if (zoneCount === 0 || count === 0) return
     this.#memory.kernel.assign({
-      rows: this.#rows + run.from * this.#dim * ELEMENT_BYTES,
-      count,
-      dim: this.#dim,
-      zoneCount,
+      ...asRows(this.#rows, run.from, count),
+      ...asCentroids(this.#sorted, first, { count: zoneCount, halfNorms: this.#sortedNorms }),
       zones: this.#zones,
-      scores: this.#scores,
-      centroids: this.#sorted + first * this.#dim * ELEMENT_BYTES,
-      halfNorms: this.#sortedNorms + first * ELEMENT_BYTES
+      scores: this.#scores
     })
     const scores = this.#memory.float32At(this.#scores, count)
     const numbers = this.#memory.uint32At(this.#zones, count)
@@ -109,16 +108,9 @@ export class CentroidGroups {
   }
 
   /** Copies rows in order of their nearest groups; returns which row is where, and where groups start. */
-  #sortRows(rows: number, count: number): Sorted {
+  #sortRows(rows: QuantizedRows, count: number): Sorted {
     const sorted = countingSort(this.#nearestGroups(rows, count), this.#groupCount)
-    const rowBytes = this.#dim * ELEMENT_BYTES
-    const { bytes } = this.#memory
-    for (let i = 0; i < count; i++)
-      bytes.copyWithin(
-        this.#rows + i * rowBytes,
-        rows + sorted.order[i] * rowBytes,
-        rows + (sorted.order[i] + 1) * rowBytes
-      )
+    for (let i = 0; i < count; i++) this.#rows.copy(i, rows, sorted.order[i])
     return sorted
   }
 
@@ -126,16 +118,10 @@ export class CentroidGroups {
     const sorted = countingSort(groupOf, this.#groupCount)
     this.#starts = sorted.starts
     this.#names = sorted.order
-    const rowBytes = this.#dim * ELEMENT_BYTES
-    const { bytes } = this.#memory
     const norms = this.#memory.float32At(block.halfNorms, block.count)
     const sortedNorms = this.#memory.float32At(this.#sortedNorms, block.count)
     for (let i = 0; i < block.count; i++) {
-      bytes.copyWithin(
-        this.#sorted + i * rowBytes,
-        block.centroids + sorted.order[i] * rowBytes,
-        block.centroids + (sorted.order[i] + 1) * rowBytes
-      )
+      this.#sorted.copy(i, block.quantized, sorted.order[i])
       sortedNorms[i] = norms[sorted.order[i]]
     }
   }
@@ -173,20 +159,17 @@ export class CentroidGroups {
     const squares = this.#memory.float64At(this.#squares, this.#groupCount)
     const halves = this.#memory.float32At(this.#groupNorms, this.#groupCount)
     for (let i = 0; i < this.#groupCount; i++) halves[i] = squares[i] / 2
+    this.#quantizedGroups.set(this.#groups, this.#groupCount)
   }
 
   /** Finds the nearest group of each row: a copy. */
-  #nearestGroups(rows: number, count: number): Uint32Array {
+  #nearestGroups(rows: QuantizedRows, count: number): Uint32Array {
     const nearest = new Uint32Array(count)
     for (let first = 0; first < count; first += this.#rowsPerCall) {
       const some = Math.min(this.#rowsPerCall, count - first)
       this.#memory.kernel.assign({
-        rows: rows + first * this.#dim * ELEMENT_BYTES,
-        count: some,
-        dim: this.#dim,
-        centroids: this.#groups,
-        halfNorms: this.#groupNorms,
-        zoneCount: this.#groupCount,
+        ...asRows(rows, first, some),
+        ...asCentroids(this.#quantizedGroups, 0, { count: this.#groupCount, halfNorms: this.#groupNorms }),
         zones: this.#zones,
         scores: this.#scores
       })

@@ -54,10 +54,10 @@ export async function publishStage(build: WrittenBuild, { crew, tell }: StageWor
         tell.note('calibrate', done, total)
       }
     })
-    writeCalibration({ folder: site.path }, calibration)
+    writeCalibration({ folder: site.path, isPublished: false }, calibration)
   } else if (isBegun) {
     // A build that was told otherwise may have died storing one.
-    writeCalibration({ folder: site.path }, null)
+    writeCalibration({ folder: site.path, isPublished: false }, null)
   }
   await tell.now('publish', 0, 1)
   await crew.close() // it has files open

@@ -35,7 +35,7 @@ import { isTemporaryName, writeStored } from './stored-json.ts'
 import type { WorkingFolder } from './working-folder.ts'
 
 /** Rises when stages leave other files than before: what a build of another version left is not gone on with. */
-const STAGES_VERSION = 1
+const STAGES_VERSION = 2
 /**
  * Rows of the input pass through the kernel in calls of about so many bytes; a constant, since results must not depend
  * on memory.
@@ -102,6 +102,7 @@ export async function readInput(plan: BuildPlan, folder: WorkingFolder, isDurabl
   checkMemory(recipe)
   checkFreeSpace(folder.path, recipe)
   for (const name of [SPOOLED_ROWS, SPOOLED_IDS]) keepSpooled(folder, name, isDurable)
+  // synced in any case: where syncing is not allowed, that shows before the work is done
   writeStored(folder.file(RECIPE_NAME), recipe, true)
   return { site: siteOf(plan, folder.path, { recipe, stamps }), isBegun: false }
 }

@@ -88,21 +88,22 @@ async function writeScaled(
   const writer = new FileWriter(from.path)
   const parts = wanted.length < FEWEST_ROWS_PER_PART * CENTRE_PARTS ? 1 : CENTRE_PARTS
   const sums = new Float64Array(parts * dim)
-  const row = new Float32Array(dim)
   try {
     for (let first = 0; first < wanted.length; first += assigner.shape.rowsPerCall) {
       const some = wanted.slice(first, first + assigner.shape.rowsPerCall)
       const view = assigner.rowsView(some.length)
-      for (const [i, number] of some.entries()) {
-        rows.readRows(number, row)
-        checkRows(row, number, { dim, metric: assigner.shape.metric, label: rows.label })
-        view.set(row, i * dim)
+      for (const { at, count } of runsOf(some)) {
+        const target = view.subarray(at * dim, (at + count) * dim)
+        rows.readRows(some[at], target)
+        checkRows(target, some[at], { dim, metric: assigner.shape.metric, label: rows.label })
       }
       assigner.scale(some.length)
-      for (let i = 0; i < some.length; i++) {
-        for (let j = 0, part = ((first + i) % parts) * dim; j < dim; j++) sums[part + j] += view[i * dim + j]
-      }
-      writer.write(new Uint8Array(view.buffer, view.byteOffset, view.byteLength))
+      assigner.addRows(
+        some.map((_, i) => (first + i) % parts),
+        sums
+      )
+      const scaled = assigner.rowsView(some.length) // kernel memory may have grown
+      writer.write(new Uint8Array(scaled.buffer, scaled.byteOffset, scaled.byteLength))
       await onRows(some.length)
     }
     writer.flush()
@@ -110,6 +111,17 @@ async function writeScaled(
     writer.close()
   }
   return centreOf(sums, { dim, count: wanted.length })
+}
+
+/** Neighbouring rows are read at once: a small input is its own sample. */
+function runsOf(numbers: readonly number[]): { at: number; count: number }[] {
+  const runs: { at: number; count: number }[] = []
+  for (const [at, number] of numbers.entries()) {
+    const last = runs.at(-1)
+    if (last !== undefined && numbers[at - 1] + 1 === number) last.count++
+    else runs.push({ at, count: 1 })
+  }
+  return runs
 }
 
 /**
@@ -134,7 +146,8 @@ function writeCentred(scaled: RowSource, assigner: Assigner, to: { path: string;
       const end = Math.min(scaled.count, first + rowsPerCall * to.step)
       const count = Math.ceil((end - first) / to.step)
       const view = assigner.rowsView(count)
-      for (let i = 0; i < count; i++) scaled.readRows(first + i * to.step, view.subarray(i * dim, (i + 1) * dim))
+      if (to.step === 1) scaled.readRows(first, view)
+      else for (let i = 0; i < count; i++) scaled.readRows(first + i * to.step, view.subarray(i * dim, (i + 1) * dim))
       assigner.centre(count)
       writer.write(new Uint8Array(view.buffer, view.byteOffset, view.byteLength))
     }

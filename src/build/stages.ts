@@ -170,7 +170,7 @@ export function joinStage(site: Site): StoredIndex {
     inputDigest: assignment.inputDigest,
     quantizer: quantizerOf(site.recipe, training.originRow)
   })
-  writeStored(joinedPath(site), joined, true)
+  writeStored(joinedPath(site), joined, site.recipe.isDurable)
   return joined
 }
 

@@ -5,6 +5,7 @@ import { runInOrder, type Crew } from './crew.ts'
 import type { SampleBlock } from './nearest-of-sample.ts'
 import { seededRandom } from './random.ts'
 import { openSample, readSampleFacts } from './sample.ts'
+import { RowSums } from './row-sums.ts'
 import { planShards } from './shards.ts'
 import { trainedPath, type Site, type StoredTraining } from './site.ts'
 import type { RowSource } from '../input/row-source.ts'
@@ -70,15 +71,16 @@ async function train(training: Training): Promise<{ centroids: Float32Array; siz
   const { zones, dim, seed } = training.site.recipe
   const random = seededRandom(seed + TRAIN_SEED)
   const centroids = firstCentroids(sample, zones, random)
-  const sums = new Float64Array(zones * dim)
   const sizes = new Float64Array(zones)
+  const into = { sums: new RowSums(training.site), sizes }
   const rounds = zones === 1 ? 1 : ROUNDS
   for (let round = 0; round < rounds; round++) {
     await onRound(round, rounds)
-    sums.fill(0)
     sizes.fill(0)
+    into.sums.clear()
     const isEarly = round < EARLY_ROUNDS
-    await accumulate(training, { round, isEarly, centroids, sample: isEarly ? early : sample }, { sums, sizes })
+    await accumulate(training, { round, isEarly, centroids, sample: isEarly ? early : sample }, into)
+    const sums = into.sums.values()
     for (let zone = 0; zone < zones; zone++) {
       if (sizes[zone] === 0) continue
       for (let i = 0; i < dim; i++) centroids[zone * dim + i] = sums[zone * dim + i] / sizes[zone]
@@ -101,8 +103,7 @@ function firstCentroids(sample: RowSource, zones: number, random: () => number):
 }
 
 interface Accumulation {
-  /** float64, zones * dim */
-  readonly sums: Float64Array
+  readonly sums: RowSums
   readonly sizes: Float64Array
 }
 
@@ -115,24 +116,18 @@ async function accumulate(
   into: Accumulation
 ): Promise<void> {
   const { sample, ...facts } = round
-  const { dim } = sample
   const rowsPerTask = training.site.recipe.rowsPerBlock * BLOCKS_PER_TASK
   const blocks: SampleBlock[] = []
   for (let firstRow = 0; firstRow < sample.count; firstRow += rowsPerTask)
     blocks.push({ ...facts, firstRow, count: Math.min(rowsPerTask, sample.count - firstRow) })
-  const rows = new Float32Array(Math.min(rowsPerTask, sample.count) * dim)
   await runInOrder(
     training.crew,
     blocks.map((block) => ({ kind: 'nearest', block })),
     {
       done: () => undefined,
       answer({ zones = new Uint32Array(0) }, task) {
-        sample.readRows(blocks[task].firstRow, rows.subarray(0, zones.length * dim))
-        for (let i = 0; i < zones.length; i++) {
-          const zone = zones[i]
-          into.sizes[zone]++
-          for (let j = 0, at = zone * dim, from = i * dim; j < dim; j++) into.sums[at + j] += rows[from + j]
-        }
+        for (const zone of zones) into.sizes[zone]++
+        into.sums.add(sample, blocks[task].firstRow, zones)
       }
     }
   )

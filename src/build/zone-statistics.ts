@@ -27,6 +27,9 @@ export class ZoneStatistics {
   readonly #norms: number
   readonly #centroid: number
   readonly #distances: number
+  /** float64, dim; and u32, chunkRows: no zone but one. */
+  readonly #sums: number
+  readonly #zeros: number
 
   constructor(memory: KernelMemory, of: { metric: Metric; dim: number }) {
     this.#memory = memory
@@ -37,6 +40,8 @@ export class ZoneStatistics {
     this.#norms = this.#memory.allocate(this.#chunkRows * 8)
     this.#centroid = this.#memory.allocate(this.#dim * 4)
     this.#distances = this.#memory.allocate(this.#chunkRows * 4)
+    this.#sums = this.#memory.allocate(this.#dim * 8)
+    this.#zeros = this.#memory.allocate(this.#chunkRows * 4)
   }
 
   /** Yields the rows at `positions`, a chunk at a time; a chunk is overwritten by the next. */
@@ -60,7 +65,7 @@ export class ZoneStatistics {
 
   measure(rows: RowSource, positions: Uint32Array): ZoneFacts {
     const { kernel } = this.#memory
-    const sums = new Float64Array(this.#dim)
+    const sums = this.#memory.float64At(this.#sums, this.#dim).fill(0)
     const inverseNorms = this.#metric === 'cosine' ? new Float32Array(positions.length) : undefined
     let minNorm2 = Infinity
     let maxNorm2 = 0
@@ -75,9 +80,7 @@ export class ZoneStatistics {
         if (inverseNorms !== undefined) inverseNorms[done + i] = 1 / Math.sqrt(norms[i])
       }
       if (inverseNorms !== undefined) kernel.normalizeRows(this.#rows, count, this.#dim)
-      for (let i = 0; i < count; i++) {
-        for (let j = 0, at = i * this.#dim; j < this.#dim; j++) sums[j] += chunk[at + j]
-      }
+      kernel.addRows(this.#rows, count, this.#dim, this.#zeros, this.#sums)
       done += count
     }
     const centroid = Float32Array.from(sums, (sum) => sum / positions.length)

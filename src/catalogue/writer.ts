@@ -50,11 +50,12 @@ export function writeCatalogue(path: string, content: CatalogueContent): void {
   try {
     const database = driver.open(path, { mode: 'create' })
     try {
-      database.pragma('journal_mode = DELETE')
-      database.pragma('synchronous = FULL')
-      database.pragma(`application_id = ${APPLICATION_ID}`)
-      database.pragma(`user_version = ${FORMAT_VERSION}`)
+      // Where it dies half-way the file is not used: nothing needs to roll back from disk. One transaction, one sync.
+      database.pragma('journal_mode = MEMORY')
+      for (const pragma of SYNCED) database.pragma(pragma)
       inTransaction(database, () => {
+        database.pragma(`application_id = ${APPLICATION_ID}`)
+        database.pragma(`user_version = ${FORMAT_VERSION}`)
         database.exec(CATALOGUE_DDL)
         const checksums = insertChunks(database, content)
         const { files, segments } = content
@@ -82,17 +83,21 @@ export function writeCatalogue(path: string, content: CatalogueContent): void {
   }
 }
 
-/** A catalogue that is changed; digest: of the rows that it had when it was read, if it may be another one by now. */
+/** A catalogue that is changed. */
 export interface CataloguePlace {
   readonly folder: string
+  /** Of the rows that it had when it was read, if it may be another one by now. */
   readonly digest?: Uint8Array
+  /** False while it is built: nobody reads it, so that a rollback journal will do, which takes fewer syncs. */
+  readonly isPublished: boolean
 }
 
 /**
  * Stores a calibration in the catalogue of the index in `folder`, or removes the one that is there (null), in one
  * transaction, and seals the catalogue again; throws ZGQ_READ_ONLY, ZGQ_LOCKED, ZGQ_MISMATCH or ZGQ_IO.
  */
-export function writeCalibration({ folder, digest }: CataloguePlace, calibration: Calibration | null): void {
+export function writeCalibration(place: CataloguePlace, calibration: Calibration | null): void {
+  const { folder, digest, isPublished } = place
   const path = join(folder, CATALOGUE_NAME)
   const driver = loadDriver()
   try {
@@ -100,14 +105,15 @@ export function writeCalibration({ folder, digest }: CataloguePlace, calibration
     try {
       standGuard(database, 'write')
       expectSame(database, digest, path) // before another catalogue is changed in the least
-      for (const pragma of DURABLE) database.pragma(pragma)
+      if (isPublished) database.pragma('journal_mode = WAL')
+      for (const pragma of SYNCED) database.pragma(pragma)
       inTransaction(database, () => {
         expectSame(database, digest, path)
         database.prepare('DELETE FROM meta WHERE key = ?').run('calibration')
         if (calibration === null) return
         insertMeta(database, 'calibration', encodeCalibration(calibration))
       })
-      seal(database)
+      if (isPublished) seal(database)
     } finally {
       database.close()
     }
@@ -131,8 +137,8 @@ function expectSame(database: Database, digest: Uint8Array | undefined, path: st
     throw new ZgqError('ZGQ_MISMATCH', 'another index was put here while this one was calibrated: repeat it', { path })
 }
 
-/** A change is made in WAL mode, and synced to the medium, not only to its cache, when it is committed. */
-const DURABLE = ['journal_mode = WAL', 'synchronous = FULL', 'fullfsync = 1', 'checkpoint_fullfsync = 1']
+/** What is committed is synced to the medium, not only to its cache. */
+const SYNCED = ['synchronous = FULL', 'fullfsync = 1', 'checkpoint_fullfsync = 1']
 /** How often sealing is tried while readers, which take milliseconds, are in the way; and the time between. */
 const SEAL_ATTEMPTS = 50
 const SEAL_PAUSE_MS = 10

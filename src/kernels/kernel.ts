@@ -31,12 +31,15 @@ export interface ScanQuery {
 
 /** Rows against centroids, for `assign`. */
 export interface AssignRun {
-  /** float32, count * dim */
+  /** i16, count * width, of units (float32, count) */
   rows: number
+  units: number
   count: number
-  dim: number
-  /** float32, zoneCount * dim */
+  /** Dimensions rounded up to 8. */
+  width: number
+  /** i16, zoneCount * width, of units (float32, zoneCount) */
   centroids: number
+  centroidUnits: number
   /** float32, zoneCount: |c|^2 / 2 */
   halfNorms: number
   zoneCount: number
@@ -44,6 +47,27 @@ export interface AssignRun {
   zones: number
   /** float32, count: written */
   scores: number
+}
+
+/** Rows against many queries, for `scanPairs`. */
+export interface PairsRun {
+  /** Minus inner products; else squared Euclidean distances. */
+  isProduct: boolean
+  /** float32, count * dim */
+  rows: number
+  count: number
+  dim: number
+  /** float32, queryCount * dim */
+  queries: number
+  queryCount: number
+  /** float32, queryCount: what enters each heap is not above. Infinity at first; kept up to date. */
+  limits: number
+  /** A heap for each query, `heapBytes` apart. */
+  heaps: number
+  heapBytes: number
+  /** Words of the first row's id; the others follow. */
+  low: number
+  high: number
 }
 
 /** The rows of one block, for `encodeBlock`. */
@@ -201,7 +225,11 @@ export interface Kernel {
   selectSmallest(values: number, count: number, wanted: number, out: number, scratch: number): number
   /** Offers rows to the heap of the query; returns how many needed double precision. */
   scan(query: ScanQuery, run: ScanRun): number
+  /** Writes rows as 16-bit integers (count * dim rounded up to 8) and their units; see assembly/assign.ts. */
+  quantizeRows(rows: number, count: number, dim: number, out: number, units: number): void
   assign(run: AssignRun): void
+  /** Offers every row to the heap of every query; see assembly/pairs.ts. */
+  scanPairs(run: PairsRun): void
   /** Rotates rows in place; see assembly/rotate.ts. */
   rotateRows(
     rows: number,
@@ -264,6 +292,8 @@ export interface Kernel {
   rerank(query: ScanQuery, run: RerankRun, most: number): number
   /** Scales rows to unit length in place. */
   normalizeRows(rows: number, count: number, dim: number): void
+  /** Adds each row to the sum of its zone (u32, count): sums are float64, dim for each zone. */
+  addRows(rows: number, count: number, dim: number, zones: number, sums: number): void
   /** Subtracts one row from each row in place. */
   subtractRow(rows: number, count: number, dim: number, row: number): void
 }

@@ -35,8 +35,8 @@ export const l2Single: Sum = (f, a, b, dim) =>
 
 export const productSingle: Sum = (f, a, b, dim) => sumInLanes(dim, (i) => round(f[a + i] * f[b + i]))
 
-/** Float32 product over 4 lanes, as `assign` sums. */
-export const productAssign: Sum = (f, a, b, dim) => {
+/** Float32 product over 4 lanes, as `scanPairs` sums. */
+export const productPair: Sum = (f, a, b, dim) => {
   const bulk = dim & ~3
   let s0 = 0,
     s1 = 0,
@@ -50,6 +50,28 @@ export const productAssign: Sum = (f, a, b, dim) => {
   }
   let sum = round(round(s0 + s1) + round(s2 + s3))
   for (let i = bulk; i < dim; i++) sum = round(sum + round(f[a + i] * f[b + i]))
+  return sum
+}
+
+/** Float32 squared distance over 4 lanes, as `scanPairs` sums. */
+export const l2Pair: Sum = (f, a, b, dim) => {
+  const bulk = dim & ~3
+  const square = (i: number): number => {
+    const d = round(f[a + i] - f[b + i])
+    return round(d * d)
+  }
+  let s0 = 0,
+    s1 = 0,
+    s2 = 0,
+    s3 = 0
+  for (let i = 0; i < bulk; i += 4) {
+    s0 = round(s0 + square(i))
+    s1 = round(s1 + square(i + 1))
+    s2 = round(s2 + square(i + 2))
+    s3 = round(s3 + square(i + 3))
+  }
+  let sum = round(round(s0 + s1) + round(s2 + s3))
+  for (let i = bulk; i < dim; i++) sum = round(sum + square(i))
   return sum
 }
 

@@ -3,13 +3,23 @@
 // scalar-heap.ts and scalar-select.ts, sums are in scalar-distances.ts, codes are in scalar-encode.ts and scalar-codes.ts.
 
 import { growBy } from './kernel-memory.ts'
-import type { AssignRun, Kernel, ScanQuery, ScanRun } from './kernel.ts'
+import type { Kernel, ScanQuery, ScanRun } from './kernel.ts'
 import { METRIC_COSINE, METRIC_L2 } from './layouts.ts'
+import { assign, quantizeRows } from './scalar-assign.ts'
 import { packCentroid, packedDistances } from './scalar-centroids.ts'
 import { sortCandidates } from './scalar-candidates.ts'
 import { buildTables, estimateBlocks, scanCodes } from './scalar-codes.ts'
 import { encodeBlock, rotateRows } from './scalar-encode.ts'
-import { exactDistance, l2Single, productAssign, productDouble, productSingle, type Sum } from './scalar-distances.ts'
+import {
+  exactDistance,
+  l2Double,
+  l2Pair,
+  l2Single,
+  productDouble,
+  productPair,
+  productSingle,
+  type Sum
+} from './scalar-distances.ts'
 import { heapInit, heapLimit, heapOffer, heapSort, readId } from './scalar-heap.ts'
 import { selectNearest, selectSmallest } from './scalar-select.ts'
 import { offerRecorded, scanTogether } from './scalar-together.ts'
@@ -19,6 +29,8 @@ import { viewsOf } from './scalar-views.ts'
 
 const round = Math.fround
 const FLOAT32_MAX = 3.4028234663852886e38
+/** As in assembly/pairs.ts. */
+const SMALL_SQUARE = round(1e-30)
 
 /** Creates a scalar kernel with its own memory. */
 export function createScalarKernel(): Kernel {
@@ -105,20 +117,28 @@ export function createScalarKernel(): Kernel {
       }
       return confirmed
     },
-    assign(run: AssignRun) {
-      for (let i = 0; i < run.count; i++) {
-        let best = -Infinity
-        let zone = 0
-        for (let z = 0; z < run.zoneCount; z++) {
-          const product = productAssign(floats, run.rows / 4 + i * run.dim, run.centroids / 4 + z * run.dim, run.dim)
-          const score = round(product - floats[run.halfNorms / 4 + z])
-          if (score > best) {
-            best = score
-            zone = z
-          }
+    quantizeRows: (rows, count, dim, out, units) => {
+      quantizeRows(views, { rows, count, dim, out, units })
+    },
+    assign: (run) => {
+      assign(views, run)
+    },
+    scanPairs(run) {
+      const { isProduct, rows, count, dim, queries, queryCount } = run
+      for (let q = 0; q < queryCount; q++) {
+        const query = queries / 4 + q * dim
+        const heap = run.heaps + q * run.heapBytes
+        for (let i = 0; i < count; i++) {
+          const row = rows / 4 + i * dim
+          const value = isProduct ? round(0 - productPair(floats, row, query, dim)) : l2Pair(floats, row, query, dim)
+          if (!(value <= floats[run.limits / 4 + q] || !(value < FLOAT32_MAX))) continue
+          let distance = value
+          if (isProduct) {
+            if (!(Math.abs(value) < FLOAT32_MAX)) distance = 0 - productDouble(floats, row, query, dim)
+          } else if (!(value > SMALL_SQUARE && value < FLOAT32_MAX)) distance = l2Double(floats, row, query, dim)
+          heapOffer(view, heap, { distance, id: run.high * 2 ** 32 + run.low + i })
+          floats[run.limits / 4 + q] = heapLimit(view, heap)
         }
-        floats[run.scores / 4 + i] = best
-        view.setUint32(run.zones + i * 4, zone, true)
       }
     },
     rotateRows: (rows, count, width, flips, rounds, window, scale) => {
@@ -153,6 +173,13 @@ export function createScalarKernel(): Kernel {
         const row = rows / 4 + i * dim
         const scale = 1 / Math.sqrt(productDouble(floats, row, row, dim))
         for (let j = row; j < row + dim; j++) floats[j] *= scale
+      }
+    },
+    addRows(rows, count, dim, zones, sums) {
+      const { doubles, words } = views
+      for (let i = 0; i < count; i++) {
+        const sum = sums / 8 + words[zones / 4 + i] * dim
+        for (let j = 0; j < dim; j++) doubles[sum + j] += floats[rows / 4 + i * dim + j]
       }
     },
     subtractRow(rows, count, dim, row) {

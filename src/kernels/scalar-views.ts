@@ -6,6 +6,7 @@ export interface ScalarViews {
   readonly shorts: Int16Array
   readonly words: Uint32Array
   readonly floats: Float32Array
+  readonly doubles: Float64Array
   readonly view: DataView
 }
 
@@ -15,6 +16,7 @@ export function viewsOf(buffer: ArrayBuffer): ScalarViews {
     shorts: new Int16Array(buffer),
     words: new Uint32Array(buffer),
     floats: new Float32Array(buffer),
+    doubles: new Float64Array(buffer),
     view: new DataView(buffer)
   }
 }

@@ -19,6 +19,8 @@ interface WasmExports {
   estimateBlocks: Kernel['estimateBlocks']
   normalizeRows: Kernel['normalizeRows']
   subtractRow: Kernel['subtractRow']
+  addRows: Kernel['addRows']
+  quantizeRows: Kernel['quantizeRows']
   rotateRows: Kernel['rotateRows']
   buildTables: Kernel['buildTables']
   scaleQuery: Kernel['scaleQuery']
@@ -33,6 +35,7 @@ interface WasmExports {
   offerRecorded(...numbers: number[]): number
   scan(...numbers: number[]): number
   assign(...numbers: number[]): void
+  scanPairs(...numbers: number[]): void
 }
 
 // Typed here because the library compiles without DOM types, where TypeScript keeps WebAssembly.
@@ -73,6 +76,8 @@ export function createWasmKernel(): Kernel | undefined {
     estimateBlocks: wasm.estimateBlocks,
     normalizeRows: wasm.normalizeRows,
     subtractRow: wasm.subtractRow,
+    addRows: wasm.addRows,
+    quantizeRows: wasm.quantizeRows,
     rotateRows: wasm.rotateRows,
     buildTables: wasm.buildTables,
     scaleQuery: wasm.scaleQuery,
@@ -193,7 +198,33 @@ export function createWasmKernel(): Kernel | undefined {
       return wasm.offerRecorded(r.metric, r.slack, r.visits, r.count, r.records, r.heap, r.candidates)
     },
     assign(run) {
-      wasm.assign(run.rows, run.count, run.dim, run.centroids, run.halfNorms, run.zoneCount, run.zones, run.scores)
+      wasm.assign(
+        run.rows,
+        run.units,
+        run.count,
+        run.width,
+        run.centroids,
+        run.centroidUnits,
+        run.halfNorms,
+        run.zoneCount,
+        run.zones,
+        run.scores
+      )
+    },
+    scanPairs(run) {
+      wasm.scanPairs(
+        run.isProduct ? 1 : 0,
+        run.rows,
+        run.count,
+        run.dim,
+        run.queries,
+        run.queryCount,
+        run.limits,
+        run.heaps,
+        run.heapBytes,
+        run.low,
+        run.high
+      )
     }
   }
 }

@@ -9,9 +9,7 @@ import { heapEntries, put, type Found } from './kernels.ts'
 import { randomVectors, type MakeValue } from './random.ts'
 import { scanAll } from './scan-all.ts'
 
-/** 35 zones of 4,096 values take three tiles of `assign`. */
-const ZONE_COUNTS = [1, 2, 5, 35]
-const MOST_ZONES = 35
+const CENTROIDS = 7
 const K = 4
 /** One word a block of 32 rows: of 33 rows, rows 0, 2 and 31 are live; of those from row 29 on, the third, and others. */
 const MASK = Uint32Array.of(0x8000_0005, 0xffff_fffe)
@@ -33,7 +31,7 @@ export interface Operation {
 export function makeInput(shape: { count: number; dim: number }, random: () => number, value: MakeValue): Input {
   const rows = randomVectors(shape, random, value)
   const query = randomVectors({ count: 1, dim: shape.dim }, random, value)
-  const centroids = randomVectors({ count: MOST_ZONES, dim: shape.dim }, random, value)
+  const centroids = randomVectors({ count: CENTROIDS, dim: shape.dim }, random, value)
   return { ...shape, rows, query, centroids }
 }
 
@@ -172,56 +170,6 @@ function choiceOf(input: Input): { values: Float32Array; wanted: number } {
   return { values: Float32Array.from(eachRow(input, (row) => row[0])), wanted: Math.max(1, Math.ceil(input.count / 2)) }
 }
 
-/** Zones of all rows, then their scores, for each count of zones. */
-const assign: Operation = {
-  name: 'assign',
-  run(memory, { rows, centroids, count, dim }) {
-    const halfNorms = Float32Array.from({ length: MOST_ZONES }, (_, zone) => halfNorm(rowOf(centroids, dim, zone)))
-    const run = {
-      rows: put(memory, rows),
-      count,
-      dim,
-      centroids: put(memory, centroids),
-      halfNorms: put(memory, halfNorms),
-      zones: memory.allocate(count * 4),
-      scores: memory.allocate(count * 4)
-    }
-    return ZONE_COUNTS.flatMap((zoneCount) => {
-      memory.kernel.assign({ ...run, zoneCount })
-      return [...memory.uint32At(run.zones, count), ...memory.float32At(run.scores, count)]
-    })
-  },
-  formula(input) {
-    return ZONE_COUNTS.flatMap((zoneCount) => {
-      const best = eachRow(input, (row) => nearestZone(row, input.centroids, zoneCount))
-      const scores = best.map((zone, row) =>
-        score(rowOf(input.rows, input.dim, row), rowOf(input.centroids, input.dim, zone))
-      )
-      return [...best, ...scores]
-    })
-  }
-}
-
-function halfNorm(centroid: Float32Array): number {
-  return product(centroid, centroid) / 2
-}
-
-function score(row: Float32Array, centroid: Float32Array): number {
-  return product(row, centroid) - halfNorm(centroid)
-}
-
-function nearestZone(row: Float32Array, centroids: Float32Array, zoneCount: number): number {
-  let nearest = 0
-  for (let zone = 1; zone < zoneCount; zone++) {
-    if (
-      squaredDistance(row, rowOf(centroids, row.length, zone)) <
-      squaredDistance(row, rowOf(centroids, row.length, nearest))
-    )
-      nearest = zone
-  }
-  return nearest
-}
-
 const normalizeRows: Operation = {
   name: 'normalizeRows',
   run(memory, { rows, count, dim }) {
@@ -245,6 +193,69 @@ const subtractRow: Operation = {
   formula: ({ rows, query, dim }) => rows.map((value, i) => value - query[i % dim])
 }
 
+/** Sums of the rows of three zones, on top of what is there. */
+const addRows: Operation = {
+  name: 'addRows',
+  run(memory, { rows, count, dim }) {
+    const zones = put(
+      memory,
+      Uint32Array.from({ length: count }, (_, row) => (row * 7) % 3)
+    )
+    const [at, sums] = [put(memory, rows), memory.allocate(3 * dim * 8)]
+    memory.float64At(sums, 3 * dim).fill(5)
+    memory.kernel.addRows(at, count, dim, zones, sums)
+    return memory.float64At(sums, 3 * dim)
+  },
+  formula({ rows, count, dim }) {
+    const sums = new Float64Array(3 * dim).fill(5)
+    for (let row = 0; row < count; row++) {
+      for (let i = 0; i < dim; i++) sums[((row * 7) % 3) * dim + i] += rows[row * dim + i]
+    }
+    return sums
+  }
+}
+
+const FIRST_ROW = 2 ** 32 * 5 + 11
+
+function scanPairs(isProduct: boolean): Operation {
+  return {
+    name: `scanPairs by ${isProduct ? 'products' : 'differences'}`,
+    run(memory, { rows, centroids, count, dim }) {
+      const heapBytes = heapByteLength(K)
+      const heaps = memory.allocate(CENTROIDS * heapBytes)
+      for (let i = 0; i < CENTROIDS; i++) memory.kernel.heapInit(heaps + i * heapBytes, K)
+      memory.kernel.scanPairs({
+        isProduct,
+        rows: put(memory, rows),
+        count,
+        dim,
+        queries: put(memory, centroids),
+        queryCount: CENTROIDS,
+        limits: put(memory, new Float32Array(CENTROIDS).fill(Infinity)),
+        heaps,
+        heapBytes,
+        low: 11,
+        high: 5
+      })
+      return Array.from({ length: CENTROIDS }, (_, i) => heaps + i * heapBytes).flatMap((pointer) =>
+        flat(heapEntries(memory, { pointer, capacity: K, size: memory.kernel.heapSort(pointer) }))
+      )
+    },
+    formula({ rows, centroids, count, dim }) {
+      return Array.from({ length: CENTROIDS }, (_, i) => {
+        const query = rowOf(centroids, dim, i)
+        const all = Array.from({ length: count }, (__, row) => ({
+          distance: isProduct
+            ? 0 - product(rowOf(rows, dim, row), query)
+            : squaredDistance(rowOf(rows, dim, row), query),
+          id: FIRST_ROW + row
+        }))
+        return flat(all.sort((a, b) => a.distance - b.distance || a.id - b.id).slice(0, K))
+      }).flat()
+    }
+  }
+}
+
 export const OPERATIONS: readonly Operation[] = [
   distances('l2Distances', squaredDistance),
   distances('innerProducts', product),
@@ -262,7 +273,9 @@ export const OPERATIONS: readonly Operation[] = [
   scan('ip', MASK, 31),
   heapSort,
   selectNearest,
-  assign,
   normalizeRows,
-  subtractRow
+  subtractRow,
+  addRows,
+  scanPairs(false),
+  scanPairs(true)
 ]
