@@ -82,6 +82,7 @@ function probeAll(byCodes: boolean): number {
 function probeOne(i: number, byCodes: boolean): number[] {
   const request = { k: 10, probe: { nprobe }, explain: false, isExact: false, rerank: 0, confidence: CONFIDENCE }
   state.start(queries.subarray(i * dim, (i + 1) * dim), request)
+  state.scaleQuery()
   if (byCodes)
     state.codes?.queryCodes.set(state.codesQuery, state.scanQuery.queryNorm2, { confidence: CONFIDENCE, bits: BITS })
   probe(state, byCodes ? { centroids, packed: undefined } : undefined)

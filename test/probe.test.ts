@@ -54,6 +54,7 @@ describe.each(METRICS)('the probe of an index with some 300 zones (%s)', (metric
       return queries.map((query) => {
         return context.states.use((state) => {
           state.start(query, { k: 1, probe: wish, explain: false, isExact: false, rerank: 0, confidence: CONFIDENCE })
+          state.scaleQuery()
           probe(state, isCoded ? codedBy(context, state) : undefined)
           return state.segments.map(({ zone }) => zone)
         })

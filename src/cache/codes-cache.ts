@@ -13,7 +13,8 @@ import {
   SEGMENT_PAGE_CRCS_AT,
   SEGMENT_PLANES_AT,
   SEGMENT_REFINED_AT,
-  SEGMENT_ROW_COUNT_AT
+  SEGMENT_ROW_COUNT_AT,
+  SEGMENT_USED_AT
 } from '../kernels/layouts.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
 import type { SegmentFiles } from '../storage/segment-files.ts'
@@ -32,7 +33,6 @@ interface Entry {
   readonly slot: number
   start: number
   end: number
-  wasUsed: boolean
   /** Searches that wait for bytes and will come back to it. */
   pins: number
   /** Its bytes, where it had to go while they waited. */
@@ -145,8 +145,15 @@ export class CodesCache {
 
   /** Notes that a segment is in use, so that the hand passes over it once. */
   touch({ slot }: Segment): void {
-    const entry = this.#entryOfSlot[slot]
-    if (entry !== undefined) entry.wasUsed = true
+    this.#setUsed(slot, 1)
+  }
+
+  #setUsed(slot: number, value: 0 | 1): void {
+    this.#memory.words[(segmentEntry(this.#table, slot) + SEGMENT_USED_AT) / 4] = value
+  }
+
+  #wasUsed(slot: number): boolean {
+    return this.#memory.words[(segmentEntry(this.#table, slot) + SEGMENT_USED_AT) / 4] === 1
   }
 
   /** Brings the codes of a segment into kernel memory. Others may have to leave. */
@@ -160,10 +167,11 @@ export class CodesCache {
     const start = this.#makeRoom(byteLength)
     const layout = this.#files.readCodes(segment, this.#memory.bytesAt(start, codes.byteLength))
     // Entered only now: a read that failed must not leave an entry that looks filled.
-    const entry = { slot, start, end: start + byteLength, wasUsed: true, pins: 0, copy: undefined, next: this.#next }
+    const entry = { slot, start, end: start + byteLength, pins: 0, copy: undefined, next: this.#next }
     this.#link(entry)
     this.#before = entry
     this.#entryOfSlot[slot] = entry
+    this.#setUsed(slot, 1)
     const { words, floats } = this.#memory
     const at = segmentEntry(this.#table, slot)
     words[(at + SEGMENT_PLANES_AT) / 4] = start + (layout.planes?.offset ?? 0)
@@ -261,8 +269,8 @@ export class CodesCache {
       if (next === undefined) {
         rounds++
         this.#before = undefined
-      } else if (next.wasUsed || (next.pins > 0 && rounds < MOST_ROUNDS)) {
-        next.wasUsed = false
+      } else if (this.#wasUsed(next.slot) || (next.pins > 0 && rounds < MOST_ROUNDS)) {
+        this.#setUsed(next.slot, 0)
         this.#before = next
       } else {
         if (next.pins > 0) next.copy = this.#memory.bytesAt(next.start, next.end - next.start).slice()

@@ -34,7 +34,7 @@ export const LIST_SEGMENT_AT = 0
 /** A bit for each row that may be found, u32 a block of 32 rows; 0: all may. */
 export const LIST_MASK_AT = 4
 
-// An entry of the segment table. Addresses are u32; 8 bytes are free.
+// An entry of the segment table. Addresses are u32; 4 bytes are free.
 /** Blocks of sign planes; 0: the codes of the segment are not in kernel memory. */
 export const SEGMENT_PLANES_AT = 0
 /** Refined codes; 0: there are none. */
@@ -47,6 +47,8 @@ export const SEGMENT_PAGE_CRCS_AT = 12
 export const SEGMENT_ROW_COUNT_AT = 16
 /** float32 |c|^2 of the zone's centroid, for ip. */
 export const SEGMENT_CENTROID_NORM2_AT = 20
+/** u32: 1 if its codes were used since that was last asked. */
+export const SEGMENT_USED_AT = 24
 export const SEGMENT_ENTRY_BYTES = 32
 
 // Factors of a code, three float32 (spec, section 8.3).
@@ -166,6 +168,96 @@ export const PACKED_STEP_AT = 0
 export const PACKED_NORM2_AT = 4
 export const PACKED_CROSS_AT = 8
 export const PACKED_FACTOR_BYTES = 16
+
+// A whole search of codes, for `searchCodes`: what it works with, and what it says.
+/** u32 from here on, most of them addresses */
+export const SEARCH_METRIC_AT = 0
+export const SEARCH_DIM_AT = 4
+export const SEARCH_WIDTH_AT = 8
+export const SEARCH_BITS_AT = 12
+export const SEARCH_QUERY_AT = 16
+export const SEARCH_PROBE_QUERY_AT = 20
+export const SEARCH_MEAN_AT = 24
+export const SEARCH_ROTATED_AT = 28
+export const SEARCH_FLIPS_AT = 32
+export const SEARCH_ROUNDS_AT = 36
+export const SEARCH_WINDOW_AT = 40
+/** float32 */
+export const SEARCH_ROTATION_SCALE_AT = 44
+export const SEARCH_TABLES_AT = 48
+export const SEARCH_INTEGERS_AT = 52
+export const SEARCH_SCALARS_AT = 56
+export const SEARCH_ZONE_COUNT_AT = 60
+export const SEARCH_CENTROIDS_AT = 64
+export const SEARCH_ZONE_DISTANCES_AT = 68
+export const SEARCH_ZONE_LIST_AT = 72
+export const SEARCH_SELECT_SCRATCH_AT = 76
+/** Sign codes of the centroids; 0: there are none. */
+export const SEARCH_SIGNS_AT = 80
+export const SEARCH_ESTIMATES_AT = 84
+export const SEARCH_POSITIONS_AT = 88
+/** Centroids in bytes; 0: there are none. */
+export const SEARCH_PACKED_AT = 92
+export const SEARCH_FACTORS_AT = 96
+/** 0: as many as the rule says. */
+export const SEARCH_NPROBE_AT = 100
+export const SEARCH_SEGMENTS_AT = 104
+export const SEARCH_HEAP_AT = 108
+export const SEARCH_K_AT = 112
+export const SEARCH_SCAN_HEAP_AT = 116
+export const SEARCH_ESTIMATE_COUNT_AT = 120
+export const SEARCH_CANDIDATES_AT = 124
+/** Room for candidates to use at least, and that there is. */
+export const SEARCH_CANDIDATES_LEAST_AT = 128
+export const SEARCH_CANDIDATES_ROOM_AT = 132
+/** Candidates to rerank at least. */
+export const SEARCH_RERANK_AT = 136
+export const SEARCH_KEPT_AT = 140
+export const SEARCH_KEPT_BITS_AT = 144
+export const SEARCH_BATCH_AT = 148
+export const SEARCH_SLOTS_AT = 152
+/** With fewer rows, they are scanned themselves. */
+export const SEARCH_FEWEST_ROWS_AT = 156
+/** float32: how far estimates are trusted, as in the scalars of a query */
+export const SEARCH_PLANES_AT = 160
+export const SEARCH_REFINED_AT = 164
+export const SEARCH_SLACK_AT = 168
+/** Written: zones that are probed, and hits. */
+export const SEARCH_PROBED_AT = 172
+export const SEARCH_HITS_AT = 176
+/** float64 from here on: of the rule for zones */
+export const SEARCH_THRESHOLD_AT = 184
+/** Part of the unit that every query has. */
+export const SEARCH_FLOOR_AT = 192
+export const SEARCH_RULE_NORM_AT = 200
+/** Zones to list at first. */
+export const SEARCH_FIRST_LOOK_AT = 208
+/** Zones whose distances are computed, for each wanted. */
+export const SEARCH_SURPLUS_AT = 216
+/** Between which distances the nearest zone must be. */
+export const SEARCH_NEAREST_AT = 224
+export const SEARCH_FARTHEST_AT = 232
+/** Largest norm of a row, and between which squares of norms estimates can be trusted. */
+export const SEARCH_MAX_NORM_AT = 240
+export const SEARCH_SMALLEST_NORM2_AT = 248
+export const SEARCH_LARGEST_NORM2_AT = 256
+/** Written: <q,q> */
+export const SEARCH_NORM2_AT = 264
+export const SEARCH_BYTES = 272
+/** What `searchCodes` returns. */
+export const SEARCH_DONE = 0
+export const SEARCH_NO_QUERY = 1
+export const SEARCH_PROBE = 2
+export const SEARCH_FAR = 3
+export const SEARCH_SCAN = 4
+export const SEARCH_RERANK = 5
+/** Zones whose distances are computed beyond the surplus. */
+export const LEAST_SURPLUS = 16
+/**
+ * Candidates that there is always room for, if so many rows are scanned: where one bit says little of a row nearly all
+ * of them are candidates, and those that there is no room for are lost.
+ */
+export const CANDIDATES_AMPLE = 1_048_576
 
 // Choice of the smallest of many values.
 /** Bins of the histogram of values: u32 each, in scratch. */

@@ -4,7 +4,7 @@
 
 import { growBy } from './kernel-memory.ts'
 import type { Kernel, ScanQuery, ScanRun } from './kernel.ts'
-import { METRIC_COSINE, METRIC_L2 } from './layouts.ts'
+import { METRIC_COSINE, METRIC_L2, SEARCH_PROBE } from './layouts.ts'
 import { assign, quantizeRows } from './scalar-assign.ts'
 import { packCentroid, packedDistances } from './scalar-centroids.ts'
 import { sortCandidates } from './scalar-candidates.ts'
@@ -157,6 +157,7 @@ export function createScalarKernel(): Kernel {
     estimateBlocks: (blocks, count, width, tables, scalars, base, out) => {
       estimateBlocks(views, { blocks, count, width, tables, scalars, base, out })
     },
+    searchCodes: () => SEARCH_PROBE,
     packCentroid: (rotated, width, packed, factors) => {
       packCentroid(views, { rotated, width, packed, factors })
     },

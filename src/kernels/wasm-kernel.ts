@@ -28,6 +28,7 @@ interface WasmExports {
   encodeBlock(...numbers: number[]): void
   encodeQuery(...numbers: number[]): void
   packCentroid: Kernel['packCentroid']
+  searchCodes: Kernel['searchCodes']
   packedDistances(...numbers: number[]): void
   rerank(...numbers: number[]): number
   scanCodes(...numbers: number[]): number
@@ -130,6 +131,7 @@ export function createWasmKernel(): Kernel | undefined {
       )
     },
     packCentroid: wasm.packCentroid,
+    searchCodes: wasm.searchCodes,
     packedDistances(run) {
       wasm.packedDistances(
         run.metric,

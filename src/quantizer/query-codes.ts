@@ -48,7 +48,8 @@ export class QueryCodes {
   readonly integers: number
   readonly scalars: number
   readonly #memory: KernelMemory
-  readonly #run: QueryRun
+  /** What `encodeQuery` works with. */
+  readonly encoding: QueryRun
 
   constructor(memory: KernelMemory, { rotator, dim, mean }: QueryRotation) {
     const { width, flips, rounds, window, scale } = rotator
@@ -60,14 +61,14 @@ export class QueryCodes {
     const { tables, integers, scalars } = this
     const rotated = memory.allocate(width * 4)
     const rotation = { width, flips, rounds, window, scale }
-    this.#run = { query: 0, dim, mean, rotated, ...rotation, tables, integers, scalars }
+    this.encoding = { query: 0, dim, mean, rotated, ...rotation, tables, integers, scalars }
   }
 
   /** Encodes the query at `query` (float32, dim; of unit length for cosine; norm2 = <q,q>). */
   set(query: number, norm2: number, trust: { confidence: Confidence; bits: number }): void {
     const { confidence, bits } = trust
-    this.#run.query = query
-    this.#memory.kernel.encodeQuery(this.#run)
+    this.encoding.query = query
+    this.#memory.kernel.encodeQuery(this.encoding)
     const { floats } = this.#memory
     floats[(this.scalars + SCALAR_PLANES_CONFIDENCE_AT) / 4] = confidence.planes
     floats[(this.scalars + SCALAR_REFINED_CONFIDENCE_AT) / 4] = confidence.refined
@@ -77,6 +78,6 @@ export class QueryCodes {
 
   /** Gives the kernel memory back; the rotation's stays. */
   close(): void {
-    for (const region of [this.#run.rotated, this.tables, this.integers, this.scalars]) this.#memory.free(region)
+    for (const region of [this.encoding.rotated, this.tables, this.integers, this.scalars]) this.#memory.free(region)
   }
 }

@@ -14,14 +14,15 @@ export class CentroidCodes {
   /** u32, zones */
   readonly positions: number
   readonly #memory: KernelMemory
-  readonly #blocks: number
+  /** Sign codes, in blocks of 32 zones */
+  readonly blocks: number
   readonly #zones: number
 
   private constructor(memory: KernelMemory, of: { codes: Uint8Array; zones: number }) {
     this.#memory = memory
     this.#zones = of.zones
-    this.#blocks = memory.allocate(of.codes.byteLength)
-    memory.bytesAt(this.#blocks, of.codes.byteLength).set(of.codes)
+    this.blocks = memory.allocate(of.codes.byteLength)
+    memory.bytesAt(this.blocks, of.codes.byteLength).set(of.codes)
     this.estimates = memory.allocate(Math.ceil(of.zones / BLOCK_ROWS) * BLOCK_ROWS * 4)
     this.positions = memory.allocate(of.zones * 4)
   }
@@ -35,7 +36,7 @@ export class CentroidCodes {
 
   /** Gives its kernel memory back. */
   close(): void {
-    for (const region of [this.#blocks, this.estimates, this.positions]) this.#memory.free(region)
+    for (const region of [this.blocks, this.estimates, this.positions]) this.#memory.free(region)
   }
 
   /** Writes estimates of the distances of all centroids from the query of `codes` to `estimates`. */
@@ -45,7 +46,7 @@ export class CentroidCodes {
     const base = isProduct
       ? -floats[(scalars + SCALAR_MEAN_PRODUCT_AT) / 4]
       : floats[(scalars + SCALAR_MEAN_DISTANCE2_AT) / 4]
-    kernel.estimateBlocks(this.#blocks, this.#zones, width, tables, scalars, base, this.estimates)
+    kernel.estimateBlocks(this.blocks, this.#zones, width, tables, scalars, base, this.estimates)
   }
 }
 

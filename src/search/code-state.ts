@@ -13,11 +13,13 @@ import {
   BATCH_MISSING_AT,
   BATCH_RERANKED_AT,
   BATCH_ROWS_AT,
+  CANDIDATES_AMPLE,
   CANDIDATES_CAPACITY_AT,
   CANDIDATES_SIZE_AT,
   HEAP_CAPACITY_AT,
   HEAP_SIZE_AT,
-  RERANK_ROWS
+  RERANK_ROWS,
+  SEARCH_BYTES
 } from '../kernels/layouts.ts'
 import { QueryCodes, type QueryRotation } from '../quantizer/query-codes.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
@@ -25,11 +27,6 @@ import type { Snapshot } from '../catalogue/snapshot.ts'
 const SMALLEST_CAPACITY = 4096
 /** Candidates for each hit wanted. */
 const CANDIDATES_PER_HIT = 32
-/**
- * Candidates that there is always room for, if so many rows are scanned: where one bit says little of a row nearly all
- * of them are candidates, and those that there is no room for are lost.
- */
-const AMPLE_CAPACITY = 2 ** 20
 
 export class CodeState {
   readonly queryCodes: QueryCodes
@@ -38,6 +35,8 @@ export class CodeState {
   readonly slots: number
   /** The batch that is being reranked; layouts.ts has its parts. */
   readonly batch: number
+  /** A search in one call: SEARCH_BYTES. */
+  readonly search: number
   readonly #memory: KernelMemory
   readonly #rowBytes: number
   #rowSlots: readonly RowSlot[] = []
@@ -51,6 +50,7 @@ export class CodeState {
     this.#rowBytes = dim * 4
     this.slots = memory.allocate(RERANK_ROWS * this.#rowBytes)
     this.batch = memory.allocate(BATCH_BYTES)
+    this.search = memory.allocate(SEARCH_BYTES)
     this.scan = {
       metric: METRIC_CODES[metric],
       bits,
@@ -83,12 +83,8 @@ export class CodeState {
    * empties both.
    */
   start(wanted: number, rowCount: number): void {
-    if (wanted > this.#heapCapacity) {
-      const capacity = Math.max(wanted, this.#heapCapacity * 2, 64)
-      this.scan.heap = this.#memory.replace(this.scan.heap, heapByteLength(capacity))
-      this.#heapCapacity = capacity // only once there is room
-    }
-    const candidates = Math.max(wanted * CANDIDATES_PER_HIT, SMALLEST_CAPACITY, Math.min(rowCount, AMPLE_CAPACITY))
+    this.roomForEstimates(wanted)
+    const candidates = Math.max(this.leastCandidates(wanted), Math.min(rowCount, CANDIDATES_AMPLE))
     if (candidates > this.#candidateCapacity) {
       const capacity = Math.max(candidates, this.#candidateCapacity * 2)
       this.scan.candidates = this.#memory.replace(this.scan.candidates, candidatesByteLength(capacity))
@@ -101,9 +97,32 @@ export class CodeState {
     words[(this.scan.candidates + CANDIDATES_CAPACITY_AT) / 4] = candidates
   }
 
+  /** Makes room for the `wanted` smallest estimates. */
+  roomForEstimates(wanted: number): void {
+    if (wanted <= this.#heapCapacity) return
+    const capacity = Math.max(wanted, this.#heapCapacity * 2, 64)
+    this.scan.heap = this.#memory.replace(this.scan.heap, heapByteLength(capacity))
+    this.#heapCapacity = capacity // only once there is room
+  }
+
+  /** Candidates that may come with the `wanted` smallest estimates, at least. */
+  leastCandidates(wanted: number): number {
+    return Math.max(wanted * CANDIDATES_PER_HIT, SMALLEST_CAPACITY)
+  }
+
+  /** Candidates that there is room for now. */
+  get candidatesRoom(): number {
+    return this.#candidateCapacity
+  }
+
   /** Starts a rerank: no candidate was taken yet. */
   startBatches(): void {
     this.#memory.words.fill(0, this.batch / 4, (this.batch + BATCH_ROWS_AT) / 4)
+  }
+
+  /** Candidates that there are. */
+  get candidateCount(): number {
+    return this.#memory.words[(this.scan.candidates + CANDIDATES_SIZE_AT) / 4]
   }
 
   /** Candidates that were taken to be reranked. */
@@ -134,7 +153,8 @@ export class CodeState {
   /** Gives the kernel memory back. */
   close(): void {
     this.queryCodes.close()
-    for (const region of [this.slots, this.batch, this.scan.heap, this.scan.candidates]) this.#memory.free(region)
+    for (const region of [this.slots, this.batch, this.search, this.scan.heap, this.scan.candidates])
+      this.#memory.free(region)
   }
 
   /** Capacity of the heap of smallest estimates. */

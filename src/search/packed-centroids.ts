@@ -63,6 +63,16 @@ export class PackedCentroids {
     return pays ? new PackedCentroids(workspace, rotation) : undefined
   }
 
+  /** i8, zones * width */
+  get bytes(): number {
+    return this.#run.packed
+  }
+
+  /** PACKED_FACTOR_BYTES a zone */
+  get factors(): number {
+    return this.#run.factors
+  }
+
   /** Gives its kernel memory back. */
   close(): void {
     for (const region of [this.#run.packed, this.#run.factors]) this.#memory.free(region)

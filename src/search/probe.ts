@@ -2,6 +2,7 @@
 
 import { ELEMENT_BYTES } from '../format/layout.ts'
 import { heapDistances } from '../kernels/addresses.ts'
+import { LEAST_SURPLUS } from '../kernels/layouts.ts'
 import type { CentroidCodes } from './centroid-codes.ts'
 import type { PackedCentroids } from './packed-centroids.ts'
 import { countZones } from './recall-rule.ts'
@@ -9,14 +10,11 @@ import type { ProbeWish, ZoneRange } from './probe-wish.ts'
 import type { CodesContext } from './search-context.ts'
 import type { SearchState } from './search-state.ts'
 
-/** Zones that are listed at first, as a multiple of the mean that the calibration saw. */
-const FIRST_LOOK = 1.5
-/**
- * Zones whose distances are computed, as a multiple of those wanted, and how many more at least (bench/README.md,
- * "Probe").
- */
-const SURPLUS = 3
-const LEAST_SURPLUS = 16
+/** Zones that are listed at first, as a multiple of the mean that the calibration saw, and how many more. */
+export const LOOK_FACTOR = 1.5
+export const FIRST_ZONES = 4
+/** Zones whose distances are computed, as a multiple of those wanted; some more are (bench/README.md, "Probe"). */
+export const SURPLUS = 3
 
 /** Centroids in other forms than float32. */
 export type CodedCentroids = Pick<CodesContext, 'centroids' | 'packed'>
@@ -36,7 +34,7 @@ function countProbed(state: SearchState, wish: ProbeWish, coded: CodedCentroids 
   if ('firstZone' in wish) return listRange(state, wish)
   const { workspace } = state
   // More than the mean at first: most queries then need one look.
-  for (let wanted = wish.zones * FIRST_LOOK + 4; ; wanted *= 4) {
+  for (let wanted = wish.zones * LOOK_FACTOR + FIRST_ZONES; ; wanted *= 4) {
     const listed = listNearest(state, Math.ceil(wanted), coded)
     const distances = workspace.memory.float64At(heapDistances(workspace.zoneList), listed)
     const count = countZones(distances, wish, state)

@@ -4,7 +4,7 @@
 import type { Metric } from '../types.ts'
 
 /** The part of the unit that every query has, however near its nearest centroid is. */
-const FLOOR = 0.03
+export const FLOOR = 0.03
 
 /** Threshold and unit of the rule, for one search. */
 export interface RecallRule {

@@ -54,12 +54,12 @@ export function rerank(
     if (status === RERANK_DONE) return undefined
     if (status === RERANK_PAUSED) {
       if (isTurnOver(state)) return 'turn'
-    } else if (!copyMissing(context, state, codes)) return 'candidates'
+    } else if (!takeMissing(context, state, codes)) return 'candidates'
   }
 }
 
-/** Copies what the batch is missing as far as that takes no read; tells whether it has all. */
-function copyMissing(context: RerankContext, state: SearchState, codes: CodeState): boolean {
+/** Takes what the batch is missing as far as that takes no read; tells whether it has all. */
+export function takeMissing(context: RerankContext, state: SearchState, codes: CodeState): boolean {
   let hasAll = true
   for (let slot = 0; slot < codes.batchCount; slot++) {
     if (!codes.isMissing(slot)) continue

@@ -132,10 +132,10 @@ export function scanCodes(
 /** High word of ids that are none. */
 const NO_ID = 0xffff_ffff
 
-/** Takes the hits out of the heap of `k` entries, nearest first. */
-export function takeHits(of: Pick<SearchState, 'memory' | 'scanQuery'>, k: number): Hit[] {
+/** Takes the hits out of the heap of `k` entries, nearest first. `size`: how many there are, if they are in order. */
+export function takeHits(of: Pick<SearchState, 'memory' | 'scanQuery'>, k: number, sorted = -1): Hit[] {
   const { memory, scanQuery } = of
-  const size = memory.kernel.heapSort(scanQuery.heap)
+  const size = sorted < 0 ? memory.kernel.heapSort(scanQuery.heap) : sorted
   const distances = memory.float64At(heapDistances(scanQuery.heap), size)
   const ids = memory.uint32At(heapIds(scanQuery.heap, k), size * 2)
   const hits: Hit[] = []

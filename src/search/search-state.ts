@@ -76,6 +76,10 @@ export class SearchState {
   readonly explains: Explain[] = []
   hits: Hit[] = []
   isUnlike = false
+  /** The query was scaled for the probe. */
+  isScaled = false
+  /** Hits in the heap, if they are in order already; else -1. */
+  sortedHits = -1
   #listCapacity = 0
   #taken = 0
   #heapCapacity = 0
@@ -113,9 +117,9 @@ export class SearchState {
     return this.metric === 'cosine' ? this.probeQuery : this.scanQuery.query
   }
 
-  /** Begins a search: copies the query into kernel memory, once for the scan and once for the probe. */
+  /** Begins a search: copies the query into kernel memory. */
   start(query: Float32Array, request: SearchRequest): void {
-    this.setQuery(query)
+    this.#copyQuery(query)
     this.asked = request
     this.request = request
     this.stage = 'probe'
@@ -128,13 +132,33 @@ export class SearchState {
     this.counters.pagesVerified = 0
   }
 
-  /** Copies a query into kernel memory; throws ZGQ_NON_FINITE or ZGQ_ZERO_VECTOR. */
+  /** Copies a query into kernel memory and scales it; throws as `scaleQuery` does. */
   setQuery(query: Float32Array): void {
-    const { memory, metric, scanQuery, probeQuery } = this
-    memory.floats.set(query, scanQuery.query / ELEMENT_BYTES)
-    const norm2 = memory.kernel.scaleQuery(scanQuery.metric, this.dim, scanQuery.query, probeQuery)
-    expectComparable({ query, vector: query }, norm2, metric)
-    scanQuery.queryNorm2 = norm2
+    this.#copyQuery(query)
+    this.scaleQuery()
+  }
+
+  #copyQuery(query: Float32Array): void {
+    this.memory.floats.set(query, this.scanQuery.query / ELEMENT_BYTES)
+    this.isScaled = false
+  }
+
+  /** Makes of the query what the probe sees, unless that is done; throws ZGQ_NON_FINITE or ZGQ_ZERO_VECTOR. */
+  scaleQuery(): void {
+    if (this.isScaled) return
+    const { memory, scanQuery, probeQuery } = this
+    scanQuery.queryNorm2 = memory.kernel.scaleQuery(scanQuery.metric, this.dim, scanQuery.query, probeQuery)
+    this.expectComparable()
+    this.isScaled = true
+  }
+
+  /** Throws ZGQ_NON_FINITE or ZGQ_ZERO_VECTOR, by the length of the query. */
+  expectComparable(): void {
+    const { memory, dim, metric, scanQuery } = this
+    const { query, queryNorm2 } = scanQuery
+    if (queryNorm2 > 0 && queryNorm2 < Infinity) return
+    const vector = memory.float32At(query, dim)
+    expectComparable({ query: vector, vector }, queryNorm2, metric)
   }
 
   /**
@@ -207,12 +231,16 @@ export class SearchState {
 
   /** Empties the heap of hits and makes room for `k` in it. */
   startHits(k: number): void {
-    if (k > this.#heapCapacity) {
-      const capacity = Math.max(k, this.#heapCapacity * 2, 64)
-      this.scanQuery.heap = this.memory.replace(this.scanQuery.heap, heapByteLength(capacity))
-      this.#heapCapacity = capacity // only once there is room
-    }
+    this.roomForHits(k)
     this.memory.kernel.heapInit(this.scanQuery.heap, k)
+  }
+
+  /** Makes room for `k` hits. */
+  roomForHits(k: number): void {
+    if (k <= this.#heapCapacity) return
+    const capacity = Math.max(k, this.#heapCapacity * 2, 64)
+    this.scanQuery.heap = this.memory.replace(this.scanQuery.heap, heapByteLength(capacity))
+    this.#heapCapacity = capacity // only once there is room
   }
 
   /**

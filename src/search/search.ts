@@ -5,6 +5,7 @@
 
 import { nowMicros } from '../clock.ts'
 import { heapDistances } from '../kernels/addresses.ts'
+import { SEARCH_DONE, SEARCH_FAR, SEARCH_NO_QUERY, SEARCH_PROBE, SEARCH_RERANK } from '../kernels/layouts.ts'
 import type { CodeState } from './code-state.ts'
 import { hasEstimates } from './estimate-range.ts'
 import { explainPass, sumExplains } from './explain.ts'
@@ -12,8 +13,9 @@ import { probe } from './probe.ts'
 import { BlockingReads } from './blocking-reads.ts'
 import type { SearchRequest } from './request.ts'
 import type { CodesContext, Lack, SearchContext, SearchResult } from './search-context.ts'
-import { rerank, startRerank } from './rerank.ts'
+import { rerank, startRerank, takeMissing } from './rerank.ts'
 import { scanCodes, scanRows, startCandidates, takeHits } from './scan.ts'
+import { isForOneCall, searchAtOnce } from './search-at-once.ts'
 import type { SearchState } from './search-state.ts'
 import { areRowsCheaper } from './strategy.ts'
 import { isHitUnlike, isZoneUnlike, widen } from './unlike.ts'
@@ -59,7 +61,10 @@ export function resume(context: SearchContext, state: SearchState): Lack | undef
 
 function resumePass(context: SearchContext, state: SearchState): Lack | undefined {
   const { codes } = state
-  if (state.stage === 'probe') startPass(context, state)
+  if (state.stage === 'probe') {
+    if (isForOneCall(context, state) && startAtOnce(context, state)) return 'candidates'
+    if (state.stage === 'probe') startPass(context, state)
+  }
   if (state.stage === 'scan rows') {
     const lack = scanRows(state, context.cache)
     if (lack !== undefined) return lack
@@ -85,17 +90,45 @@ function resumePass(context: SearchContext, state: SearchState): Lack | undefine
   return undefined
 }
 
+/** Goes as far as one call of the kernel can; tells whether candidates are lacking. */
+function startAtOnce({ codes: context }: SearchContext, state: SearchState): boolean {
+  const { codes } = state
+  if (context === undefined || codes === undefined) return false
+  resetPass(state)
+  const status = searchAtOnce(context, state, codes)
+  if (status === SEARCH_NO_QUERY) state.expectComparable()
+  state.isScaled = true
+  if (status === SEARCH_DONE) {
+    state.rowsReranked = codes.reranked
+    state.stage = 'done'
+    return false
+  }
+  state.sortedHits = -1
+  if (status === SEARCH_PROBE) return false
+  state.takeSegments(state.zoneCount, undefined)
+  if (status === SEARCH_RERANK) {
+    state.candidateCount = codes.candidateCount
+    state.stage = 'rerank'
+    return !takeMissing(context, state, codes)
+  }
+  state.isFar = status === SEARCH_FAR
+  if (!state.isFar) state.startHits(state.request.k)
+  state.stage = state.isFar ? 'done' : chooseScan(state, context, true)
+  return false
+}
+
 /** Probes, and chooses what is scanned. */
 export function startPass(context: SearchContext, state: SearchState): void {
   const { request } = state
+  state.scaleQuery()
   resetPass(state)
   const codes = hasEstimates(state) ? context.codes : undefined
   // Nobody asked for hits: there is nothing to probe, and a heap holds at least one.
-  if (request.k > 0) probeZones(state, codes)
-  else state.takeSegments(0, undefined)
+  const isEncoded = request.k > 0 && probeZones(state, codes)
+  if (request.k === 0) state.takeSegments(0, undefined)
   state.probedAt = nowMicros()
   state.scannedAt = state.probedAt
-  state.stage = state.isFar || request.k === 0 ? 'done' : chooseScan(state, codes)
+  state.stage = state.isFar || request.k === 0 ? 'done' : chooseScan(state, codes, isEncoded)
 }
 
 function resetPass(state: SearchState): void {
@@ -107,10 +140,12 @@ function resetPass(state: SearchState): void {
   state.ioRounds = 0
   state.isFar = false
   state.byRows = false
+  state.sortedHits = -1
 }
 
 /** Starts a pass with the rerank: the candidates come from a scan of `zoneCount` zones elsewhere. */
 export function startPassAtRerank(state: SearchState, codes: CodeState, zoneCount: number): void {
+  state.scaleQuery()
   resetPass(state)
   state.zoneCount = zoneCount
   state.startHits(state.request.k)
@@ -120,7 +155,8 @@ export function startPassAtRerank(state: SearchState, codes: CodeState, zoneCoun
   startRerank(state, codes)
 }
 
-function probeZones(state: SearchState, codes: CodesContext | undefined): void {
+/** Lists the zones that are probed; tells whether that took the query's codes. */
+function probeZones(state: SearchState, codes: CodesContext | undefined): boolean {
   const { request, workspace, scanQuery } = state
   state.startHits(request.k)
   if (request.bound !== undefined) state.fillHeap(scanQuery.heap, request.k, request.bound)
@@ -129,6 +165,7 @@ function probeZones(state: SearchState, codes: CodesContext | undefined): void {
   probe(state, isCoded ? codes : undefined)
   const usual = 'threshold' in request.probe ? request.probe.usual : undefined
   state.isFar = usual !== undefined && isZoneUnlike(usual, state, nearestZone(workspace))
+  return isCoded
 }
 
 /** Distance of the nearest zone of the list, as the kernel computed it. */
@@ -136,7 +173,12 @@ function nearestZone({ memory, zoneList }: Workspace): number {
   return memory.doubles[heapDistances(zoneList) / 8]
 }
 
-function chooseScan(state: SearchState, codes: CodesContext | undefined): 'scan rows' | 'scan codes' {
+/** `isEncoded`: the query's codes are set. */
+function chooseScan(
+  state: SearchState,
+  codes: CodesContext | undefined,
+  isEncoded: boolean
+): 'scan rows' | 'scan codes' {
   const { request, segments, dim } = state
   state.byRows =
     codes === undefined ||
@@ -144,7 +186,7 @@ function chooseScan(state: SearchState, codes: CodesContext | undefined): 'scan 
     (codes.mayScanRows && request.rerank === 0 && areRowsCheaper(segments, dim, request.k))
   if (state.byRows || state.codes === undefined || codes === undefined) return 'scan rows'
   startCandidates(state, state.codes, codes.cache)
-  if (!hasCodedCentroids(codes)) setQueryCodes(state)
+  if (!isEncoded) setQueryCodes(state)
   return 'scan codes'
 }
 
@@ -160,7 +202,7 @@ function setQueryCodes({ codes, codesQuery, scanQuery, request }: SearchState): 
 /** Takes the hits of a pass, and tells what there is to tell of it. */
 function endPass(state: SearchState): void {
   const { request, isFar } = state
-  state.hits = isFar || request.k === 0 ? [] : takeHits(state, request.k)
+  state.hits = isFar || request.k === 0 ? [] : takeHits(state, request.k, state.sortedHits)
   const usual = 'threshold' in request.probe ? request.probe.usual : undefined
   if (state.passes.length === 0)
     state.isUnlike = isFar || (usual !== undefined && isHitUnlike(usual, state, state.hits))
@@ -192,6 +234,7 @@ export function findCandidates(
 ): boolean {
   const { state, codes } = of
   state.start(asked.query, asked.request)
+  state.scaleQuery()
   if (!hasEstimates(state)) return false
   setQueryCodes(state)
   probe(state, context.codes)

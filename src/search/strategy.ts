@@ -98,7 +98,18 @@ export function mayScanRows(index: { readonly count: number; readonly dim: numbe
 export function areRowsCheaper(segments: readonly Segment[], dim: number, k: number): boolean {
   let rows = 0
   for (const segment of segments) rows += segment.rowCount
-  return rows * dim * ROW_VALUE < CODES_START + codesCost(dim, rows, Math.min(rows, k + SPARE_CANDIDATES))
+  return rows < fewestCodedRows(dim, k)
+}
+
+/** Rows from which on scanning their codes and reranking costs less than scanning them. */
+export function fewestCodedRows(dim: number, k: number): number {
+  const start = CODES_START + CODES_START_VALUE * dim
+  const candidate = CANDIDATE + CANDIDATE_VALUE * dim
+  const saved = dim * (ROW_VALUE - CODE_VALUE)
+  const candidates = k + SPARE_CANDIDATES
+  const rows = (start + candidates * candidate) / saved
+  // Of fewer rows than that, all are candidates.
+  return rows >= candidates ? rows : start / (saved - candidate)
 }
 
 /** Tables, codes of `rows` rows, and candidates. */

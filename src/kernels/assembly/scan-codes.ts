@@ -6,7 +6,6 @@ import {
   BLOCK_FACTOR_BYTES,
   BLOCK_MULTIPLY_AT,
   BLOCK_ROWS,
-  BLOCK_SPREAD_AT,
   CANDIDATE_BYTES,
   CANDIDATE_ESTIMATE_AT,
   CANDIDATE_LOW_AT,
@@ -46,7 +45,7 @@ import {
 } from '../layouts'
 import { shortNibbles, shortPairs } from './constants'
 import { distances, heapLimit, heapOffer, ids } from './select'
-import { boundBlock } from './sign-blocks'
+import { boundBlock, marginOf } from './sign-blocks'
 
 /** Sum over dimensions of code * integer, for a refined row of 4 bits. */
 @inline
@@ -254,9 +253,22 @@ export function scanCodes(
           if (live == 0) continue
         }
         const factors = block + plane
-        const spread = load<f32>(factors, BLOCK_SPREAD_AT)
-        const margin = confidence * Mathf.sqrt(spread * spread * distance2 + variance)
-        let survivors = live & boundBlock(block, width, tables, scalars, lows, step, offset + margin, limit - shared)
+        let survivors =
+          live &
+          boundBlock(
+            block,
+            width,
+            tables,
+            scalars,
+            lows,
+            step,
+            offset,
+            limit - shared,
+            true,
+            confidence,
+            distance2,
+            variance
+          )
         for (; survivors != 0; survivors &= survivors - 1) {
           const i = <u32>ctz(survivors)
           const low = load<f32>(lows + ((<usize>i) << 2)) + shared
@@ -265,6 +277,7 @@ export function scanCodes(
             store<f32>(leftEnd, low, LEFT_LOW_AT)
             leftEnd += LEFT_BYTES
           } else if (low < limit) {
+            const margin = marginOf(factors, confidence, distance2, variance)
             limit = offer(
               heap,
               candidates,

@@ -6,7 +6,6 @@
 import {
   BLOCK_FACTOR_BYTES,
   BLOCK_ROWS,
-  BLOCK_SPREAD_AT,
   CHUNK_ROWS,
   LEFT_BYTES,
   LEFT_LOW_AT,
@@ -124,9 +123,22 @@ export function scanTogether(
           mask += 4
           if (live == 0) continue
         }
-        const spread = load<f32>(block + plane, BLOCK_SPREAD_AT)
-        const margin = confidence * Mathf.sqrt(spread * spread * distance2 + variance)
-        let survivors = live & boundBlock(block, width, tables, scratch, lows, step, offset + margin, limit - shared)
+        let survivors =
+          live &
+          boundBlock(
+            block,
+            width,
+            tables,
+            scratch,
+            lows,
+            step,
+            offset,
+            limit - shared,
+            true,
+            confidence,
+            distance2,
+            variance
+          )
         for (; survivors != 0; survivors &= survivors - 1) {
           const i = <u32>ctz(survivors)
           store<u32>(leftEnd, row + i, LEFT_ROW_AT)

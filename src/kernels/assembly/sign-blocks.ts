@@ -5,6 +5,7 @@ import {
   BLOCK_FACTOR_BYTES,
   BLOCK_MULTIPLY_AT,
   BLOCK_ROWS,
+  BLOCK_SPREAD_AT,
   SCALAR_OFFSET_AT,
   SCALAR_STEP_AT,
   SCRATCH_SUMS_AT
@@ -75,9 +76,16 @@ function testEight(rows: v128, factors: usize, lows: usize, step: v128, offset: 
   )
 }
 
+/** How far products of the block with these factors may be above their estimates. */
+@inline
+export function marginOf(factors: usize, confidence: f32, distance2: f32, variance: f32): f32 {
+  const spread = load<f32>(factors, BLOCK_SPREAD_AT)
+  return confidence * Mathf.sqrt(spread * spread * distance2 + variance)
+}
+
 /**
  * Writes the lowest likely distances of a block's 32 rows, less what they share, to `lows` (float32, 32); returns a bit
- * for each below `limit`. scratch: as behind the scalars.
+ * for each below `limit`. scratch: as behind the scalars. Without margin: estimates.
  */
 @inline
 export function boundBlock(
@@ -88,11 +96,14 @@ export function boundBlock(
   lows: usize,
   step: f32,
   offset: f32,
-  limit: f32
+  limit: f32,
+  hasMargin: bool,
+  confidence: f32,
+  distance2: f32,
+  variance: f32
 ): u32 {
   const factors = block + ((<usize>width) << 2)
   const steps = f32x4.splat(step),
-    offsets = f32x4.splat(offset),
     limits = f32x4.splat(limit)
   const nibble = byteNibbles()
   let line = block,
@@ -121,6 +132,8 @@ export function boundBlock(
       highOdd = i16x8.add(highOdd, i16x8.shr_u(high, 8))
     }
     if (width <= FLUSH) {
+      // Factors come last in a block: looking at them sooner would wait for memory.
+      const offsets = f32x4.splat(hasMargin ? offset + marginOf(factors, confidence, distance2, variance) : offset)
       return (
         testEight(firstEight(lowEven, lowOdd), factors, lows, steps, offsets, limits) |
         (testEight(lastEight(lowEven, lowOdd), factors + 32, lows + 32, steps, offsets, limits) << 8) |
@@ -135,6 +148,7 @@ export function boundBlock(
     addEight(firstEight(highEven, highOdd), sums + 64)
     addEight(lastEight(highEven, highOdd), sums + 96)
     if (line == factors) {
+      const offsets = f32x4.splat(hasMargin ? offset + marginOf(factors, confidence, distance2, variance) : offset)
       let mask: u32 = 0
       for (let i: u32 = 0; i < 8; i++) {
         const at = (<usize>i) << 4
@@ -165,7 +179,7 @@ export function estimateBlocks(
   const blockBytes = ((<usize>width) << 2) + BLOCK_FACTOR_BYTES
   const shared = f32x4.splat(base)
   for (let row: u32 = 0; row < count; row += BLOCK_ROWS, blocks += blockBytes, out += 128) {
-    boundBlock(blocks, width, tables, scalars, out, step, offset, 0)
+    boundBlock(blocks, width, tables, scalars, out, step, offset, 0, false, 0, 0, 0)
     for (let at = out; at < out + 128; at += 16) v128.store(at, f32x4.add(v128.load(at), shared))
   }
 }
