@@ -22,8 +22,6 @@ export interface SearchRequest {
   /** Candidates to rerank at least. */
   readonly rerank: number
   readonly confidence: Confidence
-  /** Hits must be nearer than this; for calibration. */
-  readonly bound?: number | undefined
   /** Which rows may be found; undefined: all. */
   readonly masks?: RowMasks | undefined
 }
