@@ -102,15 +102,16 @@ describe('an exact search is the plan', () => {
     expect([1000, 1500].map((count) => isAlwaysExact({ count, dim: 64 }))).toEqual([true, false])
   })
 
-  it('where the calibration says that nearly all zones would be probed, and not where few would be', () => {
-    const index = { count: 3000, dim: 64, bits: 4, zoneCount: 23 }
+  it('where the calibration says that nearly all zones would be probed, and not where few would be, nor with codes', () => {
+    const index = { count: 3000, dim: 64, bits: 0, zoneCount: 23 }
     expect([18.5, 2].map((zones) => isExactWorthwhile(index, { zones, k: 10 }))).toEqual([true, false])
+    expect(isExactWorthwhile({ ...index, bits: 4 }, { zones: 18.5, k: 10 })).toBe(false)
   })
 
   it('for more zones if it is for fewer, and never for a large index', () => {
     for (const { count, dim } of shapes) {
       const answers = Array.from({ length: 40 }, (_, i) =>
-        isExactWorthwhile({ count, dim, bits: 4, zoneCount: 40 }, { zones: i + 1, k: 10 })
+        isExactWorthwhile({ count, dim, bits: 0, zoneCount: 40 }, { zones: i + 1, k: 10 })
       )
       expect(answers.includes(true) ? answers.slice(answers.indexOf(true)) : []).not.toContain(false)
       if (count * dim > 2 ** 22) expect(answers).not.toContain(true)
@@ -118,11 +119,11 @@ describe('an exact search is the plan', () => {
   })
 })
 
-describe('an index without structure of 3,000 x 64', () => {
+describe('an index without codes and without structure of 3,000 x 64', () => {
   it('is searched exactly by default, as its calibration says that nearly all would be scanned', async () => {
     const output = temp.fresh('uniform')
     const input = makeVectors('uniform', { count: 3000, dim: 64 }, SEED)
-    await buildIndex({ input, dim: 64, output })
+    await buildIndex({ input, dim: 64, output, bits: 0 })
     withIndex(output, (index) => {
       expect(index.info()).toMatchObject({ plan: { kind: 'exact' }, calibration: { source: 'base' } })
       for (let i = 0; i < 50; i++) {

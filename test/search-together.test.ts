@@ -55,7 +55,6 @@ interface Opened {
 function open(path: string, options: Partial<CheckedOpenOptions> = {}): Opened {
   const snapshot = readCatalogue(path)
   const { context, readers } = openContext(snapshot, { ...OPEN, ...options })
-  if (context.codes !== undefined) context.codes.mayScanRows = false
   const index = requestedIndex(snapshot)
   return {
     context,

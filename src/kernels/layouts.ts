@@ -216,34 +216,32 @@ export const SEARCH_KEPT_AT = 140
 export const SEARCH_KEPT_BITS_AT = 144
 export const SEARCH_BATCH_AT = 148
 export const SEARCH_SLOTS_AT = 152
-/** With fewer rows, they are scanned themselves. */
-export const SEARCH_FEWEST_ROWS_AT = 156
 /** float32: how far estimates are trusted, as in the scalars of a query */
-export const SEARCH_PLANES_AT = 160
-export const SEARCH_REFINED_AT = 164
-export const SEARCH_SLACK_AT = 168
+export const SEARCH_PLANES_AT = 156
+export const SEARCH_REFINED_AT = 160
+export const SEARCH_SLACK_AT = 164
 /** Written: zones that are probed, and hits. */
-export const SEARCH_PROBED_AT = 172
-export const SEARCH_HITS_AT = 176
+export const SEARCH_PROBED_AT = 168
+export const SEARCH_HITS_AT = 172
 /** float64 from here on: of the rule for zones */
-export const SEARCH_THRESHOLD_AT = 184
+export const SEARCH_THRESHOLD_AT = 176
 /** Part of the unit that every query has. */
-export const SEARCH_FLOOR_AT = 192
-export const SEARCH_RULE_NORM_AT = 200
+export const SEARCH_FLOOR_AT = 184
+export const SEARCH_RULE_NORM_AT = 192
 /** Zones to list at first. */
-export const SEARCH_FIRST_LOOK_AT = 208
+export const SEARCH_FIRST_LOOK_AT = 200
 /** Zones whose distances are computed, for each wanted. */
-export const SEARCH_SURPLUS_AT = 216
+export const SEARCH_SURPLUS_AT = 208
 /** Between which distances the nearest zone must be. */
-export const SEARCH_NEAREST_AT = 224
-export const SEARCH_FARTHEST_AT = 232
+export const SEARCH_NEAREST_AT = 216
+export const SEARCH_FARTHEST_AT = 224
 /** Largest norm of a row, and between which squares of norms estimates can be trusted. */
-export const SEARCH_MAX_NORM_AT = 240
-export const SEARCH_SMALLEST_NORM2_AT = 248
-export const SEARCH_LARGEST_NORM2_AT = 256
+export const SEARCH_MAX_NORM_AT = 232
+export const SEARCH_SMALLEST_NORM2_AT = 240
+export const SEARCH_LARGEST_NORM2_AT = 248
 /** Written: <q,q> */
-export const SEARCH_NORM2_AT = 264
-export const SEARCH_BYTES = 272
+export const SEARCH_NORM2_AT = 256
+export const SEARCH_BYTES = 264
 /** What `searchCodes` returns. */
 export const SEARCH_DONE = 0
 export const SEARCH_NO_QUERY = 1

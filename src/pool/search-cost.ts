@@ -47,7 +47,6 @@ function isSameKind(a: SearchRequest, b: SearchRequest): boolean {
 }
 
 function reachOf({ probe }: SearchRequest): number {
-  if ('firstZone' in probe) return probe.endZone - probe.firstZone
   return 'nprobe' in probe ? probe.nprobe : -probe.threshold
 }
 

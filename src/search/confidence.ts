@@ -4,8 +4,6 @@ import type { Confidence } from '../quantizer/query-codes.ts'
 
 /** For searches that are told how many zones to probe. */
 export const CONFIDENCE: Confidence = { planes: 2.5, refined: 3.2, slack: 0.5, planesSlack: 0.2 }
-/** For finding neighbours that are to be relied on: by the normal distribution one in some millions is lost. */
-export const NEARLY_CERTAIN: Confidence = { planes: 5, refined: 5, slack: 0.6, planesSlack: 0.6 }
 
 /**
  * Share of the hits that a search for a recall may miss at which a hit may be ruled out by its codes: the rest is for

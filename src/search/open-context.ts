@@ -21,7 +21,6 @@ import type { Mapping, Verify } from '../types.ts'
 import { CentroidCodes, LARGEST_NORM } from './centroid-codes.ts'
 import { PackedCentroids } from './packed-centroids.ts'
 import type { CodesContext, SearchContext } from './search-context.ts'
-import { mayScanRows } from './strategy.ts'
 import { SearchStates, SearchState } from './search-state.ts'
 import { Workspace } from './workspace.ts'
 
@@ -123,7 +122,6 @@ export function adoptSnapshot(opened: OpenedContext, snapshot: Snapshot): Opened
     codes.centroids = openCentroids(adopted, workspace)
     codes.packed?.close()
     codes.packed = packCentroids(workspace, codes.rotation)
-    codes.mayScanRows = mayScanRows(adopted.meta)
   }
   cache.adopt(segments, { dropped, cacheBytes: cacheBytesOfRows(options, codes) })
   return { ...opened, snapshot: adopted }
@@ -175,8 +173,7 @@ function openCodes(
     candidates: new CandidateRows(snapshot.meta.dim, files, { memory, ...limits }),
     rotation,
     centroids: openCentroids(snapshot, of.workspace),
-    packed: packCentroids(of.workspace, rotation),
-    mayScanRows: mayScanRows(snapshot.meta)
+    packed: packCentroids(of.workspace, rotation)
   }
 }
 

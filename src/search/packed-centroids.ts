@@ -6,11 +6,10 @@ import type { PackedRun } from '../kernels/kernel.ts'
 import type { KernelMemory } from '../kernels/kernel-memory.ts'
 import { PACKED_CROSS_AT, PACKED_FACTOR_BYTES } from '../kernels/layouts.ts'
 import type { QueryRotation } from '../quantizer/query-codes.ts'
+import { LEAST_PACKED_DIMS } from './strategy.ts'
 import type { SearchState } from './search-state.ts'
 import type { Workspace } from './workspace.ts'
 
-/** With fewer dimensions a centroid is read as fast as its bytes (bench/README.md, "Fixed cost"). */
-const LEAST_WIDTH = 256
 /** Values of all centroids that are packed when an index is opened: some 20 ms. */
 const MOST_VALUES = 2 ** 23
 
@@ -59,7 +58,7 @@ export class PackedCentroids {
   /** Packs the centroids of an index; undefined where that does not pay. */
   static create(workspace: Workspace, rotation: QueryRotation): PackedCentroids | undefined {
     const { width } = rotation.rotator
-    const pays = width >= LEAST_WIDTH && width * workspace.zoneCount <= MOST_VALUES
+    const pays = workspace.dim >= LEAST_PACKED_DIMS && width * workspace.zoneCount <= MOST_VALUES
     return pays ? new PackedCentroids(workspace, rotation) : undefined
   }
 

@@ -3,12 +3,6 @@
 import type { UsualQueries } from '../types.ts'
 import type { RecallRule } from './recall-rule.ts'
 
-/** The zones from `firstZone` up to `endZone`, however far they are. */
-export interface ZoneRange {
-  readonly firstZone: number
-  readonly endZone: number
-}
-
 /** Zones by a threshold that was calibrated for a recall. */
 export interface RecallProbe extends RecallRule {
   readonly recall: number
@@ -19,5 +13,5 @@ export interface RecallProbe extends RecallRule {
   readonly usual?: UsualQueries | undefined
 }
 
-/** How many zones are probed: a number of them, or as many as the query needs; or which. */
-export type ProbeWish = { readonly nprobe: number } | ZoneRange | RecallProbe
+/** How many zones are probed: a number of them, or as many as the query needs. */
+export type ProbeWish = { readonly nprobe: number } | RecallProbe

@@ -1,12 +1,11 @@
 // Stage 1: from the query to the segments to scan.
 
-import { ELEMENT_BYTES } from '../format/layout.ts'
 import { heapDistances } from '../kernels/addresses.ts'
 import { LEAST_SURPLUS } from '../kernels/layouts.ts'
 import type { CentroidCodes } from './centroid-codes.ts'
 import type { PackedCentroids } from './packed-centroids.ts'
 import { countZones } from './recall-rule.ts'
-import type { ProbeWish, ZoneRange } from './probe-wish.ts'
+import type { ProbeWish } from './probe-wish.ts'
 import type { CodesContext } from './search-context.ts'
 import type { SearchState } from './search-state.ts'
 
@@ -31,7 +30,6 @@ export function probe(state: SearchState, coded: CodedCentroids | undefined): vo
 /** Lists zones, nearest first; returns how many of them to probe. */
 function countProbed(state: SearchState, wish: ProbeWish, coded: CodedCentroids | undefined): number {
   if ('nprobe' in wish) return listNearest(state, wish.nprobe, coded)
-  if ('firstZone' in wish) return listRange(state, wish)
   const { workspace } = state
   // More than the mean at first: most queries then need one look.
   for (let wanted = wish.zones * LOOK_FACTOR + FIRST_ZONES; ; wanted *= 4) {
@@ -40,18 +38,6 @@ function countProbed(state: SearchState, wish: ProbeWish, coded: CodedCentroids 
     const count = countZones(distances, wish, state)
     if (count < listed || listed === workspace.zoneCount) return count
   }
-}
-
-/** Lists the zones of a range, nearest first; returns how many there are. */
-function listRange({ workspace, probeQuery }: SearchState, range: ZoneRange): number {
-  const { memory, dim, centroids, zoneDistances } = workspace
-  const count = range.endZone - range.firstZone
-  const numbers = workspace.zoneNumbers() + range.firstZone * ELEMENT_BYTES
-  const first = centroids + range.firstZone * dim * ELEMENT_BYTES
-  if (workspace.metric === 'ip') memory.kernel.innerProducts(first, count, dim, probeQuery, zoneDistances)
-  else memory.kernel.l2Distances(first, count, dim, probeQuery, zoneDistances)
-  memory.kernel.selectNearest(zoneDistances, count, count, numbers, workspace.zoneList, workspace.selectScratch)
-  return count
 }
 
 /**

@@ -22,29 +22,26 @@ export interface SearchRequest {
   /** Candidates to rerank at least. */
   readonly rerank: number
   readonly confidence: Confidence
-  /** Hits must be nearer than this; for calibration. */
-  readonly bound?: number | undefined
   /** Which rows may be found; undefined: all. */
   readonly masks?: RowMasks | undefined
 }
 
-/** The last recall that was asked for and what it means: most programs ask for the same again and again. */
-export interface LastWish {
-  recall: number | undefined
-  k: number
-  wish: { readonly probe: ProbeWish; readonly confidence: Confidence } | 'exact'
+/** The options of the last search and what they mean: most programs ask for the same again and again. */
+export interface LastRequest {
+  readonly options: SearchOptions
+  readonly request: SearchRequest
 }
 
 /** Facts of the index that a request is checked against. */
 export interface RequestedIndex extends PlannedIndex {
   readonly calibration: Calibration | null
   /** Kept here between requests. */
-  lastWish: LastWish | undefined
+  last: LastRequest | undefined
 }
 
 /** Returns the facts that requests to an index are checked against. */
 export function requestedIndex(snapshot: Snapshot): RequestedIndex {
-  return { ...plannedIndex(snapshot.meta), calibration: snapshot.calibration, lastWish: undefined }
+  return { ...plannedIndex(snapshot.meta), calibration: snapshot.calibration, last: undefined }
 }
 
 const OPTION_NAMES = ['k', 'nprobe', 'exact', 'recall', 'rerank', 'explain']
@@ -62,6 +59,26 @@ const SMALL_INDEX_VALUES = 2 ** 20
 /** Checks the options of a search; throws TypeError, RangeError, ZGQ_RECALL or ZGQ_UNSUPPORTED. */
 export function checkRequest(options: SearchOptions, index: RequestedIndex, names = OPTION_NAMES): SearchRequest {
   checkOptionNames('search', options, names)
+  const { last } = index
+  if (last !== undefined && areSame(options, last.options)) return last.request
+  const request = requestFor(options, index)
+  const { k, nprobe, exact, recall, rerank, explain } = options
+  index.last = { options: { k, nprobe, exact, recall, rerank, explain }, request }
+  return request
+}
+
+function areSame(a: SearchOptions, b: SearchOptions): boolean {
+  return (
+    a.k === b.k &&
+    a.nprobe === b.nprobe &&
+    a.exact === b.exact &&
+    a.recall === b.recall &&
+    a.rerank === b.rerank &&
+    a.explain === b.explain
+  )
+}
+
+function requestFor(options: SearchOptions, index: RequestedIndex): SearchRequest {
   const { k = DEFAULT_K, nprobe, exact = false, recall, rerank = 0, explain = false } = options
   expectWholeNumber('k', k, { least: 0 })
   expectWholeNumber('rerank', rerank, { least: 0 })
@@ -73,9 +90,10 @@ export function checkRequest(options: SearchOptions, index: RequestedIndex, name
   if (ways.length > 1) throw new TypeError(`give one of nprobe, exact and recall, found ${ways.join(' and ')}`)
   const shared = { k: Math.min(k, index.count), explain, rerank: Math.min(rerank, index.count) }
   if (nprobe !== undefined) return { ...shared, isExact: false, probe: { nprobe }, confidence: CONFIDENCE }
-  const wish = exact ? 'exact' : rememberWish(recall, Math.max(1, shared.k), index)
-  if (wish === 'exact') return { ...shared, isExact: true, probe: { nprobe: index.zoneCount }, confidence: CONFIDENCE }
-  return { ...shared, isExact: false, ...wish }
+  const probe = exact ? 'exact' : wishFor(recall, Math.max(1, shared.k), index)
+  if (probe === 'exact') return { ...shared, isExact: true, probe: { nprobe: index.zoneCount }, confidence: CONFIDENCE }
+  const trust = 'trust' in probe ? probe.trust : undefined
+  return { ...shared, isExact: false, probe, confidence: confidenceFor(recall ?? DEFAULT_RECALL, trust) }
 }
 
 /** Checks the options of a search that runs beside the caller; throws as `checkRequest` does. */
@@ -92,18 +110,6 @@ export function expectRecall(recall: unknown): asserts recall is number {
   if (typeof recall !== 'number') throw new TypeError(`recall must be a number, found ${describe(recall)}`)
   if (!(recall > 0 && recall < 1))
     throw new RangeError(`recall must be above 0 and below 1, found ${recall}; exact: true finds all`)
-}
-
-function rememberWish(recall: number | undefined, k: number, index: RequestedIndex): LastWish['wish'] {
-  const { lastWish } = index
-  if (lastWish !== undefined && lastWish.recall === recall && lastWish.k === k) return lastWish.wish
-  const probe = wishFor(recall, k, index)
-  const wish =
-    probe === 'exact'
-      ? probe
-      : { probe, confidence: confidenceFor(recall ?? DEFAULT_RECALL, 'trust' in probe ? probe.trust : undefined) }
-  index.lastWish = { recall, k, wish }
-  return wish
 }
 
 /** Tells how a search for 10 hits goes that is told nothing else. */

@@ -94,7 +94,7 @@ export function countEstimates(request: SearchRequest, bits: number): number {
   return Math.max(request.k, request.rerank, bits === 1 ? FEWEST_ESTIMATES : 1)
 }
 
-/** Makes room for the candidates of the segments of the list; `bound`: candidates must be nearer than that. */
+/** Makes room for the candidates of the segments of the list. */
 export function startCandidates(state: SearchState, codes: CodeState, cache: CodesCache): void {
   const { segments, request } = state
   const { scan } = codes
@@ -104,7 +104,6 @@ export function startCandidates(state: SearchState, codes: CodeState, cache: Cod
     cache.touch(segment)
   }
   codes.start(countEstimates(request, scan.bits), rowCount)
-  if (request.bound !== undefined) state.fillHeap(scan.heap, codes.size, request.bound)
 }
 
 /**
@@ -129,9 +128,6 @@ export function scanCodes(
   return undefined
 }
 
-/** High word of ids that are none. */
-const NO_ID = 0xffff_ffff
-
 /** Takes the hits out of the heap of `k` entries, nearest first. `size`: how many there are, if they are in order. */
 export function takeHits(of: Pick<SearchState, 'memory' | 'scanQuery'>, k: number, sorted = -1): Hit[] {
   const { memory, scanQuery } = of
@@ -140,7 +136,6 @@ export function takeHits(of: Pick<SearchState, 'memory' | 'scanQuery'>, k: numbe
   const ids = memory.uint32At(heapIds(scanQuery.heap, k), size * 2)
   const hits: Hit[] = []
   for (let i = 0; i < size; i++) {
-    if (ids[i * 2 + 1] === NO_ID) break // what filled the heap before the search
     const hit = { id: joinU64(ids[i * 2], ids[i * 2 + 1]), distance: distances[i] }
     if (!Number.isFinite(hit.distance) || hit.id > Number.MAX_SAFE_INTEGER)
       throw new ZgqError('ZGQ_CORRUPT', `a row has id ${hit.id} and distance ${hit.distance}, which no row can have`)

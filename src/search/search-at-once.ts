@@ -13,7 +13,6 @@ import {
   SEARCH_ESTIMATES_AT,
   SEARCH_FACTORS_AT,
   SEARCH_FARTHEST_AT,
-  SEARCH_FEWEST_ROWS_AT,
   SEARCH_FIRST_LOOK_AT,
   SEARCH_FLIPS_AT,
   SEARCH_FLOOR_AT,
@@ -67,14 +66,13 @@ import type { SearchRequest } from './request.ts'
 import { countEstimates } from './scan.ts'
 import type { CodesContext, SearchContext } from './search-context.ts'
 import type { SearchState } from './search-state.ts'
-import { fewestCodedRows } from './strategy.ts'
 
 const WORD = 4
 const DOUBLE = 8
 
 /** Tells whether a pass can be tried in one call: for all that is rare the stages are there. */
 export function isForOneCall(context: SearchContext, { request, deadline, passes, workspace }: SearchState): boolean {
-  const { k, probe, isExact, explain, masks, bound } = request
+  const { k, isExact, explain, masks } = request
   return (
     context.codes !== undefined &&
     workspace.memory.kernel.kind === 'wasm' &&
@@ -82,11 +80,9 @@ export function isForOneCall(context: SearchContext, { request, deadline, passes
     passes.length === 0 &&
     deadline === Infinity &&
     k > 0 &&
-    !('firstZone' in probe) &&
     !isExact &&
     !explain &&
-    masks === undefined &&
-    bound === undefined
+    masks === undefined
   )
 }
 
@@ -157,8 +153,6 @@ function describe(codes: CodesContext, state: SearchState, codeState: CodeState)
   put(SEARCH_KEPT_BITS_AT, candidates.bits)
   put(SEARCH_BATCH_AT, codeState.batch)
   put(SEARCH_SLOTS_AT, codeState.slots)
-  const mayScanRows = codes.mayScanRows && request.rerank === 0
-  put(SEARCH_FEWEST_ROWS_AT, mayScanRows ? Math.ceil(fewestCodedRows(state.dim, request.k)) : 0)
   const { confidence } = request
   floats[(at + SEARCH_PLANES_AT) / WORD] = confidence.planes
   floats[(at + SEARCH_REFINED_AT) / WORD] = confidence.refined

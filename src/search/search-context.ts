@@ -20,8 +20,6 @@ export interface CodesContext {
   centroids: CentroidCodes | undefined
   /** Undefined where floats are read as fast. */
   packed: PackedCentroids | undefined
-  /** The rows are few enough to be scanned where that costs less. */
-  mayScanRows: boolean
 }
 
 /** What the searches of an open index work with. */

@@ -242,17 +242,6 @@ export class SearchState {
     this.scanQuery.heap = this.memory.replace(this.scanQuery.heap, heapByteLength(capacity))
     this.#heapCapacity = capacity // only once there is room
   }
-
-  /**
-   * Fills a heap of `k` entries with `distance`, so that only what is nearer gets in; the ids of such entries are above
-   * any safe integer.
-   */
-  fillHeap(heap: number, k: number, distance: number): void {
-    const { words } = this.memory
-    words[(heap + HEAP_SIZE_AT) / 4] = k
-    this.memory.float64At(heapDistances(heap), k).fill(distance)
-    words.fill(0xffff_ffff, heapIds(heap, k) / 4, heapIds(heap, k) / 4 + k * 2)
-  }
 }
 
 /** States that are kept for searches to come: more of them, after many searches at a time, give their memory back. */

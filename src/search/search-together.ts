@@ -87,7 +87,7 @@ function sizeFor(
 ): GroupSize | undefined {
   const { count, request, mostRows } = of
   if (codes === undefined || codes.scan.bits === 1 || count < FEWEST_TOGETHER) return undefined
-  if (request.explain || request.isExact || request.k === 0 || request.bound !== undefined) return undefined
+  if (request.explain || request.isExact || request.k === 0) return undefined
   const { bits, width } = codes.scan
   const recordsOfMember = RECORDS_OF_MEMBER + RECORDS_OF_ESTIMATE * countEstimates(request, bits)
   const members = Math.min(

@@ -17,7 +17,6 @@ import { rerank, startRerank, takeMissing } from './rerank.ts'
 import { scanCodes, scanRows, startCandidates, takeHits } from './scan.ts'
 import { isForOneCall, searchAtOnce } from './search-at-once.ts'
 import type { SearchState } from './search-state.ts'
-import { areRowsCheaper } from './strategy.ts'
 import { isHitUnlike, isZoneUnlike, widen } from './unlike.ts'
 import type { Workspace } from './workspace.ts'
 
@@ -157,9 +156,8 @@ export function startPassAtRerank(state: SearchState, codes: CodeState, zoneCoun
 
 /** Lists the zones that are probed; tells whether that took the query's codes. */
 function probeZones(state: SearchState, codes: CodesContext | undefined): boolean {
-  const { request, workspace, scanQuery } = state
+  const { request, workspace } = state
   state.startHits(request.k)
-  if (request.bound !== undefined) state.fillHeap(scanQuery.heap, request.k, request.bound)
   const isCoded = codes !== undefined && !request.isExact && hasCodedCentroids(codes)
   if (isCoded) setQueryCodes(state)
   probe(state, isCoded ? codes : undefined)
@@ -179,11 +177,7 @@ function chooseScan(
   codes: CodesContext | undefined,
   isEncoded: boolean
 ): 'scan rows' | 'scan codes' {
-  const { request, segments, dim } = state
-  state.byRows =
-    codes === undefined ||
-    request.isExact ||
-    (codes.mayScanRows && request.rerank === 0 && areRowsCheaper(segments, dim, request.k))
+  state.byRows = codes === undefined || state.request.isExact
   if (state.byRows || state.codes === undefined || codes === undefined) return 'scan rows'
   startCandidates(state, state.codes, codes.cache)
   if (!isEncoded) setQueryCodes(state)

@@ -1,8 +1,7 @@
-// Codes or rows, some zones or all: small work is done sooner by the plain scan of float32 rows, which needs no tables
-// and no rerank, and of little work by all of it. Decided by what an index and its calibration say, never by times, the
-// cache or the machine: the same index gives the same plan everywhere.
+// Some zones or all: little work is done as soon by the plain scan of all float32 rows, which misses nothing. Decided by
+// what an index and its calibration say, never by times, the cache or the machine: the same index gives the same plan
+// everywhere.
 
-import type { Segment } from '../format/segment-table.ts'
 import type { ProbeWish } from './probe-wish.ts'
 
 /**
@@ -12,14 +11,19 @@ import type { ProbeWish } from './probe-wish.ts'
 const MOST_ROW_BYTES = 16 * 2 ** 20
 
 // Costs of a search, in nanoseconds on the machine of bench/README.md ("Small and large"): only the ratios matter.
-const ROW_VALUE = 1 / 12
-const CODE_VALUE = 1 / 70
+const ROW_VALUE = 1 / 14.5
+/** Of a centroid; then of one in bytes. */
+const CENTROID_VALUE = 1 / 12
+const PACKED_VALUE = 1 / 48
+/** A row whose code is looked at, and each of its dimensions. */
+const CODE = 1.1
+const CODE_VALUE = 1 / 93
 /** Tables, rotation and the calls around them; then for each dimension. */
-const CODES_START = 2500
-const CODES_START_VALUE = 12
-/** A candidate is copied, compared and computed in double precision. */
-const CANDIDATE = 450
-const CANDIDATE_VALUE = 0.4
+const CODES_START = 500
+const CODES_START_VALUE = 3
+/** A candidate is found, and computed in double precision. */
+const CANDIDATE = 40
+const CANDIDATE_VALUE = 0.16
 /** A hit is sorted and made an object of. */
 const HIT = 60
 /** Rows that are reranked beyond the k wanted. */
@@ -27,18 +31,19 @@ const SPARE_CANDIDATES = 5
 
 /** Cost of a row besides its values, as so many values (bench/README.md, "Exact by default"). */
 const ROW_COST = 32
+/** Centroids of at least so many dimensions are probed in bytes. */
+export const LEAST_PACKED_DIMS = 256
 /** Work (values and ROW_COST of all rows) up to which searches scan all rows: 1,000 x 64, or about 10 us. */
 const MOST_EXACT_WORK = 100_000
 /** How much longer an exact search may take than a choice of zones, for the sake of never missing a hit: ns, share. */
 const MOST_EXCESS = 10_000
 const MOST_EXCESS_SHARE = 0.25
-// Costs of plans, in nanoseconds: the call, a unit of the work above, a zone, a row whose distance is computed twice,
-// a row whose code is looked at, and candidates as a multiple of those above, as it is on data without structure.
-const START = 7000
-const WORK = 1 / 9
-const ZONE = 200
-const CONFIRMED = 100
-const CODE = 6
+// Costs of plans, in nanoseconds: the call, a row and a zone that is scanned, a row whose distance is computed twice, and
+// candidates as a multiple of those above, as it is on data without structure.
+const START = 3000
+const ROW = 5.5
+const ZONE = 50
+const CONFIRMED = 50
 const CANDIDATES_FACTOR = 2
 
 /** Tells whether every search that asks for a recall, or for nothing, scans all rows: then there is no miss. */
@@ -66,7 +71,7 @@ export function isAllCheaper(index: PlannedIndex, passes: readonly number[], k: 
 
 /** Cost of scanning the rows of all zones, without the call. */
 function exactCost({ count, dim, zoneCount }: PlannedIndex, k: number): number {
-  return count * (dim + ROW_COST) * WORK + zoneCount * ZONE + confirmedCost(count, k)
+  return rowsCost(count, dim) + zoneCount * ZONE + confirmedCost(count, k)
 }
 
 /** Cost of probing and searching some zones, by codes or by rows, without the call. */
@@ -74,10 +79,10 @@ function zonesCost(index: PlannedIndex, of: { readonly zones: number; readonly k
   const { count, dim, bits, zoneCount } = index
   const zones = Math.min(of.zones, zoneCount)
   const rows = count * (zones / zoneCount)
-  const byRows = rows * (dim + ROW_COST) * WORK + confirmedCost(count, of.k)
+  const byRows = rowsCost(rows, dim) + confirmedCost(count, of.k)
   const candidates = Math.min(rows, of.k + SPARE_CANDIDATES) * CANDIDATES_FACTOR
-  const byCodes = CODES_START + rows * CODE + codesCost(dim, rows, candidates)
-  return zones * ZONE + zoneCount * dim * ROW_VALUE + (bits === 0 ? byRows : Math.min(byRows, byCodes))
+  const byCodes = codesCost(dim, rows, candidates)
+  return zones * ZONE + probeCost(index) + (bits === 0 ? byRows : byCodes)
 }
 
 /** Rows that enter a heap of k in random order: k, and as many again each time that the rows grow by a factor of e. */
@@ -90,31 +95,24 @@ function confirmedCost(count: number, k: number): number {
  * Tells whether the rows of an index are few enough to be scanned in the place of codes. Not by the cache: hits must
  * not depend on it.
  */
-export function mayScanRows(index: { readonly count: number; readonly dim: number }): boolean {
+function mayScanRows(index: { readonly count: number; readonly dim: number }): boolean {
   return index.count * index.dim * 4 <= MOST_ROW_BYTES
 }
 
-/** Tells whether scanning the rows of these segments costs less than scanning their codes and reranking. */
-export function areRowsCheaper(segments: readonly Segment[], dim: number, k: number): boolean {
-  let rows = 0
-  for (const segment of segments) rows += segment.rowCount
-  return rows < fewestCodedRows(dim, k)
-}
-
-/** Rows from which on scanning their codes and reranking costs less than scanning them. */
-export function fewestCodedRows(dim: number, k: number): number {
-  const start = CODES_START + CODES_START_VALUE * dim
-  const candidate = CANDIDATE + CANDIDATE_VALUE * dim
-  const saved = dim * (ROW_VALUE - CODE_VALUE)
-  const candidates = k + SPARE_CANDIDATES
-  const rows = (start + candidates * candidate) / saved
-  // Of fewer rows than that, all are candidates.
-  return rows >= candidates ? rows : start / (saved - candidate)
+/** Cost of scanning `rows` rows. */
+function rowsCost(rows: number, dim: number): number {
+  return rows * (dim * ROW_VALUE + ROW)
 }
 
 /** Tables, codes of `rows` rows, and candidates. */
 function codesCost(dim: number, rows: number, candidates: number): number {
-  return CODES_START_VALUE * dim + rows * dim * CODE_VALUE + candidates * (CANDIDATE + CANDIDATE_VALUE * dim)
+  const scan = CODES_START + CODES_START_VALUE * dim + rows * (CODE + dim * CODE_VALUE)
+  return scan + candidates * (CANDIDATE + CANDIDATE_VALUE * dim)
+}
+
+/** Distances of all centroids. */
+function probeCost({ zoneCount, dim, bits }: PlannedIndex): number {
+  return zoneCount * dim * (bits > 0 && dim >= LEAST_PACKED_DIMS ? PACKED_VALUE : CENTROID_VALUE)
 }
 
 /** Computes the microseconds that a search with everything in memory is likely to take, by the same constants. */
@@ -126,13 +124,12 @@ export function estimateMicros(
   const probed = Math.min(zoneCount, zonesMeant(request.probe))
   const values = zoneCount === 0 ? 0 : (count * probed * dim) / zoneCount
   const candidates = Math.max(request.rerank, Math.min(count, request.k + SPARE_CANDIDATES))
-  const codes = CODES_START + codesCost(dim, values / dim, candidates)
-  const scan = bits === 0 || request.isExact ? values * ROW_VALUE : codes
-  return (zoneCount * dim * ROW_VALUE + scan + request.k * HIT) / 1000
+  const rows = values / dim
+  const scan = bits === 0 || request.isExact ? rowsCost(rows, dim) : codesCost(dim, rows, candidates)
+  return (probeCost(index) + scan + request.k * HIT) / 1000
 }
 
 function zonesMeant(probe: ProbeWish): number {
-  if ('firstZone' in probe) return probe.endZone - probe.firstZone
   return 'nprobe' in probe ? probe.nprobe : Math.ceil(probe.zones)
 }
 

@@ -27,9 +27,9 @@ export class Workspace {
 
   /** Takes another snapshot; regions of the one before are given back. */
   adopt(snapshot: Snapshot): void {
-    const { centroids, distances, list, numbers } = this.#zones
+    const { centroids, distances, list } = this.#zones
     this.#zones = layOutZones(snapshot, this.memory)
-    for (const region of [centroids, distances, list, numbers]) this.memory.free(region)
+    for (const region of [centroids, distances, list]) this.memory.free(region)
   }
 
   get segments(): SegmentTable {
@@ -69,17 +69,6 @@ export class Workspace {
   get zoneList(): number {
     return this.#zones.list
   }
-
-  /** Returns where the numbers of all zones are: u32, 0, 1, 2, ... */
-  zoneNumbers(): number {
-    const zones = this.#zones
-    if (zones.numbers === 0) {
-      zones.numbers = this.memory.allocate(this.zoneCount * ELEMENT_BYTES)
-      const numbers = this.memory.uint32At(zones.numbers, this.zoneCount)
-      for (let zone = 0; zone < numbers.length; zone++) numbers[zone] = zone
-    }
-    return zones.numbers
-  }
 }
 
 /** Facts of a snapshot, and the regions that depend on how many zones it has. */
@@ -91,8 +80,6 @@ interface ZoneRegions {
   readonly centroids: number
   readonly distances: number
   readonly list: number
-  /** 0 before they are asked for. */
-  numbers: number
 }
 
 function layOutZones(snapshot: Snapshot, memory: KernelMemory): ZoneRegions {
@@ -105,8 +92,7 @@ function layOutZones(snapshot: Snapshot, memory: KernelMemory): ZoneRegions {
     ruleNorm: snapshot.calibration?.maxNorm ?? segments.totals.maxNorm,
     centroids: memory.allocate(centroids.byteLength),
     distances: memory.allocate(zoneCount * ELEMENT_BYTES),
-    list: memory.allocate(heapByteLength(zoneCount)),
-    numbers: 0
+    list: memory.allocate(heapByteLength(zoneCount))
   }
   memory.float32At(regions.centroids, centroids.length).set(centroids)
   return regions

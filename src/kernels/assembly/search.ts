@@ -1,6 +1,6 @@
 // A whole search of codes in one call, where all that it needs is in kernel memory: the stages of src/search/search.ts
-// one after the other, with the same arithmetic. Where something is missing, or another way is cheaper, it stops between
-// two stages and says where; the caller goes on from there.
+// one after the other, with the same arithmetic. Where something is missing, it stops between two
+// stages and says where; the caller goes on from there.
 
 import {
   BATCH_COUNT_AT,
@@ -32,7 +32,6 @@ import {
   SEARCH_FACTORS_AT,
   SEARCH_FAR,
   SEARCH_FARTHEST_AT,
-  SEARCH_FEWEST_ROWS_AT,
   SEARCH_FIRST_LOOK_AT,
   SEARCH_FLIPS_AT,
   SEARCH_FLOOR_AT,
@@ -254,7 +253,7 @@ function zoneDistances(search: usize, positions: usize, count: u32, out: usize):
 
 /**
  * Makes ready for the scan of the first `probed` zones; tells whether all their codes are here, with room for
- * candidates, and codes are what is to be scanned. Each zone has one segment, in the place of its number.
+ * candidates. Each zone has one segment, in the place of its number.
  */
 function startScan(search: usize, list: usize, probed: u32): bool {
   const segments: usize = word(search, SEARCH_SEGMENTS_AT)
@@ -267,7 +266,7 @@ function startScan(search: usize, list: usize, probed: u32): bool {
     rows += load<u32>(entry, SEGMENT_ROW_COUNT_AT)
   }
   const room = max<u32>(word(search, SEARCH_CANDIDATES_LEAST_AT), min<u32>(rows, CANDIDATES_AMPLE))
-  if (rows < word(search, SEARCH_FEWEST_ROWS_AT) || room > word(search, SEARCH_CANDIDATES_ROOM_AT)) return false
+  if (room > word(search, SEARCH_CANDIDATES_ROOM_AT)) return false
   const candidates: usize = word(search, SEARCH_CANDIDATES_AT)
   store<u32>(candidates, 0, CANDIDATES_SIZE_AT)
   store<u32>(candidates, room, CANDIDATES_CAPACITY_AT)
