@@ -5,7 +5,7 @@ import type { EngineResult } from './run-engine.ts'
 
 export const RECALLS = [0.9, 0.95, 0.99] as const
 
-interface Limits {
+export interface Limits {
   readonly floor: number
   readonly goal: number
 }
@@ -20,6 +20,10 @@ const LIMITS: Readonly<Record<string, Limits>> = {
 }
 /** Of sets of 1,000 to 20,000 rows: all others. */
 const SMALL: Limits = { floor: 1, goal: 1.3 }
+
+export function limitsOf(set: string): Limits {
+  return LIMITS[set] ?? SMALL
+}
 
 /** An engine on a data set: measured, or why not. */
 export type Outcome = EngineResult | { readonly notMeasured: string }
@@ -104,7 +108,7 @@ export function printSetTable(outcomes: Readonly<Record<string, Outcome>>): void
 
 /** Ratio of the first engine to the best of the others, for each recall, beside what it must be on this set. */
 export function printLeads(set: string, outcomes: Readonly<Record<string, Outcome>>, own: readonly string[]): void {
-  const { floor, goal } = LIMITS[set] ?? SMALL
+  const { floor, goal } = limitsOf(set)
   const measured = Object.entries(outcomes).flatMap(([name, outcome]) =>
     'notMeasured' in outcome ? [] : [{ name, rows: outcome.search.rows }]
   )
