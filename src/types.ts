@@ -31,7 +31,8 @@ export interface OpenOptions {
   /** Default `auto`. */
   readonly mapping?: Mapping | undefined
   /**
-   * Memory for the parts of zones that are kept in memory, in bytes. Default 256 MB; at least one part is always kept.
+   * Memory for the parts of zones and the rows that are kept in memory, in bytes. Default 256 MB; at least one part is
+   * always kept.
    */
   readonly cacheBytes?: number | undefined
   /** Default `touch`. */

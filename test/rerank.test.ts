@@ -24,7 +24,6 @@ vi.mock(import('../src/kernels/load-kernel.ts'), async (importOriginal) => {
 const temp = useTempFolder('rerank')
 const METRICS: readonly Metric[] = ['l2', 'cosine', 'ip']
 const BITS = [1, 2, 4, 8]
-// `rerank` keeps searches to codes where scanning rows would be cheaper.
 const WORDNET = { base: 'test/data/wordnet.base.f16bin', queries: 'test/data/wordnet.queries.f16bin', most: 4 }
 const SIFT = { base: 'test/data/sift10k.base.u8bin', queries: 'test/data/sift10k.queries.u8bin', most: 25 }
 const CASES = [

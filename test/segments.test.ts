@@ -312,7 +312,6 @@ describe('an open index that goes on with another snapshot', () => {
     const adopted = adoptSnapshot(context, readCatalogue(folder))
     const fresh = open(index)
     for (const query of queriesFrom(random)) {
-      // To rerank one at least rules out that rows are scanned in the place of codes.
       const request = { k: 10, probe: { nprobe: 3 }, explain: false, isExact: false, rerank: 1, confidence: CONFIDENCE }
       expect(search(adopted.context, query, request).hits).toEqual(search(fresh.context, query, request).hits)
     }

@@ -13,6 +13,8 @@ import { rowOf, slotOf } from './calibration-ordinals.ts'
 const COPY_SHARE = 0.01
 /** Rounding keeps the cosine distance of equal vectors above zero. */
 const EQUAL = 1e-12
+/** Relative error that a product of a vector with itself may have in float32. */
+const FLOAT32_ERROR = 1e-4
 
 /** Finds of each query the positions of its copies among its neighbours. */
 export function findCopies(
@@ -53,8 +55,9 @@ function findLikeVectors(
   const radius = Math.sqrt(far * COPY_SHARE)
   return neighbours.map(({ ordinals, distances }, i) => {
     const norm2 = queries[i].vector.reduce((sum, value) => sum + value * value, 0)
-    // <x, y> = <x, x> + <x, y - x>: of a copy y it differs from <x, x> by |x| * radius at most
-    const slack = Math.sqrt(norm2) * radius + EQUAL * norm2
+    // <x, y> = <x, x> + <x, y - x>: of a copy y it differs from <x, x> by |x| * radius at most. Products are sums in
+    // float32; what is left is looked at in double precision.
+    const slack = Math.sqrt(norm2) * radius + FLOAT32_ERROR * norm2
     return range(ordinals.length).filter(
       (at) =>
         Math.abs(-distances[at] - norm2) <= slack &&

@@ -28,12 +28,18 @@ export interface CandidateRowsLimits {
   readonly rowCount: number
 }
 
+/** Bytes that a row takes here, with its entries of the table. */
+export function bytesOfRow(rowBytes: number): number {
+  return rowBytes + ENTRIES_OF_ROW * KEPT_ENTRY_BYTES
+}
+
 export class CandidateRows {
   readonly #memory: KernelMemory
   readonly #files: SegmentFiles
   readonly #rowBytes: number
-  /** Rows that there may be. */
+  /** Rows that there may be, and whether those are all. */
   #capacity = 0
+  #hasRoomForAll = false
   /** Address of the table of 2^#bits entries; 0 before the first row. */
   #table = 0
   #bits = 0
@@ -52,11 +58,11 @@ export class CandidateRows {
     this.limit(of)
   }
 
-  /** Sets how many rows may be kept; rows that are kept already stay unless none may be. */
+  /** Sets how many rows may be kept; gives all back where there are more of them. */
   limit({ cacheBytes, rowCount }: CandidateRowsLimits): void {
-    const most = Math.floor(cacheBytes / (this.#rowBytes + ENTRIES_OF_ROW * KEPT_ENTRY_BYTES))
-    const keeps = !this.#files.isMapped || rowCount <= most
-    this.#capacity = keeps ? Math.min(most, rowCount) : 0
+    const most = Math.floor(cacheBytes / bytesOfRow(this.#rowBytes))
+    this.#hasRoomForAll = rowCount <= most
+    this.#capacity = Math.min(most, rowCount)
     if (this.#roomFor > this.#capacity) this.#giveBack()
   }
 
@@ -90,14 +96,14 @@ export class CandidateRows {
   copy(segment: Segment, row: number, target: RowSlot): boolean {
     if (!this.#files.isMapped || !this.#files.isRowVerified(segment, row)) return false
     this.#files.copyVerifiedRow(segment, row, target.bytes)
-    if (this.#capacity > 0) this.#keep(segment.slot, row, target)
+    this.#keep(segment.slot, row, target)
     return true
   }
 
   /** Reads a row and keeps it. Kernel memory may move. */
   read(segment: Segment, row: number, target: RowSlot): void {
     this.#files.copyRow(segment, row, target.bytes)
-    if (this.#capacity > 0) this.#keep(segment.slot, row, target)
+    this.#keep(segment.slot, row, target)
   }
 
   /** Reads the id of a row of a segment whose codes had to leave kernel memory: u64. */
@@ -134,16 +140,21 @@ export class CandidateRows {
   }
 
   #keep(slot: number, row: number, { address }: RowSlot): void {
+    // Whether files are mapped may be decided after the first searches.
+    if (this.#files.isMapped && !this.#hasRoomForAll) {
+      if (this.#roomFor > 0) this.#giveBack()
+      return
+    }
     if (this.addressOf({ slot }, row) !== 0) return
-    const place = this.#freePlace()
+    if (this.#free.length === 0 && this.#roomFor < this.#capacity) this.#grow()
+    if (this.#roomFor === 0) return
+    const place = this.#free.pop() ?? this.#freePlace()
     this.#memory.bytes.copyWithin(place, address, address + this.#rowBytes)
     this.#enter({ slot, row, address: place, wasUsed: 0 })
   }
 
+  /** Takes the place of a row that was not used. */
   #freePlace(): number {
-    if (this.#free.length === 0 && this.#roomFor < this.#capacity) this.#grow()
-    const free = this.#free.pop()
-    if (free !== undefined) return free
     for (;;) {
       const at = this.#hand
       const { words } = this.#memory
@@ -154,19 +165,26 @@ export class CandidateRows {
     }
   }
 
+  /** Makes room for as many rows again, or for no more where kernel memory ends: a search can do without. */
   #grow(): void {
     const more = Math.min(Math.max(FIRST_ROWS, this.#roomFor), this.#capacity - this.#roomFor)
-    const start = this.#memory.allocate(more * this.#rowBytes)
-    this.#regions.push(start)
-    for (let i = more - 1; i >= 0; i--) this.#free.push(start + i * this.#rowBytes)
-    this.#roomFor += more
-    if (2 ** this.#bits < this.#roomFor * ENTRIES_OF_ROW) this.#growTable()
+    try {
+      const bits = Math.ceil(Math.log2((this.#roomFor + more) * ENTRIES_OF_ROW))
+      if (bits > this.#bits) this.#growTable(bits)
+      const start = this.#memory.allocate(more * this.#rowBytes)
+      this.#regions.push(start)
+      for (let i = more - 1; i >= 0; i--) this.#free.push(start + i * this.#rowBytes)
+      this.#roomFor += more
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error
+      this.#capacity = this.#roomFor
+    }
   }
 
-  #growTable(): void {
+  #growTable(bits: number): void {
     const [before, entries] = [this.#table, this.#table === 0 ? 0 : 2 ** this.#bits]
-    this.#bits = Math.ceil(Math.log2(this.#roomFor * ENTRIES_OF_ROW))
-    this.#table = this.#memory.allocate(2 ** this.#bits * KEPT_ENTRY_BYTES)
+    this.#table = this.#memory.allocate(2 ** bits * KEPT_ENTRY_BYTES)
+    this.#bits = bits // only once there is room
     const { words } = this.#memory
     for (let at = 0; at < entries; at++) {
       const entry = before / 4 + at * WORDS

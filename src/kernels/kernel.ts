@@ -132,7 +132,7 @@ export interface CodeScan {
 /** Pointers of a scan of codes for a group of queries; layouts are in layouts.ts. */
 export interface TogetherScan {
   metric: number
-  /** 2 or 4 */
+  /** 2, 4 or 8 */
   bits: number
   width: number
   /** Segment table, SEGMENT_ENTRY_BYTES each. */

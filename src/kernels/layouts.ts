@@ -155,15 +155,15 @@ export const RERANK_DONE = 0
 export const RERANK_MISSING = 1
 export const RERANK_PAUSED = 2
 
-// An entry of the table of rows that are kept: u32 place in the segment table, u32 row, u32 address (0: no entry), u32 1
-// if it was used since that was last asked.
+// An entry of the table of rows that are kept: u32 place in the segment table, u32 row, u32 address (0: no entry),
+// u32 1 if it was used since that was last asked.
 export const KEPT_SEGMENT_AT = 0
 export const KEPT_ROW_AT = 4
 export const KEPT_ADDRESS_AT = 8
 export const KEPT_USED_AT = 12
 export const KEPT_ENTRY_BYTES = 16
 
-// Factors of a centroid in bytes, float32: its step, |c|^2 around the mean, its product with the mean, 4 bytes are free.
+// Factors of a centroid in bytes, float32: its step, |c|^2 around the mean, its product with the mean, 4 free bytes.
 export const PACKED_STEP_AT = 0
 export const PACKED_NORM2_AT = 4
 export const PACKED_CROSS_AT = 8
@@ -249,6 +249,8 @@ export const SEARCH_PROBE = 2
 export const SEARCH_FAR = 3
 export const SEARCH_SCAN = 4
 export const SEARCH_RERANK = 5
+/** How many times as many zones are listed at each look. */
+export const LOOK_GROWTH = 4
 /** Zones whose distances are computed beyond the surplus. */
 export const LEAST_SURPLUS = 16
 /**

@@ -1,6 +1,7 @@
 // The scalar kernel: the oracle of the WebAssembly one and the fallback where that does not load.
 // It repeats the order of summation of assembly/*.ts, so that results are equal to the bit. Selection is in
-// scalar-heap.ts and scalar-select.ts, sums are in scalar-distances.ts, codes are in scalar-encode.ts and scalar-codes.ts.
+// scalar-heap.ts and scalar-select.ts, sums are in scalar-distances.ts, codes are in scalar-encode.ts and
+// scalar-codes.ts.
 
 import { growBy } from './kernel-memory.ts'
 import type { Kernel, ScanQuery, ScanRun } from './kernel.ts'

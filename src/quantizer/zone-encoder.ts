@@ -10,7 +10,7 @@ import { Rotator } from './rotation.ts'
 export interface Quantizer {
   readonly dim: number
   readonly metric: Metric
-  /** 1, 2 or 4 */
+  /** 1, 2, 4 or 8 */
   readonly bits: number
   /** What the rotation flips, as `drawFlips` makes it. */
   readonly flips: Uint8Array

@@ -157,11 +157,6 @@ export class CodeState {
       this.#memory.free(region)
   }
 
-  /** Capacity of the heap of smallest estimates. */
-  get size(): number {
-    return this.#memory.words[(this.scan.heap + HEAP_CAPACITY_AT) / 4]
-  }
-
   /** The largest of the smallest estimates; infinite until there are as many as wanted. */
   get limit(): number {
     const { words, doubles } = this.#memory

@@ -4,10 +4,10 @@ import { KernelMemory } from '../kernels/kernel-memory.ts'
 import { loadKernel } from '../kernels/load-kernel.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
 import { ZgqError } from '../errors.ts'
-import { bytesEqual } from '../format/layout.ts'
+import { bytesEqual, ELEMENT_BYTES } from '../format/layout.ts'
 import { encodeQuantizer } from '../format/quantizer.ts'
 import { SegmentTable } from '../format/segment-table.ts'
-import { CandidateRows, type CandidateRowsLimits } from '../cache/candidate-rows.ts'
+import { bytesOfRow, CandidateRows, type CandidateRowsLimits } from '../cache/candidate-rows.ts'
 import { CodesCache } from '../cache/codes-cache.ts'
 import { QueryRotation } from '../quantizer/query-codes.ts'
 import { checkHeaders, findDataFiles } from '../storage/data-files.ts'
@@ -40,8 +40,9 @@ export interface OpenedContext {
 
 /** Share of the cache that codes may take. */
 const CODES_SHARE = 0.75
-/** Share of what codes leave that single rows may take which were reranked. */
+/** Share of what codes leave that single rows may take which were reranked: if that is room for all; else. */
 const CANDIDATES_SHARE = 0.5
+const SOME_CANDIDATES_SHARE = 0.125
 /** From so many zones on the probe looks at codes of the centroids first (bench/README.md, "Probe"). */
 export const CODED_PROBE_ZONES = 256
 
@@ -71,17 +72,25 @@ function startContext(
   const workspace = new Workspace(snapshot, memory)
   const codes = openCodes(snapshot, files, { workspace, cacheBytes: options.cacheBytes })
   // What the codes leave: rows are cached for exact searches, and where there are few.
-  const cache = new RowCache(snapshot, files, { memory, cacheBytes: cacheBytesOfRows(options, codes) })
+  const cache = new RowCache(snapshot, files, { memory, cacheBytes: cacheBytesOfRows(snapshot, options, codes) })
   const states = new SearchStates(() => new SearchState(snapshot.meta, workspace, codes?.rotation))
   return { snapshot, readers, context: { workspace, states, cache, files, codes }, options }
 }
 
-function cacheBytesOfRows({ cacheBytes }: CheckedOpenOptions, codes: CodesContext | undefined): number {
-  return codes === undefined ? cacheBytes : leftBy(codes.cache, cacheBytes) * (1 - CANDIDATES_SHARE)
+function cacheBytesOfRows(
+  snapshot: Snapshot,
+  { cacheBytes }: CheckedOpenOptions,
+  codes: CodesContext | undefined
+): number {
+  if (codes === undefined) return cacheBytes
+  return leftBy(codes.cache, cacheBytes) - limitsOfCandidates(snapshot, codes.cache, cacheBytes).cacheBytes
 }
 
 function limitsOfCandidates(snapshot: Snapshot, cache: CodesCache, cacheBytes: number): CandidateRowsLimits {
-  return { cacheBytes: leftBy(cache, cacheBytes) * CANDIDATES_SHARE, rowCount: snapshot.segments.totals.rows }
+  const rowCount = snapshot.segments.totals.rows
+  const left = leftBy(cache, cacheBytes)
+  const all = rowCount * bytesOfRow(snapshot.meta.dim * ELEMENT_BYTES)
+  return { cacheBytes: all <= left * CANDIDATES_SHARE ? all : left * SOME_CANDIDATES_SHARE, rowCount }
 }
 
 function leftBy({ capacity }: CodesCache, cacheBytes: number): number {
@@ -123,7 +132,7 @@ export function adoptSnapshot(opened: OpenedContext, snapshot: Snapshot): Opened
     codes.packed?.close()
     codes.packed = packCentroids(workspace, codes.rotation)
   }
-  cache.adopt(segments, { dropped, cacheBytes: cacheBytesOfRows(options, codes) })
+  cache.adopt(segments, { dropped, cacheBytes: cacheBytesOfRows(adopted, options, codes) })
   return { ...opened, snapshot: adopted }
 }
 

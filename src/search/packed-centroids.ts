@@ -11,7 +11,7 @@ import type { SearchState } from './search-state.ts'
 import type { Workspace } from './workspace.ts'
 
 /** Values of all centroids that are packed when an index is opened: some 20 ms. */
-const MOST_VALUES = 2 ** 23
+const MOST_VALUES = 2 ** 20
 
 export class PackedCentroids {
   readonly #memory: KernelMemory

@@ -1,7 +1,7 @@
 // Stage 1: from the query to the segments to scan.
 
 import { heapDistances } from '../kernels/addresses.ts'
-import { LEAST_SURPLUS } from '../kernels/layouts.ts'
+import { LEAST_SURPLUS, LOOK_GROWTH } from '../kernels/layouts.ts'
 import type { CentroidCodes } from './centroid-codes.ts'
 import type { PackedCentroids } from './packed-centroids.ts'
 import { countZones } from './recall-rule.ts'
@@ -32,7 +32,7 @@ function countProbed(state: SearchState, wish: ProbeWish, coded: CodedCentroids 
   if ('nprobe' in wish) return listNearest(state, wish.nprobe, coded)
   const { workspace } = state
   // More than the mean at first: most queries then need one look.
-  for (let wanted = wish.zones * LOOK_FACTOR + FIRST_ZONES; ; wanted *= 4) {
+  for (let wanted = wish.zones * LOOK_FACTOR + FIRST_ZONES; ; wanted *= LOOK_GROWTH) {
     const listed = listNearest(state, Math.ceil(wanted), coded)
     const distances = workspace.memory.float64At(heapDistances(workspace.zoneList), listed)
     const count = countZones(distances, wish, state)

@@ -128,7 +128,7 @@ export function scanCodes(
   return undefined
 }
 
-/** Takes the hits out of the heap of `k` entries, nearest first. `size`: how many there are, if they are in order. */
+/** Takes the hits out of the heap of `k` entries, nearest first. `sorted`: how many there are, if they are in order. */
 export function takeHits(of: Pick<SearchState, 'memory' | 'scanQuery'>, k: number, sorted = -1): Hit[] {
   const { memory, scanQuery } = of
   const size = sorted < 0 ? memory.kernel.heapSort(scanQuery.heap) : sorted

@@ -167,7 +167,7 @@ function describeRule(state: SearchState, at: number, { probe }: SearchRequest):
     doubles[(at + offset) / DOUBLE] = value
   }
   const isRule = 'threshold' in probe
-  words[(at + SEARCH_NPROBE_AT) / WORD] = 'nprobe' in probe ? probe.nprobe : 0
+  words[(at + SEARCH_NPROBE_AT) / WORD] = 'nprobe' in probe ? Math.min(probe.nprobe, state.workspace.zoneCount) : 0
   put(SEARCH_THRESHOLD_AT, isRule ? probe.threshold : 0)
   put(SEARCH_FLOOR_AT, isRule ? FLOOR * probe.scale : 0)
   put(SEARCH_RULE_NORM_AT, state.ruleNorm)

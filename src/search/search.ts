@@ -104,15 +104,18 @@ function startAtOnce({ codes: context }: SearchContext, state: SearchState): boo
   }
   state.sortedHits = -1
   if (status === SEARCH_PROBE) return false
-  state.takeSegments(state.zoneCount, undefined)
   if (status === SEARCH_RERANK) {
     state.candidateCount = codes.candidateCount
     state.stage = 'rerank'
     return !takeMissing(context, state, codes)
   }
   state.isFar = status === SEARCH_FAR
-  if (!state.isFar) state.startHits(state.request.k)
-  state.stage = state.isFar ? 'done' : chooseScan(state, context, true)
+  if (state.isFar) state.stage = 'done'
+  else {
+    state.startHits(state.request.k)
+    state.takeSegments(state.zoneCount, undefined)
+    state.stage = chooseScan(state, context, true)
+  }
   return false
 }
 

@@ -44,9 +44,12 @@ export function packCentroid(rotated: usize, width: u32, packed: usize, factors:
   store<f32>(factors, <f32>productExact(rotated, widthBytes, rotated), PACKED_NORM2_AT)
 }
 
-/** Sum of byte * integer over all dimensions; width: a multiple of 16. Integers are so small that it fits. */
+/**
+ * Sum of byte * integer over all dimensions; width: a multiple of 16. Each lane fits: integers times the width are below
+ * 2^26.
+ */
 @inline
-function productPacked(packed: usize, width: u32, integers: usize): i32 {
+function productPacked(packed: usize, width: u32, integers: usize): f64 {
   let a = i32x4.splat(0),
     b = a
   for (let i: usize = 0; i < <usize>width; i += 16) {
@@ -57,15 +60,17 @@ function productPacked(packed: usize, width: u32, integers: usize): i32 {
   }
   const sum = i32x4.add(a, b)
   return (
-    i32x4.extract_lane(sum, 0) + i32x4.extract_lane(sum, 1) + (i32x4.extract_lane(sum, 2) + i32x4.extract_lane(sum, 3))
+    <f64>i32x4.extract_lane(sum, 0) +
+    <f64>i32x4.extract_lane(sum, 1) +
+    (<f64>i32x4.extract_lane(sum, 2) + <f64>i32x4.extract_lane(sum, 3))
   )
 }
 
 /**
  * Writes the distances by which zones are ordered (minus the product for ip) of `count` centroids: those at `positions`
  * (u32), or the first where that is 0. packed: i8, zones * width; factors: PACKED_FACTOR_BYTES a zone; integers,
- * scalars: of the query, see tables.ts; centroids: float32, zones * dim; query: as the probe sees it, float32, dim; out:
- * float32, count.
+ * scalars: of the query, see tables.ts; centroids: float32, zones * dim; query: as the probe sees it, float32, dim;
+ * out: float32, count.
  */
 export function packedDistances(
   metric: u32,

@@ -3,8 +3,8 @@
 // in the caches and 0.63 times from memory (bench/README.md), where one stream of reads is what the processor foresees
 // best. Order of summation (the scalar twin repeats it): float32 in accumulators a, b, c, d of four lanes over steps of
 // 16 values, steps of 4 into a, (a + b) + (c + d), lanes as (0 + 1) + (2 + 3), then the last 0 to 3 values one by one.
-// Double: eight lanes, in four accumulators of two, over steps of 8 values, a step of 4 into the first four, lane i joined
-// with lane i + 4, then as above.
+// Double: eight lanes, in four accumulators of two, over steps of 8 values, a step of 4 into the first four, lane i
+// joined with lane i + 4, then as above.
 
 @inline
 export function sumLanes(v: v128): f32 {

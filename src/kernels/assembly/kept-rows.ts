@@ -1,4 +1,5 @@
-// Where single rows are kept in kernel memory: a table of hashes with linear probing, which src/cache/candidate-rows.ts fills.
+// Where single rows are kept in kernel memory: a table of hashes with linear probing, which
+// src/cache/candidate-rows.ts fills.
 
 import { KEPT_ADDRESS_AT, KEPT_ENTRY_BYTES, KEPT_ROW_AT, KEPT_SEGMENT_AT, KEPT_USED_AT } from '../layouts'
 

@@ -10,6 +10,7 @@ import {
   CANDIDATES_CAPACITY_AT,
   CANDIDATES_SIZE_AT,
   LEAST_SURPLUS,
+  LOOK_GROWTH,
   METRIC_COSINE,
   METRIC_IP,
   RERANK_DONE,
@@ -99,9 +100,9 @@ function word(search: usize, at: usize): u32 {
 }
 
 /**
- * Searches; search: see layouts.ts. Returns SEARCH_DONE with the hits sorted; SEARCH_NO_QUERY, if no distance is that of
- * the query; SEARCH_PROBE, before the probe; SEARCH_FAR, if the nearest zone is too near or too far; SEARCH_SCAN, before
- * the scan; SEARCH_RERANK, where rows of a batch are missing.
+ * Searches; search: see layouts.ts. Returns SEARCH_DONE with the hits sorted; SEARCH_NO_QUERY, if the query has no
+ * distances; SEARCH_PROBE, before the probe; SEARCH_FAR, if the nearest zone is too near or too far; SEARCH_SCAN,
+ * before the scan; SEARCH_RERANK, where rows of a batch are missing.
  */
 export function searchCodes(search: usize): u32 {
   const metric = word(search, SEARCH_METRIC_AT),
@@ -166,7 +167,7 @@ function probeZones(search: usize, queryNorm: f64): u32 {
     hasDistances = listNearest(search, listed, hasDistances)
     const count = countZones(search, listed, queryNorm)
     if (count < listed || listed == zoneCount) return count
-    look *= 4
+    look *= LOOK_GROWTH
   }
 }
 
