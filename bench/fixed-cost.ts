@@ -1,5 +1,5 @@
 // npm run fixed-cost: what a query costs before it looks at many rows, over the dimensions that apps have: one that
-// finds nothing (k: 0), and one that searches a single zone. With --against CHECKOUT another checkout's dist takes turns
+// probes nothing (k: 0), and one that searches a single zone. With --against CHECKOUT another checkout's dist takes turns
 // with this one's in the same process.
 
 import { join, resolve } from 'node:path'

@@ -24,7 +24,7 @@ export interface FixedCostInput {
 /** Means over the queries of the fastest time of each. */
 export interface FixedCostSide {
   readonly zones: number
-  /** `k: 0`: checks, rotation and tables. */
+  /** `k: 0`: the query is checked, copied and scaled, and nothing is probed. */
   readonly nothingUs: number
   /** `k: 10, nprobe: 1` */
   readonly oneZoneUs: number
