@@ -93,7 +93,9 @@ function read({ rows, target }: Cached, { slot, row }: Key): void {
 /** Tells whether a row is kept; throws where other bytes lie in its place. */
 function isKept({ rows, memory, dim }: Cached, { slot, row }: Key): boolean {
   const address = rows.addressOf({ slot }, row)
-  if (address !== 0) expect(memory.bytesAt(address, dim * 4)).toEqual(rowBytes(slot, row, dim * 4))
+  // Not by `expect`, which takes long, and this is asked often.
+  if (address !== 0 && Buffer.compare(memory.bytesAt(address, dim * 4), rowBytes(slot, row, dim * 4)) !== 0)
+    throw new Error(`other bytes in the place of row ${row} of slot ${slot}`)
   return address !== 0
 }
 
@@ -234,7 +236,7 @@ describe('a cache of rows beside a map', () => {
     for (const capacity of [1, 5, 64, 65, 200, 1000]) {
       const cached = open(3, { rowCount: capacity })
       const kept = new Set<string>()
-      for (let i = 0; i < 1500; i++) {
+      for (let i = 0; i < 1000; i++) {
         const where = `capacity ${capacity}, step ${i}`
         const key = keys[Math.floor(random() * keys.length)]
         if (random() < 0.01) {
@@ -253,9 +255,12 @@ describe('a cache of rows beside a map', () => {
           }
           kept.add(nameOf(key))
         }
-        if (i % 10 === 0) expect(entriesOf(cached).map(nameOf).sort(), where).toEqual([...kept].sort())
-        for (const other of i % 10 === 0 ? keys : [key])
-          expect(isKept(cached, other), where).toBe(kept.has(nameOf(other)))
+        if (i % 10 !== 0) continue
+        expect(entriesOf(cached).map(nameOf).sort(), where).toEqual([...kept].sort())
+        expect(
+          keys.filter((other) => isKept(cached, other) !== kept.has(nameOf(other))),
+          where
+        ).toEqual([])
       }
     }
   })
@@ -263,7 +268,7 @@ describe('a cache of rows beside a map', () => {
 
 describe('the memory of a cache of rows', () => {
   it.each([1, 3, 16, 100, 1536])('is not more than it may take, in %d dimensions', (dim) => {
-    for (const cacheBytes of [100, 1000, 2340, 5000, 20_000, 70_000, 300_000]) {
+    for (const cacheBytes of [1000, 2340, 5000, 20_000, 70_000, 300_000]) {
       const cached = open(dim, { cacheBytes })
       for (let row = 0; row < 3000; row++) read(cached, { slot: row % SLOTS, row })
       expect(cached.memory.usedByteLength - cached.before, `${cacheBytes} bytes`).toBeLessThanOrEqual(cacheBytes)
@@ -305,19 +310,21 @@ describe('the memory of a cache of rows', () => {
     for (const failing of [1, 2]) {
       const cached = open(5)
       const { memory } = cached
-      for (let row = 0; row < 64; row++) read(cached, { slot: 0, row })
+      const keys = Array.from({ length: 300 }, (_, row) => ({ slot: row % SLOTS, row }))
+      for (const key of keys.slice(0, 64)) read(cached, key)
       const allocate = memory.allocate.bind(memory)
       let calls = 0
       memory.allocate = (byteLength) => {
         if (++calls === failing) throw new RangeError('kernel memory ends')
         return allocate(byteLength)
       }
-      expect(() => {
-        read(cached, { slot: 1, row: 64 })
-      }).toThrow('kernel memory ends')
+      read(cached, keys[64])
       memory.allocate = allocate
-      const keys = Array.from({ length: 300 }, (_, row) => ({ slot: 0, row }))
+      expect(cached.target().bytes).toEqual(rowBytes(4, 64, 20))
+      expect(isKept(cached, keys[64])).toBe(true)
+      for (const key of keys) read(cached, key)
       expect(keys.filter((key) => isKept(cached, key))).toHaveLength(64)
+      cached.rows.limit({ cacheBytes: PLENTY, rowCount: ROWS })
       for (const key of keys) read(cached, key)
       expect(keys.filter((key) => isKept(cached, key))).toHaveLength(300)
     }
