@@ -28,9 +28,9 @@ export interface CandidateRowsLimits {
   readonly rowCount: number
 }
 
-/** Bytes that a row takes here, with its entries of the table. */
+/** Bytes that a row takes here, with its entries of the table, which may be twice as long as it must be. */
 export function bytesOfRow(rowBytes: number): number {
-  return rowBytes + ENTRIES_OF_ROW * KEPT_ENTRY_BYTES
+  return rowBytes + 2 * ENTRIES_OF_ROW * KEPT_ENTRY_BYTES
 }
 
 export class CandidateRows {

@@ -77,6 +77,7 @@ export function isForOneCall(context: SearchContext, { request, deadline, passes
     context.codes !== undefined &&
     workspace.memory.kernel.kind === 'wasm' &&
     workspace.segments.isOnePerZone &&
+    workspace.zoneCount > 0 &&
     passes.length === 0 &&
     deadline === Infinity &&
     k > 0 &&
@@ -95,7 +96,7 @@ export function searchAtOnce(codes: CodesContext, state: SearchState, codeState:
   state.roomForHits(request.k)
   codeState.roomForEstimates(countEstimates(request, codeState.scan.bits))
   const at = codeState.search
-  describe(codes, state, codeState)
+  layOut(codes, state, codeState)
   const status = memory.kernel.searchCodes(at)
   state.scanQuery.queryNorm2 = memory.doubles[(at + SEARCH_NORM2_AT) / DOUBLE]
   state.zoneCount = memory.words[(at + SEARCH_PROBED_AT) / WORD]
@@ -103,8 +104,8 @@ export function searchAtOnce(codes: CodesContext, state: SearchState, codeState:
   return status
 }
 
-/** Writes down what the kernel works with. */
-function describe(codes: CodesContext, state: SearchState, codeState: CodeState): void {
+/** Lays out what the kernel works with. */
+function layOut(codes: CodesContext, state: SearchState, codeState: CodeState): void {
   const { workspace, request, scanQuery, memory } = state
   const { scan } = codeState
   const { cache, candidates, centroids, packed } = codes
@@ -157,11 +158,11 @@ function describe(codes: CodesContext, state: SearchState, codeState: CodeState)
   floats[(at + SEARCH_PLANES_AT) / WORD] = confidence.planes
   floats[(at + SEARCH_REFINED_AT) / WORD] = confidence.refined
   floats[(at + SEARCH_SLACK_AT) / WORD] = scan.bits === 1 ? confidence.planesSlack : confidence.slack
-  describeRule(state, at, request)
+  layOutRule(state, at, request)
 }
 
-/** Writes down which zones to probe. */
-function describeRule(state: SearchState, at: number, { probe }: SearchRequest): void {
+/** Lays out which zones to probe. */
+function layOutRule(state: SearchState, at: number, { probe }: SearchRequest): void {
   const { words, doubles } = state.memory
   const put = (offset: number, value: number): void => {
     doubles[(at + offset) / DOUBLE] = value
