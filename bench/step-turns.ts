@@ -9,6 +9,7 @@ import { readQueries, recallOf } from './queries.ts'
 import { mean } from './report.ts'
 
 const K = 10
+const ASKED = 'recall'
 
 export interface TurnsInput {
   readonly engines: readonly { readonly name: string; readonly folder: string }[]
@@ -73,6 +74,7 @@ async function sidesOf({ name, folder }: TurnsInput['engines'][number], recall: 
   const finder = await findEngine(name).open(of)
   const sides: Side[] = []
   for (const knobs of sweepsOf(finder)) {
+    if (sides.length > 0 && sides[0].knob.startsWith(ASKED)) break
     let below: { knob: number; reached: number } | undefined
     for (const knob of knobs) {
       const found = { knob, reached: await recallAt(finder, knob) }
@@ -97,12 +99,20 @@ async function sidesOf({ name, folder }: TurnsInput['engines'][number], recall: 
   return sides
 }
 
-/** Numbers of knobs, each list by rising effort. Where a recall can be asked for, nothing else is. */
+/**
+ * Numbers of knobs, each list by rising effort. Where a recall can be asked for, those knobs come first, and the others
+ * are for a recall above what they reach.
+ */
 function sweepsOf({ knobs }: OpenEngine): number[][] {
-  const asked = knobs.flatMap(({ label }, knob) => (label.startsWith('recall ') ? [knob] : []))
-  if (asked.length > 0) return [asked]
-  const names = [...new Set(knobs.map(({ sweep }) => sweep))]
-  return names.map((name) => knobs.flatMap(({ sweep }, knob) => (sweep === name ? [knob] : [])))
+  const names = [...new Set(knobs.map(({ label, sweep }) => sweepName(label, sweep)))]
+  return names
+    .sort((a, b) => Number(b === ASKED) - Number(a === ASKED))
+    .map((name) => knobs.flatMap(({ label, sweep }, knob) => (sweepName(label, sweep) === name ? [knob] : [])))
+}
+
+/** Every recall that is asked for is a sweep of its own to the engine; here they are one. */
+function sweepName(label: string, sweep: string): string {
+  return label.startsWith(`${ASKED} `) ? ASKED : sweep
 }
 
 async function recallAt(engine: OpenEngine, knob: number): Promise<number> {
