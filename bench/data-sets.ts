@@ -5,6 +5,7 @@ import { closeSync, existsSync, openSync, readSync, writeFileSync } from 'node:f
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
+import { JOINED_QUICK_SETS, JOINED_SETS, makeJoined } from './joined-sets.ts'
 import { writeTruth } from './truth.ts'
 
 export interface DataSet {
@@ -19,12 +20,14 @@ export interface DataSet {
   readonly splitAt: number | undefined
 }
 
+const FOLDER_SETS = ['sift1m-10k', 'sift1m-100k', 'sift1m-1m', 'glove', 'fashion', 'use50k'] as const
+type SetName = (typeof FOLDER_SETS)[number]
+const TEST_SETS = ['sift10k', 'wordnet'] as const
+type QuickName = (typeof TEST_SETS)[number]
 /** Sets below --data. */
-export const SET_NAMES = ['sift1m-10k', 'sift1m-100k', 'sift1m-1m', 'glove', 'fashion', 'use50k'] as const
-type SetName = (typeof SET_NAMES)[number]
+export const SET_NAMES: readonly string[] = [...FOLDER_SETS, ...JOINED_SETS.map(({ name }) => name)]
 /** Sets in this repository (test/data). */
-export const QUICK_SETS = ['sift10k', 'wordnet'] as const
-type QuickName = (typeof QUICK_SETS)[number]
+export const QUICK_SETS: readonly string[] = [...TEST_SETS, ...JOINED_QUICK_SETS.map(({ name }) => name)]
 
 const SIFT_PARTS = {
   'sift1m-10k': { rows: 10_000, truth: 'groundtruth.first10k.ivecs' },
@@ -32,11 +35,20 @@ const SIFT_PARTS = {
   'sift1m-1m': { rows: undefined, truth: 'groundtruth.1m.ivecs' }
 } as const
 
-/** Finds a set of the repository or below `data`; prefixes and missing truth are written to `work` on first use. */
+/**
+ * Finds a set of the repository or below `data`; prefixes, joined rows and missing truth are written to `work` on first
+ * use.
+ */
 export async function findDataSet(name: string, data: string | undefined, work: string): Promise<DataSet> {
-  const quick = QUICK_SETS.find((candidate) => candidate === name)
+  const quick = TEST_SETS.find((candidate) => candidate === name)
   if (quick !== undefined) return await locateQuick(quick, work)
-  const known = SET_NAMES.find((candidate) => candidate === name)
+  const joined = [...JOINED_QUICK_SETS, ...JOINED_SETS].find((candidate) => candidate.name === name)
+  if (joined !== undefined) {
+    const source = await findDataSet(joined.source, data, work)
+    const files = await makeJoined(joined, source.base, work)
+    return { name, metric: 'cosine', ...files, queryLimit: joined.queries, splitAt: undefined }
+  }
+  const known = FOLDER_SETS.find((candidate) => candidate === name)
   if (known === undefined)
     throw new Error(`${name} is no data set; expected one of ${[...QUICK_SETS, ...SET_NAMES].join(', ')}`)
   if (data === undefined)

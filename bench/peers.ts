@@ -45,7 +45,7 @@ for (const set of sets) {
   if (Object.keys(outcomes).length === 0) continue
   console.log(`## ${set.name} (${set.metric})\n`)
   printSetTable(outcomes)
-  printLeads(outcomes, OWN)
+  printLeads(set.name, outcomes, OWN)
 }
 console.log(
   'Queries a second between measured settings: log(q/s) linear in recall, over the settings that no other ' +

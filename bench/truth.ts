@@ -1,6 +1,6 @@
 // Exact neighbours by brute force in double precision, for small sets that come without.
 
-import { existsSync, writeFileSync } from 'node:fs'
+import { existsSync, renameSync, writeFileSync } from 'node:fs'
 
 import { loadZgqBuild } from './packages.ts'
 
@@ -20,13 +20,30 @@ export async function writeTruth({ base, queries, metric }: TruthInput, to: stri
   if (existsSync(to)) return to
   const rows = await readAll(base)
   const asked = await readAll(queries)
+  const squares = rows.map((row) => dotOf(row, row))
   const lines = asked.map((query) => {
-    const distances = rows.map((row) => (metric === 'l2' ? squaredDistance(row, query) : cosineDistance(row, query)))
-    const order = distances.map((_, row) => row).sort((a, b) => distances[a] - distances[b] || a - b)
-    return Int32Array.of(K, ...order.slice(0, K))
+    const square = dotOf(query, query)
+    const distances = rows.map((row, i) =>
+      metric === 'l2' ? squaredDistance(row, query) : 1 - dotOf(row, query) / Math.sqrt(squares[i] * square)
+    )
+    return Int32Array.of(K, ...nearest(distances))
   })
-  writeFileSync(to, Buffer.concat(lines.map((line) => Buffer.from(line.buffer))))
+  writeFileSync(`${to}.new`, Buffer.concat(lines.map((line) => Buffer.from(line.buffer))))
+  renameSync(`${to}.new`, to) // the whole file or nothing: what is there is used again
   return to
+}
+
+/** The rows of the K smallest distances, nearest first, ties to the lower row. */
+function nearest(distances: readonly number[]): number[] {
+  const found: number[] = []
+  for (const [row, distance] of distances.entries()) {
+    if (found.length === K && distance >= distances[found[K - 1]]) continue
+    let at = found.length
+    while (at > 0 && distances[found[at - 1]] > distance) at--
+    found.splice(at, 0, row)
+    if (found.length > K) found.pop()
+  }
+  return found
 }
 
 async function readAll(path: string): Promise<Float32Array[]> {
@@ -49,14 +66,8 @@ function squaredDistance(a: Float32Array, b: Float32Array): number {
   return sum
 }
 
-function cosineDistance(a: Float32Array, b: Float32Array): number {
-  let dot = 0,
-    squaredA = 0,
-    squaredB = 0
-  for (let i = 0; i < a.length; i++) {
-    dot += a[i] * b[i]
-    squaredA += a[i] ** 2
-    squaredB += b[i] ** 2
-  }
-  return 1 - dot / Math.sqrt(squaredA * squaredB)
+function dotOf(a: Float32Array, b: Float32Array): number {
+  let sum = 0
+  for (let i = 0; i < a.length; i++) sum += a[i] * b[i]
+  return sum
 }

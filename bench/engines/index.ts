@@ -34,6 +34,7 @@ export const QUICK_ENGINES = [
   'zgq',
   'zgq-bits0',
   'usearch-f32',
+  'usearch-bf16',
   'hnswlib',
   'lancedb-ivf-rq',
   'zvec-hnsw-rabitq',
