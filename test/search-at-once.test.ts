@@ -189,6 +189,8 @@ describe.each(CASES)(`a search in one call ($name, $metric, $bits bits, seed ${S
       // Ends early only for queries that are unlike, and for those that float32 cannot estimate.
       const others = warm.filter((status) => ![SEARCH_DONE, SEARCH_FAR, SEARCH_PROBE].includes(status))
       expect(others).toEqual([])
+      expect(warm).toContain(SEARCH_FAR)
+      expect(warm.includes(SEARCH_PROBE)).toBe(metric !== 'cosine')
       expect(warm.filter((status) => status === SEARCH_DONE).length).toBeGreaterThan(warm.length / 3)
       expect(opened.context.states.inUse).toBe(0)
     } finally {
