@@ -271,7 +271,7 @@ describe('the event loop turns', () => {
     )
   })
 
-  it.each([{ exact: true }, { nprobe: 12, rerank: 300 }])(
+  it.each([{ exact: true }, { nprobe: 12, rerank: 3000 }])(
     'while one search that takes long is sliced, and it finds what search finds: %o',
     async (options) => {
       await withIndex(
