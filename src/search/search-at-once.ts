@@ -66,7 +66,10 @@ import type { SearchRequest } from './request.ts'
 import { countEstimates } from './scan.ts'
 import type { CodesContext, SearchContext } from './search-context.ts'
 import type { SearchState } from './search-state.ts'
+import { estimateMicros } from './strategy.ts'
 
+/** What a call may be expected to take where others wait for the thread: a part of a slice. */
+const MOST_MICROS = 500
 const WORD = 4
 const DOUBLE = 8
 
@@ -79,11 +82,11 @@ export function isForOneCall(context: SearchContext, { request, deadline, passes
     workspace.segments.isOnePerZone &&
     workspace.zoneCount > 0 &&
     passes.length === 0 &&
-    deadline === Infinity &&
     k > 0 &&
     !isExact &&
     !explain &&
-    masks === undefined
+    masks === undefined &&
+    (deadline === Infinity || estimateMicros(workspace.planned, request) <= MOST_MICROS)
   )
 }
 
