@@ -282,8 +282,8 @@ export interface Kernel {
   /** Drops candidates above `limit`, sorts the others by lowest likely distance; returns how many there are. */
   sortCandidates(candidates: number, limit: number): number
   /**
-   * Searches in one call what is laid out at `search`; returns SEARCH_DONE and so on. See assembly/search.ts. The scalar
-   * kernel leaves all to the stages, which compute the same.
+   * Searches in one call what is laid out at `search`; returns SEARCH_DONE and so on. See assembly/search.ts. The
+   * scalar kernel leaves all to the stages, which compute the same.
    */
   searchCodes(search: number): number
   /** Packs a rotated centroid (float32, width) into bytes; writes all factors but its product with the mean. */

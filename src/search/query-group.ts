@@ -1,6 +1,6 @@
-// Queries that wait for the segments of their lists to be scanned for all of them, in kernel memory: what the scan of a segment needs of
-// each (its member), its list of segments (visits), and the rows that may have to be offered (records). No reads, no
-// order of segments: search-together.ts has that.
+// Queries that wait for the segments of their lists to be scanned for all of them, in kernel memory: what the scan of a
+// segment needs of each (its member), its list of segments (visits), and the rows that may have to be offered
+// (records). No reads, no order of segments: search-together.ts has that.
 
 import { candidateAddress, memberByteLength, recordAddress, recordsByteLength } from '../kernels/addresses.ts'
 import type { RecordedVisits, TogetherScan } from '../kernels/kernel.ts'

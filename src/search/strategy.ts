@@ -1,6 +1,6 @@
-// Some zones or all: little work is done as soon by the plain scan of all float32 rows, which misses nothing. Decided by
-// what an index and its calibration say, never by times, the cache or the machine: the same index gives the same plan
-// everywhere.
+// Some zones or all: little work is done as soon by the plain scan of all float32 rows, which misses nothing. Decided
+// by what an index and its calibration say, never by times, the cache or the machine: the same index gives the same
+// plan everywhere.
 
 import type { ProbeWish } from './probe-wish.ts'
 
@@ -38,8 +38,8 @@ const MOST_EXACT_WORK = 100_000
 /** How much longer an exact search may take than a choice of zones, for the sake of never missing a hit: ns, share. */
 const MOST_EXCESS = 10_000
 const MOST_EXCESS_SHARE = 0.25
-// Costs of plans, in nanoseconds: the call, a row and a zone that is scanned, a row whose distance is computed twice, and
-// candidates as a multiple of those above, as it is on data without structure.
+// Costs of plans, in nanoseconds: the call, a row and a zone that is scanned, a row whose distance is computed twice,
+// and candidates as a multiple of those above, as it is on data without structure.
 const START = 3000
 const ROW = 5.5
 const ZONE = 50

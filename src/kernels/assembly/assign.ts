@@ -86,7 +86,15 @@ function sumPairs(a: v128, b: v128): v128 {
 
 /** Keeps a centroid for those of four rows that are nearest to it; products: of the rows, integers. */
 @inline
-function keepFour(products: v128, units: usize, unit: f32, halfNorm: f32, zone: u32, zones: usize, scores: usize): void {
+function keepFour(
+  products: v128,
+  units: usize,
+  unit: f32,
+  halfNorm: f32,
+  zone: u32,
+  zones: usize,
+  scores: usize
+): void {
   const values = f32x4.mul(f32x4.mul(f32x4.convert_i32x4_s(products), f32x4.splat(unit)), v128.load(units))
   const found = f32x4.sub(values, f32x4.splat(halfNorm))
   const best = v128.load(scores)
@@ -199,7 +207,8 @@ export function assign(
       for (let z = i < fours ? pairsEnd : first; z < end; z++) {
         const product = <f32>oneByOne(rows + <usize>i * rowBytes, centroids + <usize>z * rowBytes, rowBytes)
         const zoneAt = (<usize>z) << 2
-        const score = product * load<f32>(centroidUnits + zoneAt) * load<f32>(units + at) - load<f32>(halfNorms + zoneAt)
+        const score =
+          product * load<f32>(centroidUnits + zoneAt) * load<f32>(units + at) - load<f32>(halfNorms + zoneAt)
         if (score > load<f32>(scores + at)) {
           store<f32>(scores + at, score)
           store<u32>(zones + at, z)

@@ -41,7 +41,16 @@ function ofFour(query: usize, rowBytes: usize): v128 {
 }
 
 /** Keeps a row if it is near enough; what float32 does not hold is computed again in double precision. */
-function offer(isProduct: bool, value: f32, row: usize, query: usize, rowBytes: usize, limit: usize, heap: usize, id: u64): void {
+function offer(
+  isProduct: bool,
+  value: f32,
+  row: usize,
+  query: usize,
+  rowBytes: usize,
+  limit: usize,
+  heap: usize,
+  id: u64
+): void {
   if (!(value <= load<f32>(limit) || !(value < f32.MAX_VALUE))) return
   let distance = <f64>value
   if (isProduct) {
@@ -53,7 +62,17 @@ function offer(isProduct: bool, value: f32, row: usize, query: usize, rowBytes: 
 
 /** Offers a row to four queries: values are their distances. */
 @inline
-function offerFour(isProduct: bool, values: v128, row: usize, query: usize, rowBytes: usize, limits: usize, heaps: usize, heapBytes: usize, id: u64): void {
+function offerFour(
+  isProduct: bool,
+  values: v128,
+  row: usize,
+  query: usize,
+  rowBytes: usize,
+  limits: usize,
+  heaps: usize,
+  heapBytes: usize,
+  id: u64
+): void {
   const isRuledOut = v128.and(
     f32x4.gt(values, v128.load(limits)),
     f32x4.lt(values, f32x4.splat(f32.MAX_VALUE))
@@ -71,8 +90,24 @@ function offerFour(isProduct: bool, values: v128, row: usize, query: usize, rowB
   offer(isProduct, f32x4.extract_lane(values, 3), row, query, rowBytes, limits + 12, heaps, id)
 }
 
-/** Two rows against four queries, by squares of differences: eight sums share six loads. */
-function squaresOfTwo(row: usize, query: usize, rowBytes: usize, limits: usize, heaps: usize, heapBytes: usize, id: u64): void {
+/** Adds the terms of four values of a row and a query. */
+@inline
+function addTerms(isProduct: bool, sum: v128, x: v128, q: v128): v128 {
+  return isProduct ? product(sum, x, q) : square(sum, x, q)
+}
+
+/** Two rows against four queries, by squares of differences or minus products: eight sums share six loads. */
+@inline
+function twoByFour(
+  isProduct: bool,
+  row: usize,
+  query: usize,
+  rowBytes: usize,
+  limits: usize,
+  heaps: usize,
+  heapBytes: usize,
+  id: u64
+): void {
   const x1 = row + rowBytes,
     q1 = query + rowBytes,
     q2 = q1 + rowBytes,
@@ -90,70 +125,57 @@ function squaresOfTwo(row: usize, query: usize, rowBytes: usize, limits: usize, 
     const a = v128.load(row + i),
       b = v128.load(x1 + i)
     const c0 = v128.load(query + i)
-    s00 = square(s00, a, c0)
-    s10 = square(s10, b, c0)
+    s00 = addTerms(isProduct, s00, a, c0)
+    s10 = addTerms(isProduct, s10, b, c0)
     const c1 = v128.load(q1 + i)
-    s01 = square(s01, a, c1)
-    s11 = square(s11, b, c1)
+    s01 = addTerms(isProduct, s01, a, c1)
+    s11 = addTerms(isProduct, s11, b, c1)
     const c2 = v128.load(q2 + i)
-    s02 = square(s02, a, c2)
-    s12 = square(s12, b, c2)
+    s02 = addTerms(isProduct, s02, a, c2)
+    s12 = addTerms(isProduct, s12, b, c2)
     const c3 = v128.load(q3 + i)
-    s03 = square(s03, a, c3)
-    s13 = square(s13, b, c3)
+    s03 = addTerms(isProduct, s03, a, c3)
+    s13 = addTerms(isProduct, s13, b, c3)
   }
   let first = sumFour(s00, s01, s02, s03)
   let second = sumFour(s10, s11, s12, s13)
   for (let i = bulk; i < rowBytes; i += 4) {
     const q = ofFour(query + i, rowBytes)
-    first = square(first, f32x4.splat(load<f32>(row + i)), q)
-    second = square(second, f32x4.splat(load<f32>(x1 + i)), q)
+    first = addTerms(isProduct, first, f32x4.splat(load<f32>(row + i)), q)
+    second = addTerms(isProduct, second, f32x4.splat(load<f32>(x1 + i)), q)
   }
-  offerFour(false, first, row, query, rowBytes, limits, heaps, heapBytes, id)
-  offerFour(false, second, x1, query, rowBytes, limits, heaps, heapBytes, id + 1)
+  if (isProduct) {
+    first = f32x4.sub(f32x4.splat(0), first)
+    second = f32x4.sub(f32x4.splat(0), second)
+  }
+  offerFour(isProduct, first, row, query, rowBytes, limits, heaps, heapBytes, id)
+  offerFour(isProduct, second, x1, query, rowBytes, limits, heaps, heapBytes, id + 1)
+}
+
+/** A function of its own: inlined into the loops over rows it took three times as long. */
+function squaresOfTwo(
+  row: usize,
+  query: usize,
+  rowBytes: usize,
+  limits: usize,
+  heaps: usize,
+  heapBytes: usize,
+  id: u64
+): void {
+  twoByFour(false, row, query, rowBytes, limits, heaps, heapBytes, id)
 }
 
 /** The same by minus products. */
-function productsOfTwo(row: usize, query: usize, rowBytes: usize, limits: usize, heaps: usize, heapBytes: usize, id: u64): void {
-  const x1 = row + rowBytes,
-    q1 = query + rowBytes,
-    q2 = q1 + rowBytes,
-    q3 = q2 + rowBytes
-  const bulk = rowBytes & ~15
-  let s00 = f32x4.splat(0),
-    s01 = f32x4.splat(0),
-    s02 = f32x4.splat(0),
-    s03 = f32x4.splat(0)
-  let s10 = f32x4.splat(0),
-    s11 = f32x4.splat(0),
-    s12 = f32x4.splat(0),
-    s13 = f32x4.splat(0)
-  for (let i: usize = 0; i < bulk; i += 16) {
-    const a = v128.load(row + i),
-      b = v128.load(x1 + i)
-    const c0 = v128.load(query + i)
-    s00 = product(s00, a, c0)
-    s10 = product(s10, b, c0)
-    const c1 = v128.load(q1 + i)
-    s01 = product(s01, a, c1)
-    s11 = product(s11, b, c1)
-    const c2 = v128.load(q2 + i)
-    s02 = product(s02, a, c2)
-    s12 = product(s12, b, c2)
-    const c3 = v128.load(q3 + i)
-    s03 = product(s03, a, c3)
-    s13 = product(s13, b, c3)
-  }
-  let first = sumFour(s00, s01, s02, s03)
-  let second = sumFour(s10, s11, s12, s13)
-  for (let i = bulk; i < rowBytes; i += 4) {
-    const q = ofFour(query + i, rowBytes)
-    first = product(first, f32x4.splat(load<f32>(row + i)), q)
-    second = product(second, f32x4.splat(load<f32>(x1 + i)), q)
-  }
-  const zero = f32x4.splat(0)
-  offerFour(true, f32x4.sub(zero, first), row, query, rowBytes, limits, heaps, heapBytes, id)
-  offerFour(true, f32x4.sub(zero, second), x1, query, rowBytes, limits, heaps, heapBytes, id + 1)
+function productsOfTwo(
+  row: usize,
+  query: usize,
+  rowBytes: usize,
+  limits: usize,
+  heaps: usize,
+  heapBytes: usize,
+  id: u64
+): void {
+  twoByFour(true, row, query, rowBytes, limits, heaps, heapBytes, id)
 }
 
 /** The distance of one row to one query. */
@@ -163,7 +185,7 @@ function oneByOne(isProduct: bool, row: usize, query: usize, rowBytes: usize): f
   for (let i: usize = 0; i < bulk; i += 16) {
     const x = v128.load(row + i),
       q = v128.load(query + i)
-    lanes = isProduct ? product(lanes, x, q) : square(lanes, x, q)
+    lanes = addTerms(isProduct, lanes, x, q)
   }
   let sum = sumLanes(lanes)
   for (let i = bulk; i < rowBytes; i += 4) {
@@ -211,7 +233,8 @@ export function scanPairs(
     for (let i: u32 = q < fours ? pairs : 0; i < count; i++) {
       const row = rows + <usize>i * rowBytes
       const value = oneByOne(isProduct, row, query, rowBytes)
-      offer(isProduct, value, row, query, rowBytes, limits + ((<usize>q) << 2), heaps + <usize>q * heapBytes, firstId + i)
+      const limit = limits + ((<usize>q) << 2)
+      offer(isProduct, value, row, query, rowBytes, limit, heaps + <usize>q * heapBytes, firstId + i)
     }
   }
 }

@@ -66,7 +66,8 @@ export function rerank(
     for (count = 0; count < <u32>RERANK_ROWS && reranked < total; count++) {
       const candidate = candidates + CANDIDATES_HEADER_BYTES + <usize>reranked * CANDIDATE_BYTES
       const isFull = load<u32>(heap, HEAP_SIZE_AT) == capacity
-      if (reranked >= wanted && isFull && <f64>load<f32>(candidate, CANDIDATE_LOW_AT) > load<f64>(distances(heap))) break
+      const low = <f64>load<f32>(candidate, CANDIDATE_LOW_AT)
+      if (reranked >= wanted && isFull && low > load<f64>(distances(heap))) break
       reranked++
       const segment = load<u32>(candidate, CANDIDATE_SEGMENT_AT),
         row = load<u32>(candidate, CANDIDATE_ROW_AT)
