@@ -3,7 +3,7 @@
 
 import { ELEMENT_BYTES } from '../format/layout.ts'
 import { heapByteLength, heapDistances, heapIds } from '../kernels/addresses.ts'
-import type { PairsRun } from '../kernels/kernel.ts'
+import type { QueriesRun } from '../kernels/kernel.ts'
 import type { SearchContext } from '../search/search-context.ts'
 import type { Neighbours } from './calibration-lists.ts'
 
@@ -64,7 +64,7 @@ async function scanWithin(
   // Of unit vectors, half of the squared distance is the cosine distance.
   const isScaled = metric === 'cosine'
   if (isScaled) memory.kernel.normalizeRows(rooms.queries, vectors.length, dim)
-  const run: PairsRun = {
+  const run: QueriesRun = {
     ...rooms,
     isProduct: metric === 'ip',
     rows: 0,
@@ -86,7 +86,7 @@ async function scanWithin(
         memory.kernel.normalizeRows(rooms.scaled, count, dim)
         run.rows = rooms.scaled
       }
-      memory.kernel.scanPairs(run)
+      memory.kernel.scanQueries(run)
     }
     await turn()
   }

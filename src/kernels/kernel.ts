@@ -49,8 +49,8 @@ export interface AssignRun {
   scores: number
 }
 
-/** Rows against many queries, for `scanPairs`. */
-export interface PairsRun {
+/** Rows against many queries, for `scanQueries`. */
+export interface QueriesRun {
   /** Minus inner products; else squared Euclidean distances. */
   isProduct: boolean
   /** float32, count * dim */
@@ -110,6 +110,12 @@ export interface QueryRun {
   tables: number
   integers: number
   scalars: number
+  /** <q,q> */
+  norm2: number
+  /** How far estimates are trusted: see `Confidence`. */
+  planes: number
+  refined: number
+  slack: number
 }
 
 /** Pointers of a scan of codes; layouts are in layouts.ts. */
@@ -228,8 +234,8 @@ export interface Kernel {
   /** Writes rows as 16-bit integers (count * dim rounded up to 8) and their units; see assembly/assign.ts. */
   quantizeRows(rows: number, count: number, dim: number, out: number, units: number): void
   assign(run: AssignRun): void
-  /** Offers every row to the heap of every query; see assembly/pairs.ts. */
-  scanPairs(run: PairsRun): void
+  /** Offers every row to the heap of every query; see assembly/scan-queries.ts. */
+  scanQueries(run: QueriesRun): void
   /** Rotates rows in place; see assembly/rotate.ts. */
   rotateRows(
     rows: number,
@@ -247,7 +253,7 @@ export interface Kernel {
    * is not finite if a value is not.
    */
   scaleQuery(metric: number, dim: number, query: number, probeQuery: number): number
-  /** Rotates a query around the mean and builds its tables; see assembly/query.ts. */
+  /** Rotates a query around the mean, builds its tables and writes its scalars; see assembly/query.ts. */
   encodeQuery(run: QueryRun): void
   /** Writes tables, integers and the first five scalars of a rotated query. */
   buildTables(query: number, width: number, tables: number, integers: number, scalars: number): void

@@ -35,8 +35,8 @@ export const l2Single: Sum = (f, a, b, dim) =>
 
 export const productSingle: Sum = (f, a, b, dim) => sumInLanes(dim, (i) => round(f[a + i] * f[b + i]))
 
-/** Float32 product over 4 lanes, as `scanPairs` sums. */
-export const productPair: Sum = (f, a, b, dim) => {
+/** Float32 product over 4 lanes, as `scanQueries` sums. */
+export const productInFour: Sum = (f, a, b, dim) => {
   const bulk = dim & ~3
   let s0 = 0,
     s1 = 0,
@@ -53,8 +53,8 @@ export const productPair: Sum = (f, a, b, dim) => {
   return sum
 }
 
-/** Float32 squared distance over 4 lanes, as `scanPairs` sums. */
-export const l2Pair: Sum = (f, a, b, dim) => {
+/** Float32 squared distance over 4 lanes, as `scanQueries` sums. */
+export const l2InFour: Sum = (f, a, b, dim) => {
   const bulk = dim & ~3
   const square = (i: number): number => {
     const d = round(f[a + i] - f[b + i])

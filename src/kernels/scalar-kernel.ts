@@ -14,10 +14,10 @@ import { encodeBlock, rotateRows } from './scalar-encode.ts'
 import {
   exactDistance,
   l2Double,
-  l2Pair,
+  l2InFour,
   l2Single,
   productDouble,
-  productPair,
+  productInFour,
   productSingle,
   type Sum
 } from './scalar-distances.ts'
@@ -30,7 +30,7 @@ import { viewsOf } from './scalar-views.ts'
 
 const round = Math.fround
 const FLOAT32_MAX = 3.4028234663852886e38
-/** As in assembly/pairs.ts. */
+/** As in assembly/scan-queries.ts. */
 const SMALL_SQUARE = round(1e-30)
 
 /** Creates a scalar kernel with its own memory. */
@@ -124,14 +124,16 @@ export function createScalarKernel(): Kernel {
     assign: (run) => {
       assign(views, run)
     },
-    scanPairs(run) {
+    scanQueries(run) {
       const { isProduct, rows, count, dim, queries, queryCount } = run
       for (let q = 0; q < queryCount; q++) {
         const query = queries / 4 + q * dim
         const heap = run.heaps + q * run.heapBytes
         for (let i = 0; i < count; i++) {
           const row = rows / 4 + i * dim
-          const value = isProduct ? round(0 - productPair(floats, row, query, dim)) : l2Pair(floats, row, query, dim)
+          const value = isProduct
+            ? round(0 - productInFour(floats, row, query, dim))
+            : l2InFour(floats, row, query, dim)
           if (!(value <= floats[run.limits / 4 + q] || !(value < FLOAT32_MAX))) continue
           let distance = value
           if (isProduct) {

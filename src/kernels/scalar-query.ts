@@ -2,7 +2,16 @@
 // comments say what is computed and why.
 
 import type { QueryRun } from './kernel.ts'
-import { METRIC_COSINE, METRIC_IP, SCALAR_MEAN_DISTANCE2_AT, SCALAR_MEAN_PRODUCT_AT } from './layouts.ts'
+import {
+  METRIC_COSINE,
+  METRIC_IP,
+  SCALAR_MEAN_DISTANCE2_AT,
+  SCALAR_MEAN_PRODUCT_AT,
+  SCALAR_PLANES_CONFIDENCE_AT,
+  SCALAR_QUERY_NORM2_AT,
+  SCALAR_REFINED_CONFIDENCE_AT,
+  SCALAR_SLACK_AT
+} from './layouts.ts'
 import { buildTables } from './scalar-codes.ts'
 import { productDouble } from './scalar-distances.ts'
 import { rotateRows } from './scalar-encode.ts'
@@ -32,4 +41,8 @@ export function encodeQuery(views: ScalarViews, run: QueryRun): void {
   floats[(scalars + SCALAR_MEAN_PRODUCT_AT) / 4] = productDouble(floats, query, mean, dim)
   rotateRows(views, run.rotated, 1, run)
   buildTables(views, { ...run, query: run.rotated })
+  floats[(scalars + SCALAR_PLANES_CONFIDENCE_AT) / 4] = run.planes
+  floats[(scalars + SCALAR_REFINED_CONFIDENCE_AT) / 4] = run.refined
+  floats[(scalars + SCALAR_QUERY_NORM2_AT) / 4] = run.norm2
+  floats[(scalars + SCALAR_SLACK_AT) / 4] = run.slack
 }

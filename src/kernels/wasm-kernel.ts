@@ -36,7 +36,7 @@ interface WasmExports {
   offerRecorded(...numbers: number[]): number
   scan(...numbers: number[]): number
   assign(...numbers: number[]): void
-  scanPairs(...numbers: number[]): void
+  scanQueries(...numbers: number[]): void
 }
 
 // Typed here because the library compiles without DOM types, where TypeScript keeps WebAssembly.
@@ -95,7 +95,11 @@ export function createWasmKernel(): Kernel | undefined {
         q.scale,
         q.tables,
         q.integers,
-        q.scalars
+        q.scalars,
+        q.norm2,
+        q.planes,
+        q.refined,
+        q.slack
       )
     },
     sortCandidates: wasm.sortCandidates,
@@ -213,8 +217,8 @@ export function createWasmKernel(): Kernel | undefined {
         run.scores
       )
     },
-    scanPairs(run) {
-      wasm.scanPairs(
+    scanQueries(run) {
+      wasm.scanQueries(
         run.isProduct ? 1 : 0,
         run.rows,
         run.count,

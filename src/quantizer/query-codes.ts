@@ -2,13 +2,7 @@
 
 import type { QueryRun } from '../kernels/kernel.ts'
 import type { KernelMemory } from '../kernels/kernel-memory.ts'
-import {
-  SCALARS_BYTES,
-  SCALAR_PLANES_CONFIDENCE_AT,
-  SCALAR_QUERY_NORM2_AT,
-  SCALAR_REFINED_CONFIDENCE_AT,
-  SCALAR_SLACK_AT
-} from '../kernels/layouts.ts'
+import { SCALARS_BYTES } from '../kernels/layouts.ts'
 import { Rotator } from './rotation.ts'
 
 /** The rotation of all queries, with its origin. */
@@ -42,6 +36,14 @@ export interface Confidence {
   readonly planesSlack: number
 }
 
+/** How much of the error is added to estimates that limits are taken from, with codes of so many bits. */
+export function slackOf({ slack, planesSlack }: Confidence, bits: number): number {
+  return bits === 1 ? planesSlack : slack
+}
+
+/** What each query brings. */
+const UNTOLD = { norm2: 0, planes: 0, refined: 0, slack: 0 }
+
 export class QueryCodes {
   readonly width: number
   readonly tables: number
@@ -61,19 +63,19 @@ export class QueryCodes {
     const { tables, integers, scalars } = this
     const rotated = memory.allocate(width * 4)
     const rotation = { width, flips, rounds, window, scale }
-    this.encoding = { query: 0, dim, mean, rotated, ...rotation, tables, integers, scalars }
+    this.encoding = { query: 0, dim, mean, rotated, ...rotation, tables, integers, scalars, ...UNTOLD }
   }
 
   /** Encodes the query at `query` (float32, dim; of unit length for cosine; norm2 = <q,q>). */
   set(query: number, norm2: number, trust: { confidence: Confidence; bits: number }): void {
     const { confidence, bits } = trust
-    this.encoding.query = query
-    this.#memory.kernel.encodeQuery(this.encoding)
-    const { floats } = this.#memory
-    floats[(this.scalars + SCALAR_PLANES_CONFIDENCE_AT) / 4] = confidence.planes
-    floats[(this.scalars + SCALAR_REFINED_CONFIDENCE_AT) / 4] = confidence.refined
-    floats[(this.scalars + SCALAR_QUERY_NORM2_AT) / 4] = norm2
-    floats[(this.scalars + SCALAR_SLACK_AT) / 4] = bits === 1 ? confidence.planesSlack : confidence.slack
+    const run = this.encoding
+    run.query = query
+    run.norm2 = norm2
+    run.planes = confidence.planes
+    run.refined = confidence.refined
+    run.slack = slackOf(confidence, bits)
+    this.#memory.kernel.encodeQuery(run)
   }
 
   /** Gives the kernel memory back; the rotation's stays. */

@@ -58,6 +58,7 @@ import {
   SEARCH_ZONE_DISTANCES_AT,
   SEARCH_ZONE_LIST_AT
 } from '../kernels/layouts.ts'
+import { slackOf } from '../quantizer/query-codes.ts'
 import type { CodeState } from './code-state.ts'
 import { LARGEST_ESTIMATE, SMALLEST_ESTIMATE } from './estimate-range.ts'
 import { FIRST_ZONES, LOOK_FACTOR, SURPLUS } from './probe.ts'
@@ -160,7 +161,7 @@ function layOut(codes: CodesContext, state: SearchState, codeState: CodeState): 
   const { confidence } = request
   floats[(at + SEARCH_PLANES_AT) / WORD] = confidence.planes
   floats[(at + SEARCH_REFINED_AT) / WORD] = confidence.refined
-  floats[(at + SEARCH_SLACK_AT) / WORD] = scan.bits === 1 ? confidence.planesSlack : confidence.slack
+  floats[(at + SEARCH_SLACK_AT) / WORD] = slackOf(confidence, scan.bits)
   layOutRule(state, at, request)
 }
 

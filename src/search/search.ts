@@ -180,8 +180,10 @@ function chooseScan(
   codes: CodesContext | undefined,
   isEncoded: boolean
 ): 'scan rows' | 'scan codes' {
-  state.byRows = codes === undefined || state.request.isExact
-  if (state.byRows || state.codes === undefined || codes === undefined) return 'scan rows'
+  if (codes === undefined || state.codes === undefined || state.request.isExact) {
+    state.byRows = true
+    return 'scan rows'
+  }
   startCandidates(state, state.codes, codes.cache)
   if (!isEncoded) setQueryCodes(state)
   return 'scan codes'

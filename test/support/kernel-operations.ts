@@ -217,14 +217,14 @@ const addRows: Operation = {
 
 const FIRST_ROW = 2 ** 32 * 5 + 11
 
-function scanPairs(isProduct: boolean): Operation {
+function scanQueries(isProduct: boolean): Operation {
   return {
-    name: `scanPairs by ${isProduct ? 'products' : 'differences'}`,
+    name: `scanQueries by ${isProduct ? 'products' : 'differences'}`,
     run(memory, { rows, centroids, count, dim }) {
       const heapBytes = heapByteLength(K)
       const heaps = memory.allocate(CENTROIDS * heapBytes)
       for (let i = 0; i < CENTROIDS; i++) memory.kernel.heapInit(heaps + i * heapBytes, K)
-      memory.kernel.scanPairs({
+      memory.kernel.scanQueries({
         isProduct,
         rows: put(memory, rows),
         count,
@@ -276,6 +276,6 @@ export const OPERATIONS: readonly Operation[] = [
   normalizeRows,
   subtractRow,
   addRows,
-  scanPairs(false),
-  scanPairs(true)
+  scanQueries(false),
+  scanQueries(true)
 ]

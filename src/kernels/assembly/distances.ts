@@ -82,19 +82,19 @@ function sumDoubleLanes(a: v128, b: v128, c: v128, d: v128): f64 {
 
 /** Two float32 values as double. */
 @inline
-function pair(at: usize): v128 {
+function doubles(at: usize): v128 {
   return f64x2.promote_low_f32x4(v128.load64_zero(at))
 }
 
 @inline
-function squaredPair(sum: v128, row: usize, query: usize): v128 {
-  const d = f64x2.sub(pair(row), pair(query))
+function squaredDoubles(sum: v128, row: usize, query: usize): v128 {
+  const d = f64x2.sub(doubles(row), doubles(query))
   return f64x2.add(sum, f64x2.mul(d, d))
 }
 
 @inline
-function productPair(sum: v128, row: usize, query: usize): v128 {
-  return f64x2.add(sum, f64x2.mul(pair(row), pair(query)))
+function productDoubles(sum: v128, row: usize, query: usize): v128 {
+  return f64x2.add(sum, f64x2.mul(doubles(row), doubles(query)))
 }
 
 /** Squared Euclidean distance in double precision. */
@@ -106,14 +106,14 @@ export function l2Exact(row: usize, rowBytes: usize, query: usize): f64 {
     d = a
   let i: usize = 0
   for (; i < steps; i += 32) {
-    a = squaredPair(a, row + i, query + i)
-    b = squaredPair(b, row + i + 8, query + i + 8)
-    c = squaredPair(c, row + i + 16, query + i + 16)
-    d = squaredPair(d, row + i + 24, query + i + 24)
+    a = squaredDoubles(a, row + i, query + i)
+    b = squaredDoubles(b, row + i + 8, query + i + 8)
+    c = squaredDoubles(c, row + i + 16, query + i + 16)
+    d = squaredDoubles(d, row + i + 24, query + i + 24)
   }
   if (i < (rowBytes & ~15)) {
-    a = squaredPair(a, row + i, query + i)
-    b = squaredPair(b, row + i + 8, query + i + 8)
+    a = squaredDoubles(a, row + i, query + i)
+    b = squaredDoubles(b, row + i + 8, query + i + 8)
     i += 16
   }
   let sum = sumDoubleLanes(a, b, c, d)
@@ -133,14 +133,14 @@ export function productExact(row: usize, rowBytes: usize, query: usize): f64 {
     d = a
   let i: usize = 0
   for (; i < steps; i += 32) {
-    a = productPair(a, row + i, query + i)
-    b = productPair(b, row + i + 8, query + i + 8)
-    c = productPair(c, row + i + 16, query + i + 16)
-    d = productPair(d, row + i + 24, query + i + 24)
+    a = productDoubles(a, row + i, query + i)
+    b = productDoubles(b, row + i + 8, query + i + 8)
+    c = productDoubles(c, row + i + 16, query + i + 16)
+    d = productDoubles(d, row + i + 24, query + i + 24)
   }
   if (i < (rowBytes & ~15)) {
-    a = productPair(a, row + i, query + i)
-    b = productPair(b, row + i + 8, query + i + 8)
+    a = productDoubles(a, row + i, query + i)
+    b = productDoubles(b, row + i + 8, query + i + 8)
     i += 16
   }
   let sum = sumDoubleLanes(a, b, c, d)
@@ -163,20 +163,20 @@ export function cosineExact(row: usize, rowBytes: usize, query: usize, queryNorm
     normsD = zero
   let i: usize = 0
   for (; i < bulk; i += 32) {
-    const x = pair(row + i),
-      y = pair(row + i + 8)
-    a = f64x2.add(a, f64x2.mul(x, pair(query + i)))
-    b = f64x2.add(b, f64x2.mul(y, pair(query + i + 8)))
+    const x = doubles(row + i),
+      y = doubles(row + i + 8)
+    a = f64x2.add(a, f64x2.mul(x, doubles(query + i)))
+    b = f64x2.add(b, f64x2.mul(y, doubles(query + i + 8)))
     norms = f64x2.add(norms, f64x2.mul(x, x))
     normsB = f64x2.add(normsB, f64x2.mul(y, y))
     if (i >= steps) {
       i += 16
       break
     }
-    const z = pair(row + i + 16),
-      w = pair(row + i + 24)
-    c = f64x2.add(c, f64x2.mul(z, pair(query + i + 16)))
-    d = f64x2.add(d, f64x2.mul(w, pair(query + i + 24)))
+    const z = doubles(row + i + 16),
+      w = doubles(row + i + 24)
+    c = f64x2.add(c, f64x2.mul(z, doubles(query + i + 16)))
+    d = f64x2.add(d, f64x2.mul(w, doubles(query + i + 24)))
     normsC = f64x2.add(normsC, f64x2.mul(z, z))
     normsD = f64x2.add(normsD, f64x2.mul(w, w))
   }

@@ -6,7 +6,7 @@ export { l2Distances, l2DistancesAt, innerProducts, innerProductsAt, squaredNorm
 export { scan } from './scan'
 export { heapInit, heapSort, selectSmallest, selectNearest } from './select'
 export { assign, quantizeRows } from './assign'
-export { scanPairs } from './pairs'
+export { scanQueries } from './scan-queries'
 export { addRows, normalizeRows, subtractRow } from './rows'
 export { rotateRows } from './rotate'
 export { encodeQuery, scaleQuery } from './query'

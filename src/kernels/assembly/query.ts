@@ -1,7 +1,16 @@
 // A query on its way to the probe and to the scan of codes: its length and scale, then around the mean, rotated, in
 // tables.
 
-import { METRIC_COSINE, METRIC_IP, SCALAR_MEAN_DISTANCE2_AT, SCALAR_MEAN_PRODUCT_AT } from '../layouts'
+import {
+  METRIC_COSINE,
+  METRIC_IP,
+  SCALAR_MEAN_DISTANCE2_AT,
+  SCALAR_MEAN_PRODUCT_AT,
+  SCALAR_PLANES_CONFIDENCE_AT,
+  SCALAR_QUERY_NORM2_AT,
+  SCALAR_REFINED_CONFIDENCE_AT,
+  SCALAR_SLACK_AT
+} from '../layouts'
 import { productExact } from './distances'
 import { rotateRows } from './rotate'
 import { buildTables } from './tables'
@@ -38,8 +47,8 @@ export function scaleQuery(metric: u32, dim: u32, query: usize, probeQuery: usiz
 }
 
 /**
- * Rotates a query around the mean and builds its tables; writes the first five scalars, and its distance to the mean
- * and product with it. query, mean: float32, dim; rotated: float32, width: written.
+ * Rotates a query around the mean, builds its tables and writes its scalars. query, mean: float32, dim; rotated:
+ * float32, width: written; norm2: <q, q>; planes, refined, slack: how far estimates are trusted.
  */
 export function encodeQuery(
   query: usize,
@@ -53,7 +62,11 @@ export function encodeQuery(
   scale: f32,
   tables: usize,
   integers: usize,
-  scalars: usize
+  scalars: usize,
+  norm2: f32,
+  planes: f32,
+  refined: f32,
+  slack: f32
 ): void {
   const rowBytes = (<usize>dim) << 2,
     widthBytes = (<usize>width) << 2
@@ -66,4 +79,8 @@ export function encodeQuery(
   store<f32>(scalars, <f32>productExact(query, rowBytes, mean), SCALAR_MEAN_PRODUCT_AT)
   rotateRows(rotated, 1, width, flips, rounds, window, scale)
   buildTables(rotated, width, tables, integers, scalars)
+  store<f32>(scalars, planes, SCALAR_PLANES_CONFIDENCE_AT)
+  store<f32>(scalars, refined, SCALAR_REFINED_CONFIDENCE_AT)
+  store<f32>(scalars, norm2, SCALAR_QUERY_NORM2_AT)
+  store<f32>(scalars, slack, SCALAR_SLACK_AT)
 }

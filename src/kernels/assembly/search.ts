@@ -16,10 +16,6 @@ import {
   RERANK_DONE,
   SCALAR_MEAN_DISTANCE2_AT,
   SCALAR_MEAN_PRODUCT_AT,
-  SCALAR_PLANES_CONFIDENCE_AT,
-  SCALAR_QUERY_NORM2_AT,
-  SCALAR_REFINED_CONFIDENCE_AT,
-  SCALAR_SLACK_AT,
   SEARCH_BATCH_AT,
   SEARCH_BITS_AT,
   SEARCH_CANDIDATES_AT,
@@ -130,7 +126,6 @@ export function searchCodes(search: usize): u32 {
 }
 
 function encode(search: usize, query: usize, dim: u32, norm2: f64): void {
-  const scalars: usize = word(search, SEARCH_SCALARS_AT)
   encodeQuery(
     query,
     dim,
@@ -143,12 +138,12 @@ function encode(search: usize, query: usize, dim: u32, norm2: f64): void {
     load<f32>(search, SEARCH_ROTATION_SCALE_AT),
     word(search, SEARCH_TABLES_AT),
     word(search, SEARCH_INTEGERS_AT),
-    scalars
+    word(search, SEARCH_SCALARS_AT),
+    <f32>norm2,
+    load<f32>(search, SEARCH_PLANES_AT),
+    load<f32>(search, SEARCH_REFINED_AT),
+    load<f32>(search, SEARCH_SLACK_AT)
   )
-  store<f32>(scalars, load<f32>(search, SEARCH_PLANES_AT), SCALAR_PLANES_CONFIDENCE_AT)
-  store<f32>(scalars, load<f32>(search, SEARCH_REFINED_AT), SCALAR_REFINED_CONFIDENCE_AT)
-  store<f32>(scalars, <f32>norm2, SCALAR_QUERY_NORM2_AT)
-  store<f32>(scalars, load<f32>(search, SEARCH_SLACK_AT), SCALAR_SLACK_AT)
 }
 
 /** Lists the nearest zones; returns how many of them are probed: src/search/probe.ts. */

@@ -201,7 +201,7 @@ function oneByOne(isProduct: bool, row: usize, query: usize, rowBytes: usize): f
  * rows: float32, count * dim, with the ids high * 2^32 + low and those that follow; queries: float32, queryCount * dim;
  * limits: float32, queryCount, what a value may be at most to enter each heap, kept up to date; heaps: heapBytes apart.
  */
-export function scanPairs(
+export function scanQueries(
   isProduct: bool,
   rows: usize,
   count: u32,
