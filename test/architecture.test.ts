@@ -48,7 +48,6 @@ const BUILD_LEVELS = [
     'calibration-lists',
     'calibration-losses',
     'calibration-neighbours',
-    'calibration-ordinals',
     'calibration-queries',
     'calibration-scan',
     'calibration-steps',

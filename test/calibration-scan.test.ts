@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 
 import { buildIndex } from '../src/build.ts'
 import { QUERIES_PER_SCAN, scanTogether } from '../src/build/calibration-scan.ts'
-import { rowOf as rowOfOrdinal, slotOf } from '../src/build/calibration-ordinals.ts'
+import { rowOf as rowOfOrdinal, slotOf } from '../src/format/ordinals.ts'
 import { readCatalogue } from '../src/catalogue/reader.ts'
 import { openContext } from '../src/search/open-context.ts'
 import { u64At } from '../src/format/u64.ts'

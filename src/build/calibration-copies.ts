@@ -4,7 +4,7 @@
 import type { SearchContext } from '../search/search-context.ts'
 import { NEIGHBOURS, type Neighbours } from './calibration-lists.ts'
 import type { CalibrationQuery } from './calibration-queries.ts'
-import { rowOf, slotOf } from './calibration-ordinals.ts'
+import { rowOf, slotOf } from '../format/ordinals.ts'
 
 /**
  * Square of the distance of a copy, as a share of the median square of the distance of the last neighbour wanted: a

@@ -4,7 +4,7 @@
 import { countZones, ruleDistance, scoreZone, type RuleGeometry } from '../search/recall-rule.ts'
 import type { SearchContext } from '../search/search-context.ts'
 import type { SearchState } from '../search/search-state.ts'
-import { zoneOf } from './calibration-ordinals.ts'
+import { slotOf } from '../format/ordinals.ts'
 import type { CalibrationQuery } from './calibration-queries.ts'
 
 /** The copies of a query, which are left out as the query itself is, and the neighbours that remain. */
@@ -20,6 +20,11 @@ export interface ZonesOfNeighbours {
   readonly nearest: number
   readonly distances: Float64Array
   readonly ranks: Uint32Array
+}
+
+/** Returns the zone that a row is in. */
+function zoneOf({ workspace }: SearchContext, ordinal: number): number {
+  return workspace.segments.inSlot(slotOf(ordinal)).zone
 }
 
 /** Computes the distances of all zones, as the rule counts them, without the query and its copies. */

@@ -7,7 +7,7 @@ export const NEIGHBOURS = CALIBRATED_KS[CALIBRATED_KS.length - 1]
 
 /** Neighbours of a query, nearest first. */
 export interface Neighbours {
-  /** See calibration-ordinals.ts. */
+  /** See format/ordinals.ts. */
   readonly ordinals: Float64Array
   readonly distances: Float64Array
 }

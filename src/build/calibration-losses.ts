@@ -15,7 +15,7 @@ import { RowMasks } from '../search/row-masks.ts'
 import type { SearchState } from '../search/search-state.ts'
 import type { CodesContext, SearchContext } from '../search/search-context.ts'
 import { findCandidates } from '../search/search.ts'
-import { ordinalOf, rowOf, slotOf } from './calibration-ordinals.ts'
+import { ordinalOf, rowOf, slotOf } from '../format/ordinals.ts'
 import { evenly } from './calibration-lists.ts'
 import { NORMAL_QUANTILE } from './calibration-thresholds.ts'
 

@@ -7,7 +7,7 @@ import type { Segment } from '../format/segment-table.ts'
 import { checkQuery } from '../search/request.ts'
 import type { SearchContext } from '../search/search-context.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
-import { ordinalOf } from './calibration-ordinals.ts'
+import { ordinalOf } from '../format/ordinals.ts'
 import { sampleRows } from './random.ts'
 import { openVectorFile } from '../input/vector-file.ts'
 

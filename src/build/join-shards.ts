@@ -20,7 +20,13 @@ import type { Metric } from '../types.ts'
 import { indexIdOf } from './join-parts.ts'
 import { shardPath, type Site, type StoredIndex, type StoredTraining } from './site.ts'
 import { decodeFloats, readStored } from './stored-json.ts'
-import { GENERATION, SHARD_FACTS, type StoredShard } from './write-shard.ts'
+import {
+  GENERATION,
+  SEGMENT_FILE_KINDS,
+  SHARD_FACTS,
+  type SegmentFileKind,
+  type StoredShard
+} from './write-shard.ts'
 
 /** Ends the names of what SQLite may leave beside a database. */
 const BESIDE_DATABASE = ['-journal', '-wal', '-shm']
@@ -38,17 +44,19 @@ export function joinShards(site: Site, parts: JoinParts): StoredIndex {
   const { training, inputDigest, quantizer } = parts
   const shards = readShards(site, training)
   const indexId = indexIdOf(recipe, inputDigest)
-  const vectors = placeFiles(site, shards, 'vectors')
-  const codes = placeFiles(site, shards, 'codes')
-  const files = [...vectors.files, ...codes.files.map((file) => ({ ...file, file: file.file + vectors.files.length }))]
+  const files: FileRecord[] = []
+  const placed = SEGMENT_FILE_KINDS.map((kind) => placeFiles(site, { shards, kind, files }))
+  const [vectors, codes, fields, payload] = placed
   const segments = shards.flatMap((shard, i) =>
     shard.segments.map((segment, j): SegmentRecord => {
-      const inCodes = shard.codes.at(j)
+      const { extents } = shard
       return {
         ...segment,
-        rows: renumbered(segment.rows, vectors.firsts[i]),
-        columns: renumbered(segment.columns, vectors.firsts[i]),
-        codes: inCodes === undefined ? NO_EXTENT : renumbered(inCodes, codes.firsts[i] + vectors.files.length)
+        rows: renumbered(segment.rows, vectors[i]),
+        columns: renumbered(segment.columns, vectors[i]),
+        codes: renumbered(extents.codes.at(j), codes[i]),
+        fields: renumbered(extents.fields.at(j), fields[i]),
+        payload: renumbered(extents.payload.at(j), payload[i])
       }
     })
   )
@@ -62,6 +70,7 @@ export function joinShards(site: Site, parts: JoinParts): StoredIndex {
       dim: recipe.dim,
       metric: recipe.metric,
       bits: recipe.bits,
+      idType: recipe.documents?.idType ?? 'integer',
       count: recipe.count
     },
     quantizer: quantizer,
@@ -84,8 +93,8 @@ export function joinShards(site: Site, parts: JoinParts): StoredIndex {
   }
 }
 
-function renumbered(extent: FileExtent, firstFile: number): FileExtent {
-  return { ...extent, file: extent.file + firstFile }
+function renumbered(extent: FileExtent | undefined, firstFile: number): FileExtent {
+  return extent === undefined ? NO_EXTENT : { ...extent, file: extent.file + firstFile }
 }
 
 function joinFloats(parts: readonly Float32Array[]): Float32Array {
@@ -119,32 +128,32 @@ function readShards(site: Site, training: StoredTraining): StoredShard[] {
 }
 
 /**
- * Numbers the files of one kind through all shards and moves them into the working folder; firsts: the number of each
- * shard's first file.
+ * Numbers the files of one kind through all shards, behind the `files` that there are, adds them and moves them into
+ * the working folder; returns the number of each shard's first file.
  */
 function placeFiles(
   site: Site,
-  shards: readonly StoredShard[],
-  kind: FileKind
-): { files: FileRecord[]; firsts: number[] } {
-  const files: FileRecord[] = []
+  of: { readonly shards: readonly StoredShard[]; readonly kind: SegmentFileKind; readonly files: FileRecord[] }
+): number[] {
+  const { shards, kind, files } = of
   const firsts: number[] = []
+  let number = 0
   for (const [i, shard] of shards.entries()) {
     firsts.push(files.length)
-    for (const record of kind === 'vectors' ? shard.vectorsFiles : shard.codesFiles) {
-      const number = files.length
-      const numbered = { ...record, file: number, shard: number }
+    for (const record of shard.files[kind]) {
+      const numbered = { ...record, file: files.length, shard: number }
       const from = join(shardPath(site, i), fileNameOf(record))
       const to = join(site.path, fileNameOf(numbered))
       try {
         if (existsSync(from)) renameSync(from, to) // else it was moved before the build died
         files.push({ ...numbered, headerCrc: renumber(to, { kind, number, metric: site.recipe.metric }) })
+        number++
       } catch (error) {
         throw wrapWriteError(error, to, 'put a file of the index into its place')
       }
     }
   }
-  return { files, firsts }
+  return firsts
 }
 
 /** Writes the number of the shard into a file's header; returns the header's CRC. */

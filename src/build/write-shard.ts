@@ -4,11 +4,14 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { encodeIds } from '../format/columns.ts'
+import { encodeIds, type Column } from '../format/columns.ts'
 import type { FileRecord } from '../format/file-record.ts'
+import type { FileKind } from '../format/kinds.ts'
 import type { FileExtent } from '../format/segment-record.ts'
 import type { ZoneEncoder } from '../quantizer/zone-encoder.ts'
-import { CodesWriter } from '../storage/codes-writer.ts'
+import { encodeCodes } from '../storage/codes-extent.ts'
+import { ExtentsWriter } from '../storage/extents-writer.ts'
+import type { GenerationFacts } from '../storage/data-file-writer.ts'
 import { VectorsWriter, type WrittenSegment } from '../storage/vectors-writer.ts'
 import type { OnRows } from './assign-part.ts'
 import { indexIdOf } from './join-parts.ts'
@@ -19,23 +22,30 @@ import { splitZone } from './split-zone.ts'
 import { encodeArray, writeStored } from './stored-json.ts'
 import { fillFolder } from './temporary-folder.ts'
 import type { TaskContext } from './task-context.ts'
+import { fieldsExtent, idColumn, payloadExtent } from './write-documents.ts'
 import type { ZoneStatistics } from './zone-statistics.ts'
 
 export const GENERATION = 1
 /** Notes on progress are at least so many bytes of rows apart. */
 const NOTE_BYTES = 2 ** 20
 
-/** Facts of a written shard, in its folder. Numbers of files are its own, vectors and codes apart, from 0 on. */
+/** Facts of a written shard, in its folder. Numbers of files are its own, those of each kind from 0 on. */
 export interface StoredShard {
-  readonly vectorsFiles: readonly FileRecord[]
-  readonly codesFiles: readonly FileRecord[]
+  readonly files: Readonly<Record<SegmentFileKind, readonly FileRecord[]>>
   /** The centroids are beside them: a typed array would become a list of decimals. */
   readonly segments: readonly Omit<WrittenSegment, 'centroid'>[]
   /** Of the zones of the segments: float32, segments * dim. */
   readonly centroids: string
-  /** Of each segment; empty with `bits: 0`. */
-  readonly codes: readonly FileExtent[]
+  /** Extents of each segment in files of other kinds; empty where the index has none. */
+  readonly extents: Readonly<Record<ExtentFileKind, readonly FileExtent[]>>
 }
+
+/** Kinds of files that have one extent a segment and nothing else. */
+export const EXTENT_FILE_KINDS = ['codes', 'fields', 'payload'] as const satisfies readonly FileKind[]
+export type ExtentFileKind = (typeof EXTENT_FILE_KINDS)[number]
+/** Kinds of files that a shard has, in the order of their numbers. */
+export const SEGMENT_FILE_KINDS = ['vectors', ...EXTENT_FILE_KINDS] as const
+export type SegmentFileKind = (typeof SEGMENT_FILE_KINDS)[number]
 
 export const SHARD_FACTS = 'facts.json'
 
@@ -55,36 +65,50 @@ export async function writeShard(context: TaskContext, shard: number, onRows: On
   }
   await fillFolder(shardPath(site, shard), async (folder) => {
     const vectors = new VectorsWriter({ ...facts, folder })
-    const codes = new CodesWriter({ ...facts, folder })
+    const extents = writersOf({ ...facts, folder })
     try {
-      await writeZones({ context, vectors, codes, onRows }, shard)
+      await writeZones({ context, vectors, extents, onRows }, shard)
       vectors.finish()
-      const { files, extents } = codes.finish()
+      const { codes, fields, payload } = finishAll(extents)
       const centroids = Buffer.concat(
         vectors.segments.map(
           ({ centroid }) => new Uint8Array(centroid.buffer, centroid.byteOffset, centroid.byteLength)
         )
       )
       const stored: StoredShard = {
-        vectorsFiles: vectors.files,
-        codesFiles: files,
+        files: { vectors: vectors.files, codes: codes.files, fields: fields.files, payload: payload.files },
         segments: vectors.segments.map(({ centroid: _, ...segment }) => segment),
         centroids: encodeArray(centroids),
-        codes: extents
+        extents: { codes: codes.extents, fields: fields.extents, payload: payload.extents }
       }
       writeStored(join(folder, SHARD_FACTS), stored, site.recipe.isDurable)
     } finally {
       vectors.close()
-      codes.close()
+      for (const kind of EXTENT_FILE_KINDS) extents[kind].close()
     }
   })
   discardPartsOfShard(site, shard)
 }
 
+type ExtentWriters = Readonly<Record<ExtentFileKind, ExtentsWriter>>
+
+/** Makes no file before there is an extent for it. */
+function writersOf(facts: GenerationFacts): ExtentWriters {
+  return {
+    codes: new ExtentsWriter(facts, 'codes'),
+    fields: new ExtentsWriter(facts, 'fields'),
+    payload: new ExtentsWriter(facts, 'payload')
+  }
+}
+
+function finishAll(writers: ExtentWriters): Record<ExtentFileKind, ReturnType<ExtentsWriter['finish']>> {
+  return { codes: writers.codes.finish(), fields: writers.fields.finish(), payload: writers.payload.finish() }
+}
+
 interface ShardWork {
   readonly context: TaskContext
   readonly vectors: VectorsWriter
-  readonly codes: CodesWriter
+  readonly extents: ExtentWriters
   readonly onRows: OnRows
 }
 
@@ -167,7 +191,9 @@ function writeZone(
   const { statistics, encoder, rows } = work
   const facts = statistics.measure(rows, piece.positions)
   const rowCount = piece.positions.length
-  const ids = encodeIds(piece.ids)
+  const documents = work.context.openDocuments()
+  const ids: Column =
+    documents === undefined ? { kind: 'ids', bytes: encodeIds(piece.ids) } : idColumn(documents, piece.ids)
   const pageCrcs = work.vectors.writeSegment({
     segment: zone, // the segments of a build are numbered by their zones
     zone,
@@ -176,8 +202,13 @@ function writeZone(
     ids,
     ...facts
   })
+  const { extents } = work
+  if (documents !== undefined && documents.fields.length > 0)
+    extents.fields.write(fieldsExtent(documents, zone, piece.ids))
+  if (documents?.hasPayloads === true) extents.payload.write(payloadExtent(documents, zone, piece.ids))
   if (encoder === undefined) return
   const codes = encoder.encode(facts.centroid, rowCount, statistics.eachScaledChunk(rows, piece.positions))
   const { planes, refinedCodes } = codes
-  work.codes.writeSegment({ segment: zone, rowCount, ids, pageCrcs, planes, refinedCodes })
+  const repeated = ids.kind === 'ids' ? ids.bytes : undefined
+  extents.codes.write(encodeCodes({ segment: zone, rowCount, ids: repeated, pageCrcs, planes, refinedCodes }))
 }

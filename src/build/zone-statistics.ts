@@ -15,6 +15,7 @@ export interface ZoneFacts {
   readonly minNorm: number
   readonly maxNorm: number
   readonly radius: number
+  readonly spread: number
 }
 
 /** Computes what the directory says of a zone, a chunk of rows at a time. */
@@ -85,27 +86,37 @@ export class ZoneStatistics {
     }
     const centroid = Float32Array.from(sums, (sum) => sum / positions.length)
     const maxNorm = Math.sqrt(maxNorm2)
-    const radius = this.#radius(rows, positions, centroid)
-    // Distances of huge values overflow float32; the radius then falls back to a bound that holds.
+    const { radius, spread } = this.#reach(rows, positions, centroid)
+    // Distances of huge values overflow float32; both then fall back to a bound that holds.
     return {
       centroid,
       inverseNorms,
       minNorm: Math.sqrt(minNorm2),
       maxNorm,
-      radius: Number.isFinite(radius) ? radius : 2 * maxNorm
+      radius: Number.isFinite(radius) ? radius : 2 * maxNorm,
+      spread: Number.isFinite(spread) ? spread : 2 * maxNorm
     }
   }
 
-  #radius(rows: RowSource, positions: Uint32Array, centroid: Float32Array): number {
+  /** Largest distance to the centroid, and the root of the mean square of all. */
+  #reach(
+    rows: RowSource,
+    positions: Uint32Array,
+    centroid: Float32Array
+  ): { readonly radius: number; readonly spread: number } {
     const { kernel } = this.#memory
     this.#memory.float32At(this.#centroid, this.#dim).set(centroid)
     let largest = 0
+    let sum = 0
     for (const chunk of this.eachScaledChunk(rows, positions)) {
       const count = chunk.length / this.#dim
       kernel.l2Distances(this.#rows, count, this.#dim, this.#centroid, this.#distances)
       const distances = this.#memory.float32At(this.#distances, count)
-      for (let i = 0; i < count; i++) largest = Math.max(largest, distances[i])
+      for (let i = 0; i < count; i++) {
+        largest = Math.max(largest, distances[i])
+        sum += distances[i]
+      }
     }
-    return Math.sqrt(largest)
+    return { radius: Math.sqrt(largest), spread: Math.sqrt(sum / positions.length) }
   }
 }

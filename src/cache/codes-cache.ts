@@ -3,6 +3,7 @@
 // passes over entries that were used since it came by last (second chance), and takes the place of the others.
 
 import { alignUp, PAGE_BYTES } from '../format/layout.ts'
+import { fillOrdinals } from '../format/ordinals.ts'
 import type { Segment, SegmentTable } from '../format/segment-table.ts'
 import type { KernelMemory } from '../kernels/kernel-memory.ts'
 import { segmentEntry } from '../kernels/addresses.ts'
@@ -77,7 +78,7 @@ export class CodesCache {
     this.#files = files
     this.#cacheBytes = options.cacheBytes
     this.#snapshot = snapshot
-    this.#capacity = capacityFor(snapshot.segments, options.cacheBytes)
+    this.#capacity = this.#capacityFor(snapshot.segments)
     // Of its full length at once: engines turn an array that grows by leaps into a table of hashes.
     this.#entryOfSlot = new Array<Entry | undefined>(snapshot.segments.slotCount)
     this.#makeTable(snapshot.segments.slotCount)
@@ -94,14 +95,14 @@ export class CodesCache {
 
   /** Tells whether codes stay in kernel memory once they are there: there is room for those of all segments. */
   get keepsAll(): boolean {
-    return this.#capacity >= roomForAll(this.#snapshot.segments)
+    return this.#capacity >= this.#roomForAll(this.#snapshot.segments)
   }
 
   /** Takes another snapshot: the codes of segments in `dropped` slots go, those of all others stay. */
   adopt(snapshot: Snapshot, dropped: readonly number[]): void {
     this.#snapshot = snapshot
     for (const slot of dropped) this.#drop(slot)
-    if (capacityFor(snapshot.segments, this.#cacheBytes) > this.#capacity) this.#growRing()
+    if (this.#capacityFor(snapshot.segments) > this.#capacity) this.#growRing()
     if (snapshot.segments.slotCount > this.#tableSlots) this.#growTable(snapshot.segments.slotCount)
   }
 
@@ -163,7 +164,8 @@ export class CodesCache {
     if (this.#ring === 0) this.#ring = this.#memory.allocate(this.#capacity)
     if (!this.#hasLargePages) this.#hasLargePages = this.#askForLargePages()
     const { slot, codes } = segment
-    const byteLength = alignUp(codes.byteLength, ALIGNMENT)
+    const codesBytes = alignUp(codes.byteLength, ALIGNMENT)
+    const byteLength = codesBytes + this.#ordinalBytes(segment.rowCount)
     const start = this.#makeRoom(byteLength)
     const layout = this.#files.readCodes(segment, this.#memory.bytesAt(start, codes.byteLength))
     // Entered only now: a read that failed must not leave an entry that looks filled.
@@ -176,12 +178,31 @@ export class CodesCache {
     const at = segmentEntry(this.#table, slot)
     words[(at + SEGMENT_PLANES_AT) / 4] = start + (layout.planes?.offset ?? 0)
     words[(at + SEGMENT_REFINED_AT) / 4] = layout.refinedCodes === undefined ? 0 : start + layout.refinedCodes.offset
-    words[(at + SEGMENT_IDS_AT) / 4] = start + layout.ids.offset
+    words[(at + SEGMENT_IDS_AT) / 4] = start + (this.#files.usesOrdinals ? codesBytes : (layout.ids?.offset ?? 0))
+    if (this.#files.usesOrdinals)
+      fillOrdinals(this.#memory.bytesAt(start + codesBytes, segment.rowCount * 8), slot, 0)
     words[(at + SEGMENT_PAGE_CRCS_AT) / 4] = start + layout.pageCrcs.offset
     words[(at + SEGMENT_ROW_COUNT_AT) / 4] = segment.rowCount
     // What l2 and cosine know already.
     if (this.#snapshot.meta.metric === 'ip')
       floats[(at + SEGMENT_CENTROID_NORM2_AT) / 4] = this.#centroidNorm2(segment.zone)
+  }
+
+  /** All codes, or as many bytes as may be cached; the largest extent always fits. */
+  #capacityFor(segments: SegmentTable): number {
+    const { mostCodesBytes, mostRows } = segments.totals
+    const largest = alignUp(mostCodesBytes, ALIGNMENT) + this.#ordinalBytes(mostRows)
+    return Math.max(largest, Math.min(this.#roomForAll(segments), this.#cacheBytes))
+  }
+
+  #roomForAll({ count, totals }: SegmentTable): number {
+    const ordinals = this.#files.usesOrdinals ? totals.rows * 8 + count * ALIGNMENT : 0
+    return totals.codesBytes + count * ALIGNMENT + ordinals
+  }
+
+  /** Ordinals are in no file: they are made behind the codes. */
+  #ordinalBytes(rowCount: number): number {
+    return this.#files.usesOrdinals ? alignUp(rowCount * 8, ALIGNMENT) : 0
   }
 
   #centroidNorm2(zone: number): number {
@@ -205,7 +226,7 @@ export class CodesCache {
 
   /** Makes the ring larger than it must be, so that it need not grow again soon, and takes along what is in it. */
   #growRing(): void {
-    const wanted = capacityFor(this.#snapshot.segments, this.#cacheBytes)
+    const wanted = this.#capacityFor(this.#snapshot.segments)
     const before = { start: this.#ring, byteLength: this.#capacity }
     this.#capacity = Math.max(wanted, Math.min(alignUp(wanted * GROWTH, ALIGNMENT), this.#cacheBytes))
     if (before.start === 0) return
@@ -279,14 +300,4 @@ export class CodesCache {
       }
     }
   }
-}
-
-/** All codes, or as many bytes as may be cached; the largest extent always fits. */
-function capacityFor(segments: SegmentTable, cacheBytes: number): number {
-  const { mostCodesBytes } = segments.totals
-  return Math.max(alignUp(mostCodesBytes, ALIGNMENT), Math.min(roomForAll(segments), cacheBytes))
-}
-
-function roomForAll({ count, totals }: SegmentTable): number {
-  return totals.codesBytes + count * ALIGNMENT
 }

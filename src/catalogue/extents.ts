@@ -75,6 +75,8 @@ export function checkSegments(
     layout.note(ROWS, at, rowCount)
     layout.note(COLUMNS, at, 0)
     if (meta.bits > 0) layout.note(CODES, at, rowCount)
+    if (hasExtent(words, at + FIELDS_LENGTH)) layout.note(FIELDS, at, rowCount)
+    if (hasExtent(words, at + PAYLOAD_LENGTH)) layout.note(PAYLOAD, at, rowCount)
     rows += rowCount
   }
   if (rows !== meta.count) throw damage(`the segments have ${rows} rows, the index ${meta.count}`)
@@ -95,7 +97,6 @@ const [FIELDS_LENGTH, PAYLOAD_LENGTH] = [EXTENT_WORDS.fields + LENGTH, EXTENT_WO
 /** Looks at the u64 that nothing else bounds: those that this version has no use for. */
 function hasTooLarge(words: Uint32Array, at: number): boolean {
   const high =
-    words[at + W.reserved + 1] |
     words[at + EXTENT_WORDS.fields + 1] |
     words[at + EXTENT_WORDS.payload + 1] |
     words[at + FIELDS_LENGTH + 1] |
@@ -105,19 +106,18 @@ function hasTooLarge(words: Uint32Array, at: number): boolean {
 
 /** Throws ZGQ_UNSUPPORTED for what a newer version may have added to a segment. */
 function expectKnown(words: Uint32Array, at: number, path: string): void {
-  const more =
-    words[at + FIELDS_LENGTH] |
-    words[at + FIELDS_LENGTH + 1] |
-    words[at + PAYLOAD_LENGTH] |
-    words[at + PAYLOAD_LENGTH + 1]
   const flags = words[at + W.flags]
-  if ((flags | more) === 0) return
-  const what = more === 0 ? `flags ${flags}` : 'fields or a payload'
+  if (flags === 0) return
   throw new ZgqError(
     'ZGQ_UNSUPPORTED',
-    `this index needs a newer version of zgq: segment ${joinU64(words[at], words[at + 1])} has ${what}`,
+    `this index needs a newer version of zgq: segment ${joinU64(words[at], words[at + 1])} has flags ${flags}`,
     { path }
   )
+}
+
+/** Tells whether there is an extent whose length is at a word. */
+function hasExtent(words: Uint32Array, at: number): boolean {
+  return (words[at] | words[at + 1]) !== 0
 }
 
 /** Checks one segment by itself. */
@@ -129,29 +129,44 @@ function expectSound(of: { segments: SegmentTable; meta: IndexMeta; fail: Fail }
   const minNorm = doubles[(at + W.minNorm) / 2]
   const maxNorm = doubles[(at + W.maxNorm) / 2]
   const radius = doubles[(at + W.radius) / 2]
+  const spread = doubles[(at + W.spread) / 2]
   if (!(minNorm >= 0 && minNorm <= maxNorm && maxNorm < Infinity && radius >= 0 && radius < Infinity))
     throw fail(at, `norms from ${minNorm} to ${maxNorm} and radius ${radius}`)
+  if (!(spread >= 0 && spread < Infinity)) throw fail(at, `a spread of ${spread}`)
   const rowBytes = rowCount * meta.dim * ELEMENT_BYTES
   const found = joinU64(words[at + ROWS_LENGTH], words[at + ROWS_LENGTH + 1])
   if (found !== rowBytes) throw fail(at, `${found} bytes of rows, expected ${rowBytes},`)
   if (words[at + COLUMNS_FILE] !== words[at + ROWS_FILE]) throw fail(at, 'columns in another file than the rows')
   // Ids and page CRCs at least, and in codes the planes' entry.
-  const leastBytes = rowCount * 8 + pageCount(rowBytes) * 4
+  const crcBytes = pageCount(rowBytes) * 4
+  const idBytes = rowCount * (meta.idType === 'integer' ? 8 : LEAST_STRING_ID)
   const columnsBytes = joinU64(words[at + COLUMNS_LENGTH], words[at + COLUMNS_LENGTH + 1])
-  if (columnsBytes < TWO_COLUMNS + leastBytes) throw fail(at, `${columnsBytes} bytes of columns`)
+  if (columnsBytes < TWO_COLUMNS + crcBytes + idBytes) throw fail(at, `${columnsBytes} bytes of columns`)
   const codesBytes = joinU64(words[at + CODES_LENGTH], words[at + CODES_LENGTH + 1])
-  if (meta.bits === 0 ? codesBytes > 0 : codesBytes < THREE_COLUMNS + leastBytes)
+  const inCodes = meta.idType === 'integer' ? THREE_COLUMNS + idBytes : TWO_COLUMNS
+  if (meta.bits === 0 ? codesBytes > 0 : codesBytes < inCodes + crcBytes)
     throw fail(at, `${codesBytes} bytes of codes with ${meta.bits} bits`)
 }
+
+/** Bytes of a string id in its column: where it starts, and one byte. */
+const LEAST_STRING_ID = 5
 
 const TWO_COLUMNS = columnsTableBytes(2)
 const THREE_COLUMNS = columnsTableBytes(3)
 
-const KINDS: readonly ['rows', 'columns', 'codes'] = ['rows', 'columns', 'codes']
+const KINDS: readonly ['rows', 'columns', 'codes', 'fields', 'payload'] = [
+  'rows',
+  'columns',
+  'codes',
+  'fields',
+  'payload'
+]
 // Their positions, and by them where extents are in a record and which files hold them.
 const ROWS = 0
 const COLUMNS = 1
 const CODES = 2
+const FIELDS = 3
+const PAYLOAD = 4
 const KIND_WORDS = KINDS.map((kind) => EXTENT_WORDS[kind])
 const KIND_FILES = KINDS.map((kind) => EXTENT_KINDS[kind].file)
 

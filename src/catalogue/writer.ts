@@ -31,7 +31,7 @@ import { isBusy, wrapSqliteWriteError } from './sqlite-errors.ts'
 
 /** Contents of a new catalogue; counts, digest and format fields of `meta` are filled in here. */
 export interface CatalogueContent {
-  readonly meta: Pick<IndexMeta, 'indexId' | 'generation' | 'dim' | 'metric' | 'bits' | 'count'>
+  readonly meta: Pick<IndexMeta, 'indexId' | 'generation' | 'dim' | 'metric' | 'bits' | 'idType' | 'count'>
   /** Undefined without codes. */
   readonly quantizer: QuantizerMeta | undefined
   readonly build: BuildFacts

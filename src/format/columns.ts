@@ -4,6 +4,7 @@ import { ZgqError } from '../errors.ts'
 import { alignUp, bytesEqual, checksum, pageCount, ELEMENT_BYTES, type Extent } from './layout.ts'
 import { planesByteLength, refinedRowBytes } from './codes.ts'
 import { COLUMN_KINDS, type ExtentKind } from './kinds.ts'
+import type { IdType } from './layout.ts'
 import { struct } from './struct.ts'
 import { highWord, joinU64 } from './u64.ts'
 
@@ -31,19 +32,26 @@ export const MOST_COLUMNS = 1024
 
 type ColumnKind = keyof typeof COLUMN_KINDS
 
-/** Codes of the columns that extents of vectors files and of codes files may have. */
+/** Codes of the columns that extents of a kind may have. */
 function codesIn(extent: ExtentKind): readonly number[] {
   return Object.values(COLUMN_KINDS).flatMap((kind) =>
     (kind.in as readonly string[]).includes(extent) ? kind.code : []
   )
 }
 
-const KNOWN_CODES = { columns: codesIn('columns'), codes: codesIn('codes') }
+const KNOWN_CODES = {
+  columns: codesIn('columns'),
+  codes: codesIn('codes'),
+  fields: codesIn('fields'),
+  payload: codesIn('payload')
+}
 
 /** A column to be written. */
 export interface Column {
   readonly kind: ColumnKind
   readonly bytes: Uint8Array
+  /** Number of the field that it belongs to; of none where it is left out. */
+  readonly field?: number
 }
 
 /** Where a column lies in its extent, and its checksum. */
@@ -53,7 +61,10 @@ export interface ColumnExtent extends Extent {
 
 /** The columns of a segment as a reader finds them; offsets count from the start of the extent. */
 export interface ColumnsLayout {
-  readonly ids: ColumnExtent
+  /** u64; undefined where ids are strings. */
+  readonly ids: ColumnExtent | undefined
+  /** Where ids are strings, beside the rows alone. */
+  readonly stringIds: ColumnExtent | undefined
   readonly inverseNorms: ColumnExtent | undefined
   readonly pageCrcs: ColumnExtent
   /** Only in codes files. */
@@ -62,18 +73,30 @@ export interface ColumnsLayout {
   readonly refinedCodes: ColumnExtent | undefined
 }
 
-/** Facts of a columns extent by the catalogue, to be compared with its bytes. */
-export interface ColumnsExpectation {
+/** Facts of an extent with columns by the catalogue, to be compared with its bytes. */
+export interface ExtentExpectation {
   readonly path: string
   /** Offset of the extent in its file. */
   readonly offset: number
   readonly segment: number
   readonly rowCount: number
+  readonly headerCrc: number
+}
+
+/** The same of one beside rows, or of codes. */
+export interface ColumnsExpectation extends ExtentExpectation {
   readonly dim: number
   readonly hasInverseNorms: boolean
-  readonly headerCrc: number
+  readonly idType: IdType
   /** Bits a dimension in an extent of a codes file; 0 in one of a vectors file. */
   readonly bits: number
+}
+
+/** A column as its entry describes it. */
+export interface ColumnEntry extends ColumnExtent {
+  readonly kind: number
+  /** 0: of no field. */
+  readonly field: number
 }
 
 /** Bytes of header and entries of an extent. */
@@ -87,28 +110,51 @@ export function encodeColumns(
   rowCount: number,
   columns: readonly Column[]
 ): { bytes: Uint8Array; headerCrc: number } {
-  const tableBytes = columnsTableBytes(columns.length)
-  let end = tableBytes
-  const offsets = columns.map((column) => {
+  const { byteLength, ...table } = encodeTable({ segment, rowCount }, columns.map(described))
+  const bytes = new Uint8Array(byteLength)
+  bytes.set(table.bytes)
+  columns.forEach((column, i) => {
+    bytes.set(column.bytes, table.offsets[i])
+  })
+  return { bytes, headerCrc: table.headerCrc }
+}
+
+function described({ kind, bytes, field = 0 }: Column): ColumnToDescribe {
+  return { kind, field, byteLength: bytes.byteLength, crc: checksum(bytes) }
+}
+
+/** A column of which the table of an extent is made. */
+export interface ColumnToDescribe {
+  readonly kind: ColumnKind
+  readonly field: number
+  readonly byteLength: number
+  readonly crc: number
+}
+
+/** Header and entries of an extent, where its columns go, and how long it is. */
+export interface ColumnsTable {
+  readonly bytes: Uint8Array
+  readonly headerCrc: number
+  readonly offsets: readonly number[]
+  readonly byteLength: number
+}
+
+/** Encodes header and entries of an extent whose columns are written behind them. */
+export function encodeTable(
+  of: { readonly segment: number; readonly rowCount: number },
+  columns: readonly ColumnToDescribe[]
+): ColumnsTable {
+  const bytes = new Uint8Array(columnsTableBytes(columns.length))
+  let end = bytes.byteLength
+  COLUMNS_HEADER.encode({ magic: COLUMNS_MAGIC, columnCount: columns.length, ...of }, bytes)
+  const offsets = columns.map(({ kind, ...column }, i) => {
     const offset = alignUp(end, COLUMN_ALIGNMENT)
-    end = offset + column.bytes.byteLength
+    end = offset + column.byteLength
+    const entry = { ...column, kind: COLUMN_KINDS[kind].code, flags: REQUIRED, offset }
+    COLUMN_ENTRY.encode(entry, bytes, COLUMNS_HEADER.byteLength + COLUMN_ENTRY.byteLength * i)
     return offset
   })
-  const bytes = new Uint8Array(end)
-  COLUMNS_HEADER.encode({ magic: COLUMNS_MAGIC, columnCount: columns.length, segment, rowCount }, bytes)
-  columns.forEach((column, i) => {
-    const entry = {
-      kind: COLUMN_KINDS[column.kind].code,
-      flags: REQUIRED,
-      offset: offsets[i],
-      byteLength: column.bytes.byteLength,
-      crc: checksum(column.bytes),
-      field: 0
-    }
-    COLUMN_ENTRY.encode(entry, bytes, COLUMNS_HEADER.byteLength + COLUMN_ENTRY.byteLength * i)
-    bytes.set(column.bytes, offsets[i])
-  })
-  return { bytes, headerCrc: checksum(bytes.subarray(0, tableBytes)) }
+  return { bytes, headerCrc: checksum(bytes), offsets, byteLength: end }
 }
 
 /**
@@ -121,18 +167,14 @@ export function decodeColumns(
   expected: ColumnsExpectation,
   byteLength = bytes.byteLength
 ): ColumnsLayout {
-  const entries = decodeEntries(bytes, expected, byteLength)
-  const segmentPages = pageCount(expected.rowCount * expected.dim * ELEMENT_BYTES)
-  const column = (kind: ColumnKind, byteLength: number): ColumnExtent => {
-    const found = entries.get(COLUMN_KINDS[kind].code)
-    if (found === undefined) throw damage(expected, 0, `column ${kind} is missing`)
-    if (found.byteLength !== byteLength)
-      throw damage(expected, found.offset, `column ${kind} has ${found.byteLength} bytes, expected ${byteLength}`)
-    return found
-  }
-  const { rowCount, dim, bits } = expected
+  const { rowCount, dim, bits, idType } = expected
+  const entries = decodeEntries({ bytes, byteLength, kind: bits > 0 ? 'codes' : 'columns' }, expected)
+  const segmentPages = pageCount(rowCount * dim * ELEMENT_BYTES)
+  const column = (kind: ColumnKind, byteLength?: number): ColumnExtent =>
+    expectColumn({ entries, kind, byteLength }, expected)
   return {
-    ids: column('ids', rowCount * 8),
+    ids: idType === 'integer' ? column('ids', rowCount * 8) : undefined,
+    stringIds: idType === 'string' && bits === 0 ? column('stringIds') : undefined,
     inverseNorms: expected.hasInverseNorms ? column('inverseNorms', rowCount * 4) : undefined,
     pageCrcs: column('pageCrcs', segmentPages * 4),
     planes: bits > 0 ? column('planes', planesByteLength(rowCount, dim)) : undefined,
@@ -140,7 +182,25 @@ export function decodeColumns(
   }
 }
 
-function decodeEntries(bytes: Uint8Array, expected: ColumnsExpectation, byteLength: number): Map<number, ColumnExtent> {
+/** Finds a column of no field; throws ZGQ_CORRUPT where it is missing or has another length. */
+export function expectColumn(
+  of: { readonly entries: readonly ColumnEntry[]; readonly kind: ColumnKind; readonly byteLength?: number | undefined },
+  expected: ExtentExpectation
+): ColumnExtent {
+  const { entries, kind, byteLength } = of
+  const found = entries.find((entry) => entry.kind === COLUMN_KINDS[kind].code && entry.field === 0)
+  if (found === undefined) throw damage(expected, 0, `column ${kind} is missing`)
+  if (byteLength !== undefined && found.byteLength !== byteLength)
+    throw damage(expected, found.offset, `column ${kind} has ${found.byteLength} bytes, expected ${byteLength}`)
+  return found
+}
+
+/** Decodes and verifies header and entries of an extent of a kind; throws as `decodeColumns` does. */
+export function decodeEntries(
+  of: { readonly bytes: Uint8Array; readonly byteLength: number; readonly kind: keyof typeof KNOWN_CODES },
+  expected: ExtentExpectation
+): ColumnEntry[] {
+  const { bytes, byteLength } = of
   if (bytes.byteLength < COLUMNS_HEADER.byteLength)
     throw damage(expected, 0, `columns extent has only ${bytes.byteLength} bytes`)
   const columnCount = new DataView(bytes.buffer, bytes.byteOffset).getUint32(
@@ -159,8 +219,9 @@ function decodeEntries(bytes: Uint8Array, expected: ColumnsExpectation, byteLeng
     throw damage(expected, 8, `columns of segment ${header.segment}, expected ${expected.segment}`)
   if (header.rowCount !== expected.rowCount)
     throw damage(expected, 16, `columns for ${header.rowCount} rows, expected ${expected.rowCount}`)
-  const knownCodes = expected.bits > 0 ? KNOWN_CODES.codes : KNOWN_CODES.columns
-  const entries = new Map<number, ColumnExtent>()
+  const knownCodes = KNOWN_CODES[of.kind]
+  const belongsToField = of.kind === 'fields'
+  const entries: ColumnEntry[] = []
   let [lastKind, lastField] = [0, 0]
   let end = tableBytes
   for (let i = 0; i < columnCount; i++) {
@@ -178,11 +239,11 @@ function decodeEntries(bytes: Uint8Array, expected: ColumnsExpectation, byteLeng
       throw damage(expected, entry.offset, `column of kind ${entry.kind} is listed after kind ${lastKind}`)
     lastKind = entry.kind
     lastField = entry.field
-    if (entry.field !== 0 && knownCodes.includes(entry.kind))
+    if ((entry.field !== 0) !== belongsToField && knownCodes.includes(entry.kind))
       throw damage(
         expected,
         entry.offset,
-        `column of kind ${entry.kind} belongs to field ${entry.field}, expected none`
+        `column of kind ${entry.kind} belongs to field ${entry.field}, expected ${belongsToField ? 'one' : 'none'}`
       )
     if (!knownCodes.includes(entry.kind) && (entry.flags & REQUIRED) !== 0) {
       throw new ZgqError(
@@ -191,7 +252,8 @@ function decodeEntries(bytes: Uint8Array, expected: ColumnsExpectation, byteLeng
         { path: expected.path }
       )
     }
-    entries.set(entry.kind, { offset: entry.offset, byteLength: entry.byteLength, crc: entry.crc })
+    const { kind, field, offset, byteLength: length, crc } = entry
+    entries.push({ kind, field, offset, byteLength: length, crc })
   }
   return entries
 }
@@ -211,6 +273,6 @@ export function decodeIds(words: Uint32Array): Float64Array {
   return Float64Array.from({ length: words.length / 2 }, (_, i) => joinU64(words[i * 2], words[i * 2 + 1]))
 }
 
-function damage(expected: ColumnsExpectation, offset: number, message: string): ZgqError {
+function damage(expected: ExtentExpectation, offset: number, message: string): ZgqError {
   return new ZgqError('ZGQ_CORRUPT', message, { path: expected.path, offset: expected.offset + offset })
 }

@@ -4,7 +4,7 @@ import { ZgqError } from '../errors.ts'
 import type { Metric } from '../types.ts'
 import { CODE_BITS } from './codes.ts'
 import { ELEMENT_TYPE_FLOAT32 } from './header.ts'
-import { ID_TYPES, KNOWN_READER_FEATURES, KNOWN_WRITER_FEATURES, MAX_DIM, METRIC_CODES } from './layout.ts'
+import { ID_TYPES, type IdType, KNOWN_READER_FEATURES, KNOWN_WRITER_FEATURES, MAX_DIM, METRIC_CODES } from './layout.ts'
 import { struct } from './struct.ts'
 import { expectVersion } from './version.ts'
 
@@ -43,6 +43,7 @@ export interface IndexMeta {
   readonly metric: Metric
   readonly elementType: 'float32'
   readonly bits: number
+  readonly idType: IdType
   readonly count: number
   readonly zoneCount: number
   readonly segmentCount: number
@@ -60,7 +61,7 @@ export function encodeIndexMeta(meta: IndexMeta): Uint8Array {
     ...meta,
     metric: METRIC_CODES[meta.metric],
     elementType: ELEMENT_TYPE_FLOAT32,
-    idType: ID_TYPES.integer,
+    idType: ID_TYPES[meta.idType],
     readerFeatures: 0,
     writerFeatures: 0,
     reserved: 0,
@@ -97,12 +98,17 @@ export function decodeIndexMeta(bytes: Uint8Array | undefined, path: string): In
   }
   if (readerFeatures !== KNOWN_READER_FEATURES) refuse(`reader features ${readerFeatures}`)
   if (elementType !== ELEMENT_TYPE_FLOAT32) refuse(`element type ${elementType}`)
-  if (idType !== ID_TYPES.integer) refuse(`ids of type ${idType}`)
+  const ids = idTypeOf(idType) ?? refuse(`ids of type ${idType}`)
   if (!CODE_BITS.includes(facts.bits)) refuse(`codes of ${facts.bits} bits`)
   const metric = metricOf(facts.metric)
   if (metric === undefined) throw damage(`metric is ${facts.metric}, expected 1, 2 or 3`)
   if (facts.dim < 1 || facts.dim > MAX_DIM) throw damage(`dim is ${facts.dim}, expected 1 to ${MAX_DIM}`)
-  return { ...facts, metric, elementType: 'float32' }
+  return { ...facts, metric, elementType: 'float32', idType: ids }
+}
+
+function idTypeOf(code: number): IdType | undefined {
+  const types = ['integer', 'string'] as const
+  return types.find((type) => ID_TYPES[type] === code)
 }
 
 function metricOf(code: number): Metric | undefined {

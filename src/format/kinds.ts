@@ -5,8 +5,8 @@
 export const FILE_KINDS = {
   vectors: { code: 1, letter: 'V', isKnown: true },
   codes: { code: 2, letter: 'C', isKnown: true },
-  fields: { code: 3, letter: 'F', isKnown: false },
-  payload: { code: 4, letter: 'P', isKnown: false },
+  fields: { code: 3, letter: 'F', isKnown: true },
+  payload: { code: 4, letter: 'P', isKnown: true },
   ids: { code: 5, letter: 'I', isKnown: false },
   delta: { code: 6, letter: 'D', isKnown: false }
 } as const
@@ -19,8 +19,8 @@ export const EXTENT_KINDS = {
   rows: { file: 'vectors', isKnown: true },
   columns: { file: 'vectors', isKnown: true },
   codes: { file: 'codes', isKnown: true },
-  fields: { file: 'fields', isKnown: false },
-  payload: { file: 'payload', isKnown: false }
+  fields: { file: 'fields', isKnown: true },
+  payload: { file: 'payload', isKnown: true }
 } as const
 
 /** Extents that this version reads and writes. */
@@ -35,20 +35,20 @@ export const COLUMN_KINDS = {
   ids: { code: 1, in: ['columns', 'codes'] },
   inverseNorms: { code: 2, in: ['columns'] },
   pageCrcs: { code: 3, in: ['columns', 'codes'] },
-  stringIds: { code: 4, in: [] },
+  stringIds: { code: 4, in: ['columns'] },
   planes: { code: 16, in: ['codes'] },
   refinedCodes: { code: 17, in: ['codes'] },
   blockCentroids: { code: 18, in: [] },
   rowReferences: { code: 19, in: [] },
-  fieldNumbers: { code: 32, in: [] },
-  fieldBits: { code: 33, in: [] },
-  fieldPresence: { code: 34, in: [] },
-  fieldStrings: { code: 35, in: [] },
-  fieldLists: { code: 36, in: [] },
-  fieldDictionary: { code: 37, in: [] },
-  payloadOffsets: { code: 48, in: [] },
-  payloads: { code: 49, in: [] },
-  rowCrcs: { code: 50, in: [] }
+  fieldNumbers: { code: 32, in: ['fields'] },
+  fieldBits: { code: 33, in: ['fields'] },
+  fieldPresence: { code: 34, in: ['fields'] },
+  fieldStrings: { code: 35, in: ['fields'] },
+  fieldLists: { code: 36, in: ['fields'] },
+  fieldDictionary: { code: 37, in: ['fields'] },
+  payloadOffsets: { code: 48, in: ['payload'] },
+  rowCrcs: { code: 49, in: ['payload'] },
+  payloads: { code: 50, in: ['payload'] }
 } as const satisfies Readonly<Record<string, { code: number; in: readonly ExtentKind[] }>>
 
 /** Returns the name of a kind of file by its code; undefined: this version does not read it. */

@@ -23,6 +23,8 @@ export const METRIC_CODES: Readonly<Record<Metric, number>> = { l2: METRIC_L2, c
 /** Codes of the types of ids. */
 export const ID_TYPES = { integer: 1, string: 2 } as const
 
+export type IdType = keyof typeof ID_TYPES
+
 /** Where bytes lie in a file. */
 export interface Extent {
   readonly offset: number

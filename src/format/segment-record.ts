@@ -11,7 +11,7 @@ export const SEGMENT_RECORD = struct(176, {
   minNorm: { offset: 24, type: 'f64' },
   maxNorm: { offset: 32, type: 'f64' },
   radius: { offset: 40, type: 'f64' },
-  reserved: { offset: 48, type: 'u64' },
+  spread: { offset: 48, type: 'f64' },
   rowsOffset: { offset: 56, type: 'u64' },
   rowsByteLength: { offset: 64, type: 'u64' },
   rowsFile: { offset: 72, type: 'u32' },
@@ -45,7 +45,7 @@ export const SEGMENT_WORDS = {
   minNorm: FIELDS.minNorm.offset / 4,
   maxNorm: FIELDS.maxNorm.offset / 4,
   radius: FIELDS.radius.offset / 4,
-  reserved: FIELDS.reserved.offset / 4
+  spread: FIELDS.spread.offset / 4
 }
 
 /** Where the place of an extent begins in a record, and its parts in it, in words of 4 bytes. */
@@ -82,27 +82,28 @@ export interface SegmentRecord {
   readonly maxNorm: number
   /** Largest distance of a row to the centroid of the zone. */
   readonly radius: number
+  /** Root of the mean square of these distances. */
+  readonly spread: number
   readonly rows: FileExtent
   readonly columns: FileExtent
   readonly codes: FileExtent
+  readonly fields: FileExtent
+  readonly payload: FileExtent
 }
 
-/** Encodes records of segments without fields and payload. */
+/** Encodes records of segments. */
 export function encodeSegmentRecords(segments: readonly SegmentRecord[]): Uint8Array {
   const bytes = new Uint8Array(segments.length * SEGMENT_RECORD.byteLength)
-  const none = extentFields('fields', NO_EXTENT)
-  const noPayload = extentFields('payload', NO_EXTENT)
   segments.forEach((segment, i) => {
-    const { rows, columns, codes, ...facts } = segment
+    const { rows, columns, codes, fields, payload, ...facts } = segment
     const record = {
       ...facts,
       flags: 0,
-      reserved: 0,
       ...extentFields('rows', rows),
       ...extentFields('columns', columns),
       ...extentFields('codes', codes),
-      ...none,
-      ...noPayload
+      ...extentFields('fields', fields),
+      ...extentFields('payload', payload)
     }
     SEGMENT_RECORD.encode(record, bytes, i * SEGMENT_RECORD.byteLength)
   })

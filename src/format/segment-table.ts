@@ -29,6 +29,8 @@ export interface SegmentTotals {
   /** Bytes of the codes of all segments, and of the segment that has most. */
   readonly codesBytes: number
   readonly mostCodesBytes: number
+  /** Some segment has payloads. */
+  readonly hasPayloads: boolean
 }
 
 const RECORD_BYTES = SEGMENT_RECORD.byteLength
@@ -37,6 +39,7 @@ export const RECORD_WORDS = RECORD_BYTES / 4
 const RECORD_DOUBLES = RECORD_BYTES / 8
 const { rowCount: ROW_COUNT, maxNorm: MAX_NORM, zone: ZONE } = SEGMENT_WORDS
 const CODES_LENGTH = EXTENT_WORDS.codes + EXTENT_PART_WORDS.byteLength
+const PAYLOAD_LENGTH = EXTENT_WORDS.payload + EXTENT_PART_WORDS.byteLength
 
 export class SegmentTable {
   readonly count: number
@@ -123,6 +126,7 @@ export class SegmentTable {
   #sumUp(): SegmentTotals {
     const { words, doubles } = this
     let [rows, mostRows, maxNorm, codesBytes, mostCodesBytes] = [0, 0, 0, 0, 0]
+    let hasPayloads = false
     for (let at = 0; at < words.length; at += RECORD_WORDS) {
       const rowCount = joinU64(words[at + ROW_COUNT], words[at + ROW_COUNT + 1])
       const bytes = joinU64(words[at + CODES_LENGTH], words[at + CODES_LENGTH + 1])
@@ -132,8 +136,9 @@ export class SegmentTable {
       if (rowCount > mostRows) mostRows = rowCount
       if (bytes > mostCodesBytes) mostCodesBytes = bytes
       if (norm > maxNorm) maxNorm = norm
+      if (words[at + PAYLOAD_LENGTH] !== 0) hasPayloads = true
     }
-    return { rows, mostRows, maxNorm, codesBytes, mostCodesBytes }
+    return { rows, mostRows, maxNorm, codesBytes, mostCodesBytes, hasPayloads }
   }
 
   /** Counts the rows of a zone. */
@@ -170,9 +175,12 @@ export class SegmentTable {
       minNorm: this.double(position, SEGMENT_WORDS.minNorm),
       maxNorm: this.double(position, SEGMENT_WORDS.maxNorm),
       radius: this.double(position, SEGMENT_WORDS.radius),
+      spread: this.double(position, SEGMENT_WORDS.spread),
       rows: this.extent(position, 'rows'),
       columns: this.extent(position, 'columns'),
-      codes: this.extent(position, 'codes')
+      codes: this.extent(position, 'codes'),
+      fields: this.extent(position, 'fields'),
+      payload: this.extent(position, 'payload')
     }
   }
 

@@ -174,7 +174,7 @@ function areCandidatesFetched(context: SearchContext, state: SearchState, fetche
     if (!codes.isMissing(slot)) continue
     const { segment, row } = candidateOf(state, codes, slot)
     const { row: bytes, id } = context.files.rangesOfCandidate(segment, row)
-    const hasId = context.codes?.cache.idsOf(segment) !== 0 || fetched.has(id)
+    const hasId = id === undefined || context.codes?.cache.idsOf(segment) !== 0 || fetched.has(id)
     if (!hasId || !(isMapped(context, segment, row) || fetched.has(bytes))) return false
   }
   return true
@@ -276,7 +276,7 @@ function wantedOfCandidates(context: SearchContext, state: SearchState): Wanted 
   for (const { segment, row } of remainingCandidates(state, codeState)) {
     const { row: bytes, pages, crcs, id, firstPage } = context.files.rangesOfCandidate(segment, row)
     const [ids, pageCrcs] = [codes.cache.idsOf(segment), codes.cache.pageCrcsOf(segment)]
-    if (ids === 0 || !codes.cache.keepsAll) hold(id, ids === 0 ? 0 : ids + row * 8)
+    if (id !== undefined && (ids === 0 || !codes.cache.keepsAll)) hold(id, ids === 0 ? 0 : ids + row * 8)
     if (codes.candidates.isAtHand(segment, row)) {
       const address = codes.candidates.addressOf(segment, row)
       if (address !== 0) hold(bytes, address)

@@ -37,6 +37,7 @@ export function openExtent(of: ExtentToRead, expected: ColumnsExpectation): Open
   const extent = { layout, read, expected }
   if (!of.verifiesColumns) return extent
   for (const column of columnsOf(layout)) verifyInPieces(extent, column)
+  if (layout.ids === undefined) return extent
   forEachPiece(layout.ids, 8, (piece) => {
     expectIds(wordsOf(read(piece.offset, piece.byteLength)), expected)
   })
@@ -57,9 +58,8 @@ export function copiedExtent(copy: (offset: number, target: Uint8Array) => void,
 
 /** The columns that are known. */
 export function columnsOf(layout: ColumnsLayout): ColumnExtent[] {
-  return [layout.ids, layout.inverseNorms, layout.pageCrcs, layout.planes, layout.refinedCodes].filter(
-    (column) => column !== undefined
-  )
+  const { ids, stringIds, inverseNorms, pageCrcs, planes, refinedCodes } = layout
+  return [ids, stringIds, inverseNorms, pageCrcs, planes, refinedCodes].filter((column) => column !== undefined)
 }
 
 /** Cuts a column into pieces of whole items; `at` counts bytes from its start. */

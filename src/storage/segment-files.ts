@@ -12,6 +12,7 @@ import type { Snapshot } from '../catalogue/snapshot.ts'
 import { copiedExtent, forEachPiece, openExtent, type OpenExtent } from './extents.ts'
 import type { FetchedBytes } from './fetched-bytes.ts'
 import type { Readers } from './open-readers.ts'
+import { fillOrdinals } from '../format/ordinals.ts'
 import { PageLedger } from './page-ledger.ts'
 import { fileOf, type DataFiles, type FileRange } from './reader.ts'
 import {
@@ -32,6 +33,8 @@ export class SegmentFiles {
   readonly codesSource: ExtentSource
   /** Where reads are counted: with the search that they are for. */
   counters: ReadCounters = { bytesRead: 0, pagesVerified: 0 }
+  /** Heaps hold ordinals, not ids: what a hit needs more is found by its place. */
+  readonly usesOrdinals: boolean
   readonly #meta: Snapshot['meta']
   readonly #rowBytes: number
   readonly #readers: Readers
@@ -46,8 +49,9 @@ export class SegmentFiles {
   constructor(
     meta: Snapshot['meta'],
     readers: Readers,
-    options: { readonly verify: Verify; readonly files: DataFiles }
+    options: { readonly verify: Verify; readonly files: DataFiles; readonly usesOrdinals: boolean }
   ) {
+    this.usesOrdinals = options.usesOrdinals
     this.#meta = meta
     this.#rowBytes = meta.dim * ELEMENT_BYTES
     this.#readers = readers
@@ -90,6 +94,7 @@ export class SegmentFiles {
       idsOffset: 0,
       inverseNormsOffset: 0,
       pageCrcsOffset: 0,
+      stringIdsOffset: 0,
       codesIdsOffset: 0,
       codesPageCrcsOffset: 0
     })
@@ -104,7 +109,8 @@ export class SegmentFiles {
     const { segment, firstRow } = target
     const state = this.#withColumns(segment)
     const { file } = segment.columns
-    this.#readSettled(file, state.idsOffset + firstRow * 8, target.ids)
+    if (this.usesOrdinals) fillOrdinals(target.ids, segment.slot, firstRow)
+    else this.#readSettled(file, state.idsOffset + firstRow * 8, target.ids)
     if (target.inverseNorms !== undefined)
       this.#readSettled(file, state.inverseNormsOffset + firstRow * 4, target.inverseNorms)
     this.readSegment(segment, firstRow * this.#rowBytes, target.rows)
@@ -121,16 +127,20 @@ export class SegmentFiles {
     )
   }
 
-  /** Reads the verified ids of a segment as u64, two words each, low first. */
+  /** Reads what heaps hold for the rows of a segment, ids or ordinals: u64, two words each, low first. */
   readIdWords(segment: Segment): Uint32Array {
     const words = new Uint32Array(segment.rowCount * 2)
+    if (this.usesOrdinals) {
+      fillOrdinals(new Uint8Array(words.buffer), segment.slot, 0)
+      return words
+    }
     this.eachIds(segment, (piece, firstRow) => {
       words.set(piece, firstRow * 2)
     })
     return words
   }
 
-  /** Calls `take` with the verified ids of a segment, as words, in pieces, and the row of the first of each. */
+  /** Calls `take` with the verified integer ids of a segment, as words, in pieces, and the row of the first of each. */
   eachIds(segment: Segment, take: (words: Uint32Array, firstRow: number) => void): void {
     const { idsOffset } = this.#withColumns(segment)
     forEachPiece({ offset: idsOffset, byteLength: segment.rowCount * 8 }, 8, ({ offset, byteLength }, at) => {
@@ -151,7 +161,7 @@ export class SegmentFiles {
   /** Verifies the columns of a segment at their first use. */
   #withColumns(segment: Segment): SegmentState {
     const state = this.#stateOf(segment)
-    if (state.idsOffset === 0) this.openColumns(segment)
+    if (state.pageCrcsOffset === 0) this.openColumns(segment)
     return state
   }
 
@@ -159,9 +169,10 @@ export class SegmentFiles {
   openColumns(segment: Segment): OpenExtent {
     const { columns } = segment
     const opened = this.#openFresh(columns, this.#expectedOf(segment, 'columns'))
-    const { ids, inverseNorms, pageCrcs } = opened.layout
+    const { ids, stringIds, inverseNorms, pageCrcs } = opened.layout
     const state = this.#stateOf(segment)
-    state.idsOffset = columns.offset + ids.offset
+    state.idsOffset = columns.offset + (ids?.offset ?? 0)
+    state.stringIdsOffset = columns.offset + (stringIds?.offset ?? 0)
     state.inverseNormsOffset = columns.offset + (inverseNorms?.offset ?? 0)
     state.pageCrcsOffset = columns.offset + pageCrcs.offset
     return opened
@@ -181,7 +192,7 @@ export class SegmentFiles {
   }
 
   #expectedOf(segment: Segment, kind: 'columns' | 'codes'): ColumnsExpectation {
-    const { dim, metric, bits } = this.#meta
+    const { dim, metric, bits, idType } = this.#meta
     const extent = segment[kind]
     return {
       path: this.#pathOf(extent),
@@ -189,6 +200,7 @@ export class SegmentFiles {
       segment: segment.segment,
       rowCount: segment.rowCount,
       dim,
+      idType,
       hasInverseNorms: kind === 'columns' && metric === 'cosine',
       headerCrc: extent.crc,
       bits: kind === 'codes' ? bits : 0
@@ -202,7 +214,7 @@ export class SegmentFiles {
   readCodes(segment: Segment, target: Uint8Array): ColumnsLayout {
     const { codes } = segment
     const state = this.#stateOf(segment)
-    const isFirst = state.codesIdsOffset === 0
+    const isFirst = state.codesPageCrcsOffset === 0
     if (isFirst) this.#readFresh(codes.file, codes.offset, target)
     else this.#readSettled(codes.file, codes.offset, target)
     const { layout } = openExtent(
@@ -214,7 +226,7 @@ export class SegmentFiles {
       this.#expectedOf(segment, 'codes')
     )
     if (!isFirst) return layout
-    state.codesIdsOffset = codes.offset + layout.ids.offset
+    state.codesIdsOffset = codes.offset + (layout.ids?.offset ?? 0)
     state.codesPageCrcsOffset = codes.offset + layout.pageCrcs.offset
     return layout
   }
@@ -233,7 +245,7 @@ export class SegmentFiles {
 
   /** Tells whether rows of a segment, with their columns, were read before and can be copied from a mapping. */
   areMapped(segment: Segment, firstRow: number, count: number): boolean {
-    if (!this.isMapped || this.#stateOf(segment).idsOffset === 0) return false
+    if (!this.isMapped || this.#stateOf(segment).pageCrcsOffset === 0) return false
     const pages = this.#pagesOf(segment, firstRow * this.#rowBytes, count * this.#rowBytes)
     return !this.#verifiesPages || this.#verified.hasAll(segment.slot, pages.firstPage, pages.firstPage + pages.count)
   }
@@ -261,12 +273,12 @@ export class SegmentFiles {
     const { file } = segment.columns
     const state = this.#stateOf(segment)
     const pages = this.#pagesOf(segment, firstRow * this.#rowBytes, count * this.#rowBytes)
-    if (state.idsOffset === 0) return [segment.columns, pages.range]
+    if (state.pageCrcsOffset === 0) return [segment.columns, pages.range]
     const ranges: FileRange[] = [
-      { file, offset: state.idsOffset + firstRow * 8, byteLength: count * 8 },
       { file, offset: state.pageCrcsOffset + pages.firstPage * 4, byteLength: pages.count * 4 },
       pages.range
     ]
+    if (!this.usesOrdinals) ranges.push({ file, offset: state.idsOffset + firstRow * 8, byteLength: count * 8 })
     if (this.#meta.metric === 'cosine')
       ranges.push({ file, offset: state.inverseNormsOffset + firstRow * 4, byteLength: count * 4 })
     return ranges
@@ -275,7 +287,7 @@ export class SegmentFiles {
   /** The ranges that `copyRow` and `copyId` read for a row of a segment whose codes were read: pages, CRCs, id. */
   rangesOfCandidate(segment: Segment, row: number): CandidateRanges {
     const { codesIdsOffset, codesPageCrcsOffset } = this.#stateOf(segment)
-    if (codesIdsOffset === 0) throw new TypeError(`the codes of segment ${segment.segment} were not read`)
+    if (codesPageCrcsOffset === 0) throw new TypeError(`the codes of segment ${segment.segment} were not read`)
     const { range, firstPage, count } = this.#pagesOf(segment, row * this.#rowBytes, this.#rowBytes)
     const { file } = segment.codes
     return {
@@ -283,7 +295,7 @@ export class SegmentFiles {
       firstPage,
       pages: range,
       crcs: { file, offset: codesPageCrcsOffset + firstPage * 4, byteLength: count * 4 },
-      id: { file, offset: codesIdsOffset + row * 8, byteLength: 8 }
+      id: this.usesOrdinals ? undefined : { file, offset: codesIdsOffset + row * 8, byteLength: 8 }
     }
   }
 
@@ -294,8 +306,12 @@ export class SegmentFiles {
     return { range, firstPage, count }
   }
 
-  /** Copies the id of a row of a segment whose codes were read before: u64. */
+  /** Copies the id or ordinal of a row of a segment whose codes were read before: u64. */
   copyId(segment: Segment, row: number, target: Uint8Array): void {
+    if (this.usesOrdinals) {
+      fillOrdinals(target, segment.slot, row)
+      return
+    }
     this.#readSettled(segment.codes.file, this.#stateOf(segment).codesIdsOffset + row * 8, target)
   }
 

@@ -56,7 +56,8 @@ export interface CandidateRanges {
   readonly pages: FileRange
   readonly firstPage: number
   readonly crcs: FileRange
-  readonly id: FileRange
+  /** Undefined where heaps hold ordinals. */
+  readonly id: FileRange | undefined
 }
 
 /** Pages of a segment, and their range in a file. */
@@ -72,11 +73,13 @@ export interface Pages {
  * is known ahead which bytes that takes.
  */
 export interface SegmentState {
-  /** 0: the columns beside the rows were not verified. */
   idsOffset: number
   inverseNormsOffset: number
+  /** 0: the columns beside the rows were not verified. */
   pageCrcsOffset: number
-  /** Offset of the ids in the codes file; 0: the codes were not verified. */
+  stringIdsOffset: number
+  /** Offset of the ids in the codes file. */
   codesIdsOffset: number
+  /** 0: the codes were not verified. */
   codesPageCrcsOffset: number
 }

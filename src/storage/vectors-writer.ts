@@ -23,18 +23,19 @@ export interface SegmentToWrite {
   readonly rowCount: number
   /** The rows, float32, in runs of any length. */
   readonly rowRuns: Iterable<Float32Array>
-  /** u64, rowCount */
-  readonly ids: Uint8Array
+  /** Ids of the rows: a column of kind `ids` or `stringIds`. */
+  readonly ids: Column
   /** float32, rowCount; cosine only */
   readonly inverseNorms: Float32Array | undefined
   readonly centroid: Float32Array
   readonly minNorm: number
   readonly maxNorm: number
   readonly radius: number
+  readonly spread: number
 }
 
-/** A segment without its codes, and the centroid of its zone. */
-export interface WrittenSegment extends Omit<SegmentRecord, 'codes'> {
+/** A segment without what lies in other files, and the centroid of its zone. */
+export interface WrittenSegment extends Omit<SegmentRecord, 'codes' | 'fields' | 'payload'> {
   /** float32, dim */
   readonly centroid: Float32Array
 }
@@ -60,9 +61,10 @@ export class VectorsWriter {
     const file = this.#file ?? this.#startFile()
     const offset = file.byteLength
     const pageCrcs = writePages(file, rowRuns, byteLength)
-    const columns: Column[] = [{ kind: 'ids', bytes: ids }]
-    if (inverseNorms !== undefined) columns.push({ kind: 'inverseNorms', bytes: bytesOf(inverseNorms) })
-    columns.push({ kind: 'pageCrcs', bytes: bytesOf(pageCrcs) })
+    const columns: Column[] = [{ kind: 'pageCrcs', bytes: bytesOf(pageCrcs) }]
+    if (inverseNorms !== undefined) columns.unshift({ kind: 'inverseNorms', bytes: bytesOf(inverseNorms) })
+    if (ids.kind === 'ids') columns.unshift(ids)
+    else columns.push(ids) // columns come in the order of their kinds
     const { bytes, headerCrc } = encodeColumns(segment.segment, segment.rowCount, columns)
     this.#columns?.write(bytes)
     this.#columns?.padTo(PAGE_BYTES)
@@ -108,7 +110,7 @@ export class VectorsWriter {
     })
     moveInto(extentsFile, file)
     const directory = encodeDirectory(
-      segments.map(({ rows, columns, ...facts }) => ({
+      segments.map(({ rows, columns, spread: _, ...facts }) => ({
         ...facts,
         rowsOffset: rows.offset,
         columnsOffset: columns.offset,

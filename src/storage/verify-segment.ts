@@ -81,6 +81,7 @@ function verifyCodes(
     { name: 'ids', copy: codes.layout.ids, own: beside.layout.ids },
     { name: 'page CRCs', copy: codes.layout.pageCrcs, own: beside.layout.pageCrcs }
   ]) {
+    if (copy === undefined || own === undefined) continue
     forEachPiece(copy, 1, ({ offset, byteLength }, at) => {
       if (!bytesEqual(codes.read(offset, byteLength), beside.read(own.offset + at, byteLength)))
         throw damage(codes, `the codes of segment ${segment.segment} have other ${name} than its rows`, offset)

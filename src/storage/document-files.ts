@@ -1,0 +1,266 @@
+// Verified reads of what rows have besides vectors: ids, fields and payloads (spec, section 4). What is small and asked
+// for again is kept, decoded, within bounds; payloads are read row by row.
+
+import { COLUMN_KINDS } from '../format/kinds.ts'
+import { columnsTableBytes, decodeEntries, MOST_COLUMNS, type ColumnEntry } from '../format/columns.ts'
+import { decodeField } from '../format/decode-field.ts'
+import type { EncodedField, FieldColumn, FieldColumnKind } from '../format/field-columns.ts'
+import type { DeclaredField } from '../format/fields.ts'
+import { checksum } from '../format/layout.ts'
+import { decodePayloadHead, payloadHeadBytes, type PayloadTable } from '../format/payload-extent.ts'
+import type { FileExtent } from '../format/segment-record.ts'
+import type { Segment } from '../format/segment-table.ts'
+import { decodeStringIds, idTextAt, type StringIds } from '../format/string-ids.ts'
+import { u64At } from '../format/u64.ts'
+import { ZgqError } from '../errors.ts'
+import type { Verify } from '../types.ts'
+import type { Snapshot } from '../catalogue/snapshot.ts'
+import { ColumnCache } from './column-cache.ts'
+import { PIECE_BYTES } from './extents.ts'
+import type { Readers } from './open-readers.ts'
+import { fileOf, type FileRange } from './reader.ts'
+import type { SegmentFiles } from './segment-files.ts'
+import type { Ordinal, ReadCounters } from './segment-reads.ts'
+
+/** Ids of a segment: u64 as two words, low first, or strings. */
+type Ids = { readonly words: Uint32Array } | StringIds
+
+/** Numbers of what is kept of a segment: by slot, then ids, places of payloads, and the columns of each field. */
+const KEYS_OF_SLOT = 512
+const IDS_KEY = 0
+const PAYLOADS_KEY = 1
+/** Fields are numbered from 1 on. */
+const FIELD_KEY = 1
+const FIELD_KINDS: ReadonlyMap<number, FieldColumnKind> = new Map(
+  (
+    ['fieldNumbers', 'fieldBits', 'fieldPresence', 'fieldStrings', 'fieldLists', 'fieldDictionary'] as const
+  ).map((kind) => [COLUMN_KINDS[kind].code, kind])
+)
+
+export interface DocumentFilesOptions {
+  readonly verify: Verify
+  /** Bytes of decoded ids, places of payloads and columns of fields that are kept. */
+  readonly cacheBytes: number
+}
+
+export class DocumentFiles {
+  readonly #snapshot: Pick<Snapshot, 'meta'>
+  readonly #files: SegmentFiles
+  readonly #readers: Readers
+  readonly #verifies: boolean
+  readonly #ids: ColumnCache<Ids>
+  readonly #payloads: ColumnCache<PayloadTable>
+  readonly #fields: ColumnCache<FieldColumn>
+
+  constructor(
+    snapshot: Pick<Snapshot, 'meta'>,
+    of: { readonly files: SegmentFiles; readonly readers: Readers },
+    options: DocumentFilesOptions
+  ) {
+    this.#snapshot = snapshot
+    this.#files = of.files
+    this.#readers = of.readers
+    this.#verifies = options.verify !== 'none'
+    this.#ids = new ColumnCache(options.cacheBytes / 4)
+    this.#payloads = new ColumnCache(options.cacheBytes / 4)
+    this.#fields = new ColumnCache(options.cacheBytes / 2)
+  }
+
+  /** Where reads are counted: with the search that they are for. */
+  get counters(): ReadCounters {
+    return this.#files.counters
+  }
+
+  /** Returns the id of a row; throws ZGQ_CORRUPT, ZGQ_TRUNCATED, ZGQ_UNSUPPORTED or ZGQ_IO. */
+  idOf({ segment, row }: Ordinal): number | string {
+    const ids = this.#ids.get(segment.slot * KEYS_OF_SLOT + IDS_KEY) ?? this.#readIds(segment)
+    return 'words' in ids ? u64At(ids.words, row) : idTextAt(ids, row)
+  }
+
+  #readIds(segment: Segment): Ids {
+    const { columns } = segment
+    const { layout, read } = this.#files.openColumns(segment)
+    const column = layout.stringIds ?? layout.ids
+    if (column === undefined) throw new TypeError(`segment ${segment.segment} has no ids`)
+    const bytes = readWhole(column, read)
+    const place = { path: this.#pathOf(columns), offset: columns.offset + column.offset }
+    const ids =
+      layout.stringIds === undefined
+        ? { words: new Uint32Array(bytes.buffer) }
+        : decodeStringIds(bytes, segment.rowCount, place)
+    this.#ids.put(segment.slot * KEYS_OF_SLOT + IDS_KEY, ids, bytes.byteLength)
+    return ids
+  }
+
+  /** Reads the payload of a row as MessagePack; undefined: it has none. Throws as `idOf` does. */
+  payloadOf({ segment, row }: Ordinal): Uint8Array | undefined {
+    if (segment.payload.byteLength === 0) return undefined
+    const table = this.#payloadTable(segment)
+    const range = this.#payloadRange(segment, table, row)
+    if (range.byteLength === 0) return undefined
+    const bytes = new Uint8Array(range.byteLength)
+    this.#read(range.file, range.offset, bytes)
+    if (!this.#verifies) return bytes
+    const computed = checksum(bytes)
+    if (computed !== table.crcs[row])
+      throw new ZgqError(
+        'ZGQ_CORRUPT',
+        `the payload of row ${row} of segment ${segment.segment} has CRC ${computed}, expected ${table.crcs[row]}`,
+        { path: this.#pathOf(segment.payload), offset: range.offset }
+      )
+    return bytes
+  }
+
+  #payloadRange({ payload }: Segment, { offsets, start }: PayloadTable, row: number): FileRange {
+    const from = u64At(offsets, row)
+    return {
+      file: payload.file,
+      offset: payload.offset + start + from,
+      byteLength: u64At(offsets, row + 1) - from
+    }
+  }
+
+  #payloadTable(segment: Segment): PayloadTable {
+    const key = segment.slot * KEYS_OF_SLOT + PAYLOADS_KEY
+    const found = this.#payloads.get(key)
+    if (found !== undefined) return found
+    const { payload, rowCount } = segment
+    const table = decodePayloadHead(
+      { byteLength: payload.byteLength, read: this.#extentBytes(payload, payloadHeadBytes(rowCount)) },
+      { ...this.#expected(segment, payload), verifiesColumns: this.#verifies, tableBytes: columnsTableBytes(MOST_COLUMNS) }
+    )
+    this.#payloads.put(key, table, rowCount * 12)
+    return table
+  }
+
+  /** Reads a field over the rows of a segment; throws as `idOf` does. */
+  fieldOf(segment: Segment, field: DeclaredField): FieldColumn {
+    const key = segment.slot * KEYS_OF_SLOT + FIELD_KEY + field.number
+    return this.#fields.get(key) ?? this.#readField(segment, field, key)
+  }
+
+  #readField(segment: Segment, field: DeclaredField, key: number): FieldColumn {
+    const { fields, rowCount } = segment
+    const read = this.#extentBytes(fields, PIECE_BYTES)
+    const entries = decodeEntries(
+      {
+        bytes: read(0, Math.min(fields.byteLength, columnsTableBytes(MOST_COLUMNS))),
+        byteLength: fields.byteLength,
+        kind: 'fields'
+      },
+      this.#expected(segment, fields)
+    )
+    const encoded: EncodedField = {}
+    let byteLength = 0
+    for (const entry of entries) {
+      const kind = FIELD_KINDS.get(entry.kind)
+      if (entry.field !== field.number || kind === undefined) continue
+      encoded[kind] = this.#verifiedColumn(segment, entry, read)
+      byteLength += entry.byteLength
+    }
+    const { name, type } = field
+    const place = { path: this.#pathOf(fields), segment: segment.segment }
+    const column = decodeField(encoded, { ...place, rowCount, name, type })
+    this.#fields.put(key, column, byteLength)
+    return column
+  }
+
+  #verifiedColumn(
+    segment: Segment,
+    column: ColumnEntry,
+    read: (offset: number, byteLength: number) => Uint8Array
+  ): Uint8Array {
+    const bytes = read(column.offset, column.byteLength)
+    const computed = this.#verifies ? checksum(bytes) : column.crc
+    if (computed === column.crc) return bytes
+    throw new ZgqError(
+      'ZGQ_CORRUPT',
+      `a column of field ${column.field} of segment ${segment.segment} has CRC ${computed}, expected ${column.crc}`,
+      { path: this.#pathOf(segment.fields), offset: segment.fields.offset + column.offset }
+    )
+  }
+
+  /** Tells whether `fieldOf` has to read nothing. */
+  hasField({ slot }: Segment, field: DeclaredField): boolean {
+    return this.#fields.has(slot * KEYS_OF_SLOT + FIELD_KEY + field.number)
+  }
+
+  /** The ranges that `idOf` and `payloadOf` read for rows before they know where payloads are, as far as not kept. */
+  rangesOfTables(ordinals: readonly Ordinal[], wants: { readonly ids: boolean; readonly payloads: boolean }): FileRange[] {
+    const ranges: FileRange[] = []
+    const seen = new Set<Segment>()
+    for (const { segment } of ordinals) {
+      if (seen.has(segment)) continue
+      seen.add(segment)
+      const { slot, payload, rowCount } = segment
+      if (wants.ids && !this.#ids.has(slot * KEYS_OF_SLOT + IDS_KEY)) ranges.push(segment.columns)
+      if (wants.payloads && payload.byteLength > 0 && !this.#payloads.has(slot * KEYS_OF_SLOT + PAYLOADS_KEY))
+        ranges.push(headOf(payload, payloadHeadBytes(rowCount)))
+    }
+    return ranges
+  }
+
+  /** The ranges of the payloads of rows, of whose segments the tables are kept or served. */
+  rangesOfPayloads(ordinals: readonly Ordinal[]): FileRange[] {
+    return ordinals.flatMap(({ segment, row }) => {
+      if (segment.payload.byteLength === 0) return []
+      const range = this.#payloadRange(segment, this.#payloadTable(segment), row)
+      return range.byteLength === 0 ? [] : [range]
+    })
+  }
+
+  /** Forgets what it knows of the segments in these slots, which may be others' from then on. */
+  drop(slots: readonly number[], fieldCount: number): void {
+    for (const slot of slots) {
+      const key = slot * KEYS_OF_SLOT
+      this.#ids.drop(key + IDS_KEY)
+      this.#payloads.drop(key + PAYLOADS_KEY)
+      for (let field = 1; field <= fieldCount; field++) this.#fields.drop(key + FIELD_KEY + field)
+    }
+  }
+
+  /** Reads bytes of an extent: its first `headBytes` with one read, what is behind them with one each. */
+  #extentBytes(extent: FileExtent, headBytes: number): (offset: number, byteLength: number) => Uint8Array {
+    const head = new Uint8Array(Math.min(extent.byteLength, headBytes))
+    this.#read(extent.file, extent.offset, head)
+    return (offset, byteLength) => {
+      if (offset + byteLength <= head.byteLength) return head.slice(offset, offset + byteLength)
+      const bytes = new Uint8Array(byteLength)
+      this.#read(extent.file, extent.offset + offset, bytes)
+      return bytes
+    }
+  }
+
+  #expected(
+    segment: Segment,
+    extent: FileExtent
+  ): { path: string; offset: number; segment: number; rowCount: number; headerCrc: number } {
+    const { rowCount } = segment
+    const { offset, crc } = extent
+    return { path: this.#pathOf(extent), offset, segment: segment.segment, rowCount, headerCrc: crc }
+  }
+
+  #pathOf({ file }: FileExtent): string {
+    return fileOf(this.#readers.files, file).path
+  }
+
+  #read(file: number, offset: number, target: Uint8Array): void {
+    this.#readers.readFresh(file, offset, target)
+    this.counters.bytesRead += target.byteLength
+  }
+}
+
+function headOf(extent: FileExtent, byteLength: number): FileRange {
+  return { file: extent.file, offset: extent.offset, byteLength: Math.min(extent.byteLength, byteLength) }
+}
+
+/** Copies a column, in pieces where it is long. */
+function readWhole(
+  column: { readonly offset: number; readonly byteLength: number },
+  read: (offset: number, byteLength: number) => Uint8Array
+): Uint8Array {
+  const bytes = new Uint8Array(column.byteLength)
+  for (let at = 0; at < bytes.byteLength; at += PIECE_BYTES)
+    bytes.set(read(column.offset + at, Math.min(PIECE_BYTES, bytes.byteLength - at)), at)
+  return bytes
+}
