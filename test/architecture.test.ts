@@ -17,6 +17,7 @@ const LEVELS = [
     'describe',
     'arguments',
     'options',
+    'plain-object',
     'zone-sizes',
     'asar-path',
     'build-lock',
@@ -24,7 +25,7 @@ const LEVELS = [
     'counting-sort'
   ],
   ['format', 'kernels', 'threads'],
-  ['input', 'catalogue', 'storage', 'quantizer'],
+  ['input', 'catalogue', 'storage', 'quantizer', 'filter'],
   ['cache'],
   ['search'],
   ['pool', 'build', 'check'],

@@ -13,14 +13,17 @@ const MOST_DEPTH = 32
 const MOST_ITEMS = 8192
 
 let loaded: Packr | undefined
+let loadedForMaps: Packr | undefined
 
 /** Loads msgpackr, which takes tens of milliseconds, for the first value: opening and searching have none. */
 function messagePack(): Packr {
-  if (loaded === undefined) {
-    const library: { Packr: typeof Packr } = requirePackage('msgpackr')
-    loaded = new library.Packr({ useRecords: false, variableMapSize: true, int64AsType: 'number' })
-  }
+  loaded ??= makePackr({})
   return loaded
+}
+
+function makePackr(options: { mapsAsObjects?: boolean }): Packr {
+  const library: { Packr: typeof Packr } = requirePackage('msgpackr')
+  return new library.Packr({ useRecords: false, variableMapSize: true, int64AsType: 'number', ...options })
 }
 
 /** Encodes a structured value as plain MessagePack. */
@@ -30,11 +33,24 @@ export function encodeMessagePack(value: unknown): Uint8Array {
 
 /** Decodes one map of plain MessagePack; throws ZGQ_CORRUPT. */
 export function decodeMessagePack(bytes: Uint8Array, path: string): unknown {
+  return unpack(messagePack(), bytes, path)
+}
+
+/**
+ * Decodes one map of plain MessagePack as a Map: in the order of the bytes, and whatever its keys are called. Throws
+ * ZGQ_CORRUPT.
+ */
+export function decodeMessagePackMap(bytes: Uint8Array, path: string): unknown {
+  loadedForMaps ??= makePackr({ mapsAsObjects: false })
+  return unpack(loadedForMaps, bytes, path)
+}
+
+function unpack(packr: Packr, bytes: Uint8Array, path: string): unknown {
   const wrong = findFault(bytes)
   if (wrong !== undefined)
     throw new ZgqError('ZGQ_CORRUPT', `a value of table meta is not plain MessagePack: ${wrong}`, { path })
   try {
-    return messagePack().unpack(bytes)
+    return packr.unpack(bytes)
   } catch (cause) {
     throw new ZgqError('ZGQ_CORRUPT', 'a value of table meta is not MessagePack', { path, cause })
   }
