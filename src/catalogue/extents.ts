@@ -10,7 +10,9 @@ import { ELEMENT_BYTES, PAGE_BYTES, pageCount } from '../format/layout.ts'
 import type { FileExtent } from '../format/segment-record.ts'
 import { EXTENT_PART_WORDS, EXTENT_WORDS, SEGMENT_WORDS } from '../format/segment-record.ts'
 import { RECORD_WORDS, type SegmentTable } from '../format/segment-table.ts'
+import { MOST_ORDINAL_SLOTS } from '../format/ordinals.ts'
 import { joinU64, MOST_HIGH_WORD } from '../format/u64.ts'
+import { usesOrdinals } from './snapshot.ts'
 
 /** Segments name files in 32 bits. */
 const MOST_FILE = 2 ** 32 - 1
@@ -52,10 +54,10 @@ export function checkFiles(of: { meta: IndexMeta; files: readonly FileRecord[] }
  * the records and makes no objects (bench/README.md, "Open").
  */
 export function checkSegments(
-  of: { meta: IndexMeta; files: readonly FileRecord[]; segments: SegmentTable },
+  of: { meta: IndexMeta; files: readonly FileRecord[]; segments: SegmentTable; fields: readonly unknown[] },
   path: string
 ): void {
-  const { meta, segments } = of
+  const { meta, segments, fields } = of
   const { words } = segments
   const damage = damageOf(path)
   const fail: Fail = (at, what) => damage(`${what} of segment ${joinU64(words[at], words[at + 1])}`)
@@ -75,10 +77,14 @@ export function checkSegments(
     layout.note(ROWS, at, rowCount)
     layout.note(COLUMNS, at, 0)
     if (meta.bits > 0) layout.note(CODES, at, rowCount)
-    if (hasExtent(words, at + FIELDS_LENGTH)) layout.note(FIELDS, at, rowCount)
+    if (hasExtent(words, at + FIELDS_LENGTH) !== fields.length > 0)
+      throw fail(at, `${fields.length > 0 ? 'no' : 'an'} extent of fields, where ${fields.length} are declared,`)
+    if (fields.length > 0) layout.note(FIELDS, at, rowCount)
     if (hasExtent(words, at + PAYLOAD_LENGTH)) layout.note(PAYLOAD, at, rowCount)
     rows += rowCount
   }
+  if (usesOrdinals(of) && segments.slotCount > MOST_ORDINAL_SLOTS)
+    throw new ZgqError('ZGQ_UNSUPPORTED', `it has ${segments.count} segments, with documents at most ${MOST_ORDINAL_SLOTS}`, { path })
   if (rows !== meta.count) throw damage(`the segments have ${rows} rows, the index ${meta.count}`)
   layout.expectApart(damage)
 }

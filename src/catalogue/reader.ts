@@ -1,5 +1,6 @@
 // Reads the catalogue once into a frozen snapshot and closes it. Search never asks SQLite.
 
+import { isUtf8 } from 'node:buffer'
 import { lstatSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
 
@@ -9,6 +10,7 @@ import { systemCode, wrapReadError, ZgqError } from '../errors.ts'
 import { decodeCalibration } from '../format/calibration-record.ts'
 import { chunksDigest, DENSE_TABLES, type ChunkTable } from '../format/chunks.ts'
 import { planesByteLength } from '../format/codes.ts'
+import { decodeFields } from '../format/fields.ts'
 import { decodeFileRecords, FILE_RECORD } from '../format/file-record.ts'
 import { decodeIndexMeta } from '../format/index-record.ts'
 import { bytesEqual, CATALOGUE_NAME, ELEMENT_BYTES } from '../format/layout.ts'
@@ -164,11 +166,28 @@ function readSnapshot(
     files: decodeFileRecords(files.records, path),
     segments: new SegmentTable(segments.records, zoneCount),
     centroids: new Float32Array(zones.records.buffer),
-    zoneCodes: zoneCodes.records
+    zoneCodes: zoneCodes.records,
+    ...readDocumentFacts(values, path)
   }
   checkFiles(snapshot, path)
   checkSegments(snapshot, path)
   return snapshot
+}
+
+/** What the catalogue says of documents: values under keys of their own. */
+function readDocumentFacts(
+  values: ReadonlyMap<string, Uint8Array>,
+  path: string
+): Pick<Snapshot, 'fields' | 'model' | 'encodedNote'> {
+  const fields = values.get('fields')
+  const model = values.get('model')
+  if (model !== undefined && !isUtf8(model))
+    throw new ZgqError('ZGQ_CORRUPT', 'the value model of table meta is not UTF-8', { path })
+  return {
+    fields: fields === undefined ? [] : decodeFields(fields, path),
+    model: model === undefined ? undefined : Buffer.from(model).toString('utf8'),
+    encodedNote: values.get('note')
+  }
 }
 
 /** Bytes of centroids that kernel memory can hold beside what else it holds. */

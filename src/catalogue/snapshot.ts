@@ -1,6 +1,7 @@
 // The contents of the catalogue, as they were read when an index was opened.
 
 import type { BuildFacts } from '../format/build-facts.ts'
+import type { DeclaredField } from '../format/fields.ts'
 import type { FileRecord } from '../format/file-record.ts'
 import type { IndexMeta } from '../format/index-record.ts'
 import type { QuantizerMeta } from '../format/quantizer.ts'
@@ -26,6 +27,18 @@ export interface Snapshot {
   /** MessagePack, decoded where somebody asks; undefined: there are none. */
   readonly encodedBuildFacts: Uint8Array | undefined
   readonly catalogueBytes: number
+  /** Declared fields, in the order of their numbers; none: rows have no fields. */
+  readonly fields: readonly DeclaredField[]
+  /** Names the model that made the vectors; undefined: nobody said. */
+  readonly model: string | undefined
+  /** MessagePack of the app's own, decoded where somebody asks. */
+  readonly encodedNote: Uint8Array | undefined
 }
+
+/** Tells whether heaps hold ordinals: where ids are strings, or a hit has more than an id. */
+export function usesOrdinals({ meta, segments }: Pick<Snapshot, 'meta' | 'segments'>): boolean {
+  return meta.idType === 'string' || segments.totals.hasPayloads
+}
+
 
 export type { BuildFacts }

@@ -16,6 +16,7 @@ import {
   type ChunkTable
 } from '../format/chunks.ts'
 import { planesByteLength } from '../format/codes.ts'
+import { encodeFields, type DeclaredField } from '../format/fields.ts'
 import { encodeFileRecords, type FileRecord } from '../format/file-record.ts'
 import { decodeIndexMeta, encodeIndexMeta, expectChangeable, type IndexMeta } from '../format/index-record.ts'
 import { bytesEqual, CATALOGUE_NAME, FORMAT_VERSION } from '../format/layout.ts'
@@ -42,6 +43,15 @@ export interface CatalogueContent {
   readonly centroids: Float32Array
   /** One-bit codes of the centroids in blocks of 32; empty without codes. */
   readonly zoneCodes: Uint8Array
+  readonly documents: DocumentFacts
+}
+
+/** What the catalogue says of documents. */
+export interface DocumentFacts {
+  readonly fields: readonly DeclaredField[]
+  readonly model: string | undefined
+  /** MessagePack. */
+  readonly encodedNote: Uint8Array | undefined
 }
 
 /** Writes a catalogue to a path where nothing is, synced, with no journal left beside it. */
@@ -74,6 +84,7 @@ export function writeCatalogue(path: string, content: CatalogueContent): void {
         insertMeta(database, 'index', encodeIndexMeta(meta))
         insertMeta(database, 'build', encodeBuildFacts(content.build))
         if (content.quantizer !== undefined) insertMeta(database, 'quantizer', encodeQuantizer(content.quantizer))
+        insertDocumentFacts(database, content.documents)
       })
     } finally {
       database.close()
@@ -163,6 +174,12 @@ function seal(database: Database): void {
 
 function insertMeta(database: Database, key: string, value: Uint8Array): void {
   database.prepare(insertStatement(META_TABLE)).run(key, value, metaChecksum(key, value))
+}
+
+function insertDocumentFacts(database: Database, { fields, model, encodedNote }: DocumentFacts): void {
+  if (fields.length > 0) insertMeta(database, 'fields', encodeFields(fields))
+  if (model !== undefined) insertMeta(database, 'model', Buffer.from(model))
+  if (encodedNote !== undefined) insertMeta(database, 'note', encodedNote)
 }
 
 function zoneCountOf({ centroids, meta }: CatalogueContent): number {

@@ -61,7 +61,7 @@ export async function checkIndex(path: string | URL, options: CheckOptions = {})
     }
     decodeBuildFacts(snapshot.encodedBuildFacts, folder)
     checkZoneCodes(snapshot, folder)
-    const segmentFiles = new SegmentFiles(snapshot.meta, readers, { verify: 'touch', files })
+    const segmentFiles = new SegmentFiles(snapshot.meta, readers, { verify: 'touch', files, usesOrdinals: false })
     await checkSegments(snapshot, segmentFiles, options)
     const bytesChecked = snapshot.files.reduce((sum, file) => sum + file.byteLength, snapshot.catalogueBytes)
     const { meta } = snapshot

@@ -2,7 +2,7 @@
 
 import { KernelMemory } from '../kernels/kernel-memory.ts'
 import { loadKernel } from '../kernels/load-kernel.ts'
-import type { Snapshot } from '../catalogue/snapshot.ts'
+import { usesOrdinals, type Snapshot } from '../catalogue/snapshot.ts'
 import { ZgqError } from '../errors.ts'
 import { bytesEqual, ELEMENT_BYTES } from '../format/layout.ts'
 import { encodeQuantizer } from '../format/quantizer.ts'
@@ -52,7 +52,11 @@ export function openContext(snapshot: Snapshot, options: CheckedOpenOptions): Op
   const readers = openReaders(snapshot.folder, files, options.mapping)
   try {
     checkHeaders(snapshot, files, readers.fresh)
-    const segmentFiles = new SegmentFiles(snapshot.meta, readers, { verify: options.verify, files })
+    const segmentFiles = new SegmentFiles(snapshot.meta, readers, {
+      verify: options.verify,
+      files,
+      usesOrdinals: usesOrdinals(snapshot)
+    })
     if (options.verify === 'open')
       for (const segment of snapshot.segments) verifySegment(segment, segmentFiles, snapshot)
     return startContext(snapshot, { readers, files: segmentFiles, options })
