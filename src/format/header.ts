@@ -43,7 +43,10 @@ function magicOf(letter: string): Uint8Array {
 
 export const MAGICS: Readonly<Record<FileKind, Uint8Array>> = {
   vectors: magicOf(FILE_KINDS.vectors.letter),
-  codes: magicOf(FILE_KINDS.codes.letter)
+  codes: magicOf(FILE_KINDS.codes.letter),
+  fields: magicOf(FILE_KINDS.fields.letter),
+  payload: magicOf(FILE_KINDS.payload.letter),
+  ids: magicOf(FILE_KINDS.ids.letter)
 }
 
 export const ELEMENT_TYPE_FLOAT32 = 1

@@ -5,9 +5,9 @@
 export const FILE_KINDS = {
   vectors: { code: 1, letter: 'V', isKnown: true },
   codes: { code: 2, letter: 'C', isKnown: true },
-  fields: { code: 3, letter: 'F', isKnown: false },
-  payload: { code: 4, letter: 'P', isKnown: false },
-  ids: { code: 5, letter: 'I', isKnown: false },
+  fields: { code: 3, letter: 'F', isKnown: true },
+  payload: { code: 4, letter: 'P', isKnown: true },
+  ids: { code: 5, letter: 'I', isKnown: true },
   delta: { code: 6, letter: 'D', isKnown: false }
 } as const
 
