@@ -116,6 +116,75 @@ describe('segments and files', () => {
   })
 })
 
+describe('an ids file', () => {
+  const IDS: FileRecord = {
+    ...FILE,
+    file: 5,
+    kind: 'ids',
+    byteLength: PAGE * 2,
+    segmentCount: 0,
+    rowCount: META.count
+  }
+  const withIds = (facts: Partial<FileRecord>): Changes => {
+    const [first, second, last] = FILES
+    return { files: [first, second, { ...IDS, ...facts }, last] }
+  }
+
+  it('may stand beside the files of segments', () => {
+    expect(() => {
+      check(withIds({}))
+    }).not.toThrow()
+  })
+
+  it('has the length that its pages have: 4 for 256 rows, with the header', () => {
+    const segments = [
+      segmentOf({ segment: 2, zone: 2, rowCount: 256 }, { file: 0, rows: 1, columns: 3, codes: 1 })
+    ].map(({ columns, codes, ...segment }) => ({
+      ...segment,
+      columns: { ...columns, byteLength: 4096 },
+      codes: { ...codes, byteLength: 8192 }
+    }))
+    const files = (byteLength: number): FileRecord[] =>
+      [{ ...FILES[0], rowCount: 256 }, { ...IDS, rowCount: 256, byteLength }, FILES[2]].map((file) =>
+        file.kind === 'codes' ? { ...file, rowCount: 256 } : file
+      )
+    const checkWith = (byteLength: number): void => {
+      check({ meta: { count: 256 }, files: files(byteLength), segments })
+    }
+    expect(() => {
+      checkWith(PAGE * 4)
+    }).not.toThrow()
+    for (const pages of [2, 3, 5]) expect(codeOf(() => checkWith(PAGE * pages))).toBe('ZGQ_CORRUPT')
+  })
+
+  it.each<readonly [string, Partial<FileRecord>]>([
+    ['fewer ids than rows', { rowCount: 5 }],
+    ['more ids than rows', { rowCount: 7 }],
+    ['no ids', { rowCount: 0, byteLength: PAGE }],
+    ['a page too many', { byteLength: PAGE * 3 }],
+    ['a page too few', { byteLength: PAGE }],
+    ['half a page', { byteLength: PAGE * 2 - 1 }],
+    ['segments', { segmentCount: 1 }]
+  ])('is corrupt with %s', (_, facts) => {
+    expect(codeOf(() => check(withIds(facts)))).toBe('ZGQ_CORRUPT')
+  })
+
+  it('is corrupt in an index without rows', () => {
+    const files = [{ ...IDS, rowCount: 0, byteLength: PAGE }]
+    expect(codeOf(() => check({ meta: { count: 0 }, files, segments: [] }))).toBe('ZGQ_CORRUPT')
+  })
+
+  it('is corrupt beside another one', () => {
+    const files = [...FILES.slice(0, 2), IDS, { ...IDS, file: 6, generation: 2 }, FILES[2]]
+    expect(codeOf(() => check({ files }))).toBe('ZGQ_CORRUPT')
+  })
+
+  it.each(['rows', 'columns', 'codes'] as const)('holds no %s of a segment', (kind) => {
+    const { segments = [] } = withExtent(0, kind, { file: 5, offset: PAGE, byteLength: 24 })
+    expect(codeOf(() => check({ ...withIds({}), segments }))).toBe('ZGQ_CORRUPT')
+  })
+})
+
 it('many files, each with its columns before its rows, are looked at in one pass', { timeout: 10_000 }, () => {
   // A pass for each file would take minutes.
   const count = 20_000

@@ -827,7 +827,7 @@ describe('an index of another format gives ZGQ_UNSUPPORTED', () => {
     ['element type', inIndex('elementType', 2)],
     ['type of ids', inIndex('idType', 2)],
     ['bits', inIndex('bits', 3)],
-    ['kinds of files', inFile('kind', 3)],
+    ['kinds of files', inFile('kind', 6)],
     ['segments with flags', inSegment('flags', 1)],
     ['segments with fields', inSegment('fieldsByteLength', 4096)],
     ['segments with a payload', inSegment('payloadByteLength', 4096)]

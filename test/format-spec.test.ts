@@ -26,6 +26,9 @@ import { COLUMN_ALIGNMENT, COLUMN_ENTRY, COLUMNS_HEADER, COLUMNS_MAGIC, MOST_COL
 import { DIRECTORY_ENTRY, FOOTER } from '../src/format/directory.ts'
 import { FILE_RECORD } from '../src/format/file-record.ts'
 import { ELEMENT_TYPE_FLOAT32, HEADER, MAGICS } from '../src/format/header.ts'
+import { SEED_HIGH, SEED_LOW } from '../src/format/id-hash.ts'
+import { ID_INNER_ENTRY, ID_LEAF_ENTRY, ID_PAGE } from '../src/format/id-pages.ts'
+import { ENTRIES_PER_PAGE, idTree } from '../src/format/id-tree.ts'
 import { INDEX_RECORD } from '../src/format/index-record.ts'
 import { COLUMN_KINDS, EXTENT_KINDS, FILE_KINDS, fileKindOf } from '../src/format/kinds.ts'
 import {
@@ -48,6 +51,9 @@ const LAYOUTS = [
   { heading: 'Layout: header', layout: HEADER },
   { heading: 'Layout: columns header', layout: COLUMNS_HEADER },
   { heading: 'Layout: column entry', layout: COLUMN_ENTRY },
+  { heading: 'Layout: ids page', layout: ID_PAGE },
+  { heading: 'Layout: ids leaf entry', layout: ID_LEAF_ENTRY },
+  { heading: 'Layout: ids inner entry', layout: ID_INNER_ENTRY },
   { heading: 'Layout: directory entry', layout: DIRECTORY_ENTRY },
   { heading: 'Layout: footer', layout: FOOTER },
   { heading: 'Layout: file record', layout: FILE_RECORD },
@@ -102,7 +108,7 @@ describe('numbers in the spec', () => {
     expect(specified).toEqual(Object.entries(FILE_KINDS))
     for (const [name, { code, isKnown }] of Object.entries(FILE_KINDS))
       expect(fileKindOf(code)).toBe(isKnown ? name : undefined)
-    for (const kind of ['vectors', 'codes'] as const) {
+    for (const kind of ['vectors', 'codes', 'fields', 'payload', 'ids'] as const) {
       const start = MAGICS.vectors.subarray(0, 7)
       expect(MAGICS[kind]).toEqual(Uint8Array.of(...start, FILE_KINDS[kind].letter.charCodeAt(0)))
     }
@@ -161,6 +167,23 @@ describe('numbers in the spec', () => {
 
   it('give the columns that an extent may have', () => {
     expect(/A columns extent has at most ([\d,]+) columns/.exec(SPEC)?.[1]).toBe(MOST_COLUMNS.toLocaleString('en-US'))
+  })
+
+  it('give the seeds of the hash of ids, and the entries of a page of an ids file', () => {
+    const [, high, low] = /with seed (\d+), its low word the same with seed (0x\w+),/.exec(SPEC) ?? []
+    expect([Number(high), Number(low)]).toEqual([SEED_HIGH, SEED_LOW])
+    expect(/A page has up to (\d+) entries/.exec(section('4.1 Ids files'))?.[1]).toBe(String(ENTRIES_PER_PAGE))
+    const { count } = ID_PAGE.fields
+    expect(ENTRIES_PER_PAGE * ID_LEAF_ENTRY.byteLength).toBe(count.offset)
+    expect(ID_INNER_ENTRY.byteLength).toBe(ID_LEAF_ENTRY.byteLength)
+    const [, rows, leaves, above] =
+      /([\d,]+) rows have ([\d,]+) leaves, (\d+) pages above them and a root/.exec(SPEC) ?? []
+    const numberOf = (text: string): number => Number(text.replaceAll(',', ''))
+    expect(idTree(numberOf(rows)).levels.map(({ pageCount }) => pageCount)).toEqual([
+      numberOf(leaves),
+      Number(above),
+      1
+    ])
   })
 
   it('give the types of ids', () => {

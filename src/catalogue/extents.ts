@@ -4,6 +4,7 @@
 import { ZgqError } from '../errors.ts'
 import { columnsTableBytes } from '../format/columns.ts'
 import { fileNameOf, type FileRecord } from '../format/file-record.ts'
+import { idTree } from '../format/id-tree.ts'
 import type { IndexMeta } from '../format/index-record.ts'
 import { EXTENT_KINDS } from '../format/kinds.ts'
 import { ELEMENT_BYTES, PAGE_BYTES, pageCount } from '../format/layout.ts'
@@ -46,6 +47,19 @@ export function checkFiles(of: { meta: IndexMeta; files: readonly FileRecord[] }
     names.add(name)
     last = file.file
   }
+  const ids = of.files.filter(({ kind }) => kind === 'ids')
+  if (ids.length > 1) throw damage(`it has ${ids.length} ids files, expected one at most`)
+  for (const file of ids) expectIds(file, of.meta, damage)
+}
+
+/** An ids file has an entry for every row of the index, and the length that follows from their number. */
+function expectIds(file: FileRecord, { count }: IndexMeta, damage: Damage): void {
+  if (count === 0 || file.rowCount !== count)
+    throw damage(`${fileNameOf(file)} has ${file.rowCount} ids, the index ${count} rows`)
+  if (file.segmentCount !== 0) throw damage(`${fileNameOf(file)} has ${file.segmentCount} segments, expected none`)
+  const { byteLength } = idTree(count)
+  if (file.byteLength !== byteLength)
+    throw damage(`${fileNameOf(file)} has ${file.byteLength} bytes, expected ${byteLength} for its ids`)
 }
 
 /**

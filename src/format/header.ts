@@ -45,7 +45,8 @@ export const MAGICS: Readonly<Record<FileKind, Uint8Array>> = {
   vectors: magicOf(FILE_KINDS.vectors.letter),
   codes: magicOf(FILE_KINDS.codes.letter),
   fields: magicOf(FILE_KINDS.fields.letter),
-  payload: magicOf(FILE_KINDS.payload.letter)
+  payload: magicOf(FILE_KINDS.payload.letter),
+  ids: magicOf(FILE_KINDS.ids.letter)
 }
 
 export const ELEMENT_TYPE_FLOAT32 = 1

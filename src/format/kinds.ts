@@ -7,7 +7,7 @@ export const FILE_KINDS = {
   codes: { code: 2, letter: 'C', isKnown: true },
   fields: { code: 3, letter: 'F', isKnown: true },
   payload: { code: 4, letter: 'P', isKnown: true },
-  ids: { code: 5, letter: 'I', isKnown: false },
+  ids: { code: 5, letter: 'I', isKnown: true },
   delta: { code: 6, letter: 'D', isKnown: false }
 } as const
 

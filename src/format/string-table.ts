@@ -50,12 +50,44 @@ export class StringTable {
     return length - text.length
   }
 
-  /** Finds the first place, from `first` on, of a string that is not less than `text`; `count` if all are less. */
-  lowerBound(text: Uint8Array, first = 0): number {
-    let [low, high] = [first, this.count]
+  /** Finds the first string that is not less than `text`; `count` if all are less. */
+  lowerBound(text: Uint8Array): number {
+    let [low, high] = [0, this.count]
     while (low < high) {
       const middle = (low + high) >>> 1
       if (this.compareText(middle, text) < 0) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+
+  /** Finds the same from place `first` on, by growing steps: it is fast where the string is near. */
+  advance(text: Uint8Array, first: number): number {
+    let [low, step] = [first, 1]
+    while (low + step <= this.count && this.compareText(low + step - 1, text) < 0) {
+      low += step
+      step *= 2
+    }
+    let high = Math.min(low + step - 1, this.count)
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.compareText(middle, text) < 0) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+
+  /** Finds the first string, from place `first` on, that is not less than one of another table. */
+  advanceTo(other: StringTable, otherPlace: number, first: number): number {
+    let [low, step] = [first, 1]
+    while (low + step <= this.count && this.compare(low + step - 1, other, otherPlace) < 0) {
+      low += step
+      step *= 2
+    }
+    let high = Math.min(low + step - 1, this.count)
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.compare(middle, other, otherPlace) < 0) low = middle + 1
       else high = middle
     }
     return low

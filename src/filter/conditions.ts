@@ -1,0 +1,108 @@
+// Conditions on one field in their normal form, with their keys. A range of numbers is closed, one of strings half open:
+// the least string above another is the same with a zero byte behind it.
+
+import { makeStringTable } from '../format/string-table.ts'
+import { NumberSet } from './number-set.ts'
+import { NONE, type Predicate, type StringRange } from './predicate.ts'
+
+const START = new Uint8Array()
+
+/** A string field, or a field of lists of strings. */
+export interface StringField {
+  readonly number: number
+  readonly isList: boolean
+}
+
+export function exists(field: number): Predicate {
+  return { kind: 'exists', field, key: `e${field}` }
+}
+
+/** Missing or null. */
+export function missing(field: number): Predicate {
+  return { kind: 'missing', field, key: `m${field}` }
+}
+
+export function isBoolean(field: number, value: boolean): Predicate {
+  return value ? { kind: 'true', field, key: `t${field}` } : { kind: 'false', field, key: `f${field}` }
+}
+
+/** low <= value <= high; none where one of them is NaN. */
+export function inNumbers(field: number, low: number, high: number): Predicate {
+  if (!(low <= high)) return NONE
+  // + 0: the key of -0 is that of 0.
+  return { kind: 'numbers', field, low, high, key: `n${field}[${low + 0},${high + 0}]` }
+}
+
+export function isOneNumber(field: number, numbers: readonly number[]): Predicate {
+  const values = new NumberSet(numbers)
+  if (values.values.length === 0) return NONE
+  if (values.values.length === 1) return inNumbers(field, values.values[0], values.values[0])
+  return { kind: 'numberSet', field, values, key: `N${field}[${values.values.join()}]` }
+}
+
+export function inStrings({ number: field, isList }: StringField, range: StringRange): Predicate {
+  const { from, to } = range
+  if (to !== undefined && Buffer.compare(from, to) >= 0) return NONE
+  return { kind: 'strings', field, range, isList, key: `s${field}[${keyOf(from)}${to === undefined ? '' : keyOf(to)}]` }
+}
+
+export function isOneString(field: StringField, strings: readonly string[]): Predicate {
+  const values = makeStringTable(new Set(strings)).table
+  if (values.count === 0) return NONE
+  if (values.count === 1) return inStrings(field, rangeOfString(values.at(0)))
+  const key = `S${field.number}[${values.starts.join()}${keyOf(values.bytes)}]`
+  return { kind: 'stringSet', field: field.number, values, key }
+}
+
+export function contains(field: StringField, part: string): Predicate {
+  const text = Buffer.from(part)
+  if (text.length === 0) return inStrings(field, { from: START, to: undefined })
+  return { kind: 'contains', field: field.number, text, key: `c${field.number}[${keyOf(text)}]` }
+}
+
+/** The one string. */
+export function rangeOfString(text: string): StringRange {
+  return { from: Buffer.from(text), to: afterString(text) }
+}
+
+export function rangeFrom(text: string): StringRange {
+  return { from: Buffer.from(text), to: undefined }
+}
+
+export function rangeAfter(text: string): StringRange {
+  return { from: afterString(text), to: undefined }
+}
+
+export function rangeBefore(text: string): StringRange {
+  return { from: START, to: Buffer.from(text) }
+}
+
+export function rangeUpTo(text: string): StringRange {
+  return { from: START, to: afterString(text) }
+}
+
+/** All strings that begin with a text. */
+export function rangeOfPrefix(text: string): StringRange {
+  const from = Buffer.from(text)
+  if (from.length === 0) return { from, to: undefined }
+  const to = Buffer.from(from)
+  // UTF-8 has no byte 0xff, so none overflows.
+  to[to.length - 1]++
+  return { from, to }
+}
+
+/** What is in both of two ranges. */
+export function intersectRanges(left: StringRange, right: StringRange): StringRange {
+  const from = Buffer.compare(left.from, right.from) >= 0 ? left.from : right.from
+  if (left.to === undefined || right.to === undefined) return { from, to: left.to ?? right.to }
+  return { from, to: Buffer.compare(left.to, right.to) <= 0 ? left.to : right.to }
+}
+
+function afterString(text: string): Uint8Array {
+  return Buffer.from(`${text}\0`)
+}
+
+/** Bytes in a key: their count tells where they end. */
+function keyOf(bytes: Uint8Array): string {
+  return `${bytes.length}:${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1')}`
+}

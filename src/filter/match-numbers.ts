@@ -1,0 +1,29 @@
+// Conditions on numbers, over the rows of a segment: a word of the mask for 32 rows.
+
+import type { NumberSet } from './number-set.ts'
+import type { NumberCondition } from './predicate.ts'
+
+/** Writes the mask of the rows from `low` to `high`. */
+export function matchNumbers({ low, high }: NumberCondition, numbers: Float64Array, mask: Uint32Array): void {
+  for (let row = 0, word = 0; row < numbers.length; word++) {
+    const end = Math.min(row + 32, numbers.length)
+    let bits = 0
+    for (let bit = 1; row < end; row++, bit <<= 1) {
+      if (numbers[row] >= low && numbers[row] <= high) bits |= bit
+    }
+    mask[word] = bits
+  }
+}
+
+/** Writes the mask of the rows whose number is in a set. */
+export function matchNumberSet(values: NumberSet, numbers: Float64Array, mask: Uint32Array): void {
+  const words = new Uint32Array(numbers.buffer, numbers.byteOffset, numbers.length * 2)
+  for (let row = 0, word = 0; row < numbers.length; word++) {
+    const end = Math.min(row + 32, numbers.length)
+    let bits = 0
+    for (let bit = 1; row < end; row++, bit <<= 1) {
+      if (values.hasAt(numbers, words, row)) bits |= bit
+    }
+    mask[word] = bits
+  }
+}
