@@ -66,6 +66,11 @@ export class CandidateRows {
     if (this.#roomFor > this.#capacity) this.#giveBack()
   }
 
+  /** Ids of rows are not read: heaps hold ordinals. */
+  get usesOrdinals(): boolean {
+    return this.#files.usesOrdinals
+  }
+
   /** The table for the kernel. */
   get table(): number {
     return this.#table

@@ -81,7 +81,8 @@ export class BlockingReads {
     const canPrefetch = source.canPrefetch()
     if (!canPrefetch || state.reached >= this.#askedBefore) state.ioRounds++
     if (state.reached < this.#askedBefore) return
-    this.#askedBefore = prefetchWindow(state.segments, state.reached, { source, holds })
+    const segments = state.scanEnd < state.segments.length ? state.segments.slice(0, state.scanEnd) : state.segments
+    this.#askedBefore = prefetchWindow(segments, state.reached, { source, holds })
   }
 
   #readCandidates(): void {

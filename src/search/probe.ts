@@ -52,6 +52,38 @@ function listNearest(state: SearchState, nprobe: number, coded: CodedCentroids |
   return wanted
 }
 
+/**
+ * Lists the `wanted` nearest zones of those at the positions (u32) of `zones`, or of all where that is 0; returns how
+ * many there are. By all of their distances: a longer list begins with the same zones.
+ */
+export function listMatching(
+  state: SearchState,
+  of: {
+    readonly wanted: number
+    readonly zones: { readonly positions: number; readonly count: number }
+    readonly packed: PackedCentroids | undefined
+  }
+): number {
+  const { workspace, probeQuery } = state
+  const { packed } = of
+  const { positions } = of.zones
+  if (positions === 0) {
+    const wanted = Math.min(of.wanted, workspace.zoneCount)
+    probeAll(state, wanted, packed)
+    return wanted
+  }
+  const { memory, dim, centroids, zoneList, zoneDistances } = workspace
+  const { kernel } = memory
+  const { count } = of.zones
+  const wanted = Math.min(of.wanted, count)
+  if (packed !== undefined) packed.distances(state, positions, count)
+  else if (workspace.metric === 'ip')
+    kernel.innerProductsAt(centroids, positions, count, dim, probeQuery, zoneDistances)
+  else kernel.l2DistancesAt(centroids, positions, count, dim, probeQuery, zoneDistances)
+  kernel.selectNearest(zoneDistances, count, wanted, positions, zoneList, workspace.selectScratch)
+  return wanted
+}
+
 function probeAll(state: SearchState, wanted: number, packed: PackedCentroids | undefined): void {
   const { workspace, probeQuery } = state
   const { memory, zoneCount, dim, centroids, zoneDistances } = workspace

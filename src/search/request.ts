@@ -11,7 +11,8 @@ import type { AsyncSearchOptions, Calibration, Metric, QueryVector, SearchOption
 import { CONFIDENCE, confidenceFor } from './confidence.ts'
 import { defaultNprobe } from './default-nprobe.ts'
 import type { ProbeWish } from './probe-wish.ts'
-import type { RowMasks } from './row-masks.ts'
+import type { RequestFilter } from './filtered.ts'
+import type { Masks } from './row-masks.ts'
 import { isAlwaysExact, isExactWorthwhile, plannedIndex, type PlannedIndex } from './strategy.ts'
 
 export interface SearchRequest {
@@ -22,8 +23,10 @@ export interface SearchRequest {
   /** Candidates to rerank at least. */
   readonly rerank: number
   readonly confidence: Confidence
-  /** Which rows may be found; undefined: all. */
-  readonly masks?: RowMasks | undefined
+  /** Which rows may be found; undefined: all. For calibrations. */
+  readonly masks?: Masks | undefined
+  /** The caller's filter, evaluated. */
+  readonly filter?: RequestFilter | undefined
 }
 
 /** The options of the last search and what they mean: most programs ask for the same again and again. */

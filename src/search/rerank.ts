@@ -4,6 +4,8 @@
 
 import type { CandidateRows } from '../cache/candidate-rows.ts'
 import type { CodesCache } from '../cache/codes-cache.ts'
+import { fillOrdinals } from '../format/ordinals.ts'
+import type { Segment } from '../format/segment-table.ts'
 import { candidateAddress } from '../kernels/addresses.ts'
 import type { RerankRun } from '../kernels/kernel.ts'
 import { CANDIDATE_ROW_AT, CANDIDATE_SEGMENT_AT, RERANK_DONE, RERANK_PAUSED } from '../kernels/layouts.ts'
@@ -64,19 +66,29 @@ export function takeMissing(context: RerankContext, state: SearchState, codes: C
   for (let slot = 0; slot < codes.batchCount; slot++) {
     if (!codes.isMissing(slot)) continue
     const { segment, row } = candidateOf(state, codes, slot)
-    if (context.cache.idsOf(segment) !== 0 && context.candidates.copy(segment, row, codes.rowSlot(slot)))
+    if (hasId(context, segment) && context.candidates.copy(segment, row, codes.rowSlot(slot)))
       setId(context, state, { codes, slot, segment, row })
     else hasAll = false
   }
   return hasAll
 }
 
-/** Takes the id of a candidate whose row is in its slot, and of whose segment the codes are in kernel memory. */
+/** Tells whether the id of a row is at hand: ordinals are, and ids where the codes are in kernel memory. */
+function hasId({ cache, candidates }: RerankContext, segment: Segment): boolean {
+  return candidates.usesOrdinals || cache.idsOf(segment) !== 0
+}
+
+/** Takes the id of a candidate whose row is in its slot, where it is at hand. */
 function setId(
-  { cache }: RerankContext,
+  { cache, candidates }: RerankContext,
   { memory }: SearchState,
   of: Ordinal & { readonly codes: CodeState; readonly slot: number }
 ): void {
+  if (candidates.usesOrdinals) {
+    fillOrdinals(memory.bytesAt(of.codes.idSlot(of.slot), 8), of.segment.slot, of.row)
+    of.codes.found(of.slot)
+    return
+  }
   const [to, from] = [of.codes.idSlot(of.slot) / 4, cache.idsOf(of.segment) / 4 + of.row * 2]
   const { words } = memory
   words[to] = words[from]
@@ -113,7 +125,7 @@ export function readMissing(context: RerankContext, state: SearchState, codes: C
     if (!codes.isMissing(slot)) continue
     const { segment, row } = candidateOf(state, codes, slot)
     context.candidates.read(segment, row, codes.rowSlot(slot))
-    if (context.cache.idsOf(segment) !== 0) setId(context, state, { codes, slot, segment, row })
+    if (hasId(context, segment)) setId(context, state, { codes, slot, segment, row })
     else {
       // It had to leave the cache since it was scanned.
       context.candidates.readId(segment, row, state.memory.bytesAt(codes.idSlot(slot), 8))

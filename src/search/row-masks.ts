@@ -3,7 +3,15 @@
 
 import type { KernelMemory } from '../kernels/kernel-memory.ts'
 
-export class RowMasks {
+/** Rows that may be found, by segment. */
+export interface Masks {
+  /** Address of the mask of the segment in a slot; 0: all of its rows may be found. */
+  addressOf(slot: number): number
+  /** Tells whether no row of the segment in a slot may be found. */
+  isEmpty(slot: number): boolean
+}
+
+export class RowMasks implements Masks {
   readonly #memory: KernelMemory
   /** Address of the mask of the segment in a slot. */
   readonly #masks = new Map<number, number>()

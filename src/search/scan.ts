@@ -58,7 +58,8 @@ function absoluteError(metric: Metric, bound: number, of: { norms: Norms; queryN
 export function scanRows(state: SearchState, cache: RowCache): 'rows' | 'turn' | undefined {
   const { segments, scanQuery } = state
   const { kernel } = state.memory
-  for (; state.reached < segments.length; state.reached++, state.part = 0) {
+  const end = Math.min(segments.length, state.scanEnd)
+  for (; state.reached < end; state.reached++, state.part = 0) {
     const segment = segments[state.reached]
     if (state.part === 0) setTolerance(state, segment)
     for (const parts = cache.partCount(segment); state.part < parts; state.part++) {
@@ -103,7 +104,7 @@ export function startCandidates(state: SearchState, codes: CodeState, cache: Cod
     rowCount += segment.rowCount
     cache.touch(segment)
   }
-  codes.start(countEstimates(request, scan.bits), rowCount)
+  codes.start(countEstimates(request, scan.bits), request.filter?.masks.matchCount ?? rowCount)
 }
 
 /**
@@ -116,7 +117,7 @@ export function scanCodes(
   of: { readonly cache: CodesCache; readonly end?: number | undefined }
 ): 'codes' | 'turn' | undefined {
   const { scan } = codes
-  const { cache, end = state.segments.length } = of
+  const { cache, end = Math.min(state.segments.length, state.scanEnd) } = of
   scan.segments = cache.table // both may have moved since the scan began
   scan.list = state.list
   while (state.reached < end) {

@@ -76,7 +76,7 @@ const DOUBLE = 8
 
 /** Tells whether a pass can be tried in one call: for all that is rare the stages are there. */
 export function isForOneCall(context: SearchContext, { request, deadline, passes, workspace }: SearchState): boolean {
-  const { k, isExact, explain, masks } = request
+  const { k, isExact, explain, masks, filter } = request
   return (
     context.codes !== undefined &&
     workspace.memory.kernel.kind === 'wasm' &&
@@ -87,6 +87,7 @@ export function isForOneCall(context: SearchContext, { request, deadline, passes
     !isExact &&
     !explain &&
     masks === undefined &&
+    filter === undefined &&
     (deadline === Infinity || estimateMicros(workspace.planned, request) <= MOST_MICROS)
   )
 }

@@ -198,7 +198,8 @@ function wantedBy({ context, state }: Waiting, lack: Exclude<Lack, 'turn'>): Wan
 /** The codes that are not in memory, from the segment that the scan has reached on. */
 function rangesOfCodes({ codes }: SearchContext, state: SearchState): FileRange[] {
   const ranges: FileRange[] = []
-  for (let i = state.reached, bytes = 0; i < state.segments.length && bytes < WINDOW_BYTES; i++) {
+  const end = Math.min(state.segments.length, state.scanEnd)
+  for (let i = state.reached, bytes = 0; i < end && bytes < WINDOW_BYTES; i++) {
     const segment = state.segments[i]
     if (codes?.cache.holds(segment) === true) continue
     ranges.push(segment.codes)
@@ -214,22 +215,23 @@ function rangesOfCodes({ codes }: SearchContext, state: SearchState): FileRange[
 function rangesOfParts({ cache, files }: SearchContext, state: SearchState): FileRange[] {
   const ranges: FileRange[] = []
   let left = -state.part
-  for (let i = state.reached; i < state.segments.length; i++) left += cache.partCount(state.segments[i])
+  const end = Math.min(state.segments.length, state.scanEnd)
+  for (let i = state.reached; i < end; i++) left += cache.partCount(state.segments[i])
   const isLacking = (segment: Segment, part: number): boolean =>
     (left > cache.capacity || cache.find(segment, part) === undefined) &&
     !(files.isMapped && areRowsMapped({ cache, files }, segment, { first: part, end: part + 1 }))
   let bytes = 0
   for (
     let i = state.reached, first = state.part;
-    i < state.segments.length && bytes < ROWS_WINDOW_BYTES;
+    i < end && bytes < ROWS_WINDOW_BYTES;
     i++, first = 0
   ) {
     const segment = state.segments[i]
     const parts = cache.partCount(segment)
-    for (let end = first; first < parts && bytes < ROWS_WINDOW_BYTES; first = end + 1) {
-      for (end = first; end < parts && bytes < ROWS_WINDOW_BYTES && isLacking(segment, end); end++)
+    for (let last = first; first < parts && bytes < ROWS_WINDOW_BYTES; first = last + 1) {
+      for (last = first; last < parts && bytes < ROWS_WINDOW_BYTES && isLacking(segment, last); last++)
         bytes += cache.rowsPerPart * state.dim * ELEMENT_BYTES
-      if (end > first) ranges.push(...rangesOfPart({ cache, files }, segment, { first, end }))
+      if (last > first) ranges.push(...rangesOfPart({ cache, files }, segment, { first, end: last }))
     }
   }
   return ranges

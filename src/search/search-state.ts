@@ -13,7 +13,8 @@ import type { Snapshot } from '../catalogue/snapshot.ts'
 import type { ReadCounters } from '../storage/segment-reads.ts'
 import { CodeState } from './code-state.ts'
 import { expectComparable, type SearchRequest } from './request.ts'
-import type { RowMasks } from './row-masks.ts'
+import type { FilterStop } from './filtered.ts'
+import type { Masks } from './row-masks.ts'
 import type { Pass } from './unlike.ts'
 import type { Workspace } from './workspace.ts'
 
@@ -53,6 +54,10 @@ export class SearchState {
   /** Position in `segments` that the scan has reached, and the part of that segment. */
   reached = 0
   part = 0
+  /** Position in `segments` before which the scan is to pause: for searches with a filter. */
+  scanEnd = Infinity
+  /** Why a search with a filter ended. */
+  stopped: FilterStop = 'no row matches'
   /** A zone is so far away that the query is unlike those of the calibration. */
   isFar = false
   rowsConfirmed = 0
@@ -165,7 +170,7 @@ export class SearchState {
    * Takes the segments of the first `count` zones of the workspace's list that have rows which may be found, with their
    * masks.
    */
-  takeSegments(count: number, masks: RowMasks | undefined): void {
+  takeSegments(count: number, masks: Masks | undefined): void {
     const { segments: table } = this.workspace
     this.#taken = 0
     this.#roomForList(table.isOnePerZone ? count : table.count)
@@ -193,7 +198,7 @@ export class SearchState {
     this.#taken = count
   }
 
-  #listSegments(count: number, masks: RowMasks | undefined): void {
+  #listSegments(count: number, masks: Masks | undefined): void {
     const { segments: table, zoneList } = this.workspace
     const { words, doubles } = this.memory
     const zones = heapIds(zoneList, words[(zoneList + HEAP_CAPACITY_AT) / 4]) / 4

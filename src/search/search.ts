@@ -9,6 +9,7 @@ import { SEARCH_DONE, SEARCH_FAR, SEARCH_NO_QUERY, SEARCH_PROBE, SEARCH_RERANK }
 import type { CodeState } from './code-state.ts'
 import { hasEstimates } from './estimate-range.ts'
 import { explainPass, sumExplains } from './explain.ts'
+import { areFew, listFirst, scansOn, takeMatches, type RequestFilter } from './filtered.ts'
 import { probe } from './probe.ts'
 import { BlockingReads } from './blocking-reads.ts'
 import type { SearchRequest } from './request.ts'
@@ -65,13 +66,14 @@ function resumePass(context: SearchContext, state: SearchState): Lack | undefine
     if (state.stage === 'probe') startPass(context, state)
   }
   if (state.stage === 'scan rows') {
-    const lack = scanRows(state, context.cache)
+    const lack = scanSome(context, state, () => scanRows(state, context.cache))
     if (lack !== undefined) return lack
     state.stage = 'done'
     state.scannedAt = nowMicros()
   } else if (codes !== undefined && context.codes !== undefined) {
     if (state.stage === 'scan codes') {
-      const lack = scanCodes(state, codes, context.codes)
+      const { codes: inMemory } = context
+      const lack = scanSome(context, state, () => scanCodes(state, codes, inMemory))
       if (lack !== undefined) return lack
       state.stage = 'rerank'
       state.scannedAt = nowMicros()
@@ -87,6 +89,19 @@ function resumePass(context: SearchContext, state: SearchState): Lack | undefine
   }
   endPass(state)
   return undefined
+}
+
+/** Scans as far as memory allows, and with a filter as far as it is worth it. */
+function scanSome<What extends Lack>(
+  { codes }: SearchContext,
+  state: SearchState,
+  scan: () => What | undefined
+): What | undefined {
+  for (;;) {
+    const lack = scan()
+    const { filter, isExact } = state.request
+    if (lack !== undefined || filter === undefined || isExact || !scansOn(state, filter, codes)) return lack
+  }
 }
 
 /** Goes as far as one call of the kernel can; tells whether candidates are lacking. */
@@ -125,12 +140,39 @@ export function startPass(context: SearchContext, state: SearchState): void {
   state.scaleQuery()
   resetPass(state)
   const codes = hasEstimates(state) ? context.codes : undefined
+  if (request.filter !== undefined) {
+    startFiltered(state, request.filter, codes)
+    return
+  }
   // Nobody asked for hits: there is nothing to probe, and a heap holds at least one.
   const isEncoded = request.k > 0 && probeZones(state, codes)
   if (request.k === 0) state.takeSegments(0, undefined)
   state.probedAt = nowMicros()
   state.scannedAt = state.probedAt
   state.stage = state.isFar || request.k === 0 ? 'done' : chooseScan(state, codes, isEncoded)
+}
+
+/** The same with a filter. */
+function startFiltered(state: SearchState, filter: RequestFilter, codes: CodesContext | undefined): void {
+  const { request } = state
+  state.startHits(request.k)
+  state.probedAt = nowMicros()
+  state.scannedAt = state.probedAt
+  if (request.k === 0 || filter.masks.matchCount === 0) {
+    state.takeSegments(0, filter.masks)
+    state.zoneCount = 0
+    state.stopped = 'no row matches'
+    state.stage = 'done'
+  } else if (codes !== undefined && state.codes !== undefined && areFew(filter, { dim: state.dim, k: request.k })) {
+    takeMatches(state, state.codes, filter)
+    state.stage = 'rerank'
+  } else {
+    const isEncoded = codes !== undefined && !request.isExact
+    if (isEncoded) setQueryCodes(state)
+    listFirst(state, filter, isEncoded ? codes : undefined)
+    state.probedAt = nowMicros()
+    state.stage = chooseScan(state, codes, isEncoded)
+  }
 }
 
 function resetPass(state: SearchState): void {
@@ -143,6 +185,7 @@ function resetPass(state: SearchState): void {
   state.isFar = false
   state.byRows = false
   state.sortedHits = -1
+  state.scanEnd = Infinity
 }
 
 /** Starts a pass with the rerank: the candidates come from a scan of `zoneCount` zones elsewhere. */

@@ -284,19 +284,29 @@ export class SegmentFiles {
     return ranges
   }
 
-  /** The ranges that `copyRow` and `copyId` read for a row of a segment whose codes were read: pages, CRCs, id. */
+  /** The ranges that `copyRow` and `copyId` read for a row: pages, CRCs (or all columns, where none were read), id. */
   rangesOfCandidate(segment: Segment, row: number): CandidateRanges {
-    const { codesIdsOffset, codesPageCrcsOffset } = this.#stateOf(segment)
-    if (codesPageCrcsOffset === 0) throw new TypeError(`the codes of segment ${segment.segment} were not read`)
+    const { codesIdsOffset } = this.#stateOf(segment)
     const { range, firstPage, count } = this.#pagesOf(segment, row * this.#rowBytes, this.#rowBytes)
     const { file } = segment.codes
+    const crcs = this.#pageCrcsAtHand(segment)
     return {
       row: { file: range.file, offset: segment.rows.offset + row * this.#rowBytes, byteLength: this.#rowBytes },
       firstPage,
       pages: range,
-      crcs: { file, offset: codesPageCrcsOffset + firstPage * 4, byteLength: count * 4 },
+      crcs:
+        crcs === undefined
+          ? segment.columns
+          : { file: crcs.file, offset: crcs.offset + firstPage * 4, byteLength: count * 4 },
       id: this.usesOrdinals ? undefined : { file, offset: codesIdsOffset + row * 8, byteLength: 8 }
     }
+  }
+
+  /** Where the CRCs of a segment's pages are, beside its codes or its rows; undefined: neither was read. */
+  #pageCrcsAtHand(segment: Segment): { readonly file: number; readonly offset: number } | undefined {
+    const { codesPageCrcsOffset, pageCrcsOffset } = this.#stateOf(segment)
+    if (codesPageCrcsOffset !== 0) return { file: segment.codes.file, offset: codesPageCrcsOffset }
+    return pageCrcsOffset === 0 ? undefined : { file: segment.columns.file, offset: pageCrcsOffset }
   }
 
   #pagesOf({ rows }: Segment, offset: number, byteLength: number): Pages {
@@ -315,7 +325,7 @@ export class SegmentFiles {
     this.#readSettled(segment.codes.file, this.#stateOf(segment).codesIdsOffset + row * 8, target)
   }
 
-  /** Copies one row of a segment whose codes were read before: dim * 4 bytes. */
+  /** Copies one row: dim * 4 bytes. */
   copyRow(segment: Segment, row: number, target: Uint8Array): void {
     if (this.isRowVerified(segment, row)) {
       this.copyVerifiedRow(segment, row, target)
@@ -327,12 +337,13 @@ export class SegmentFiles {
 
   /** Reads the pages that bytes of a segment lie in one by one, whole, so that each can be verified. */
   #copyFreshRow(segment: Segment, offset: number, target: Uint8Array): void {
-    const { codesPageCrcsOffset } = this.#stateOf(segment)
-    if (codesPageCrcsOffset === 0) throw new TypeError(`the codes of segment ${segment.segment} were not read`)
+    if (this.#pageCrcsAtHand(segment) === undefined) this.openColumns(segment)
+    const crcs = this.#pageCrcsAtHand(segment)
+    if (crcs === undefined) throw new TypeError(`the page CRCs of segment ${segment.segment} were not read`)
     const end = offset + target.byteLength
     for (let page = Math.floor(offset / PAGE_BYTES); page * PAGE_BYTES < end; page++) {
       this.#readFresh(segment.rows.file, segment.rows.offset + page * PAGE_BYTES, this.#page)
-      const at = { file: segment.codes.file, offset: codesPageCrcsOffset + page * 4 }
+      const at = { file: crcs.file, offset: crcs.offset + page * 4 }
       this.#expectPage({ segment, page, crc: this.#readPageCrcs(at, this.#crc).getUint32(0, true) }, this.#page)
       const from = Math.max(offset, page * PAGE_BYTES)
       const to = Math.min(end, (page + 1) * PAGE_BYTES)

@@ -1,0 +1,153 @@
+// Searches with a filter. Where few rows match, all of them are candidates and ranked exactly; else zones with rows that
+// match are scanned, nearest first, as far as masked-rule.ts says. The stages are those of search.ts.
+
+import { heapDistances } from '../kernels/addresses.ts'
+import {
+  CANDIDATE_BYTES,
+  CANDIDATE_ESTIMATE_AT,
+  CANDIDATE_LOW_AT,
+  CANDIDATE_ROW_AT,
+  CANDIDATE_SEGMENT_AT,
+  CANDIDATES_SIZE_AT,
+  HEAP_CAPACITY_AT,
+  HEAP_SIZE_AT
+} from '../kernels/layouts.ts'
+import { candidateAddress } from '../kernels/addresses.ts'
+import type { CodeState } from './code-state.ts'
+import type { FilterMasks } from './filter-masks.ts'
+import { expectedHits } from './masked-rule.ts'
+import { listMatching } from './probe.ts'
+import type { CodesContext } from './search-context.ts'
+import type { SearchState } from './search-state.ts'
+
+/** How a search with a filter goes. */
+export interface RequestFilter {
+  readonly masks: FilterMasks
+  /** Zones with rows that match to be scanned; undefined: as many as the rule says. */
+  readonly nprobe: number | undefined
+  /** Share of the k hits that a zone must be expected to hold to be scanned. */
+  readonly leastGain: number
+  /** Deviation of the cosine that masked-rule.ts explains. */
+  readonly alignment: number
+}
+
+/** Why a search with a filter ended. */
+export type FilterStop = 'no row matches' | 'all matches ranked' | 'no zone left' | 'no gain expected' | 'nprobe reached'
+
+/**
+ * Values of all rows that match up to which all are ranked: reading that many rows takes no longer than choosing zones
+ * (bench/README.md, "Filters"). A row costs as much as so many values besides its own.
+ */
+const MOST_RANKED_VALUES = 2 ** 18
+const ROW_COST = 128
+/** Zones that are listed at first, at least; then times as many. */
+const FEWEST_LISTED = 32
+const LIST_GROWTH = 4
+/** Rows that match to be scanned before the rule is asked, as a multiple of k. */
+const FIRST_MATCHES = 2
+/** Part of the zones scanned so far that is scanned between two looks at the rule. */
+const LOOK_SHARE = 0.5
+
+/** Tells whether all rows that match are ranked, by their vectors. */
+export function areFew({ masks }: RequestFilter, of: { readonly dim: number; readonly k: number }): boolean {
+  const { matchCount } = masks
+  return matchCount <= 2 * of.k || matchCount * (of.dim + ROW_COST) <= MOST_RANKED_VALUES
+}
+
+/** Makes every row that matches a candidate, to be ranked whatever its distance. */
+export function takeMatches(state: SearchState, codes: CodeState, { masks }: RequestFilter): void {
+  codes.start(1, masks.matchCount)
+  const { candidates } = codes.scan
+  const { words, floats } = state.memory
+  let count = 0
+  masks.eachMatch((slot, row) => {
+    const at = candidateAddress(candidates, count++) / 4
+    floats[at + CANDIDATE_LOW_AT / 4] = -Infinity
+    floats[at + CANDIDATE_ESTIMATE_AT / 4] = -Infinity
+    words[at + CANDIDATE_SEGMENT_AT / 4] = slot
+    words[at + CANDIDATE_ROW_AT / 4] = row
+  })
+  words[(candidates + CANDIDATES_SIZE_AT) / 4] = count
+  state.candidateCount = count
+  state.takeSegments(0, masks)
+  state.stopped = 'all matches ranked'
+  codes.startBatches()
+}
+
+/** Lists the first zones with rows that match, and says how far they are scanned at first. */
+export function listFirst(state: SearchState, filter: RequestFilter, codes: CodesContext | undefined): void {
+  const { masks, nprobe } = filter
+  const { isExact, k } = state.request
+  const { zones, matchCount } = masks
+  const meant = nprobe ?? Math.ceil((FIRST_MATCHES * k * zones.count) / matchCount)
+  listSome(state, filter, { wanted: isExact ? zones.count : Math.max(FEWEST_LISTED, meant * 2), codes })
+  state.scanEnd = isExact ? state.segments.length : endOfMatches(state, filter, FIRST_MATCHES * k)
+}
+
+/** Takes the segments of the `wanted` nearest zones with rows that match; those that were scanned stay in place. */
+function listSome(
+  state: SearchState,
+  { masks }: RequestFilter,
+  of: { readonly wanted: number; readonly codes: CodesContext | undefined }
+): void {
+  state.zoneCount = listMatching(state, { wanted: of.wanted, zones: masks.zones, packed: of.codes?.packed })
+  state.takeSegments(state.zoneCount, masks)
+}
+
+/** Returns the position in the list up to which there are so many rows that match, or all. */
+function endOfMatches(state: SearchState, { masks, nprobe = 0 }: RequestFilter, wanted: number): number {
+  let found = 0
+  let end = 0
+  while (end < state.segments.length && (found < wanted || end < nprobe)) found += masks.countOf(state.segments[end++].slot)
+  return end
+}
+
+/** Lets the scan go on where further zones are worth it; tells whether it does. */
+export function scansOn(state: SearchState, filter: RequestFilter, codes: CodesContext | undefined): boolean {
+  for (;;) {
+    const { length } = state.segments
+    const wanted = worthScanning(state, filter)
+    if (wanted > state.scanEnd) {
+      state.scanEnd = Math.min(wanted, Math.ceil(state.scanEnd * (1 + LOOK_SHARE)) + 1)
+      return true
+    }
+    if (wanted < length) return false
+    if (state.zoneCount >= filter.masks.zones.count) {
+      state.stopped = 'no zone left'
+      return false
+    }
+    listSome(state, filter, { wanted: state.zoneCount * LIST_GROWTH, codes })
+  }
+}
+
+/** Returns the position up to which segments of the list are worth scanning: its length where all are. */
+function worthScanning(state: SearchState, filter: RequestFilter): number {
+  const { segments, request } = state
+  const { masks, nprobe, leastGain, alignment } = filter
+  const limit = limitOf(state)
+  if (limit === Infinity) return segments.length
+  if (nprobe !== undefined) {
+    state.stopped = 'nprobe reached'
+    return state.scanEnd < segments.length ? state.scanEnd : segments.length
+  }
+  const least = leastGain * Math.min(request.k, masks.matchCount)
+  const search = { metric: state.metric, queryNorm: state.queryNorm, alignment, limit }
+  let end = state.scanEnd
+  for (let i = end; i < segments.length; i++) {
+    const { slot, spread } = segments[i]
+    const zone = { distance: state.distanceAt(i), spread, matches: masks.countOf(slot) }
+    if (expectedHits(search, zone) >= least) end = i + 1
+  }
+  state.stopped = 'no gain expected'
+  return end
+}
+
+/** Distance of the k-th hit so far, or its estimate; infinite as long as there are fewer. */
+function limitOf(state: SearchState): number {
+  const { codes, memory, scanQuery, byRows } = state
+  if (!byRows && codes !== undefined) return codes.limit
+  const { words, doubles } = memory
+  const { heap } = scanQuery
+  const isFull = words[(heap + HEAP_SIZE_AT) / 4] === words[(heap + HEAP_CAPACITY_AT) / 4]
+  return isFull ? doubles[heapDistances(heap) / 8] : Infinity
+}
