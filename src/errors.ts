@@ -37,6 +37,8 @@ export type ZgqErrorCode =
   | 'ZGQ_IO'
   /** The input of a build is not what its format says, or changed while it was read. */
   | 'ZGQ_BUILD_INPUT'
+  /** A filter asks for an unknown field or operator, compares with a wrong type, or is too deep or too long. */
+  | 'ZGQ_FILTER'
 
 /** Where an error was seen. */
 export interface ZgqErrorPlace {

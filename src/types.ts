@@ -15,6 +15,61 @@ export type Mapping = 'auto' | ReaderKind
 /** When pages are checked against their checksums: at their first use, all at open, or never. */
 export type Verify = 'touch' | 'open' | 'none'
 
+/** Type of a declared field. */
+export type FieldType = 'string' | 'number' | 'boolean' | 'string[]'
+
+/** Declared fields: the parts of a payload that filters may ask, by name. */
+export type Fields = Readonly<Record<string, FieldType>>
+
+/** Value of a declared field in a row; a field may also be missing. */
+export type FieldValue = string | number | boolean | readonly string[] | null
+
+/** What a filter compares a field with. `null` stands for a field that is missing or null. */
+export type FilterOperand = string | number | boolean | null
+
+/** Conditions on one field; all must hold. On a `string[]` each holds if it does for any element. */
+export interface FilterOperators {
+  /** Equal to the operand. */
+  readonly $eq?: FilterOperand
+  /** Not equal, or the field is missing. */
+  readonly $ne?: FilterOperand
+  readonly $gt?: string | number
+  readonly $gte?: string | number
+  readonly $lt?: string | number
+  readonly $lte?: string | number
+  /** Equal to one of the operands. */
+  readonly $in?: readonly FilterOperand[]
+  /** Equal to none of the operands, or the field is missing. */
+  readonly $nin?: readonly FilterOperand[]
+  /** A list that has each of the operands. */
+  readonly $all?: readonly FilterOperand[]
+  /** Whether the row has the field; null counts as a value here. */
+  readonly $exists?: boolean
+  /** The conditions do not hold together, or the field is missing. */
+  readonly $not?: FilterOperators
+  /** A string that begins with the operand, compared code point by code point. */
+  readonly $startsWith?: string
+  /** A string that has the operand somewhere in it. */
+  readonly $contains?: string
+}
+
+/**
+ * Chooses rows by their declared fields: `{ draft: false, tags: { $in: ['zoo'] } }`. All entries must hold; `{}` chooses
+ * every row.
+ */
+export interface Filter {
+  /** Each of them holds. */
+  readonly $and?: readonly Filter[]
+  /** At least one of them holds. */
+  readonly $or?: readonly Filter[]
+  /** None of them holds. */
+  readonly $nor?: readonly Filter[]
+  /** It does not hold. */
+  readonly $not?: Filter
+  /** A condition on the declared field of that name; a plain value means `$eq`. */
+  readonly [field: string]: FilterOperand | FilterOperators | Filter | readonly Filter[] | undefined
+}
+
 /** A query: `dim` values, rounded to float32. */
 export type QueryVector = Float32Array | Float64Array | readonly number[]
 
