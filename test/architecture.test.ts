@@ -38,9 +38,29 @@ const BUILD_LEVELS = [
   // what a build is told, and how it keeps what it finds
   ['option-checks', 'build-options', 'random', 'fingerprint', 'stored-json', 'temporary-folder'],
   // where and with what it works
-  ['site', 'resources', 'default-zones', 'shards', 'folder-moves', 'open-files', 'working-folder', 'input', 'parts'],
+  [
+    'site',
+    'resources',
+    'default-zones',
+    'shards',
+    'folder-moves',
+    'open-files',
+    'working-folder',
+    'input',
+    'documents',
+    'parts'
+  ],
   // what it computes
-  ['quantized-rows', 'centroid-groups', 'assigner', 'row-sums', 'zone-statistics', 'split-zone', 'check-ids'],
+  [
+    'quantized-rows',
+    'centroid-groups',
+    'assigner',
+    'row-sums',
+    'zone-statistics',
+    'split-zone',
+    'check-ids',
+    'check-texts'
+  ],
   [
     'calibrate',
     'calibration-copies',
@@ -61,7 +81,7 @@ const BUILD_LEVELS = [
   ['tasks'],
   ['crew', 'build-worker'],
   // what is made of that
-  ['read-input', 'train', 'join-shards', 'calibrate-site', 'stages', 'publish-stage'],
+  ['given-columns', 'read-input', 'train', 'join-shards', 'calibrate-site', 'stages', 'publish-stage'],
   ['build-index', 'build-stage', 'calibrate-index']
 ]
 

@@ -609,11 +609,11 @@ describe('JSON lines are refused', () => {
     ],
     ['that add an id', '{"vector":[1,2]}\n{"id":1,"vector":[1,2]}\n', {}, 'ZGQ_BUILD_INPUT', /line 2 .*expected no id/],
     [
-      'with an id in quotes',
-      '{"id":"1","vector":[1,2]}\n',
+      'with an id in quotes after one without',
+      '{"id":1,"vector":[1,2]}\n{"id":"1","vector":[1,2]}\n',
       {},
       'ZGQ_BUILD_INPUT',
-      /id of line 1 is "1", expected a safe integer/
+      /id of line 2 is "1", expected a safe integer/
     ],
     [
       'with an id of 2^53',
@@ -925,7 +925,6 @@ describe('options that do not fit are a TypeError', () => {
   it.each<[string, Partial<BuildOptions>, RegExp]>([
     ['column for an array', { input: vectors, dim, column: 'a' }, /column is for \.parquet, \.jsonl, \.hdf5/],
     ['column for a vector file', { input: 'x.fbin', column: 'a' }, /column is for .*the input is "x\.fbin"/],
-    ['column for a query', { input: 'x.db', query: SELECT, column: 'a' }, /column is for/],
     ['idColumn for HDF5', { input: 'x.h5', idColumn: 'a' }, /idColumn is for \.parquet, \.jsonl/],
     ['query for Parquet', { input: 'x.parquet', query: SELECT }, /query is for a SQLite database/],
     ['query for an array', { input: vectors, dim, query: SELECT }, /query is for/],

@@ -1,13 +1,15 @@
 // The options of a build: each once in the interface, which documents it, and once in the table, which has its default
 // and its check.
 
+import { describe } from '../describe.ts'
+import { checkFields } from '../format/fields.ts'
 import { MAX_DIM } from '../format/layout.ts'
 import { expectPath } from '../arguments.ts'
 import { refuseAsarPath } from '../asar-path.ts'
 import { checkOptionNames } from '../options.ts'
-import { expectBatchOptions } from '../input/batch-format.ts'
+import { batchFormatOf, expectBatchOptions, hasColumns } from '../input/batch-format.ts'
 import type { VectorBatch } from '../input/vector-batch.ts'
-import type { Metric } from '../types.ts'
+import type { Fields, Metric } from '../types.ts'
 import {
   expectBits,
   expectFlag,
@@ -15,6 +17,10 @@ import {
   expectIds,
   expectInput,
   expectMetric,
+  expectModel,
+  expectNote,
+  expectPayload,
+  expectPayloads,
   expectQueries,
   expectSignal,
   expectText,
@@ -46,15 +52,19 @@ export interface BuildOptions {
   readonly input: string | URL | Float32Array | AsyncIterable<VectorBatch>
   /**
    * Where the vectors are: a column in .parquet (default: the only one of lists of numbers), a key in .jsonl (default
-   * `vector`), a data set in .hdf5 (default `train`).
+   * `vector`), a data set in .hdf5 (default `train`), a column of a query (default: the last of one or two, else the only
+   * BLOB, or the one called `vector` or `embedding`).
    */
   readonly column?: string | undefined
   /**
-   * Where the ids are: a column in .parquet (default: row numbers), a key in .jsonl (default `id`, where lines have
-   * it).
+   * Where the ids, integers or strings, are: a column in .parquet (default: row numbers), a key in .jsonl (default
+   * `id`, where lines have it), a column of a query (default: the first, unless that is the vector).
    */
   readonly idColumn?: string | undefined
-  /** For a SQLite database: a SELECT of ids and vectors, or of vectors, each a BLOB of float32. */
+  /**
+   * For a SQLite database: a SELECT of ids and vectors, or of vectors, each a BLOB of float32; further columns may go
+   * into payloads.
+   */
   readonly query?: string | undefined
   /** Folder to make: a path or a `file:` URL. */
   readonly output: string | URL
@@ -62,8 +72,30 @@ export interface BuildOptions {
   readonly dim?: number | undefined
   /** Default `l2`. */
   readonly metric?: Metric | undefined
-  /** A file of ids (.npy of integers, or one decimal a line), or the ids. Default: row numbers. */
-  readonly ids?: string | URL | ArrayLike<number> | undefined
+  /**
+   * A file of ids (.npy of integers, or one decimal a line), or the ids: integers, or strings of 1 to 1,024 bytes of
+   * UTF-8. Default: row numbers.
+   */
+  readonly ids?: string | URL | ArrayLike<number> | readonly string[] | undefined
+  /**
+   * Payloads of the rows, for an array, a vector file or .hdf5: plain objects of strings, numbers, booleans, null,
+   * Uint8Array, arrays and objects, 16 MB at most as MessagePack. Batches bring their own; other files have columns.
+   */
+  readonly payloads?: readonly object[] | undefined
+  /**
+   * Fields to declare, by name: parts of payloads that filters may ask. A row may lack a field, or have null; a value
+   * of another type rejects with ZGQ_BUILD_INPUT.
+   */
+  readonly fields?: Fields | undefined
+  /**
+   * For .parquet, .jsonl and queries: keys or columns that go into payloads besides the declared fields; `all`: all but
+   * the id and the vector. Default: none. Times become numbers of milliseconds since 1970.
+   */
+  readonly payload?: 'all' | readonly string[] | undefined
+  /** Name of the model that made the vectors, 1 to 1,024 bytes of UTF-8; kept in the index. */
+  readonly model?: string | undefined
+  /** Anything of the app, like a payload, 1 MB at most; kept in the index. */
+  readonly note?: Readonly<Record<string, unknown>> | undefined
   /**
    * Zones to aim at; the index may have fewer, or up to twice as many where zones had to be split. Default: from count
    * and dim.
@@ -134,6 +166,11 @@ const OPTIONS = {
   dim: { read: (given, name) => expectWhole(name, given, { least: 1, most: MAX_DIM }), decides: 'input' },
   metric: { read: (given = 'l2', name) => expectMetric(name, given), decides: 'recipe' },
   ids: { read: expectIds },
+  payloads: { read: (given, name) => expectPayloads(name, given) },
+  fields: { read: (given = {}) => checkFields(given), decides: 'input' },
+  payload: { read: (given, name) => expectPayload(name, given), decides: 'input' },
+  model: { read: (given, name) => expectModel(name, given), decides: 'recipe' },
+  note: { read: (given, name) => expectNote(name, given), decides: 'recipe' },
   zones: { read: (given, name) => expectWhole(name, given, { least: 1, most: 2 ** 24 }), decides: 'recipe' },
   bits: { read: (given = DEFAULT_BITS, name) => expectBits(name, given), decides: 'recipe' },
   queries: { read: expectQueries },
@@ -169,10 +206,28 @@ export function checkBuildOptions(options: BuildOptions): BuildPlan {
   if (ids !== undefined && isBatches(input))
     throw new TypeError('ids is not for batches: give them in the batches, as { vectors, ids }')
   expectBatchOptions(plan)
+  expectPayloadSource(plan)
   if (!plan.calibrate && queries !== undefined)
     throw new TypeError('queries are for the calibration: leave them out, or leave out calibrate: false')
   for (const path of [input, ids, queries, output]) if (typeof path === 'string') refuseAsarPath(path)
   return plan
+}
+
+/** Throws TypeError where payloads, or what is to go into them, do not fit the input. */
+function expectPayloadSource({ input, query, payloads, payload, fields }: BuildPlan): void {
+  const found = typeof input === 'string' ? describe(input) : isBatches(input) ? 'batches' : 'an array'
+  if (typeof input === 'string' && hasColumns(batchFormatOf(input, query))) {
+    if (payloads === undefined) return
+    throw new TypeError(`payloads is not for ${found}, which has them in columns: name those with payload and fields`)
+  }
+  if (payload !== undefined)
+    throw new TypeError(`payload is for columns of .parquet, .jsonl and a SQLite database; the input is ${found}`)
+  if (isBatches(input)) {
+    if (payloads === undefined) return
+    throw new TypeError('payloads is not for batches: give them in the batches, as { vectors, payloads }')
+  }
+  if (fields.length > 0 && payloads === undefined)
+    throw new TypeError(`fields are parts of payloads: give payloads too; the input is ${found}`)
 }
 
 function readOptions(options: BuildOptions): BuildPlan

@@ -76,7 +76,7 @@ function checkShare(stage: RunnableStage, share: StageShare | undefined): StageS
 async function runAlone(plan: BuildPlan, stage: 'read' | 'train' | 'publish'): Promise<StageReport> {
   const folder = WorkingFolder.take(plan.output, plan.force)
   try {
-    const site = stage === 'read' ? (await readInput(plan, folder, true)).site : findSite(plan, folder.path)
+    const site = stage === 'read' ? (await readInput(plan, folder, true)).site : await findSite(plan, folder.path)
     if (stage === 'read') return { stage, done: 1, total: 1 }
     const queries = stage === 'publish' ? readCalibrationQueries(plan.queries, site.recipe) : undefined
     return await withCrew(plan, site, async (work) => {
@@ -93,7 +93,7 @@ async function runAlone(plan: BuildPlan, stage: 'read' | 'train' | 'publish'): P
 async function runShared(plan: BuildPlan, stage: 'assign' | 'write', share: StageShare): Promise<StageReport> {
   const joined = WorkingFolder.join(plan.output, `${stage}-${share.index}-of-${share.of}`)
   try {
-    const site = findSite(plan, joined.path)
+    const site = await findSite(plan, joined.path)
     await withCrew(plan, site, async (work) => {
       const mine = { ...work, mine: (task: number) => task % share.of === share.index - 1 }
       await (stage === 'assign' ? assignStage(site, mine) : writeStage(site, mine))

@@ -11,6 +11,7 @@ import { openVectorFile } from '../input/vector-file.ts'
 
 export interface BuildInput {
   readonly rows: RowSource
+  /** What parts of the input carry: ids, or numbers of rows where documents are looked up by them. */
   readonly ids: IdSource
   close(): void
 }
@@ -26,7 +27,7 @@ export function openStoredInput(site: Site): BuildInput {
       ? openVectorFile(site.inputPath)
       : openRawRows(join(site.path, SPOOLED_ROWS), { dim: recipe.dim, count: recipe.count, label: recipe.label })
   try {
-    const ids = openStoredIds(site)
+    const ids = recipe.documents === null ? openStoredIds(site) : rowNumbers(recipe.count)
     const close = (): void => {
       rows.close()
       ids.close()
@@ -38,7 +39,8 @@ export function openStoredInput(site: Site): BuildInput {
   }
 }
 
-function openStoredIds(site: Site): IdSource {
+/** Opens integer ids, as they were given. */
+export function openStoredIds(site: Site): IdSource {
   const { ids, count, label } = site.recipe
   if (ids === 'counted') return rowNumbers(count)
   return site.idsPath !== undefined && ids === 'file'
@@ -46,7 +48,8 @@ function openStoredIds(site: Site): IdSource {
     : openRawIds(join(site.path, SPOOLED_IDS), { count, label })
 }
 
-function rowNumbers(count: number): IdSource {
+/** Numbers of rows in the place of ids. */
+export function rowNumbers(count: number): IdSource {
   return {
     count,
     label: 'row numbers',

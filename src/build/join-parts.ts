@@ -35,11 +35,9 @@ export function joinParts(site: Site): void {
   }
   const dimBytes = new Uint8Array(8)
   new DataView(dimBytes.buffer).setUint32(0, recipe.dim, true)
-  const inputDigest = createHash('sha256')
-    .update(dimBytes)
-    .update(vectorHash.digest())
-    .update(idHash.digest())
-    .digest('hex')
+  const hash = createHash('sha256').update(dimBytes).update(vectorHash.digest()).update(idHash.digest())
+  if (recipe.documents !== null) hash.update(Buffer.from(recipe.documents.digest, 'hex'))
+  const inputDigest = hash.digest('hex')
   const assignment: StoredAssignment = { zoneRows: encodeArray(zoneRows), inputDigest }
   writeStored(assignedPath(site), assignment, recipe.isDurable)
 }

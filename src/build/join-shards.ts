@@ -83,6 +83,11 @@ export function joinShards(site: Site, parts: JoinParts): StoredIndex {
     files,
     segments,
     centroids,
+    documents: {
+      fields: recipe.documents?.fields ?? [],
+      model: recipe.model ?? undefined,
+      encodedNote: recipe.note === null ? undefined : Uint8Array.from(Buffer.from(recipe.note, 'base64'))
+    },
     zoneCodes: quantizer === undefined ? new Uint8Array(0) : encodeZones(centroids, { ...recipe, quantizer })
   })
   return {

@@ -4,8 +4,11 @@
 import { asFloat32Array, expectPath, isUrl, toFloat32Array } from '../arguments.ts'
 import { describe } from '../describe.ts'
 import { CODE_BITS } from '../format/codes.ts'
+import { LONE_SURROGATE } from '../format/fields.ts'
 import { METRIC_CODES } from '../format/layout.ts'
+import { PAYLOAD_LIMITS, PayloadEncoder } from '../format/payload.ts'
 import { expectOneOf, expectWholeNumber, type Range } from '../options.ts'
+import { isPlainObject } from '../plain-object.ts'
 import type { Metric } from '../types.ts'
 import type { VectorBatch } from '../input/vector-batch.ts'
 
@@ -26,11 +29,63 @@ export function isBatches(input: unknown): input is AsyncIterable<VectorBatch> {
 }
 
 /** Returns the path or the values of ids. */
-export function expectIds(ids: unknown): string | ArrayLike<number> | undefined {
+export function expectIds(ids: unknown): string | ArrayLike<number> | readonly string[] | undefined {
   if (ids === undefined) return undefined
   if (isUrl(ids) || typeof ids === 'string') return expectPath('ids', ids)
   if (isArrayLike(ids)) return ids
-  throw new TypeError(`ids must be a path, a file: URL or an array of integers, found ${describe(ids)}`)
+  throw new TypeError(`ids must be a path, a file: URL or an array of integers or strings, found ${describe(ids)}`)
+}
+
+/** Tells ids that are strings, by the first. */
+export function areTexts(ids: unknown): ids is readonly string[] {
+  return Array.isArray(ids) && typeof ids[0] === 'string'
+}
+
+/** Returns the payloads of all rows; each is checked when it is read. */
+export function expectPayloads(name: string, given: unknown): readonly object[] | undefined {
+  if (given === undefined || Array.isArray(given)) return given
+  throw new TypeError(`${name} must be an array of objects, found ${describe(given)}`)
+}
+
+/** Returns which columns go into payloads. */
+export function expectPayload(name: string, given: unknown): 'all' | readonly string[] | undefined {
+  if (given === undefined || given === 'all') return given
+  if (!Array.isArray(given)) throw new TypeError(`${name} must be 'all' or an array of names, found ${describe(given)}`)
+  return given.map((column: unknown) => {
+    if (typeof column === 'string' && column !== '') return column
+    throw new TypeError(`${name} must have non-empty names, found ${describe(column)}`)
+  })
+}
+
+/** Bytes of the longest name of a model, and of the largest note. */
+const MOST_MODEL_BYTES = 1024
+const MOST_NOTE_BYTES = 2 ** 20
+/** A reader of the catalogue takes some more. */
+const MOST_NOTE_ITEMS = 8000
+
+/** A map of one entry, and its key. */
+const NOTE_HEAD = Buffer.from('\x81\xa4note', 'latin1')
+
+/** Returns the name of a model, or null. */
+export function expectModel(name: string, given: string | undefined): string | null {
+  const model = expectText(name, given) ?? null
+  if (model === null) return null
+  if (LONE_SURROGATE.test(model)) throw new TypeError(`${name} has a lone surrogate, found ${describe(model)}`)
+  if (Buffer.byteLength(model) > MOST_MODEL_BYTES)
+    throw new RangeError(`${name} must have at most ${MOST_MODEL_BYTES} bytes of UTF-8, found ${describe(model)}`)
+  return model
+}
+
+/** Returns a note as the catalogue keeps it, `{ note }` as MessagePack, in base64; null: there is none. */
+export function expectNote(name: string, given: unknown): string | null {
+  if (given === undefined) return null
+  if (!isPlainObject(given)) throw new TypeError(`${name} must be a plain object, found ${describe(given)}`)
+  const encoder = new PayloadEncoder(name, {
+    depth: PAYLOAD_LIMITS.depth - 1,
+    items: MOST_NOTE_ITEMS,
+    bytes: MOST_NOTE_BYTES
+  })
+  return Buffer.concat([NOTE_HEAD, encoder.encode(given, 'buildIndex')]).toString('base64')
 }
 
 function isArrayLike(ids: unknown): ids is ArrayLike<number> {

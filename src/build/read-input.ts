@@ -10,53 +10,76 @@ import { wrapWriteError, ZgqError } from '../errors.ts'
 import { FORMAT_VERSION } from '../format/layout.ts'
 import { currentBoot, isStillUp } from '../storage/boot.ts'
 import { FileWriter, syncFile } from '../storage/file-writer.ts'
-import type { VectorBatch } from '../input/vector-batch.ts'
+import { INDEX_ENDING } from '../input/blob-spool.ts'
+import type { DocumentPaths } from '../input/document-spool.ts'
+import type { IdSource } from '../input/row-source.ts'
+import type { IdType, VectorBatch } from '../input/vector-batch.ts'
 import { optionsDeciding, type BuildPlan } from './build-options.ts'
 import { defaultZones } from './default-zones.ts'
+import { describeDocuments, expectGivenCounts, spoolGiven, type SpooledColumns } from './given-columns.ts'
+import { rowNumbers } from './input.ts'
+import { areTexts } from './option-checks.ts'
 import { expectUnchanged, fingerprintDatabase, fingerprintFile, stampFile, type FileStamp } from './fingerprint.ts'
 import { checkFreeSpace, checkMemory, chooseRowsPerPart } from './resources.ts'
 import {
   readRecipe,
   RECIPE_NAME,
+  SPOOLED_FIELDS,
   SPOOLED_IDS,
+  SPOOLED_PAYLOADS,
   SPOOLED_ROWS,
+  SPOOLED_TEXTS,
+  type DocumentFacts,
   type InputLocation,
   type Recipe,
   type Site
 } from './site.ts'
 import { arrayIdSource, float32ArraySource } from '../input/float32-array.ts'
 import { spoolBatchFile } from '../input/batch-file.ts'
-import { batchFormatOf } from '../input/batch-format.ts'
+import { batchFormatOf, hasColumns } from '../input/batch-format.ts'
 import { openIdFile } from '../input/id-file.ts'
 import { expectVectorEnding } from '../input/read-vectors.ts'
-import { spoolBatches } from '../input/spool.ts'
+import { openRawIds, spoolBatches } from '../input/spool.ts'
 import { openVectorFile } from '../input/vector-file.ts'
 import { isTemporaryName, writeStored } from './stored-json.ts'
 import type { WorkingFolder } from './working-folder.ts'
 
 /** Rises when stages leave other files than before: what a build of another version left is not gone on with. */
-const STAGES_VERSION = 2
+const STAGES_VERSION = 3
 /**
  * Rows of the input pass through the kernel in calls of about so many bytes; a constant, since results must not depend
  * on memory.
  */
 const CALL_BYTES = 1024 * 1024
-/** Bytes of an array that are written at a time. */
+/** Bytes of an array that are written at a time, and ids that are copied together. */
 const SPOOL_BYTES = 4 * CALL_BYTES
+const COPIED_IDS = 65_536
+const NOTHING: SpooledColumns = { texts: undefined, payloads: undefined, fields: undefined }
+const SPOOLED = [
+  SPOOLED_ROWS,
+  SPOOLED_IDS,
+  ...[SPOOLED_TEXTS, SPOOLED_PAYLOADS, SPOOLED_FIELDS].flatMap((name) => [name, name + INDEX_ENDING])
+]
 
 /**
- * Ends the names of files that are being spooled: those of a build that died stay until it is known whether they are
- * the same.
+ * In the names of files that are being spooled: those of a build that died stay until it is known whether they are the
+ * same.
  */
 const SPOOLING = '.spooling'
+
+function isSpooling(name: string): boolean {
+  return name.includes(SPOOLING)
+}
 
 interface RowFacts {
   readonly dim: number
   readonly count: number
   readonly label: string
   readonly location: InputLocation
-  /** They came with ids. */
-  readonly hasIds: boolean
+  /** Kind of the ids that they came with. */
+  readonly idType: IdType | undefined
+  /** What else they came with. */
+  readonly columns: SpooledColumns
   /** Digest of what was spooled; undefined for files, whose fingerprint is taken. */
   readonly digest: string | undefined
 }
@@ -79,32 +102,49 @@ interface InputStamps {
  * disk.
  */
 export async function readInput(plan: BuildPlan, folder: WorkingFolder, isDurable: boolean): Promise<PreparedSite> {
-  folder.clear((name) => !name.endsWith(SPOOLING) && !isTemporaryName(name)) // of a build that died
+  folder.clear((name) => !isSpooling(name) && !isTemporaryName(name)) // of a build that died
   const stamps = stampInputs(plan)
   const before = readRecipe(folder.path)
   const mayGoOn = before !== undefined && isTrusted(before) && (before.isDurable || !isDurable)
-  const known = typeof plan.input === 'string' ? identify(plan, fingerprintInput(plan.input, plan)) : undefined
-  const begun = (recipe: Recipe): PreparedSite => ({
-    site: siteOf(plan, folder.path, { recipe, stamps }),
-    isBegun: true
-  })
-  if (mayGoOn && before.identity === known) return begun(before)
-  const rows = await describeRows(plan, folder)
-  const idsLocation = rows.hasIds ? 'spool' : prepareIds(plan, rows.count, folder)
-  if (rows.location === 'spool') expectUnchanged(stamps.rows)
-  const identity = known ?? identify(plan, rows.digest ?? '')
-  if (mayGoOn && before.identity === identity) {
-    folder.clear((name) => !name.endsWith(SPOOLING)) // spooled once more, it is the same
-    return begun(before)
+  const given = await spoolGiven(plan, documentPaths(folder))
+  const known = typeof plan.input === 'string' ? identify(plan, given, fingerprintInput(plan.input, plan)) : undefined
+  const goOn = (recipe: Recipe): PreparedSite => {
+    folder.clear((name) => !isSpooling(name)) // spooled once more, it is the same
+    return { site: siteOf(plan, folder.path, { recipe, stamps }), isBegun: true }
   }
-  folder.clear((name) => name.endsWith(SPOOLING))
-  const recipe = makeRecipe(plan, { ...rows, identity, idsLocation, isDurable })
+  if (mayGoOn && before.identity === known) return goOn(before)
+  const rows = await describeRows(plan, folder, given)
+  expectGivenCounts(plan, rows.count)
+  const columns = given.payloads === undefined ? { ...given, ...rows.columns } : given
+  const texts = given.texts ?? rows.columns.texts
+  const hasDocuments = texts !== undefined || columns.payloads !== undefined
+  const idsLocation = rows.idType === 'integer' ? 'spool' : prepareIds(plan, folder, { ...rows, hasDocuments })
+  if (rows.location === 'spool') expectUnchanged(stamps.rows)
+  if (hasDocuments) expectUnchanged(stamps.ids)
+  const identity = known ?? identify(plan, given, rows.digest ?? '')
+  if (mayGoOn && before.identity === identity) return goOn(before)
+  folder.clear(isSpooling)
+  const documents = describeDocuments({ ...columns, texts }, plan, () =>
+    idsLocation === 'spool' ? openRawIds(folder.file(SPOOLED_IDS + SPOOLING), rows) : rowNumbers(rows.count)
+  )
+  const recipe = makeRecipe(plan, { ...rows, identity, idsLocation, documents, isDurable })
   checkMemory(recipe)
-  checkFreeSpace(folder.path, recipe)
-  for (const name of [SPOOLED_ROWS, SPOOLED_IDS]) keepSpooled(folder, name, isDurable)
+  const documentBytes = [texts, columns.payloads, columns.fields].reduce((sum, one) => sum + (one?.byteLength ?? 0), 0)
+  checkFreeSpace(folder.path, recipe, documentBytes)
+  for (const name of SPOOLED) keepSpooled(folder, name, isDurable)
   // synced in any case: where syncing is not allowed, that shows before the work is done
   writeStored(folder.file(RECIPE_NAME), recipe, true)
   return { site: siteOf(plan, folder.path, { recipe, stamps }), isBegun: false }
+}
+
+/** What is being spooled. */
+function documentPaths(folder: WorkingFolder): DocumentPaths {
+  return {
+    ids: folder.file(SPOOLED_IDS + SPOOLING),
+    texts: folder.file(SPOOLED_TEXTS + SPOOLING),
+    payloads: folder.file(SPOOLED_PAYLOADS + SPOOLING),
+    fields: folder.file(SPOOLED_FIELDS + SPOOLING)
+  }
 }
 
 function stampInputs({ input, ids, query }: BuildPlan): InputStamps {
@@ -116,7 +156,7 @@ function stampInputs({ input, ids, query }: BuildPlan): InputStamps {
  * Finds the site that an earlier stage prepared. Throws ZGQ_NOT_FOUND where there is none, ZGQ_MISMATCH where it is for
  * another input or other options.
  */
-export function findSite(plan: BuildPlan, folder: string): Site {
+export async function findSite(plan: BuildPlan, folder: string): Promise<Site> {
   const stamps = stampInputs(plan)
   const recipe = readRecipe(folder)
   if (recipe === undefined)
@@ -134,7 +174,8 @@ export function findSite(plan: BuildPlan, folder: string): Site {
       { path: folder }
     )
   expectSameOptions(plan, recipe, folder)
-  if (typeof plan.input !== 'string' || recipe.identity !== identify(plan, fingerprintInput(plan.input, plan))) {
+  const given = await spoolGiven(plan, undefined)
+  if (typeof plan.input !== 'string' || recipe.identity !== identify(plan, given, fingerprintInput(plan.input, plan))) {
     throw new ZgqError(
       'ZGQ_MISMATCH',
       'the build was started with another input, or its input has changed since: run the stage read again',
@@ -148,7 +189,8 @@ function expectSameOptions(plan: BuildPlan, recipe: Recipe, path: string): void 
   const begun = new Map<string, unknown>(Object.entries({ ...recipe, zones: recipe.zonesAsked ?? undefined }))
   for (const [name, value] of Object.entries(optionsDeciding(plan, 'recipe'))) {
     if (value === begun.get(name)) continue
-    const [before, now] = [begun.get(name) ?? 'of its own choice', value ?? 'left to choose']
+    const shown = (given: unknown): unknown => (name === 'note' && typeof given === 'string' ? 'another one' : given)
+    const [before, now] = [shown(begun.get(name)) ?? 'of its own choice', shown(value) ?? 'left to choose']
     throw new ZgqError(
       'ZGQ_MISMATCH',
       `the build was started with ${name} ${before}, this stage was called with ${now}: call all stages with the ` +
@@ -179,27 +221,29 @@ function fingerprintInput(path: string, { query }: BuildPlan): string {
 }
 
 /** Names all that decides what the stages leave. */
-function identify(plan: BuildPlan, fingerprint: string): string {
+function identify(plan: BuildPlan, given: SpooledColumns, fingerprint: string): string {
   const { ids } = plan
   const idsFingerprint =
     typeof ids === 'string'
       ? fingerprintFile(ids)
-      : ids === undefined
-        ? ''
-        : hashOf(new Uint8Array(Float64Array.from(ids).buffer))
+      : ids === undefined || areTexts(ids)
+        ? (given.texts?.digest ?? '')
+        : hashOf(new Uint8Array(Float64Array.from<unknown>(ids, Number).buffer))
   const options = { ...optionsDeciding(plan, 'input'), ...optionsDeciding(plan, 'recipe') }
-  return hashOf(JSON.stringify([STAGES_VERSION, FORMAT_VERSION, fingerprint, idsFingerprint, options]))
+  const inputs = [fingerprint, idsFingerprint, given.payloads?.digest, given.texts === undefined]
+  return hashOf(JSON.stringify([STAGES_VERSION, FORMAT_VERSION, inputs, options]))
 }
 
 function hashOf(data: string | Uint8Array): string {
   return createHash('sha256').update(data).digest('hex')
 }
 
-async function describeRows(plan: BuildPlan, folder: WorkingFolder): Promise<RowFacts> {
-  const { input, dim = 0 } = plan
+async function describeRows(plan: BuildPlan, folder: WorkingFolder, given: SpooledColumns): Promise<RowFacts> {
+  const { input, dim = 0, fields, payload, query } = plan
   const target = {
     rowsPath: folder.file(SPOOLED_ROWS + SPOOLING),
-    idsPath: folder.file(SPOOLED_IDS + SPOOLING),
+    documentPaths: documentPaths(folder),
+    fields: given.payloads === undefined ? fields : [],
     signal: plan.signal,
     onRows: (rows: number) => {
       plan.onProgress({ stage: 'read', done: rows, total: input instanceof Float32Array ? input.length / dim : 0 })
@@ -207,23 +251,23 @@ async function describeRows(plan: BuildPlan, folder: WorkingFolder): Promise<Row
   }
   if (typeof input !== 'string') {
     const isArray = input instanceof Float32Array
-    return {
-      ...(await spoolBatches(isArray ? batchesOfArray(input, dim) : input, { ...target, dim })),
-      dim,
-      label: isArray ? 'Float32Array' : 'batches',
-      location: 'spool'
-    }
+    const columns = await spoolBatches(isArray ? batchesOfArray(input, dim) : input, { ...target, dim })
+    return { ...columns, columns, dim, label: isArray ? 'Float32Array' : 'batches', location: 'spool' }
   }
-  return batchFormatOf(input, plan.query) === undefined
-    ? describeFile(input)
-    : { ...(await spoolBatchFile(input, plan, target)), label: input, location: 'spool' }
+  const format = batchFormatOf(input, query)
+  if (format === undefined) return describeFile(input)
+  const hasPayloads = hasColumns(format) && (fields.length > 0 || payload !== undefined)
+  const payloadColumns = hasPayloads ? { fields, others: payload ?? [] } : undefined
+  const columns = await spoolBatchFile(input, { ...plan, payloadColumns }, target)
+  return { ...columns, columns, label: input, location: 'spool' }
 }
 
 function describeFile(path: string): RowFacts {
   expectVectorEnding(path)
   const rows = openVectorFile(path)
   try {
-    return { dim: rows.dim, count: rows.count, label: path, location: 'file', hasIds: false, digest: undefined }
+    const { dim, count } = rows
+    return { dim, count, label: path, location: 'file', idType: undefined, columns: NOTHING, digest: undefined }
   } finally {
     rows.close()
   }
@@ -238,9 +282,15 @@ async function* batchesOfArray(values: Float32Array, dim: number): AsyncGenerato
   }
 }
 
-function prepareIds(plan: BuildPlan, count: number, folder: WorkingFolder): InputLocation {
+/** Those of documents are looked up one by one, so a file of them is copied. */
+function prepareIds(
+  plan: BuildPlan,
+  folder: WorkingFolder,
+  rows: { count: number; hasDocuments: boolean }
+): InputLocation {
   const { ids } = plan
-  if (ids === undefined) return 'counted'
+  const { count } = rows
+  if (ids === undefined || areTexts(ids)) return 'counted'
   const source = typeof ids === 'string' ? openIdFile(ids) : arrayIdSource(ids)
   try {
     if (source.count !== count)
@@ -248,20 +298,23 @@ function prepareIds(plan: BuildPlan, count: number, folder: WorkingFolder): Inpu
         'ZGQ_BUILD_INPUT',
         `${source.label} has ${source.count} ids for ${count} vectors, expected one each`
       )
-    if (typeof ids === 'string') return 'file'
-    const values = new Float64Array(count)
-    source.readIds(0, values)
-    writeIds(folder.file(SPOOLED_IDS + SPOOLING), new Uint8Array(values.buffer))
+    if (typeof ids === 'string' && !rows.hasDocuments) return 'file'
+    copyIds(source, folder.file(SPOOLED_IDS + SPOOLING))
     return 'spool'
   } finally {
     source.close()
   }
 }
 
-function writeIds(path: string, bytes: Uint8Array): void {
+function copyIds(ids: IdSource, path: string): void {
   const writer = new FileWriter(path)
   try {
-    writer.write(bytes)
+    const chunk = new Float64Array(Math.min(COPIED_IDS, ids.count))
+    for (let row = 0; row < ids.count; row += chunk.length) {
+      const some = chunk.subarray(0, ids.count - row)
+      ids.readIds(row, some)
+      writer.write(new Uint8Array(some.buffer, 0, some.byteLength))
+    }
     writer.flush()
   } finally {
     writer.close()
@@ -270,10 +323,15 @@ function writeIds(path: string, bytes: Uint8Array): void {
 
 function makeRecipe(
   plan: BuildPlan,
-  facts: RowFacts & { identity: string; idsLocation: InputLocation; isDurable: boolean }
+  facts: RowFacts & {
+    identity: string
+    idsLocation: InputLocation
+    documents: DocumentFacts | null
+    isDurable: boolean
+  }
 ): Recipe {
   const { zones: asked, ...options } = optionsDeciding(plan, 'recipe')
-  const { identity, isDurable, dim, count, label, location, idsLocation } = facts
+  const { identity, isDurable, dim, count, label, location, idsLocation, documents } = facts
   const rowsPerBlock = Math.max(1, Math.floor(CALL_BYTES / (dim * 4)))
   return {
     identity,
@@ -286,6 +344,7 @@ function makeRecipe(
     label,
     rows: location,
     ids: idsLocation,
+    documents,
     zones: Math.min(count, asked ?? defaultZones(count, dim)),
     rowsPerBlock,
     rowsPerPart: chooseRowsPerPart({ count, dim, memoryBytes: options.memoryBytes, rowsPerBlock })
@@ -293,7 +352,7 @@ function makeRecipe(
 }
 
 function keepSpooled(folder: WorkingFolder, name: string, isDurable: boolean): void {
-  const from = folder.file(name + SPOOLING)
+  const from = folder.file(spoolingName(name))
   try {
     if (!existsSync(from)) return
     if (isDurable) syncFile(from)
@@ -301,4 +360,9 @@ function keepSpooled(folder: WorkingFolder, name: string, isDurable: boolean): v
   } catch (error) {
     throw wrapWriteError(error, from, 'rename a temporary file')
   }
+}
+
+/** A blob spool is opened by one path, which the name of its index follows from. */
+function spoolingName(name: string): string {
+  return name.endsWith(INDEX_ENDING) ? name.slice(0, -INDEX_ENDING.length) + SPOOLING + INDEX_ENDING : name + SPOOLING
 }

@@ -80,10 +80,17 @@ export function checkMemory(build: { count: number; dim: number; zones: number; 
   }
 }
 
-/** Throws ZGQ_IO if the disk cannot hold the index and the temporary files beside it. */
-export function checkFreeSpace(folder: string, data: { count: number; dim: number; zones: number }): void {
+/**
+ * Throws ZGQ_IO if the disk cannot hold the index and the temporary files beside it. documentBytes: of string ids and
+ * payloads, which were spooled and are written once more.
+ */
+export function checkFreeSpace(
+  folder: string,
+  data: { count: number; dim: number; zones: number },
+  documentBytes: number
+): void {
   const { count, dim, zones } = data
-  const dataBytes = count * (dim * 4 + 32)
+  const dataBytes = count * (dim * 4 + 32) + documentBytes
   // Parts of the input are removed shard by shard, so the data stands there once, and the shard in work twice. The
   // samples are gone by then.
   const writeBytes = dataBytes + Math.min(dataBytes, MOST_SHARDS_IN_WORK * SHARD_BYTES)

@@ -7,6 +7,8 @@ import { join } from 'node:path'
 import { systemCode, wrapReadError } from '../errors.ts'
 import type { Boot } from '../storage/boot.ts'
 import { readSmallFile } from '../small-file.ts'
+import type { DeclaredField } from '../format/fields.ts'
+import type { IdType } from '../input/vector-batch.ts'
 import type { Metric } from '../types.ts'
 import type { FileStamp } from './fingerprint.ts'
 import { writeStored } from './stored-json.ts'
@@ -30,19 +32,38 @@ export interface Recipe {
   readonly zonesAsked: number | null
   readonly bits: number
   readonly seed: number
+  /** Name of the model that made the vectors. */
+  readonly model: string | null
+  /** A map with the entry `note`, MessagePack in base64. */
+  readonly note: string | null
   readonly memoryBytes: number
   readonly dim: number
   readonly count: number
   /** Names the input in messages. */
   readonly label: string
   readonly rows: InputLocation
+  /** Of integer ids; those of documents are never in the caller's file. */
   readonly ids: InputLocation
+  /** Null: an index of integer ids alone. */
+  readonly documents: DocumentFacts | null
   /** Zones to train. */
   readonly zones: number
   /** Rows that pass through the kernel in one call, and that one digest covers (spec, section 7.4). */
   readonly rowsPerBlock: number
   /** Rows that are assigned in one task: a multiple of the former. */
   readonly rowsPerPart: number
+}
+
+/**
+ * What rows have besides vectors and integer ids. Parts of the input then carry numbers of rows in the place of ids:
+ * all else is looked up by them when shards are written.
+ */
+export interface DocumentFacts {
+  readonly idType: IdType
+  readonly fields: readonly DeclaredField[]
+  readonly hasPayloads: boolean
+  /** SHA-256 of ids, payloads and fields, in hex. */
+  readonly digest: string
 }
 
 export interface Site {
@@ -60,6 +81,10 @@ export const RECIPE_NAME = 'recipe.json'
 export const JOINED_NAME = 'joined.json'
 export const SPOOLED_ROWS = 'input.rows'
 export const SPOOLED_IDS = 'input.ids'
+/** Blob spools: string ids, payloads, and the values of fields in them. */
+export const SPOOLED_TEXTS = 'input.texts'
+export const SPOOLED_PAYLOADS = 'input.payloads'
+export const SPOOLED_FIELDS = 'input.fields'
 
 /** Rows of the sample for each zone: k-means gains little from more (faiss warns below 39 a centroid). */
 const ROWS_PER_ZONE = 64

@@ -9,6 +9,7 @@ import { openContext, type OpenedContext } from '../search/open-context.ts'
 import { readCatalogue } from '../catalogue/reader.ts'
 import { Assigner } from './assigner.ts'
 import type { OpenedIndex } from './calibration-steps.ts'
+import { openDocuments, type Documents } from './documents.ts'
 import { openStoredInput, type BuildInput } from './input.ts'
 import { seededRandom } from './random.ts'
 import { sharedBytes } from './resources.ts'
@@ -47,6 +48,7 @@ export class TaskContext {
   readonly #threads: number
   readonly #sharedBytes: number
   #input: BuildInput | undefined
+  #documents: Documents | undefined
   #assigner: Assigner | undefined
   /** The round of training that the assigner's centroids are from, or the end of it. */
   #centroidsOf = ''
@@ -69,6 +71,12 @@ export class TaskContext {
   openInput(): BuildInput {
     this.#input ??= openStoredInput(this.site)
     return this.#input
+  }
+
+  /** Opens what rows have besides vectors; undefined: integer ids alone. */
+  openDocuments(): Documents | undefined {
+    this.#documents ??= openDocuments(this.site)
+    return this.#documents
   }
 
   /** Opens the assigner without centroids, for sampling and training. */
@@ -157,6 +165,8 @@ export class TaskContext {
   close(): void {
     this.#input?.close()
     this.#input = undefined
+    this.#documents?.close()
+    this.#documents = undefined
     this.#opened?.readers.close()
     this.#opened = undefined
   }

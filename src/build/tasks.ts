@@ -1,11 +1,17 @@
 // The tasks of a build: what can be done anywhere that sees the working folder - in this thread, in another one, in
 // another process. They leave files, except those that answer with numbers.
 
+import { join } from 'node:path'
+
+import { BlobSpool } from '../input/blob-spool.ts'
 import { assignPart } from './assign-part.ts'
 import { runStep, type CalibrationAnswer, type CalibrationStep } from './calibration-steps.ts'
 import { checkUniqueIds } from './check-ids.ts'
+import { checkUniqueTexts } from './check-texts.ts'
+import { openStoredIds } from './input.ts'
 import { nearestOfSample, type SampleBlock } from './nearest-of-sample.ts'
 import { sampleInput } from './sample.ts'
+import { SPOOLED_TEXTS } from './site.ts'
 import type { TaskContext } from './task-context.ts'
 import { writeShard } from './write-shard.ts'
 
@@ -34,7 +40,7 @@ export async function runTask(
 ): Promise<TaskAnswer> {
   switch (task.kind) {
     case 'check-ids':
-      checkUniqueIds(context.openInput().ids, Math.floor(context.site.recipe.memoryBytes * IDS_SHARE))
+      checkIds(context)
       return {}
     case 'sample':
       await sampleInput(context, onDone)
@@ -49,6 +55,26 @@ export async function runTask(
       return {}
     case 'calibrate':
       return { calibration: await runStep(context.startCalibrating(), task.step, () => onDone(0)) }
+  }
+}
+
+function checkIds({ site }: TaskContext): void {
+  const { documents, count, label, memoryBytes } = site.recipe
+  const idsInMemory = Math.floor(memoryBytes * IDS_SHARE)
+  if (documents?.idType === 'string') {
+    const texts = new BlobSpool(join(site.path, SPOOLED_TEXTS), count)
+    try {
+      checkUniqueTexts(texts, idsInMemory, label)
+    } finally {
+      texts.close()
+    }
+    return
+  }
+  const ids = openStoredIds(site)
+  try {
+    checkUniqueIds(ids, idsInMemory)
+  } finally {
+    ids.close()
   }
 }
 

@@ -203,9 +203,10 @@ function writeZone(
     ...facts
   })
   const { extents } = work
-  if (documents !== undefined && documents.fields.length > 0)
-    extents.fields.write(fieldsExtent(documents, zone, piece.ids))
-  if (documents?.hasPayloads === true) extents.payload.write(payloadExtent(documents, zone, piece.ids))
+  const { fields = [], hasPayloads = false } = work.context.site.recipe.documents ?? {}
+  if (documents !== undefined && fields.length > 0)
+    extents.fields.write(fieldsExtent(documents, { segment: zone, fields }, piece.ids))
+  if (documents !== undefined && hasPayloads) extents.payload.write(payloadExtent(documents, zone, piece.ids))
   if (encoder === undefined) return
   const codes = encoder.encode(facts.centroid, rowCount, statistics.eachScaledChunk(rows, piece.positions))
   const { planes, refinedCodes } = codes

@@ -4,8 +4,9 @@
 import { setImmediate } from 'node:timers/promises'
 
 import type { VectorBatch } from './vector-batch.ts'
-import { batchFormatOf, type BatchFileOptions, type BatchFormat } from './batch-format.ts'
+import { batchFormatOf, type BatchFormat, type BatchReadOptions } from './batch-format.ts'
 import type { BatchSource } from './batch-source.ts'
+import { rowName } from './document-spool.ts'
 import { openHdf5File } from './hdf5-file.ts'
 import { openJsonLinesFile } from './jsonl-file.ts'
 import { openParquetFile } from './parquet-file.ts'
@@ -13,7 +14,7 @@ import { spoolBatches, type Spooled, type SpoolTarget } from './spool.ts'
 import { openSqliteQuery } from './sqlite-query.ts'
 
 /** Opens a file of one format. What may take long before it gives a row ends when `signal` is aborted. */
-type Opener = (path: string, options: BatchFileOptions, signal?: AbortSignal) => Promise<BatchSource> | BatchSource
+type Opener = (path: string, options: BatchReadOptions, signal?: AbortSignal) => Promise<BatchSource> | BatchSource
 
 const OPENERS: Readonly<Record<BatchFormat, Opener>> = {
   parquet: openParquetFile,
@@ -29,7 +30,7 @@ const OPENERS: Readonly<Record<BatchFormat, Opener>> = {
  */
 export async function openBatchFile(
   path: string,
-  options: BatchFileOptions,
+  options: BatchReadOptions,
   signal?: AbortSignal
 ): Promise<BatchSource> {
   const format = batchFormatOf(path, options.query)
@@ -43,14 +44,18 @@ export async function openBatchFile(
  */
 export async function spoolBatchFile(
   path: string,
-  options: BatchFileOptions & { readonly ids: unknown },
-  target: Omit<SpoolTarget, 'dim'>
+  options: BatchReadOptions & { readonly ids: unknown },
+  target: Omit<SpoolTarget, 'dim' | 'origin'>
 ): Promise<Spooled & { readonly dim: number }> {
   const source = await openBatchFile(path, options, target.signal)
   try {
-    const { dim, hasIds } = source
-    if (hasIds && options.ids !== undefined) throw new TypeError(`${path} has ids of its own: leave out the option ids`)
-    return { dim, ...(await spoolBatches(lettingOthersRun(source.batches), { ...target, dim })) }
+    const { dim, idType, nameOfRow = rowName } = source
+    if (idType !== undefined && options.ids !== undefined)
+      throw new TypeError(`${path} has ids of its own: leave out the option ids`)
+    return {
+      dim,
+      ...(await spoolBatches(lettingOthersRun(source.batches), { ...target, dim, origin: { path, nameOfRow } }))
+    }
   } finally {
     source.close()
   }

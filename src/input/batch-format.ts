@@ -4,17 +4,24 @@
 import { extname } from 'node:path'
 
 import { describe } from '../describe.ts'
+import type { PayloadColumns } from './payload-columns.ts'
 
 export type BatchFormat = 'parquet' | 'jsonl' | 'hdf5' | 'sqlite'
 
 /** Where the vectors are in a file that holds more than vectors. */
 export interface BatchFileOptions {
-  /** Column of the vectors in Parquet and JSON lines, data set in HDF5. */
+  /** Column of the vectors in Parquet, JSON lines and queries, data set in HDF5. */
   readonly column?: string | undefined
-  /** Column of the ids in Parquet and JSON lines. */
+  /** Column of the ids in Parquet, JSON lines and queries. */
   readonly idColumn?: string | undefined
-  /** A SELECT of ids and vectors, or of vectors, from a SQLite database. */
+  /** A SELECT of ids and vectors, or of vectors, from a SQLite database; other columns may go into payloads. */
   readonly query?: string | undefined
+}
+
+/** What the library itself asks of such a file besides. */
+export interface BatchReadOptions extends BatchFileOptions {
+  /** Default: the file is read without payloads. */
+  readonly payloadColumns?: PayloadColumns | undefined
 }
 
 const FORMATS: ReadonlyMap<string, BatchFormat> = new Map([
@@ -30,8 +37,8 @@ const FORMATS: ReadonlyMap<string, BatchFormat> = new Map([
 export const BATCH_ENDINGS: readonly string[] = [...FORMATS.keys()]
 
 const FITTING: Readonly<Record<keyof BatchFileOptions, readonly BatchFormat[]>> = {
-  column: ['parquet', 'jsonl', 'hdf5'],
-  idColumn: ['parquet', 'jsonl'],
+  column: ['parquet', 'jsonl', 'hdf5', 'sqlite'],
+  idColumn: ['parquet', 'jsonl', 'sqlite'],
   query: ['sqlite']
 }
 const OPTION_NAMES: readonly (keyof BatchFileOptions)[] = ['column', 'idColumn', 'query']
@@ -49,6 +56,14 @@ const NAMES: Readonly<Record<BatchFormat, string>> = {
 export function batchFormatOf(path: string, query?: string): BatchFormat | undefined {
   const ending = extname(path).toLowerCase()
   return FORMATS.get(ending) ?? (query === undefined ? undefined : 'sqlite')
+}
+
+/** Formats with columns or keys beside the vectors, which may go into payloads. */
+const WITH_COLUMNS: readonly BatchFormat[] = ['parquet', 'jsonl', 'sqlite']
+
+/** Tells whether a file has columns or keys that may go into payloads. */
+export function hasColumns(format: BatchFormat | undefined): boolean {
+  return format !== undefined && WITH_COLUMNS.includes(format)
 }
 
 /**

@@ -3,7 +3,8 @@
 
 import { countOf, formatCount } from '../describe.ts'
 import { ZgqError } from '../errors.ts'
-import type { VectorBatch } from './vector-batch.ts'
+import { findBadStringId } from '../format/string-ids.ts'
+import type { IdType, VectorBatch } from './vector-batch.ts'
 
 /** About what a batch of vectors weighs. */
 const BATCH_BYTES = 2 * 2 ** 20
@@ -12,13 +13,17 @@ const SHOWN_CHARACTERS = 40
 /** Vectors of one dimension that are read once. */
 export interface BatchSource {
   readonly dim: number
-  /** Every batch has ids; else none has. */
-  readonly hasIds: boolean
+  /** Kind of the ids, which every batch has; undefined: none has. */
+  readonly idType: IdType | undefined
+  /** Every batch has payloads; else none has. */
+  readonly hasPayloads: boolean
   /**
    * To be read once. Rejects with ZGQ_BUILD_INPUT, ZGQ_DIMENSION or ZGQ_TRUNCATED, naming the row or line, and with
    * ZGQ_IO.
    */
   readonly batches: AsyncIterable<VectorBatch>
+  /** How messages call a row, counted from 0. Default: `row 0`. */
+  readonly nameOfRow?: (row: number) => string
   /** Releases what the source holds; a second call does nothing. */
   close(): void
 }
@@ -84,13 +89,33 @@ export function otherDim(
   )
 }
 
-/** Throws ZGQ_BUILD_INPUT for an id that is not a safe integer >= 0. */
-export function checkId(id: unknown, place: { readonly row: string; readonly path: string }): number {
+/** Tells the kind of ids by the first one. */
+export function idTypeOf(first: unknown): IdType {
+  return typeof first === 'string' ? 'string' : 'integer'
+}
+
+/** Ids of a batch, all of one kind: the type of batches has no arrays of both. */
+export function idsOf(ids: readonly (number | string)[]): readonly number[] | readonly string[]
+export function idsOf(ids: readonly unknown[]): readonly unknown[] {
+  return ids
+}
+
+/** Throws ZGQ_BUILD_INPUT for an id that is not of that kind, or not one that an index can hold. */
+export function checkId(
+  id: unknown,
+  place: { readonly row: string; readonly path: string },
+  idType: IdType = 'integer'
+): number | string {
+  const { row, path } = place
+  if (idType === 'string') {
+    const bad = findBadStringId(id)
+    if (typeof id === 'string' && bad === undefined) return id
+    const like = typeof id === 'string' ? '' : ' like the ids before it'
+    throw new ZgqError('ZGQ_BUILD_INPUT', `the id of ${row} cannot be used: ${bad}${like}`, { path })
+  }
   if (typeof id === 'number' && Number.isSafeInteger(id) && id >= 0) return id
   const found = typeof id === 'string' ? JSON.stringify(shorten(id)) : shorten(String(id))
-  throw new ZgqError('ZGQ_BUILD_INPUT', `the id of ${place.row} is ${found}, expected a safe integer >= 0`, {
-    path: place.path
-  })
+  throw new ZgqError('ZGQ_BUILD_INPUT', `the id of ${row} is ${found}, expected a safe integer >= 0`, { path })
 }
 
 /** Cuts text for a message. */

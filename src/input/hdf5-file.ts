@@ -50,7 +50,8 @@ export async function openHdf5File(path: string, options: BatchFileOptions): Pro
   const set = new Hdf5Set(hdf5, { path, name: options.column ?? DEFAULT_DATA_SET, onStuck: () => stuck.add(identity) })
   return {
     dim: set.dim,
-    hasIds: false,
+    idType: undefined,
+    hasPayloads: false,
     batches: readBatches(set),
     close: () => {
       set.close()

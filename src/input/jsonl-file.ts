@@ -1,11 +1,12 @@
-// JSON lines: an array of numbers, or an object with a vector and perhaps an id, a line. The first line says which; all
+// JSON lines: an array of numbers, or an object with a vector, perhaps an id and keys for a payload, a line. The first line says which; all
 // others must be alike.
 
 import { ZgqError } from '../errors.ts'
-import type { VectorBatch } from './vector-batch.ts'
-import type { BatchFileOptions } from './batch-format.ts'
-import { BatchBuffer, checkId, otherDim, shorten, type BatchSource } from './batch-source.ts'
+import type { BatchReadOptions } from './batch-format.ts'
+import { BatchBuffer, checkId, idsOf, idTypeOf, otherDim, shorten, type BatchSource } from './batch-source.ts'
 import { CHUNK_BYTES, InputFile } from './input-file.ts'
+import { PAYLOAD_BATCH_BYTES, pickKeys, type PayloadColumns } from './payload-columns.ts'
+import type { IdType, VectorBatch } from './vector-batch.ts'
 import { checkDim } from './row-source.ts'
 
 /** Longer than any line of 65,536 numbers: what is longer is no file of lines. */
@@ -24,25 +25,39 @@ interface LineKind {
   readonly column: string | undefined
   /** Key of the ids; undefined where there are none. */
   readonly idColumn: string | undefined
+  readonly payloadColumns: PayloadColumns | undefined
+}
+
+/** A line taken apart. */
+interface LineParts {
+  /** Its values are not yet looked at. */
+  readonly vector: readonly unknown[]
+  readonly id: unknown
+  readonly payload: object | undefined
 }
 
 /**
  * Opens a file of JSON lines: `[1, 2, 3]`, or objects with the vector under `column` (default `vector`) and the id
- * under `idColumn` (default `id`, which may be missing from all). Throws ZGQ_NOT_FOUND, ZGQ_IO, ZGQ_BUILD_INPUT and
- * ZGQ_DIMENSION; its batches reject with the same, naming the line, counted from 1.
+ * under `idColumn` (default `id`, which may be missing from all); other keys go into payloads as `payloadColumns` says,
+ * and may be missing. Throws ZGQ_NOT_FOUND, ZGQ_IO, ZGQ_BUILD_INPUT and ZGQ_DIMENSION; its batches reject with the
+ * same, naming the line, counted from 1.
  */
-export function openJsonLinesFile(path: string, options: BatchFileOptions): BatchSource {
+export function openJsonLinesFile(path: string, options: BatchReadOptions): BatchSource {
   const file = InputFile.open(path)
   try {
     const { value: first } = readLines(file).next()
     if (first === undefined) throw new ZgqError('ZGQ_BUILD_INPUT', 'the file has no vectors: it is empty', { path })
     const kind = kindOf(first, options, path)
-    const dim = vectorOf(first, kind, path).vector.length
+    const { vector, id } = partsOf(first, kind, path)
+    const dim = vector.length
     checkDim(dim, { path })
+    const idType = kind.idColumn === undefined ? undefined : idTypeOf(id)
     return {
       dim,
-      hasIds: kind.idColumn !== undefined,
-      batches: readBatches(file, kind, dim),
+      idType,
+      hasPayloads: kind.payloadColumns !== undefined,
+      batches: readBatches(file, kind, { dim, idType }),
+      nameOfRow: (row) => `line ${row + 1}`,
       close: () => {
         file.close()
       }
@@ -53,35 +68,54 @@ export function openJsonLinesFile(path: string, options: BatchFileOptions): Batc
   }
 }
 
-async function* readBatches(file: InputFile, kind: LineKind, dim: number): AsyncGenerator<VectorBatch> {
+async function* readBatches(
+  file: InputFile,
+  kind: LineKind,
+  { dim, idType }: { dim: number; idType: IdType | undefined }
+): AsyncGenerator<VectorBatch> {
   const { path } = file
   const buffer = new BatchBuffer(dim)
   const row = new Float32Array(dim)
-  let ids: number[] = []
-  const withIds = (vectors: Float32Array): VectorBatch => {
-    const batch = kind.idColumn === undefined ? { vectors } : { vectors, ids }
+  let ids: (number | string)[] = []
+  let payloads: object[] = []
+  let payloadBytes = 0
+  const withColumns = (vectors: Float32Array): VectorBatch => {
+    const batch = {
+      vectors,
+      ...(idType === undefined ? {} : { ids: idsOf(ids) }),
+      ...(kind.payloadColumns === undefined ? {} : { payloads })
+    }
     ids = []
+    payloads = []
+    payloadBytes = 0
     return batch
   }
   for (const line of readLines(file)) {
-    const { vector, id } = vectorOf(line, kind, path)
+    const { vector, id, payload } = partsOf(line, kind, path)
     if (vector.length !== dim) throw otherDim(vector.length, dim, { row: `line ${line.number}`, path })
     for (let i = 0; i < dim; i++) {
       const value = vector[i]
       if (typeof value !== 'number') throw badLine(line, `a number at position ${i} of the vector`, path)
       row[i] = value
     }
-    if (kind.idColumn !== undefined) ids.push(checkId(id, { row: `line ${line.number}`, path }))
-    for (const vectors of buffer.append(row)) yield withIds(vectors)
+    if (idType !== undefined) ids.push(checkId(id, { row: `line ${line.number}`, path }, idType))
+    if (payload !== undefined) {
+      payloads.push(payload)
+      payloadBytes += line.text.length
+    }
+    for (const vectors of buffer.append(row)) yield withColumns(vectors)
+    if (payloadBytes >= PAYLOAD_BATCH_BYTES) for (const vectors of buffer.rest()) yield withColumns(vectors)
   }
-  for (const vectors of buffer.rest()) yield withIds(vectors)
+  for (const vectors of buffer.rest()) yield withColumns(vectors)
 }
 
-function kindOf(line: Line, options: BatchFileOptions, path: string): LineKind {
+function kindOf(line: Line, options: BatchReadOptions, path: string): LineKind {
   const value = parse(line, path)
+  const { payloadColumns } = options
   if (Array.isArray(value)) {
+    if (payloadColumns !== undefined) throw badLine(line, 'an object, which has keys for the payload', path)
     if (options.column === undefined && options.idColumn === undefined)
-      return { column: undefined, idColumn: undefined }
+      return { column: undefined, idColumn: undefined, payloadColumns }
     throw badLine(line, `an object with the key ${JSON.stringify(options.column ?? options.idColumn)}`, path)
   }
   const column = options.column ?? 'vector'
@@ -94,14 +128,13 @@ function kindOf(line: Line, options: BatchFileOptions, path: string): LineKind {
       { path }
     )
   const hasIds = options.idColumn !== undefined || Object.hasOwn(value, 'id')
-  return { column, idColumn: hasIds ? (options.idColumn ?? 'id') : undefined }
+  return { column, idColumn: hasIds ? (options.idColumn ?? 'id') : undefined, payloadColumns }
 }
 
-/** Takes a line apart; the values of the vector are not yet looked at. */
-function vectorOf(line: Line, kind: LineKind, path: string): { vector: readonly unknown[]; id: unknown } {
+function partsOf(line: Line, kind: LineKind, path: string): LineParts {
   const value = parse(line, path)
   if (kind.column === undefined) {
-    if (Array.isArray(value)) return { vector: value, id: undefined }
+    if (Array.isArray(value)) return { vector: value, id: undefined, payload: undefined }
     throw badLine(line, 'an array of numbers, like the lines before', path)
   }
   if (!isObject(value))
@@ -109,13 +142,16 @@ function vectorOf(line: Line, kind: LineKind, path: string): { vector: readonly 
   const vector = Object.hasOwn(value, kind.column) ? value[kind.column] : undefined
   if (!Array.isArray(vector))
     throw badLine(line, `an array of numbers under the key ${JSON.stringify(kind.column)}`, path)
+  const { payloadColumns } = kind
+  const payload =
+    payloadColumns === undefined ? undefined : pickKeys(value, payloadColumns, [kind.column, kind.idColumn])
   if (kind.idColumn === undefined) {
     if (Object.hasOwn(value, 'id')) throw badLine(line, 'no id, like the lines before', path)
-    return { vector, id: undefined }
+    return { vector, id: undefined, payload }
   }
   if (!Object.hasOwn(value, kind.idColumn))
     throw badLine(line, `an id under the key ${JSON.stringify(kind.idColumn)}`, path)
-  return { vector, id: value[kind.idColumn] }
+  return { vector, id: value[kind.idColumn], payload }
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -40,7 +40,8 @@ export async function openParquetFile(path: string, options: BatchFileOptions): 
     if (dim === undefined) throw new ZgqError('ZGQ_BUILD_INPUT', 'the file has no vectors: it has no rows', { path })
     return {
       dim,
-      hasIds: ids !== undefined,
+      idType: ids === undefined ? undefined : 'integer',
+      hasPayloads: false,
       batches: readBatches(parquet, { vectors, ids, dim }),
       close: () => {
         file.close()

@@ -6,18 +6,30 @@ import { closeSync, openSync } from 'node:fs'
 import { types } from 'node:util'
 
 import { onAbort } from '../abort.ts'
-import { describe } from '../describe.ts'
 import { wrapReadError, ZgqError } from '../errors.ts'
+import type { DeclaredField } from '../format/fields.ts'
 import { readFully } from '../storage/pread-reader.ts'
 import { FileWriter } from '../storage/file-writer.ts'
-import type { VectorBatch } from './vector-batch.ts'
+import {
+  IdSpool,
+  PayloadSpool,
+  rowName,
+  type DocumentOrigin,
+  type DocumentPaths,
+  type SpooledColumn
+} from './document-spool.ts'
+import type { IdType, VectorBatch } from './vector-batch.ts'
 import type { IdSource, RowSource } from './row-source.ts'
 
 /** Where and as what batches are spooled. */
 export interface SpoolTarget {
   readonly dim: number
   readonly rowsPath: string
-  readonly idsPath: string
+  readonly documentPaths: DocumentPaths
+  /** Declared fields: batches then have payloads. */
+  readonly fields: readonly DeclaredField[]
+  /** Where the batches come from; default: they are arguments. */
+  readonly origin?: DocumentOrigin
   /** Called after each batch with the rows so far. */
   readonly onRows: (rows: number) => void
   /** Ends the wait for the next batch, however long that takes. */
@@ -26,52 +38,91 @@ export interface SpoolTarget {
 
 export interface Spooled {
   readonly count: number
-  readonly hasIds: boolean
+  readonly idType: IdType | undefined
+  readonly payloads: SpooledColumn | undefined
+  readonly texts: SpooledColumn | undefined
+  readonly fields: SpooledColumn | undefined
   /** Digest of all that was spooled, in hex. */
   readonly digest: string
 }
 
 /**
  * Writes all batches to files; throws ZGQ_DIMENSION for a batch that is not whole rows, ZGQ_BUILD_INPUT for a batch of
- * another shape, and what the iterable throws.
+ * another shape, for ids that are none and for fields of another type, TypeError for payloads that are none, and what
+ * the iterable throws.
  */
 export async function spoolBatches(batches: AsyncIterable<VectorBatch>, target: SpoolTarget): Promise<Spooled> {
+  const { documentPaths, fields, origin = { path: undefined, nameOfRow: rowName } } = target
   const rowsFile = new FileWriter(target.rowsPath)
-  let idsFile: FileWriter | undefined
   const rowsHash = createHash('sha256')
-  const idsHash = createHash('sha256')
+  const idSpool = new IdSpool(documentPaths, origin)
+  let payloadSpool: PayloadSpool | undefined
   let count = 0
-  let hasIds: boolean | undefined
+  let has: BatchColumns | undefined
   try {
     for await (const batch of untilAborted(batches, target.signal)) {
       const rows = checkBatch(batch, target.dim, count)
-      if (hasIds !== undefined && hasIds !== (batch.ids !== undefined)) {
-        throw new ZgqError(
-          'ZGQ_BUILD_INPUT',
-          `the batch at row ${count} ${hasIds ? 'has no ids' : 'has ids'}, unlike the batches before it`
-        )
-      }
-      hasIds = batch.ids !== undefined
+      has = checkColumns(batch, has, { row: count, wantsPayloads: fields.length > 0 })
       const bytes = new Uint8Array(batch.vectors.buffer, batch.vectors.byteOffset, batch.vectors.byteLength)
       rowsHash.update(bytes)
       rowsFile.write(bytes)
-      if (batch.ids !== undefined) {
-        const ids = new Uint8Array(checkIds(batch.ids, count).buffer)
-        idsHash.update(ids)
-        idsFile ??= new FileWriter(target.idsPath)
-        idsFile.write(ids)
+      if (batch.ids !== undefined) idSpool.append(batch.ids)
+      if (batch.payloads !== undefined) {
+        payloadSpool ??= new PayloadSpool(documentPaths, origin, fields)
+        for (let i = 0; i < rows; i++) payloadSpool.append(batch.payloads[i])
       }
       count += rows
       target.onRows(count)
     }
+    if (count === 0) throw new ZgqError('ZGQ_BUILD_INPUT', 'the input has no vectors')
     rowsFile.flush()
-    idsFile?.flush()
+    const ids = idSpool.finish()
+    const spooled = payloadSpool?.finish()
+    const { idType } = idSpool
+    const digests = [ids.digest, spooled?.payloads.digest, spooled?.fields?.digest, idType]
+    return {
+      count,
+      idType,
+      texts: idType === 'string' ? ids : undefined,
+      payloads: spooled?.payloads,
+      fields: spooled?.fields,
+      digest: [rowsHash.digest('hex'), ...digests].join(' ')
+    }
   } finally {
     rowsFile.close()
-    idsFile?.close()
+    idSpool.close()
+    payloadSpool?.close()
   }
-  if (count === 0) throw new ZgqError('ZGQ_BUILD_INPUT', 'the input has no vectors')
-  return { count, hasIds: hasIds === true, digest: `${rowsHash.digest('hex')} ${idsHash.digest('hex')}` }
+}
+
+/** Which columns every batch has. */
+interface BatchColumns {
+  readonly ids: boolean
+  readonly payloads: boolean
+}
+
+const COLUMN_NAMES: readonly (keyof BatchColumns)[] = ['ids', 'payloads']
+
+/** Throws ZGQ_BUILD_INPUT for a batch that has other columns than the ones before it. */
+function checkColumns(
+  batch: VectorBatch,
+  before: BatchColumns | undefined,
+  of: { row: number; wantsPayloads: boolean }
+): BatchColumns {
+  const has = { ids: batch.ids !== undefined, payloads: batch.payloads !== undefined }
+  for (const name of before === undefined ? [] : COLUMN_NAMES) {
+    if (before?.[name] === has[name]) continue
+    throw new ZgqError(
+      'ZGQ_BUILD_INPUT',
+      `the batch at row ${of.row} has ${has[name] ? '' : 'no '}${name}, unlike the batches before it`
+    )
+  }
+  if (of.wantsPayloads && !has.payloads)
+    throw new ZgqError(
+      'ZGQ_BUILD_INPUT',
+      `the batch at row ${of.row} has no payloads, expected them: fields are in them`
+    )
+  return has
 }
 
 /** Passes batches on; rejects with the signal's reason as soon as it is aborted, even in the middle of a wait. */
@@ -113,29 +164,19 @@ function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promis
   })
 }
 
-function checkIds(ids: ArrayLike<number>, firstRow: number): Float64Array {
-  const checked = new Float64Array(ids.length)
-  for (let i = 0; i < ids.length; i++) {
-    const id: unknown = ids[i]
-    if (typeof id !== 'number' || !Number.isSafeInteger(id) || id < 0) {
-      throw new ZgqError(
-        'ZGQ_BUILD_INPUT',
-        `the id of row ${firstRow + i} is ${describe(id)}, expected a safe integer >= 0`
-      )
-    }
-    checked[i] = id
-  }
-  return checked
-}
+const BATCH_KEYS = ['vectors', 'ids', 'payloads']
 
 function checkBatch(batch: unknown, dim: number, firstRow: number): number {
   if (typeof batch !== 'object' || batch === null || !('vectors' in batch) || !types.isFloat32Array(batch.vectors)) {
-    throw new ZgqError('ZGQ_BUILD_INPUT', `the batch at row ${firstRow} is not { vectors: Float32Array, ids? }`)
+    throw new ZgqError(
+      'ZGQ_BUILD_INPUT',
+      `the batch at row ${firstRow} is not { vectors: Float32Array, ids?, payloads? }`
+    )
   }
-  const unknown = Object.keys(batch).find((key) => key !== 'vectors' && key !== 'ids')
+  const unknown = Object.keys(batch).find((key) => !BATCH_KEYS.includes(key))
   if (unknown !== undefined)
     throw new TypeError(
-      `the batch at row ${firstRow} has an unknown key ${JSON.stringify(unknown)}; known are vectors, ids`
+      `the batch at row ${firstRow} has an unknown key ${JSON.stringify(unknown)}; known are ${BATCH_KEYS.join(', ')}`
     )
   const { length } = batch.vectors
   if (length % dim !== 0)
@@ -143,13 +184,14 @@ function checkBatch(batch: unknown, dim: number, firstRow: number): number {
       'ZGQ_DIMENSION',
       `the batch at row ${firstRow} has ${length} values, which is not a multiple of dim ${dim}`
     )
-  const ids = 'ids' in batch ? batch.ids : undefined
-  if (ids === undefined) return length / dim
-  if (typeof ids !== 'object' || ids === null || !('length' in ids) || ids.length !== length / dim) {
-    throw new ZgqError(
-      'ZGQ_BUILD_INPUT',
-      `the batch at row ${firstRow} has ${length / dim} vectors and not as many ids`
-    )
+  for (const name of COLUMN_NAMES) {
+    const column: unknown = Reflect.get(batch, name)
+    if (column === undefined) continue
+    if (typeof column !== 'object' || column === null || !('length' in column) || column.length !== length / dim)
+      throw new ZgqError(
+        'ZGQ_BUILD_INPUT',
+        `the batch at row ${firstRow} has ${length / dim} vectors and not as many ${name}`
+      )
   }
   return length / dim
 }

@@ -1,41 +1,38 @@
-// The rows of a SQLite query as batches: an id and a float32 BLOB, or the BLOB alone. The database itself is opened in
-// src/catalogue, by a process of its own.
+// The rows of a SQLite query as batches: a float32 BLOB, perhaps an id, and columns for a payload. The database itself
+// is opened in src/catalogue, by a process of its own.
 
 import { ZgqError } from '../errors.ts'
 import { openUserQuery } from '../catalogue/user-query.ts'
-import type { VectorBatch } from './vector-batch.ts'
-import type { BatchFileOptions } from './batch-format.ts'
-import { BatchBuffer, checkId, shorten, type BatchSource } from './batch-source.ts'
+import type { BatchReadOptions } from './batch-format.ts'
+import { BatchBuffer, checkId, idsOf, idTypeOf, shorten, type BatchSource } from './batch-source.ts'
+import { PAYLOAD_BATCH_BYTES } from './payload-columns.ts'
 import { checkDim } from './row-source.ts'
+import { chooseQueryColumns, safeNumber, type QueryColumns } from './sqlite-columns.ts'
+import type { IdType, VectorBatch } from './vector-batch.ts'
 
 const ELEMENT_BYTES = 4
 
 /**
- * Runs a SELECT on a SQLite database, read-only: columns id and vector, or the vector alone; a vector is a BLOB of
- * float32, little-endian. Rejects with ZGQ_NOT_FOUND, ZGQ_IO, ZGQ_LOCKED, ZGQ_UNSUPPORTED, ZGQ_BUILD_INPUT,
- * ZGQ_DIMENSION, and the reason of `signal` once that is aborted; its batches reject with the same, naming the row,
- * counted from 0.
+ * Runs a SELECT on a SQLite database, read-only: columns id and vector, the vector alone, or more columns, of which
+ * `column`, `idColumn` and `payloadColumns` say what they are; a vector is a BLOB of float32, little-endian. Rejects
+ * with ZGQ_NOT_FOUND, ZGQ_IO, ZGQ_LOCKED, ZGQ_UNSUPPORTED, ZGQ_BUILD_INPUT, ZGQ_DIMENSION, and the reason of `signal`
+ * once that is aborted; its batches reject with the same, naming the row, counted from 0.
  */
 export async function openSqliteQuery(
   path: string,
-  options: BatchFileOptions,
+  options: BatchReadOptions,
   signal?: AbortSignal
 ): Promise<BatchSource> {
   const query = await openUserQuery(path, options.query ?? '', signal)
   try {
-    const { columnNames } = query
-    if (columnNames.length !== 1 && columnNames.length !== 2) {
-      throw new ZgqError(
-        'ZGQ_BUILD_INPUT',
-        `the query gives ${columnNames.length} columns (${shorten(columnNames.join(', '))}), expected an id and ` +
-          'a vector, or a vector',
-        { path }
-      )
-    }
     const rows = query.rows[Symbol.asyncIterator]()
     const first = await rows.next()
+    const columns = chooseQueryColumns(query.columnNames, options, {
+      path,
+      first: first.done === true ? undefined : first.value
+    })
     if (first.done === true) throw new ZgqError('ZGQ_BUILD_INPUT', 'the query gives no rows', { path })
-    const byteLength = blobOf(first.value, { row: 0, path }).byteLength
+    const byteLength = blobOf(first.value[columns.vector], { row: 0, path }).byteLength
     const dim = byteLength / ELEMENT_BYTES
     if (!Number.isInteger(dim))
       throw new ZgqError(
@@ -44,11 +41,12 @@ export async function openSqliteQuery(
         { path }
       )
     checkDim(dim, { path })
-    const hasIds = columnNames.length === 2
+    const idType = columns.id === undefined ? undefined : idTypeOf(first.value[columns.id])
     return {
       dim,
-      hasIds,
-      batches: readBatches(startingWith(first.value, rows), { path, dim, hasIds }),
+      idType,
+      hasPayloads: columns.payloadOf !== undefined,
+      batches: readBatches(startingWith(first.value, rows), { path, dim, columns, idType }),
       close: () => {
         query.close()
       }
@@ -66,21 +64,29 @@ async function* startingWith<T>(first: T, rest: AsyncIterator<T>): AsyncGenerato
 
 async function* readBatches(
   rows: AsyncIterable<readonly unknown[]>,
-  facts: { path: string; dim: number; hasIds: boolean }
+  facts: { path: string; dim: number; columns: QueryColumns; idType: IdType | undefined }
 ): AsyncGenerator<VectorBatch> {
-  const { path, dim, hasIds } = facts
+  const { path, dim, columns, idType } = facts
   const buffer = new BatchBuffer(dim)
   const vector = new Float32Array(dim)
   const vectorBytes = new Uint8Array(vector.buffer)
-  let ids: number[] = []
-  const withIds = (vectors: Float32Array): VectorBatch => {
-    const batch = hasIds ? { vectors, ids } : { vectors }
+  let ids: (number | string)[] = []
+  let payloads: object[] = []
+  let payloadBytes = 0
+  const withColumns = (vectors: Float32Array): VectorBatch => {
+    const batch = {
+      vectors,
+      ...(idType === undefined ? {} : { ids: idsOf(ids) }),
+      ...(columns.payloadOf === undefined ? {} : { payloads })
+    }
     ids = []
+    payloads = []
+    payloadBytes = 0
     return batch
   }
   let row = 0
   for await (const values of rows) {
-    const blob = blobOf(values, { row, path })
+    const blob = blobOf(values[columns.vector], { row, path })
     if (blob.byteLength !== vectorBytes.byteLength) {
       throw new ZgqError(
         'ZGQ_DIMENSION',
@@ -90,21 +96,26 @@ async function* readBatches(
       )
     }
     vectorBytes.set(blob)
-    if (hasIds) ids.push(checkId(toNumber(values[0]), { row: `row ${row}`, path }))
-    for (const vectors of buffer.append(vector)) yield withIds(vectors)
+    if (idType !== undefined && columns.id !== undefined)
+      ids.push(checkId(safeNumber(values[columns.id]), { row: `row ${row}`, path }, idType))
+    if (columns.payloadOf !== undefined) {
+      payloads.push(columns.payloadOf(values, row))
+      payloadBytes += byteLengthOf(values) - blob.byteLength
+    }
+    for (const vectors of buffer.append(vector)) yield withColumns(vectors)
+    if (payloadBytes >= PAYLOAD_BATCH_BYTES) for (const vectors of buffer.rest()) yield withColumns(vectors)
     row++
   }
-  for (const vectors of buffer.rest()) yield withIds(vectors)
+  for (const vectors of buffer.rest()) yield withColumns(vectors)
 }
 
-/** Integers come as bigint; beyond the safe range they stay so, and are refused as ids with all their digits. */
-function toNumber(value: unknown): unknown {
-  return typeof value === 'bigint' && Number.isSafeInteger(Number(value)) ? Number(value) : value
+function byteLengthOf(values: readonly unknown[]): number {
+  let sum = 0
+  for (const value of values) sum += value instanceof Uint8Array || typeof value === 'string' ? value.length : 8
+  return sum
 }
 
-/** The vector is the last column. */
-function blobOf(values: readonly unknown[], place: { row: number; path: string }): Uint8Array {
-  const value = values.at(-1)
+function blobOf(value: unknown, place: { row: number; path: string }): Uint8Array {
   if (value instanceof Uint8Array) return value
   const found =
     value === null

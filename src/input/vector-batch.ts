@@ -1,10 +1,15 @@
 // Batches: the form in which inputs arrive that can only be read once.
 
+/** Kinds of ids: safe integers >= 0, or strings of 1 to 1,024 bytes of UTF-8. An index has one kind. */
+export type IdType = 'integer' | 'string'
+
 /**
- * Vectors that arrive together: `vectors` is float32, rows * dim, row-major; `ids` has one id a row, in every batch or
- * in none.
+ * Vectors that arrive together: `vectors` is float32, rows * dim, row-major; `ids` has one id a row, integers or
+ * strings, in every batch or in none, and one kind in all; `payloads` has one plain object a row, in every batch or in
+ * none.
  */
 export interface VectorBatch {
   readonly vectors: Float32Array
-  readonly ids?: ArrayLike<number> | undefined
+  readonly ids?: ArrayLike<number> | readonly string[] | undefined
+  readonly payloads?: readonly object[] | undefined
 }

@@ -115,16 +115,16 @@ export function chunksOf({ vectors, dim, ids }: Rows): Chunk[] {
 export async function readAll(
   path: string,
   options: BatchFileOptions = {}
-): Promise<{ dim: number; vectors: number[]; ids: number[] | undefined; batchBytes: number[] }> {
+): Promise<{ dim: number; vectors: number[]; ids: (number | string)[] | undefined; batchBytes: number[] }> {
   const source = await openBatchFile(path, options)
   try {
-    const [vectors, ids, batchBytes]: [number[], number[], number[]] = [[], [], []]
+    const [vectors, ids, batchBytes]: [number[], (number | string)[], number[]] = [[], [], []]
     for await (const batch of source.batches) {
       for (const value of batch.vectors) vectors.push(value)
-      for (const id of Array.from(batch.ids ?? [])) ids.push(id)
+      for (const id of Array.from<number | string>(batch.ids ?? [])) ids.push(id)
       batchBytes.push(batch.vectors.byteLength)
     }
-    return { dim: source.dim, vectors, ids: source.hasIds ? ids : undefined, batchBytes }
+    return { dim: source.dim, vectors, ids: source.idType === undefined ? undefined : ids, batchBytes }
   } finally {
     source.close()
   }
