@@ -39,7 +39,7 @@ const BUILD_LEVELS = [
   // where and with what it works
   ['site', 'resources', 'default-zones', 'shards', 'folder-moves', 'open-files', 'working-folder', 'input', 'parts'],
   // what it computes
-  ['quantized-rows', 'centroid-groups', 'assigner', 'row-sums', 'zone-statistics', 'split-zone', 'check-ids'],
+  ['quantized-rows', 'centroid-groups', 'assigner', 'row-sums', 'zone-statistics', 'split-zone', 'check-ids', 'id-run'],
   [
     'calibrate',
     'calibration-copies',
@@ -61,7 +61,7 @@ const BUILD_LEVELS = [
   ['tasks'],
   ['crew', 'build-worker'],
   // what is made of that
-  ['read-input', 'train', 'join-shards', 'calibrate-site', 'stages', 'publish-stage'],
+  ['read-input', 'train', 'join-id-runs', 'join-shards', 'calibrate-site', 'stages', 'publish-stage'],
   ['build-index', 'build-stage', 'calibrate-index']
 ]
 
