@@ -73,12 +73,34 @@ export interface Filter {
 /** A query: `dim` values, rounded to float32. */
 export type QueryVector = Float32Array | Float64Array | readonly number[]
 
+/** What names a row: a safe integer >= 0, or a string of 1 to 1,024 bytes of UTF-8; of one kind in an index. */
+export type Id = number | string
+
+/** What a row has besides its vector: a map of plain MessagePack. */
+export type Payload = Readonly<Record<string, unknown>>
+
 /** A found vector. */
-export interface Hit {
+export interface Hit<I extends Id = number, P = Payload> {
   /** The caller's id, or the row number of the input. */
-  readonly id: number
+  readonly id: I
   /** Distance to the query under the metric of the index. */
   readonly distance: number
+  /** Where it was asked for: the payload of the row, or the keys of it that were asked for; undefined: it has none. */
+  readonly payload?: P | undefined
+}
+
+/** A stored vector as a query: its neighbours are searched, itself left out. */
+export interface IdQuery<I extends Id = number> {
+  readonly id: I
+}
+
+/** A row as it was stored. */
+export interface StoredDocument<I extends Id = number, P = Payload> {
+  readonly id: I
+  /** float32, `dim` values: a copy. */
+  readonly vector: Float32Array
+  /** Undefined: it has none. */
+  readonly payload: P | undefined
 }
 
 /** Options of `ZgqIndex.open`. */
@@ -98,6 +120,8 @@ export interface OpenOptions {
    * bytes together as `cacheBytes`, in addition to the caller's. 0: those searches run on the caller's thread alone.
    */
   readonly threads?: number | undefined
+  /** The model that your queries come from: ZGQ_MISMATCH where the index names another. */
+  readonly model?: string | undefined
 }
 
 /** Options of `search`. Give at most one of `nprobe`, `exact` and `recall`. */
@@ -120,6 +144,15 @@ export interface SearchOptions {
   readonly rerank?: number | undefined
   /** Return `{ hits, explain }` instead of the hits. */
   readonly explain?: boolean | undefined
+  /**
+   * Find only rows that meet this filter on declared fields: k of them if there are k, at the recall asked for. Throws
+   * ZGQ_FILTER for an unknown field or operator, or a value of the wrong type.
+   */
+  readonly filter?: Filter | undefined
+  /** Leave out hits that are farther away than this, in the metric of the index. */
+  readonly maxDistance?: number | undefined
+  /** Return payloads with the hits: `true`, or the keys wanted. Default false: payloads are not read. */
+  readonly payload?: boolean | readonly string[] | undefined
 }
 
 /** Options of `searchAsync` and `searchBatch`: those of `search`, and a signal. */
@@ -162,11 +195,25 @@ export interface Explain {
    * hold for it then, so further zones were probed until they brought hardly a new hit.
    */
   readonly unlike: boolean
+  /** Undefined without a filter. */
+  readonly filter?: ExplainedFilter | undefined
+}
+
+/** Facts about the filter of a search. */
+export interface ExplainedFilter {
+  /** `matches`: all rows that match were ranked; `zones`: some zones were scanned; `exact`: all with rows that match. */
+  readonly plan: 'matches' | 'zones' | 'exact'
+  /** Rows of the index that match. */
+  readonly rowsMatched: number
+  /** Segments without such a row, which were not looked at. */
+  readonly segmentsSkipped: number
+  /** Why the search ended. */
+  readonly stopped: 'no row matches' | 'all matches ranked' | 'no zone left' | 'no gain expected' | 'nprobe reached'
 }
 
 /** Result of a search with `explain: true`. */
-export interface ExplainedHits {
-  readonly hits: Hit[]
+export interface ExplainedHits<I extends Id = number, P = Payload> {
+  readonly hits: Hit<I, P>[]
   readonly explain: Explain
 }
 
@@ -218,6 +265,11 @@ export interface Calibration {
   readonly maxNorm?: number | undefined
   /** Share of the queries, 0 to 1, that have exact or near copies among the rows. */
   readonly copies?: number | undefined
+  /**
+   * Standard deviation of the cosine of the angle at a centroid between a query and a row of the zone: searches with a
+   * filter estimate by it what a zone may hold (spec, section 7.6).
+   */
+  readonly alignment?: number | undefined
 }
 
 /** How a search without options goes. */
@@ -274,6 +326,13 @@ export interface IndexInfo {
   readonly zoneRows: ZoneSizes
   /** Facts of the build: seed, zones asked for, input digest, rows trained on. */
   readonly build: Readonly<Record<string, unknown>>
+  readonly ids: 'integer' | 'string'
+  /** Declared fields, which filters may ask. */
+  readonly fields: Fields
+  /** Name of the model that made the vectors; undefined: nobody said. */
+  readonly model: string | undefined
+  /** Of the app, as it was given; undefined: there is none. */
+  readonly note: unknown
 }
 
 /** Names the SQLite that reads and writes the catalogue: the package better-sqlite3, or Node's own module. */

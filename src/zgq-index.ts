@@ -9,8 +9,19 @@ import { ZgqError } from './errors.ts'
 import { decodeBuildFacts } from './format/build-facts.ts'
 import { fileNameOf } from './format/file-record.ts'
 import { hex } from './format/header.ts'
+import { decodeNote } from './format/note.ts'
+import { ordinalOf } from './format/ordinals.ts'
 import { checkOptionNames, expectOneOf, expectWholeNumber } from './options.ts'
-import { findRow } from './search/lookup.ts'
+import { payloadOf } from './search/documents.ts'
+import { checkWants } from './search/hit-wants.ts'
+import { expectId, findRow } from './search/lookup.ts'
+import {
+  isPlain,
+  searchDocuments,
+  searchDocumentsLater,
+  type DocumentSearch,
+  type FoundDocuments
+} from './pool/document-search.ts'
 import {
   checkAsyncRequest,
   checkForm,
@@ -36,11 +47,16 @@ import type { Ordinal } from './storage/segment-reads.ts'
 import type {
   AsyncSearchOptions,
   ExplainedHits,
+  Filter,
   Hit,
+  Id,
+  IdQuery,
   IndexInfo,
   OpenOptions,
+  Payload,
   QueryVector,
   SearchOptions,
+  StoredDocument,
   ZoneInfo
 } from './types.ts'
 
@@ -62,8 +78,11 @@ interface OpenParts {
   readonly seen: SeenQueries
 }
 
-/** A vector index on disk, open for searching. Instances come from `ZgqIndex.open`. */
-export class ZgqIndex {
+/**
+ * A vector index on disk, open for searching. Instances come from `ZgqIndex.open`. `I`: the type of its ids, `P`: of
+ * its payloads; both are for the compiler, which takes the caller's word for them.
+ */
+export class ZgqIndex<I extends Id = number, P = Payload> {
   readonly #path: string
   /** Undefined once closed, so that memory is given back while the object lives on. */
   #parts: OpenParts | undefined
@@ -80,37 +99,58 @@ export class ZgqIndex {
    * creates no file. Throws ZGQ_NOT_FOUND, ZGQ_NOT_AN_INDEX, ZGQ_UNSUPPORTED, ZGQ_CORRUPT, ZGQ_TRUNCATED, ZGQ_MISMATCH
    * or ZGQ_IO; TypeError or RangeError for bad options.
    */
-  static open(path: string | URL, options: OpenOptions = {}): ZgqIndex {
+  static open<I extends Id = number, P = Payload>(path: string | URL, options: OpenOptions = {}): ZgqIndex<I, P> {
     const folder = expectPath('path', path)
     const checked = checkOpenOptions(options)
     return withSnapshot(folder, (snapshot) => {
+      expectModel(snapshot, options.model)
       const own = { requested: requestedIndex(snapshot), seen: new SeenQueries() }
-      return new ZgqIndex({ ...openContext(snapshot, checked), ...own, options: checked })
+      return new ZgqIndex<I, P>({ ...openContext(snapshot, checked), ...own, options: checked })
     })
   }
 
   /**
-   * Finds the vectors nearest to `query` (`dim` values), nearest first; equal distances: lower id first.
-   * Throws ZGQ_DIMENSION, ZGQ_NON_FINITE, ZGQ_ZERO_VECTOR for the query; ZGQ_CORRUPT, ZGQ_TRUNCATED, ZGQ_IO for the
-   * files; ZGQ_CLOSED.
+   * Finds the vectors nearest to `query` (`dim` values, or `{ id }` of a stored vector, which is left out), nearest
+   * first; equal distances: lower id first. Throws ZGQ_DIMENSION, ZGQ_NON_FINITE, ZGQ_ZERO_VECTOR for the query,
+   * ZGQ_NOT_FOUND for an id that is not there, ZGQ_FILTER; ZGQ_CORRUPT, ZGQ_TRUNCATED, ZGQ_IO for the files;
+   * ZGQ_CLOSED.
    */
-  search(query: QueryVector, options: SearchOptions & { readonly explain: true }): ExplainedHits
-  search(query: QueryVector, options?: SearchOptions & { readonly explain?: false | undefined }): Hit[]
-  search(query: QueryVector, options?: SearchOptions): Hit[] | ExplainedHits
-  search(query: QueryVector, options: SearchOptions = {}): Hit[] | ExplainedHits {
-    const { snapshot, context, requested, seen } = this.#expectOpen()
-    const { meta } = snapshot
+  search(query: QueryVector | IdQuery<I>, options: SearchOptions & { readonly explain: true }): ExplainedHits<I, P>
+  search(
+    query: QueryVector | IdQuery<I>,
+    options?: SearchOptions & { readonly explain?: false | undefined }
+  ): Hit<I, P>[]
+  search(query: QueryVector | IdQuery<I>, options?: SearchOptions): Hit<I, P>[] | ExplainedHits<I, P>
+  search(query: QueryVector | IdQuery<Id>, options: SearchOptions = {}): FoundDocuments {
+    const { context, requested, seen } = this.#expectOpen()
     const request = checkRequest(options, requested)
-    const result = search(context, checkForm(query, meta.dim, meta.metric), request)
+    const wants = checkWants(options, context.documents.filters)
+    const { vector, leftOut } = this.#queryOf(query)
+    const of = { request, wants, leftOut }
+    if (!isPlain(context, of)) {
+      const { found, isUnlike } = searchDocuments(context, vector, of)
+      seen.note(request, isUnlike)
+      return found
+    }
+    const result = search(context, vector, request)
     seen.note(request, result.isUnlike)
     return result.explain === undefined ? result.hits : { hits: result.hits, explain: result.explain }
   }
 
-  /**
-   * Tells whether the index has a vector with this id. Asks segment after segment: some milliseconds for a million
-   * vectors. Throws as `search` does for the files.
-   */
-  has(id: number): boolean {
+  /** Checks a query; one by its id is looked up. */
+  #queryOf(query: QueryVector | IdQuery<Id>): { readonly vector: Float32Array; readonly leftOut: number | undefined } {
+    const { snapshot, context } = this.#expectOpen()
+    const { dim, metric } = snapshot.meta
+    if (!isIdQuery(query)) return { vector: checkForm(query, dim, metric), leftOut: undefined }
+    const found = this.#find(query.id)
+    if (found === undefined) throw new ZgqError('ZGQ_NOT_FOUND', `there is no vector with id ${describe(query.id)}`)
+    const { usesOrdinals } = context.documents
+    const leftOut = usesOrdinals ? ordinalOf(found.segment.slot, found.row) : Number(query.id)
+    return { vector: context.files.readRow(found), leftOut }
+  }
+
+  /** Tells whether the index has a vector with this id. Throws as `search` does for the files. */
+  has(id: I): boolean {
     return this.#find(id) !== undefined
   }
 
@@ -118,15 +158,50 @@ export class ZgqIndex {
    * Returns a copy of the vector with this id (`dim` values, as the caller gave them), or undefined. Throws as `search`
    * does for the files.
    */
-  get(id: number): Float32Array | undefined {
+  get(id: I): Float32Array | undefined {
     const found = this.#find(id)
     return found === undefined ? undefined : this.#expectOpen().context.files.readRow(found)
   }
 
-  #find(id: number): Ordinal | undefined {
+  /**
+   * Returns the row with this id, vector and payload, or undefined where there is none. Throws as `search` does for the
+   * files.
+   */
+  document(id: I): StoredDocument<I, P> | undefined
+  document(id: Id): StoredDocument<Id, unknown> | undefined {
+    const found = this.#find(id)
+    if (found === undefined) return undefined
+    const { files, documents } = this.#expectOpen().context
+    return { id, vector: files.readRow(found), payload: payloadOf(documents, found, true) }
+  }
+
+  /** Counts the rows, or those that meet a filter. Throws ZGQ_FILTER, and as `search` does for the files. */
+  count(filter?: Filter): number {
     const { snapshot, context } = this.#expectOpen()
-    expectWholeNumber('id', id, { least: 0 })
-    return findRow(snapshot.segments, context.files, id)
+    if (filter === undefined) return snapshot.meta.count
+    const { filters } = context.documents
+    const masks = filters.take(filters.compile(filter))
+    filters.giveBack(masks)
+    return masks.matchCount
+  }
+
+  /**
+   * Goes through all ids, in the order of the files, reading them as they are asked for. Throws as `search` does for
+   * the files, and ZGQ_CLOSED once the index is closed.
+   */
+  ids(): IterableIterator<I>
+  *ids(): IterableIterator<Id> {
+    for (const segment of this.#expectOpen().snapshot.segments) {
+      for (let row = 0; row < segment.rowCount; row++) {
+        yield this.#expectOpen().context.documents.files.idOf({ segment, row })
+      }
+    }
+  }
+
+  #find(id: unknown): Ordinal | undefined {
+    const { documents } = this.#expectOpen().context
+    expectId(id, documents)
+    return findRow(documents, id)
   }
 
   /**
@@ -138,38 +213,68 @@ export class ZgqIndex {
   searchBatch(
     queries: Float32Array | Float64Array,
     options: AsyncSearchOptions & { readonly explain: true }
-  ): Promise<ExplainedHits[]>
+  ): Promise<ExplainedHits<I, P>[]>
   searchBatch(
     queries: Float32Array | Float64Array,
     options?: AsyncSearchOptions & { readonly explain?: false | undefined }
-  ): Promise<Hit[][]>
-  searchBatch(queries: Float32Array | Float64Array, options?: AsyncSearchOptions): Promise<(Hit[] | ExplainedHits)[]>
+  ): Promise<Hit<I, P>[][]>
+  searchBatch(
+    queries: Float32Array | Float64Array,
+    options?: AsyncSearchOptions
+  ): Promise<(Hit<I, P>[] | ExplainedHits<I, P>)[]>
   async searchBatch(
     queries: Float32Array | Float64Array,
     options: AsyncSearchOptions = {}
-  ): Promise<(Hit[] | ExplainedHits)[]> {
-    const { snapshot, requested } = this.#expectOpen()
-    const request = checkAsyncRequest(options, requested)
-    const vectors = checkQueries(queries, snapshot.meta.dim)
-    return await this.#pool().run({ queries: vectors, request, isBatch: true, signal: options.signal })
+  ): Promise<FoundDocuments[]> {
+    const { snapshot } = this.#expectOpen()
+    const of = this.#checkAsync(options, undefined)
+    return await this.#searchLater(checkQueries(queries, snapshot.meta.dim), { ...of, isBatch: true })
   }
 
   /**
    * Searches one query and leaves the event loop free, even where files have to be read; resolves to the hits of
    * `search`, rejects as `searchBatch` does.
    */
-  searchAsync(query: QueryVector, options: AsyncSearchOptions & { readonly explain: true }): Promise<ExplainedHits>
   searchAsync(
-    query: QueryVector,
+    query: QueryVector | IdQuery<I>,
+    options: AsyncSearchOptions & { readonly explain: true }
+  ): Promise<ExplainedHits<I, P>>
+  searchAsync(
+    query: QueryVector | IdQuery<I>,
     options?: AsyncSearchOptions & { readonly explain?: false | undefined }
-  ): Promise<Hit[]>
-  searchAsync(query: QueryVector, options?: AsyncSearchOptions): Promise<Hit[] | ExplainedHits>
-  async searchAsync(query: QueryVector, options: AsyncSearchOptions = {}): Promise<Hit[] | ExplainedHits> {
-    const { snapshot, requested } = this.#expectOpen()
-    const { dim, metric } = snapshot.meta
+  ): Promise<Hit<I, P>[]>
+  searchAsync(
+    query: QueryVector | IdQuery<I>,
+    options?: AsyncSearchOptions
+  ): Promise<Hit<I, P>[] | ExplainedHits<I, P>>
+  async searchAsync(query: QueryVector | IdQuery<Id>, options: AsyncSearchOptions = {}): Promise<FoundDocuments> {
+    const { dim, metric } = this.#expectOpen().snapshot.meta
+    const { vector, leftOut } = isIdQuery(query)
+      ? this.#queryOf(query)
+      : { vector: checkQuery(query, dim, metric), leftOut: undefined }
+    const [found] = await this.#searchLater(vector, { ...this.#checkAsync(options, leftOut), isBatch: false })
+    return found
+  }
+
+  #checkAsync(
+    options: AsyncSearchOptions,
+    leftOut: number | undefined
+  ): DocumentSearch & { readonly signal: AbortSignal | undefined } {
+    const { context, requested } = this.#expectOpen()
     const request = checkAsyncRequest(options, requested)
-    const queries = checkQuery(query, dim, metric)
-    const [found] = await this.#pool().run({ queries, request, isBatch: false, signal: options.signal })
+    return { request, wants: checkWants(options, context.documents.filters), leftOut, signal: options.signal }
+  }
+
+  async #searchLater(
+    queries: Float32Array,
+    of: DocumentSearch & { readonly signal: AbortSignal | undefined; readonly isBatch: boolean }
+  ): Promise<FoundDocuments[]> {
+    const { context } = this.#expectOpen()
+    const { request, signal, isBatch } = of
+    const pool = this.#pool()
+    if (isPlain(context, of)) return await pool.run({ queries, request, isBatch, signal })
+    const found = await searchDocumentsLater({ context, pool, fetcher: pool.fetcher }, { queries, isBatch, signal }, of)
+    this.#expectOpen()
     return found
   }
 
@@ -183,7 +288,7 @@ export class ZgqIndex {
   /** Describes the index and how it was opened. Throws ZGQ_CLOSED. */
   info(): IndexInfo {
     const { snapshot, readers, context, options, requested, seen } = this.#expectOpen()
-    const { meta, files, segments } = snapshot
+    const { meta, files, segments, fields, model, encodedNote } = snapshot
     const plan = describePlan(requested)
     return {
       path: snapshot.folder,
@@ -208,7 +313,11 @@ export class ZgqIndex {
       threads: this.#pool().threadsInfo,
       files: files.map((file) => ({ name: fileNameOf(file), kind: file.kind, bytes: file.byteLength })),
       zoneRows: summarizeZones(meta.zoneCount, (zone) => segments.rowsOfZone(zone)),
-      build: decodeBuildFacts(snapshot.encodedBuildFacts, snapshot.folder)
+      build: decodeBuildFacts(snapshot.encodedBuildFacts, snapshot.folder),
+      ids: meta.idType,
+      fields: Object.fromEntries(fields.map(({ name, type }) => [name, type])),
+      model,
+      note: decodeNote(encodedNote, snapshot.folder)
     }
   }
 
@@ -252,13 +361,29 @@ export class ZgqIndex {
   }
 }
 
+/** Throws ZGQ_MISMATCH where queries come from another model than the vectors. */
+function expectModel(snapshot: Snapshot, model: unknown): void {
+  if (model === undefined) return
+  if (typeof model !== 'string') throw new TypeError(`model must be a string, found ${describe(model)}`)
+  if (snapshot.model === undefined || snapshot.model === model) return
+  throw new ZgqError(
+    'ZGQ_MISMATCH',
+    `the vectors are of model ${describe(snapshot.model)}, the queries of ${describe(model)}: distances mean nothing`,
+    { path: snapshot.folder }
+  )
+}
+
+function isIdQuery(query: unknown): query is IdQuery<Id> {
+  return typeof query === 'object' && query !== null && !ArrayBuffer.isView(query) && !Array.isArray(query) && 'id' in query
+}
+
 /** JavaScript can call the constructor, whatever its types say. */
 function areParts(parts: unknown): parts is OpenParts {
   return typeof parts === 'object' && parts !== null && 'snapshot' in parts && 'context' in parts
 }
 
 function checkOpenOptions(options: OpenOptions): OpenParts['options'] {
-  checkOptionNames('open', options, ['mapping', 'cacheBytes', 'verify', 'threads'])
+  checkOptionNames('open', options, ['mapping', 'cacheBytes', 'verify', 'threads', 'model'])
   const {
     mapping = 'auto',
     cacheBytes = DEFAULT_CACHE_BYTES,

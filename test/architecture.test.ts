@@ -59,10 +59,13 @@ const BUILD_LEVELS = [
     'zone-statistics',
     'split-zone',
     'check-ids',
-    'check-texts'
+    'check-texts',
+    'id-run',
+    'write-documents'
   ],
   [
     'calibrate',
+    'calibration-alignment',
     'calibration-copies',
     'calibration-curves',
     'calibration-geometry',
@@ -81,7 +84,16 @@ const BUILD_LEVELS = [
   ['tasks'],
   ['crew', 'build-worker'],
   // what is made of that
-  ['given-columns', 'read-input', 'train', 'join-shards', 'calibrate-site', 'stages', 'publish-stage'],
+  [
+    'given-columns',
+    'read-input',
+    'train',
+    'join-id-runs',
+    'join-shards',
+    'calibrate-site',
+    'stages',
+    'publish-stage'
+  ],
   ['build-index', 'build-stage', 'calibrate-index']
 ]
 

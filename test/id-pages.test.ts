@@ -139,6 +139,23 @@ describe('the encoder', () => {
   })
 })
 
+describe('the order of entries', () => {
+  const last = 255 * 2
+  it.each([
+    [1, 'the entry before', (entry: IdEntry) => entry],
+    [255, 'the last of the page before', (entry: IdEntry) => entry],
+    [300, 'a row below', (entry: IdEntry) => ({ ...entry, row: entry.row - 1 })],
+    [255, 'a segment below', (entry: IdEntry) => ({ ...entry, segment: entry.segment - 1, row: 99 })],
+    [last, 'a low word below', (entry: IdEntry) => ({ ...entry, low: entry.low - 1, segment: 99 })],
+    [last, 'a high word below', (entry: IdEntry) => ({ ...entry, high: entry.high - 1, low: 5000 })]
+  ])('is kept by the encoder: entry %d may not be %s', (at, _, change) => {
+    const entries = Array.from({ length: 600 }, (_, i) => ({ low: i + 9, high: 7, segment: 5, row: 3 }))
+    expect(() => encodeIdsFile(entries)).not.toThrow()
+    entries[at] = change(entries[at - 1])
+    expect(() => encodeIdsFile(entries)).toThrow(RangeError)
+  })
+})
+
 describe('a page is refused as corrupt, with the place', () => {
   const ROWS = 255 * 3 + 2
   const ROOT = 5

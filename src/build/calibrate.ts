@@ -45,6 +45,10 @@ export async function calibrate(snapshot: Snapshot, run: StepRunner, plan: Calib
       losses[step] = answer.losses ?? []
     }
   )
+  let alignment: number | undefined
+  await run([{ kind: 'alignment', queries }], (answer) => {
+    alignment = answer.alignment
+  })
   onQueries(queries.length, queries.length)
-  return withTrust(calibration, losses)
+  return { ...withTrust(calibration, losses), alignment }
 }

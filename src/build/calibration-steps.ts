@@ -3,6 +3,7 @@
 import type { ProbeWish } from '../search/probe-wish.ts'
 import type { SearchContext } from '../search/search-context.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
+import { measureAlignment } from './calibration-alignment.ts'
 import { drawCurves, type Drawn, type Measured } from './calibration-curves.ts'
 import { measureLosses, type Losses, type LossQuery } from './calibration-losses.ts'
 import type { Neighbours } from './calibration-lists.ts'
@@ -13,6 +14,7 @@ import { seededRandom } from './random.ts'
 export type CalibrationStep =
   | { readonly kind: 'queries'; readonly given: Float32Array | undefined; readonly seed: number }
   | { readonly kind: 'scan'; readonly vectors: readonly Float32Array[]; readonly k: number }
+  | { readonly kind: 'alignment'; readonly queries: readonly CalibrationQuery[] }
   | { readonly kind: 'curves'; readonly measured: Measured }
   | {
       readonly kind: 'losses'
@@ -25,6 +27,7 @@ export type CalibrationStep =
 export interface CalibrationAnswer {
   readonly queries?: readonly CalibrationQuery[]
   readonly neighbours?: readonly Neighbours[]
+  readonly alignment?: number | undefined
   readonly drawn?: Drawn
   readonly losses?: Losses
 }
@@ -58,6 +61,8 @@ export async function runStep(
       }
     case 'scan':
       return { neighbours: await scanTogether(context, step, turn) }
+    case 'alignment':
+      return { alignment: await measureAlignment(context, step.queries, turn) }
     case 'curves':
       return { drawn: drawCurves(context, step.measured) }
     case 'losses':

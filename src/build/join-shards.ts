@@ -17,6 +17,8 @@ import { writeCatalogue } from '../catalogue/writer.ts'
 import { removeTemporary } from '../storage/file-writer.ts'
 import { readFully } from '../storage/pread-reader.ts'
 import type { Metric } from '../types.ts'
+import { ID_RUNS_NAME } from './id-run.ts'
+import { joinIdRuns } from './join-id-runs.ts'
 import { indexIdOf } from './join-parts.ts'
 import { shardPath, type Site, type StoredIndex, type StoredTraining } from './site.ts'
 import { decodeFloats, readStored } from './stored-json.ts'
@@ -38,8 +40,8 @@ export interface JoinParts {
   readonly quantizer: Quantizer | undefined
 }
 
-/** Writes the catalogue over all shards; throws ZGQ_NOT_FOUND where shards are missing. Repeatable. */
-export function joinShards(site: Site, parts: JoinParts): StoredIndex {
+/** Writes the catalogue over all shards; rejects with ZGQ_NOT_FOUND where shards are missing. Repeatable. */
+export async function joinShards(site: Site, parts: JoinParts): Promise<StoredIndex> {
   const { recipe } = site
   const { training, inputDigest, quantizer } = parts
   const shards = readShards(site, training)
@@ -47,6 +49,8 @@ export function joinShards(site: Site, parts: JoinParts): StoredIndex {
   const files: FileRecord[] = []
   const placed = SEGMENT_FILE_KINDS.map((kind) => placeFiles(site, { shards, kind, files }))
   const [vectors, codes, fields, payload] = placed
+  const ids = await joinIds(site, shards, indexId)
+  if (ids !== undefined) files.push({ ...ids, file: files.length })
   const segments = shards.flatMap((shard, i) =>
     shard.segments.map((segment, j): SegmentRecord => {
       const { extents } = shard
@@ -96,6 +100,14 @@ export function joinShards(site: Site, parts: JoinParts): StoredIndex {
     shards: shards.length,
     indexId: hex(indexId)
   }
+}
+
+function joinIds(site: Site, shards: readonly StoredShard[], indexId: Uint8Array): Promise<FileRecord | undefined> {
+  const { dim, metric } = site.recipe
+  return joinIdRuns(
+    shards.map(({ idRuns }, i) => ({ ...idRuns, path: join(shardPath(site, i), ID_RUNS_NAME) })),
+    { folder: site.path, indexId, generation: GENERATION, dim, metric }
+  )
 }
 
 function renumbered(extent: FileExtent | undefined, firstFile: number): FileExtent {

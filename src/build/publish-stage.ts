@@ -44,7 +44,7 @@ export interface WrittenBuild {
 export async function publishStage(build: WrittenBuild, { crew, tell }: StageWork): Promise<BuildReport> {
   const { plan, folder, site, queries } = build
   const isBegun = isJoined(site)
-  const joined = joinStage(site)
+  const joined = await joinStage(site)
   if (plan.calibrate && (queries !== undefined || !isAlwaysExact(site.recipe))) {
     const snapshot = readCatalogue(site.path)
     const calibration = await calibrateSite(snapshot, crew, {

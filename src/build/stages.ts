@@ -159,13 +159,13 @@ export async function writeStage(site: Site, { crew, tell, mine }: StageWork): P
  * Makes an index of what was written, in the working folder; returns what it is. From then on nothing else in the
  * folder is needed, so that a build may die while it removes that.
  */
-export function joinStage(site: Site): StoredIndex {
+export async function joinStage(site: Site): Promise<StoredIndex> {
   if (isJoined(site)) return readStored<StoredIndex>(joinedPath(site))
   expectTrained(site, 'publish')
   joinParts(site)
   const context = new TaskContext(site, 0)
   const [training, assignment] = [context.readTraining(), context.readAssignment()]
-  const joined = joinShards(site, {
+  const joined = await joinShards(site, {
     training,
     inputDigest: assignment.inputDigest,
     quantizer: quantizerOf(site.recipe, training.originRow)

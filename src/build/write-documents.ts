@@ -8,12 +8,13 @@ import { encodePayloadHead } from '../format/payload-extent.ts'
 import { encodeStringIds } from '../format/string-ids.ts'
 import type { ExtentToWrite } from '../storage/extents-writer.ts'
 import type { Documents } from './documents.ts'
+import type { IdsOfRows } from './id-run.ts'
 
-/** Encodes the ids of rows as the column that stands beside them. */
-export function idColumn(documents: Documents, rows: Float64Array): Column {
-  return documents.idType === 'string'
-    ? { kind: 'stringIds', bytes: encodeStringIds(documents.ids(rows)) }
-    : { kind: 'ids', bytes: encodeIds(documents.ids(rows)) }
+/** Encodes ids as the column that stands beside them. */
+export function idColumn(ids: IdsOfRows): Column {
+  return ids instanceof Float64Array
+    ? { kind: 'ids', bytes: encodeIds(ids) }
+    : { kind: 'stringIds', bytes: encodeStringIds(ids) }
 }
 
 /** Encodes the declared fields of the rows of a segment. */

@@ -4,7 +4,6 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { encodeIds, type Column } from '../format/columns.ts'
 import type { FileRecord } from '../format/file-record.ts'
 import type { FileKind } from '../format/kinds.ts'
 import type { FileExtent } from '../format/segment-record.ts'
@@ -15,6 +14,7 @@ import type { GenerationFacts } from '../storage/data-file-writer.ts'
 import { VectorsWriter, type WrittenSegment } from '../storage/vectors-writer.ts'
 import type { OnRows } from './assign-part.ts'
 import { indexIdOf } from './join-parts.ts'
+import { IdRunWriter, type StoredIdRuns } from './id-run.ts'
 import { discardPartsOfShard, ShardRows, type ZoneRun } from './parts.ts'
 import { shardPath, type Site } from './site.ts'
 import type { RowSource } from '../input/row-source.ts'
@@ -36,6 +36,8 @@ export interface StoredShard {
   readonly segments: readonly Omit<WrittenSegment, 'centroid'>[]
   /** Of the zones of the segments: float32, segments * dim. */
   readonly centroids: string
+  /** The ids of all rows, sorted; in a file of the shard's folder. */
+  readonly idRuns: StoredIdRuns
   /** Extents of each segment in files of other kinds; empty where the index has none. */
   readonly extents: Readonly<Record<ExtentFileKind, readonly FileExtent[]>>
 }
@@ -66,8 +68,9 @@ export async function writeShard(context: TaskContext, shard: number, onRows: On
   await fillFolder(shardPath(site, shard), async (folder) => {
     const vectors = new VectorsWriter({ ...facts, folder })
     const extents = writersOf({ ...facts, folder })
+    const idRuns = new IdRunWriter(folder)
     try {
-      await writeZones({ context, vectors, extents, onRows }, shard)
+      await writeZones({ context, vectors, extents, idRuns, onRows }, shard)
       vectors.finish()
       const { codes, fields, payload } = finishAll(extents)
       const centroids = Buffer.concat(
@@ -79,11 +82,13 @@ export async function writeShard(context: TaskContext, shard: number, onRows: On
         files: { vectors: vectors.files, codes: codes.files, fields: fields.files, payload: payload.files },
         segments: vectors.segments.map(({ centroid: _, ...segment }) => segment),
         centroids: encodeArray(centroids),
+        idRuns: idRuns.finish(site.recipe.isDurable),
         extents: { codes: codes.extents, fields: fields.extents, payload: payload.extents }
       }
       writeStored(join(folder, SHARD_FACTS), stored, site.recipe.isDurable)
     } finally {
       vectors.close()
+      idRuns.close()
       for (const kind of EXTENT_FILE_KINDS) extents[kind].close()
     }
   })
@@ -109,6 +114,7 @@ interface ShardWork {
   readonly context: TaskContext
   readonly vectors: VectorsWriter
   readonly extents: ExtentWriters
+  readonly idRuns: IdRunWriter
   readonly onRows: OnRows
 }
 
@@ -192,8 +198,9 @@ function writeZone(
   const facts = statistics.measure(rows, piece.positions)
   const rowCount = piece.positions.length
   const documents = work.context.openDocuments()
-  const ids: Column =
-    documents === undefined ? { kind: 'ids', bytes: encodeIds(piece.ids) } : idColumn(documents, piece.ids)
+  const given = documents === undefined ? piece.ids : documents.ids(piece.ids)
+  const ids = idColumn(given)
+  work.idRuns.collect(zone, given)
   const pageCrcs = work.vectors.writeSegment({
     segment: zone, // the segments of a build are numbered by their zones
     zone,

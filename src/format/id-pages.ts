@@ -74,6 +74,8 @@ export class IdPagesEncoder {
   readonly #page = idPage()
   /** First hashes of the leaves, two words each. */
   readonly #firsts: Uint32Array
+  /** The last entry of the page before, and the first of this one. */
+  readonly #edge = new Uint32Array(ENTRY_WORDS * 2)
   #entries = 0
 
   constructor(of: { readonly indexId: Uint8Array; readonly rowCount: number }, write: (page: Uint8Array) => void) {
@@ -83,17 +85,21 @@ export class IdPagesEncoder {
     this.#firsts = new Uint32Array(this.tree.levels[0].pageCount * 2)
   }
 
-  /** Takes the next entry: hash low, hash high, row, segment at word `at`. */
+  /** Takes the next entry, four words at word `at`: hash low, hash high, row, segment. */
   add(words: Uint32Array, at: number): void {
-    if (this.#entries === this.tree.rowCount) throw new RangeError(`more than ${this.#entries} entries`)
-    const place = (this.#entries % ENTRIES_PER_PAGE) * ENTRY_WORDS
+    const entries = this.#entries
+    if (entries === this.tree.rowCount) throw new RangeError(`more than ${entries} entries`)
+    const place = (entries % ENTRIES_PER_PAGE) * ENTRY_WORDS
     if (place === 0) {
-      if (this.#entries > 0) this.#endPage(0, this.#entries / ENTRIES_PER_PAGE)
-      const leaf = this.#entries / ENTRIES_PER_PAGE
+      const leaf = entries / ENTRIES_PER_PAGE
+      if (leaf > 0) this.#endPage(0, leaf) // leaves are numbered from 1
       this.#firsts[leaf * 2] = words[at]
       this.#firsts[leaf * 2 + 1] = words[at + 1]
+      for (let i = 0; i < ENTRY_WORDS; i++) this.#edge[ENTRY_WORDS + i] = words[at + i]
     }
     for (let i = 0; i < ENTRY_WORDS; i++) this.#page[place + i] = words[at + i]
+    if (entries > 0 && !(place === 0 ? isInOrder(this.#edge, ENTRY_WORDS, 0) : isInOrder(this.#page, place, 0)))
+      throw new RangeError(`entry ${entries} is not above the one before it`)
     this.#entries++
   }
 
@@ -125,7 +131,9 @@ export class IdPagesEncoder {
 
   #endPage(level: number, page: number): void {
     const words = this.#page
-    words[COUNT_WORD] = entriesIn(this.tree.levels[level], page)
+    const count = entriesIn(this.tree.levels[level], page)
+    this.#edge.set(words.subarray((count - 1) * ENTRY_WORDS, count * ENTRY_WORDS))
+    words[COUNT_WORD] = count
     words[LEVEL_WORD] = level
     words[CRC_WORD] = crcOfPage(words, page, this.#indexId)
     this.#write(bytesOfPage(words))
@@ -179,6 +187,11 @@ function isInOrder(words: Uint32Array, at: number, level: number): boolean {
   if (level > 0) return true // a hash that many rows have may begin several pages
   if (words[before + 3] !== words[at + 3]) return words[before + 3] < words[at + 3]
   return words[before + 2] < words[at + 2]
+}
+
+/** Tells whether the first entry of a leaf may follow the last of the leaf before. */
+export function entriesFollow(last: Uint32Array, first: Uint32Array): boolean {
+  return isInOrder(Uint32Array.of(...last.subarray(0, ENTRY_WORDS), ...first.subarray(0, ENTRY_WORDS)), ENTRY_WORDS, 0)
 }
 
 /** Finds the first of `count` entries whose hash is not below another; `count` where all are. */

@@ -79,6 +79,11 @@ export class SearchPool {
     this.#later = { context, turns: this.#turns, fetcher: new Fetcher(openAsyncReader(readers)) }
   }
 
+  /** What reads for searches on the caller's thread. */
+  get fetcher(): Fetcher {
+    return this.#later.fetcher
+  }
+
   get threadsInfo(): ThreadsInfo {
     return this.#threads.info
   }
@@ -103,7 +108,7 @@ export class SearchPool {
       this.#queue.size === 0 &&
       this.#waiting < MOST_WAITING &&
       !this.#isForThreads(task.request) &&
-      !this.#isBetterThere(parts.cost)
+      (staysHere(task.request) || !this.#isBetterThere(parts.cost))
     const pending = isNow ? this.#searchNow(task, parts) : undefined
     if (parts.found.length === count) return parts.found
     return new Promise((resolve, reject) => {
@@ -155,8 +160,8 @@ export class SearchPool {
   }
 
   /** Making objects of so many hits would hold up this thread. */
-  #isForThreads({ k }: SearchRequest): boolean {
-    return k > MANY_HITS && this.#threads.areUsable
+  #isForThreads(request: SearchRequest): boolean {
+    return request.k > MANY_HITS && !staysHere(request) && this.#threads.areUsable
   }
 
   /** A thread is likely to be done sooner than this one in its slices. */
@@ -206,7 +211,7 @@ export class SearchPool {
   }
 
   #hasManyHits(): boolean {
-    for (const { request } of this.#queue) if (request.k > MANY_HITS) return true
+    for (const { request } of this.#queue) if (request.k > MANY_HITS && !staysHere(request)) return true
     return false
   }
 
@@ -214,6 +219,7 @@ export class SearchPool {
   #backlog(enough: number): number {
     let micros = 0
     for (const job of this.#queue) {
+      if (staysHere(job.request)) continue
       micros += job.untaken * job.cost.micros
       if (micros > enough) break
     }
@@ -223,6 +229,7 @@ export class SearchPool {
   /** Sends the next queries of the next job to a thread; returns false if there are none. */
   #sendChunk(thread: SearchThread, chunkMicros: number): boolean {
     for (const job of this.#queue) {
+      if (staysHere(job.request)) continue
       const { micros } = job.cost
       if (thread.thread.pending > 0 && micros > MOST_CHUNK_MICROS) continue // another thread may be free sooner
       const few = Math.max(1, Math.floor(chunkMicros / micros))
@@ -360,6 +367,11 @@ export class SearchPool {
       return undefined
     }
   }
+}
+
+/** The masks of a filter are in the kernel memory of this thread. */
+function staysHere({ filter }: SearchRequest): boolean {
+  return filter !== undefined
 }
 
 function foundOf({ hits, explain }: SearchResult): Found {

@@ -1,7 +1,7 @@
 // What `explain: true` tells of a search.
 
 import { ELEMENT_BYTES, pageCount } from '../format/layout.ts'
-import type { Explain } from '../types.ts'
+import type { Explain, ExplainedFilter } from '../types.ts'
 import type { SearchState } from './search-state.ts'
 
 /** Tells how the pass at hand went, which ended at `endedAt`. */
@@ -24,8 +24,18 @@ export function explainPass(state: SearchState, endedAt: number): Explain {
     probeMicros: probedAt - startedAt,
     scanMicros: scannedAt - probedAt,
     rerankMicros: endedAt - scannedAt,
-    unlike: false
+    unlike: false,
+    ...explainFilter(state)
   }
+}
+
+function explainFilter({ request, stopped, workspace }: SearchState): { readonly filter?: ExplainedFilter } {
+  const { filter, isExact } = request
+  if (filter === undefined) return {}
+  const { matchCount, segmentCount } = filter.masks
+  const plan = stopped === 'all matches ranked' ? 'matches' : isExact ? 'exact' : 'zones'
+  const segmentsSkipped = workspace.segments.count - segmentCount
+  return { filter: { plan, rowsMatched: matchCount, segmentsSkipped, stopped } }
 }
 
 /** Adds up the work of passes; the zones, bytes and pages are those of the last, which had those of all others. */

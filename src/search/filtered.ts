@@ -14,6 +14,7 @@ import {
 } from '../kernels/layouts.ts'
 import { candidateAddress } from '../kernels/addresses.ts'
 import type { CodeState } from './code-state.ts'
+import type { ExplainedFilter } from '../types.ts'
 import type { FilterMasks } from './filter-masks.ts'
 import { expectedHits } from './masked-rule.ts'
 import { listMatching } from './probe.ts'
@@ -32,7 +33,7 @@ export interface RequestFilter {
 }
 
 /** Why a search with a filter ended. */
-export type FilterStop = 'no row matches' | 'all matches ranked' | 'no zone left' | 'no gain expected' | 'nprobe reached'
+export type FilterStop = ExplainedFilter['stopped']
 
 /**
  * Values of all rows that match up to which all are ranked: reading that many rows takes no longer than choosing zones

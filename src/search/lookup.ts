@@ -1,28 +1,54 @@
-// Looking a vector up by its id. There is no order of ids, so every segment is asked, and every id in it.
+// Looking a row up by its id: through the ids file, or where an index has none in every segment.
 
-import type { SegmentTable } from '../format/segment-table.ts'
-import { highWord } from '../format/u64.ts'
-import type { SegmentFiles } from '../storage/segment-files.ts'
+import { hashInteger, hashText, idHash } from '../format/id-hash.ts'
+import { checkStringId } from '../format/string-ids.ts'
+import { expectWholeNumber } from '../options.ts'
+import type { FileRange } from '../storage/reader.ts'
 import type { Ordinal } from '../storage/segment-reads.ts'
+import type { Id } from '../types.ts'
+import { ZgqError } from '../errors.ts'
+import type { DocumentsContext } from './search-context.ts'
 
-/** Finds the row with an id, or undefined. Reads the ids of one segment after the other until it is found. */
-export function findRow(segments: SegmentTable, files: SegmentFiles, id: number): Ordinal | undefined {
-  for (const segment of segments) {
-    let row = -1
-    files.eachIds(segment, (words, firstRow) => {
-      const position = row === -1 ? positionOf(words, id) : -1
-      if (position !== -1) row = firstRow + position
-    })
-    if (row !== -1) return { segment, row }
+const HASH = idHash()
+
+/** Throws TypeError or RangeError for what is no id of the index. */
+export function expectId(id: unknown, { idType }: DocumentsContext): asserts id is Id {
+  if (idType === 'string') checkStringId(id)
+  else expectWholeNumber('id', id, { least: 0 })
+}
+
+/** Finds the row with an id, or undefined; throws as reads of ids do. */
+export function findRow(documents: DocumentsContext, id: Id): Ordinal | undefined {
+  const { segments, ids, files } = documents
+  if (ids === undefined) return findByReading(documents, id)
+  setHash(id)
+  const found = ids.find(HASH)
+  // Copied: reading an id may look up others in a time to come.
+  const places = Array.from({ length: found }, (_, i) => ({ segment: ids.segments[i], row: ids.rows[i] }))
+  for (const { segment: number, row } of places) {
+    const position = segments.find(number)
+    const segment = position === -1 ? undefined : segments.at(position)
+    if (segment === undefined || row >= segment.rowCount)
+      throw new ZgqError('ZGQ_CORRUPT', `the ids file names row ${row} of segment ${number}, which is not there`)
+    if (files.idOf({ segment, row }) === id) return { segment, row }
   }
   return undefined
 }
 
-/** Returns the position of an id among ids (u64 as two words, low first), or -1. */
-function positionOf(words: Uint32Array, id: number): number {
-  const [low, high] = [id >>> 0, highWord(id)]
-  for (let i = 0; i < words.length; i += 2) {
-    if (words[i] === low && words[i + 1] === high) return i / 2
+/** The ranges that a lookup lacks next: see `IdLookup.rangesFor`. */
+export function rangesOfLookup({ ids }: DocumentsContext, id: Id): FileRange[] {
+  setHash(id)
+  return ids?.rangesFor(HASH) ?? []
+}
+
+function setHash(id: Id): void {
+  if (typeof id === 'number') hashInteger(id, HASH)
+  else hashText(Buffer.from(id), HASH)
+}
+
+function findByReading({ segments, files }: DocumentsContext, id: Id): Ordinal | undefined {
+  for (const segment of segments) {
+    for (let row = 0; row < segment.rowCount; row++) if (files.idOf({ segment, row }) === id) return { segment, row }
   }
-  return -1
+  return undefined
 }

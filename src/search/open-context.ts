@@ -15,12 +15,16 @@ import { openReaders, type Readers } from '../storage/open-readers.ts'
 import { openPreadReader } from '../storage/pread-reader.ts'
 import { fileOf, type DataFiles } from '../storage/reader.ts'
 import { RowCache } from '../cache/row-cache.ts'
+import { DocumentFiles } from '../storage/document-files.ts'
+import { IdLookup } from '../storage/id-lookup.ts'
 import { SegmentFiles } from '../storage/segment-files.ts'
 import { verifySegment } from '../storage/verify-segment.ts'
 import type { Mapping, Verify } from '../types.ts'
 import { CentroidCodes, LARGEST_NORM } from './centroid-codes.ts'
 import { PackedCentroids } from './packed-centroids.ts'
-import type { CodesContext, SearchContext } from './search-context.ts'
+import { Filters } from './filters.ts'
+import { UNKNOWN_ALIGNMENT } from './masked-rule.ts'
+import type { CodesContext, DocumentsContext, SearchContext } from './search-context.ts'
 import { SearchStates, SearchState } from './search-state.ts'
 import { Workspace } from './workspace.ts'
 
@@ -78,7 +82,39 @@ function startContext(
   // What the codes leave: rows are cached for exact searches, and where there are few.
   const cache = new RowCache(snapshot, files, { memory, cacheBytes: cacheBytesOfRows(snapshot, options, codes) })
   const states = new SearchStates(() => new SearchState(snapshot.meta, workspace, codes?.rotation))
-  return { snapshot, readers, context: { workspace, states, cache, files, codes }, options }
+  const documents = openDocuments(snapshot, { memory, readers, files, options })
+  return { snapshot, readers, context: { workspace, states, cache, files, codes, documents }, options }
+}
+
+/** Shares of `cacheBytes`, on top of it: for decoded ids, places of payloads and fields, and for masks of filters. */
+const DOCUMENTS_SHARE = 1 / 4
+const MASKS_SHARE = 1 / 16
+
+function openDocuments(
+  snapshot: Snapshot,
+  of: { memory: KernelMemory; readers: Readers; files: SegmentFiles; options: CheckedOpenOptions }
+): DocumentsContext {
+  const { memory, readers, files, options } = of
+  const { meta, segments, fields } = snapshot
+  const { verify, cacheBytes } = options
+  const documents = new DocumentFiles(snapshot, { files, readers }, { verify, cacheBytes: cacheBytes * DOCUMENTS_SHARE })
+  const idsFile = snapshot.files.find(({ kind }) => kind === 'ids')
+  return {
+    segments,
+    usesOrdinals: files.usesOrdinals,
+    files: documents,
+    ids:
+      idsFile &&
+      new IdLookup(idsFile, {
+        readers,
+        path: fileOf(readers.files, idsFile.file).path,
+        indexId: meta.indexId,
+        verify
+      }),
+    filters: new Filters({ memory, segments, documents, fields }, cacheBytes * MASKS_SHARE),
+    idType: meta.idType,
+    alignment: snapshot.calibration?.alignment ?? UNKNOWN_ALIGNMENT
+  }
 }
 
 function cacheBytesOfRows(

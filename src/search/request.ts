@@ -47,7 +47,7 @@ export function requestedIndex(snapshot: Snapshot): RequestedIndex {
   return { ...plannedIndex(snapshot.meta), calibration: snapshot.calibration, last: undefined }
 }
 
-const OPTION_NAMES = ['k', 'nprobe', 'exact', 'recall', 'rerank', 'explain']
+const OPTION_NAMES = ['k', 'nprobe', 'exact', 'recall', 'rerank', 'explain', 'filter', 'maxDistance', 'payload']
 const ASYNC_OPTION_NAMES = [...OPTION_NAMES, 'signal']
 /** Hits of a search that names no number. */
 const DEFAULT_K = 10

@@ -4,7 +4,12 @@ import type { CandidateRows } from '../cache/candidate-rows.ts'
 import type { CodesCache } from '../cache/codes-cache.ts'
 import type { RowCache } from '../cache/row-cache.ts'
 import type { QueryRotation } from '../quantizer/query-codes.ts'
+import type { IdType } from '../format/layout.ts'
+import type { SegmentTable } from '../format/segment-table.ts'
+import type { DocumentFiles } from '../storage/document-files.ts'
+import type { IdLookup } from '../storage/id-lookup.ts'
 import type { SegmentFiles } from '../storage/segment-files.ts'
+import type { Filters } from './filters.ts'
 import type { Explain, Hit } from '../types.ts'
 import type { CentroidCodes } from './centroid-codes.ts'
 import type { PackedCentroids } from './packed-centroids.ts'
@@ -30,6 +35,21 @@ export interface SearchContext {
   readonly files: SegmentFiles
   /** Undefined with `bits: 0`. */
   readonly codes: CodesContext | undefined
+  readonly documents: DocumentsContext
+}
+
+/** What rows have besides vectors. */
+export interface DocumentsContext {
+  readonly segments: SegmentTable
+  /** Heaps hold ordinals, not ids. */
+  readonly usesOrdinals: boolean
+  readonly files: DocumentFiles
+  /** Undefined where the index has no ids file: ids are then looked for in every segment. */
+  readonly ids: IdLookup | undefined
+  readonly filters: Filters
+  readonly idType: IdType
+  /** Deviation of the cosine that masked-rule.ts explains. */
+  readonly alignment: number
 }
 
 /** Hits of a search, and how it went. */

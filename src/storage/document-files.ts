@@ -111,6 +111,11 @@ export class DocumentFiles {
     return bytes
   }
 
+  /** The file that the payload of a row is in. */
+  payloadPath({ segment }: Ordinal): string {
+    return this.#pathOf(segment.payload)
+  }
+
   #payloadRange({ payload }: Segment, { offsets, start }: PayloadTable, row: number): FileRange {
     const from = u64At(offsets, row)
     return {
