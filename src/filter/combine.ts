@@ -5,6 +5,7 @@ import { inNumbers, inStrings, intersectRanges } from './conditions.ts'
 import { ALL, NONE, type Combination, type Predicate } from './predicate.ts'
 
 export function allOf(predicates: readonly Predicate[]): Predicate {
+  if (predicates.length === 1) return predicates[0]
   const merged = new Map<string, Predicate>()
   for (const part of flatten('and', predicates)) {
     const name = rangeName(part)
@@ -16,6 +17,7 @@ export function allOf(predicates: readonly Predicate[]): Predicate {
 }
 
 export function anyOf(predicates: readonly Predicate[]): Predicate {
+  if (predicates.length === 1) return predicates[0]
   const parts = flatten('or', predicates).filter((part) => part !== NONE)
   return parts.includes(ALL) ? ALL : combine('or', parts)
 }

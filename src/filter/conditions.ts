@@ -2,8 +2,8 @@
 // the least string above another is the same with a zero byte behind it.
 
 import { makeStringTable } from '../format/string-table.ts'
-import { NumberSet } from './number-set.ts'
 import { NONE, type Predicate, type StringRange } from './predicate.ts'
+import { NumberSet, StringSet } from './sieve.ts'
 
 const START = new Uint8Array()
 
@@ -34,10 +34,11 @@ export function inNumbers(field: number, low: number, high: number): Predicate {
 }
 
 export function isOneNumber(field: number, numbers: readonly number[]): Predicate {
-  const values = new NumberSet(numbers)
-  if (values.values.length === 0) return NONE
-  if (values.values.length === 1) return inNumbers(field, values.values[0], values.values[0])
-  return { kind: 'numberSet', field, values, key: `N${field}[${values.values.join()}]` }
+  if (numbers.length === 0) return NONE
+  if (numbers.length === 1) return inNumbers(field, numbers[0], numbers[0])
+  const set = new NumberSet(numbers)
+  if (set.values.length === 1) return inNumbers(field, set.values[0], set.values[0])
+  return { kind: 'numberSet', field, set, key: `N${field}[${set.values.join()}]` }
 }
 
 export function inStrings({ number: field, isList }: StringField, range: StringRange): Predicate {
@@ -47,11 +48,12 @@ export function inStrings({ number: field, isList }: StringField, range: StringR
 }
 
 export function isOneString(field: StringField, strings: readonly string[]): Predicate {
-  const values = makeStringTable(new Set(strings)).table
-  if (values.count === 0) return NONE
-  if (values.count === 1) return inStrings(field, rangeOfString(values.at(0)))
-  const key = `S${field.number}[${values.starts.join()}${keyOf(values.bytes)}]`
-  return { kind: 'stringSet', field: field.number, values, key }
+  const distinct = new Set(strings)
+  if (distinct.size === 0) return NONE
+  if (distinct.size === 1) return inStrings(field, rangeOfString(strings[0]))
+  const { table } = makeStringTable(distinct)
+  const key = `S${field.number}[${table.starts.join()}${keyOf(table.bytes)}]`
+  return { kind: 'stringSet', field: field.number, set: new StringSet(table), key }
 }
 
 export function contains(field: StringField, part: string): Predicate {

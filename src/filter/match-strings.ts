@@ -1,12 +1,15 @@
 // Conditions on strings and lists of strings. Each is answered for the strings of the segment's dictionary, which stand
 // in order: a range of codes, or a mark for each code. Rows are then compared by code.
 
+import { wordCount } from '../format/bitmap.ts'
 import type { ListColumn, StringColumn } from '../format/field-columns.ts'
 import type { StringTable } from '../format/string-table.ts'
 import type { ContainsCondition, StringCondition, StringSetCondition } from './predicate.ts'
 
 /** Marks of a new matcher: strings of most dictionaries. */
 const LEAST_MARKS = 1024
+/** Bytes of a dictionary that are copied into a string. */
+const MOST_COPIED = 2 ** 20
 
 export class StringMatcher {
   /** Of each code: 1 where its string meets the condition, else 0. */
@@ -28,7 +31,7 @@ export class StringMatcher {
       return
     }
     const marks = this.#freshMarks(dictionary.count)
-    if (condition.kind === 'stringSet') markCommon(dictionary, condition.values, marks)
+    if (condition.kind === 'stringSet') condition.set.mark(dictionary, marks)
     else markContaining(dictionary, condition.text, marks)
     if (column.type === 'string') matchMarkedCodes(column.codes, marks, mask)
     else matchMarkedLists(column, marks, mask)
@@ -47,13 +50,19 @@ interface CodeRange {
   readonly end: number
 }
 
+/**
+ * Returns 1 for a code from `first` on and before `end`, else 0, without a branch, which would be guessed wrong for
+ * every other row: one of the differences is negative outside. Codes are below 2^31, as no memory holds more strings.
+ */
+function isBetween(code: number, first: number, end: number): number {
+  return ~((code - first) | (end - 1 - code)) >>> 31
+}
+
 function matchCodeRange(codes: Uint32Array, { first, end }: CodeRange, mask: Uint32Array): void {
-  const width = end - first
   for (let row = 0, word = 0; row < codes.length; word++) {
     const last = Math.min(row + 32, codes.length)
     let bits = 0
-    // Codes below the range become large without a sign.
-    for (let bit = 1; row < last; row++, bit <<= 1) if ((codes[row] - first) >>> 0 < width) bits |= bit
+    for (let bit = 0; row < last; row++, bit++) bits |= isBetween(codes[row], first, end) << bit
     mask[word] = bits
   }
 }
@@ -68,54 +77,38 @@ function matchMarkedCodes(codes: Uint32Array, marks: Uint8Array, mask: Uint32Arr
 }
 
 function matchListRange({ starts, codes, rowCount }: ListColumn, { first, end }: CodeRange, mask: Uint32Array): void {
-  const width = end - first
-  for (let row = 0, word = 0; row < rowCount; word++) {
-    const last = Math.min(row + 32, rowCount)
-    let bits = 0
-    for (let bit = 1; row < last; row++, bit <<= 1) {
-      const listEnd = starts[row + 1]
-      let i = starts[row]
-      while (i < listEnd && (codes[i] - first) >>> 0 >= width) i++
-      if (i < listEnd) bits |= bit
-    }
-    mask[word] = bits
+  mask.fill(0, 0, wordCount(rowCount))
+  for (let i = 0, row = 0; i < codes.length; i++) {
+    if (isBetween(codes[i], first, end) === 0) continue
+    while (starts[row + 1] <= i) row++
+    mask[row >>> 5] |= 1 << (row & 31)
+    i = starts[row + 1] - 1
   }
 }
 
 function matchMarkedLists({ starts, codes, rowCount }: ListColumn, marks: Uint8Array, mask: Uint32Array): void {
-  for (let row = 0, word = 0; row < rowCount; word++) {
-    const last = Math.min(row + 32, rowCount)
-    let bits = 0
-    for (let bit = 0; row < last; row++, bit++) {
-      let found = 0
-      for (let i = starts[row]; i < starts[row + 1]; i++) found |= marks[codes[i]]
-      bits |= found << bit
-    }
-    mask[word] = bits
-  }
-}
-
-/** Marks the strings of a dictionary that are among others. The shorter table is walked, the longer searched. */
-function markCommon(dictionary: StringTable, values: StringTable, marks: Uint8Array): void {
-  const isShorter = dictionary.count <= values.count
-  const [walked, searched] = isShorter ? [dictionary, values] : [values, dictionary]
-  let place = 0
-  for (let i = 0; i < walked.count; i++) {
-    place = searched.advanceTo(walked, i, place)
-    if (place === searched.count) return
-    if (searched.compare(place, walked, i) === 0) marks[isShorter ? i : place] = 1
+  mask.fill(0, 0, wordCount(rowCount))
+  for (let i = 0, row = 0; i < codes.length; i++) {
+    if (marks[codes[i]] === 0) continue
+    while (starts[row + 1] <= i) row++
+    mask[row >>> 5] |= 1 << (row & 31)
+    i = starts[row + 1] - 1
   }
 }
 
 /** Marks the strings of a dictionary that have a text in them: one search through all their bytes. */
 function markContaining({ starts, bytes, count }: StringTable, text: Buffer, marks: Uint8Array): void {
-  let at = bytes.indexOf(text)
+  // Searching a string again and again takes a fraction of the time that a Buffer's search does.
+  const isShort = bytes.length <= MOST_COPIED
+  const [haystack, needle] = isShort ? [bytes.toString('latin1'), text.toString('latin1')] : ['', '']
+  const find = (from: number): number => (isShort ? haystack.indexOf(needle, from) : bytes.indexOf(text, from))
+  let at = find(0)
   for (let place = 0; at !== -1 && place < count;) {
     while (starts[place + 1] <= at) place++
     const end = starts[place + 1]
     // What goes on into the next string is in neither; the search goes on behind this string, or one byte on.
     const isInside = at + text.length <= end
     if (isInside) marks[place] = 1
-    at = bytes.indexOf(text, isInside ? end : at + 1)
+    at = find(isInside ? end : at + 1)
   }
 }

@@ -1,8 +1,7 @@
 // What a filter asks, without the caller's spelling: a small tree over field numbers, in a normal form. Its key tells
 // trees apart, so that what was computed for a filter is found again by value.
 
-import type { StringTable } from '../format/string-table.ts'
-import type { NumberSet } from './number-set.ts'
+import type { NumberSet, StringSet } from './sieve.ts'
 
 interface Keyed<Kind extends string> {
   readonly kind: Kind
@@ -28,7 +27,7 @@ export interface NumberCondition extends OnField<'numbers'> {
 }
 
 export interface NumberSetCondition extends OnField<'numberSet'> {
-  readonly values: NumberSet
+  readonly set: NumberSet
 }
 
 /** The string, or any of a list, is in a range: equality, order and prefixes. */
@@ -39,7 +38,7 @@ export interface StringCondition extends OnField<'strings'> {
 
 /** The string, or any of a list, is one of these. */
 export interface StringSetCondition extends OnField<'stringSet'> {
-  readonly values: StringTable
+  readonly set: StringSet
 }
 
 /** The string, or any of a list, has these bytes in it; there are some. */

@@ -102,7 +102,7 @@ export class RowMatcher {
         break
       case 'numberSet':
         if (column.type !== 'number') throw mistaken(condition, column)
-        matchNumberSet(condition.values, column.numbers, mask)
+        matchNumberSet(condition.set, column.numbers, mask)
         break
       default:
         if (column.type !== 'string' && column.type !== 'string[]') throw mistaken(condition, column)

@@ -4,6 +4,10 @@
 import { isUtf8 } from 'node:buffer'
 
 const WORD_BYTES = 4
+/** Starts are u32. */
+const MOST_BYTES = 2 ** 32 - 1
+/** Code units of surrogates, and those above. */
+const ABOVE_SURROGATES = /[\ud800-\uffff]/
 
 /** Strings in UTF-8, distinct and ascending by their bytes; string i is bytes starts[i] to starts[i + 1]. */
 export class StringTable {
@@ -96,18 +100,26 @@ export class StringTable {
 
 /** Makes a table of strings, which have no lone surrogates; returns their places in it, too. */
 export function makeStringTable(strings: ReadonlySet<string>): { table: StringTable; places: Map<string, number> } {
-  const encoded = Array.from(strings, (text) => ({ text, bytes: Buffer.from(text) }))
-  encoded.sort((left, right) => Buffer.compare(left.bytes, right.bytes))
-  const starts = new Uint32Array(encoded.length + 1)
+  const sorted = sortByBytes([...strings])
+  const starts = new Uint32Array(sorted.length + 1)
   const places = new Map<string, number>()
-  let end = 0
-  encoded.forEach(({ text, bytes }, place) => {
+  let byteLength = 0
+  sorted.forEach((text, place) => {
     places.set(text, place)
-    end += bytes.byteLength
-    starts[place + 1] = end
+    byteLength += Buffer.byteLength(text)
+    starts[place + 1] = byteLength
   })
-  if (end > 0xffff_ffff) throw new RangeError(`strings of ${end} bytes do not fit into a table of 4 GB`)
-  return { table: new StringTable(starts, Buffer.concat(encoded.map((string) => string.bytes))), places }
+  if (byteLength > MOST_BYTES) throw new RangeError(`strings of ${byteLength} bytes do not fit into a table of 4 GB`)
+  const bytes = Buffer.alloc(byteLength)
+  sorted.forEach((text, place) => bytes.write(text, starts[place]))
+  return { table: new StringTable(starts, bytes), places }
+}
+
+/** Sorts strings by their UTF-8 bytes. JavaScript's own order is that of UTF-16, which differs above U+D7FF only. */
+function sortByBytes(strings: string[]): string[] {
+  if (!strings.some((text) => ABOVE_SURROGATES.test(text))) return strings.sort()
+  const encoded = strings.map((text) => ({ text, bytes: Buffer.from(text) }))
+  return encoded.sort((left, right) => Buffer.compare(left.bytes, right.bytes)).map(({ text }) => text)
 }
 
 /** Encodes a table: u32 count, u32 starts, then the bytes. */
