@@ -35,7 +35,7 @@ export const COLUMN_KINDS = {
   ids: { code: 1, in: ['columns', 'codes'] },
   inverseNorms: { code: 2, in: ['columns'] },
   pageCrcs: { code: 3, in: ['columns', 'codes'] },
-  stringIds: { code: 4, in: [] },
+  stringIds: { code: 4, in: ['columns'] },
   planes: { code: 16, in: ['codes'] },
   refinedCodes: { code: 17, in: ['codes'] },
   blockCentroids: { code: 18, in: [] },
