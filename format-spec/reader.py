@@ -3,16 +3,20 @@
     python3 reader.py INDEX QUERIES.fbin [--k 10] [--nprobe N | --exact]
     python3 reader.py --check INDEX
     python3 reader.py --estimates INDEX QUERIES.fbin
+    python3 reader.py --id ID INDEX
 
 Searches read the float32 rows. --estimates prints what the codes say of every zone and row, beside the true distance.
+--id prints the vector of a row, found through the ids file where there is one.
 
 It needs Python 3.9 and the standard library. The answer is one JSON object on standard output;
 a rejected index is exit 1 and one line on standard error, wrong usage is exit 2.
 """
 import argparse
+import bisect
 import hashlib
 import heapq
 import io
+import itertools
 import json
 import math
 import os
@@ -31,12 +35,15 @@ PAGE = 4096
 MAX_INTEGER = 2**53 - 1
 PIECE = 2**20  # what is read at a time
 VERSION = 2
-KIND_NAMES = {1: "vectors", 2: "codes"}
-VECTORS, CODES = KIND_NAMES
-LETTERS = {VECTORS: b"V", CODES: b"C"}
+KIND_NAMES = {1: "vectors", 2: "codes", 3: "fields", 4: "payload", 5: "ids"}
+VECTORS, CODES, FIELDS, PAYLOAD, IDS_FILE = KIND_NAMES
+LETTERS = {VECTORS: b"V", CODES: b"C", FIELDS: b"F", PAYLOAD: b"P", IDS_FILE: b"I"}
 APPLICATION_ID = b"ZGQ1"
 METRICS = {1: "l2", 2: "cosine", 3: "ip"}
-IDS, INVERSE_NORMS, PAGE_CRCS, PLANES, REFINED_CODES = 1, 2, 3, 16, 17
+INTEGER, STRING = 1, 2  # types of ids
+IDS, INVERSE_NORMS, PAGE_CRCS, STRING_IDS, PLANES, REFINED_CODES = 1, 2, 3, 4, 16, 17
+MOST_ID_BYTES, LEAST_STRING_ID = 1024, 5  # a start and a byte
+PAGE_ENTRIES, SEED_LOW, SEED_HIGH = 255, 0x9747B28C, 0
 BLOCK_ROWS = 32
 MOST_META_ROWS, MOST_KEY_BYTES, MOST_VALUE_BYTES, MOST_CHUNK_RECORDS = 16, 64, PIECE, 4096
 MOST_COLUMNS, MOST_ROUNDS, MOST_ROWS, MOST_POINTS = 1024, 16, 2**31 - 1, 16_384
@@ -85,6 +92,8 @@ CALIBRATION_HEADER = Layout("CalibrationHeader", """source:u32 flags:u32 queries
     max_norm:f64 point_count:u64""")
 CALIBRATION_POINT = Layout("CalibrationPoint", """k:u64 filter:u32 flags:u32 recall:f64 threshold:f64 mean:f64
     zones:f64 trust:f64""")
+IDS_ENTRY = struct.Struct("<IIII")  # hash low and high, then row and segment or the number of a page
+IDS_PAGE_END = struct.Struct("<IIII")  # count, level, 0, CRC
 CHUNK_TABLES = ("files", "segments", "zones", "zone_codes")
 
 
@@ -144,6 +153,39 @@ def open_regular(path):
     need(stat.S_ISREG(os.lstat(path).st_mode), f"{path!r} is not a regular file")
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     return open(os.open(path, flags), "rb")
+
+
+def levels_of(count):
+    """Section 4.1: how many pages each level of an ids file has, leaves first."""
+    levels = [-(-count // PAGE_ENTRIES)]
+    while levels[-1] > 1:
+        levels.append(-(-levels[-1] // PAGE_ENTRIES))
+    return levels
+
+
+def murmur(data, seed):
+    """MurmurHash3_x86_32."""
+    mask = 0xFFFFFFFF
+
+    def rotate(value, by):
+        return (value << by | value >> 32 - by) & mask
+
+    def scramble(block):
+        return rotate(block * 0xCC9E2D51 & mask, 15) * 0x1B873593 & mask
+
+    value, whole = seed, len(data) // 4 * 4
+    for at in range(0, whole, 4):
+        value = (rotate(value ^ scramble(int.from_bytes(data[at:at + 4], "little")), 13) * 5 + 0xE6546B64) & mask
+    value ^= scramble(int.from_bytes(data[whole:], "little")) ^ len(data)
+    value = (value ^ value >> 16) * 0x85EBCA6B & mask
+    value = (value ^ value >> 13) * 0xC2B2AE35 & mask
+    return value ^ value >> 16
+
+
+def hash_of(row_id):
+    """Section 4.1."""
+    data = row_id if isinstance(row_id, bytes) else struct.pack("<Q", row_id)
+    return murmur(data, SEED_HIGH) << 32 | murmur(data, SEED_LOW)
 
 
 def is_finite(values):
@@ -353,13 +395,15 @@ class Index:
         need("index" in self.meta, "meta has no key index")
         need(len(self.meta["index"]) == INDEX_RECORD.size, "meta index is of a wrong length")
         self.record = record = INDEX_RECORD.decode(self.meta["index"])
-        for key, known in (("version", (VERSION,)), ("reader_features", (0,)), ("element_type", (1,)), ("id_type", (1,)),
+        for key, known in (("version", (VERSION,)), ("reader_features", (0,)), ("element_type", (1,)),
+                           ("id_type", (INTEGER, STRING)),
                            ("bits", (0, 1, 2, 4, 8))):
             number = getattr(record, key)
             need(number in known, f"{key} {number} is not known", "ZGQ_UNSUPPORTED")
         need(record.metric in METRICS, f"metric {record.metric} is not known")
         need(1 <= record.dim <= 65536, f"dim {record.dim} is out of range")
         self.metric, self.dim, self.bits = METRICS[record.metric], record.dim, record.bits
+        self.id_kind = IDS if record.id_type == INTEGER else STRING_IDS
         self.width = -(-self.dim // 16) * 16
         self.block_bytes = self.width * 4 + 272
         if "calibration" in self.meta:
@@ -446,6 +490,15 @@ class Index:
             need(file.generation <= self.record.generation,
                  f"file {file.file} is of generation {file.generation}, the index of {self.record.generation}", "ZGQ_MISMATCH")
         need(len(set(map(self.name, self.files.values()))) == len(self.files), "two files have one name")
+        ids_files = [file for file in self.files.values() if file.kind == IDS_FILE]
+        need(len(ids_files) <= 1, "there is more than one ids file")
+        self.ids_file = ids_files[0] if ids_files else None
+        if self.ids_file:
+            count = self.record.count
+            self.levels = levels_of(count)
+            need(count > 0 and self.ids_file.row_count == count and self.ids_file.segment_count == 0
+                 and self.ids_file.byte_length == (1 + sum(self.levels)) * PAGE,
+                 "the ids file has other counts or another length than its rows give")
 
     def verify_segments(self):
         """Section 7.3, without where extents are."""
@@ -460,9 +513,11 @@ class Index:
                  f"{where}: a norm or the radius is out of range")
             need(row.rows_byte_length == row.row_count * self.dim * 4, f"{where}: the rows are of a wrong length")
             need(row.columns_file == row.rows_file, f"{where}: the columns are not in the file of the rows")
-            least = COLUMNS_HEADER.size + 8 * row.row_count + 4 * pages(row.rows_byte_length)
-            need(row.columns_byte_length >= least + 2 * COLUMN_ENTRY.size, f"{where}: the columns are too short")
-            need(self.bits == 0 or row.codes_byte_length >= least + 3 * COLUMN_ENTRY.size, f"{where}: the codes are too short")
+            least = COLUMNS_HEADER.size + 2 * COLUMN_ENTRY.size + 4 * pages(row.rows_byte_length)
+            id_bytes = row.row_count * (8 if self.id_kind == IDS else LEAST_STRING_ID)
+            need(row.columns_byte_length >= least + id_bytes, f"{where}: the columns are too short")
+            in_codes = id_bytes + COLUMN_ENTRY.size if self.id_kind == IDS else 0
+            need(self.bits == 0 or row.codes_byte_length >= least + in_codes, f"{where}: the codes are too short")
             need(self.bits > 0 or row.codes_byte_length == 0,
                  f"{where}: there are codes in an index without")
         need(sum(row.row_count for row in self.segments.values()) == self.record.count, "count is wrong")
@@ -516,15 +571,19 @@ class Index:
 
     def expected_columns(self, segment):
         """Kinds and lengths that a columns extent has at least, beside rows and beside codes."""
-        return {IDS: 8 * segment.row_count, PAGE_CRCS: 4 * pages(segment.rows_byte_length)}
+        expected = {PAGE_CRCS: 4 * pages(segment.rows_byte_length)}
+        if self.id_kind == IDS:
+            expected[IDS] = 8 * segment.row_count
+        return expected
 
     def columns(self, segment):
         """The columns beside the rows of a segment by kind, as bytes (section 4)."""
         expected = self.expected_columns(segment)
+        expected.setdefault(self.id_kind)  # strings: any length
         if self.metric == "cosine":
             expected[INVERSE_NORMS] = 4 * segment.row_count
         place = segment.columns_file, segment.columns_offset, segment.columns_byte_length, segment.columns_crc
-        return self.extent(segment, place, expected, (IDS, INVERSE_NORMS, PAGE_CRCS))
+        return self.extent(segment, place, expected, (IDS, INVERSE_NORMS, PAGE_CRCS, STRING_IDS))
 
     def codes(self, segment):
         """The columns of the codes of a segment (section 8.3)."""
@@ -554,18 +613,70 @@ class Index:
             end = offset + size
             need(kind in known or not flags & 1, f"{where}: required kind {kind} is not known", "ZGQ_UNSUPPORTED")
             if kind in expected:
-                need(size == expected[kind], f"{where}: kind {kind} is of a wrong length")
+                need(size == expected[kind] or kind == STRING_IDS and size <= (segment.row_count + 1) * (4 + MOST_ID_BYTES),
+                     f"{where}: kind {kind} is of a wrong length")
                 columns[kind] = read_at(file, start + offset, size)
                 need(zlib.crc32(columns[kind]) == crc, f"{where}: the CRC of kind {kind} does not fit")
             last = (kind, of_field)
         need(len(columns) == len(expected), f"{where}: a column is missing")
-        need(max(decode("Q", columns[IDS])) <= MAX_INTEGER, f"{where}: an id is out of range")
+        need(IDS not in columns or max(decode("Q", columns[IDS])) <= MAX_INTEGER, f"{where}: an id is out of range")
         return columns
+
+    def ids(self, segment, columns):
+        """The ids of the rows of a segment: integers, or strings as bytes, which is how they are compared."""
+        if self.id_kind == IDS:
+            return decode("Q", columns[IDS])
+        where, column, end = f"segment {segment.segment}: string ids", columns[STRING_IDS], 4 * (segment.row_count + 1)
+        need(len(column) >= end, f"{where}: the column is too short")
+        starts, data = decode("I", column[:end]), column[end:]
+        need(starts[0] == 0 and starts[-1] == len(data), f"{where}: they do not begin or end where the bytes do")
+        need(all(1 <= last - first <= MOST_ID_BYTES for first, last in zip(starts, starts[1:])),
+             f"{where}: one has no bytes, or too many")
+        ids = [data[first:last] for first, last in zip(starts, starts[1:])]
+        try:
+            for text in ids:
+                text.decode("utf-8")
+        except UnicodeDecodeError:
+            raise ZgqError("ZGQ_CORRUPT", f"{where}: one is not UTF-8") from None
+        return ids
 
     def load(self, segment):
         """The ids of a segment, an iterator over its rows, and its columns; every page is verified."""
         columns = self.columns(segment)
-        return decode("Q", columns[IDS]), self.rows(segment, decode("I", columns[PAGE_CRCS])), columns
+        return self.ids(segment, columns), self.rows(segment, decode("I", columns[PAGE_CRCS])), columns
+
+    def ids_page(self, level, number):
+        """Section 4.1: the entries of a page of the ids file, verified by themselves; `number` counts within its level."""
+        page = 1 + sum(self.levels[:level]) + number
+        where, data = f"page {page} of the ids file", read_at(self.handles[self.ids_file.file], page * PAGE, PAGE)
+        count, found_level, zero, crc = IDS_PAGE_END.unpack_from(data, PAGE - IDS_PAGE_END.size)
+        need(zlib.crc32(self.record.index_id + struct.pack("<Q", page) + data[:-4]) == crc, f"{where}: the CRC does not fit")
+        below = self.levels[level - 1] if level else self.record.count
+        expected = min(PAGE_ENTRIES, below - number * PAGE_ENTRIES)
+        end = count * IDS_ENTRY.size
+        need((found_level, count, zero) == (level, expected, 0) and not any(data[end:PAGE_ENTRIES * IDS_ENTRY.size]),
+             f"{where}: not what must be there")
+        entries = [(high << 32 | low, segment, row) for low, high, row, segment in IDS_ENTRY.iter_unpack(data[:end])]
+        if level:
+            first = 1 + sum(self.levels[:level - 1]) + number * PAGE_ENTRIES
+            need([high << 32 | low for _, high, low in entries] == list(range(first, first + count)),
+                 f"{where}: an entry leads to another page than its place gives")
+            entries = [entry[0] for entry in entries]
+        need(all(a < b or level and a == b for a, b in zip(entries, entries[1:])), f"{where}: entries are out of order")
+        return entries
+
+    def places_of(self, number):
+        """Section 4.1: the pairs (segment, row) that may have an id with this hash."""
+        leaf = 0
+        for level in range(len(self.levels) - 1, 0, -1):
+            hashes = self.ids_page(level, leaf)
+            leaf = leaf * PAGE_ENTRIES + max(0, bisect.bisect_left(hashes, number) - 1)
+        for page in range(leaf, self.levels[0]):
+            for found, *place in self.ids_page(0, page):
+                if found > number:
+                    return
+                if found == number:
+                    yield place
 
     def rows(self, segment, crcs):
         """The rows of a segment, some pages at a time."""
@@ -752,6 +863,47 @@ def search(index, queries, k, nprobe):
     return best
 
 
+def find(index, row_id):
+    """Where an id is, as (segment, row, vector); None: nowhere."""
+    if index.ids_file:
+        places = list(index.places_of(hash_of(row_id)))
+        need(all(segment in index.segments and row < index.segments[segment].row_count for segment, row in places),
+             "the ids file leads to a row that is not there")
+    else:
+        places = [(segment, row) for segment in index.segments for row in range(index.segments[segment].row_count)]
+    for number, in_segment in itertools.groupby(places, lambda place: place[0]):
+        ids, rows, _ = index.load(index.segments[number])
+        for _, row in in_segment:
+            if ids[row] == row_id:
+                return number, row, next(itertools.islice(rows, row, None))
+    return None
+
+
+def readable(row_id):
+    return row_id.decode("utf-8") if isinstance(row_id, bytes) else row_id
+
+
+def read_id(text, index):
+    """An id of the command line, of the type that the index has."""
+    if index.id_kind == STRING_IDS:
+        return text.encode("utf-8", "surrogateescape")
+    need(text.isdecimal() and int(text) <= MAX_INTEGER, f"{text!r} is no integer id", "USAGE")
+    return int(text)
+
+
+def check_ids_file(index, expected):
+    """Section 4.1: every row has its entry, by the hash of its id, and inner pages say what the leaves begin with."""
+    below = None
+    for level, count in enumerate(index.levels):
+        found = [index.ids_page(level, number) for number in range(count)]
+        entries = [entry for page in found for entry in page]
+        if level == 0:
+            need(entries == sorted(expected), "the ids file has other entries than the rows give")
+        else:
+            need(entries == below, f"level {level} of the ids file has other hashes than the pages below it begin with")
+        below = [page[0] if level else page[0][0] for page in found]
+
+
 def estimate(index, queries):
     """For each query every zone and every row of the index: their distances, and what codes say; of rows the ids too."""
     need(index.bits > 0, "the index has no codes", "USAGE")
@@ -765,7 +917,7 @@ def estimate(index, queries):
         for query, answer, kinds in zip(queries, found, quantizer.estimates(segment, asked)):
             for place, (row, x) in enumerate(zip(ids, rows)):
                 codes = {kind: pairs[place] for kind, pairs in kinds.items()}
-                answer["rows"].append({"id": row, "distance": true_distance(index.metric, query, x), **codes})
+                answer["rows"].append({"id": readable(row), "distance": true_distance(index.metric, query, x), **codes})
     return found
 
 
@@ -788,7 +940,7 @@ def read_queries(path, index):
 def check(index):
     if "build" in index.meta:
         check_build(index.meta["build"])
-    quantizer, seen, at = Quantizer(index), set(), 0
+    quantizer, seen, at, entries = Quantizer(index), set(), 0, []
     for count, blocks in index.zone_codes:
         quantizer.verify_planes(f"codes of zones from {at}", blocks, count)
         at += count
@@ -797,6 +949,8 @@ def check(index):
         ids, rows, columns = index.load(segment)
         need(len(set(ids)) == len(ids) and seen.isdisjoint(ids), f"{where}: an id is repeated")
         seen.update(ids)
+        if index.ids_file:
+            entries += [(hash_of(row_id), segment.segment, row) for row, row_id in enumerate(ids)]
         norms = [math.sqrt(dot(x, x)) for x in rows]
         fits = [math.isclose(min(norms), segment.min_norm, rel_tol=1e-6),
                 math.isclose(max(norms), segment.max_norm, rel_tol=1e-6)]
@@ -807,7 +961,7 @@ def check(index):
                      for norm, inverse in zip(norms, inverses)]
         if index.bits > 0:
             codes = index.codes(segment)
-            fits += [codes[kind] == columns[kind] for kind in (IDS, PAGE_CRCS)]
+            fits += [codes[kind] == columns[kind] for kind in (IDS, PAGE_CRCS) if kind in codes]
             quantizer.verify_planes(where, codes[PLANES], segment.row_count)
             if index.bits > 1:
                 quantizer.verify_factors(where, (row[1:] for row in quantizer.refined_rows(codes[REFINED_CODES])))
@@ -815,6 +969,8 @@ def check(index):
     for file in index.files.values():
         if file.kind == VECTORS:
             check_directory(index, file)
+    if index.ids_file:
+        check_ids_file(index, entries)
     return {"ok": True, "count": len(seen), "zones": index.record.zone_count, "files": len(index.files)}
 
 
@@ -861,21 +1017,27 @@ def main(arguments=None):
     how.add_argument("--exact", action="store_true")
     how.add_argument("--check", action="store_true")
     how.add_argument("--estimates", action="store_true")
+    how.add_argument("--id", metavar="ID")
     options = parser.parse_args(arguments)
-    if options.check != (options.queries is None):
-        parser.error("give QUERIES.fbin or --check")
+    if (options.check or options.id is not None) != (options.queries is None):
+        parser.error("give QUERIES.fbin, --check or --id")
     if options.k < 0 or (options.nprobe is not None and options.nprobe < 1):
         parser.error("--k is at least 0 and --nprobe at least 1")
     try:
         index = open_index(options.index)
         if options.check:
             result = check(index)
+        elif options.id is not None:
+            result = {"id": options.id, "found": None}
+            found = find(index, read_id(options.id, index))
+            if found:
+                result["found"] = dict(zip(("segment", "row", "vector"), found))
         elif options.estimates:
             found = estimate(index, read_queries(options.queries, index))
             result = {"bits": index.bits, "metric": index.metric, "queries": found}
         else:
             found = search(index, read_queries(options.queries, index), options.k, options.nprobe)
-            queries = [{"hits": [{"id": row, "distance": distance} for distance, row in hits]} for hits in found]
+            queries = [{"hits": [{"id": readable(row), "distance": distance} for distance, row in hits]} for hits in found]
             result = {"k": options.k, "nprobe": options.nprobe, "exact": options.nprobe is None, "queries": queries}
     except (ZgqError, OSError) as error:
         code = getattr(error, "code", "ZGQ_CORRUPT")

@@ -43,6 +43,7 @@ import {
 } from '../src/format/layout.ts'
 import { QUANTIZER_HEADER } from '../src/format/quantizer.ts'
 import { EXTENT_PART_WORDS, EXTENT_WORDS, SEGMENT_RECORD, SEGMENT_WORDS } from '../src/format/segment-record.ts'
+import { MOST_ID_BYTES } from '../src/format/string-ids.ts'
 import { METRIC_COSINE, METRIC_IP, METRIC_L2 } from '../src/kernels/layouts.ts'
 import { filesBelow, readSource } from './support/sources.ts'
 import { codeList, hexBytes, meaningOf, section, SPEC, tableRows } from './support/spec.ts'
@@ -169,6 +170,11 @@ describe('numbers in the spec', () => {
     expect(/A columns extent has at most ([\d,]+) columns/.exec(SPEC)?.[1]).toBe(MOST_COLUMNS.toLocaleString('en-US'))
   })
 
+  it('give the bytes of a string id', () => {
+    const numbers = [...SPEC.matchAll(/1 to ([\d,]+) bytes(?: of UTF-8|, each of them UTF-8)/g)].map(([, most]) => most)
+    expect(numbers).toEqual(Array(2).fill(MOST_ID_BYTES.toLocaleString('en-US')))
+  })
+
   it('give the seeds of the hash of ids, and the entries of a page of an ids file', () => {
     const [, high, low] = /with seed (\d+), its low word the same with seed (0x\w+),/.exec(SPEC) ?? []
     expect([Number(high), Number(low)]).toEqual([SEED_HIGH, SEED_LOW])
@@ -187,8 +193,7 @@ describe('numbers in the spec', () => {
   })
 
   it('give the types of ids', () => {
-    const known = codeList(meaningOf('Layout: index record', 'idType'))
-    expect({ ...known, string: Number(/(\d+) is reserved: string/.exec(SPEC)?.[1]) }).toEqual(ID_TYPES)
+    expect(codeList(meaningOf('Layout: index record', 'idType'))).toEqual(ID_TYPES)
   })
 
   it('give the length of a block of planes', () => {

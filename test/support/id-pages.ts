@@ -4,6 +4,7 @@ import { IdPagesEncoder } from '../../src/format/id-pages.ts'
 import { encodeHeader } from '../../src/format/header.ts'
 import { idTree } from '../../src/format/id-tree.ts'
 import { PAGE_BYTES } from '../../src/format/layout.ts'
+import type { Metric } from '../../src/types.ts'
 
 export const INDEX_ID = Uint8Array.from({ length: 16 }, (_, i) => i * 7 + 1)
 
@@ -20,11 +21,21 @@ export function compareEntries(a: IdEntry, b: IdEntry): number {
   return a.high - b.high || a.low - b.low || a.segment - b.segment || a.row - b.row
 }
 
+/** Facts of an index that its files repeat. */
+export interface IdsFileFacts {
+  readonly indexId: Uint8Array
+  readonly dim: number
+  readonly metric: Metric
+}
+
 /** Encodes a whole file. */
-export function encodeIdsFile(entries: readonly IdEntry[]): Uint8Array {
+export function encodeIdsFile(
+  entries: readonly IdEntry[],
+  { indexId, dim, metric }: IdsFileFacts = { indexId: INDEX_ID, dim: 4, metric: 'l2' }
+): Uint8Array {
   const bytes = new Uint8Array(idTree(entries.length).byteLength)
   let at = PAGE_BYTES
-  const encoder = new IdPagesEncoder({ indexId: INDEX_ID, rowCount: entries.length }, (page) => {
+  const encoder = new IdPagesEncoder({ indexId, rowCount: entries.length }, (page) => {
     bytes.set(page, at)
     at += PAGE_BYTES
   })
@@ -33,11 +44,11 @@ export function encodeIdsFile(entries: readonly IdEntry[]): Uint8Array {
   bytes.set(
     encodeHeader({
       kind: 'ids',
-      indexId: INDEX_ID,
+      indexId,
       generation: 1,
       shard: 0,
-      dim: 4,
-      metric: 'l2',
+      dim,
+      metric,
       fileByteLength: bytes.byteLength,
       segmentCount: 0,
       rowCount: entries.length
