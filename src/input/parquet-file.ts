@@ -28,8 +28,8 @@ const DAMAGED = 'the Parquet file is damaged, or of a kind that is not read'
 
 /**
  * Opens a Parquet file: vectors from `column` (default: the only column of lists of numbers), ids from `idColumn`
- * (default: none), payloads from the columns that `payloadColumns` says. Rejects with ZGQ_NOT_FOUND, ZGQ_IO, ZGQ_BUILD_INPUT, ZGQ_TRUNCATED and ZGQ_DIMENSION; its batches
- * reject with the same, naming the row, counted from 0.
+ * (default: none), payloads from the columns that `payloadColumns` says. Rejects with ZGQ_NOT_FOUND, ZGQ_IO,
+ * ZGQ_BUILD_INPUT, ZGQ_TRUNCATED and ZGQ_DIMENSION; its batches reject with the same, naming the row, counted from 0.
  */
 export async function openParquetFile(path: string, options: BatchReadOptions): Promise<BatchSource> {
   const library = await loadParquetLibrary()
