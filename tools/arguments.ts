@@ -2,6 +2,7 @@
 
 import { parseArgs } from 'node:util'
 
+import type { Fields, FieldType } from '../src/build.ts'
 import type { Command, CommandArguments, OptionDeclarations } from './command.ts'
 import { didYouMean } from './help.ts'
 
@@ -134,6 +135,44 @@ export function byteSize(given: Given, name: string): number | undefined {
   if (match === null) throw new UsageError(`--${name} must be a size such as 512MB or 2GB, found ${value}`)
   const unit = { KB: 2 ** 10, MB: 2 ** 20, GB: 2 ** 30 }[(match[2] ?? '').toUpperCase()] ?? 1
   return Number(match[1]) * unit
+}
+
+/** Reads a comma-separated list of names. */
+export function nameList(given: Given, name: string): string[] | undefined {
+  const names = text(given, name)?.split(',')
+  if (names?.includes('') === true)
+    throw new UsageError(`--${name} must be names separated by commas, found ${String(given[name])}`)
+  return names
+}
+
+const FIELD_TYPES: readonly FieldType[] = ['string', 'number', 'boolean', 'string[]']
+
+/** Reads declared fields: `path:string,mtime:number`. */
+export function fieldList(given: Given, name: string): Fields | undefined {
+  const parts = nameList(given, name)
+  if (parts === undefined) return undefined
+  const fields = parts.map((part): [string, FieldType] => {
+    const colon = part.lastIndexOf(':')
+    const type = FIELD_TYPES.find((one) => one === part.slice(colon + 1))
+    if (colon > 0 && type !== undefined) return [part.slice(0, colon), type]
+    throw new UsageError(`--${name} must be NAME:TYPE,... with types ${FIELD_TYPES.join(', ')}, found ${part}`)
+  })
+  const twice = fields.find(([field], i) => fields.findIndex(([other]) => other === field) !== i)
+  if (twice !== undefined) throw new UsageError(`--${name} declares ${twice[0]} twice`)
+  return Object.fromEntries(fields)
+}
+
+/** Reads a JSON object. */
+export function jsonObject(given: Given, name: string): Record<string, unknown> | undefined {
+  const value = text(given, name)
+  if (value === undefined) return undefined
+  try {
+    const parsed: unknown = JSON.parse(value)
+    if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)) return { ...parsed }
+  } catch {
+    // said below, like any other value
+  }
+  throw new UsageError(`--${name} must be a JSON object, found ${value}`)
 }
 
 /** Narrows a word to one of the choices. */

@@ -15,8 +15,11 @@ import { countOf } from '../src/describe.ts'
 import {
   byteSize,
   declareOptions,
+  fieldList,
   flag,
+  jsonObject,
   libraryOptions,
+  nameList,
   oneOf,
   text,
   UsageError,
@@ -35,8 +38,10 @@ const STAGES: readonly RunnableStage[] = ['read', 'train', 'assign', 'write', 'p
 
 const VECTORS_COLUMN =
   'the vectors: a column of .parquet (default: the only one with lists), a key in .jsonl (default vector), ' +
-  'a data set in .hdf5 (default train)'
-const IDS_COLUMN = 'the ids: a column of .parquet (default: row numbers), a key in .jsonl (default id)'
+  'a data set in .hdf5 (default train), a column of a query (default: the last of two, or the only BLOB)'
+const IDS_COLUMN =
+  'the ids, integers or strings: a column of .parquet (default: row numbers), a key in .jsonl (default id), a column ' +
+  'of a query (default: the first)'
 
 const OPTIONS = declareOptions({
   metric: {
@@ -63,9 +68,23 @@ const OPTIONS = declareOptions({
   'id-column': { value: 'NAME', about: IDS_COLUMN, library: 'idColumn', read: text },
   query: {
     value: 'SELECT',
-    about: 'for a SQLite database: a SELECT of ids and float32 vectors, or of vectors alone',
+    about: 'for a SQLite database: a SELECT of ids, float32 vectors and columns for --fields and --payload',
     read: text
   },
+  fields: {
+    value: 'NAME:TYPE,...',
+    about:
+      'fields that filters may ask: columns of .parquet or of a query, keys in .jsonl; types string, number, boolean, ' +
+      'string[]',
+    read: fieldList
+  },
+  payload: {
+    value: 'NAME,...',
+    about: 'further columns or keys to keep with each vector, or all (default: the fields alone)',
+    read: (given, name) => (text(given, name) === 'all' ? 'all' : nameList(given, name))
+  },
+  model: { value: 'NAME', about: 'the model that made the vectors, kept in the index', read: text },
+  note: { value: 'JSON', about: 'a JSON object of your own, kept in the index', read: jsonObject },
   format: FORMAT_OPTION,
   queries: { value: 'QUERIES', about: 'a file of queries to calibrate with (default: rows of the index)' },
   'no-calibrate': {
@@ -107,7 +126,8 @@ export const BUILD: Command = {
   notes: 'Sizes: MB = 2^20 bytes. Standard input is copied to a temporary file beside INDEX first.',
   examples: [
     'zgq build vectors.fbin docs.zgq --metric cosine --memory 256MB',
-    "zgq build app.db docs.zgq --query 'SELECT id, embedding FROM chunks'"
+    "zgq build app.db docs.zgq --query 'SELECT id, embedding FROM chunks'",
+    'zgq build notes.jsonl notes.zgq --fields path:string,mtime:number --payload body'
   ],
   run: runBuild
 }

@@ -52,8 +52,8 @@ export interface BuildOptions {
   readonly input: string | URL | Float32Array | AsyncIterable<VectorBatch>
   /**
    * Where the vectors are: a column in .parquet (default: the only one of lists of numbers), a key in .jsonl (default
-   * `vector`), a data set in .hdf5 (default `train`), a column of a query (default: the last of one or two, else the only
-   * BLOB, or the one called `vector` or `embedding`).
+   * `vector`), a data set in .hdf5 (default `train`), a column of a query (default: the last of one or two, else the
+   * only BLOB, or the one called `vector` or `embedding`).
    */
   readonly column?: string | undefined
   /**

@@ -1,5 +1,5 @@
-// A blob spool: bytes of any length for each row, in two files of the working folder. NAME has the bytes, row after row;
-// NAME.index has 16 bytes a row: u64 offset, u32 byteLength, u32 CRC-32 of the bytes.
+// A blob spool: bytes of any length for each row, in two files of the working folder. NAME has the bytes, row after
+// row; NAME.index has 16 bytes a row: u64 offset, u32 byteLength, u32 CRC-32 of the bytes.
 
 import { createHash } from 'node:crypto'
 import { closeSync, fstatSync, openSync } from 'node:fs'

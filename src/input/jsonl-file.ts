@@ -1,5 +1,5 @@
-// JSON lines: an array of numbers, or an object with a vector, perhaps an id and keys for a payload, a line. The first line says which; all
-// others must be alike.
+// JSON lines: an array of numbers, or an object with a vector, perhaps an id and keys for a payload, a line. The first
+// line says which; all others must be alike.
 
 import { ZgqError } from '../errors.ts'
 import type { BatchReadOptions } from './batch-format.ts'

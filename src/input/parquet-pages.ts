@@ -1,21 +1,18 @@
 // The pages of one column of a Parquet file, one after the other through all row groups. hyparquet reads the headers;
-// what stands in a page is decoded in parquet-values.ts. hyparquet's own reader is not used: it holds whole row groups
-// as boxed numbers and gives short or empty lists where levels are damaged.
+// the values of a page are decoded in parquet-numbers.ts and parquet-texts.ts. hyparquet's own reader is not used: it
+// holds whole row groups as boxed numbers and gives short or empty lists where levels are damaged.
 
 import { crc32 } from 'node:zlib'
 
 import type { ColumnMetaData, FileMetaData, PageHeader, RowGroup, SchemaElement } from 'hyparquet'
 
 import type { InputFile } from './input-file.ts'
-import { KIND_BYTES, plainNumbers, toFloat32, type NumberKind, type Numbers } from './number-kinds.ts'
 import { inflate, type ParquetLibrary } from './parquet-library.ts'
-import { bitWidth, decodeHybrid, joinByteStreams, lookUp } from './parquet-values.ts'
+import { bitWidth, decodeHybrid } from './parquet-values.ts'
 
 /** Headers of pages of numbers have under 200 bytes. */
 const HEADER_BYTES = 4096
 const MAGIC_BYTES = 4
-/** Some writers make pages of 100 MB: their numbers are given out in pieces. */
-const PIECE_BYTES = 2 ** 20
 
 /** An open Parquet file. */
 export interface ParquetFile {
@@ -24,43 +21,57 @@ export interface ParquetFile {
   readonly metadata: FileMetaData
 }
 
-/** A column of numbers, or of lists of numbers. */
-export interface NumberColumn {
+/** A column of single values, or of lists of values. */
+export interface LeafColumn {
   /** Name of the column in the table. */
   readonly name: string
-  /** Names from the table's column down to the numbers. */
+  /** Names from the table's column down to the values. */
   readonly path: readonly string[]
   readonly element: SchemaElement
-  readonly kind: NumberKind
-  /** 0: one number a row; 1: a list. */
+  /** 0: one value a row; 1: a list. */
   readonly maxRepetition: number
-  /** Level of a number that is there; below it something is null or empty. */
+  /** Level of a value that is there; below it something is null or empty. */
   readonly maxDefinition: number
   /** Level from which on a list has an entry. */
   readonly entryDefinition: number
 }
 
 /**
- * A page of numbers. Missing repetition levels are all 0, missing definition levels all the highest; `numbers` has one
- * for each definition of the highest level.
+ * A page of values. Missing repetition levels are all 0, missing definition levels all the highest; `values` has one
+ * for each definition of the highest level, in pieces.
  */
-export interface NumberPage {
+export interface Page<Values> {
   readonly count: number
   readonly repetitions: Uint8Array | undefined
   readonly definitions: Uint8Array | undefined
-  readonly numbers: Iterable<Numbers>
+  readonly values: Iterable<Values>
   /** This page ends a row group of so many rows. */
   readonly endsGroupOf: number | undefined
 }
 
-/** Yields the pages of a column, from the first row to the last. Lists hold float32. */
-export function* readPages(parquet: ParquetFile, column: NumberColumn): Generator<NumberPage> {
+/** Decodes the values of a column chunk, and keeps its dictionary. Throws where bytes and count do not fit. */
+export interface ValueDecoder<Values> {
+  readDictionary(bytes: Uint8Array, count: number): void
+  /** The pieces are read before the next page. */
+  decode(bytes: Uint8Array, count: number, encoding: string): Iterable<Values>
+}
+
+/** Makes the decoder of a column chunk. */
+export type DecoderMaker<Values> = (library: ParquetLibrary) => ValueDecoder<Values>
+
+/** A column, and how its values are decoded. */
+export interface DecodedColumn<Values> extends LeafColumn {
+  readonly makeDecoder: DecoderMaker<Values>
+}
+
+/** Yields the pages of a column, from the first row to the last. */
+export function* readPages<Values>(parquet: ParquetFile, column: DecodedColumn<Values>): Generator<Page<Values>> {
   for (const group of parquet.metadata.row_groups) {
     if (Number(group.num_rows) > 0) yield* readChunk(parquet, column, group)
   }
 }
 
-function findChunk(group: RowGroup, column: NumberColumn): ColumnMetaData {
+function findChunk(group: RowGroup, column: LeafColumn): ColumnMetaData {
   for (const { file_path: elsewhere, meta_data: chunk } of group.columns) {
     if (
       chunk === undefined ||
@@ -75,7 +86,11 @@ function findChunk(group: RowGroup, column: NumberColumn): ColumnMetaData {
   throw new Error(`a row group does not have the column ${column.name}, or it is encrypted`)
 }
 
-function* readChunk(parquet: ParquetFile, column: NumberColumn, group: RowGroup): Generator<NumberPage> {
+function* readChunk<Values>(
+  parquet: ParquetFile,
+  column: DecodedColumn<Values>,
+  group: RowGroup
+): Generator<Page<Values>> {
   const { file, library } = parquet
   const chunk = findChunk(group, column)
   const starts = [chunk.data_page_offset, chunk.dictionary_page_offset].map(Number).filter((offset) => offset > 0)
@@ -114,21 +129,22 @@ function readBytes(file: InputFile, page: { offset: number; byteLength: number; 
   return bytes
 }
 
-/** Decodes pages; keeps the dictionary of a column chunk. */
-class PageReader {
+/** Decodes the pages of a column chunk. */
+class PageReader<Values> {
   readonly #library: ParquetLibrary
-  readonly #column: NumberColumn
+  readonly #column: LeafColumn
+  readonly #decoder: ValueDecoder<Values>
   readonly #chunk: ColumnMetaData
-  #dictionary: Numbers | undefined
 
-  constructor(library: ParquetLibrary, column: NumberColumn, chunk: ColumnMetaData) {
+  constructor(library: ParquetLibrary, column: DecodedColumn<Values>, chunk: ColumnMetaData) {
     this.#library = library
     this.#column = column
+    this.#decoder = column.makeDecoder(library)
     this.#chunk = chunk
   }
 
   /** Returns undefined for what is no page of data. */
-  decode(header: PageHeader, bytes: Uint8Array): NumberPage | undefined {
+  decode(header: PageHeader, bytes: Uint8Array): Page<Values> | undefined {
     switch (header.type) {
       case 'DICTIONARY_PAGE':
         this.#readDictionary(header, bytes)
@@ -144,13 +160,11 @@ class PageReader {
 
   #readDictionary(header: PageHeader, bytes: Uint8Array): void {
     const count = header.dictionary_page_header?.num_values ?? 0
-    const values = this.#inflate(bytes, header.uncompressed_page_size)
-    this.#expectNumbers(values, count)
-    this.#dictionary = this.#toNumbers(values)
+    this.#decoder.readDictionary(this.#inflate(bytes, header.uncompressed_page_size), count)
   }
 
   /** Levels come first, inside what is compressed, each after a u32 byte length. */
-  #readDataPage(header: PageHeader, bytes: Uint8Array): NumberPage {
+  #readDataPage(header: PageHeader, bytes: Uint8Array): Page<Values> {
     const facts = header.data_page_header
     if (facts === undefined) throw new Error('a page without its header')
     const count = this.#checkCount(facts.num_values)
@@ -166,11 +180,11 @@ class PageReader {
     }
     const repetitions = take(facts.repetition_level_encoding, this.#column.maxRepetition)
     const definitions = take(facts.definition_level_encoding, this.#column.maxDefinition)
-    return this.#assemble({ count, repetitions, definitions, values: rest, encoding: facts.encoding })
+    return this.#assemble({ count, repetitions, definitions, bytes: rest, encoding: facts.encoding })
   }
 
   /** Levels come first, never compressed, as long as the header says. */
-  #readDataPageV2(header: PageHeader, bytes: Uint8Array): NumberPage {
+  #readDataPageV2(header: PageHeader, bytes: Uint8Array): Page<Values> {
     const facts = header.data_page_header_v2
     if (facts === undefined) throw new Error('a page without its header')
     const { repetition_levels_byte_length: repetitionBytes, definition_levels_byte_length: definitionBytes } = facts
@@ -186,7 +200,7 @@ class PageReader {
     const packed = bytes.subarray(levelBytes)
     const values =
       facts.is_compressed === false ? packed : this.#inflate(packed, header.uncompressed_page_size - levelBytes)
-    return this.#assemble({ count, repetitions, definitions, values, encoding: facts.encoding })
+    return this.#assemble({ count, repetitions, definitions, bytes: values, encoding: facts.encoding })
   }
 
   #checkCount(count: number): number {
@@ -204,64 +218,14 @@ class PageReader {
   }
 
   #assemble(
-    page: Pick<NumberPage, 'count' | 'repetitions' | 'definitions'> & { values: Uint8Array; encoding: string }
-  ): NumberPage {
-    const { count, repetitions, definitions, values, encoding } = page
+    page: Pick<Page<Values>, 'count' | 'repetitions' | 'definitions'> & { bytes: Uint8Array; encoding: string }
+  ): Page<Values> {
+    const { count, repetitions, definitions, bytes, encoding } = page
     const { maxDefinition } = this.#column
     let present = count
     if (definitions !== undefined) for (let i = 0; i < count; i++) if (definitions[i] < maxDefinition) present--
-    return { count, repetitions, definitions, numbers: this.#decode(values, present, encoding), endsGroupOf: undefined }
-  }
-
-  #decode(values: Uint8Array, count: number, encoding: string): Iterable<Numbers> {
-    const { kind } = this.#column
-    switch (encoding) {
-      case 'PLAIN':
-        return this.#plainPieces(values, count)
-      case 'BYTE_STREAM_SPLIT':
-        return this.#plainPieces(joinByteStreams(values, KIND_BYTES[kind]), count)
-      case 'PLAIN_DICTIONARY':
-      case 'RLE_DICTIONARY': {
-        if (count === 0) return []
-        if (this.#dictionary === undefined) throw new Error('a page refers to a dictionary that is not there')
-        const indexes = new Uint32Array(count)
-        decodeHybrid(values.subarray(1), values[0], indexes)
-        return [lookUp(indexes, this.#dictionary)]
-      }
-      case 'DELTA_BINARY_PACKED': {
-        const width = KIND_BYTES[kind]
-        const unpacked = width === 4 ? new Int32Array(count) : new BigInt64Array(count)
-        if (count > 0)
-          this.#library.unpackDeltas(
-            { view: new DataView(values.buffer, values.byteOffset, values.byteLength), offset: 0 },
-            count,
-            unpacked
-          )
-        return [this.#toNumbers(new Uint8Array(unpacked.buffer))]
-      }
-      default:
-        throw new Error(`values in the encoding ${encoding}, which is not read`)
-    }
-  }
-
-  #plainPieces(bytes: Uint8Array, count: number): Iterable<Numbers> {
-    this.#expectNumbers(bytes, count)
-    return this.#pieces(bytes)
-  }
-
-  *#pieces(bytes: Uint8Array): Generator<Numbers> {
-    for (let start = 0; start < bytes.length; start += PIECE_BYTES)
-      yield this.#toNumbers(bytes.subarray(start, start + PIECE_BYTES))
-  }
-
-  #expectNumbers(bytes: Uint8Array, count: number): void {
-    const expected = count * KIND_BYTES[this.#column.kind]
-    if (bytes.length !== expected) throw new Error(`a page has ${bytes.length} bytes of values, expected ${expected}`)
-  }
-
-  #toNumbers(bytes: Uint8Array): Numbers {
-    const numbers = plainNumbers(bytes, this.#column.kind)
-    return this.#column.maxRepetition > 0 ? toFloat32(numbers) : numbers
+    const values = this.#decoder.decode(bytes, present, encoding)
+    return { count, repetitions, definitions, values, endsGroupOf: undefined }
   }
 
   #inflate(bytes: Uint8Array, byteLength: number): Uint8Array {

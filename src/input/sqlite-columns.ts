@@ -25,8 +25,8 @@ interface Place {
 
 /**
  * Chooses columns. Vector: `column`, else the last of one or two, else the only BLOB, or the one that is called vector
- * or embedding. Id: `idColumn`, else the first column, unless that is the vector. Throws ZGQ_BUILD_INPUT where that does
- * not say it.
+ * or embedding. Id: `idColumn`, else the first column, unless that is the vector. Throws ZGQ_BUILD_INPUT where that
+ * does not say it.
  */
 export function chooseQueryColumns(names: readonly string[], options: BatchReadOptions, place: Place): QueryColumns {
   const { column, idColumn, payloadColumns } = options
