@@ -132,11 +132,16 @@ function worthScanning(state: SearchState, filter: RequestFilter): number {
     return state.scanEnd < segments.length ? state.scanEnd : segments.length
   }
   const least = leastGain * Math.min(request.k, masks.matchCount)
-  const search = { metric: state.metric, queryNorm: state.queryNorm, alignment, limit }
+  let [matches, rows] = [0, 0]
   let end = state.scanEnd
+  for (let i = 0; i < end; i++) {
+    matches += masks.countOf(segments[i].slot)
+    rows += segments[i].rowCount
+  }
+  const search = { metric: state.metric, queryNorm: state.queryNorm, alignment, limit, density: matches / rows }
   for (let i = end; i < segments.length; i++) {
-    const { slot, spread } = segments[i]
-    const zone = { distance: state.distanceAt(i), spread, matches: masks.countOf(slot) }
+    const { slot, spread, rowCount } = segments[i]
+    const zone = { distance: state.distanceAt(i), spread, matches: masks.countOf(slot), rowCount }
     if (expectedHits(search, zone) >= least) end = i + 1
   }
   state.stopped = 'no gain expected'

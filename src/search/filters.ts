@@ -9,7 +9,7 @@ import type { SegmentFiles } from '../storage/segment-files.ts'
 import { nowMicros } from '../clock.ts'
 
 /** Filters that are kept, and bytes of their masks beyond the last. */
-const MOST_FILTERS = 64
+const MOST_FILTERS = 512
 /** Bytes of fields that are fetched at a time. */
 const WINDOW_BYTES = 4 * 2 ** 20
 /** How long the caller's thread evaluates before others have their turn. */

@@ -16,7 +16,7 @@ export const UNKNOWN_ALIGNMENT = 0.2
  * filters that pass 100 to .1 % of the rows, random, near the query and far from it (bench/README.md, "Filters").
  */
 export function leastGain(recall: number): number {
-  return 0.08 * (1 - recall) ** 1.18
+  return 0.15 * (1 - recall)
 }
 
 /** A zone as the rule sees it. */
@@ -25,6 +25,7 @@ export interface MaskedZone {
   readonly distance: number
   /** Root mean square of the distances of its rows to the centroid. */
   readonly spread: number
+  readonly rowCount: number
   /** Rows that match. */
   readonly matches: number
 }
@@ -36,18 +37,34 @@ export interface MaskedSearch {
   readonly alignment: number
   /** Distance of the k-th of the hits found so far, in the metric of the index; infinite where there are fewer. */
   readonly limit: number
+  /** Share of the rows that match, in the zones scanned so far. */
+  readonly density: number
 }
 
 /** Returns how many rows a zone is expected to hold that match and are nearer than the hits. */
-export function expectedHits(search: MaskedSearch, { distance, spread, matches }: MaskedZone): number {
+export function expectedHits(search: MaskedSearch, zone: MaskedZone): number {
   const { metric, queryNorm, alignment, limit } = search
-  if (limit === Infinity) return matches
-  if (metric === 'ip') return matches * upperTail((distance - limit) / (queryNorm * spread * alignment))
+  const { distance, spread } = zone
+  if (limit === Infinity) return zone.matches
+  const matches = likelyMatches(search, zone)
+  if (metric === 'ip')
+    return Math.min(zone.matches, matches * upperTail((distance - limit) / (queryNorm * spread * alignment)))
   // Under cosine vectors have length 1, and 1 - cos is half of the squared distance.
   const limit2 = metric === 'cosine' ? 2 * limit : limit
   const gap = distance + spread * spread - limit2
-  return matches * upperTail(gap / (2 * Math.sqrt(distance) * spread * alignment))
+  return Math.min(zone.matches, matches * upperTail(gap / (2 * Math.sqrt(distance) * spread * alignment)))
 }
+
+/**
+ * Counts the rows that match as if there were more of them where they are few: where fewer match than in the zones
+ * before, those that do are on the side of these zones, and so of the query; and where few match everywhere, the hits
+ * of a query are spread over many zones, each with a small part of them.
+ */
+function likelyMatches({ density }: MaskedSearch, { matches, rowCount }: MaskedZone): number {
+  return Math.max(matches, rowCount * density) * density ** -SPREAD_EXPONENT
+}
+
+const SPREAD_EXPONENT = 0.3
 
 /**
  * Upper tail of the normal distribution. Abramowitz and Stegun, Handbook of Mathematical Functions, 26.2.17; the
