@@ -29,8 +29,7 @@ export function isBoolean(field: number, value: boolean): Predicate {
 /** low <= value <= high; none where one of them is NaN. */
 export function inNumbers(field: number, low: number, high: number): Predicate {
   if (!(low <= high)) return NONE
-  // + 0: the key of -0 is that of 0.
-  return { kind: 'numbers', field, low, high, key: `n${field}[${low + 0},${high + 0}]` }
+  return { kind: 'numbers', field, low, high, key: `n${field}[${low},${high}]` }
 }
 
 export function isOneNumber(field: number, numbers: readonly number[]): Predicate {
