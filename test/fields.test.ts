@@ -36,8 +36,8 @@ describe('the declaration of fields', () => {
     [undefined, TypeError, /found undefined/],
     [['a'], TypeError, /found an array/],
     [new Map([['a', 'string']]), TypeError, /found a Map/],
-    [{ a: 'text' }, TypeError, /fields\.a must be one of string, number, boolean, string\[\], found "text"/],
-    [{ a: undefined }, TypeError, /fields\.a must be/],
+    [{ a: 'text' }, TypeError, /field "a" must be one of string, number, boolean, string\[\], found "text"/],
+    [{ a: undefined }, TypeError, /field "a" must be/],
     [{ '': 'string' }, RangeError, /is empty/],
     [{ $and: 'string' }, RangeError, /begins with \$/],
     [{ '\ud800': 'string' }, RangeError, /surrogate/],
@@ -56,7 +56,10 @@ describe('the declaration of fields', () => {
 
   it.each<[string, unknown]>([
     ['a type that is none', { a: 'text' }],
+    ['a type that is no string', { a: 5 }],
+    ['a type that is a map', { a: { string: 1 } }],
     ['a name that is none', { $a: 'string' }],
+    ['a list', ['string']],
     ['no field', {}],
     ['257 fields', long]
   ])('is damage in the file: %s', (_, value) => {

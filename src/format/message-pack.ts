@@ -13,17 +13,14 @@ const MOST_DEPTH = 32
 const MOST_ITEMS = 8192
 
 let loaded: Packr | undefined
-let loadedForMaps: Packr | undefined
 
 /** Loads msgpackr, which takes tens of milliseconds, for the first value: opening and searching have none. */
 function messagePack(): Packr {
-  loaded ??= makePackr({})
+  if (loaded === undefined) {
+    const library: { Packr: typeof Packr } = requirePackage('msgpackr')
+    loaded = new library.Packr({ useRecords: false, variableMapSize: true, int64AsType: 'number' })
+  }
   return loaded
-}
-
-function makePackr(options: { mapsAsObjects?: boolean }): Packr {
-  const library: { Packr: typeof Packr } = requirePackage('msgpackr')
-  return new library.Packr({ useRecords: false, variableMapSize: true, int64AsType: 'number', ...options })
 }
 
 /** Encodes a structured value as plain MessagePack. */
@@ -33,27 +30,32 @@ export function encodeMessagePack(value: unknown): Uint8Array {
 
 /** Decodes one map of plain MessagePack; throws ZGQ_CORRUPT. */
 export function decodeMessagePack(bytes: Uint8Array, path: string): unknown {
-  return unpack(messagePack(), bytes, path)
-}
-
-/**
- * Decodes one map of plain MessagePack as a Map: in the order of the bytes, and whatever its keys are called. Throws
- * ZGQ_CORRUPT.
- */
-export function decodeMessagePackMap(bytes: Uint8Array, path: string): unknown {
-  loadedForMaps ??= makePackr({ mapsAsObjects: false })
-  return unpack(loadedForMaps, bytes, path)
-}
-
-function unpack(packr: Packr, bytes: Uint8Array, path: string): unknown {
   const wrong = findFault(bytes)
-  if (wrong !== undefined)
-    throw new ZgqError('ZGQ_CORRUPT', `a value of table meta is not plain MessagePack: ${wrong}`, { path })
+  if (wrong !== undefined) throw notMessagePack(wrong, path)
   try {
-    return packr.unpack(bytes)
+    return messagePack().unpack(bytes)
   } catch (cause) {
     throw new ZgqError('ZGQ_CORRUPT', 'a value of table meta is not MessagePack', { path, cause })
   }
+}
+
+/**
+ * Decodes one map of strings to strings, in the order of its bytes and whatever its keys are called; throws
+ * ZGQ_CORRUPT. It does without msgpackr, so that opening an index does.
+ */
+export function decodeStringMap(bytes: Uint8Array, path: string): [string, string][] {
+  const notPlain = findFault(bytes)
+  if (notPlain !== undefined) throw notMessagePack(notPlain, path)
+  try {
+    return new Walk(bytes).strings()
+  } catch (error) {
+    if (error instanceof Fault) throw notMessagePack(error.message, path)
+    throw error
+  }
+}
+
+function notMessagePack(why: string, path: string): ZgqError {
+  return new ZgqError('ZGQ_CORRUPT', `a value of table meta is not plain MessagePack: ${why}`, { path })
 }
 
 /** Bytes of a value behind its tag, where they are few: nil, booleans, floats and integers. */
@@ -119,6 +121,20 @@ class Walk {
     const size = isInteger(tag) || FIXED.has(tag) ? undefined : this.#sizeOf(tag)
     if (size?.kind !== 'map') throw new Fault('it is not a map')
     this.#sized(size, 0)
+  }
+
+  /** Reads a map of strings to strings that was walked over before. */
+  strings(): [string, string][] {
+    const { length } = this.#sizeOf(this.#view.getUint8(this.#take(1)))
+    return Array.from({ length }, () => [this.#string(), this.#string()])
+  }
+
+  #string(): string {
+    const tag = this.#view.getUint8(this.#take(1))
+    const size = isInteger(tag) || FIXED.has(tag) ? undefined : this.#sizeOf(tag)
+    if (size?.kind !== 'text') throw new Fault('a value is not a string')
+    const start = this.#take(size.length)
+    return Buffer.from(this.#bytes.subarray(start, this.at)).toString()
   }
 
   #value(depth: number): void {
