@@ -1,5 +1,5 @@
-// Conditions on one field in their normal form, with their keys. A range of numbers is closed, one of strings half open:
-// the least string above another is the same with a zero byte behind it.
+// Conditions on one field in their normal form, with their keys. A range of numbers is closed, one of strings half
+// open: the least string above another is the same with a zero byte behind it.
 
 import { makeStringTable } from '../format/string-table.ts'
 import { NONE, type Predicate, type StringRange } from './predicate.ts'
