@@ -22,7 +22,7 @@ export class FilterCache {
     this.#fields = fieldsByName(fields)
   }
 
-  /** Compiles a filter, or finds it. Throws TypeError for what is not an object, ZGQ_FILTER for what is wrong inside. */
+  /** Compiles a filter, or finds it. Throws as compileFilter does. */
   compile(filter: unknown): CompiledFilter {
     const text = textOf(filter, 0)
     if (text === undefined || text.length > MOST_CHARACTERS) return compileFilter(filter, this.#fields)
