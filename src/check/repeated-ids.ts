@@ -17,7 +17,9 @@ export type IdsToCompare = Float64Array | readonly Uint8Array[]
 /** Reads all ids, and hands them over in pieces. */
 export type ReadIds = (take: (ids: IdsToCompare) => void) => Promise<void>
 
-/** Finds an id that two of `count` rows have; undefined: there is none. Calls `readIds` once for each portion at least. */
+/**
+ * Finds an id that two of `count` rows have; undefined: there is none. Calls `readIds` once for each portion at least.
+ */
 export async function findRepeatedId(
   count: number,
   readIds: ReadIds,
