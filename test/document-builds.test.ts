@@ -8,6 +8,7 @@ import { buildIndex, buildStage, type VectorBatch } from '../src/build.ts'
 import { checkBuildOptions, type BuildOptions } from '../src/build/build-options.ts'
 import { RECIPE_NAME } from '../src/build/site.ts'
 import { decodeMessagePack } from '../src/format/message-pack.ts'
+import type { Fields } from '../src/types.ts'
 import { openBatchFile } from '../src/input/batch-file.ts'
 import { buildInProcess } from './support/build-process.ts'
 import { blob } from './support/input-files.ts'
@@ -321,6 +322,20 @@ describe('a build that goes on', () => {
     expect((await errorFrom(note)).message).toMatch(/started with note of its own choice, .* with another one/)
     for (const stage of ['train', 'assign', 'write', 'publish'] as const)
       expect(await buildStage({ ...options, output, stage })).toMatchObject({ stage })
+  })
+
+  it('keeps its work beside the largest note and very many fields', async () => {
+    const note = { text: 'x'.repeat(2 ** 20 - 20) }
+    const fields: Fields = Object.fromEntries(
+      Array.from({ length: 256 }, (_, i) => [String(i).padEnd(255, '\u0001'), 'string' as const])
+    )
+    const { output } = placeIn(temp)
+    expect(await read({ ...options, output, note, fields })).toMatchObject({ isBegun: false })
+    expect(await read({ ...options, output, note, fields })).toMatchObject({ isBegun: true })
+    const larger = { text: `${note.text}${'x'.repeat(20)}` }
+    expect(await rejection(read({ ...options, output, note: larger }))).toMatchObject({
+      message: expect.stringMatching(/^buildIndex: note is too large: expected at most 1 MB/)
+    })
   })
 
   it('in stages has to be called with the same arrays', async () => {
