@@ -2,7 +2,8 @@
 // first stage leaves for the stages after it, and what it refuses.
 
 import Sqlite from 'better-sqlite3'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 
@@ -23,10 +24,12 @@ import {
 import { blob, writeHdf5 } from './support/input-files.ts'
 import { readDocuments, type ReadDocuments } from './support/read-documents.ts'
 import { errorFrom, placeIn } from './support/small-build.ts'
+import { ROOT } from './support/sources.ts'
 import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
 import { fbin } from './support/vector-files.ts'
 
 const temp = useTempFolder('documents', IN_MEMORY)
+const DATA = join(ROOT, 'test/data/inputs/documents')
 const dim = 6
 const vectorsOf = (count: number, size = dim): Float32Array => Float32Array.from({ length: count * size }, (_, i) => i)
 /** Reads an array of three vectors, unless there is another input. */
@@ -382,6 +385,27 @@ describe('Parquet', () => {
       path: input,
       message: expect.stringMatching(message)
     })
+  })
+
+  it.each(readdirSync(DATA).filter((name) => name.endsWith('.parquet')))('is read from %s', async (name) => {
+    const count = 60
+    const rows = Array.from({ length: count }, (_, i) => i)
+    const declared: Fields = { path: 'string', draft: 'boolean', tags: 'string[]', changed: 'number' }
+    const input = join(DATA, name)
+    const found = await read({ input, column: 'embedding', idColumn: 'id', payload: 'all', fields: declared })
+    expect(found.site.recipe).toMatchObject({ dim: 6, count })
+    expect(found.ids).toEqual(rows.map((i) => `docs/${(7 * i) % count}.md#${i % 3}`))
+    expect(found.payloads).toEqual(
+      rows.map((i) => ({
+        path: i % 9 === 4 ? null : `docs/\u00e4 ${i % 5}.md`,
+        draft: i % 8 === 1 ? null : i % 3 === 0,
+        tags: i % 10 === 3 ? null : Array.from({ length: i % 4 }, (_, j) => `tag ${(i + j) % 5}`),
+        changed: Date.UTC(2024, 1, 29, 12) + 0.25 + i * 1000,
+        size: i * 1e12 - 5e13,
+        weight: i / 7,
+        day: (i - 2) * 86_400_000
+      }))
+    )
   })
 
   it('that is damaged anywhere gives documents or an error of this library', async () => {
