@@ -117,7 +117,7 @@ export class PayloadEncoder {
 
   #refuseSize(): never {
     throw new TypeError(
-      `${this.#row}: ${this.#what} is too large: expected at most ${this.#limits.bytes / 2 ** 20} MB as MessagePack`
+      `${this.#row}: ${this.#what} is too large: expected at most ${Math.round(this.#limits.bytes / 2 ** 20)} MB as MessagePack`
     )
   }
 }
