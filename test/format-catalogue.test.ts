@@ -217,7 +217,7 @@ describe('a calibration', () => {
   })
 
   it('is read back without what it may be without', () => {
-    const { usual: _usual, copies: _copies, ...plain } = CALIBRATION
+    const { usual: _usual, copies: _copies, alignment: _alignment, ...plain } = CALIBRATION
     const source = 'base' as const
     expect(decode(encodeCalibration({ ...plain, source }))).toEqual({ ...plain, source })
   })
@@ -260,6 +260,9 @@ describe('a calibration', () => {
     ['scale', Infinity],
     ['copies', -1],
     ['copies', NaN],
+    ['alignment', -1],
+    ['alignment', 1.1],
+    ['alignment', NaN],
     ['nearestZone', -1],
     ['farthestZone', Infinity],
     ['farthestHit', NaN]
@@ -268,8 +271,8 @@ describe('a calibration', () => {
   })
 
   it('does not look at bounds and copies that are not there', () => {
-    const { usual: _usual, copies: _copies, ...plain } = CALIBRATION
-    for (const name of ['copies', 'nearestZone', 'farthestZone', 'farthestHit'] as const)
+    const { usual: _usual, copies: _copies, alignment: _alignment, ...plain } = CALIBRATION
+    for (const name of ['copies', 'alignment', 'nearestZone', 'farthestZone', 'farthestHit'] as const)
       expect(decode(forgedDouble(encodeCalibration(plain), CALIBRATION_HEADER.fields[name], NaN))).toEqual(plain)
   })
 

@@ -134,6 +134,7 @@ export const CALIBRATION: Calibration = {
   highestRecall: 0.99,
   scale: 1.5,
   copies: 0.25,
+  alignment: 0.125,
   usual: { nearestZone: 0.5, farthestZone: 7, farthestHit: 3 },
   curves: [
     {
