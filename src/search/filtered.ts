@@ -12,28 +12,11 @@ import {
   HEAP_SIZE_AT
 } from '../kernels/layouts.ts'
 import type { CodeState } from './code-state.ts'
-import type { ExplainedFilter } from '../types.ts'
-import type { FilterMasks } from './filter-masks.ts'
 import { chanceOfHit, expectedHits, weigh } from './masked-rule.ts'
 import { listMatching } from './probe.ts'
+import type { RequestFilter } from './request-filter.ts'
 import type { CodesContext } from './search-context.ts'
 import type { SearchState } from './search-state.ts'
-
-/** How a search with a filter goes. */
-export interface RequestFilter {
-  readonly masks: FilterMasks
-  /** Zones with rows that match to be scanned; undefined: as many as the rule says. */
-  readonly nprobe: number | undefined
-  /** Zones that the calibration saw searches without a filter probe, in the mean; 0: it does not say. */
-  readonly meanZones: number
-  /** Share of the k hits that a zone must be expected to hold to be scanned. */
-  readonly leastGain: number
-  /** Deviation of the cosine that masked-rule.ts explains. */
-  readonly alignment: number
-}
-
-/** Why a search with a filter ended. */
-export type FilterStop = ExplainedFilter['stopped']
 
 /**
  * Values of all rows that match up to which all are ranked: reading that many rows takes no longer than choosing zones

@@ -19,6 +19,7 @@ import {
   extentSource,
   newSegmentState,
   pagesOf,
+  rangeOfRow,
   type CandidateRanges,
   type ExtentSource,
   type Ordinal,
@@ -227,14 +228,7 @@ export class SegmentFiles {
 
   /** Asks the system for single rows at once. */
   prefetchRows(ordinals: readonly Ordinal[]): void {
-    const byteLength = this.#rowBytes
-    this.#readers.prefetch(
-      ordinals.map(({ segment: { rows }, row }): FileRange => ({
-        file: rows.file,
-        offset: rows.offset + row * byteLength,
-        byteLength
-      }))
-    )
+    this.#readers.prefetch(ordinals.map((ordinal) => rangeOfRow(ordinal, this.#rowBytes)))
   }
 
   /** Tells whether rows of a segment, with their columns, were read before and can be copied from a mapping. */
@@ -285,7 +279,7 @@ export class SegmentFiles {
     const { file } = segment.codes
     const crcs = this.#pageCrcsAtHand(segment)
     return {
-      row: { file: range.file, offset: segment.rows.offset + row * this.#rowBytes, byteLength: this.#rowBytes },
+      row: rangeOfRow({ segment, row }, this.#rowBytes),
       firstPage,
       pages: range,
       crcs:

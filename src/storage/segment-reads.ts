@@ -68,6 +68,11 @@ export interface Pages {
   readonly count: number
 }
 
+/** The bytes of a row. */
+export function rangeOfRow({ segment: { rows }, row }: Ordinal, byteLength: number): FileRange {
+  return { file: rows.file, offset: rows.offset + row * byteLength, byteLength }
+}
+
 /** The pages of a segment that bytes of its rows lie in. */
 export function pagesOf({ rows }: Segment, offset: number, byteLength: number): Pages {
   const firstPage = Math.floor(offset / PAGE_BYTES)
