@@ -176,6 +176,14 @@ export class Parts {
     })
   }
 
+  /** Leaves the ids file out, which an index may be without: rows have other places or ids. */
+  dropIds(): void {
+    const isOther = (record: FileFields): boolean => record.get('kind') !== 5
+    if (this.files.every(isOther)) return
+    this.files = this.files.filter(isOther)
+    this.index.set('fileCount', this.files.length)
+  }
+
   /** Changes the chunks before they get their checksums. */
   changeChunks(change: (chunks: Chunks) => void): void {
     this.#chunkChanges.push(change)
