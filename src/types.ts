@@ -54,8 +54,8 @@ export interface FilterOperators {
 }
 
 /**
- * Chooses rows by their declared fields: `{ draft: false, tags: { $in: ['zoo'] } }`. All entries must hold; `{}` chooses
- * every row.
+ * Chooses rows by their declared fields: `{ draft: false, tags: { $in: ['zoo'] } }`. All entries must hold; `{}`
+ * chooses every row.
  */
 export interface Filter {
   /** Each of them holds. */

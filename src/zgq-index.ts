@@ -222,10 +222,7 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
     queries: Float32Array | Float64Array,
     options?: AsyncSearchOptions
   ): Promise<(Hit<I, P>[] | ExplainedHits<I, P>)[]>
-  async searchBatch(
-    queries: Float32Array | Float64Array,
-    options: AsyncSearchOptions = {}
-  ): Promise<FoundDocuments[]> {
+  async searchBatch(queries: Float32Array | Float64Array, options: AsyncSearchOptions = {}): Promise<FoundDocuments[]> {
     const { snapshot } = this.#expectOpen()
     const of = this.#checkAsync(options, undefined)
     return await this.#searchLater(checkQueries(queries, snapshot.meta.dim), { ...of, isBatch: true })
@@ -243,10 +240,7 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
     query: QueryVector | IdQuery<I>,
     options?: AsyncSearchOptions & { readonly explain?: false | undefined }
   ): Promise<Hit<I, P>[]>
-  searchAsync(
-    query: QueryVector | IdQuery<I>,
-    options?: AsyncSearchOptions
-  ): Promise<Hit<I, P>[] | ExplainedHits<I, P>>
+  searchAsync(query: QueryVector | IdQuery<I>, options?: AsyncSearchOptions): Promise<Hit<I, P>[] | ExplainedHits<I, P>>
   async searchAsync(query: QueryVector | IdQuery<Id>, options: AsyncSearchOptions = {}): Promise<FoundDocuments> {
     const { dim, metric } = this.#expectOpen().snapshot.meta
     const { vector, leftOut } = isIdQuery(query)
@@ -374,7 +368,9 @@ function expectModel(snapshot: Snapshot, model: unknown): void {
 }
 
 function isIdQuery(query: unknown): query is IdQuery<Id> {
-  return typeof query === 'object' && query !== null && !ArrayBuffer.isView(query) && !Array.isArray(query) && 'id' in query
+  return (
+    typeof query === 'object' && query !== null && !ArrayBuffer.isView(query) && !Array.isArray(query) && 'id' in query
+  )
 }
 
 /** JavaScript can call the constructor, whatever its types say. */

@@ -1,5 +1,5 @@
-// Conditions on one field in their normal form, with their keys. A range of numbers is closed, one of strings half open:
-// the least string above another is the same with a zero byte behind it.
+// Conditions on one field in their normal form, with their keys. A range of numbers is closed, one of strings half
+// open: the least string above another is the same with a zero byte behind it.
 
 import { makeStringTable } from '../format/string-table.ts'
 import { NONE, type Predicate, type StringRange } from './predicate.ts'
@@ -29,8 +29,7 @@ export function isBoolean(field: number, value: boolean): Predicate {
 /** low <= value <= high; none where one of them is NaN. */
 export function inNumbers(field: number, low: number, high: number): Predicate {
   if (!(low <= high)) return NONE
-  // + 0: the key of -0 is that of 0.
-  return { kind: 'numbers', field, low, high, key: `n${field}[${low + 0},${high + 0}]` }
+  return { kind: 'numbers', field, low, high, key: `n${field}[${low},${high}]` }
 }
 
 export function isOneNumber(field: number, numbers: readonly number[]): Predicate {

@@ -6,7 +6,7 @@ import { isPlainObject } from '../plain-object.ts'
 import { compileFilter, type CompiledFilter } from './compile-filter.ts'
 
 /** Filters that are kept. */
-const MOST_FILTERS = 64
+const MOST_FILTERS = 512
 /** Characters of a filter that is kept: $in of some thousand strings. */
 const MOST_CHARACTERS = 2 ** 18
 /** Deeper than any filter that compiles; a cyclic one ends here. */
@@ -22,7 +22,7 @@ export class FilterCache {
     this.#fields = fieldsByName(fields)
   }
 
-  /** Compiles a filter, or finds it. Throws TypeError for what is not an object, ZGQ_FILTER for what is wrong inside. */
+  /** Compiles a filter, or finds it. Throws as compileFilter does. */
   compile(filter: unknown): CompiledFilter {
     const text = textOf(filter, 0)
     if (text === undefined || text.length > MOST_CHARACTERS) return compileFilter(filter, this.#fields)

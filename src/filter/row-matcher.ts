@@ -1,5 +1,5 @@
-// Which rows of a segment meet a predicate: a bit a row. Rows are compared 32 at a time into a word of the mask; nothing
-// is allocated for a row or, once it was used, for a segment.
+// Which rows of a segment meet a predicate: a bit a row. Rows are compared 32 at a time into a word of the mask;
+// nothing is allocated for a row or, once it was used, for a segment.
 
 import { countBits, lastWordMask, wordCount } from '../format/bitmap.ts'
 import type { FieldColumn } from '../format/field-columns.ts'

@@ -1,5 +1,5 @@
-// Sets that rows and dictionaries are looked up in. A bitmap of hashes answers first, and for most of what is not in the
-// set that is all; what passes is searched in order, so that hashes which collide by design cost a binary search.
+// Sets that rows and dictionaries are looked up in. A bitmap of hashes answers first, and for most of what is not in
+// the set that is all; what passes is searched in order, so that hashes which collide by design cost a binary search.
 
 import type { StringTable } from '../format/string-table.ts'
 

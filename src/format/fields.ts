@@ -5,7 +5,7 @@ import { describe } from '../describe.ts'
 import { ZgqError } from '../errors.ts'
 import { isPlainObject } from '../plain-object.ts'
 import type { FieldType } from '../types.ts'
-import { decodeMessagePackMap, encodeMessagePack } from './message-pack.ts'
+import { decodeStringMap, encodeMessagePack } from './message-pack.ts'
 
 export const MOST_FIELDS = 256
 const MOST_NAME_BYTES = 255
@@ -33,7 +33,7 @@ export function checkFields(fields: unknown): readonly DeclaredField[] {
     const wrong = faultOfName(name)
     if (wrong !== undefined) throw new RangeError(`fields: the name ${describe(name)} ${wrong}`)
     if (!isFieldType(type))
-      throw new TypeError(`fields.${name} must be one of ${FIELD_TYPES.join(', ')}, found ${describe(type)}`)
+      throw new TypeError(`field ${describe(name)} must be one of ${FIELD_TYPES.join(', ')}, found ${describe(type)}`)
     return { number: i + 1, name, type }
   })
 }
@@ -45,16 +45,17 @@ export function encodeFields(fields: readonly DeclaredField[]): Uint8Array {
 
 /** Decodes the declaration of fields; throws ZGQ_CORRUPT, naming `path`. */
 export function decodeFields(bytes: Uint8Array, path: string): readonly DeclaredField[] {
-  const map = decodeMessagePackMap(bytes, path)
-  if (!(map instanceof Map)) throw damage('is not a map', path)
-  if (map.size === 0 || map.size > MOST_FIELDS)
-    throw damage(`declares ${map.size} fields, expected 1 to ${MOST_FIELDS}`, path)
-  return [...map].map(([name, type]: [unknown, unknown], i) => {
-    if (typeof name !== 'string') throw damage('has a name that is not a string', path)
+  const entries = decodeStringMap(bytes, path)
+  if (entries.length === 0 || entries.length > MOST_FIELDS)
+    throw damage(`declares ${entries.length} fields, expected 1 to ${MOST_FIELDS}`, path)
+  return entries.map(([name, type], i) => {
     const wrong = faultOfName(name)
     if (wrong !== undefined) throw damage(`has the name ${describe(name)}, which ${wrong}`, path)
     if (!isFieldType(type))
-      throw damage(`gives field ${name} the type ${describe(type)}, expected one of ${FIELD_TYPES.join(', ')}`, path)
+      throw damage(
+        `gives field ${describe(name)} the type ${describe(type)}, expected one of ${FIELD_TYPES.join(', ')}`,
+        path
+      )
     return { number: i + 1, name, type }
   })
 }

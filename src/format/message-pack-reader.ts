@@ -97,6 +97,22 @@ export class MessagePackReader {
     return this.#readEntries(length, 0, wanted)
   }
 
+  /** Builds the entries of a map of strings to strings, in the order of their bytes. */
+  readStrings(): [string, string][] {
+    const { length } = this.#beginMap()
+    this.#enter(length, length * 2, 0)
+    const entries = new Map<string, string>()
+    for (let i = 0; i < length; i++) {
+      const key = this.#key()
+      if (entries.has(key)) throw new Fault('a key stands twice')
+      const tag = this.#byte()
+      const size = isInteger(tag) || FIXED.has(tag) ? undefined : this.#sizeOf(tag)
+      if (size?.kind !== 'text') throw new Fault('a value is not a string')
+      entries.set(key, this.#text(size.length, 'a string'))
+    }
+    return [...entries]
+  }
+
   /** Builds a value. */
   readValue(): unknown {
     return this.#read(0)

@@ -5,25 +5,23 @@ import type { Packr } from 'msgpackr'
 
 import { ZgqError } from '../errors.ts'
 import { requirePackage } from '../require-package.ts'
-import { faultOf, MessagePackReader } from './message-pack-reader.ts'
+import { faultOf, MessagePackReader, type MessagePackLimits } from './message-pack-reader.ts'
 
 /** Maps and lists within each other. */
 const MOST_DEPTH = 32
 /** Entries of all maps and elements of all lists together: a byte each in the file, but some fifty in memory. */
 const MOST_ITEMS = 8192
+const LIMITS: MessagePackLimits = { depth: MOST_DEPTH, items: MOST_ITEMS }
 
 let loaded: Packr | undefined
-let loadedForMaps: Packr | undefined
 
 /** Loads msgpackr, which takes tens of milliseconds, for the first value: opening and searching have none. */
 function messagePack(): Packr {
-  loaded ??= makePackr({})
+  if (loaded === undefined) {
+    const library: { Packr: typeof Packr } = requirePackage('msgpackr')
+    loaded = new library.Packr({ useRecords: false, variableMapSize: true, int64AsType: 'number' })
+  }
   return loaded
-}
-
-function makePackr(options: { mapsAsObjects?: boolean }): Packr {
-  const library: { Packr: typeof Packr } = requirePackage('msgpackr')
-  return new library.Packr({ useRecords: false, variableMapSize: true, int64AsType: 'number', ...options })
 }
 
 /** Encodes a structured value as plain MessagePack. */
@@ -33,32 +31,37 @@ export function encodeMessagePack(value: unknown): Uint8Array {
 
 /** Decodes one map of plain MessagePack; throws ZGQ_CORRUPT. */
 export function decodeMessagePack(bytes: Uint8Array, path: string): unknown {
-  return unpack(messagePack(), bytes, path)
-}
-
-/**
- * Decodes one map of plain MessagePack as a Map: in the order of the bytes, and whatever its keys are called. Throws
- * ZGQ_CORRUPT.
- */
-export function decodeMessagePackMap(bytes: Uint8Array, path: string): unknown {
-  loadedForMaps ??= makePackr({ mapsAsObjects: false })
-  return unpack(loadedForMaps, bytes, path)
-}
-
-function unpack(packr: Packr, bytes: Uint8Array, path: string): unknown {
   const wrong = findFault(bytes)
-  if (wrong !== undefined)
-    throw new ZgqError('ZGQ_CORRUPT', `a value of table meta is not plain MessagePack: ${wrong}`, { path })
+  if (wrong !== undefined) throw notPlain(wrong, path)
   try {
-    return packr.unpack(bytes)
+    return messagePack().unpack(bytes)
   } catch (cause) {
     throw new ZgqError('ZGQ_CORRUPT', 'a value of table meta is not MessagePack', { path, cause })
   }
 }
 
+/**
+ * Decodes one map of strings to strings, in the order of its bytes and whatever its keys are called; throws
+ * ZGQ_CORRUPT. It does without msgpackr, so that opening an index does.
+ */
+export function decodeStringMap(bytes: Uint8Array, path: string): [string, string][] {
+  let entries: [string, string][] = []
+  const fault = faultOf(() => {
+    const reader = new MessagePackReader(bytes, LIMITS)
+    entries = reader.readStrings()
+    reader.expectEnd()
+  })
+  if (fault !== undefined) throw notPlain(fault, path)
+  return entries
+}
+
+function notPlain(why: string, path: string): ZgqError {
+  return new ZgqError('ZGQ_CORRUPT', `a value of table meta is not plain MessagePack: ${why}`, { path })
+}
+
 /** Says why bytes are not one map of plain MessagePack; undefined where they are. */
 function findFault(bytes: Uint8Array): string | undefined {
-  const reader = new MessagePackReader(bytes, { depth: MOST_DEPTH, items: MOST_ITEMS })
+  const reader = new MessagePackReader(bytes, LIMITS)
   return faultOf(() => {
     reader.skipMap()
     reader.expectEnd()
