@@ -18,12 +18,12 @@ export function showPayload(payload: unknown): string {
   return text.length > MOST_CHARACTERS ? `${text.slice(0, MOST_CHARACTERS)}...` : text
 }
 
-/** Makes of hits what JSON can hold: bytes as base64, numbers that are not finite as words. */
 export function hitsAsJson(hits: readonly Hit<Id, unknown>[]): object[] {
   return hits.map((hit) => ('payload' in hit ? { ...hit, payload: plainJson(hit.payload) ?? null } : hit))
 }
 
-function plainJson(value: unknown): unknown {
+/** Makes of a value what JSON can hold: bytes as base64, numbers that are not finite as words. */
+export function plainJson(value: unknown): unknown {
   if (value instanceof Uint8Array) return Buffer.from(value).toString('base64')
   if (typeof value === 'number' && !Number.isFinite(value)) return String(value)
   if (Array.isArray(value)) return value.map(plainJson)
