@@ -112,9 +112,12 @@ function makeSnapshot(): Snapshot {
     minNorm: 0,
     maxNorm: 1000,
     radius: 0,
+    spread: 0,
     rows: nowhere,
     columns: nowhere,
-    codes: nowhere
+    codes: nowhere,
+    fields: nowhere,
+    payload: nowhere
   }))
   const meta = {
     version: 2,
@@ -125,6 +128,7 @@ function makeSnapshot(): Snapshot {
     metric: 'l2',
     elementType: 'float32',
     bits: BITS,
+    idType: 'integer',
     count,
     zoneCount: count,
     segmentCount: count,
@@ -143,7 +147,10 @@ function makeSnapshot(): Snapshot {
     quantizer: undefined,
     calibration: null,
     encodedBuildFacts: undefined,
-    catalogueBytes: 0
+    catalogueBytes: 0,
+    fields: [],
+    model: undefined,
+    encodedNote: undefined
   }
 }
 

@@ -80,7 +80,7 @@ FOOTER = Layout("Footer", """directory_offset:u64 directory_byte_length:u64 segm
 FILE_RECORD = Layout("FileRecord", """file:u64 kind:u32 header_crc:u32 generation:u64 shard:u64 byte_length:u64
     segment_count:u64 row_count:u64 reserved:u64""")
 SEGMENT_RECORD = Layout("SegmentRecord", """segment:u64 zone:u32 flags:u32 row_count:u64 min_norm:f64 max_norm:f64
-    radius:f64 reserved:u64 """ + " ".join(
+    radius:f64 spread:f64 """ + " ".join(
     f"{extent}_offset:u64 {extent}_byte_length:u64 {extent}_file:u32 {extent}_crc:u32"
     for extent in ("rows", "columns", "codes", "fields", "payload")))
 INDEX_RECORD = Layout("IndexRecord", """version:u32 metric:u32 element_type:u32 bits:u32 id_type:u32 reserved:u32
@@ -89,7 +89,7 @@ INDEX_RECORD = Layout("IndexRecord", """version:u32 metric:u32 element_type:u32 
 QUANTIZER_HEADER = Layout("QuantizerHeader", "rounds:u32 reserved:u32")
 CALIBRATION_HEADER = Layout("CalibrationHeader", """source:u32 flags:u32 queries:u64 confidence:f64 highest_recall:f64
     scale:f64 copies:f64 nearest_zone:f64 farthest_zone:f64 farthest_hit:f64
-    max_norm:f64 point_count:u64""")
+    max_norm:f64 point_count:u64 alignment:f64""")
 CALIBRATION_POINT = Layout("CalibrationPoint", """k:u64 filter:u32 flags:u32 recall:f64 threshold:f64 mean:f64
     zones:f64 trust:f64""")
 IDS_ENTRY = struct.Struct("<IIII")  # hash low and high, then row and segment or the number of a page
@@ -292,6 +292,8 @@ def check_calibration(data, zone_count):
         between(0, most, copies=head.copies)
     if head.flags & 4:
         between(0, most, max_norm=head.max_norm)
+    if head.flags & 8:
+        between(0, 1, alignment=head.alignment)
     last = None
     for number in range(head.point_count):
         point = CALIBRATION_POINT.decode(data, CALIBRATION_HEADER.size + number * CALIBRATION_POINT.size)
@@ -509,8 +511,8 @@ class Index:
                  f"{where}: fields and payloads are not known", "ZGQ_UNSUPPORTED")
             need(row.zone < self.record.zone_count, f"{where}: there is no zone {row.zone}")
             need(1 <= row.row_count <= MOST_ROWS, f"{where}: row_count is out of range")
-            need(0 <= row.min_norm <= row.max_norm < math.inf and 0 <= row.radius < math.inf,
-                 f"{where}: a norm or the radius is out of range")
+            need(0 <= row.min_norm <= row.max_norm < math.inf and 0 <= row.radius < math.inf and 0 <= row.spread < math.inf,
+                 f"{where}: a norm, the radius or the spread is out of range")
             need(row.rows_byte_length == row.row_count * self.dim * 4, f"{where}: the rows are of a wrong length")
             need(row.columns_file == row.rows_file, f"{where}: the columns are not in the file of the rows")
             least = COLUMNS_HEADER.size + 2 * COLUMN_ENTRY.size + 4 * pages(row.rows_byte_length)

@@ -2,8 +2,8 @@
 
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs'
 
-/** Larger than any lock or recipe. */
-const LARGEST_BYTES = 2 ** 20
+/** Larger than any lock or recipe, which may have a note of 1 MB as base64. */
+const LARGEST_BYTES = 2 ** 21
 
 /** Opening a FIFO waits for a writer, unless it is told not to; Windows has no such flag, and no FIFOs among files. */
 export const OPEN_TO_READ = constants.O_RDONLY | (process.platform === 'win32' ? 0 : constants.O_NONBLOCK)

@@ -84,16 +84,7 @@ const BUILD_LEVELS = [
   ['tasks'],
   ['crew', 'build-worker'],
   // what is made of that
-  [
-    'given-columns',
-    'read-input',
-    'train',
-    'join-id-runs',
-    'join-shards',
-    'calibrate-site',
-    'stages',
-    'publish-stage'
-  ],
+  ['given-columns', 'read-input', 'train', 'join-id-runs', 'join-shards', 'calibrate-site', 'stages', 'publish-stage'],
   ['build-index', 'build-stage', 'calibrate-index']
 ]
 

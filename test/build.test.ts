@@ -452,7 +452,14 @@ describe('bad input is refused, and nothing is left', () => {
     ['an id that is no integer', [{ vectors: one, ids: [1.5] }], 'ZGQ_BUILD_INPUT'],
     ['an id above 2^53 - 1', [{ vectors: one, ids: [2 ** 53] }], 'ZGQ_BUILD_INPUT'],
     ['an id that is NaN', [{ vectors: one, ids: [NaN] }], 'ZGQ_BUILD_INPUT'],
-    ['an id that is text after integers', [{ vectors: one, ids: [1] }, { vectors: one, ids: ['x'] }], 'ZGQ_BUILD_INPUT'],
+    [
+      'an id that is text after integers',
+      [
+        { vectors: one, ids: [1] },
+        { vectors: one, ids: ['x'] }
+      ],
+      'ZGQ_BUILD_INPUT'
+    ],
     ['NaN', [{ vectors: one }, { vectors: new Float32Array(DIM).fill(NaN) }], 'ZGQ_NON_FINITE']
   ]
 

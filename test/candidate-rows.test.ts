@@ -32,7 +32,8 @@ class NamedRows extends SegmentFiles {
 
   constructor(dim: number, isMapped: boolean) {
     const { meta } = snapshotOf({ dim, metric: 'l2', zones: [] })
-    super(meta, new Readers('in-memory', new Map(), 'pread'), { verify: 'touch', files: new Map() })
+    const options = { verify: 'touch', files: new Map(), usesOrdinals: false } as const
+    super(meta, new Readers('in-memory', new Map(), 'pread'), options)
     this.#isMapped = isMapped
   }
 

@@ -5,7 +5,13 @@ import { describe, expect, it } from 'vitest'
 import { checkFiles, checkSegments } from '../src/catalogue/extents.ts'
 import type { FileRecord } from '../src/format/file-record.ts'
 import type { IndexMeta } from '../src/format/index-record.ts'
-import { encodeSegmentRecords, NO_EXTENT, SEGMENT_RECORD, type SegmentRecord } from '../src/format/segment-record.ts'
+import {
+  encodeSegmentRecords,
+  NO_EXTENT,
+  SEGMENT_RECORD,
+  type FileExtent,
+  type SegmentRecord
+} from '../src/format/segment-record.ts'
 import { SegmentTable } from '../src/format/segment-table.ts'
 import { codeOf } from './support/errors.ts'
 import { FILE, forged, forgedDouble, INDEX_META, u64Fields } from './support/format-samples.ts'
@@ -49,9 +55,12 @@ function segmentOf(facts: Pick<SegmentRecord, 'segment' | 'zone' | 'rowCount'>, 
     minNorm: 1,
     maxNorm: 2,
     radius: 0,
+    spread: 0,
     rows: { file, offset: pages.rows * PAGE, byteLength: facts.rowCount * DIM * 4, crc: 0 },
     columns: { file, offset: pages.columns * PAGE, byteLength: 200, crc: 1 },
-    codes: { file: 7, offset: pages.codes * PAGE, byteLength: 300, crc: 2 }
+    codes: { file: 7, offset: pages.codes * PAGE, byteLength: 300, crc: 2 },
+    fields: NO_EXTENT,
+    payload: NO_EXTENT
   }
 }
 
@@ -66,15 +75,43 @@ interface Changes {
   readonly meta?: Partial<IndexMeta>
   readonly files?: readonly FileRecord[]
   readonly segments?: readonly SegmentRecord[]
+  /** How many fields are declared. */
+  readonly fields?: number
   /** Changes the packed records. */
   readonly forge?: (records: Uint8Array) => Uint8Array
 }
 
-function check({ meta, files = FILES, segments = SEGMENTS, forge = (records) => records }: Changes): void {
+function check({ meta, files = FILES, segments = SEGMENTS, fields = 0, forge = (it) => it }: Changes): void {
   const whole = { ...META, ...meta }
   checkFiles({ meta: whole, files }, PATH)
   const table = new SegmentTable(forge(encodeSegmentRecords(segments)), whole.zoneCount)
-  checkSegments({ meta: whole, files, segments: table }, PATH)
+  checkSegments({ meta: whole, files, segments: table, fields: new Array(fields) }, PATH)
+}
+
+/** The same with a file of fields and one of payloads: all segments have fields, and two of them payloads. */
+const WITH_DOCUMENTS: Changes = {
+  fields: 1,
+  meta: { fileCount: 5 },
+  files: [
+    FILES[0],
+    FILES[1],
+    { ...FILE, file: 5, kind: 'fields', byteLength: PAGE * 4, segmentCount: 3, rowCount: 6 },
+    { ...FILE, file: 6, kind: 'payload', byteLength: PAGE * 4, segmentCount: 2, rowCount: 4 },
+    FILES[2]
+  ],
+  segments: SEGMENTS.map((segment, i) => ({
+    ...segment,
+    fields: { file: 5, offset: PAGE * (i + 1), byteLength: 100, crc: 3 },
+    payload: i === 2 ? NO_EXTENT : { file: 6, offset: PAGE * (2 - i), byteLength: PAGE, crc: 4 }
+  }))
+}
+
+/** Changes an extent of the first segment. */
+function withDocumentExtent(kind: 'fields' | 'payload', facts: Partial<FileExtent>): Changes {
+  const segments = WITH_DOCUMENTS.segments?.map((segment, i) =>
+    i === 0 ? { ...segment, [kind]: { ...segment[kind], ...facts } } : segment
+  )
+  return { ...WITH_DOCUMENTS, ...(segments && { segments }) }
 }
 
 const withFile = (at: number, facts: Partial<FileRecord>): Changes => ({
@@ -231,6 +268,8 @@ describe('segments are corrupt', () => {
     ['with an infinite norm', withSegment(0, { maxNorm: Infinity })],
     ['with a radius below 0', withSegment(0, { radius: -1 })],
     ['with an infinite radius', withSegment(0, { radius: Infinity })],
+    ['with a spread below 0', withSegment(0, { spread: -1 })],
+    ['with an infinite spread', withSegment(0, { spread: Infinity })],
     ['with more bytes than rows', withExtent(0, 'rows', { byteLength: 36 })],
     ['with fewer bytes than rows', withExtent(0, 'rows', { byteLength: 12 })],
     ['in a file that is missing', withExtent(0, 'rows', { file: 1 })],
@@ -255,7 +294,15 @@ describe('segments are corrupt', () => {
     ['more than were written to the file', withFile(0, { segmentCount: 1 })],
     ['of more rows than were written to the file', withFile(0, { rowCount: 4 })],
     ['with codes of more rows than were written to the file', withFile(2, { rowCount: 5 })],
-    ['with codes of more segments than were written to the file', withFile(2, { segmentCount: 2 })]
+    ['with codes of more segments than were written to the file', withFile(2, { segmentCount: 2 })],
+    ['with fields, where none are declared', { ...WITH_DOCUMENTS, fields: 0 }],
+    ['without fields, where one is declared', { fields: 1 }],
+    ['with fields in a file of payloads', withDocumentExtent('fields', { file: 6 })],
+    ['with payloads in a file of fields', withDocumentExtent('payload', { file: 5 })],
+    ['with payloads in a file that is missing', withDocumentExtent('payload', { file: 1 })],
+    ['with payloads beside the start of a page', withDocumentExtent('payload', { offset: PAGE + 8 })],
+    ['with payloads behind the end of the file', withDocumentExtent('payload', { byteLength: 2 ** 40 })],
+    ['with fields on the page of others', withDocumentExtent('fields', { offset: PAGE * 2 })]
   ] satisfies [string, Changes][])('%s', (_, changes) => {
     expect(codeOf(() => check(changes))).toBe('ZGQ_CORRUPT')
   })
@@ -266,7 +313,7 @@ describe('segments are corrupt', () => {
       expect(codeOf(() => check({ forge: (records) => forged(records, field, value) }))).toBe('ZGQ_CORRUPT')
   })
 
-  it.each(['minNorm', 'maxNorm', 'radius'] as const)('where %s is not a number', (name) => {
+  it.each(['minNorm', 'maxNorm', 'radius', 'spread'] as const)('where %s is not a number', (name) => {
     const forge = (records: Uint8Array): Uint8Array => forgedDouble(records, SEGMENT_RECORD.fields[name], NaN)
     expect(codeOf(() => check({ forge }))).toBe('ZGQ_CORRUPT')
   })
@@ -275,10 +322,7 @@ describe('segments are corrupt', () => {
 describe('segments are unsupported', () => {
   it.each([
     ['flags', 1n],
-    ['flags', 0x8000_0000n],
-    ['fieldsByteLength', 1n],
-    ['payloadByteLength', 1n],
-    ['payloadByteLength', 2n ** 32n]
+    ['flags', 0x8000_0000n]
   ] as const)('with %s of %d', (name, value) => {
     const forge = (records: Uint8Array): Uint8Array => forged(records, SEGMENT_RECORD.fields[name], value)
     expect(codeOf(() => check({ forge }))).toBe('ZGQ_UNSUPPORTED')

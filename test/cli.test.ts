@@ -313,7 +313,7 @@ describe('zgq inspect', () => {
         max: any.number,
         histogram: expect.arrayContaining([{ from: any.number, to: any.number, zones: any.number }])
       },
-      files: ['vectors', 'codes'].map((kind) => ({ name: `${kind}-000001-00000.zgq`, kind, bytes: any.number })),
+      files: ['vectors', 'codes', 'ids'].map((kind) => ({ name: `${kind}-000001-00000.zgq`, kind, bytes: any.number })),
       build: { seed: 1, zones: 30, sampleCount: any.number, inputDigest: expect.stringMatching(/^[0-9a-f]{64}$/) },
       reader: { kind: expect.stringMatching(/^(mmap|pread)$/), reason: any.text },
       sqlite: { driver: expect.stringMatching(/^(better-sqlite3|node:sqlite)$/), version: any.text, reason: any.text },
@@ -338,6 +338,7 @@ describe('zgq inspect', () => {
       'zones',
       'vectors-000001-00000.zgq',
       'codes-000001-00000.zgq',
+      'ids-000001-00000.zgq',
       'catalogue.sqlite'
     ])
       expect(stdout).toContain(fact)
@@ -351,7 +352,7 @@ describe('zgq check', () => {
       path: index,
       count: COUNT,
       zones: any.number,
-      files: 2,
+      files: 3,
       bytesChecked: any.number,
       pagesChecked: any.number,
       notes: []

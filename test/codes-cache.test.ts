@@ -66,7 +66,7 @@ function openCache(folder: string, cacheBytes: number): Cached {
   const readers = openReaders(folder, files, 'pread')
   opened.push(readers)
   const memory = memoryOf('wasm')
-  const segmentFiles = new SegmentFiles(snapshot.meta, readers, { verify: 'touch', files })
+  const segmentFiles = new SegmentFiles(snapshot.meta, readers, { verify: 'touch', files, usesOrdinals: false })
   return {
     snapshot,
     contents: new Map(Array.from(files, ([file, { path }]) => [file, readFileSync(path)])),

@@ -97,7 +97,7 @@ async function repeat(copy: CrashCopy, options: Omit<BuildOptions, 'output'>): P
   }
   const strange = [
     ...readdirSync(folder).filter((name) => name !== 'index'),
-    ...readdirSync(output).filter((name) => !/^(catalogue\.sqlite|(vectors|codes)-.*\.zgq)$/.test(name))
+    ...readdirSync(output).filter((name) => !/^(catalogue\.sqlite|(vectors|codes|ids)-.*\.zgq)$/.test(name))
   ]
   const found = strange.length > 0 ? strange : openedAs(output)
   rmSync(folder, { recursive: true })

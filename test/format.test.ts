@@ -131,7 +131,16 @@ describe('a header page', () => {
 })
 
 describe('a columns extent', () => {
-  const expected = { path: PATH, offset: 8192, segment: 7, rowCount: 1000, dim: 3, hasInverseNorms: true, bits: 0 }
+  const expected = {
+    path: PATH,
+    offset: 8192,
+    segment: 7,
+    rowCount: 1000,
+    dim: 3,
+    hasInverseNorms: true,
+    bits: 0,
+    idType: 'integer'
+  } as const
   const sample = (kind: Column['kind'], byteLength: number): Column => ({
     kind,
     bytes: Uint8Array.from({ length: byteLength }, (_, i) => (i * 7 + COLUMN_KINDS[kind].code) & 255)
@@ -163,7 +172,7 @@ describe('a columns extent', () => {
   it('is read back column by column', () => {
     const { bytes, headerCrc } = encodeColumns(7, 1000, columns)
     const { ids, inverseNorms, pageCrcs } = decode(bytes, headerCrc)
-    const found = [ids, inverseNorms!, pageCrcs].map(({ offset, byteLength }) =>
+    const found = [ids!, inverseNorms!, pageCrcs].map(({ offset, byteLength }) =>
       bytes.slice(offset, offset + byteLength)
     )
     expect(found).toEqual(columns.map((column) => column.bytes))
@@ -171,7 +180,7 @@ describe('a columns extent', () => {
 
   it('has each column on a multiple of 64 bytes', () => {
     const { ids, inverseNorms, pageCrcs } = decodeWith(columns)
-    expect([ids, inverseNorms!, pageCrcs].map(({ offset }) => offset % 64)).toEqual([0, 0, 0])
+    expect([ids!, inverseNorms!, pageCrcs].map(({ offset }) => offset % 64)).toEqual([0, 0, 0])
   })
 
   it('is read without inverse norms where the metric has none', () => {
@@ -189,7 +198,7 @@ describe('a columns extent', () => {
   it('has the CRC of each column in its entry', () => {
     const { bytes, headerCrc } = encodeColumns(7, 1000, columns)
     const { ids, inverseNorms, pageCrcs } = decode(bytes, headerCrc)
-    expect([ids, inverseNorms!, pageCrcs].map(({ crc }) => crc)).toEqual(columns.map((column) => crc32(column.bytes)))
+    expect([ids!, inverseNorms!, pageCrcs].map(({ crc }) => crc)).toEqual(columns.map((column) => crc32(column.bytes)))
   })
 
   it('is read from its start alone, held against its whole length', () => {
@@ -272,7 +281,7 @@ describe('a columns extent', () => {
     'is read with an optional column of kind %d, which is skipped',
     (kind) => {
       const { ids, inverseNorms, pageCrcs } = withKind(kind, 0xffff_fffen)
-      expect([ids, inverseNorms!, pageCrcs].map(({ crc }) => crc)).toEqual(columns.map(({ bytes }) => crc32(bytes)))
+      expect([ids!, inverseNorms!, pageCrcs].map(({ crc }) => crc)).toEqual(columns.map(({ bytes }) => crc32(bytes)))
     }
   )
 
@@ -303,7 +312,15 @@ describe('a columns extent', () => {
 })
 
 describe('a columns extent of a codes file', () => {
-  const expected = { path: PATH, offset: 8192, segment: 7, rowCount: 100, dim: 20, hasInverseNorms: false }
+  const expected = {
+    path: PATH,
+    offset: 8192,
+    segment: 7,
+    rowCount: 100,
+    dim: 20,
+    hasInverseNorms: false,
+    idType: 'integer'
+  } as const
   const column = (kind: Column['kind'], byteLength: number): Column => ({ kind, bytes: new Uint8Array(byteLength) })
   // Rows of 32 dimensions: blocks of 32 * 4 + 272 bytes, refined rows of 12 + 32 * bits / 8.
   const columnsWith = (bits: number): Column[] => [
@@ -321,7 +338,7 @@ describe('a columns extent of a codes file', () => {
     const { ids, inverseNorms, pageCrcs, planes, refinedCodes } = decode(columnsWith(bits), bits)
     expect(inverseNorms).toBeUndefined()
     expect(
-      [ids, pageCrcs, planes!, ...(refinedCodes === undefined ? [] : [refinedCodes])].map(
+      [ids!, pageCrcs, planes!, ...(refinedCodes === undefined ? [] : [refinedCodes])].map(
         ({ byteLength }) => byteLength
       )
     ).toEqual(columnsWith(bits).map(({ bytes }) => bytes.byteLength))

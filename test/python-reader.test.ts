@@ -179,13 +179,14 @@ it('an index without vectors has no hits, in both readers', async () => {
   const folder = temp.fresh('empty')
   mkdirSync(folder)
   writeCatalogue(join(folder, CATALOGUE_NAME), {
-    meta: { indexId: new Uint8Array(16), generation: 1, dim: DIM, metric: 'l2', bits: 0, count: 0 },
+    meta: { indexId: new Uint8Array(16), generation: 1, dim: DIM, metric: 'l2', bits: 0, idType: 'integer', count: 0 },
     quantizer: undefined,
     build: {},
     files: [],
     segments: [],
     centroids: new Float32Array(0),
-    zoneCodes: new Uint8Array(0)
+    zoneCodes: new Uint8Array(0),
+    documents: { fields: [], model: undefined, encodedNote: undefined }
   })
   expectAgreement(folder, 'clustered', { k: 10, nprobe: undefined })
   expectAgreement(folder, 'clustered', { k: 10, nprobe: 3 })

@@ -78,7 +78,7 @@ async function finished(output: string, call: BuildCall): Promise<BuildEnd> {
   expect(end.outcome).toMatchObject({ path: output })
   expect(readdirSync(join(output, '..'))).toEqual(['index'])
   expect(
-    readdirSync(output).filter((name) => !/^(catalogue\.sqlite|(vectors|codes)-\d{6}-\d{5}\.zgq)$/.test(name))
+    readdirSync(output).filter((name) => !/^(catalogue\.sqlite|(vectors|codes|ids)-\d{6}-\d{5}\.zgq)$/.test(name))
   ).toEqual([])
   await checkIndex(output)
   return end
@@ -234,7 +234,7 @@ describe('a build of several shards that was killed, made again', () => {
         .map(({ ino }) => ino)
     ).toEqual(shards.map(({ ino }) => ino))
     await finished(output, { options: {} })
-    expect(Object.keys(several)).toHaveLength(10)
+    expect(Object.keys(several)).toHaveLength(11)
     expect(dataFileDigests(output)).toEqual(several)
   })
 

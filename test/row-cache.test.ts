@@ -12,7 +12,7 @@ import type { Metric } from '../src/types.ts'
 import { bruteForce, rowOf } from './support/brute-force.ts'
 import { codeOf } from './support/errors.ts'
 import { difference, memoryOf } from './support/kernels.ts'
-import { makeMemoryIndex, type MemoryIndex } from './support/memory-index.ts'
+import { documentsOf, makeMemoryIndex, type MemoryIndex } from './support/memory-index.ts'
 import { randomFrom } from './support/random.ts'
 import { segmentsOf } from './support/snapshot.ts'
 import { inverseNorms } from './support/scan-all.ts'
@@ -174,7 +174,8 @@ function searchLastRows({ index, memory, cache }: Cached, k: number): unknown[] 
   const { zones } = index
   const workspace = new Workspace(index.snapshot, memory)
   const states = new SearchStates(() => new SearchState(index.snapshot.meta, workspace, undefined))
-  const context = { workspace, states, cache, files: index.files, codes: undefined }
+  const documents = documentsOf(index, memory)
+  const context = { workspace, states, cache, files: index.files, codes: undefined, documents }
   return [1, 2].map(() =>
     lastRows(index).map(
       (query) =>

@@ -13,10 +13,10 @@ const SEED = 120
 /** A segment whose facts all differ from those of others. */
 function recordOf(segment: number, zone: number, radius = 1): SegmentRecord {
   const extent = (kind: number): SegmentRecord['rows'] => ({
-    file: (segment % 1000) * 4 + kind,
+    file: (segment % 1000) * 8 + kind,
     offset: 4096 * (segment + kind),
     byteLength: segment * 100 + kind,
-    crc: 2 ** 32 - 1 - (segment % 1000) * 4 - kind
+    crc: 2 ** 32 - 1 - (segment % 1000) * 8 - kind
   })
   return {
     segment,
@@ -25,9 +25,12 @@ function recordOf(segment: number, zone: number, radius = 1): SegmentRecord {
     minNorm: segment / 8,
     maxNorm: segment + 0.1,
     radius,
+    spread: radius / 2,
     rows: extent(1),
     columns: extent(2),
-    codes: extent(3)
+    codes: extent(3),
+    fields: extent(4),
+    payload: extent(5)
   }
 }
 

@@ -12,6 +12,8 @@ import {
   idBytesAt,
   idTextAt
 } from '../src/format/string-ids.ts'
+import { PIECE_BYTES } from '../src/storage/extents.ts'
+import { eachStringId } from '../src/storage/string-id-pieces.ts'
 import { errorOf } from './support/errors.ts'
 
 const PLACE = { path: 'vectors-000001-00000.zgq', offset: 8192 }
@@ -87,5 +89,57 @@ describe('the column of string ids', () => {
   ])('is corrupt with %s', (_, bytes, rowCount, at) => {
     const error = errorOf(() => decodeStringIds(bytes, rowCount, PLACE))
     expect([error.code, error.path, error.offset]).toEqual(['ZGQ_CORRUPT', PLACE.path, PLACE.offset + at])
+  })
+})
+
+describe('string ids that are read piece by piece', () => {
+  const ROWS = 3000 // three pieces
+  const texts = Array.from({ length: ROWS }, (_, row) => `${'\u00e9'.repeat(row % 400)}${row === 7 ? 'x' : ''}${row}`)
+  const column = encodeStringIds(texts.map(encodeStringId))
+  const START = 192
+
+  /** Reads a column that stands in an extent, as extents are read: from multiples of 4 on, so many bytes at most. */
+  function readAll(bytes: Uint8Array, rowCount = ROWS): string[] {
+    const found: string[] = []
+    const extent = Buffer.concat([Buffer.alloc(START), bytes])
+    const read = (offset: number, byteLength: number): Uint8Array => {
+      expect([offset % 4, byteLength <= PIECE_BYTES, offset + byteLength <= extent.length]).toEqual([0, true, true])
+      return Uint8Array.from(extent.subarray(offset, offset + byteLength))
+    }
+    const at = { offset: START, byteLength: bytes.byteLength }
+    eachStringId({ ...PLACE, rowCount, column: at, read }, (ids, firstRow) => {
+      expect(firstRow).toBe(found.length)
+      found.push(...ids.map((id) => Buffer.from(id).toString()))
+    })
+    return found
+  }
+
+  it('are all there', () => {
+    expect(readAll(column)).toEqual(texts)
+    expect(readAll(encodeStringIds(texts.slice(0, 1).map(encodeStringId)), 1)).toEqual(texts.slice(0, 1))
+    const long = Array.from({ length: 1025 }, () => 'x'.repeat(1024))
+    expect(readAll(encodeStringIds(long.map(encodeStringId)), 1025)).toEqual(long)
+  })
+
+  /** The column with another start of a row. */
+  const withStart = (row: number, change: (start: number) => number): Uint8Array => {
+    const words = new Uint32Array(Uint8Array.from(column.subarray(0, (ROWS + 1) * 4)).buffer)
+    words[row] = change(words[row])
+    return Buffer.concat([new Uint8Array(words.buffer), column.subarray((ROWS + 1) * 4)])
+  }
+
+  it.each([
+    ['a first start that is not 0', withStart(0, () => 1)],
+    ['an end behind the bytes', withStart(ROWS, (end) => end + 1)],
+    ['an end before the bytes', withStart(ROWS, (end) => end - 1)],
+    ['a piece that begins below the one before', withStart(1023, (start) => start - 2000)],
+    ['a piece far beyond the bytes', withStart(1023, () => 0xffff_ffff)],
+    ['starts that fall in a piece', withStart(1500, (start) => start - 2000)],
+    ['bytes that are too few', column.subarray(0, column.length - 1)],
+    ['bytes that are too many', Buffer.concat([column, Buffer.from('x')])],
+    ['no room for the starts', column.subarray(0, ROWS * 4)],
+    ['a byte that is not UTF-8', Buffer.concat([column.subarray(0, -1), Uint8Array.of(0xff)])]
+  ])('are corrupt with %s', (_, bytes) => {
+    expect(errorOf(() => readAll(bytes)).code).toBe('ZGQ_CORRUPT')
   })
 })

@@ -74,8 +74,8 @@ const OPTIONS = declareOptions({
   fields: {
     value: 'NAME:TYPE,...',
     about:
-      'fields that filters may ask: columns of .parquet or of a query, keys in .jsonl; types string, number, boolean, ' +
-      'string[]',
+      'fields that filters may ask: columns of .parquet or of a query, keys in .jsonl; types string, number, ' +
+      'boolean, string[]',
     read: fieldList
   },
   payload: {

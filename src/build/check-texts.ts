@@ -22,7 +22,7 @@ export function checkUniqueTexts(ids: BlobSpool, idsInMemory: number, label: str
   for (let pass = 0; pass < passes; pass++) {
     const suspects = repeatedHashes(ids, { pass, passes })
     for (let first = 0; first < suspects.length; first += MOST_SUSPECTS)
-      checkSuspects(ids, new Set(suspects.slice(first, first + MOST_SUSPECTS)), label)
+      checkSuspects(ids, new Set(suspects.subarray(first, first + MOST_SUSPECTS)), label)
   }
 }
 
@@ -36,7 +36,7 @@ function areAscending(ids: BlobSpool): boolean {
 }
 
 /** Hashes of a pass that stand more than once, ascending. A hash belongs to one pass. */
-function repeatedHashes(ids: BlobSpool, of: { pass: number; passes: number }): number[] {
+function repeatedHashes(ids: BlobSpool, of: { pass: number; passes: number }): Float64Array {
   let kept = new Float64Array(Math.min(ids.count, Math.ceil((ids.count / of.passes) * 1.05) + 1024))
   let size = 0
   for (const { hash } of hashesOf(ids)) {
@@ -49,10 +49,11 @@ function repeatedHashes(ids: BlobSpool, of: { pass: number; passes: number }): n
     kept[size++] = hash
   }
   const sorted = kept.subarray(0, size).sort()
-  const repeated: number[] = []
+  // Kept at the front of the same array: where all ids stand twice, these are many, too.
+  let count = 0
   for (let i = 1; i < sorted.length; i++)
-    if (sorted[i] === sorted[i - 1] && sorted[i] !== repeated.at(-1)) repeated.push(sorted[i])
-  return repeated
+    if (sorted[i] === sorted[i - 1] && (count === 0 || sorted[count - 1] !== sorted[i])) sorted[count++] = sorted[i]
+  return sorted.subarray(0, count)
 }
 
 function* hashesOf(ids: BlobSpool): Generator<{ hash: number; id: Uint8Array }> {

@@ -66,7 +66,9 @@ export function openDocuments(site: Site): Documents | undefined {
   }
 }
 
-function payloadsOf(spool: BlobSpool | undefined): Pick<Documents, 'payloadByteLength' | 'payloadCrc' | 'payload' | 'payloads'> {
+function payloadsOf(
+  spool: BlobSpool | undefined
+): Pick<Documents, 'payloadByteLength' | 'payloadCrc' | 'payload' | 'payloads'> {
   if (spool === undefined)
     return {
       payloadByteLength: () => 0,

@@ -2,11 +2,11 @@
 // batches; stages in other processes take their digest alone, to see whether they were called with the same.
 
 import { createHash } from 'node:crypto'
-import { setImmediate } from 'node:timers/promises'
 
 import { ZgqError } from '../errors.ts'
 import { IdSpool, PayloadSpool, rowName, type DocumentPaths, type SpooledColumn } from '../input/document-spool.ts'
 import type { IdSource } from '../input/row-source.ts'
+import { letOthersRun } from '../input/spool.ts'
 import type { IdType } from '../input/vector-batch.ts'
 import type { BuildPlan } from './build-options.ts'
 import { areTexts } from './option-checks.ts'
@@ -39,7 +39,7 @@ async function spoolTexts(
   try {
     for (let row = 0; row < ids.length; row += ROWS_AT_ONCE) {
       spool.append(ids.slice(row, row + ROWS_AT_ONCE))
-      await letOthersRun(plan)
+      await letOthersRun(plan.signal)
     }
     return spool.finish()
   } finally {
@@ -55,18 +55,13 @@ async function spoolPayloads(
   const spool = new PayloadSpool(paths, { path: undefined, nameOfRow: rowName }, plan.fields)
   try {
     for (let row = 0; row < payloads.length; row++) {
-      if (row % ROWS_AT_ONCE === 0) await letOthersRun(plan)
+      if (row % ROWS_AT_ONCE === 0) await letOthersRun(plan.signal)
       spool.append(payloads[row])
     }
     return spool.finish()
   } finally {
     spool.close()
   }
-}
-
-async function letOthersRun({ signal }: BuildPlan): Promise<void> {
-  await setImmediate()
-  signal?.throwIfAborted()
 }
 
 /** Throws ZGQ_BUILD_INPUT where there is not one string id or payload for each of `count` vectors. */

@@ -1,5 +1,5 @@
 // Sorted runs of the ids of a shard: what leads from an id to its row is collected while the shard is written, sorted
-// portion by portion in bounded memory, and left in a file of the shard's folder. join-id-runs.ts makes one file of all.
+// portion by portion in bounded memory, and left in a file of the shard's folder. join-id-runs.ts merges them.
 
 import { join } from 'node:path'
 

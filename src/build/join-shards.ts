@@ -22,13 +22,7 @@ import { joinIdRuns } from './join-id-runs.ts'
 import { indexIdOf } from './join-parts.ts'
 import { shardPath, type Site, type StoredIndex, type StoredTraining } from './site.ts'
 import { decodeFloats, readStored } from './stored-json.ts'
-import {
-  GENERATION,
-  SEGMENT_FILE_KINDS,
-  SHARD_FACTS,
-  type SegmentFileKind,
-  type StoredShard
-} from './write-shard.ts'
+import { GENERATION, SEGMENT_FILE_KINDS, SHARD_FACTS, type SegmentFileKind, type StoredShard } from './write-shard.ts'
 
 /** Ends the names of what SQLite may leave beside a database. */
 const BESIDE_DATABASE = ['-journal', '-wal', '-shm']

@@ -57,7 +57,7 @@ export function expectPayload(name: string, given: unknown): 'all' | readonly st
   })
 }
 
-/** Bytes of the longest name of a model, and of the largest note. */
+/** Bytes of the longest name of a model, and of the largest note as the catalogue keeps it. */
 const MOST_MODEL_BYTES = 1024
 const MOST_NOTE_BYTES = 2 ** 20
 /** A reader of the catalogue takes some more. */
@@ -83,7 +83,7 @@ export function expectNote(name: string, given: unknown): string | null {
   const encoder = new PayloadEncoder(name, {
     depth: PAYLOAD_LIMITS.depth - 1,
     items: MOST_NOTE_ITEMS,
-    bytes: MOST_NOTE_BYTES
+    bytes: MOST_NOTE_BYTES - NOTE_HEAD.byteLength
   })
   return Buffer.concat([NOTE_HEAD, encoder.encode(given, 'buildIndex')]).toString('base64')
 }

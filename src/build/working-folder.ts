@@ -8,14 +8,16 @@ import { threadId } from 'node:worker_threads'
 import { systemCode, wrapWriteError, ZgqError } from '../errors.ts'
 import { readCatalogue } from '../catalogue/reader.ts'
 import { clearStageLock, isAlive, isHeld, LOCK_NAME, readLock, writeLock, writeStageLock } from '../build-lock.ts'
+import { FILE_KIND_NAMES } from '../format/kinds.ts'
 import { syncFolder } from '../storage/file-writer.ts'
 import { clearTraces, giveBack, removeDead, takePlace } from './folder-moves.ts'
 import { findOpenFile, renameFolder } from './open-files.ts'
 import { RECIPE_NAME } from './site.ts'
 
 /** Names of files in the folder of an index; anything else there is the user's. */
-const OWN_FILES =
-  /^(catalogue\.sqlite(-journal|-wal|-shm)?|(vectors|codes)-\d{6}-\d{5}\.zgq|(lock|recipe|joined)\.json)$/
+const OWN_FILES = new RegExp(
+  `^(catalogue\\.sqlite(-journal|-wal|-shm)?|(${FILE_KIND_NAMES.join('|')})-\\d{6}-\\d{5}\\.zgq|(lock|recipe|joined)\\.json)$`
+)
 /** Begins the names of locks that processes of one stage hold side by side. */
 const STAGE_LOCK = 'lock-'
 /** Left by a build of this host that died while it took or cleared a place: process, thread, and the step it was at. */

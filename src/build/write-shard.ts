@@ -5,7 +5,6 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 
 import type { FileRecord } from '../format/file-record.ts'
-import type { FileKind } from '../format/kinds.ts'
 import type { FileExtent } from '../format/segment-record.ts'
 import type { ZoneEncoder } from '../quantizer/zone-encoder.ts'
 import { encodeCodes } from '../storage/codes-extent.ts'
@@ -43,11 +42,11 @@ export interface StoredShard {
 }
 
 /** Kinds of files that have one extent a segment and nothing else. */
-export const EXTENT_FILE_KINDS = ['codes', 'fields', 'payload'] as const satisfies readonly FileKind[]
-export type ExtentFileKind = (typeof EXTENT_FILE_KINDS)[number]
+export type ExtentFileKind = 'codes' | 'fields' | 'payload'
+export const EXTENT_FILE_KINDS: readonly ExtentFileKind[] = ['codes', 'fields', 'payload']
 /** Kinds of files that a shard has, in the order of their numbers. */
-export const SEGMENT_FILE_KINDS = ['vectors', ...EXTENT_FILE_KINDS] as const
-export type SegmentFileKind = (typeof SEGMENT_FILE_KINDS)[number]
+export type SegmentFileKind = 'vectors' | ExtentFileKind
+export const SEGMENT_FILE_KINDS: readonly SegmentFileKind[] = ['vectors', ...EXTENT_FILE_KINDS]
 
 export const SHARD_FACTS = 'facts.json'
 

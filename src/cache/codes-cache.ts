@@ -179,8 +179,7 @@ export class CodesCache {
     words[(at + SEGMENT_PLANES_AT) / 4] = start + (layout.planes?.offset ?? 0)
     words[(at + SEGMENT_REFINED_AT) / 4] = layout.refinedCodes === undefined ? 0 : start + layout.refinedCodes.offset
     words[(at + SEGMENT_IDS_AT) / 4] = start + (this.#files.usesOrdinals ? codesBytes : (layout.ids?.offset ?? 0))
-    if (this.#files.usesOrdinals)
-      fillOrdinals(this.#memory.bytesAt(start + codesBytes, segment.rowCount * 8), slot, 0)
+    if (this.#files.usesOrdinals) fillOrdinals(this.#memory.bytesAt(start + codesBytes, segment.rowCount * 8), slot, 0)
     words[(at + SEGMENT_PAGE_CRCS_AT) / 4] = start + layout.pageCrcs.offset
     words[(at + SEGMENT_ROW_COUNT_AT) / 4] = segment.rowCount
     // What l2 and cosine know already.

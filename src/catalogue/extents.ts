@@ -98,7 +98,11 @@ export function checkSegments(
     rows += rowCount
   }
   if (usesOrdinals(of) && segments.slotCount > MOST_ORDINAL_SLOTS)
-    throw new ZgqError('ZGQ_UNSUPPORTED', `it has ${segments.count} segments, with documents at most ${MOST_ORDINAL_SLOTS}`, { path })
+    throw new ZgqError(
+      'ZGQ_UNSUPPORTED',
+      `it has ${segments.count} segments, with documents at most ${MOST_ORDINAL_SLOTS}`,
+      { path }
+    )
   if (rows !== meta.count) throw damage(`the segments have ${rows} rows, the index ${meta.count}`)
   layout.expectApart(damage)
 }

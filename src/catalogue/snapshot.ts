@@ -40,5 +40,4 @@ export function usesOrdinals({ meta, segments }: Pick<Snapshot, 'meta' | 'segmen
   return meta.idType === 'string' || segments.totals.hasPayloads
 }
 
-
 export type { BuildFacts }

@@ -1,7 +1,6 @@
 // Verifies a whole index: what open verifies, then every column and page, the directories, the ids, and what stands
 // beside the index.
 
-import { randomInt } from 'node:crypto'
 import { existsSync, readdirSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
@@ -11,19 +10,22 @@ import { isDenied, wrapReadError, ZgqError } from '../errors.ts'
 import { decodeBuildFacts } from '../format/build-facts.ts'
 import { decodeIds } from '../format/columns.ts'
 import { fileNameOf } from '../format/file-record.ts'
+import { idTree } from '../format/id-tree.ts'
 import { CATALOGUE_NAME } from '../format/layout.ts'
 import type { Segment } from '../format/segment-table.ts'
-import { highWord, lowWord } from '../format/u64.ts'
 import { checkDatabase, withSnapshot } from '../catalogue/reader.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
 import { checkHeaders, findDataFiles } from '../storage/data-files.ts'
 import { openReaders, type Readers } from '../storage/open-readers.ts'
-import type { DataFiles } from '../storage/reader.ts'
+import { fileOf, type DataFiles } from '../storage/reader.ts'
 import { SegmentFiles } from '../storage/segment-files.ts'
+import type { IdsToVerify } from '../storage/verify-ids.ts'
 import { verifySegment } from '../storage/verify-segment.ts'
 import { checkOptionNames } from '../options.ts'
 import { checkDirectory } from './check-directory.ts'
+import { IdEntriesCheck } from './check-id-entries.ts'
 import { checkZoneCodes } from './check-zone-codes.ts'
+import { findRepeatedId } from './repeated-ids.ts'
 
 /** The report of `checkIndex`, which resolves only for a sound index. */
 export interface CheckReport {
@@ -62,7 +64,8 @@ export async function checkIndex(path: string | URL, options: CheckOptions = {})
     decodeBuildFacts(snapshot.encodedBuildFacts, folder)
     checkZoneCodes(snapshot, folder)
     const segmentFiles = new SegmentFiles(snapshot.meta, readers, { verify: 'touch', files, usesOrdinals: false })
-    await checkSegments(snapshot, segmentFiles, options)
+    const ids = idsToVerify(snapshot, { files, readers })
+    const idPages = await checkSegments(snapshot, segmentFiles, { options, ids })
     const bytesChecked = snapshot.files.reduce((sum, file) => sum + file.byteLength, snapshot.catalogueBytes)
     const { meta } = snapshot
     return {
@@ -72,7 +75,7 @@ export async function checkIndex(path: string | URL, options: CheckOptions = {})
       zones: meta.zoneCount,
       files: snapshot.files.length,
       bytesChecked,
-      pagesChecked: segmentFiles.counters.pagesVerified,
+      pagesChecked: segmentFiles.counters.pagesVerified + idPages,
       notes: findLeftovers(folder, snapshot)
     }
   } finally {
@@ -105,72 +108,45 @@ function openFiles(snapshot: Snapshot): { snapshot: Snapshot; files: DataFiles; 
   }
 }
 
-async function checkSegments(snapshot: Snapshot, files: SegmentFiles, options: CheckOptions): Promise<void> {
+/** Verifies all segments, and that no id is there twice; returns how many pages of the ids file were verified. */
+async function checkSegments(snapshot: Snapshot, files: SegmentFiles, of: ToCheck): Promise<number> {
   const { segments, meta } = snapshot
-  // Where ids are very many they are compared in portions, so that they need not all be in memory.
-  const portions = Math.ceil(meta.count / IDS_AT_A_TIME)
-  // Nobody who makes a file knows it, so that no file has all its ids in one portion.
-  const salt = randomInt(2 ** 32)
-  for (let portion = 0; portion < portions; portion++) {
-    const ids = new IdPortion(portion, { portions, salt })
+  const { options, ids } = of
+  const entries = ids === undefined ? undefined : new IdEntriesCheck()
+  let isFirst = true
+  const repeated = await findRepeatedId(meta.count, async (take) => {
     let rows = 0
     for (const segment of segments) {
-      if (portion === 0) verifySegment(segment, files, snapshot)
-      files.eachIds(segment, (words) => {
-        ids.take(decodeIds(words))
+      if (isFirst) verifySegment(segment, files, snapshot)
+      files.eachIds(segment, (words, firstRow) => {
+        const found = decodeIds(words)
+        take(found)
+        if (isFirst) entries?.takeRows({ segment: segment.segment, firstRow }, found)
       })
       rows += segment.rowCount
-      if (portion === 0) options.onProgress?.({ done: rows, total: meta.count })
+      if (isFirst) options.onProgress?.({ done: rows, total: meta.count })
       await setImmediate()
       options.signal?.throwIfAborted()
     }
-    const repeated = ids.findRepeated()
-    if (repeated !== undefined)
-      throw new ZgqError('ZGQ_CORRUPT', `duplicate id ${repeated}: two rows have it`, { path: snapshot.folder })
-  }
+    isFirst = false
+  })
+  if (repeated !== undefined)
+    throw new ZgqError('ZGQ_CORRUPT', `duplicate id ${repeated}: two rows have it`, { path: snapshot.folder })
+  return ids === undefined || entries === undefined ? 0 : entries.expectEntries(ids)
 }
 
-/** Ids that are compared with each other at a time: 32 MB. */
-const IDS_AT_A_TIME = 2 ** 22
-
-/** The ids of one portion out of several. */
-class IdPortion {
-  readonly #portion: number
-  readonly #of: { readonly portions: number; readonly salt: number }
-  #ids = new Float64Array(1024)
-  #count = 0
-
-  constructor(portion: number, of: { portions: number; salt: number }) {
-    this.#portion = portion
-    this.#of = of
-  }
-
-  take(ids: Float64Array): void {
-    const { portions, salt } = this.#of
-    for (const id of ids) {
-      if (mixed(id, salt) % portions !== this.#portion) continue
-      if (this.#count === this.#ids.length) {
-        const more = new Float64Array(this.#count * 2)
-        more.set(this.#ids)
-        this.#ids = more
-      }
-      this.#ids[this.#count++] = id
-    }
-  }
-
-  findRepeated(): number | undefined {
-    const sorted = this.#ids.subarray(0, this.#count).sort()
-    for (let i = 1; i < sorted.length; i++) if (sorted[i] === sorted[i - 1]) return sorted[i]
-    return undefined
-  }
+interface ToCheck {
+  readonly options: CheckOptions
+  readonly ids: IdsToVerify | undefined
 }
 
-/** Mixes an id with the salt to 32 bits: the finalizer of MurmurHash3 over both words. */
-function mixed(id: number, salt: number): number {
-  let hash = lowWord(id) ^ Math.imul(highWord(id) + 1, 0x9e37_79b1) ^ salt
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85eb_ca6b)
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2_ae35)
-  return (hash ^ (hash >>> 16)) >>> 0
+/** The ids file of an index, if it has one. */
+function idsToVerify({ files, meta }: Snapshot, of: { files: DataFiles; readers: Readers }): IdsToVerify | undefined {
+  const record = files.find(({ kind }) => kind === 'ids')
+  if (record === undefined) return undefined
+  const { file, rowCount } = record
+  const { path } = fileOf(of.files, file)
+  return { file, path, indexId: meta.indexId, tree: idTree(rowCount), reader: of.readers.fresh }
 }
 
 function findLeftovers(path: string, snapshot: Snapshot): string[] {

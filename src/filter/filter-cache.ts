@@ -6,7 +6,7 @@ import { isPlainObject } from '../plain-object.ts'
 import { compileFilter, type CompiledFilter } from './compile-filter.ts'
 
 /** Filters that are kept. */
-const MOST_FILTERS = 64
+const MOST_FILTERS = 512
 /** Characters of a filter that is kept: $in of some thousand strings. */
 const MOST_CHARACTERS = 2 ** 18
 /** Deeper than any filter that compiles; a cyclic one ends here. */

@@ -14,6 +14,9 @@ export const FILE_KINDS = {
 /** Kinds of files that this version reads and writes. */
 export type FileKind = KnownOf<typeof FILE_KINDS>
 
+/** With these the names of data files begin. */
+export const FILE_KIND_NAMES: readonly string[] = Object.keys(FILE_KINDS)
+
 /** Extents of a segment, in the order of their places in its record, and the kind of file that each is in. */
 export const EXTENT_KINDS = {
   rows: { file: 'vectors', isKnown: true },

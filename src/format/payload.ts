@@ -116,9 +116,8 @@ export class PayloadEncoder {
   }
 
   #refuseSize(): never {
-    throw new TypeError(
-      `${this.#row}: ${this.#what} is too large: expected at most ${this.#limits.bytes / 2 ** 20} MB as MessagePack`
-    )
+    const most = Math.round(this.#limits.bytes / 2 ** 20)
+    throw new TypeError(`${this.#row}: ${this.#what} is too large: expected at most ${most} MB as MessagePack`)
   }
 }
 

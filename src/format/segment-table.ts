@@ -33,6 +33,13 @@ export interface SegmentTotals {
   readonly hasPayloads: boolean
 }
 
+/** Facts of all segments, by slot. */
+export interface SegmentShapes {
+  readonly spreads: Float64Array
+  readonly rowCounts: Float64Array
+  readonly mostSpread: number
+}
+
 const RECORD_BYTES = SEGMENT_RECORD.byteLength
 /** Words of a record. */
 export const RECORD_WORDS = RECORD_BYTES / 4
@@ -55,6 +62,7 @@ export class SegmentTable {
   readonly words: Uint32Array
   readonly doubles: Float64Array
   readonly #segments: (Segment | undefined)[]
+  #shapes: SegmentShapes | undefined
   /** Slot of each segment, and back; undefined: slots are positions. */
   readonly #slots: Uint32Array | undefined
   readonly #positionOfSlot: Uint32Array | undefined
@@ -148,6 +156,24 @@ export class SegmentTable {
       rows += rowCount
     })
     return rows
+  }
+
+  /** Spreads and rows of the segments by slot, side by side for who looks at hundreds of them. */
+  get shapes(): SegmentShapes {
+    this.#shapes ??= this.#collectShapes()
+    return this.#shapes
+  }
+
+  #collectShapes(): SegmentShapes {
+    const [spreads, rowCounts] = [new Float64Array(this.slotCount), new Float64Array(this.slotCount)]
+    let mostSpread = 0
+    for (let position = 0; position < this.count; position++) {
+      const slot = this.#slots === undefined ? position : this.#slots[position]
+      spreads[slot] = this.double(position, SEGMENT_WORDS.spread)
+      rowCounts[slot] = this.long(position, SEGMENT_WORDS.rowCount)
+      mostSpread = Math.max(mostSpread, spreads[slot])
+    }
+    return { spreads, rowCounts, mostSpread }
   }
 
   *[Symbol.iterator](): Generator<Segment> {

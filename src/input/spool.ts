@@ -3,6 +3,7 @@
 
 import { createHash } from 'node:crypto'
 import { closeSync, openSync } from 'node:fs'
+import { setImmediate } from 'node:timers/promises'
 import { types } from 'node:util'
 
 import { onAbort } from '../abort.ts'
@@ -20,6 +21,9 @@ import {
 } from './document-spool.ts'
 import type { IdType, VectorBatch } from './vector-batch.ts'
 import type { IdSource, RowSource } from './row-source.ts'
+
+/** Payloads of one batch that are spooled before others may run. */
+const ROWS_AT_ONCE = 4096
 
 /** Where and as what batches are spooled. */
 export interface SpoolTarget {
@@ -69,7 +73,10 @@ export async function spoolBatches(batches: AsyncIterable<VectorBatch>, target: 
       if (batch.ids !== undefined) idSpool.append(batch.ids)
       if (batch.payloads !== undefined) {
         payloadSpool ??= new PayloadSpool(documentPaths, origin, fields)
-        for (let i = 0; i < rows; i++) payloadSpool.append(batch.payloads[i])
+        for (let i = 0; i < rows; i++) {
+          if (i % ROWS_AT_ONCE === ROWS_AT_ONCE - 1) await letOthersRun(target.signal)
+          payloadSpool.append(batch.payloads[i])
+        }
       }
       count += rows
       target.onRows(count)
@@ -93,6 +100,12 @@ export async function spoolBatches(batches: AsyncIterable<VectorBatch>, target: 
     idSpool.close()
     payloadSpool?.close()
   }
+}
+
+/** Lets the event loop turn in a long piece of work; throws the signal's reason once that is aborted. */
+export async function letOthersRun(signal: AbortSignal | undefined): Promise<void> {
+  await setImmediate()
+  signal?.throwIfAborted()
 }
 
 /** Which columns every batch has. */

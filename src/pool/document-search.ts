@@ -175,9 +175,7 @@ function mustRepeat(
   { hits, k }: { readonly hits: readonly Hit[]; readonly k: number }
 ): boolean {
   const wanted = request.k + (leftOut === undefined ? 0 : 1)
-  return (
-    documents.usesOrdinals && k < workspace.planned.count && hits.length === k && endsInTie({ hits, k: wanted })
-  )
+  return documents.usesOrdinals && k < workspace.planned.count && hits.length === k && endsInTie({ hits, k: wanted })
 }
 
 function toComplete({ request, wants, leftOut }: DocumentSearch, hits: readonly Hit[]): HitsToComplete {
@@ -196,6 +194,7 @@ function requestWith(
   const filter = {
     masks,
     nprobe: recall === undefined && !isExact && 'nprobe' in probe ? probe.nprobe : undefined,
+    meanZones: 'zones' in probe ? probe.zones : 0,
     leastGain: recall === undefined ? 0 : leastGain(recall),
     alignment: documents.alignment
   }

@@ -7,7 +7,8 @@ import type { SearchState } from './search-state.ts'
 /** Tells how the pass at hand went, which ended at `endedAt`. */
 export function explainPass(state: SearchState, endedAt: number): Explain {
   const rowBytes = state.dim * ELEMENT_BYTES
-  const segments = state.isFar ? [] : state.segments
+  const { filter } = state.request
+  const segments = state.isFar ? [] : filter === undefined ? state.segments : state.segments.slice(0, state.reached)
   const parts = segments.flatMap(({ rows, columns, codes }) =>
     state.byRows ? [rows.byteLength, columns.byteLength] : [codes.byteLength]
   )

@@ -1,9 +1,8 @@
 // Searches with a filter. Where few rows match, all of them are candidates and ranked exactly; else zones with rows that
 // match are scanned, nearest first, as far as masked-rule.ts says. The stages are those of search.ts.
 
-import { heapDistances } from '../kernels/addresses.ts'
+import { candidateAddress, heapDistances } from '../kernels/addresses.ts'
 import {
-  CANDIDATE_BYTES,
   CANDIDATE_ESTIMATE_AT,
   CANDIDATE_LOW_AT,
   CANDIDATE_ROW_AT,
@@ -12,28 +11,12 @@ import {
   HEAP_CAPACITY_AT,
   HEAP_SIZE_AT
 } from '../kernels/layouts.ts'
-import { candidateAddress } from '../kernels/addresses.ts'
 import type { CodeState } from './code-state.ts'
-import type { ExplainedFilter } from '../types.ts'
-import type { FilterMasks } from './filter-masks.ts'
-import { expectedHits } from './masked-rule.ts'
+import { chanceOfHit, expectedHits, weigh } from './masked-rule.ts'
 import { listMatching } from './probe.ts'
+import type { RequestFilter } from './request-filter.ts'
 import type { CodesContext } from './search-context.ts'
 import type { SearchState } from './search-state.ts'
-
-/** How a search with a filter goes. */
-export interface RequestFilter {
-  readonly masks: FilterMasks
-  /** Zones with rows that match to be scanned; undefined: as many as the rule says. */
-  readonly nprobe: number | undefined
-  /** Share of the k hits that a zone must be expected to hold to be scanned. */
-  readonly leastGain: number
-  /** Deviation of the cosine that masked-rule.ts explains. */
-  readonly alignment: number
-}
-
-/** Why a search with a filter ended. */
-export type FilterStop = ExplainedFilter['stopped']
 
 /**
  * Values of all rows that match up to which all are ranked: reading that many rows takes no longer than choosing zones
@@ -44,10 +27,14 @@ const ROW_COST = 128
 /** Zones that are listed at first, at least; then times as many. */
 const FEWEST_LISTED = 32
 const LIST_GROWTH = 4
+/** Zones that are listed at first, as a multiple of those that are likely to be scanned. */
+const LISTED_SHARE = 2.5
 /** Rows that match to be scanned before the rule is asked, as a multiple of k. */
 const FIRST_MATCHES = 2
+/** The same as a part of the zones that searches without a filter probe. */
+const FIRST_SHARE = 0.4
 /** Part of the zones scanned so far that is scanned between two looks at the rule. */
-const LOOK_SHARE = 0.5
+const LOOK_SHARE = 1
 
 /** Tells whether all rows that match are ranked, by their vectors. */
 export function areFew({ masks }: RequestFilter, of: { readonly dim: number; readonly k: number }): boolean {
@@ -77,12 +64,16 @@ export function takeMatches(state: SearchState, codes: CodeState, { masks }: Req
 
 /** Lists the first zones with rows that match, and says how far they are scanned at first. */
 export function listFirst(state: SearchState, filter: RequestFilter, codes: CodesContext | undefined): void {
-  const { masks, nprobe } = filter
+  const { masks, nprobe, meanZones } = filter
   const { isExact, k } = state.request
   const { zones, matchCount } = masks
   const meant = nprobe ?? Math.ceil((FIRST_MATCHES * k * zones.count) / matchCount)
-  listSome(state, filter, { wanted: isExact ? zones.count : Math.max(FEWEST_LISTED, meant * 2), codes })
-  state.scanEnd = isExact ? state.segments.length : endOfMatches(state, filter, FIRST_MATCHES * k)
+  const likely = Math.max(FEWEST_LISTED, Math.ceil(LISTED_SHARE * Math.max(meant, meanZones)))
+  state.hasDistances = false
+  listSome(state, filter, { wanted: isExact ? zones.count : likely, codes })
+  const { length } = state.segments
+  const first = Math.max(endOfMatches(state, filter, FIRST_MATCHES * k), Math.ceil(meanZones * FIRST_SHARE))
+  state.scanEnd = isExact ? length : Math.min(length, first)
 }
 
 /** Takes the segments of the `wanted` nearest zones with rows that match; those that were scanned stay in place. */
@@ -99,7 +90,8 @@ function listSome(
 function endOfMatches(state: SearchState, { masks, nprobe = 0 }: RequestFilter, wanted: number): number {
   let found = 0
   let end = 0
-  while (end < state.segments.length && (found < wanted || end < nprobe)) found += masks.countOf(state.segments[end++].slot)
+  while (end < state.segments.length && (found < wanted || end < nprobe))
+    found += masks.countOf(state.segments[end++].slot)
   return end
 }
 
@@ -123,28 +115,46 @@ export function scansOn(state: SearchState, filter: RequestFilter, codes: CodesC
 
 /** Returns the position up to which segments of the list are worth scanning: its length where all are. */
 function worthScanning(state: SearchState, filter: RequestFilter): number {
-  const { segments, request } = state
-  const { masks, nprobe, leastGain, alignment } = filter
+  const { segments, scanEnd } = state
   const limit = limitOf(state)
   if (limit === Infinity) return segments.length
-  if (nprobe !== undefined) {
+  if (filter.nprobe !== undefined) {
     state.stopped = 'nprobe reached'
-    return state.scanEnd < segments.length ? state.scanEnd : segments.length
-  }
-  const least = leastGain * Math.min(request.k, masks.matchCount)
-  let [matches, rows] = [0, 0]
-  let end = state.scanEnd
-  for (let i = 0; i < end; i++) {
-    matches += masks.countOf(segments[i].slot)
-    rows += segments[i].rowCount
-  }
-  const search = { metric: state.metric, queryNorm: state.queryNorm, alignment, limit, density: matches / rows }
-  for (let i = end; i < segments.length; i++) {
-    const { slot, spread, rowCount } = segments[i]
-    const zone = { distance: state.distanceAt(i), spread, matches: masks.countOf(slot), rowCount }
-    if (expectedHits(search, zone) >= least) end = i + 1
+    return scanEnd < segments.length ? scanEnd : segments.length
   }
   state.stopped = 'no gain expected'
+  return endOfGain(state, filter, limit)
+}
+
+/** Returns the position behind the last segment that is expected to hold hits enough. */
+function endOfGain(state: SearchState, { masks, leastGain, alignment }: RequestFilter, limit: number): number {
+  const { segments, scanEnd, request } = state
+  const { spreads, rowCounts, mostSpread } = state.workspace.segments.shapes
+  const { mostRows } = state.workspace.segments.totals
+  const k = Math.min(request.k, masks.matchCount)
+  const search = { metric: state.metric, queryNorm: state.queryNorm, alignment, limit }
+  const scanned = { rows: 0, matches: 0, expected: 0, hits: k }
+  for (let i = 0; i < scanEnd; i++) {
+    const slot = state.slotAt(i)
+    const matches = masks.countOf(slot)
+    scanned.rows += rowCounts[slot]
+    scanned.matches += matches
+    scanned.expected += matches * chanceOfHit(search, state.distanceAt(i), spreads[slot])
+  }
+  const weights = weigh(scanned)
+  const least = leastGain * k
+  let end = scanEnd
+  for (let i = scanEnd; i < segments.length; i++) {
+    const distance = state.distanceAt(i)
+    const slot = state.slotAt(i)
+    const chance = chanceOfHit(search, distance, spreads[slot])
+    if (expectedHits(chance, { rows: rowCounts[slot], matches: masks.countOf(slot) }, weights) >= least) end = i + 1
+    // No zone that is as far can, whatever it is like.
+    else if (
+      expectedHits(chanceOfHit(search, distance, mostSpread), { rows: mostRows, matches: mostRows }, weights) < least
+    )
+      return end
+  }
   return end
 }
 

@@ -1,8 +1,8 @@
 // The filters of an open index: compiled at the door, evaluated when they are first asked with, and kept by their value
 // within bounds.
 
-import { compileFilter, type CompiledFilter } from '../filter/compile-filter.ts'
-import { fieldsByName, type DeclaredField } from '../format/fields.ts'
+import type { CompiledFilter } from '../filter/compile-filter.ts'
+import { FilterCache } from '../filter/filter-cache.ts'
 import type { Fetcher } from './fetcher.ts'
 import { FilterMasks, type FilterContext } from './filter-masks.ts'
 import type { SegmentFiles } from '../storage/segment-files.ts'
@@ -28,20 +28,20 @@ export interface LaterEvaluation {
 
 export class Filters {
   readonly #context: FilterContext
-  readonly #byName: ReadonlyMap<string, DeclaredField>
+  readonly #compiled: FilterCache
   readonly #mostBytes: number
   /** By key, in the order of their use. */
   readonly #masks = new Map<string, FilterMasks>()
 
   constructor(context: FilterContext, mostBytes: number) {
     this.#context = context
-    this.#byName = fieldsByName(context.fields)
+    this.#compiled = new FilterCache(context.fields)
     this.#mostBytes = mostBytes
   }
 
   /** Checks a filter; throws TypeError or ZGQ_FILTER. */
   compile(filter: unknown): CompiledFilter {
-    return compileFilter(filter, this.#byName)
+    return this.#compiled.compile(filter)
   }
 
   /**

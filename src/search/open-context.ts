@@ -97,7 +97,11 @@ function openDocuments(
   const { memory, readers, files, options } = of
   const { meta, segments, fields } = snapshot
   const { verify, cacheBytes } = options
-  const documents = new DocumentFiles(snapshot, { files, readers }, { verify, cacheBytes: cacheBytes * DOCUMENTS_SHARE })
+  const documents = new DocumentFiles(
+    snapshot,
+    { files, readers },
+    { verify, cacheBytes: cacheBytes * DOCUMENTS_SHARE }
+  )
   const idsFile = snapshot.files.find(({ kind }) => kind === 'ids')
   return {
     segments,

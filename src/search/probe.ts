@@ -64,34 +64,51 @@ export function listMatching(
     readonly packed: PackedCentroids | undefined
   }
 ): number {
-  const { workspace, probeQuery } = state
+  const { workspace } = state
   const { packed } = of
   const { positions } = of.zones
-  if (positions === 0) {
-    const wanted = Math.min(of.wanted, workspace.zoneCount)
-    probeAll(state, wanted, packed)
-    return wanted
+  const count = positions === 0 ? workspace.zoneCount : of.zones.count
+  // Of a search that waited others may have taken the place.
+  if (!state.hasDistances || workspace.distancesOf !== state) {
+    if (positions === 0) allDistances(state, packed)
+    else distancesAt(state, { positions, count, packed })
+    workspace.distancesOf = state
+    state.hasDistances = true
   }
-  const { memory, dim, centroids, zoneList, zoneDistances } = workspace
-  const { kernel } = memory
-  const { count } = of.zones
+  const { memory, zoneList, zoneDistances, selectScratch } = workspace
   const wanted = Math.min(of.wanted, count)
-  if (packed !== undefined) packed.distances(state, positions, count)
-  else if (workspace.metric === 'ip')
-    kernel.innerProductsAt(centroids, positions, count, dim, probeQuery, zoneDistances)
-  else kernel.l2DistancesAt(centroids, positions, count, dim, probeQuery, zoneDistances)
-  kernel.selectNearest(zoneDistances, count, wanted, positions, zoneList, workspace.selectScratch)
+  memory.kernel.selectNearest(zoneDistances, count, wanted, positions, zoneList, selectScratch)
   return wanted
 }
 
+/** Writes the distances of some zones to those of the workspace. */
+function distancesAt(
+  state: SearchState,
+  of: { readonly positions: number; readonly count: number; readonly packed: PackedCentroids | undefined }
+): void {
+  const { workspace, probeQuery } = state
+  const { memory, dim, centroids, zoneDistances } = workspace
+  const { positions, count, packed } = of
+  if (packed !== undefined) packed.distances(state, positions, count)
+  else if (workspace.metric === 'ip')
+    memory.kernel.innerProductsAt(centroids, positions, count, dim, probeQuery, zoneDistances)
+  else memory.kernel.l2DistancesAt(centroids, positions, count, dim, probeQuery, zoneDistances)
+}
+
 function probeAll(state: SearchState, wanted: number, packed: PackedCentroids | undefined): void {
+  const { memory, zoneCount, zoneDistances, zoneList, selectScratch } = state.workspace
+  allDistances(state, packed)
+  memory.kernel.selectNearest(zoneDistances, zoneCount, wanted, 0, zoneList, selectScratch)
+}
+
+/** Writes the distances of all zones to those of the workspace. */
+function allDistances(state: SearchState, packed: PackedCentroids | undefined): void {
   const { workspace, probeQuery } = state
   const { memory, zoneCount, dim, centroids, zoneDistances } = workspace
-  const { kernel } = memory
+  workspace.distancesOf = undefined
   if (packed !== undefined) packed.distances(state, 0, zoneCount)
-  else if (workspace.metric === 'ip') kernel.innerProducts(centroids, zoneCount, dim, probeQuery, zoneDistances)
-  else kernel.l2Distances(centroids, zoneCount, dim, probeQuery, zoneDistances)
-  kernel.selectNearest(zoneDistances, zoneCount, wanted, 0, workspace.zoneList, workspace.selectScratch)
+  else if (workspace.metric === 'ip') memory.kernel.innerProducts(centroids, zoneCount, dim, probeQuery, zoneDistances)
+  else memory.kernel.l2Distances(centroids, zoneCount, dim, probeQuery, zoneDistances)
 }
 
 /**
@@ -108,6 +125,7 @@ function probeCodes(
   const { memory, zoneCount, dim, centroids, zoneList, zoneDistances } = workspace
   const { kernel } = memory
   const { estimates, positions } = coded
+  workspace.distancesOf = undefined
   const looked = Math.min(zoneCount, Math.ceil(wanted * SURPLUS) + LEAST_SURPLUS)
   coded.estimate(codes.queryCodes, workspace.metric === 'ip')
   const count = kernel.selectSmallest(estimates, zoneCount, looked, positions, workspace.selectScratch)

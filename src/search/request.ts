@@ -11,7 +11,7 @@ import type { AsyncSearchOptions, Calibration, Metric, QueryVector, SearchOption
 import { CONFIDENCE, confidenceFor } from './confidence.ts'
 import { defaultNprobe } from './default-nprobe.ts'
 import type { ProbeWish } from './probe-wish.ts'
-import type { RequestFilter } from './filtered.ts'
+import type { RequestFilter } from './request-filter.ts'
 import type { Masks } from './row-masks.ts'
 import { isAlwaysExact, isExactWorthwhile, plannedIndex, type PlannedIndex } from './strategy.ts'
 

@@ -102,6 +102,7 @@ export function searchAtOnce(codes: CodesContext, state: SearchState, codeState:
   codeState.roomForEstimates(countEstimates(request, codeState.scan.bits))
   const at = codeState.search
   layOut(codes, state, codeState)
+  state.workspace.distancesOf = undefined
   const status = memory.kernel.searchCodes(at)
   state.scanQuery.queryNorm2 = memory.doubles[(at + SEARCH_NORM2_AT) / DOUBLE]
   state.zoneCount = memory.words[(at + SEARCH_PROBED_AT) / WORD]

@@ -221,11 +221,7 @@ function rangesOfParts({ cache, files }: SearchContext, state: SearchState): Fil
     (left > cache.capacity || cache.find(segment, part) === undefined) &&
     !(files.isMapped && areRowsMapped({ cache, files }, segment, { first: part, end: part + 1 }))
   let bytes = 0
-  for (
-    let i = state.reached, first = state.part;
-    i < end && bytes < ROWS_WINDOW_BYTES;
-    i++, first = 0
-  ) {
+  for (let i = state.reached, first = state.part; i < end && bytes < ROWS_WINDOW_BYTES; i++, first = 0) {
     const segment = state.segments[i]
     const parts = cache.partCount(segment)
     for (let last = first; first < parts && bytes < ROWS_WINDOW_BYTES; first = last + 1) {

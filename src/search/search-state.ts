@@ -13,7 +13,7 @@ import type { Snapshot } from '../catalogue/snapshot.ts'
 import type { ReadCounters } from '../storage/segment-reads.ts'
 import { CodeState } from './code-state.ts'
 import { expectComparable, type SearchRequest } from './request.ts'
-import type { FilterStop } from './filtered.ts'
+import type { FilterStop } from './request-filter.ts'
 import type { Masks } from './row-masks.ts'
 import type { Pass } from './unlike.ts'
 import type { Workspace } from './workspace.ts'
@@ -56,6 +56,8 @@ export class SearchState {
   part = 0
   /** Position in `segments` before which the scan is to pause: for searches with a filter. */
   scanEnd = Infinity
+  /** The workspace has had this search's distances of zones. */
+  hasDistances = false
   /** Why a search with a filter ended. */
   stopped: FilterStop = 'no row matches'
   /** A zone is so far away that the query is unlike those of the calibration. */
@@ -219,6 +221,11 @@ export class SearchState {
   /** Address of the mask of the segment at a position of the list; 0: all of its rows may be found. */
   maskAt(position: number): number {
     return this.memory.words[(heapIds(this.list, this.#listCapacity) + position * 8 + LIST_MASK_AT) / 4]
+  }
+
+  /** Slot of the segment at a position of the list. */
+  slotAt(position: number): number {
+    return this.memory.words[(heapIds(this.list, this.#listCapacity) + position * 8 + LIST_SEGMENT_AT) / 4]
   }
 
   /** Distance of the zone of the segment at a position of the list. */

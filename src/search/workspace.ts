@@ -14,6 +14,8 @@ export class Workspace {
   readonly metric: Snapshot['meta']['metric']
   readonly dim: number
   readonly selectScratch: number
+  /** The search whose distances of zones are in `zoneDistances`, if it may go on with them. */
+  distancesOf: object | undefined
   #zones: ZoneRegions
 
   constructor(snapshot: Snapshot, memory: KernelMemory) {
@@ -28,6 +30,7 @@ export class Workspace {
   /** Takes another snapshot; regions of the one before are given back. */
   adopt(snapshot: Snapshot): void {
     const { centroids, distances, list } = this.#zones
+    this.distancesOf = undefined
     this.#zones = layOutZones(snapshot, this.memory)
     for (const region of [centroids, distances, list]) this.memory.free(region)
   }

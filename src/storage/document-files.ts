@@ -31,10 +31,16 @@ const IDS_KEY = 0
 const PAYLOADS_KEY = 1
 /** Fields are numbered from 1 on. */
 const FIELD_KEY = 1
+const FIELD_COLUMNS: readonly FieldColumnKind[] = [
+  'fieldNumbers',
+  'fieldBits',
+  'fieldPresence',
+  'fieldStrings',
+  'fieldLists',
+  'fieldDictionary'
+]
 const FIELD_KINDS: ReadonlyMap<number, FieldColumnKind> = new Map(
-  (
-    ['fieldNumbers', 'fieldBits', 'fieldPresence', 'fieldStrings', 'fieldLists', 'fieldDictionary'] as const
-  ).map((kind) => [COLUMN_KINDS[kind].code, kind])
+  FIELD_COLUMNS.map((kind) => [COLUMN_KINDS[kind].code, kind])
 )
 
 export interface DocumentFilesOptions {
@@ -132,7 +138,11 @@ export class DocumentFiles {
     const { payload, rowCount } = segment
     const table = decodePayloadHead(
       { byteLength: payload.byteLength, read: this.#extentBytes(payload, payloadHeadBytes(rowCount)) },
-      { ...this.#expected(segment, payload), verifiesColumns: this.#verifies, tableBytes: columnsTableBytes(MOST_COLUMNS) }
+      {
+        ...this.#expected(segment, payload),
+        verifiesColumns: this.#verifies,
+        tableBytes: columnsTableBytes(MOST_COLUMNS)
+      }
     )
     this.#payloads.put(key, table, rowCount * 12)
     return table
@@ -191,7 +201,10 @@ export class DocumentFiles {
   }
 
   /** The ranges that `idOf` and `payloadOf` read for rows before they know where payloads are, as far as not kept. */
-  rangesOfTables(ordinals: readonly Ordinal[], wants: { readonly ids: boolean; readonly payloads: boolean }): FileRange[] {
+  rangesOfTables(
+    ordinals: readonly Ordinal[],
+    wants: { readonly ids: boolean; readonly payloads: boolean }
+  ): FileRange[] {
     const ranges: FileRange[] = []
     const seen = new Set<Segment>()
     for (const { segment } of ordinals) {

@@ -17,10 +17,12 @@ import { PageLedger } from './page-ledger.ts'
 import { fileOf, type DataFiles, type FileRange } from './reader.ts'
 import {
   extentSource,
+  newSegmentState,
+  pagesOf,
+  rangeOfRow,
   type CandidateRanges,
   type ExtentSource,
   type Ordinal,
-  type Pages,
   type ReadCounters,
   type RowsTarget,
   type SegmentState
@@ -90,14 +92,7 @@ export class SegmentFiles {
   }
 
   #stateOf(segment: Segment): SegmentState {
-    return (this.#states[segment.slot] ??= {
-      idsOffset: 0,
-      inverseNormsOffset: 0,
-      pageCrcsOffset: 0,
-      stringIdsOffset: 0,
-      codesIdsOffset: 0,
-      codesPageCrcsOffset: 0
-    })
+    return (this.#states[segment.slot] ??= newSegmentState())
   }
 
   #pathOf(extent: FileExtent): string {
@@ -233,20 +228,13 @@ export class SegmentFiles {
 
   /** Asks the system for single rows at once. */
   prefetchRows(ordinals: readonly Ordinal[]): void {
-    const byteLength = this.#rowBytes
-    this.#readers.prefetch(
-      ordinals.map(({ segment: { rows }, row }): FileRange => ({
-        file: rows.file,
-        offset: rows.offset + row * byteLength,
-        byteLength
-      }))
-    )
+    this.#readers.prefetch(ordinals.map((ordinal) => rangeOfRow(ordinal, this.#rowBytes)))
   }
 
   /** Tells whether rows of a segment, with their columns, were read before and can be copied from a mapping. */
   areMapped(segment: Segment, firstRow: number, count: number): boolean {
     if (!this.isMapped || this.#stateOf(segment).pageCrcsOffset === 0) return false
-    const pages = this.#pagesOf(segment, firstRow * this.#rowBytes, count * this.#rowBytes)
+    const pages = pagesOf(segment, firstRow * this.#rowBytes, count * this.#rowBytes)
     return !this.#verifiesPages || this.#verified.hasAll(segment.slot, pages.firstPage, pages.firstPage + pages.count)
   }
 
@@ -272,7 +260,7 @@ export class SegmentFiles {
   rangesOfRows(segment: Segment, firstRow: number, count: number): FileRange[] {
     const { file } = segment.columns
     const state = this.#stateOf(segment)
-    const pages = this.#pagesOf(segment, firstRow * this.#rowBytes, count * this.#rowBytes)
+    const pages = pagesOf(segment, firstRow * this.#rowBytes, count * this.#rowBytes)
     if (state.pageCrcsOffset === 0) return [segment.columns, pages.range]
     const ranges: FileRange[] = [
       { file, offset: state.pageCrcsOffset + pages.firstPage * 4, byteLength: pages.count * 4 },
@@ -287,11 +275,11 @@ export class SegmentFiles {
   /** The ranges that `copyRow` and `copyId` read for a row: pages, CRCs (or all columns, where none were read), id. */
   rangesOfCandidate(segment: Segment, row: number): CandidateRanges {
     const { codesIdsOffset } = this.#stateOf(segment)
-    const { range, firstPage, count } = this.#pagesOf(segment, row * this.#rowBytes, this.#rowBytes)
+    const { range, firstPage, count } = pagesOf(segment, row * this.#rowBytes, this.#rowBytes)
     const { file } = segment.codes
     const crcs = this.#pageCrcsAtHand(segment)
     return {
-      row: { file: range.file, offset: segment.rows.offset + row * this.#rowBytes, byteLength: this.#rowBytes },
+      row: rangeOfRow({ segment, row }, this.#rowBytes),
       firstPage,
       pages: range,
       crcs:
@@ -307,13 +295,6 @@ export class SegmentFiles {
     const { codesPageCrcsOffset, pageCrcsOffset } = this.#stateOf(segment)
     if (codesPageCrcsOffset !== 0) return { file: segment.codes.file, offset: codesPageCrcsOffset }
     return pageCrcsOffset === 0 ? undefined : { file: segment.columns.file, offset: pageCrcsOffset }
-  }
-
-  #pagesOf({ rows }: Segment, offset: number, byteLength: number): Pages {
-    const firstPage = Math.floor(offset / PAGE_BYTES)
-    const count = Math.ceil((offset + byteLength) / PAGE_BYTES) - firstPage
-    const range = { file: rows.file, offset: rows.offset + firstPage * PAGE_BYTES, byteLength: count * PAGE_BYTES }
-    return { range, firstPage, count }
   }
 
   /** Copies the id or ordinal of a row of a segment whose codes were read before: u64. */

@@ -1,5 +1,6 @@
 // What is read of segments: rows, extents, and the ranges that they lie in. No I/O.
 
+import { PAGE_BYTES } from '../format/layout.ts'
 import type { Segment } from '../format/segment-table.ts'
 import type { FileRange } from './reader.ts'
 
@@ -67,6 +68,19 @@ export interface Pages {
   readonly count: number
 }
 
+/** The bytes of a row. */
+export function rangeOfRow({ segment: { rows }, row }: Ordinal, byteLength: number): FileRange {
+  return { file: rows.file, offset: rows.offset + row * byteLength, byteLength }
+}
+
+/** The pages of a segment that bytes of its rows lie in. */
+export function pagesOf({ rows }: Segment, offset: number, byteLength: number): Pages {
+  const firstPage = Math.floor(offset / PAGE_BYTES)
+  const count = Math.ceil((offset + byteLength) / PAGE_BYTES) - firstPage
+  const range = { file: rows.file, offset: rows.offset + firstPage * PAGE_BYTES, byteLength: count * PAGE_BYTES }
+  return { range, firstPage, count }
+}
+
 /**
  * Facts of a segment that was read; offsets count from the start of the file. The CRCs of its pages lie beside the rows
  * and beside the codes: each kind of read takes them from where it reads the ids, whatever was read before, so that it
@@ -82,4 +96,16 @@ export interface SegmentState {
   codesIdsOffset: number
   /** 0: the codes were not verified. */
   codesPageCrcsOffset: number
+}
+
+/** Of a segment that was not read yet. */
+export function newSegmentState(): SegmentState {
+  return {
+    idsOffset: 0,
+    inverseNormsOffset: 0,
+    pageCrcsOffset: 0,
+    stringIdsOffset: 0,
+    codesIdsOffset: 0,
+    codesPageCrcsOffset: 0
+  }
 }

@@ -15,8 +15,8 @@ export interface IdsToVerify extends IdPagesFile {
 
 /**
  * Verifies all pages: each by itself, the order of the leaves, and that every page leads to the hashes that it says.
- * `take` gets the entries of each leaf, four words each; good until it returns. Returns how many pages there are. Throws
- * ZGQ_CORRUPT, ZGQ_TRUNCATED or ZGQ_IO.
+ * `take` gets the entries of each leaf, four words each; good until it returns. Returns how many pages there are.
+ * Throws ZGQ_CORRUPT, ZGQ_TRUNCATED or ZGQ_IO.
  */
 export function verifyIds(ids: IdsToVerify, take: (entries: Uint32Array) => void = () => {}): number {
   const { levels, rootPage } = ids.tree

@@ -67,9 +67,12 @@ export const SEGMENTS: readonly SegmentRecord[] = [
     minNorm: 0,
     maxNorm: 0,
     radius: 0,
+    spread: 0,
     rows: { offset: 4096, byteLength: 12, file: 0xffff_ffff, crc: 0 },
     columns: { offset: 8192, byteLength: 200, file: 0xffff_ffff, crc: 0xfedc_ba98 },
-    codes: NO_EXTENT
+    codes: NO_EXTENT,
+    fields: NO_EXTENT,
+    payload: NO_EXTENT
   },
   {
     segment: LARGEST,
@@ -78,9 +81,12 @@ export const SEGMENTS: readonly SegmentRecord[] = [
     minNorm: 5e-324,
     maxNorm: 1e300,
     radius: 0.1,
+    spread: 5e-324,
     rows: { offset: LARGEST, byteLength: 2 ** 40, file: 0, crc: 0 },
     columns: { offset: LARGEST - 4095, byteLength: 2 ** 33, file: 1, crc: 0 },
-    codes: { offset: 2 ** 32, byteLength: LARGEST, file: 2, crc: 0xffff_ffff }
+    codes: { offset: 2 ** 32, byteLength: LARGEST, file: 2, crc: 0xffff_ffff },
+    fields: { offset: LARGEST, byteLength: 2 ** 33, file: 0xffff_ffff, crc: 1 },
+    payload: { offset: 4096, byteLength: LARGEST, file: 3, crc: 0xffff_fffe }
   }
 ]
 
@@ -104,6 +110,7 @@ export const INDEX_META: IndexMeta = {
   metric: 'ip',
   elementType: 'float32',
   bits: 0,
+  idType: 'integer',
   count: 2 ** 40,
   zoneCount: 2,
   segmentCount: 3,
@@ -127,6 +134,7 @@ export const CALIBRATION: Calibration = {
   highestRecall: 0.99,
   scale: 1.5,
   copies: 0.25,
+  alignment: 0.125,
   usual: { nearestZone: 0.5, farthestZone: 7, farthestHit: 3 },
   curves: [
     {

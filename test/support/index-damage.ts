@@ -157,6 +157,7 @@ export function codesOf(specimen: Specimen, segment: Segment): { extent: Uint8Ar
     segment: segment.segment,
     rowCount: segment.rowCount,
     dim: meta.dim,
+    idType: meta.idType,
     hasInverseNorms: false,
     headerCrc: segment.codes.crc,
     bits: meta.bits
@@ -179,7 +180,7 @@ function codesRegions(specimen: Specimen): Region[] {
         new DataView(extent.buffer).getUint32(COLUMNS_HEADER.fields.columnCount.offset, true)
       )
     })
-    for (const part of [ids, pageCrcs]) mark('columns', part)
+    for (const part of [ids, pageCrcs]) if (part !== undefined) mark('columns', part)
     for (const part of [planes, refinedCodes]) if (part !== undefined) mark('codes', part)
   }
   return regions
@@ -230,6 +231,7 @@ function vectorsRegions(specimen: Specimen): Region[] {
       segment,
       rowCount,
       dim: meta.dim,
+      idType: meta.idType,
       hasInverseNorms,
       headerCrc: place.crc,
       bits: 0
@@ -238,13 +240,8 @@ function vectorsRegions(specimen: Specimen): Region[] {
       offset: 0,
       byteLength: COLUMNS_HEADER.byteLength + COLUMN_ENTRY.byteLength * (hasInverseNorms ? 3 : 2)
     }
-    for (const part of [
-      table,
-      columns.ids,
-      columns.pageCrcs,
-      ...(columns.inverseNorms === undefined ? [] : [columns.inverseNorms])
-    ]) {
-      mark('columns', { offset: place.offset + part.offset, byteLength: part.byteLength })
+    for (const part of [table, columns.ids, columns.stringIds, columns.inverseNorms, columns.pageCrcs]) {
+      if (part !== undefined) mark('columns', { offset: place.offset + part.offset, byteLength: part.byteLength })
     }
   }
   const footerOffset = file.byteLength - FOOTER.byteLength

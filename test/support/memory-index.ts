@@ -5,6 +5,10 @@ import { ZgqError } from '../../src/errors.ts'
 import { encodeColumns, encodeIds, type Column } from '../../src/format/columns.ts'
 import { alignUp, checksum, PAGE_BYTES, pageCount } from '../../src/format/layout.ts'
 import type { Snapshot } from '../../src/catalogue/snapshot.ts'
+import type { KernelMemory } from '../../src/kernels/kernel-memory.ts'
+import { Filters } from '../../src/search/filters.ts'
+import type { DocumentsContext } from '../../src/search/search-context.ts'
+import { DocumentFiles } from '../../src/storage/document-files.ts'
 import { Readers } from '../../src/storage/open-readers.ts'
 import type { PreadReader } from '../../src/storage/pread-reader.ts'
 import { SegmentFiles } from '../../src/storage/segment-files.ts'
@@ -18,6 +22,7 @@ export interface MemoryIndex {
   readonly snapshot: Snapshot
   /** The vectors file; a test may damage it. */
   readonly file: Buffer
+  readonly readers: Readers
   readonly files: SegmentFiles
   /** What each zone holds. */
   readonly zones: readonly { readonly rows: Float32Array; readonly ids: readonly number[] }[]
@@ -60,11 +65,13 @@ export function makeMemoryIndex(
   })
   const snapshot = snapshotOf({ dim, metric, zones: records })
   const state = { failing: false }
-  const files = new SegmentFiles(snapshot.meta, new MemoryReaders(file, state), {
+  const readers = new MemoryReaders(file, state)
+  const files = new SegmentFiles(snapshot.meta, readers, {
     verify: 'touch',
-    files: new Map([[0, { path: 'in-memory', byteLength: file.byteLength }]])
+    files: new Map([[0, { path: 'in-memory', byteLength: file.byteLength }]]),
+    usesOrdinals: false
   })
-  return Object.assign(state, { snapshot, file, files, zones })
+  return Object.assign(state, { snapshot, file, readers, files, zones })
 }
 
 interface ZoneContent {
@@ -84,6 +91,21 @@ function columnsOf({ metric, dim, rows, ids }: ZoneContent, pages: Buffer): Colu
     { kind: 'pageCrcs', bytes: new Uint8Array(pageCrcs.buffer) }
   ]
   return columns.filter(({ kind }) => metric === 'cosine' || kind !== 'inverseNorms')
+}
+
+/** What a search works with besides vectors: nothing. */
+export function documentsOf({ snapshot, readers, files }: MemoryIndex, memory: KernelMemory): DocumentsContext {
+  const { segments, fields } = snapshot
+  const documents = new DocumentFiles(snapshot, { files, readers }, { verify: 'touch', cacheBytes: 0 })
+  return {
+    segments,
+    usesOrdinals: false,
+    files: documents,
+    ids: undefined,
+    filters: new Filters({ memory, segments, documents, fields }, 0),
+    idType: 'integer',
+    alignment: 0
+  }
 }
 
 /** Readers of one file that is in memory. */

@@ -13,7 +13,8 @@ import { NO_EXTENT, type SegmentRecord } from '../../src/format/segment-record.t
 import { encodeCentroids } from '../../src/quantizer/encode-centroids.ts'
 import { drawFlips } from '../../src/quantizer/rotation.ts'
 import { ZoneEncoder } from '../../src/quantizer/zone-encoder.ts'
-import { CodesWriter } from '../../src/storage/codes-writer.ts'
+import { encodeCodes } from '../../src/storage/codes-extent.ts'
+import { ExtentsWriter } from '../../src/storage/extents-writer.ts'
 import { VectorsWriter } from '../../src/storage/vectors-writer.ts'
 import type { Metric } from '../../src/types.ts'
 import { norms, rowOf, squaredDistance } from './brute-force.ts'
@@ -89,7 +90,7 @@ export class SegmentIndex {
     const { dim, metric } = this.shape
     const facts = { folder: this.folder, indexId: this.#indexId, generation: this.#generation, dim, metric }
     const vectors = new VectorsWriter(facts)
-    const codes = new CodesWriter(facts)
+    const codes = new ExtentsWriter(facts, 'codes')
     const first = this.#nextSegment
     for (const planned of segments) this.#write(planned, vectors, codes)
     vectors.finish()
@@ -107,13 +108,15 @@ export class SegmentIndex {
         ...written,
         rows: { ...written.rows, file: written.rows.file + base },
         columns: { ...written.columns, file: written.columns.file + base },
-        codes: extent.byteLength === 0 ? extent : { ...extent, file: extent.file + codesBase }
+        codes: extent.byteLength === 0 ? extent : { ...extent, file: extent.file + codesBase },
+        fields: NO_EXTENT,
+        payload: NO_EXTENT
       }
       this.#segments.push({ planned: segments[written.segment - first], record })
     }
   }
 
-  #write(planned: PlannedSegment, vectors: VectorsWriter, codes: CodesWriter): void {
+  #write(planned: PlannedSegment, vectors: VectorsWriter, codes: ExtentsWriter): void {
     const { dim, metric, centroids } = this.shape
     const { zone, rows } = planned
     const rowCount = planned.ids.length
@@ -128,16 +131,17 @@ export class SegmentIndex {
       zone,
       rowCount,
       rowRuns: [rows],
-      ids,
+      ids: { kind: 'ids', bytes: ids },
       inverseNorms: metric === 'cosine' ? inverseNorms(rows, dim) : undefined,
       centroid,
       minNorm: Math.min(...lengths),
       maxNorm: Math.max(...lengths),
-      radius: Math.sqrt(Math.max(...radii))
+      radius: Math.sqrt(Math.max(...radii)),
+      spread: Math.sqrt(radii.reduce((sum, radius) => sum + radius, 0) / rowCount)
     })
     if (this.#encoder === undefined) return
     const { planes, refinedCodes } = this.#encoder.encode(centroid, rowCount, [scaled])
-    codes.writeSegment({ segment, rowCount, ids, pageCrcs, planes, refinedCodes })
+    codes.write(encodeCodes({ segment, rowCount, ids, pageCrcs, planes, refinedCodes }))
   }
 
   /** Takes segments away, and files that then have none. */
@@ -165,6 +169,7 @@ export class SegmentIndex {
         dim,
         metric,
         bits,
+        idType: 'integer',
         count: this.#segments.reduce((sum, { record }) => sum + record.rowCount, 0)
       },
       quantizer,
@@ -172,6 +177,7 @@ export class SegmentIndex {
       files: this.#files,
       segments: this.#segments.map(({ record }) => record),
       centroids,
+      documents: { fields: [], model: undefined, encodedNote: undefined },
       zoneCodes:
         quantizer === undefined
           ? new Uint8Array(0)

@@ -14,7 +14,8 @@ import { loadKernel } from '../../src/kernels/load-kernel.ts'
 import { encodeCentroids } from '../../src/quantizer/encode-centroids.ts'
 import { drawFlips } from '../../src/quantizer/rotation.ts'
 import { ZoneEncoder } from '../../src/quantizer/zone-encoder.ts'
-import { CodesWriter } from '../../src/storage/codes-writer.ts'
+import { encodeCodes } from '../../src/storage/codes-extent.ts'
+import { ExtentsWriter } from '../../src/storage/extents-writer.ts'
 import { VectorsWriter } from '../../src/storage/vectors-writer.ts'
 import type { Metric } from '../../src/types.ts'
 import { randomFrom } from './random.ts'
@@ -61,28 +62,31 @@ export function writeSegmentedIndex(of: SegmentedIndex): number {
   const segments: SegmentRecord[] = []
   for (const generation of GENERATIONS) {
     const facts = { folder, indexId, generation, dim, metric }
-    const [vectors, codes] = [new VectorsWriter(facts), new CodesWriter(facts)]
+    const [vectors, codes] = [new VectorsWriter(facts), new ExtentsWriter(facts, 'codes')]
     const own = pieces.filter((_, i) => i % GENERATIONS.length === generation - 1)
     for (const { segment, zone, rows } of own) {
       const centroid = centroids.slice(zone * dim, (zone + 1) * dim)
       const idBytes = encodeIds(Float64Array.from(rows, (row) => ids[row]))
       const rowCount = rows.length
       const norms = rows.map((row) => Math.hypot(...rowOf(of, row)))
+      const radii = rows.map((row) => squaredDistance(scaledRow(of, row), centroid))
       const pageCrcs = vectors.writeSegment({
         segment,
         zone,
         rowCount,
         rowRuns: rows.map((row) => rowOf(of, row)),
-        ids: idBytes,
+        ids: { kind: 'ids', bytes: idBytes },
         inverseNorms: metric === 'cosine' ? Float32Array.from(norms, (norm) => 1 / norm) : undefined,
         centroid,
         minNorm: Math.min(...norms),
         maxNorm: Math.max(...norms),
-        radius: Math.max(...rows.map((row) => Math.sqrt(squaredDistance(scaledRow(of, row), centroid))))
+        radius: Math.sqrt(Math.max(...radii)),
+        spread: Math.sqrt(radii.reduce((sum, radius) => sum + radius, 0) / rowCount)
       })
       if (encoder === undefined) continue
       const run = Float32Array.from(rows.flatMap((row) => [...scaledRow(of, row)]))
-      codes.writeSegment({ segment, rowCount, ids: idBytes, pageCrcs, ...encoder.encode(centroid, rowCount, [run]) })
+      const coded = encoder.encode(centroid, rowCount, [run])
+      codes.write(encodeCodes({ segment, rowCount, ids: idBytes, pageCrcs, ...coded }))
     }
     vectors.finish()
     const inCodes = codes.finish()
@@ -95,17 +99,19 @@ export function writeSegmentedIndex(of: SegmentedIndex): number {
       if (own[i].isSuperseded) return
       const [rows, columns] = [moved(segment.rows, first), moved(segment.columns, first)]
       const place = inCodes.extents.at(i)
-      segments.push({ ...segment, rows, columns, codes: place === undefined ? NO_EXTENT : moved(place, firstCodes) })
+      const coded = place === undefined ? NO_EXTENT : moved(place, firstCodes)
+      segments.push({ ...segment, rows, columns, codes: coded, fields: NO_EXTENT, payload: NO_EXTENT })
     })
   }
   segments.sort((a, b) => a.segment - b.segment)
   writeCatalogue(join(folder, CATALOGUE_NAME), {
-    meta: { indexId, generation: GENERATIONS.length, dim, metric, bits, count: ids.length },
+    meta: { indexId, generation: GENERATIONS.length, dim, metric, bits, idType: 'integer', count: ids.length },
     quantizer: bits === 0 ? undefined : quantizer,
     build: {},
     files,
     segments,
     centroids,
+    documents: { fields: [], model: undefined, encodedNote: undefined },
     zoneCodes: bits === 0 ? new Uint8Array(0) : encodeCentroids(memory, centroids, { dim, metric, quantizer })
   })
   return segments.length

@@ -22,9 +22,12 @@ export function zoneOf(facts: Partial<ZoneSegment> & Pick<ZoneSegment, 'centroid
     rows: { file: 0, offset: 4096, byteLength: facts.centroid.byteLength * (facts.rowCount ?? 1), crc: 0 },
     columns: { file: 0, offset: 8192, byteLength: 4096, crc: 0 },
     codes: NO_EXTENT,
+    fields: NO_EXTENT,
+    payload: NO_EXTENT,
     minNorm: 0,
     maxNorm: 0,
     radius: 0,
+    spread: 0,
     ...facts
   }
 }
@@ -48,6 +51,7 @@ export function snapshotOf(facts: {
       metric,
       elementType: 'float32',
       bits: 0,
+      idType: 'integer',
       count: zones.reduce((sum, zone) => sum + zone.rowCount, 0),
       zoneCount: zones.length,
       segmentCount: zones.length,
@@ -63,7 +67,10 @@ export function snapshotOf(facts: {
     encodedBuildFacts: undefined,
     files,
     segments: tableOf(zones, zones.length),
-    catalogueBytes: 0
+    catalogueBytes: 0,
+    fields: [],
+    model: undefined,
+    encodedNote: undefined
   }
 }
 

@@ -31,13 +31,14 @@ export function readStored(folder: string): StoredSegment[] {
       segment: segment.segment,
       rowCount: segment.rowCount,
       dim: meta.dim,
+      idType: meta.idType,
       hasInverseNorms: meta.metric === 'cosine',
       headerCrc: segment.columns.crc,
       bits: 0
     })
-    const ids = decodeIds(
-      new Uint32Array(columns.slice(layout.ids.offset, layout.ids.offset + layout.ids.byteLength).buffer)
-    )
+    const { ids: column } = layout
+    if (column === undefined) throw new Error('the ids of this index are strings')
+    const ids = decodeIds(new Uint32Array(columns.slice(column.offset, column.offset + column.byteLength).buffer))
     const rows = new Float32Array(bytesOf(segment.rows).buffer)
     return { segment, ids: Array.from(ids), rows }
   })

@@ -1,0 +1,20 @@
+// What a search knows of its filter. Types only.
+
+import type { ExplainedFilter } from '../types.ts'
+import type { FilterMasks } from './filter-masks.ts'
+
+/** How a search with a filter goes. */
+export interface RequestFilter {
+  readonly masks: FilterMasks
+  /** Zones with rows that match to be scanned; undefined: as many as the rule says. */
+  readonly nprobe: number | undefined
+  /** Zones that the calibration saw searches without a filter probe, in the mean; 0: it does not say. */
+  readonly meanZones: number
+  /** Share of the k hits that a zone must be expected to hold to be scanned. */
+  readonly leastGain: number
+  /** Deviation of the cosine that masked-rule.ts explains. */
+  readonly alignment: number
+}
+
+/** Why a search with a filter ended. */
+export type FilterStop = ExplainedFilter['stopped']
