@@ -95,7 +95,7 @@ INDEX_RECORD = Layout("IndexRecord", """version:u32 metric:u32 element_type:u32 
 QUANTIZER_HEADER = Layout("QuantizerHeader", "rounds:u32 reserved:u32")
 CALIBRATION_HEADER = Layout("CalibrationHeader", """source:u32 flags:u32 queries:u64 confidence:f64 highest_recall:f64
     scale:f64 copies:f64 nearest_zone:f64 farthest_zone:f64 farthest_hit:f64
-    max_norm:f64 point_count:u64 alignment:f64""")
+    max_norm:f64 point_count:u64 alignment:f64 gain:f64""")
 CALIBRATION_POINT = Layout("CalibrationPoint", """k:u64 filter:u32 flags:u32 recall:f64 threshold:f64 mean:f64
     zones:f64 trust:f64""")
 IDS_ENTRY = struct.Struct("<IIII")  # hash low and high, then row and segment or the number of a page
@@ -305,7 +305,7 @@ def check_calibration(data, zone_count):
     if head.flags & 4:
         between(0, most, max_norm=head.max_norm)
     if head.flags & 8:
-        between(0, 1, alignment=head.alignment)
+        between(0, 1, alignment=head.alignment, gain=head.gain)
     last = None
     for number in range(head.point_count):
         point = CALIBRATION_POINT.decode(data, CALIBRATION_HEADER.size + number * CALIBRATION_POINT.size)
