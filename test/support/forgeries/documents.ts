@@ -10,9 +10,7 @@ const FIELD = { path: 1, size: 2, draft: 3, tags: 4, kind: 5 } as const
 
 const forged = (seen: Seen, title: string, change: (found: Parts) => void): Forgery => ({
   ...parts(seen, `documents: ${title}`, change, CORRUPT),
-  of: 'documents',
-  // The second reader does not print documents.
-  without: ['python search', 'python check']
+  of: 'documents'
 })
 
 /** Changes the extent of fields or payloads of segment 1. */
