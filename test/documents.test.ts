@@ -57,7 +57,9 @@ async function build(of: Documents, options: Partial<BuildOptions> = {}): Promis
 }
 
 function compareIds(a: Id, b: Id): number {
-  return typeof a === 'number' && typeof b === 'number' ? a - b : Buffer.compare(Buffer.from(`${a}`), Buffer.from(`${b}`))
+  return typeof a === 'number' && typeof b === 'number'
+    ? a - b
+    : Buffer.compare(Buffer.from(`${a}`), Buffer.from(`${b}`))
 }
 
 /** The first k rows that match, by the book. */
@@ -82,7 +84,10 @@ const FILTERS: readonly { readonly filter: Filter | undefined; readonly matches:
   { filter: { n: { $lt: 5 } }, matches: ({ n }) => n < 5 },
   { filter: { n: { $gte: 690 }, tags: 'all' }, matches: ({ n, tags }) => n >= 690 && tags !== null },
   { filter: { path: { $startsWith: 'dir3/' } }, matches: ({ path }) => path.startsWith('dir3/') },
-  { filter: { $not: { tags: { $in: ['t1', 't2'] } } }, matches: ({ tags }) => !(tags ?? []).some((t) => t === 't1' || t === 't2') },
+  {
+    filter: { $not: { tags: { $in: ['t1', 't2'] } } },
+    matches: ({ tags }) => !(tags ?? []).some((t) => t === 't1' || t === 't2')
+  },
   { filter: { tags: null }, matches: ({ tags }) => tags === null },
   { filter: { n: { $gt: 1e6 } }, matches: () => false }
 ]
@@ -118,7 +123,13 @@ describe.each([
     using index = await open()
     const count = Array.from({ length: COUNT }, (_, row) => noteOf(row)).filter(matches).length
     expect(index.count(filter)).toBe(count)
-    const modes: Omit<SearchOptions, 'explain'>[] = [{}, { recall: 0.9 }, { nprobe: 1 }, { exact: true }, { recall: 0.99, rerank: 50 }]
+    const modes: Omit<SearchOptions, 'explain'>[] = [
+      {},
+      { recall: 0.9 },
+      { nprobe: 1 },
+      { exact: true },
+      { recall: 0.99, rerank: 50 }
+    ]
     for (const mode of modes) {
       // without a filter so many zones as are asked for may hold fewer
       if (filter === undefined && mode.nprobe !== undefined) continue
