@@ -11,17 +11,17 @@ import { isDenied, wrapReadError, ZgqError } from '../errors.ts'
 import { decodeBuildFacts } from '../format/build-facts.ts'
 import { decodeIds } from '../format/columns.ts'
 import { fileNameOf } from '../format/file-record.ts'
-import { idTree } from '../format/id-tree.ts'
 import { CATALOGUE_NAME, type IdType } from '../format/layout.ts'
 import type { Segment } from '../format/segment-table.ts'
 import { checkDatabase, withSnapshot } from '../catalogue/reader.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
 import { checkHeaders, findDataFiles } from '../storage/data-files.ts'
 import { openReaders, type Readers } from '../storage/open-readers.ts'
-import { fileOf, type DataFiles } from '../storage/reader.ts'
+import type { DataFiles } from '../storage/reader.ts'
 import { SegmentFiles } from '../storage/segment-files.ts'
 import type { IdsToVerify } from '../storage/verify-ids.ts'
 import { eachTextIds } from '../storage/text-ids.ts'
+import { idsToVerify } from '../storage/verify-documents.ts'
 import { verifySegment } from '../storage/verify-segment.ts'
 import { checkOptionNames } from '../options.ts'
 import { checkDirectory } from './check-directory.ts'
@@ -68,7 +68,7 @@ export async function checkIndex(path: string | URL, options: CheckOptions = {})
     checkZoneCodes(snapshot, folder)
     checkNote(snapshot, folder)
     const segmentFiles = new SegmentFiles(snapshot.meta, readers, { verify: 'touch', files, usesOrdinals: false })
-    const ids = idsToVerify(snapshot, { files, readers })
+    const ids = idsToVerify(snapshot, readers)
     const documents = new DocumentCheck(snapshot, { files, readers, segmentFiles })
     const idPages = await checkSegments(snapshot, segmentFiles, { options, ids, documents })
     const bytesChecked = snapshot.files.reduce((sum, file) => sum + file.byteLength, snapshot.catalogueBytes)
@@ -157,15 +157,6 @@ interface ToCheck {
   readonly options: CheckOptions
   readonly ids: IdsToVerify | undefined
   readonly documents: DocumentCheck
-}
-
-/** The ids file of an index, if it has one. */
-function idsToVerify({ files, meta }: Snapshot, of: { files: DataFiles; readers: Readers }): IdsToVerify | undefined {
-  const record = files.find(({ kind }) => kind === 'ids')
-  if (record === undefined) return undefined
-  const { file, rowCount } = record
-  const { path } = fileOf(of.files, file)
-  return { file, path, indexId: meta.indexId, tree: idTree(rowCount), reader: of.readers.fresh }
 }
 
 function findLeftovers(path: string, snapshot: Snapshot): string[] {

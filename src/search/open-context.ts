@@ -18,6 +18,7 @@ import { RowCache } from '../cache/row-cache.ts'
 import { DocumentFiles } from '../storage/document-files.ts'
 import { IdLookup } from '../storage/id-lookup.ts'
 import { SegmentFiles } from '../storage/segment-files.ts'
+import { verifyDocuments } from '../storage/verify-documents.ts'
 import { verifySegment } from '../storage/verify-segment.ts'
 import type { Mapping, Verify } from '../types.ts'
 import { CentroidCodes, LARGEST_NORM } from './centroid-codes.ts'
@@ -61,8 +62,10 @@ export function openContext(snapshot: Snapshot, options: CheckedOpenOptions): Op
       files,
       usesOrdinals: usesOrdinals(snapshot)
     })
-    if (options.verify === 'open')
+    if (options.verify === 'open') {
       for (const segment of snapshot.segments) verifySegment(segment, segmentFiles, snapshot)
+      verifyDocuments(snapshot, { readers, files: segmentFiles })
+    }
     return startContext(snapshot, { readers, files: segmentFiles, options })
   } catch (error) {
     readers.close()
