@@ -309,7 +309,7 @@ describe('the cache of filters', () => {
     expect(filters.compile({ size: -1 })).toBe(first)
     for (let i = 0; i < 63; i++) filters.compile({ size: i })
     expect(filters.compile({ size: -1 })).toBe(first)
-    for (let i = 0; i < 64; i++) filters.compile({ size: i })
+    for (let i = 0; i < 512; i++) filters.compile({ size: i })
     expect(filters.compile({ size: -1 })).not.toBe(first)
     const long = { path: { $in: Array.from({ length: 10 }, (_, i) => `${i}`.repeat(30_000)) } }
     expect(filters.compile(long)).not.toBe(filters.compile(long))
