@@ -208,7 +208,13 @@ export interface ExplainedFilter {
   /** Segments without such a row, which were not looked at. */
   readonly segmentsSkipped: number
   /** Why the search ended. */
-  readonly stopped: 'no row matches' | 'all matches ranked' | 'no zone left' | 'no gain expected' | 'nprobe reached'
+  readonly stopped:
+    | 'nothing asked for'
+    | 'no row matches'
+    | 'all matches ranked'
+    | 'no zone left'
+    | 'no gain expected'
+    | 'nprobe reached'
 }
 
 /** Result of a search with `explain: true`. */

@@ -13,13 +13,8 @@ import { summarizeField, type FieldSummary, type FieldSummaryOptions } from './s
 import { checkPayload, checkWants, type PayloadWish } from './search/hit-wants.ts'
 import { describeIndex, describeZones } from './search/index-info.ts'
 import { expectId, findRow } from './search/lookup.ts'
-import {
-  isPlain,
-  searchDocuments,
-  searchDocumentsLater,
-  type DocumentSearch,
-  type FoundDocuments
-} from './pool/document-search.ts'
+import { isPlain, searchDocuments, type DocumentSearch, type FoundDocuments } from './search/document-search.ts'
+import { readVectorLater, searchDocumentsLater } from './pool/later-documents.ts'
 import {
   checkAsyncRequest,
   checkForm,
@@ -124,7 +119,8 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
     const of = { request, wants, leftOut }
     if (!isPlain(context, of)) {
       const { found, isUnlike } = searchDocuments(context, vector, of)
-      seen.note(request, isUnlike)
+      // Whether a query is unlike is not asked where a filter decides.
+      if (wants.filter === undefined) seen.note(request, isUnlike)
       return found
     }
     const result = search(context, vector, request)
@@ -138,10 +134,13 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
     const { dim, metric } = snapshot.meta
     if (!isIdQuery(query)) return { vector: checkForm(query, dim, metric), leftOut: undefined }
     const found = this.#find(query.id)
-    if (found === undefined) throw new ZgqError('ZGQ_NOT_FOUND', `there is no vector with id ${describe(query.id)}`)
-    const { usesOrdinals } = context.documents
-    const leftOut = usesOrdinals ? ordinalOf(found.segment.slot, found.row) : Number(query.id)
-    return { vector: context.files.readRow(found), leftOut }
+    if (found === undefined) throw notFound(query.id)
+    return { vector: context.files.readRow(found), leftOut: this.#heapIdOf(found, query.id) }
+  }
+
+  /** What heaps hold for a row. */
+  #heapIdOf({ segment, row }: Ordinal, id: Id): number {
+    return this.#expectOpen().context.documents.usesOrdinals ? ordinalOf(segment.slot, row) : Number(id)
   }
 
   /** Tells whether the index has a vector with this id. Throws as `search` does for the files. */
@@ -276,10 +275,18 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
   searchAsync(query: QueryVector | IdQuery<I>, options?: AsyncSearchOptions): Promise<Hit<I, P>[] | ExplainedHits<I, P>>
   async searchAsync(query: QueryVector | IdQuery<Id>, options: AsyncSearchOptions = {}): Promise<FoundDocuments> {
     const { dim, metric } = this.#expectOpen().snapshot.meta
-    const { vector, leftOut } = isIdQuery(query)
-      ? this.#queryOf(query)
-      : { vector: checkQuery(query, dim, metric), leftOut: undefined }
-    const [found] = await this.#searchLater(vector, { ...this.#checkAsync(options, leftOut), isBatch: false })
+    const of = this.#checkAsync(options, undefined)
+    if (!isIdQuery(query)) {
+      const [found] = await this.#searchLater(checkQuery(query, dim, metric), { ...of, isBatch: false })
+      return found
+    }
+    const { id } = query
+    const { context } = this.#expectOpen()
+    expectId(id, context.documents)
+    const row = await readVectorLater({ context, fetcher: this.#pool().fetcher }, id, of.signal)
+    if (row === undefined) throw notFound(id)
+    const leftOut = this.#heapIdOf(row.found, id)
+    const [found] = await this.#searchLater(row.vector, { ...of, leftOut, isBatch: false })
     return found
   }
 
@@ -357,10 +364,16 @@ function expectModel(snapshot: Snapshot, model: unknown): void {
   )
 }
 
+/** Tells a query by its id; throws TypeError for one with further keys. */
 function isIdQuery(query: unknown): query is IdQuery<Id> {
-  return (
-    typeof query === 'object' && query !== null && !ArrayBuffer.isView(query) && !Array.isArray(query) && 'id' in query
-  )
+  if (typeof query !== 'object' || query === null || ArrayBuffer.isView(query) || Array.isArray(query)) return false
+  if (!('id' in query)) return false
+  checkOptionNames('a query by its id', query, ['id'])
+  return true
+}
+
+function notFound(id: Id): ZgqError {
+  return new ZgqError('ZGQ_NOT_FOUND', `there is no vector with id ${describe(id)}`)
 }
 
 /** JavaScript can call the constructor, whatever its types say. */

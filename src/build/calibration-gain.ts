@@ -146,6 +146,14 @@ class SampleMasks implements CountedMasks {
     }
   }
 
+  take(): void {
+    return
+  }
+
+  giveBack(): void {
+    return
+  }
+
   addressOf(slot: number): number {
     return this.#masks[slot]
   }

@@ -15,6 +15,8 @@ export interface SearchTask {
   /** Tells whether errors name the number of the query. */
   readonly isBatch: boolean
   readonly signal: AbortSignal | undefined
+  /** The same queries were counted before. */
+  readonly isRepeat?: boolean
 }
 
 /** Some queries of a job: from (included) to (excluded). */
@@ -151,7 +153,7 @@ export class SearchJob {
     for (const [i, each] of found.entries()) {
       if (this.#found[from + i] !== undefined) continue
       this.#found[from + i] = each
-      this.#parts.seen.note(this.request, unlike[i] === 1)
+      if (this.#task.isRepeat !== true) this.#parts.seen.note(this.request, unlike[i] === 1)
       this.#missing--
     }
     if (this.#missing === 0) this.#settle()?.resolve(this.#found.filter((each) => each !== undefined))

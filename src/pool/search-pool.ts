@@ -60,6 +60,7 @@ export class SearchPool {
   readonly #turns: ThreadTurns
   readonly #later: LaterContext
   readonly #isSmall: boolean
+  #isClosed = false
   /** Jobs with queries that nobody has taken; the next one first. */
   readonly #queue = new Set<SearchJob>()
   /** All jobs that are not settled. */
@@ -95,6 +96,7 @@ export class SearchPool {
    */
   run(task: SearchTask): Found[] | Promise<Found[]> {
     task.signal?.throwIfAborted()
+    if (this.#isClosed) throw this.#closed('the index was closed')
     const { dim, metric } = this.#source.snapshot.meta
     const count = task.queries.length / dim
     const parts = {
@@ -147,7 +149,7 @@ export class SearchPool {
     while (found.length < count && this.#turns.hasTime) {
       const result = this.#searchOne(checkQueryOf(task, found.length, parts), task)
       if (result instanceof Promise) return result
-      parts.seen.note(task.request, result.isUnlike)
+      if (task.isRepeat !== true) parts.seen.note(task.request, result.isUnlike)
       learn(parts.cost, result.micros)
       found.push(foundOf(result))
     }
@@ -171,19 +173,19 @@ export class SearchPool {
 
   /** Rejects all that waits with ZGQ_CLOSED, and ends the threads. */
   close(): void {
-    for (const job of this.#jobs)
-      job.fail(
-        new ZgqError('ZGQ_CLOSED', 'the index was closed before the search was done', {
-          path: this.#source.snapshot.folder
-        })
-      )
+    this.#isClosed = true
+    for (const job of this.#jobs) job.fail(this.#closed('the index was closed before the search was done'))
     this.#turns.close()
     this.#later.fetcher.close()
     this.#threads.close()
   }
 
+  #closed(what: string): ZgqError {
+    return new ZgqError('ZGQ_CLOSED', what, { path: this.#source.snapshot.folder })
+  }
+
   #pump(): void {
-    if (this.#jobs.size === 0) return
+    if (this.#jobs.size === 0 || this.#isClosed) return
     if (this.#threads.areUsable) this.#workThere()
     this.#workHere()
   }

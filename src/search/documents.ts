@@ -29,35 +29,58 @@ export function endsInTie({ hits, k }: { readonly hits: readonly Hit[]; readonly
 
 /** Completes hits; throws ZGQ_CORRUPT, ZGQ_TRUNCATED, ZGQ_UNSUPPORTED or ZGQ_IO. */
 export function completeHits(documents: DocumentsContext, of: HitsToComplete): Hit<Id>[] {
-  const { wants, leftOut, k } = of
-  if (!documents.usesOrdinals)
-    return of.hits.filter(({ id, distance }) => distance <= wants.maxDistance && id !== leftOut).slice(0, k)
-  return placesOfHits(documents, of).map(({ id, distance, ordinal }) => {
-    if (wants.payload === false) return { id, distance }
-    return { id, distance, payload: payloadOf(documents, ordinal, wants.payload) }
+  return withPayloads(documents, placesOfHits(documents, of), of.wants.payload)
+}
+
+/** A hit whose id was read. */
+export interface PlacedHit {
+  readonly id: Id
+  readonly distance: number
+  /** Undefined where there are no payloads. */
+  readonly ordinal: Ordinal | undefined
+}
+
+/** Reads the payloads of hits, where they are wanted. Throws as `completeHits` does. */
+export function withPayloads(documents: DocumentsContext, placed: readonly PlacedHit[], wish: PayloadWish): Hit<Id>[] {
+  return placed.map(({ id, distance, ordinal }) => {
+    if (wish === false || ordinal === undefined) return { id, distance }
+    return { id, distance, payload: payloadOf(documents, ordinal, wish) }
   })
 }
 
-interface PlacedHit {
-  readonly id: Id
-  readonly distance: number
-  readonly ordinal: Ordinal
+/** Reads the ids of the first k hits that are wanted, and tells where their payloads are. Throws as `completeHits`. */
+export function placeHits(
+  documents: DocumentsContext,
+  of: HitsToComplete
+): { readonly placed: PlacedHit[]; readonly ranges: FileRange[] } {
+  const placed = placesOfHits(documents, of)
+  if (of.wants.payload === false) return { placed, ranges: [] }
+  const ordinals = placed.flatMap(({ ordinal }) => ordinal ?? [])
+  return { placed, ranges: documents.files.rangesOfPayloads(ordinals) }
 }
 
 /** The first k hits that are wanted, in the order of (distance, id). */
-function placesOfHits({ segments, files }: DocumentsContext, of: HitsToComplete): PlacedHit[] {
+function placesOfHits(documents: DocumentsContext, of: HitsToComplete): PlacedHit[] {
   const placed: PlacedHit[] = []
   let isInOrder = true
-  for (const { id: number, distance } of of.hits) {
-    if (distance > of.wants.maxDistance) break
-    if (placed.length >= of.k && distance > placed[placed.length - 1].distance) break
-    if (number === of.leftOut) continue
-    const ordinal = { segment: segments.inSlot(slotOf(number)), row: rowOf(number) }
+  for (const { id, distance } of wantedOf(of)) {
+    const ordinal = documents.usesOrdinals ? ordinalIn(documents, id) : undefined
     isInOrder &&= placed.length === 0 || distance > placed[placed.length - 1].distance
-    placed.push({ id: files.idOf(ordinal), distance, ordinal })
+    placed.push({ id: ordinal === undefined ? id : documents.files.idOf(ordinal), distance, ordinal })
   }
   if (!isInOrder) placed.sort((a, b) => a.distance - b.distance || compareIds(a.id, b.id))
   return placed.slice(0, of.k)
+}
+
+/** Hits that may be among the first k: those as far as the k-th with it. */
+function wantedOf({ hits, k, wants, leftOut }: HitsToComplete): Hit[] {
+  const near = hits.filter(({ id, distance }) => distance <= wants.maxDistance && id !== leftOut)
+  const farthest = k === 0 || near.length === 0 ? -Infinity : near[Math.min(k, near.length) - 1].distance
+  return near.filter(({ distance }) => distance <= farthest)
+}
+
+function ordinalIn({ segments }: DocumentsContext, ordinal: number): Ordinal {
+  return { segment: segments.inSlot(slotOf(ordinal)), row: rowOf(ordinal) }
 }
 
 /** Integers ascending, strings by their UTF-8 bytes, which is not the order of their UTF-16. */
@@ -74,16 +97,9 @@ export function payloadOf(documents: DocumentsContext, ordinal: Ordinal, wish: P
   return decodePayload(bytes, { path: documents.files.payloadPath(ordinal) }, wish instanceof Set ? wish : undefined)
 }
 
-/** The ranges that completing hits reads, in rounds: those of tables first. */
-export function rangesOfHits(
-  { segments, files, usesOrdinals }: DocumentsContext,
-  { hits, wants }: Pick<HitsToComplete, 'hits' | 'wants'>
-): { tables: FileRange[]; payloads: () => FileRange[] } {
-  if (!usesOrdinals) return { tables: [], payloads: () => [] }
-  const ordinals = hits.map(({ id }) => ({ segment: segments.inSlot(slotOf(id)), row: rowOf(id) }))
-  const payloads = wants.payload !== false
-  return {
-    tables: files.rangesOfTables(ordinals, { ids: true, payloads }),
-    payloads: () => (payloads ? files.rangesOfPayloads(ordinals) : [])
-  }
+/** The ranges that placing hits reads: ids, and where payloads are. */
+export function tablesOf(documents: DocumentsContext, of: HitsToComplete): FileRange[] {
+  if (!documents.usesOrdinals) return []
+  const ordinals = wantedOf(of).map(({ id }) => ordinalIn(documents, id))
+  return documents.files.rangesOfTables(ordinals, { ids: true, payloads: of.wants.payload !== false })
 }

@@ -30,13 +30,14 @@ export function explainPass(state: SearchState, endedAt: number): Explain {
   }
 }
 
-function explainFilter({ request, stopped, workspace }: SearchState): { readonly filter?: ExplainedFilter } {
-  const { filter, isExact } = request
+function explainFilter({ request, filterPlan, stopped, workspace }: SearchState): {
+  readonly filter?: ExplainedFilter
+} {
+  const { filter } = request
   if (filter === undefined) return {}
   const { matchCount, segmentCount } = filter.masks
-  const plan = stopped === 'all matches ranked' ? 'matches' : isExact ? 'exact' : 'zones'
   const segmentsSkipped = workspace.segments.count - segmentCount
-  return { filter: { plan, rowsMatched: matchCount, segmentsSkipped, stopped } }
+  return { filter: { plan: filterPlan, rowsMatched: matchCount, segmentsSkipped, stopped } }
 }
 
 /** Adds up the work of passes; the zones, bytes and pages are those of the last, which had those of all others. */

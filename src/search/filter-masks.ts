@@ -29,8 +29,7 @@ export class FilterMasks implements CountedMasks {
   segmentCount = 0
   /** Zones with rows that match: u32 each, ascending; address 0 where they are nearly all. */
   zones: { readonly positions: number; readonly count: number } = { positions: 0, count: 0 }
-  /** Searches that use it. */
-  users = 0
+  #users = 0
   readonly #memory: KernelMemory
   readonly #segments: SegmentTable
   readonly #documents: DocumentFiles
@@ -64,6 +63,19 @@ export class FilterMasks implements CountedMasks {
   /** Bytes of kernel memory. */
   get byteLength(): number {
     return this.#byteLength + this.zones.count * 4
+  }
+
+  /** Searches use it, or may soon. */
+  get isInUse(): boolean {
+    return this.#users > 0
+  }
+
+  take(): void {
+    this.#users++
+  }
+
+  giveBack(): void {
+    this.#users--
   }
 
   get isWhole(): boolean {
@@ -134,7 +146,7 @@ export class FilterMasks implements CountedMasks {
       if (has) zones.push(zone)
     }
     if (zones.length === 0 || zones.length > zoneCount * MOST_ZONES_SHARE) {
-      this.zones = { positions: 0, count: zones.length }
+      this.zones = { positions: 0, count: zoneCount }
       return
     }
     const positions = this.#memory.allocate(zones.length * 4)

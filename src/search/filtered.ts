@@ -24,6 +24,8 @@ import type { SearchState } from './search-state.ts'
  */
 const MOST_RANKED_VALUES = 2 ** 18
 const ROW_COST = 128
+/** Rows that are ranked so where many hits are wanted, at most: fewer than there is room for candidates. */
+const MOST_RANKED = 2 ** 16
 /** Zones that are listed at first, at least; then times as many. */
 const FEWEST_LISTED = 32
 const LIST_GROWTH = 4
@@ -39,7 +41,7 @@ const LOOK_SHARE = 1
 /** Tells whether all rows that match are ranked, by their vectors. */
 export function areFew({ masks }: RequestFilter, of: { readonly dim: number; readonly k: number }): boolean {
   const { matchCount } = masks
-  return matchCount <= 2 * of.k || matchCount * (of.dim + ROW_COST) <= MOST_RANKED_VALUES
+  return matchCount <= Math.min(2 * of.k, MOST_RANKED) || matchCount * (of.dim + ROW_COST) <= MOST_RANKED_VALUES
 }
 
 /** Makes every row that matches a candidate, to be ranked whatever its distance. */
@@ -58,6 +60,7 @@ export function takeMatches(state: SearchState, codes: CodeState, { masks }: Req
   words[(candidates + CANDIDATES_SIZE_AT) / 4] = count
   state.candidateCount = count
   state.takeSegments(0, masks)
+  state.filterPlan = 'matches'
   state.stopped = 'all matches ranked'
   codes.startBatches()
 }
@@ -70,6 +73,8 @@ export function listFirst(state: SearchState, filter: RequestFilter, codes: Code
   const meant = nprobe ?? Math.ceil((FIRST_MATCHES * k * zones.count) / matchCount)
   const likely = Math.max(FEWEST_LISTED, Math.ceil(LISTED_SHARE * Math.max(meant, meanZones)))
   state.hasDistances = false
+  state.filterPlan = isExact ? 'exact' : 'zones'
+  state.stopped = 'no zone left'
   listSome(state, filter, { wanted: isExact ? zones.count : likely, codes })
   const { length } = state.segments
   const first = Math.max(endOfMatches(state, filter, FIRST_MATCHES * k), Math.ceil(meanZones * FIRST_SHARE))

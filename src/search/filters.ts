@@ -5,6 +5,7 @@ import type { CompiledFilter } from '../filter/compile-filter.ts'
 import { FilterCache } from '../filter/filter-cache.ts'
 import type { Fetcher } from './fetcher.ts'
 import { FilterMasks, type FilterContext } from './filter-masks.ts'
+import { unlessAborted } from '../storage/async-reader.ts'
 import type { SegmentFiles } from '../storage/segment-files.ts'
 import { nowMicros } from '../clock.ts'
 
@@ -21,7 +22,6 @@ const SEGMENTS_PER_LOOK = 16
 export interface LaterEvaluation {
   readonly fetcher: Fetcher
   readonly files: SegmentFiles
-  readonly signal: AbortSignal | undefined
   /** Lets others have their turn. */
   readonly turn: () => Promise<void>
 }
@@ -32,6 +32,10 @@ export class Filters {
   readonly #mostBytes: number
   /** By key, in the order of their use. */
   readonly #masks = new Map<string, FilterMasks>()
+  /** Evaluations under way, by key. */
+  readonly #pending = new Map<string, Promise<void>>()
+  /** Of all masks that are kept. */
+  #bytes = 0
 
   constructor(context: FilterContext, mostBytes: number) {
     this.#context = context
@@ -61,10 +65,26 @@ export class Filters {
     return this.#keep(masks)
   }
 
-  /** The same without blocking: what is lacking is fetched, and evaluated in slices. */
-  async takeLater(filter: CompiledFilter, later: LaterEvaluation): Promise<FilterMasks> {
+  /**
+   * The same without blocking: what is lacking is fetched, and evaluated in slices. Searches that ask for the same at
+   * the same time wait for one evaluation, which goes on if `signal` ends the wait of one of them.
+   */
+  async takeLater(filter: CompiledFilter, later: LaterEvaluation, signal?: AbortSignal): Promise<FilterMasks> {
     const kept = this.#find(filter)
     if (kept !== undefined) return kept
+    let pending = this.#pending.get(filter.key)
+    if (pending === undefined) {
+      pending = this.#evaluateLater(filter, later).finally(() => this.#pending.delete(filter.key))
+      this.#pending.set(filter.key, pending)
+      pending.catch(() => undefined) // who waits is told; nobody may
+    }
+    const evaluated = pending
+    await unlessAborted(signal, () => evaluated)
+    // It may have had to go already, where there is hardly any room.
+    return this.take(filter)
+  }
+
+  async #evaluateLater(filter: CompiledFilter, later: LaterEvaluation): Promise<void> {
     const masks = new FilterMasks(this.#context, filter)
     try {
       while (!masks.isWhole) await evaluateWindow(masks, later)
@@ -72,15 +92,13 @@ export class Filters {
       masks.close()
       throw error
     }
-    // Another search may have been as far with the same filter.
-    const other = this.#find(filter)
-    if (other === undefined) return this.#keep(masks)
-    masks.close()
-    return other
+    // A search that could not wait may have been as far.
+    if (this.#masks.has(filter.key)) masks.close()
+    else this.giveBack(this.#keep(masks))
   }
 
   giveBack(masks: FilterMasks): void {
-    masks.users--
+    masks.giveBack()
     this.#evict()
   }
 
@@ -88,6 +106,7 @@ export class Filters {
   clear(): void {
     for (const masks of this.#masks.values()) masks.close()
     this.#masks.clear()
+    this.#bytes = 0
   }
 
   #find({ key }: CompiledFilter): FilterMasks | undefined {
@@ -95,39 +114,37 @@ export class Filters {
     if (masks === undefined) return undefined
     this.#masks.delete(key)
     this.#masks.set(key, masks)
-    masks.users++
+    masks.take()
     return masks
   }
 
   #keep(masks: FilterMasks): FilterMasks {
     this.#masks.set(masks.filter.key, masks)
-    masks.users++
+    this.#bytes += masks.byteLength
+    masks.take()
     this.#evict()
     return masks
   }
 
   /** The last one stays, however large it is. */
   #evict(): void {
-    let bytes = 0
-    for (const masks of this.#masks.values()) bytes += masks.byteLength
     for (const [key, masks] of this.#masks) {
-      if (this.#masks.size === 1 || (this.#masks.size <= MOST_FILTERS && bytes <= this.#mostBytes)) return
-      if (masks.users > 0) continue
+      if (this.#masks.size === 1 || (this.#masks.size <= MOST_FILTERS && this.#bytes <= this.#mostBytes)) return
+      if (masks.isInUse) continue
       this.#masks.delete(key)
-      bytes -= masks.byteLength
+      this.#bytes -= masks.byteLength
       masks.close()
     }
   }
 }
 
 async function evaluateWindow(masks: FilterMasks, later: LaterEvaluation): Promise<void> {
-  const { fetcher, files, signal, turn } = later
+  const { fetcher, files, turn } = later
   const window = masks.upcoming(WINDOW_BYTES)
   const ranges = window.filter((segment) => !masks.isAtHand(segment)).map(({ fields }) => fields)
-  const fetched = await fetcher.fetch({ ranges, held: [] }, signal)
+  const fetched = await fetcher.fetch({ ranges, held: [] }, undefined)
   try {
     for (let done = 0; done < window.length;) {
-      signal?.throwIfAborted()
       const end = nowMicros() + SLICE_MICROS
       files.withFetched(fetched.bytes, () => {
         do {

@@ -19,20 +19,23 @@ export function expectId(id: unknown, { idType }: DocumentsContext): asserts id 
 
 /** Finds the row with an id, or undefined; throws as reads of ids do. */
 export function findRow(documents: DocumentsContext, id: Id): Ordinal | undefined {
-  const { segments, ids, files } = documents
+  const { ids, files } = documents
   if (ids === undefined) return findByReading(documents, id)
+  return placesOfId(documents, id).find((place) => files.idOf(place) === id)
+}
+
+/** Returns the rows that may have an id, by its hash; none where the index has no ids file. */
+export function placesOfId({ segments, ids }: DocumentsContext, id: Id): Ordinal[] {
+  if (ids === undefined) return []
   setHash(id)
-  const found = ids.find(HASH)
-  // Copied: reading an id may look up others in a time to come.
-  const places = Array.from({ length: found }, (_, i) => ({ segment: ids.segments[i], row: ids.rows[i] }))
-  for (const { segment: number, row } of places) {
+  return Array.from({ length: ids.find(HASH) }, (_, i) => {
+    const [number, row] = [ids.segments[i], ids.rows[i]]
     const position = segments.find(number)
     const segment = position === -1 ? undefined : segments.at(position)
     if (segment === undefined || row >= segment.rowCount)
       throw new ZgqError('ZGQ_CORRUPT', `the ids file names row ${row} of segment ${number}, which is not there`)
-    if (files.idOf({ segment, row }) === id) return { segment, row }
-  }
-  return undefined
+    return { segment, row }
+  })
 }
 
 /** The ranges that a lookup lacks next: see `IdLookup.rangesFor`. */

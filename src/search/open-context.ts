@@ -181,6 +181,8 @@ export function adoptSnapshot(opened: OpenedContext, snapshot: Snapshot): Opened
     codes.packed = packCentroids(workspace, codes.rotation)
   }
   cache.adopt(segments, { dropped, cacheBytes: cacheBytesOfRows(adopted, options, codes) })
+  context.documents.filters.clear()
+  context.documents = openDocuments(adopted, { memory: workspace.memory, readers, files: context.files, options })
   return { ...opened, snapshot: adopted }
 }
 

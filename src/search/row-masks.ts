@@ -17,8 +17,11 @@ export interface CountedMasks extends Masks {
   readonly matchCount: number
   /** Segments with such rows. */
   readonly segmentCount: number
-  /** Zones with such rows: u32 each, ascending; address 0 where they are nearly all. */
+  /** Zones to be listed: those with such rows, u32 each, ascending; address 0: all, where they are nearly all. */
   readonly zones: { readonly positions: number; readonly count: number }
+  /** Notes a search that begins with them, and one that has ended. */
+  take(): void
+  giveBack(): void
   /** Counts the rows of the segment in a slot that may be found. */
   countOf(slot: number): number
   /** Calls `take` with every row that may be found. */

@@ -35,7 +35,8 @@ export interface SearchContext {
   readonly files: SegmentFiles
   /** Undefined with `bits: 0`. */
   readonly codes: CodesContext | undefined
-  readonly documents: DocumentsContext
+  /** Another one for another snapshot. */
+  documents: DocumentsContext
 }
 
 /** What rows have besides vectors. */

@@ -8,7 +8,7 @@ import type { ScanQuery } from '../kernels/kernel.ts'
 import type { KernelMemory } from '../kernels/kernel-memory.ts'
 import { HEAP_CAPACITY_AT, HEAP_SIZE_AT, LIST_MASK_AT, LIST_SEGMENT_AT } from '../kernels/layouts.ts'
 import type { QueryRotation } from '../quantizer/query-codes.ts'
-import type { Explain, Hit, Metric } from '../types.ts'
+import type { Explain, ExplainedFilter, Hit, Metric } from '../types.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
 import type { ReadCounters } from '../storage/segment-reads.ts'
 import { CodeState } from './code-state.ts'
@@ -58,8 +58,11 @@ export class SearchState {
   scanEnd = Infinity
   /** The workspace has had this search's distances of zones. */
   hasDistances = false
-  /** Why a search with a filter ended. */
+  /** How a search with a filter goes, and why it ended. */
+  filterPlan: ExplainedFilter['plan'] = 'zones'
   stopped: FilterStop = 'no row matches'
+  /** Zones of a search with a filter are listed by packed centroids, where there are some. */
+  listsPacked = false
   /** A zone is so far away that the query is unlike those of the calibration. */
   isFar = false
   rowsConfirmed = 0
@@ -127,6 +130,7 @@ export class SearchState {
   /** Begins a search: copies the query into kernel memory. */
   start(query: Float32Array, request: SearchRequest): void {
     this.#copyQuery(query)
+    request.filter?.masks.take()
     this.asked = request
     this.request = request
     this.stage = 'probe'
@@ -137,6 +141,13 @@ export class SearchState {
     this.explains.length = 0
     this.counters.bytesRead = 0
     this.counters.pagesVerified = 0
+  }
+
+  /** Ends a search: what it was asked for is not needed any more. */
+  end(): void {
+    this.asked.filter?.masks.giveBack()
+    this.asked = NO_REQUEST
+    this.request = NO_REQUEST
   }
 
   /** Copies a query into kernel memory and scales it; throws as `scaleQuery` does. */
@@ -292,6 +303,7 @@ export class SearchStates {
 
   giveBack(state: SearchState): void {
     this.#inUse--
+    state.end()
     if (this.#idle.length < MOST_IDLE) this.#idle.push(state)
     else state.close()
   }

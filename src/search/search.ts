@@ -101,7 +101,13 @@ function scanSome<What extends Lack>(
   for (;;) {
     const lack = scan()
     const { filter, isExact } = state.request
-    if (lack !== undefined || filter === undefined || isExact || !scansOn(state, filter, codes)) return lack
+    if (
+      lack !== undefined ||
+      filter === undefined ||
+      isExact ||
+      !scansOn(state, filter, state.listsPacked ? codes : undefined)
+    )
+      return lack
   }
 }
 
@@ -162,7 +168,8 @@ function startFiltered(state: SearchState, filter: RequestFilter, codes: CodesCo
   if (request.k === 0 || filter.masks.matchCount === 0) {
     state.takeSegments(0, filter.masks)
     state.zoneCount = 0
-    state.stopped = 'no row matches'
+    state.filterPlan = request.isExact ? 'exact' : 'zones'
+    state.stopped = request.k === 0 && filter.masks.matchCount > 0 ? 'nothing asked for' : 'no row matches'
     state.stage = 'done'
   } else if (codes !== undefined && state.codes !== undefined && areFew(filter, { dim: state.dim, k: request.k })) {
     takeMatches(state, state.codes, filter)
@@ -170,6 +177,7 @@ function startFiltered(state: SearchState, filter: RequestFilter, codes: CodesCo
   } else {
     const isEncoded = codes !== undefined && !request.isExact
     if (isEncoded) setQueryCodes(state)
+    state.listsPacked = isEncoded
     listFirst(state, filter, isEncoded ? codes : undefined)
     state.probedAt = nowMicros()
     state.stage = chooseScan(state, codes, isEncoded)

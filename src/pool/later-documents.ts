@@ -1,0 +1,135 @@
+// Searches with all that a caller may want of hits (search/document-search.ts) that leave the event loop free: what is
+// before them and after them is read without blocking, too.
+
+import { setImmediate } from 'node:timers/promises'
+
+import type { Fetcher } from '../search/fetcher.ts'
+import { firstK, mustRepeat, requestWith, TIE_GROWTH, toComplete } from '../search/document-search.ts'
+import type { DocumentSearch, FoundDocuments } from '../search/document-search.ts'
+import { placeHits, tablesOf, withPayloads } from '../search/documents.ts'
+import type { HitWants } from '../search/hit-wants.ts'
+import type { FilterMasks } from '../search/filter-masks.ts'
+import { findRow, placesOfId, rangesOfLookup } from '../search/lookup.ts'
+import type { SearchContext } from '../search/search-context.ts'
+import type { FileRange } from '../storage/reader.ts'
+import type { Ordinal } from '../storage/segment-reads.ts'
+import type { Hit, Id } from '../types.ts'
+import type { Found } from './search-chunk.ts'
+import type { SearchPool } from './search-pool.ts'
+
+/** What searches that leave the event loop free work with. */
+export interface LaterDocuments {
+  readonly context: SearchContext
+  readonly pool: SearchPool
+  readonly fetcher: Fetcher
+}
+
+/** Queries to be searched with one request. */
+export interface DocumentQueries {
+  /** float32, n * dim */
+  readonly queries: Float32Array
+  readonly isBatch: boolean
+  readonly signal: AbortSignal | undefined
+}
+
+/** The same for many queries, without blocking; rejects as `SearchPool.run` does. */
+export async function searchDocumentsLater(
+  later: LaterDocuments,
+  task: DocumentQueries,
+  of: DocumentSearch
+): Promise<FoundDocuments[]> {
+  const { context, pool } = later
+  const queries = task.queries.slice() // the caller's may change while a filter is evaluated
+  const masks = await takeMasks(later, of.wants, task.signal)
+  try {
+    const k = firstK(context, of)
+    const run = (some: Float32Array, mostHits: number): Found[] | Promise<Found[]> =>
+      pool.run({
+        ...task,
+        queries: some,
+        request: requestWith(context, of, { masks, k: mostHits }),
+        isRepeat: mostHits > k
+      })
+    const found = await run(queries, k)
+    const { dim, planned } = context.workspace
+    for (const [i, first] of found.entries()) {
+      let hits = hitsOf(first)
+      for (let most = k; mustRepeat(context, of, { hits, k: most });) {
+        most = Math.min(most * TIE_GROWTH, planned.count)
+        const [again] = await run(queries.subarray(i * dim, (i + 1) * dim), most)
+        found[i] = again
+        hits = hitsOf(again)
+      }
+    }
+    return await completeLater(later, found, { of, signal: task.signal })
+  } finally {
+    if (masks !== undefined) context.documents.filters.giveBack(masks)
+  }
+}
+
+function hitsOf(found: Found): Hit[] {
+  return Array.isArray(found) ? found : found.hits
+}
+
+async function takeMasks(
+  { context, fetcher }: LaterDocuments,
+  { filter }: HitWants,
+  signal: AbortSignal | undefined
+): Promise<FilterMasks | undefined> {
+  if (filter === undefined) return undefined
+  const { documents, files } = context
+  return documents.filters.takeLater(filter, { fetcher, files, turn: () => setImmediate() }, signal)
+}
+
+/** Queries whose hits are completed between two turns of the event loop. */
+const QUERIES_PER_TURN = 16
+
+async function completeLater(
+  later: LaterDocuments,
+  found: readonly Found[],
+  { of, signal }: { readonly of: DocumentSearch; readonly signal: AbortSignal | undefined }
+): Promise<FoundDocuments[]> {
+  const { documents } = later.context
+  const completed: FoundDocuments[] = []
+  for (const [i, each] of found.entries()) {
+    if (i % QUERIES_PER_TURN === QUERIES_PER_TURN - 1) await setImmediate()
+    const hits = toComplete(of, hitsOf(each))
+    const ofHits = { signal, ranges: tablesOf(documents, hits) }
+    const { placed, ranges } = await reading(later, ofHits, () => placeHits(documents, hits))
+    const complete = await reading(later, { signal, ranges }, () => withPayloads(documents, placed, of.wants.payload))
+    completed.push(Array.isArray(each) ? complete : { hits: complete, explain: each.explain })
+  }
+  return completed
+}
+
+/** Finds a row by its id and reads its vector, without blocking; undefined: there is none. */
+export async function readVectorLater(
+  later: Pick<LaterDocuments, 'context' | 'fetcher'>,
+  id: Id,
+  signal: AbortSignal | undefined
+): Promise<{ readonly found: Ordinal; readonly vector: Float32Array } | undefined> {
+  const { documents, files } = later.context
+  for (let ranges = rangesOfLookup(documents, id); ranges.length > 0; ranges = rangesOfLookup(documents, id))
+    await reading(later, { ranges, signal }, () => documents.ids?.load(ranges))
+  const candidates = placesOfId(documents, id)
+  const ofIds = { signal, ranges: documents.files.rangesOfTables(candidates, { ids: true, payloads: false }) }
+  const found = await reading(later, ofIds, () => findRow(documents, id))
+  if (found === undefined) return undefined
+  const ofRow = { signal, ranges: files.rangesOfRows(found.segment, found.row, 1) }
+  return { found, vector: await reading(later, ofRow, () => files.readRow(found)) }
+}
+
+/** Does work whose reads are served by ranges that are fetched first. */
+async function reading<Result>(
+  { context, fetcher }: Pick<LaterDocuments, 'context' | 'fetcher'>,
+  of: { readonly ranges: readonly FileRange[]; readonly signal: AbortSignal | undefined },
+  work: () => Result
+): Promise<Result> {
+  if (of.ranges.length === 0) return work()
+  const fetched = await fetcher.fetch({ ranges: of.ranges, held: [] }, of.signal)
+  try {
+    return context.files.withFetched(fetched.bytes, work)
+  } finally {
+    fetched.release()
+  }
+}
