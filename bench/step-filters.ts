@@ -4,10 +4,11 @@
 import { stepInput, stepResult } from './child.ts'
 import { findCase, type Condition, type FilterCase } from './filter-cases.ts'
 import { readTruth } from './filter-sets.ts'
-import { loadZgq, type ZgqIndex } from './packages.ts'
+import { loadZgq } from './packages.ts'
 import { warmFolder } from './page-cache.ts'
 import { recallOf } from './queries.ts'
 import { mean, spread } from './report.ts'
+import { filterOf, type Filter } from './zgq-filters.ts'
 
 export interface FiltersInput {
   readonly index: string
@@ -40,8 +41,6 @@ export interface FilterRow {
 /** Masks of more filters than these may not be kept side by side where an index has a million rows. */
 const TIMED_QUERIES = 100
 const FRESH_QUERIES = 40
-
-type Filter = NonNullable<NonNullable<Parameters<ZgqIndex['search']>[1]>['filter']>
 
 const { index: folder, truth: truthPath, rounds, cells } = stepInput<FiltersInput>()
 const all = readTruth(truthPath)
@@ -124,27 +123,6 @@ function timeFresh(conditions: readonly Condition[], of: { k: number; recall: nu
     micros.push((performance.now() - startedAt) * 1000)
   }
   return spread(micros).median
-}
-
-/** With a number: a filter of another value that passes the same rows. */
-function filterOf({ below, fine, coarse, prefix, paths }: Condition, number = 0): Filter {
-  const isEmpty = below === undefined && fine === undefined && coarse === undefined && prefix === undefined
-  return {
-    ...(below === undefined ? {} : { r: { $lt: below + number * 1e-15 } }),
-    ...(fine === undefined
-      ? {}
-      : { fine: number === 0 && fine.length === 1 ? fine[0] : { $in: listOf(fine, number) } }),
-    ...(coarse === undefined ? {} : { coarse: number === 0 ? coarse : { $in: [coarse, -number] } }),
-    ...(prefix === undefined
-      ? {}
-      : { path: number === 0 ? { $startsWith: prefix } : { $startsWith: prefix, $ne: `${number}` } }),
-    ...(paths === undefined ? {} : { path: { $in: number === 0 ? paths : [...paths, `${number}`] } }),
-    ...(isEmpty && paths === undefined && number > 0 ? { r: { $gte: -number } } : {})
-  }
-}
-
-function listOf(values: readonly number[], number: number): readonly number[] {
-  return number === 0 ? values : [...values, -number]
 }
 
 function standardError(values: readonly number[]): number {
