@@ -1,11 +1,12 @@
 """A second reader of the ZGQ vector index, written from README.md beside it alone.
 
-    python3 reader.py INDEX QUERIES.fbin [--k 10] [--nprobe N | --exact]
+    python3 reader.py INDEX QUERIES.fbin [--k 10] [--nprobe N | --exact] [--filter JSON] [--payload]
     python3 reader.py --check INDEX
     python3 reader.py --estimates INDEX QUERIES.fbin
     python3 reader.py --id ID INDEX
 
-Searches read the float32 rows. --estimates prints what the codes say of every zone and row, beside the true distance.
+Searches read the float32 rows; --filter {"field": value} finds rows whose fields equal the values (a list: one of its
+strings does), --payload prints the payloads of hits. --estimates prints what the codes say of every zone and row, beside the true distance.
 --id prints the vector of a row, found through the ids file where there is one.
 
 It needs Python 3.9 and the standard library. The answer is one JSON object on standard output;
@@ -42,6 +43,11 @@ APPLICATION_ID = b"ZGQ1"
 METRICS = {1: "l2", 2: "cosine", 3: "ip"}
 INTEGER, STRING = 1, 2  # types of ids
 IDS, INVERSE_NORMS, PAGE_CRCS, STRING_IDS, PLANES, REFINED_CODES = 1, 2, 3, 4, 16, 17
+NUMBERS_OF, BITS_OF, PRESENCE, STRINGS_OF, LISTS_OF, DICTIONARY = range(32, 38)
+PAYLOAD_OFFSETS, ROW_CRCS, PAYLOADS = 48, 49, 50
+FIELD_KINDS = {"number": (NUMBERS_OF,), "boolean": (BITS_OF,), "string": (STRINGS_OF, DICTIONARY), "string[]": (LISTS_OF, DICTIONARY)}
+MOST_FIELDS, MOST_NAME_BYTES, MOST_PAYLOAD_BYTES, MOST_PAYLOAD_ITEMS = 256, 255, 2**24, 2**21
+MISSING = object()  # a row does not have the field
 MOST_ID_BYTES, LEAST_STRING_ID = 1024, 5  # a start and a byte
 PAGE_ENTRIES, SEED_LOW, SEED_HIGH = 255, 0x9747B28C, 0
 BLOCK_ROWS = 32
@@ -89,7 +95,7 @@ INDEX_RECORD = Layout("IndexRecord", """version:u32 metric:u32 element_type:u32 
 QUANTIZER_HEADER = Layout("QuantizerHeader", "rounds:u32 reserved:u32")
 CALIBRATION_HEADER = Layout("CalibrationHeader", """source:u32 flags:u32 queries:u64 confidence:f64 highest_recall:f64
     scale:f64 copies:f64 nearest_zone:f64 farthest_zone:f64 farthest_hit:f64
-    max_norm:f64 point_count:u64 alignment:f64""")
+    max_norm:f64 point_count:u64 alignment:f64 gain:f64""")
 CALIBRATION_POINT = Layout("CalibrationPoint", """k:u64 filter:u32 flags:u32 recall:f64 threshold:f64 mean:f64
     zones:f64 trust:f64""")
 IDS_ENTRY = struct.Struct("<IIII")  # hash low and high, then row and segment or the number of a page
@@ -250,7 +256,7 @@ def unpack(stream, left, depth=0):
         return data if kind is bytes else data.decode("utf-8")
     left[0] -= size
     if left[0] < 0:
-        raise ValueError(f"more than {MOST_ITEMS} items")
+        raise ValueError("too many items")
     if kind is list:
         return [unpack(stream, left, depth + 1) for _ in range(size)]
     pairs = [(unpack(stream, left, depth + 1), unpack(stream, left, depth + 1)) for _ in range(size)]
@@ -259,14 +265,20 @@ def unpack(stream, left, depth=0):
     return dict(pairs)
 
 
-def check_build(data):
-    """Section 11.1: the facts for people are one map of plain MessagePack."""
+def read_map(data, what, items=MOST_ITEMS):
+    """Bytes that are one map of plain MessagePack."""
     stream = io.BytesIO(data)
     try:
-        value = unpack(stream, [MOST_ITEMS])
+        value = unpack(stream, [items])
     except (ValueError, struct.error) as error:
-        raise ZgqError("ZGQ_CORRUPT", f"meta build is not MessagePack: {error}") from None
-    need(type(value) is dict and stream.tell() == len(data), "meta build is not one map")
+        raise ZgqError("ZGQ_CORRUPT", f"{what} is not MessagePack: {error}") from None
+    need(type(value) is dict and stream.tell() == len(data), f"{what} is not one map")
+    return value
+
+
+def check_build(data):
+    """Section 11.1: the facts for people are one map of plain MessagePack."""
+    read_map(data, "meta build")
 
 
 def check_calibration(data, zone_count):
@@ -293,7 +305,7 @@ def check_calibration(data, zone_count):
     if head.flags & 4:
         between(0, most, max_norm=head.max_norm)
     if head.flags & 8:
-        between(0, 1, alignment=head.alignment)
+        between(0, 1, alignment=head.alignment, gain=head.gain)
     last = None
     for number in range(head.point_count):
         point = CALIBRATION_POINT.decode(data, CALIBRATION_HEADER.size + number * CALIBRATION_POINT.size)
@@ -410,8 +422,22 @@ class Index:
         self.block_bytes = self.width * 4 + 272
         if "calibration" in self.meta:
             check_calibration(self.meta["calibration"], record.zone_count)
+        self.read_fields()
         if self.bits > 0:
             self.read_quantizer()
+
+    def read_fields(self):
+        """Section 7.4: names, numbers and types of the declared fields."""
+        self.fields = {}
+        if "fields" in self.meta:
+            types = read_map(self.meta["fields"], "meta fields")
+            need(1 <= len(types) <= MOST_FIELDS, "meta fields: none, or too many")
+            for number, (name, kind) in enumerate(types.items(), 1):
+                need(1 <= len(name.encode()) <= MOST_NAME_BYTES and not name.startswith("$"), "meta fields: a name that none may have")
+                need(type(kind) is str and kind in FIELD_KINDS, "meta fields: a type that is not known")
+                self.fields[name] = number, kind
+        if "model" in self.meta:
+            self.meta["model"].decode("utf-8")
 
     def read_quantizer(self):
         """Section 8.1: the flips of each round as +1 and -1, and the origin of rotated vectors."""
@@ -507,8 +533,7 @@ class Index:
         for row in self.segments.values():
             where = f"segment {row.segment}"
             need(row.flags == 0, f"{where}: flags {row.flags} are not known", "ZGQ_UNSUPPORTED")
-            need(row.fields_byte_length == row.payload_byte_length == 0,
-                 f"{where}: fields and payloads are not known", "ZGQ_UNSUPPORTED")
+            need(bool(self.fields) == (row.fields_byte_length > 0), f"{where}: fields, though none are declared, or none though some are")
             need(row.zone < self.record.zone_count, f"{where}: there is no zone {row.zone}")
             need(1 <= row.row_count <= MOST_ROWS, f"{where}: row_count is out of range")
             need(0 <= row.min_norm <= row.max_norm < math.inf and 0 <= row.radius < math.inf and 0 <= row.spread < math.inf,
@@ -533,6 +558,10 @@ class Index:
                        (VECTORS, row.columns_file, row.columns_offset, row.columns_byte_length)]
             if self.bits > 0:
                 extents.append((CODES, row.codes_file, row.codes_offset, row.codes_byte_length))
+            if row.fields_byte_length > 0:
+                extents.append((FIELDS, row.fields_file, row.fields_offset, row.fields_byte_length))
+            if row.payload_byte_length > 0:
+                extents.append((PAYLOAD, row.payload_file, row.payload_offset, row.payload_byte_length))
             for kind, number, offset, length in extents:
                 where = f"segment {row.segment}: an extent at {offset} of file {number}"
                 need(number in self.files and self.files[number].kind == kind, f"{where}: there is no such file of its kind")
@@ -641,6 +670,118 @@ class Index:
         except UnicodeDecodeError:
             raise ZgqError("ZGQ_CORRUPT", f"{where}: one is not UTF-8") from None
         return ids
+
+    def table(self, segment, place, known, of_fields):
+        """Section 4: the entries of an extent of fields or payloads, as {(kind, field): (place in the file, length, CRC)}."""
+        number, start, byte_length, header_crc = place
+        where, file = f"segment {segment.segment}: columns in {self.name(self.files[number])}", self.handles[number]
+        need(byte_length >= COLUMNS_HEADER.size, f"{where}: the extent is too short")
+        head = COLUMNS_HEADER.struct.unpack(read_at(file, start, COLUMNS_HEADER.size))
+        length = COLUMNS_HEADER.size + COLUMN_ENTRY.size * head[1]
+        need(head[1] <= MOST_COLUMNS and length <= byte_length, f"{where}: too many columns")
+        entries = read_at(file, start, length)
+        need(zlib.crc32(entries) == header_crc, f"{where}: the CRC of the header does not fit")
+        need((head[0], *head[2:]) == (b"ZCOL", segment.segment, segment.row_count), f"{where}: not of this segment")
+        found, last, end = {}, (0, 0), length
+        for at in range(COLUMNS_HEADER.size, length, COLUMN_ENTRY.size):
+            kind, flags, offset, size, crc, field = COLUMN_ENTRY.decode(entries, at)
+            need((kind, field) > last, f"{where}: kinds are not in ascending order")
+            need(kind not in known or (field > 0) == of_fields, f"{where}: kind {kind} of field {field}")
+            need(offset % 64 == 0 and end <= offset <= byte_length - size, f"{where}: kind {kind} is out of range")
+            need(kind in known or not flags & 1, f"{where}: required kind {kind} is not known", "ZGQ_UNSUPPORTED")
+            found[kind, field] = start + offset, size, crc
+            last, end = (kind, field), offset + size
+        return found, where, file
+
+    def field(self, segment, name):
+        """Section 4.3: the value of a field in each row of a segment; MISSING: the row does not have it."""
+        number, kind = self.fields[name]
+        place = segment.fields_file, segment.fields_offset, segment.fields_byte_length, segment.fields_crc
+        found, where, file = self.table(segment, place, range(NUMBERS_OF, DICTIONARY + 1), True)
+        where, rows, data = f"{where}: field {name!r}", segment.row_count, {}
+        for (column, of), (offset, size, crc) in found.items():
+            if of == number:
+                data[column] = read_at(file, offset, size)
+                need(zlib.crc32(data[column]) == crc, f"{where}: the CRC of kind {column} does not fit")
+        need(set(data) - {PRESENCE} == set(FIELD_KINDS[kind]), f"{where}: other columns than its type has")
+        words = 4 * -(-rows // 32)
+
+        def bitmap(column):
+            value = int.from_bytes(column, "little")
+            need(value >> rows == 0, f"{where}: bits behind the last row")
+            return [value >> row & 1 for row in range(rows)]
+        present, nulls = [1] * rows, [0] * rows
+        if PRESENCE in data:
+            need(len(data[PRESENCE]) == 2 * words, f"{where}: presence is of a wrong length")
+            present, nulls = bitmap(data[PRESENCE][:words]), bitmap(data[PRESENCE][words:])
+            need(all(a >= b for a, b in zip(present, nulls)) and sum(present) - sum(nulls) < rows,
+                 f"{where}: a row is null and missing, or all have a value")
+        has = [a and not b for a, b in zip(present, nulls)]
+        if kind == "number":
+            need(len(data[NUMBERS_OF]) == 8 * rows, f"{where}: numbers are of a wrong length")
+            values = decode("d", data[NUMBERS_OF]).tolist()
+            need(not any(map(math.isnan, values)), f"{where}: a number is NaN")
+        elif kind == "boolean":
+            need(len(data[BITS_OF]) == words, f"{where}: bits are of a wrong length")
+            values = list(map(bool, bitmap(data[BITS_OF])))
+        else:
+            strings = self.dictionary(where, data[DICTIONARY])
+            if kind == "string":
+                need(len(data[STRINGS_OF]) == 4 * rows, f"{where}: strings are of a wrong length")
+                codes = decode("I", data[STRINGS_OF])
+                need(all(code < len(strings) if has_one else code == 0 for code, has_one in zip(codes, has)), f"{where}: a code is out of range")
+                values = [strings[code] if has_one else "" for code, has_one in zip(codes, has)]
+            else:
+                column, end = data[LISTS_OF], 4 * (rows + 1)
+                need(len(column) >= end and len(column) % 4 == 0, f"{where}: lists are of a wrong length")
+                starts, codes = decode("I", column[:end]), decode("I", column[end:])
+                need(starts[0] == 0 and starts[-1] == len(codes) and all(a <= b for a, b in zip(starts, starts[1:]))
+                     and all(code < len(strings) for code in codes), f"{where}: a start or code is out of range")
+                values = [[strings[code] for code in codes[a:b]] for a, b in zip(starts, starts[1:])]
+        need(all(has_one or not value for value, has_one in zip(values, has)), f"{where}: a value in a row without")
+        return [value if has_one else None if is_null else MISSING for value, has_one, is_null in zip(values, has, nulls)]
+
+    @staticmethod
+    def dictionary(where, column):
+        need(len(column) >= 8, f"{where}: the dictionary is too short")
+        count = int.from_bytes(column[:4], "little")
+        end = 4 * (count + 2)
+        need(end <= len(column), f"{where}: the dictionary has fewer strings than it says")
+        starts, data = decode("I", column[4:end]), column[end:]
+        need(starts[0] == 0 and starts[-1] == len(data) and all(a <= b for a, b in zip(starts, starts[1:])),
+             f"{where}: a start of the dictionary is out of range")
+        strings = [data[a:b] for a, b in zip(starts, starts[1:])]
+        need(all(a < b for a, b in zip(strings, strings[1:])), f"{where}: the dictionary does not ascend")
+        try:
+            return [text.decode("utf-8") for text in strings]
+        except UnicodeDecodeError:
+            raise ZgqError("ZGQ_CORRUPT", f"{where}: a string of the dictionary is not UTF-8") from None
+
+    def payloads(self, segment):
+        """Section 4.2: a function that gives the payload of a row; None: it has none."""
+        if segment.payload_byte_length == 0:
+            return lambda row: None
+        place = segment.payload_file, segment.payload_offset, segment.payload_byte_length, segment.payload_crc
+        found, where, file = self.table(segment, place, (PAYLOAD_OFFSETS, ROW_CRCS, PAYLOADS), False)
+        need(all((kind, 0) in found for kind in (PAYLOAD_OFFSETS, ROW_CRCS, PAYLOADS)), f"{where}: a column is missing")
+        columns = []
+        for kind, size in ((PAYLOAD_OFFSETS, 8 * (segment.row_count + 1)), (ROW_CRCS, 4 * segment.row_count)):
+            offset, length, crc = found[kind, 0]
+            need(length == size, f"{where}: kind {kind} is of a wrong length")
+            columns.append(read_at(file, offset, size))
+            need(zlib.crc32(columns[-1]) == crc, f"{where}: the CRC of kind {kind} does not fit")
+        offsets, crcs = decode("Q", columns[0]), decode("I", columns[1])
+        start, length, _ = found[PAYLOADS, 0]
+        need(offsets[0] == 0 and offsets[-1] <= length and all(a <= b for a, b in zip(offsets, offsets[1:])),
+             f"{where}: an offset of a payload is out of range")
+
+        def payload(row):
+            size = offsets[row + 1] - offsets[row]
+            need(size <= MOST_PAYLOAD_BYTES, f"{where}: the payload of row {row} is too long")
+            data = read_at(file, start + offsets[row], size)
+            need(zlib.crc32(data) == crcs[row], f"{where}: the CRC of the payload of row {row} does not fit")
+            return read_map(data, f"{where}: the payload of row {row}", MOST_PAYLOAD_ITEMS) if size else None
+        return payload
 
     def load(self, segment):
         """The ids of a segment, an iterator over its rows, and its columns; every page is verified."""
@@ -843,8 +984,19 @@ def true_distance(metric, query, x):
     return max(0.0, 1 - dot(query, x) / math.sqrt(dot(query, query) * dot(x, x)))
 
 
-def search(index, queries, k, nprobe):
-    """For each query the k nearest (distance, id); nprobe None reads every zone."""
+def matches(index, segment, wanted):
+    """For each row of a segment whether all fields equal what is wanted; a list does if one of its strings does."""
+    fits = [True] * segment.row_count
+    for name, value in wanted.items():
+        is_list = index.fields[name][1] == "string[]"
+        for row, found in enumerate(index.field(segment, name)):
+            has_value = found is not MISSING and found is not None
+            fits[row] = fits[row] and has_value and (value in found if is_list else type(found) is type(value) and found == value)
+    return fits
+
+
+def search(index, queries, k, nprobe, wanted_fields=None):
+    """For each query the k nearest (distance, id, (segment, row)); nprobe None reads every zone."""
     metric, best = index.metric, [[] for _ in queries]
     wanted = [range(len(queries)) if nprobe is None else [] for _ in index.centroids]
     if nprobe is not None:
@@ -855,11 +1007,13 @@ def search(index, queries, k, nprobe):
         if not wanted[segment.zone]:
             continue
         ids, rows, _ = index.load(segment)
+        fits = matches(index, segment, wanted_fields or {})
         found = {number: [] for number in wanted[segment.zone]}
-        for row, x in zip(ids, rows):
+        for place, (row, x) in enumerate(zip(ids, rows)):
             need(metric != "cosine" or any(x), f"segment {segment.segment}: the row with id {row} has no direction")
             for number, hits in found.items():
-                hits.append((true_distance(metric, queries[number], x), row))
+                if fits[place]:
+                    hits.append((true_distance(metric, queries[number], x), row, (segment.segment, place)))
         for number, hits in found.items():
             best[number] = heapq.nsmallest(k, best[number] + hits)
     return best
@@ -942,6 +1096,8 @@ def read_queries(path, index):
 def check(index):
     if "build" in index.meta:
         check_build(index.meta["build"])
+    if "note" in index.meta:
+        need("note" in read_map(index.meta["note"], "meta note"), "meta note has no key note")
     quantizer, seen, at, entries = Quantizer(index), set(), 0, []
     for count, blocks in index.zone_codes:
         quantizer.verify_planes(f"codes of zones from {at}", blocks, count)
@@ -968,12 +1124,25 @@ def check(index):
             if index.bits > 1:
                 quantizer.verify_factors(where, (row[1:] for row in quantizer.refined_rows(codes[REFINED_CODES])))
         need(all(fits), f"{where}: norms, inverse norms or codes do not fit the rows")
+        check_documents(index, segment)
     for file in index.files.values():
         if file.kind == VECTORS:
             check_directory(index, file)
     if index.ids_file:
         check_ids_file(index, entries)
     return {"ok": True, "count": len(seen), "zones": index.record.zone_count, "files": len(index.files)}
+
+
+def check_documents(index, segment):
+    """Sections 4.2 and 4.3: every payload can be read, and the fields have what the payloads have."""
+    payload, fields = index.payloads(segment), {name: index.field(segment, name) for name in index.fields}
+    for row in range(segment.row_count):
+        own = payload(row) or {}
+        for name, values in fields.items():
+            expected, found = own.get(name, MISSING), values[row]
+            is_number = index.fields[name][1] == "number" and type(expected) in (int, float)
+            need(expected is found or expected == found and (is_number or type(expected) is type(found)),
+                 f"segment {segment.segment}: field {name!r} of row {row} is another one than in the payload")
 
 
 def check_directory(index, row):
@@ -1009,11 +1178,35 @@ def check_directory(index, row):
     need(not missing, f"{name}: the directory does not have all segments")
 
 
+def check_filter(index, wanted):
+    """A map from names of fields to the values that they must equal."""
+    types = {"string": (str,), "string[]": (str,), "boolean": (bool,), "number": (int, float)}
+    need(type(wanted) is dict, "a filter is a JSON object", "USAGE")
+    for name, value in wanted.items():
+        need(name in index.fields, f"there is no field {name!r}", "USAGE")
+        need(type(value) in types[index.fields[name][1]], f"field {name!r} is of type {index.fields[name][1]}", "USAGE")
+        if type(value) is int:
+            wanted[name] = float(value)
+
+
+def hit_of(index, hit, has_payload):
+    distance, row_id, (segment, row) = hit
+    found = {"id": readable(row_id), "distance": distance}
+    return {**found, "payload": index.payloads(index.segments[segment])(row)} if has_payload else found
+
+
+def as_json(value):
+    """What JSON has no words for."""
+    return {"bytes": list(value)}
+
+
 def main(arguments=None):
     parser = argparse.ArgumentParser(prog="reader.py", description="Search or check a ZGQ index.")
     parser.add_argument("index", metavar="INDEX")
     parser.add_argument("queries", metavar="QUERIES.fbin", nargs="?")
     parser.add_argument("--k", type=int, default=10)
+    parser.add_argument("--filter", metavar="JSON", type=json.loads, default={})
+    parser.add_argument("--payload", action="store_true")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--nprobe", type=int)
     how.add_argument("--exact", action="store_true")
@@ -1038,8 +1231,9 @@ def main(arguments=None):
             found = estimate(index, read_queries(options.queries, index))
             result = {"bits": index.bits, "metric": index.metric, "queries": found}
         else:
-            found = search(index, read_queries(options.queries, index), options.k, options.nprobe)
-            queries = [{"hits": [{"id": readable(row), "distance": distance} for distance, row in hits]} for hits in found]
+            check_filter(index, options.filter)
+            found = search(index, read_queries(options.queries, index), options.k, options.nprobe, options.filter)
+            queries = [{"hits": [hit_of(index, hit, options.payload) for hit in hits]} for hits in found]
             result = {"k": options.k, "nprobe": options.nprobe, "exact": options.nprobe is None, "queries": queries}
     except (ZgqError, OSError) as error:
         code = getattr(error, "code", "ZGQ_CORRUPT")
@@ -1047,7 +1241,7 @@ def main(arguments=None):
             parser.error(str(error))
         print(printable(f"reader: {code}: {' '.join(str(error).split())}"), file=sys.stderr)
         return 1
-    print(json.dumps(result))
+    print(json.dumps(result, default=as_json))
     return 0
 
 

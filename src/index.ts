@@ -39,4 +39,6 @@ export type {
   ZoneInfo,
   ZoneSizes
 } from './types.ts'
+export type { FieldSummary, FieldSummaryOptions, NumberBin, ValueCount } from './search/field-summary.ts'
+export type { DocumentsOptions } from './search/rows.ts'
 export { ZgqIndex } from './zgq-index.ts'

@@ -270,6 +270,8 @@ export interface Calibration {
    * filter estimate by it what a zone may hold (spec, section 7.6).
    */
   readonly alignment?: number | undefined
+  /** Part, up to 1, of the gain that is usual at which searches with a filter stop: less for vectors that need it. */
+  readonly gain?: number | undefined
 }
 
 /** How a search without options goes. */

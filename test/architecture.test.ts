@@ -68,6 +68,7 @@ const BUILD_LEVELS = [
     'calibration-alignment',
     'calibration-copies',
     'calibration-curves',
+    'calibration-gain',
     'calibration-geometry',
     'calibration-lists',
     'calibration-losses',

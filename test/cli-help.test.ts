@@ -9,6 +9,7 @@ import { BUILD } from '../tools/build.ts'
 import { CALIBRATE } from '../tools/calibrate.ts'
 import { CHECK } from '../tools/check.ts'
 import { EVAL } from '../tools/eval.ts'
+import { EXPORT } from '../tools/export.ts'
 import { didYouMean } from '../tools/help.ts'
 import { INSPECT } from '../tools/inspect.ts'
 import { inWordsOf } from '../tools/messages.ts'
@@ -19,7 +20,7 @@ import { ROOT } from './support/sources.ts'
 import { useTempFolder } from './support/temp-folder.ts'
 
 const temp = useTempFolder('cli-help')
-const COMMANDS = [BUILD, SEARCH, EVAL, CALIBRATE, INSPECT, CHECK]
+const COMMANDS = [BUILD, SEARCH, EVAL, CALIBRATE, INSPECT, EXPORT, CHECK]
 
 describe('zgq --help', () => {
   it('lists every command with a line of its own', () => {

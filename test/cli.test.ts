@@ -320,7 +320,12 @@ describe('zgq inspect', () => {
       kernel: 'wasm',
       calibration: null,
       plan: { kind: 'exact', reason: any.text },
-      warnings: []
+      warnings: [],
+      ids: 'integer',
+      model: null,
+      note: null,
+      payloadBytes: 0,
+      fields: []
     })
   })
 

@@ -363,7 +363,7 @@ describe.each(METRICS)('a file of an index (%s)', (metric) => {
       restoreAll(specimen)
       return outcome
     })
-    expect(outcomes).toEqual(['ZGQ_NOT_AN_INDEX', 'ZGQ_CORRUPT', 'ZGQ_CORRUPT'])
+    expect(outcomes).toEqual(['ZGQ_NOT_AN_INDEX', 'ZGQ_CORRUPT', 'ZGQ_CORRUPT', 'ZGQ_CORRUPT'])
   })
 
   it.each([
@@ -782,12 +782,15 @@ describe('a catalogue whose checksums fit, but not what it says', () => {
     ['a great count of zones', inIndex('zoneCount', 2 ** 26)],
     ['another count of segments', inIndex('segmentCount', 5)],
     ['a very great count of segments', inIndex('segmentCount', 2 ** 50)],
-    ['another count of files', inIndex('fileCount', 3)],
+    ['another count of files', inIndex('fileCount', 4)],
     ['a next segment that is there already', inIndex('nextSegment', 5)],
     ['a next file that is there already', inIndex('nextFile', 1)],
     ['no dimensions', inIndex('dim', 0)],
     ['very many dimensions', inIndex('dim', 65_537)],
     ['a metric that is not known', inIndex('metric', 4)],
+    ['ids that are strings', inIndex('idType', 2)],
+    ['segments with fields', inSegment('fieldsByteLength', 4096)],
+    ['segments with a payload', inSegment('payloadByteLength', 4096)],
     ['a centroid that is no number', ({ zones }) => zones.fill(0xff, 0, 4)]
   ])('gives ZGQ_CORRUPT: %s', (_, change) => {
     const specimen = specimenWith('l2')
@@ -825,12 +828,10 @@ describe('an index of another format gives ZGQ_UNSUPPORTED', () => {
     ['version', inIndex('version', 3)],
     ['reader features', inIndex('readerFeatures', 1)],
     ['element type', inIndex('elementType', 2)],
-    ['type of ids', inIndex('idType', 2)],
+    ['type of ids', inIndex('idType', 3)],
     ['bits', inIndex('bits', 3)],
     ['kinds of files', inFile('kind', 6)],
-    ['segments with flags', inSegment('flags', 1)],
-    ['segments with fields', inSegment('fieldsByteLength', 4096)],
-    ['segments with a payload', inSegment('payloadByteLength', 4096)]
+    ['segments with flags', inSegment('flags', 1)]
   ])('by the %s of its catalogue', (_, change) => {
     const specimen = specimenWith('l2')
     forgeCatalogue(specimen.folder, change)

@@ -1,4 +1,4 @@
-// The examples in the tables of docs/filters.md find what stands beside them.
+// The examples in the tables of docs/documents.md find what stands beside them.
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -10,7 +10,7 @@ import { ROOT } from './support/sources.ts'
 const FIELDS = { path: 'string', tags: 'string[]', size: 'number', draft: 'boolean' } as const
 
 /** Cells of all tables of the guide; none of them has a bar in it. */
-const LINES = readFileSync(join(ROOT, 'docs', 'filters.md'), 'utf8')
+const LINES = readFileSync(join(ROOT, 'docs', 'documents.md'), 'utf8')
   .split('\n')
   .filter((line) => line.startsWith('|'))
   .map((line) =>

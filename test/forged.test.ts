@@ -6,6 +6,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 
 import { buildIndex } from '../src/build.ts'
 import { makeVectors } from './support/datasets.ts'
+import { buildDocuments } from './support/document-index.ts'
 import { GROUPS, type Forgery } from './support/forgeries/index.ts'
 import { COMMANDS, PYTHON_COMMANDS, runForged, type Job, type Outcome } from './support/run-forged.ts'
 import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
@@ -35,6 +36,9 @@ beforeAll(async () => {
     await buildIndex({ ...options, input, dim: DIM, zones: 6, output, queries: input.slice(0, 40 * DIM) })
     folders.set(name, output)
   }
+  const documents = temp.fresh('documents')
+  await buildDocuments({ output: documents, count: COUNT, dim: DIM, metric: 'l2', bits: 2, ids: 'string', seed: SEED })
+  folders.set('documents', documents)
   writeFileSync(queries, fbin(makeVectors('clustered', { count: 2, dim: DIM }, SEED + 1), DIM))
 })
 
@@ -47,7 +51,9 @@ function allowedOf({ seen, codes }: Forgery, command: string): readonly string[]
   if (seen === 'nobody') return ['fine']
   if (seen === 'open' || command === 'check' || command === 'python check') return codes
   if (seen === 'build') return command === 'calibrate' || command === 'python search' ? ['fine', ...codes] : codes
+  if (seen === 'derived') return ['fine', ...codes]
   if (LOOKS.includes(command)) return ['fine']
+  if (seen === 'documents' && command === 'documents') return codes
   if (seen === 'rows' && (command === 'exact' || command === 'python search')) return codes
   if (seen === 'codes' && command === 'codes') return codes
   if (seen === 'codes' && (command === 'exact' || command === 'python search')) return ['fine']

@@ -217,7 +217,7 @@ describe('a calibration', () => {
   })
 
   it('is read back without what it may be without', () => {
-    const { usual: _usual, copies: _copies, alignment: _alignment, ...plain } = CALIBRATION
+    const { usual: _usual, copies: _copies, alignment: _alignment, gain: _gain, ...plain } = CALIBRATION
     const source = 'base' as const
     expect(decode(encodeCalibration({ ...plain, source }))).toEqual({ ...plain, source })
   })
@@ -263,6 +263,8 @@ describe('a calibration', () => {
     ['alignment', -1],
     ['alignment', 1.1],
     ['alignment', NaN],
+    ['gain', -1],
+    ['gain', 1.1],
     ['nearestZone', -1],
     ['farthestZone', Infinity],
     ['farthestHit', NaN]
@@ -271,8 +273,8 @@ describe('a calibration', () => {
   })
 
   it('does not look at bounds and copies that are not there', () => {
-    const { usual: _usual, copies: _copies, alignment: _alignment, ...plain } = CALIBRATION
-    for (const name of ['copies', 'alignment', 'nearestZone', 'farthestZone', 'farthestHit'] as const)
+    const { usual: _usual, copies: _copies, alignment: _alignment, gain: _gain, ...plain } = CALIBRATION
+    for (const name of ['copies', 'alignment', 'gain', 'nearestZone', 'farthestZone', 'farthestHit'] as const)
       expect(decode(forgedDouble(encodeCalibration(plain), CALIBRATION_HEADER.fields[name], NaN))).toEqual(plain)
   })
 

@@ -28,7 +28,9 @@ async function buildAt(path: string, options: Partial<BuildOptions> = {}): Promi
 function inspect(path: string): Inspected {
   const index = ZgqIndex.open(path)
   try {
-    return { info: index.info(), zones: index.zones(), build: { seed: 1, inputDigest: 'abc' } }
+    const info = index.info()
+    const fields = Object.keys(info.fields).map((name) => index.fieldSummary(name))
+    return { info, fields, zones: index.zones(), build: { seed: 1, inputDigest: 'abc' } }
   } finally {
     index.close()
   }

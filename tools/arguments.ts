@@ -3,6 +3,7 @@
 import { parseArgs } from 'node:util'
 
 import type { Fields, FieldType } from '../src/build.ts'
+import type { Filter } from '../src/index.ts'
 import type { Command, CommandArguments, OptionDeclarations } from './command.ts'
 import { didYouMean } from './help.ts'
 
@@ -106,6 +107,15 @@ export function oneNumber(given: Given, name: string): number | undefined {
   return list?.[0]
 }
 
+/** Reads a number that may be negative; undefined if the option was not given. */
+export function signedNumber(given: Given, name: string): number | undefined {
+  const value = text(given, name)
+  if (value === undefined) return undefined
+  if (!/^-?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i.test(value))
+    throw new UsageError(`--${name} must be a number, found ${value}`)
+  return Number(value)
+}
+
 /** Reads a comma-separated list of numbers. */
 export function numberList(given: Given, name: string): number[] | undefined {
   const value = given[name]
@@ -173,6 +183,13 @@ export function jsonObject(given: Given, name: string): Record<string, unknown> 
     // said below, like any other value
   }
   throw new UsageError(`--${name} must be a JSON object, found ${value}`)
+}
+
+/** Reads a filter. What it may ask is for the index to say. */
+export function jsonFilter(given: Given, name: string): Filter | undefined {
+  if (jsonObject(given, name) === undefined) return undefined
+  const filter: Filter = JSON.parse(text(given, name) ?? '')
+  return filter
 }
 
 /** Narrows a word to one of the choices. */

@@ -51,6 +51,10 @@ export const INDEX: PositionalDeclaration = { name: 'INDEX', about: 'the folder 
 export const QUERIES: PositionalDeclaration = { name: 'QUERIES', about: `a file: ${VECTOR_FILES}` }
 export const K_OPTION: OptionDeclaration = { value: 'N', about: 'neighbours per query (default 10)' }
 export const JSON_OPTION: OptionDeclaration = { about: 'print one JSON object on standard output' }
+export const FILTER_OPTION: OptionDeclaration = {
+  value: 'JSON',
+  about: 'only rows that meet this filter on declared fields, such as \'{"draft": false}\''
+}
 export const FORMAT_OPTION: OptionDeclaration = {
   value: 'FORMAT',
   about: 'format of standard input: a file ending, such as fvecs or npy (default jsonl)'

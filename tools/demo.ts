@@ -6,7 +6,7 @@ import { join } from 'node:path'
 
 import { buildIndex, openVectorFile, readIvecs } from '../src/build.ts'
 import { countOf, formatCount } from '../src/describe.ts'
-import { DEFAULT_RECALL, ZgqIndex } from '../src/index.ts'
+import { DEFAULT_RECALL, ZgqIndex, type Hit } from '../src/index.ts'
 import { formatBytes, formatTable, print } from './output.ts'
 
 const DATA = join(import.meta.dirname, '..', 'test', 'data')
@@ -107,22 +107,67 @@ async function showPictures(): Promise<void> {
   index.close()
 }
 
+/** What the index keeps of a text. */
+interface Definition {
+  readonly text: string
+  readonly first: string
+  readonly words: number
+}
+
+function definitionOf(text: string): Definition {
+  const words = text.split(' ')
+  return { text, first: words[0], words: words.length }
+}
+
+/** Makes an id of the first words of each text; the second of the same words gets a number. */
+function idsOf(texts: readonly string[]): string[] {
+  const seen = new Map<string, number>()
+  return texts.map((text) => {
+    const words = text.toLowerCase().match(/[a-z0-9]+/g) ?? ['text']
+    const id = words.slice(0, 6).join('-')
+    const count = (seen.get(id) ?? 0) + 1
+    seen.set(id, count)
+    return count === 1 ? id : `${id}.${count}`
+  })
+}
+
+const linesOf = (name: string): string[] => readFileSync(join(DATA, name), 'utf8').trimEnd().split('\n')
+
 async function showTexts(): Promise<void> {
   const output = join(OUT, 'wordnet.zgq')
-  const report = await buildIndex({ input: join(DATA, 'wordnet.base.f16bin'), output, metric: 'cosine', force: true })
-  print(
-    `2. Texts. Built ${output}: ${formatCount(report.count)} definitions from WordNet, ${report.dim} ` +
-      `dimensions, cosine. Nearest to:\n`
-  )
-  const texts = readFileSync(join(DATA, 'wordnet.base.txt'), 'utf8').split('\n')
-  const asked = readFileSync(join(DATA, 'wordnet.queries.txt'), 'utf8').split('\n')
+  const base = readVectors('wordnet.base.f16bin')
+  const texts = linesOf('wordnet.base.txt')
+  const report = await buildIndex({
+    input: base.values,
+    dim: base.dim,
+    ids: idsOf(texts),
+    payloads: texts.map(definitionOf),
+    fields: { first: 'string', words: 'number' },
+    metric: 'cosine',
+    output,
+    force: true
+  })
+  const { count, dim } = report
+  print(`2. Texts. Built ${output}: ${formatCount(count)} definitions from WordNet, ${dim} dimensions, cosine.`)
+  const asked = linesOf('wordnet.queries.txt')
   const queries = readVectors('wordnet.queries.f16bin')
-  const index = ZgqIndex.open(output)
-  for (let i = 0; i < queries.count; i++) {
-    print(`   "${asked[i]}"`)
-    for (const hit of index.search(queries.row(i), { k: 3 }))
-      print(`      ${hit.distance.toFixed(3)}  ${texts[hit.id]}`)
+  const index = ZgqIndex.open<string, Definition>(output)
+  const show = (hits: readonly Hit<string, Definition>[]): void => {
+    for (const { distance, payload } of hits) print(`      ${distance.toFixed(3)}  ${payload?.text ?? ''}`)
   }
+  print('\n   Nearest to a query:')
+  for (let i = 0; i < 3; i++) {
+    print(`   "${asked[i]}"`)
+    show(index.search(queries.row(i), { k: 3, payload: ['text'] }))
+  }
+  const query = queries.row(asked.length - 1)
+  const filter = { first: { $in: ['a', 'an', 'the'] }, words: { $lte: 6 } }
+  print(`\n   With a filter, which ${formatCount(index.count(filter))} of them meet:`)
+  print(`   "${asked[asked.length - 1]}", first word a, an or the, at most 6 words`)
+  show(index.search(query, { k: 3, filter, payload: ['text'] }))
+  const [{ id }] = index.search(query, { k: 1 })
+  print(`\n   Like one of them, by its id:\n   ${id}`)
+  show(index.search({ id }, { k: 3, payload: ['text'] }))
   index.close()
 }
 
@@ -131,5 +176,6 @@ await showPictures()
 await showTexts()
 print(
   '\nLook further: npx zgq inspect demo/sift10k.zgq; npx zgq eval demo/sift10k.zgq ' +
-    'test/data/sift10k.queries.u8bin test/data/sift10k.truth.ivecs --recall 0.8,0.9,0.95,0.99'
+    'test/data/sift10k.queries.u8bin test/data/sift10k.truth.ivecs --recall 0.8,0.9,0.95,0.99; ' +
+    'npx zgq inspect demo/wordnet.zgq --html demo/wordnet.html'
 )

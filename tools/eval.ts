@@ -2,7 +2,7 @@
 
 import { readIvecs } from '../src/build.ts'
 import { countOf } from '../src/describe.ts'
-import { DEFAULT_RECALL, ZgqError, type ZgqIndex } from '../src/index.ts'
+import { DEFAULT_RECALL, ZgqError, type Id, type ZgqIndex } from '../src/index.ts'
 import { numberList, UsageError, wholeNumber } from './arguments.ts'
 import { INDEX, K_OPTION, QUERIES, QUERY_OPTIONS, type Command, type CommandArguments } from './command.ts'
 import { formatBytes, formatTable, print, printJson } from './output.ts'
@@ -45,6 +45,8 @@ async function runEval({ positionals: [path, queriesPath, truthPath], given }: C
   if (outside !== undefined) throw new UsageError(`--recall must be above 0 and below 1, found ${outside}`)
   const ways = nprobes?.map((nprobe) => ({ nprobe })) ?? (recalls ?? [DEFAULT_RECALL]).map((recall) => ({ recall }))
   await withQueries({ path, queriesPath, given }, (index, queries) => {
+    if (index.info().ids === 'string')
+      throw new ZgqError('ZGQ_UNSUPPORTED', 'the index has string ids, .ivecs files have integers only', { path })
     const truth = readTruth(truthPath, { k, count: queries.count })
     const rows = ways.map((way) => measure({ index, queries, truth }, k, way))
     if (given['json'] === true) printJson({ k, queries: queries.count, rows })
@@ -79,7 +81,7 @@ function readTruth(path: string, want: { k: number; count: number }): Truth {
   return truth
 }
 
-function measure(on: { index: ZgqIndex; queries: Queries; truth: Truth }, k: number, way: Way): EvalRow {
+function measure(on: { index: ZgqIndex<Id>; queries: Queries; truth: Truth }, k: number, way: Way): EvalRow {
   const { index, queries, truth } = on
   const micros = new Float64Array(queries.count)
   let found = 0
@@ -96,7 +98,7 @@ function measure(on: { index: ZgqIndex; queries: Queries; truth: Truth }, k: num
     const startedAt = performance.now()
     const hits = index.search(query, { k, ...way })
     micros[row] = (performance.now() - startedAt) * 1000
-    const nearest = new Set(truth.values.subarray(row * truth.dim, row * truth.dim + k))
+    const nearest = new Set<Id>(truth.values.subarray(row * truth.dim, row * truth.dim + k))
     for (const hit of hits) if (nearest.has(hit.id)) found++
   }
   const meanUs = micros.reduce((sum, value) => sum + value, 0) / queries.count

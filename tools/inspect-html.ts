@@ -4,7 +4,14 @@
 import { basename, resolve } from 'node:path'
 
 import { countOf, formatCount } from '../src/describe.ts'
-import { DEFAULT_RECALL, type Calibration, type CalibrationCurve, type IndexInfo, type ZoneInfo } from '../src/index.ts'
+import {
+  DEFAULT_RECALL,
+  type Calibration,
+  type CalibrationCurve,
+  type FieldSummary,
+  type IndexInfo,
+  type ZoneInfo
+} from '../src/index.ts'
 import {
   countInBins,
   drawHistogram,
@@ -14,15 +21,20 @@ import {
   type Frame,
   type RecallRange
 } from './charts.ts'
+import { drawFields } from './field-cards.ts'
+import { payloadBytesOf } from './field-text.ts'
 import { html, Markup, numbers, table, type Content } from './markup.ts'
 import { formatBytes, formatRecall } from './output.ts'
 import { PAGE_STYLE } from './page-style.ts'
+import { showPayload } from './shown-values.ts'
 import { drawZoneMap } from './zone-map.ts'
 import { ZONE_MAP_SCRIPT } from './zone-map-script.ts'
 
 /** Facts of an index for its page. `build` has its bytes as text already. */
 export interface Inspected {
   readonly info: IndexInfo
+  /** Of all declared fields. */
+  readonly fields: readonly FieldSummary[]
   readonly zones: readonly ZoneInfo[]
   readonly build: Readonly<Record<string, unknown>>
 }
@@ -57,7 +69,7 @@ ${new Markup(PAGE_STYLE)}</style>
 ${info.path !== name && html`<p class="path">${info.path}</p>`}
 ${drawFacts(info)}
 </header>
-${drawZones(inspected)}
+${drawFields(inspected.fields, info.count)}${drawZones(inspected)}
 ${drawCalibration(info)}
 <h2>Files and build</h2>
 <div class="cards wide">${drawFiles(info)}${drawBuild(inspected)}</div>
@@ -296,8 +308,13 @@ function zonesInWords(mean: number): string {
 function drawBuild({ info, zones, build }: Inspected): Markup {
   const shortest = zones.reduce((least, zone) => Math.min(least, zone.minNorm), Infinity)
   const longest = zones.reduce((most, zone) => Math.max(most, zone.maxNorm), 0)
+  const payloadBytes = payloadBytesOf(info)
   const facts: [string, string][] = [
     ['index id', info.indexId],
+    ['ids', info.ids === 'string' ? 'strings' : 'integers'],
+    ...(payloadBytes === 0 ? [] : [factOf('payloads', formatBytes(payloadBytes))]),
+    ...(info.model === undefined ? [] : [factOf('model', info.model)]),
+    ...(info.note === undefined ? [] : [factOf('note', showPayload(info.note))]),
     ['format, generation', `${info.formatVersion}, ${info.generation}`],
     ...(zones.length > 0
       ? [['lengths of vectors', `${formatNumber(shortest)} to ${formatNumber(longest)}`] satisfies [string, string]]
@@ -313,6 +330,10 @@ function drawBuild({ info, zones, build }: Inspected): Markup {
 ${facts.map(([name, value]) => html`<tr><th scope="row">${name}</th><td>${value}</td></tr>\n`)}</tbody></table></div>
 </section>
 `
+}
+
+function factOf(name: string, value: string): [string, string] {
+  return [name, value]
 }
 
 function formatPercent(share: number): string {

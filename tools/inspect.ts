@@ -1,11 +1,13 @@
 // zgq inspect INDEX: what is in an index, as text, as JSON or as a page.
 
 import { countOf, formatCount } from '../src/describe.ts'
-import { ZgqIndex, type Calibration, type IndexInfo } from '../src/index.ts'
+import { ZgqIndex, type Calibration, type FieldSummary, type IndexInfo } from '../src/index.ts'
 import { text } from './arguments.ts'
 import { INDEX, JSON_OPTION, type Command, type CommandArguments } from './command.ts'
+import { describeFields, payloadBytesOf } from './field-text.ts'
 import { makePage } from './inspect-html.ts'
 import { formatBytes, formatRecall, formatTable, print, printJson } from './output.ts'
+import { plainJson, showPayload } from './shown-values.ts'
 import { writePage } from './write-page.ts'
 
 export const INSPECT: Command = {
@@ -22,15 +24,16 @@ function runInspect({ positionals: [path], given }: CommandArguments): void {
   const index = ZgqIndex.open(path)
   try {
     const info = index.info()
+    const fields = Object.keys(info.fields).map((name) => index.fieldSummary(name))
     if (page !== undefined) {
       const bytes = writePage(page, {
         index: info.path,
-        html: makePage({ info, zones: index.zones(), build: plain(info.build) })
+        html: makePage({ info, fields, zones: index.zones(), build: plain(info.build) })
       })
       if (given['json'] !== true) print(`wrote ${page}, ${formatBytes(bytes)}: open it in a browser`)
     }
-    if (given['json'] === true) printJson({ ...toJson(info), ...(page === undefined ? {} : { html: page }) })
-    else if (page === undefined) print(describe(info))
+    if (given['json'] === true) printJson({ ...toJson(info, fields), ...(page === undefined ? {} : { html: page }) })
+    else if (page === undefined) print(describe(info, fields))
   } finally {
     index.close()
   }
@@ -56,15 +59,25 @@ const JSON_FACTS = [
   'kernel',
   'calibration',
   'plan',
-  'warnings'
+  'warnings',
+  'ids'
 ] satisfies (keyof IndexInfo)[]
 
-function toJson(info: IndexInfo): object {
-  return Object.fromEntries(JSON_FACTS.map((name) => [name, name === 'build' ? plain(info.build) : info[name]]))
+function toJson(info: IndexInfo, fields: readonly FieldSummary[]): object {
+  const facts = JSON_FACTS.map((name) => [name, name === 'build' ? plain(info.build) : info[name]])
+  const { model, note } = info
+  return {
+    ...Object.fromEntries(facts),
+    model: model ?? null,
+    note: plainJson(note) ?? null,
+    payloadBytes: payloadBytesOf(info),
+    fields: plainJson(fields)
+  }
 }
 
-function describe(info: IndexInfo): string {
+function describe(info: IndexInfo, fields: readonly FieldSummary[]): string {
   const { zoneRows } = info
+  const payloadBytes = payloadBytesOf(info)
   const facts = [
     ['vectors', `${formatCount(info.count)} of ${countOf(info.dim, 'dimension')}, ${info.metric}`],
     [
@@ -74,6 +87,10 @@ function describe(info: IndexInfo): string {
         : `${formatCount(info.zones)} of ${zoneRows.min} to ${zoneRows.max} rows, mean ${zoneRows.mean.toFixed(1)}`
     ],
     ['size', `${formatBytes(info.bytes)} in ${countOf(info.files.length + 1, 'file')}`],
+    ...(info.ids === 'string' ? [['ids', 'strings']] : []),
+    ...(payloadBytes === 0 ? [] : [['payloads', formatBytes(payloadBytes)]]),
+    ...(info.model === undefined ? [] : [['model', info.model]]),
+    ...(info.note === undefined ? [] : [['note', showPayload(info.note)]]),
     ['codes', info.bits === 0 ? 'none (exact scan)' : `${countOf(info.bits, 'bit')} a dimension`],
     [
       'recall',
@@ -105,7 +122,8 @@ function describe(info: IndexInfo): string {
     .join('\n')
   const files = info.files.map((file) => `  ${file.name}  ${formatBytes(file.bytes)}`).join('\n')
   const calibration = info.calibration === null ? '' : `\n\n${describeCalibration(info.calibration)}`
-  return `${info.path}\n${facts}${calibration}\n\nzones by size\n${histogram}\n\nfiles\n  catalogue.sqlite\n${files}`
+  const values = fields.length === 0 ? '' : `\n\nfields\n${describeFields(fields)}`
+  return `${info.path}\n${facts}${values}${calibration}\n\nzones by size\n${histogram}\n\nfiles\n  catalogue.sqlite\n${files}`
 }
 
 /**

@@ -35,7 +35,8 @@ const UNITS: Readonly<Record<string, string>> = {
   assign: 'row',
   write: 'row',
   calibrate: 'query',
-  check: 'row'
+  check: 'row',
+  export: 'row'
 }
 /**
  * Later rounds of training see more rows, and calibration goes on after its last query: no percentage, rate or time

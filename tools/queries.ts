@@ -2,7 +2,7 @@
 
 import { openVectorFile, readVectors } from '../src/build.ts'
 import { countOf, formatCount } from '../src/describe.ts'
-import { ZgqError, ZgqIndex } from '../src/index.ts'
+import { ZgqError, ZgqIndex, type Id } from '../src/index.ts'
 import { text, UsageError, type Given } from './arguments.ts'
 import { fileOf } from './standard-input.ts'
 
@@ -19,9 +19,9 @@ const ROW_FILES = /\.(fvecs|bvecs|ivecs|fbin|u8bin|f16bin|npy)$/i
 /** Opens an index and queries for it, and closes both after `use`; rejects with ZGQ_DIMENSION where they do not fit. */
 export async function withQueries(
   from: { readonly path: string; readonly queriesPath: string; readonly given: Given },
-  use: (index: ZgqIndex, queries: Queries) => void
+  use: (index: ZgqIndex<Id>, queries: Queries) => void
 ): Promise<void> {
-  const index = ZgqIndex.open(from.path)
+  const index = ZgqIndex.open<Id>(from.path)
   try {
     const queries = await openQueries(from.queriesPath, from.given, index.info().dim)
     try {

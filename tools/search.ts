@@ -1,71 +1,155 @@
-// zgq search INDEX QUERIES
+// zgq search INDEX QUERIES, or INDEX --id ID
 
 import { writeFileSync } from 'node:fs'
 
-import { DEFAULT_RECALL, ZgqError, type Hit, type SearchOptions } from '../src/index.ts'
-import { oneNumber, text, UsageError, wholeNumber } from './arguments.ts'
-import { INDEX, K_OPTION, QUERIES, QUERY_OPTIONS, type Command, type CommandArguments } from './command.ts'
+import { DEFAULT_RECALL, ZgqError, ZgqIndex, type Hit, type Id, type SearchOptions } from '../src/index.ts'
+import { flag, jsonFilter, oneNumber, signedNumber, text, UsageError, wholeNumber, type Given } from './arguments.ts'
+import {
+  FILTER_OPTION,
+  INDEX,
+  K_OPTION,
+  QUERIES,
+  QUERY_OPTIONS,
+  type Command,
+  type CommandArguments
+} from './command.ts'
 import { print, printJson } from './output.ts'
 import { withQueries } from './queries.ts'
+import { hitsAsJson, showId, showPayload } from './shown-values.ts'
 
 export const SEARCH: Command = {
   name: 'search',
-  summary: 'find the vectors nearest to queries',
-  positionals: [INDEX, QUERIES],
+  summary: 'find the vectors nearest to queries, or to a stored vector',
+  positionals: [INDEX, { ...QUERIES, about: `${QUERIES.about}; not with --id`, isOptional: true }],
   options: {
     k: K_OPTION,
+    id: { value: 'ID', about: 'search with the stored vector of this id, which is left out, instead of QUERIES' },
+    filter: FILTER_OPTION,
+    'max-distance': {
+      value: 'D',
+      about: 'leave out hits that are farther away, in the metric of the index',
+      library: 'maxDistance'
+    },
+    payload: { about: 'show the payloads of the hits' },
     recall: { value: 'R', about: 'share of the true neighbours to find, below 1 (default 0.95)' },
     nprobe: { value: 'N', about: 'zones to probe, instead of a recall' },
     exact: { about: 'compare with every vector: finds all true neighbours' },
-    out: { value: 'FILE', about: 'write the ids of the hits to FILE, as .ivecs, instead of printing hits' },
+    out: {
+      value: 'FILE',
+      about: 'write the ids of the hits to FILE, as .ivecs (integer ids only), instead of printing hits'
+    },
     ...QUERY_OPTIONS
   },
-  examples: ['zgq search docs.zgq queries.fbin --recall 0.99', "echo '[0.1, 0.2, 0.3]' | zgq search docs.zgq - --k 3"],
+  examples: [
+    'zgq search docs.zgq queries.fbin --recall 0.99',
+    "echo '[0.1, 0.2, 0.3]' | zgq search docs.zgq - --k 3",
+    `zgq search notes.zgq --id a.md#0 --filter '{"draft": false}' --payload`
+  ],
   run: runSearch
 }
 
+/** Hits of one query. */
+type Found = readonly Hit<Id, unknown>[]
+
 async function runSearch({ positionals: [path, queriesPath], given }: CommandArguments): Promise<void> {
-  const k = wholeNumber(given, 'k') ?? 10
-  const exact = given['exact'] === true
-  const options: Omit<SearchOptions, 'explain'> = {
-    k,
-    nprobe: wholeNumber(given, 'nprobe'),
-    recall: oneNumber(given, 'recall'),
-    exact
+  const options = readOptions(given)
+  const id = text(given, 'id')
+  if ((id === undefined) === (queriesPath === undefined))
+    throw new UsageError(
+      id === undefined ? 'expected QUERIES or --id, found neither' : 'give QUERIES or --id, not both'
+    )
+  if (id === undefined) {
+    await withQueries({ path, queriesPath, given }, (index, queries) => {
+      checkOut(index, given)
+      const found: Found[] = []
+      for (let row = 0; row < queries.count; row++) found.push(index.search(queries.read(row), options))
+      report(found, { options, given })
+    })
+    return
   }
+  const unused = ['column', 'format'].find((name) => given[name] !== undefined)
+  if (unused !== undefined) throw new UsageError(`--${unused} is for QUERIES, not for --id`)
+  const index = ZgqIndex.open<Id>(path)
+  try {
+    checkOut(index, given)
+    const query = { id: idOf(id, index) }
+    report([index.search(query, options)], { options, given, id: query.id })
+  } finally {
+    index.close()
+  }
+}
+
+function readOptions(given: Given): Omit<SearchOptions, 'explain'> {
   const ways = ['recall', 'nprobe', 'exact'].filter((name) => given[name] !== undefined).map((name) => `--${name}`)
   if (ways.length > 1) throw new UsageError(`give one of --recall, --nprobe and --exact, found ${ways.join(' and ')}`)
+  const hasPayloads = flag(given, 'payload')
+  if (hasPayloads && given['out'] !== undefined) throw new UsageError('--out has no room for payloads: leave --payload')
+  return {
+    k: wholeNumber(given, 'k') ?? 10,
+    nprobe: wholeNumber(given, 'nprobe'),
+    recall: oneNumber(given, 'recall'),
+    exact: flag(given, 'exact'),
+    filter: jsonFilter(given, 'filter'),
+    maxDistance: signedNumber(given, 'max-distance'),
+    payload: hasPayloads
+  }
+}
+
+/** Reads an id of the kind that the index has. */
+function idOf(word: string, index: ZgqIndex<Id>): Id {
+  if (index.info().ids === 'string') return word
+  if (!/^\d+$/.test(word)) throw new UsageError(`--id must be a whole number: ids of this index are; found ${word}`)
+  return Number(word)
+}
+
+/** Before the search: what cannot be written need not be found. */
+function checkOut(index: ZgqIndex<Id>, given: Given): void {
+  const path = text(given, 'out')
+  if (path === undefined || index.info().ids === 'integer') return
+  throw new ZgqError('ZGQ_UNSUPPORTED', '.ivecs files have integers, the index has string ids; use --json', { path })
+}
+
+interface Asked {
+  readonly options: Omit<SearchOptions, 'explain'>
+  readonly given: Given
+  /** Of the stored vector that was the query. */
+  readonly id?: Id
+}
+
+function report(found: readonly Found[], { options, given, id }: Asked): void {
+  const { k, exact } = options
   const out = text(given, 'out')
-  await withQueries({ path, queriesPath, given }, (index, queries) => {
-    const found: Hit[][] = []
-    for (let row = 0; row < queries.count; row++) found.push(index.search(queries.read(row), options))
-    if (out !== undefined) writeIvecs(out, found)
-    const nprobe = options.nprobe ?? null
-    const recall = exact || nprobe !== null ? null : (options.recall ?? DEFAULT_RECALL)
-    if (given['json'] === true) printJson({ k, nprobe, recall, exact, queries: found.map((hits) => ({ hits })) })
-    else if (out === undefined)
-      found.forEach((hits, row) => {
-        print(`${row}: ${hits.map((hit) => `${hit.id} (${hit.distance.toPrecision(6)})`).join(', ')}`)
-      })
-  })
+  if (out !== undefined) writeIvecs(out, found)
+  const nprobe = options.nprobe ?? null
+  const recall = exact === true || nprobe !== null ? null : (options.recall ?? DEFAULT_RECALL)
+  if (flag(given, 'json')) {
+    const queries = found.map((hits) => ({ ...(id === undefined ? {} : { id }), hits: hitsAsJson(hits) }))
+    printJson({ k, nprobe, recall, exact, queries })
+  } else if (out === undefined)
+    found.forEach((hits, row) => {
+      print(`${id === undefined ? row : showId(id)}:${describeHits(hits, options.payload === true)}`)
+    })
+}
+
+/** Hits one behind the other, or with payloads a line each. */
+function describeHits(hits: Found, hasPayloads: boolean): string {
+  const shown = hits.map((hit) => `${showId(hit.id)} (${hit.distance.toPrecision(6)})`)
+  if (!hasPayloads) return ` ${shown.join(', ')}`
+  return shown.map((text, i) => `\n  ${text} ${showPayload(hits[i].payload)}`).join('')
 }
 
 /** Writes the ids of each query's hits: int32 length, then int32 ids. */
-function writeIvecs(path: string, found: readonly (readonly Hit[])[]): void {
+function writeIvecs(path: string, found: readonly Found[]): void {
   const rows = found.map((hits) => {
-    const tooLarge = hits.find((hit) => hit.id > 0x7fffffff)
+    const ids = hits.map(({ id }) => Number(id))
+    const tooLarge = ids.find((id) => id > 0x7fffffff)
     if (tooLarge !== undefined)
       throw new ZgqError(
         'ZGQ_UNSUPPORTED',
-        `id ${tooLarge.id} does not fit an .ivecs file, which has 32-bit integers; use --json`,
+        `id ${tooLarge} does not fit an .ivecs file, which has 32-bit integers; use --json`,
         { path }
       )
-    const row = new Int32Array(hits.length + 1)
-    row[0] = hits.length
-    hits.forEach((hit, i) => {
-      row[i + 1] = hit.id
-    })
-    return row
+    return Int32Array.of(ids.length, ...ids)
   })
   try {
     writeFileSync(path, Buffer.concat(rows.map((row) => Buffer.from(row.buffer))))

@@ -11,6 +11,7 @@ import { CALIBRATE } from './calibrate.ts'
 import { CHECK } from './check.ts'
 import type { Command } from './command.ts'
 import { EVAL } from './eval.ts'
+import { EXPORT } from './export.ts'
 import { describeCommand, describeCommands, didYouMean, usageOf } from './help.ts'
 import { INSPECT } from './inspect.ts'
 import { inWordsOf } from './messages.ts'
@@ -18,7 +19,7 @@ import { Interrupted } from './interrupt.ts'
 import { print } from './output.ts'
 import { SEARCH } from './search.ts'
 
-const COMMANDS: readonly Command[] = [BUILD, SEARCH, EVAL, CALIBRATE, INSPECT, CHECK]
+const COMMANDS: readonly Command[] = [BUILD, SEARCH, EVAL, CALIBRATE, INSPECT, EXPORT, CHECK]
 const HELP = new Set(['--help', '-h'])
 
 async function main(args: readonly string[]): Promise<number> {

@@ -38,7 +38,7 @@ const methods = {
   /** Ends the indexing; its own request is then answered with ABORTED. */
   cancel: () => building?.abort(),
 
-  search: ({ text, k }) => expectOpen().search(text, k),
+  search: ({ text, ...options }) => expectOpen().search(text, options),
 
   close() {
     building?.abort()

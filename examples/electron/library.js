@@ -1,13 +1,10 @@
-// An indexed folder of texts: the vectors in a ZGQ index, the passages beside it in SQLite. Knows nothing of processes,
-// windows or Electron.
+// An indexed folder of texts: one ZGQ index, whose payloads hold the passages. Knows nothing of processes, windows or
+// Electron.
 //
-// Ids of passages are never used twice. A build adds its passages under new ids, and then publishes the index by one
-// rename: so the index that stands in its place always has all of its passages, whenever the power fails. Passages of
-// no index are cleared away later.
+// A build publishes the index by one rename: vectors and passages always agree, whenever the power fails.
 
-import { existsSync, mkdirSync } from 'node:fs'
-import { join, relative, resolve } from 'node:path'
-import Database from 'better-sqlite3'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join, relative, resolve, sep } from 'node:path'
 import { ZgqIndex } from 'zgq'
 import { buildIndex } from 'zgq/build'
 
@@ -16,31 +13,35 @@ import { listTexts, readPassages } from './passages.js'
 /** Passages that the model gets at once; a search waits for no more than that while a folder is being indexed. */
 const BATCH = 8
 
-const SCHEMA = `
-  CREATE TABLE IF NOT EXISTS builds (id INTEGER PRIMARY KEY AUTOINCREMENT, folder TEXT, model TEXT, files INTEGER, skipped INTEGER);
-  CREATE TABLE IF NOT EXISTS passages (id INTEGER PRIMARY KEY AUTOINCREMENT, build INTEGER, file TEXT, line INTEGER, text TEXT);
-  CREATE INDEX IF NOT EXISTS passages_of_build ON passages (build);`
+/** What filters may ask of a passage; its payload has its line and text besides. `modified`: milliseconds since 1970. */
+const FIELDS = /** @type {const} */ ({ file: 'string', folder: 'string', modified: 'number' })
+/** Folders that the page offers to choose from. */
+const MOST_FOLDERS = 200
 
 /**
  * @typedef {{ name: string, dim: number, embed: (texts: readonly string[]) => Promise<Float32Array> }} Embedder
- * @typedef {{ folder: string, files: number, skipped: number, passages: number }} Indexed
+ * @typedef {{ folder: string, files: number, skipped: number, passages: number, folders: string[] }} Indexed `folders`:
+ * those below `folder` that have texts, with / between names; '' is `folder` itself
  * @typedef {{ code: string, message: string }} Problem
  * @typedef {{ stage: 'read' | 'build', done: number, total: number, passages: number, file?: string }} Progress `read`
  * counts bytes, `build` steps
- * @typedef {{ file: string, line: number, text: string, similarity: number }} Found
+ * @typedef {{ file: string, folder: string, line: number, text: string, modified: number }} Passage
+ * @typedef {Passage & { similarity: number }} Found
+ * @typedef {{ k?: number, folder?: string, since?: number }} SearchOptions `folder`: only texts in it or below; `since`:
+ * only those that were changed then or later, in milliseconds since 1970
  * @typedef {{ signal: AbortSignal, onProgress: (progress: Progress) => void }} Control
- * @typedef {Control & { build: number, root: string, files: { path: string, bytes: number }[], count: { passages:
- * number } }} Reading
+ * @typedef {Control & { root: string, files: import('./passages.js').TextFile[], count: { passages: number } }} Reading
  */
 
 export class Library {
   #embedder
   #path
-  #db
-  /** @type {ZgqIndex | undefined} */
+  /** A file with the folder that was indexed last: where the index cannot be read, it can be made anew of that. */
+  #folderPath
+  /** @type {ZgqIndex<number, Passage> | undefined} */
   #index
-  /** The build that the open index is of; 0: none. */
-  #build = 0
+  /** What the open index holds. @type {Indexed | undefined} */
+  #indexed
   /** Why there is an index that cannot be used. @type {Problem | undefined} */
   #problem
 
@@ -54,8 +55,7 @@ export class Library {
   constructor(storage, embedder) {
     this.#embedder = embedder
     this.#path = join(storage, 'passages.zgq')
-    this.#db = new Database(join(storage, 'passages.sqlite'))
-    this.#db.exec(SCHEMA)
+    this.#folderPath = join(storage, 'folder.txt')
     this.#takeIndex()
   }
 
@@ -64,17 +64,8 @@ export class Library {
    * Problem, folder?: string }}
    */
   state() {
-    if (this.#problem) {
-      const last = /** @type {any} */ (
-        this.#db.prepare('SELECT folder FROM builds WHERE files IS NOT NULL ORDER BY id DESC').get()
-      )
-      return { problem: this.#problem, folder: last?.folder }
-    }
-    if (!this.#index) return {}
-    const { folder, files, skipped } = /** @type {any} */ (
-      this.#db.prepare('SELECT folder, files, skipped FROM builds WHERE id = ?').get(this.#build)
-    )
-    return { indexed: { folder, files, skipped, passages: this.#index.info().count } }
+    if (this.#problem) return { problem: this.#problem, folder: this.#lastFolder() }
+    return this.#indexed ? { indexed: this.#indexed } : {}
   }
 
   /**
@@ -89,16 +80,15 @@ export class Library {
       throw coded('FOLDER_NOT_FOUND', `The folder ${root} cannot be read (${cause.code}).`, cause)
     })
     if (files.length === 0) throw coded('NO_TEXTS', `There are no text files in ${root}.`)
-    const build = Number(
-      this.#db.prepare('INSERT INTO builds (folder, model) VALUES (?, ?)').run(root, this.#embedder.name)
-        .lastInsertRowid
-    )
     const count = { passages: 0 }
     try {
       await buildIndex({
-        input: this.#batches({ build, root, files, count, signal, onProgress }),
+        input: this.#batches({ root, files, count, signal, onProgress }),
         dim: this.#embedder.dim,
         metric: 'cosine',
+        fields: FIELDS,
+        model: this.#embedder.name,
+        note: { folder: root, files: files.length },
         output: this.#path,
         force: true, // replaces the index that is open; its readers keep the old files until they close them
         signal,
@@ -121,19 +111,22 @@ export class Library {
   /**
    * Finds the passages nearest in meaning.
    * @param {string} text
+   * @param {SearchOptions} [options]
    * @returns {Promise<Found[]>}
    */
-  async search(text, k = 10) {
+  async search(text, { k = 10, folder, since } = {}) {
     if (typeof text !== 'string' || text.trim() === '') throw coded('EMPTY_QUERY', 'Type what to search for.')
     const query = await this.#embedder.embed([text])
-    const passage = this.#db.prepare('SELECT file, line, text FROM passages WHERE id = ?')
     for (;;) {
       const index = this.#index
       if (!index) throw coded('NO_INDEX', 'Index a folder first.')
       try {
-        const hits = await nearest(index, query, k)
+        const hits = await index.searchAsync(query, { k, filter: filterOf(folder, since), payload: true })
         if (index === this.#index)
-          return hits.map(({ id, distance }) => ({ .../** @type {any} */ (passage.get(id)), similarity: 1 - distance }))
+          return hits.map(({ payload, distance }) => ({
+            .../** @type {Passage} */ (payload),
+            similarity: 1 - distance
+          }))
       } catch (error) {
         if (index === this.#index) throw error
       }
@@ -143,25 +136,18 @@ export class Library {
 
   close() {
     this.#closeIndex()
-    this.#db.close()
   }
 
   /**
-   * Reads, cuts and embeds the files, stores the passages, and gives the vectors to the build, a batch at a time:
-   * memory does not grow with the texts. @param {Reading} reading
+   * Reads, cuts and embeds the files, and gives vectors and passages to the build, a batch at a time: memory does not
+   * grow with the texts. @param {Reading} reading
    */
-  async *#batches({ build, root, files, count, signal, onProgress }) {
-    const insert = this.#db.prepare('INSERT INTO passages (build, file, line, text) VALUES (?, ?, ?, ?)')
-    /** @param {{ file: string, line: number, text: string }[]} passages */
-    const storeAll = (passages) =>
-      passages.map(({ file, line, text }) => Number(insert.run(build, file, line, text).lastInsertRowid))
-    const store = this.#db.transaction(storeAll) // one write to the disk for a batch
+  async *#batches({ root, files, count, signal, onProgress }) {
     const total = files.reduce((sum, { bytes }) => sum + bytes, 0)
-    let [done, skipped] = [0, 0]
+    let done = 0
     for (const file of files) {
       const name = relative(root, file.path)
       const passages = await readPassages(file)
-      if (!passages) skipped++
       for (let i = 0; passages && i < passages.length; i += BATCH) {
         onProgress({
           stage: 'read',
@@ -170,26 +156,24 @@ export class Library {
           passages: count.passages,
           file: name
         })
-        const batch = passages.slice(i, i + BATCH).map((passage) => ({ file: name, ...passage }))
-        const vectors = await this.#embedder.embed(batch.map(({ text }) => text))
-        signal.throwIfAborted() // what is stored after an abort, nobody would clear away
-        count.passages += batch.length
-        yield { vectors, ids: store(batch) }
+        const where = { file: name, folder: folderOf(name), modified: file.modified }
+        const payloads = passages.slice(i, i + BATCH).map((passage) => ({ ...where, ...passage }))
+        const vectors = await this.#embedder.embed(payloads.map(({ text }) => text))
+        signal.throwIfAborted()
+        count.passages += payloads.length
+        yield { vectors, payloads }
       }
       done += file.bytes
     }
     onProgress({ stage: 'read', done, total, passages: count.passages })
-    this.#db
-      .prepare('UPDATE builds SET files = ?, skipped = ? WHERE id = ?')
-      .run(files.length - skipped, skipped, build)
   }
 
-  /** Opens the index that stands in its place now, and clears away the passages of all others. */
+  /** Opens the index that stands in its place now. */
   #takeIndex() {
     const before = this.#index
     this.#index = undefined
+    this.#indexed = undefined
     this.#problem = undefined
-    this.#build = 0
     try {
       if (existsSync(this.#path)) this.#openIndex()
     } catch (thrown) {
@@ -197,28 +181,23 @@ export class Library {
       this.#problem = { code: error.code, message: error.message }
     }
     before?.close()
-    if (this.#problem) return
-    this.#db.prepare('DELETE FROM passages WHERE build != ?').run(this.#build)
-    this.#db.prepare('DELETE FROM builds WHERE id != ?').run(this.#build)
+    const folder = this.state().indexed?.folder
+    if (folder !== undefined && folder !== this.#lastFolder()) writeFileSync(this.#folderPath, folder)
   }
 
   #openIndex() {
+    /** @type {ZgqIndex<number, Passage>} */
     const index = ZgqIndex.open(this.#path)
     try {
-      const builds = /** @type {any[]} */ (
-        this.#db
-          .prepare(
-            'SELECT build AS id, min(passages.id) AS first, model FROM passages JOIN builds ON builds.id = ' +
-              'build GROUP BY build'
-          )
-          .all()
-      )
-      const build = builds.find(({ first }) => index.has(first))
-      if (!build) throw coded('PASSAGES_MISSING', 'The texts of the index are gone: index the folder again.')
-      if (build.model !== this.#embedder.name)
+      const { count, model, note } = index.info()
+      if (model !== this.#embedder.name)
         throw coded('MODEL_CHANGED', 'The index was made with another model: index the folder again.')
+      const { folder, files: listed } = /** @type {{ folder: string, files: number }} */ (note)
+      const files = index.fieldSummary('file', { values: 0 }).distinct ?? 0
+      const { values = [] } = index.fieldSummary('folder', { values: MOST_FOLDERS })
+      const folders = values.map(({ value }) => String(value)).sort()
+      this.#indexed = { folder, files, skipped: listed - files, passages: count, folders }
       this.#index = index
-      this.#build = build.id
     } catch (error) {
       index.close()
       throw error
@@ -229,14 +208,28 @@ export class Library {
     this.#index?.close()
     this.#index = undefined
   }
+
+  #lastFolder() {
+    return existsSync(this.#folderPath) ? readFileSync(this.#folderPath, 'utf8') : undefined
+  }
 }
 
 /**
- * The one place that asks the index.
- * @param {ZgqIndex} index @param {Float32Array} query @param {number} k
+ * Chooses passages by where they are and when they were changed.
+ * @param {string | undefined} folder @param {number | undefined} since
+ * @returns {import('zgq').Filter}
  */
-async function nearest(index, query, k) {
-  return index.searchAsync(query, { k })
+function filterOf(folder, since) {
+  return {
+    ...(folder ? { $or: [{ folder }, { folder: { $startsWith: `${folder}/` } }] } : {}),
+    ...(since ? { modified: { $gte: since } } : {})
+  }
+}
+
+/** The folder of a file, '' for the one that was chosen. @param {string} file */
+function folderOf(file) {
+  const folder = dirname(file).split(sep).join('/')
+  return folder === '.' ? '' : folder
 }
 
 /** @param {string} code @param {string} message @param {unknown} [cause] */

@@ -55,10 +55,15 @@ const requests = {
 
   cancel: () => index.request('cancel'),
 
-  /** @param {unknown} text */
-  async search(text) {
+  /** @param {any} wanted from the page: text, folder and since of `Library.search` */
+  async search({ text, folder: below, since } = {}) {
     if (typeof text !== 'string') throw Object.assign(new TypeError('A search needs a text.'), { code: 'EMPTY_QUERY' })
-    return index.request('search', { text: text.slice(0, MOST_QUERY_CHARACTERS), k: 20 })
+    return index.request('search', {
+      text: text.slice(0, MOST_QUERY_CHARACTERS),
+      k: 20,
+      folder: typeof below === 'string' ? below : undefined,
+      since: typeof since === 'number' ? since : undefined
+    })
   }
 }
 

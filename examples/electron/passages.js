@@ -9,10 +9,12 @@ const MOST_FILE_BYTES = 16 * 2 ** 20
 /** Long enough for a thought, short enough for the model: what it is given at once blurs into one vector. */
 const MOST_CHARACTERS = 400
 
+/** @typedef {{ path: string, bytes: number, modified: number }} TextFile `modified`: milliseconds since 1970 */
+
 /**
  * Lists the text files below a folder, in order of their names; what is hidden and links are left out.
  * @param {string} folder
- * @returns {Promise<{ path: string, bytes: number }[]>}
+ * @returns {Promise<TextFile[]>}
  */
 export async function listTexts(folder) {
   const found = []
@@ -21,8 +23,10 @@ export async function listTexts(folder) {
     const path = join(folder, entry.name)
     if (entry.name.startsWith('.') || entry.name === 'node_modules') continue
     if (entry.isDirectory()) found.push(...(await listTexts(path)))
-    else if (entry.isFile() && TEXT_FILES.has(extname(entry.name).toLowerCase()))
-      found.push({ path, bytes: (await stat(path)).size })
+    else if (entry.isFile() && TEXT_FILES.has(extname(entry.name).toLowerCase())) {
+      const { size, mtimeMs } = await stat(path)
+      found.push({ path, bytes: size, modified: Math.floor(mtimeMs) })
+    }
   }
   return found
 }

@@ -9,7 +9,8 @@ contextBridge.exposeInMainWorld('texts', {
   chooseFolder: () => ipcRenderer.invoke('texts:chooseFolder'),
   index: () => ipcRenderer.invoke('texts:index'),
   cancel: () => ipcRenderer.invoke('texts:cancel'),
-  search: (/** @type {string} */ text) => ipcRenderer.invoke('texts:search', text),
+  /** @param {string} text @param {{ folder?: string, since?: number }} [only] */
+  search: (text, only = {}) => ipcRenderer.invoke('texts:search', { ...only, text }),
   /**
    * Calls `listener` with what library.js tells; returns a function that ends it. @param {(progress: unknown) => void}
    * listener

@@ -64,6 +64,14 @@ for (const [query, file] of [
   })
 }
 
+test('a search can be limited to a folder, and to what was changed lately', async () => {
+  const folders = (await client.request('state')).indexed.folders
+  assert.deepEqual(folders, [''])
+  assert.deepEqual(await client.request('search', { text: 'a hot oven', folder: 'nowhere' }), [])
+  assert.equal((await client.request('search', { text: 'a hot oven', since: Date.now() - 60_000 })).length, 10)
+  assert.deepEqual(await client.request('search', { text: 'a hot oven', since: Date.now() + 60_000 }), [])
+})
+
 test('a cancelled indexing leaves what was indexed before', async () => {
   writeFileSync(
     join(folder, 'long.txt'),

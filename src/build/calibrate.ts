@@ -49,6 +49,12 @@ export async function calibrate(snapshot: Snapshot, run: StepRunner, plan: Calib
   await run([{ kind: 'alignment', queries }], (answer) => {
     alignment = answer.alignment
   })
+  const trusted = withTrust(calibration, losses)
+  let gain: number | undefined
+  if (alignment !== undefined)
+    await run([{ kind: 'gain', queries: lossQueries, calibration: trusted, alignment }], (answer) => {
+      gain = answer.gain
+    })
   onQueries(queries.length, queries.length)
-  return { ...withTrust(calibration, losses), alignment }
+  return { ...trusted, alignment, gain }
 }

@@ -4,6 +4,8 @@ import type { ProbeWish } from '../search/probe-wish.ts'
 import type { SearchContext } from '../search/search-context.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
 import { measureAlignment } from './calibration-alignment.ts'
+import type { Calibration } from '../types.ts'
+import { measureGain } from './calibration-gain.ts'
 import { drawCurves, type Drawn, type Measured } from './calibration-curves.ts'
 import { measureLosses, type Losses, type LossQuery } from './calibration-losses.ts'
 import type { Neighbours } from './calibration-lists.ts'
@@ -17,6 +19,12 @@ export type CalibrationStep =
   | { readonly kind: 'alignment'; readonly queries: readonly CalibrationQuery[] }
   | { readonly kind: 'curves'; readonly measured: Measured }
   | {
+      readonly kind: 'gain'
+      readonly queries: readonly LossQuery[]
+      readonly calibration: Calibration
+      readonly alignment: number
+    }
+  | {
       readonly kind: 'losses'
       readonly queries: readonly LossQuery[]
       readonly k: number
@@ -28,6 +36,7 @@ export interface CalibrationAnswer {
   readonly queries?: readonly CalibrationQuery[]
   readonly neighbours?: readonly Neighbours[]
   readonly alignment?: number | undefined
+  readonly gain?: number
   readonly drawn?: Drawn
   readonly losses?: Losses
 }
@@ -63,6 +72,8 @@ export async function runStep(
       return { neighbours: await scanTogether(context, step, turn) }
     case 'alignment':
       return { alignment: await measureAlignment(context, step.queries, turn) }
+    case 'gain':
+      return { gain: await measureGain(context, step, turn) }
     case 'curves':
       return { drawn: drawCurves(context, step.measured) }
     case 'losses':

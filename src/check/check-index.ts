@@ -6,12 +6,13 @@ import { resolve } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 
 import { expectPath } from '../arguments.ts'
+import { describe } from '../describe.ts'
 import { isDenied, wrapReadError, ZgqError } from '../errors.ts'
 import { decodeBuildFacts } from '../format/build-facts.ts'
 import { decodeIds } from '../format/columns.ts'
 import { fileNameOf } from '../format/file-record.ts'
 import { idTree } from '../format/id-tree.ts'
-import { CATALOGUE_NAME } from '../format/layout.ts'
+import { CATALOGUE_NAME, type IdType } from '../format/layout.ts'
 import type { Segment } from '../format/segment-table.ts'
 import { checkDatabase, withSnapshot } from '../catalogue/reader.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
@@ -20,12 +21,14 @@ import { openReaders, type Readers } from '../storage/open-readers.ts'
 import { fileOf, type DataFiles } from '../storage/reader.ts'
 import { SegmentFiles } from '../storage/segment-files.ts'
 import type { IdsToVerify } from '../storage/verify-ids.ts'
+import { eachTextIds } from '../storage/text-ids.ts'
 import { verifySegment } from '../storage/verify-segment.ts'
 import { checkOptionNames } from '../options.ts'
 import { checkDirectory } from './check-directory.ts'
+import { checkNote, DocumentCheck } from './check-documents.ts'
 import { IdEntriesCheck } from './check-id-entries.ts'
 import { checkZoneCodes } from './check-zone-codes.ts'
-import { findRepeatedId } from './repeated-ids.ts'
+import { findRepeatedId, type IdsToCompare } from './repeated-ids.ts'
 
 /** The report of `checkIndex`, which resolves only for a sound index. */
 export interface CheckReport {
@@ -63,9 +66,11 @@ export async function checkIndex(path: string | URL, options: CheckOptions = {})
     }
     decodeBuildFacts(snapshot.encodedBuildFacts, folder)
     checkZoneCodes(snapshot, folder)
+    checkNote(snapshot, folder)
     const segmentFiles = new SegmentFiles(snapshot.meta, readers, { verify: 'touch', files, usesOrdinals: false })
     const ids = idsToVerify(snapshot, { files, readers })
-    const idPages = await checkSegments(snapshot, segmentFiles, { options, ids })
+    const documents = new DocumentCheck(snapshot, { files, readers, segmentFiles })
+    const idPages = await checkSegments(snapshot, segmentFiles, { options, ids, documents })
     const bytesChecked = snapshot.files.reduce((sum, file) => sum + file.byteLength, snapshot.catalogueBytes)
     const { meta } = snapshot
     return {
@@ -111,15 +116,15 @@ function openFiles(snapshot: Snapshot): { snapshot: Snapshot; files: DataFiles; 
 /** Verifies all segments, and that no id is there twice; returns how many pages of the ids file were verified. */
 async function checkSegments(snapshot: Snapshot, files: SegmentFiles, of: ToCheck): Promise<number> {
   const { segments, meta } = snapshot
-  const { options, ids } = of
+  const { options, ids, documents } = of
   const entries = ids === undefined ? undefined : new IdEntriesCheck()
   let isFirst = true
   const repeated = await findRepeatedId(meta.count, async (take) => {
     let rows = 0
     for (const segment of segments) {
       if (isFirst) verifySegment(segment, files, snapshot)
-      files.eachIds(segment, (words, firstRow) => {
-        const found = decodeIds(words)
+      if (isFirst) documents.check(segment)
+      eachIds(segment, { files, idType: meta.idType }, (found, firstRow) => {
         take(found)
         if (isFirst) entries?.takeRows({ segment: segment.segment, firstRow }, found)
       })
@@ -131,13 +136,27 @@ async function checkSegments(snapshot: Snapshot, files: SegmentFiles, of: ToChec
     isFirst = false
   })
   if (repeated !== undefined)
-    throw new ZgqError('ZGQ_CORRUPT', `duplicate id ${repeated}: two rows have it`, { path: snapshot.folder })
+    throw new ZgqError('ZGQ_CORRUPT', `duplicate id ${describe(repeated)}: two rows have it`, { path: snapshot.folder })
   return ids === undefined || entries === undefined ? 0 : entries.expectEntries(ids)
+}
+
+/** Reads the ids of a segment in pieces. */
+function eachIds(
+  segment: Segment,
+  of: { readonly files: SegmentFiles; readonly idType: IdType },
+  take: (ids: IdsToCompare, firstRow: number) => void
+): void {
+  if (of.idType === 'string') eachTextIds(of.files.openColumns(segment), take)
+  else
+    of.files.eachIds(segment, (words, firstRow) => {
+      take(decodeIds(words), firstRow)
+    })
 }
 
 interface ToCheck {
   readonly options: CheckOptions
   readonly ids: IdsToVerify | undefined
+  readonly documents: DocumentCheck
 }
 
 /** The ids file of an index, if it has one. */

@@ -4,7 +4,7 @@ import { ZgqError } from '../errors.ts'
 import type { Calibration, CalibrationCurve, CalibrationPoint } from '../types.ts'
 import { struct, type RecordOf } from './struct.ts'
 
-export const CALIBRATION_HEADER = struct(96, {
+export const CALIBRATION_HEADER = struct(104, {
   source: { offset: 0, type: 'u32' },
   flags: { offset: 4, type: 'u32' },
   queries: { offset: 8, type: 'u64' },
@@ -17,7 +17,8 @@ export const CALIBRATION_HEADER = struct(96, {
   farthestHit: { offset: 64, type: 'f64' },
   maxNorm: { offset: 72, type: 'f64' },
   pointCount: { offset: 80, type: 'u64' },
-  alignment: { offset: 88, type: 'f64' }
+  alignment: { offset: 88, type: 'f64' },
+  gain: { offset: 96, type: 'f64' }
 })
 
 export const CALIBRATION_POINT = struct(56, {
@@ -36,6 +37,7 @@ const HAS_USUAL = 1
 const HAS_COPIES = 2
 const HAS_MAX_NORM = 4
 const HAS_ALIGNMENT = 8
+const HAS_GAIN = 16
 const HAS_TRUST = 1
 /** Points that a calibration may have; a writer needs 39. */
 const MOST_POINTS = 16_384
@@ -45,7 +47,8 @@ const LEAST_RECALL = 0.001
 const MOST_TRUST = 100
 
 export function encodeCalibration(calibration: Calibration): Uint8Array {
-  const { curves, usual, copies, maxNorm, alignment, source, queries, confidence, highestRecall, scale } = calibration
+  const { curves, usual, copies, maxNorm, alignment, gain, source, queries, confidence, highestRecall, scale } =
+    calibration
   const points = curves.flatMap(({ k, points }) => points.map((point) => ({ k, point })))
   const bytes = new Uint8Array(CALIBRATION_HEADER.byteLength + points.length * CALIBRATION_POINT.byteLength)
   const header = {
@@ -54,7 +57,8 @@ export function encodeCalibration(calibration: Calibration): Uint8Array {
       (usual === undefined ? 0 : HAS_USUAL) +
       (copies === undefined ? 0 : HAS_COPIES) +
       (maxNorm === undefined ? 0 : HAS_MAX_NORM) +
-      (alignment === undefined ? 0 : HAS_ALIGNMENT),
+      (alignment === undefined ? 0 : HAS_ALIGNMENT) +
+      (gain === undefined ? 0 : HAS_GAIN),
     queries,
     confidence,
     highestRecall,
@@ -63,7 +67,8 @@ export function encodeCalibration(calibration: Calibration): Uint8Array {
     ...(usual ?? { nearestZone: 0, farthestZone: 0, farthestHit: 0 }),
     maxNorm: maxNorm ?? 0,
     pointCount: points.length,
-    alignment: alignment ?? 0
+    alignment: alignment ?? 0,
+    gain: gain ?? 0
   }
   CALIBRATION_HEADER.encode(header, bytes)
   points.forEach(({ k, point }, i) => {
@@ -127,7 +132,8 @@ export function decodeCalibration(bytes: Uint8Array, zoneCount: number, path: st
     ...((flags & HAS_USUAL) !== 0 ? { usual } : {}),
     ...((flags & HAS_MAX_NORM) !== 0 ? { maxNorm: inRange('maxNorm', header.maxNorm, FINITE) } : {}),
     ...((flags & HAS_COPIES) !== 0 ? { copies: inRange('copies', header.copies, FINITE) } : {}),
-    ...((flags & HAS_ALIGNMENT) !== 0 ? { alignment: inRange('alignment', header.alignment, [0, 1]) } : {})
+    ...((flags & HAS_ALIGNMENT) !== 0 ? { alignment: inRange('alignment', header.alignment, [0, 1]) } : {}),
+    ...((flags & HAS_GAIN) !== 0 ? { gain: inRange('gain', header.gain, [0, 1]) } : {})
   }
 }
 

@@ -5,6 +5,7 @@ import { alignUp, bytesEqual, checksum, pageCount, ELEMENT_BYTES, type Extent } 
 import { planesByteLength, refinedRowBytes } from './codes.ts'
 import { COLUMN_KINDS, type ExtentKind } from './kinds.ts'
 import type { IdType } from './layout.ts'
+import { MOST_ID_BYTES } from './string-ids.ts'
 import { struct } from './struct.ts'
 import { highWord, joinU64 } from './u64.ts'
 
@@ -174,12 +175,22 @@ export function decodeColumns(
     expectColumn({ entries, kind, byteLength }, expected)
   return {
     ids: idType === 'integer' ? column('ids', rowCount * 8) : undefined,
-    stringIds: idType === 'string' && bits === 0 ? column('stringIds') : undefined,
+    stringIds: idType === 'string' && bits === 0 ? stringIdsColumn(entries, expected) : undefined,
     inverseNorms: expected.hasInverseNorms ? column('inverseNorms', rowCount * 4) : undefined,
     pageCrcs: column('pageCrcs', segmentPages * 4),
     planes: bits > 0 ? column('planes', planesByteLength(rowCount, dim)) : undefined,
     refinedCodes: bits > 1 ? column('refinedCodes', rowCount * refinedRowBytes(dim, bits)) : undefined
   }
+}
+
+/** Its length is not known before it is read; a bound of it is. */
+function stringIdsColumn(entries: readonly ColumnEntry[], expected: ColumnsExpectation): ColumnExtent {
+  const found = expectColumn({ entries, kind: 'stringIds' }, expected)
+  const { rowCount } = expected
+  const startBytes = (rowCount + 1) * 4
+  if (found.byteLength < startBytes + rowCount || found.byteLength > startBytes + rowCount * MOST_ID_BYTES)
+    throw damage(expected, found.offset, `column stringIds of ${rowCount} rows has ${found.byteLength} bytes`)
+  return found
 }
 
 /** Finds a column of no field; throws ZGQ_CORRUPT where it is missing or has another length. */

@@ -195,7 +195,7 @@ function requestWith(
     masks,
     nprobe: recall === undefined && !isExact && 'nprobe' in probe ? probe.nprobe : undefined,
     meanZones: 'zones' in probe ? probe.zones : 0,
-    leastGain: recall === undefined ? 0 : leastGain(recall),
+    leastGain: recall === undefined ? 0 : leastGain(recall) * documents.gain,
     alignment: documents.alignment
   }
   // How many zones are probed is the filter's business.

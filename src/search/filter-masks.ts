@@ -7,7 +7,7 @@ import type { DeclaredField } from '../format/fields.ts'
 import type { Segment, SegmentTable } from '../format/segment-table.ts'
 import type { KernelMemory } from '../kernels/kernel-memory.ts'
 import type { DocumentFiles } from '../storage/document-files.ts'
-import type { Masks } from './row-masks.ts'
+import type { CountedMasks } from './row-masks.ts'
 
 /** Share of zones with matches above which all are looked at: choosing among some costs as much. */
 const MOST_ZONES_SHARE = 0.9
@@ -21,7 +21,7 @@ export interface FilterContext {
   readonly fields: readonly DeclaredField[]
 }
 
-export class FilterMasks implements Masks {
+export class FilterMasks implements CountedMasks {
   readonly filter: CompiledFilter
   /** Rows that match. */
   matchCount = 0

@@ -28,7 +28,8 @@ export function checkWants(options: SearchOptions, filters: Filters): HitWants {
   }
 }
 
-function checkPayload(payload: unknown): PayloadWish {
+/** Checks which payloads are wanted; throws TypeError. */
+export function checkPayload(payload: unknown): PayloadWish {
   if (typeof payload === 'boolean') return payload
   if (!Array.isArray(payload))
     throw new TypeError(`payload must be a boolean or an array of keys, found ${describe(payload)}`)

@@ -117,7 +117,8 @@ function openDocuments(
       }),
     filters: new Filters({ memory, segments, documents, fields }, cacheBytes * MASKS_SHARE),
     idType: meta.idType,
-    alignment: snapshot.calibration?.alignment ?? UNKNOWN_ALIGNMENT
+    alignment: snapshot.calibration?.alignment ?? UNKNOWN_ALIGNMENT,
+    gain: snapshot.calibration?.gain ?? 1
   }
 }
 

@@ -1,11 +1,11 @@
 // What a search knows of its filter. Types only.
 
 import type { ExplainedFilter } from '../types.ts'
-import type { FilterMasks } from './filter-masks.ts'
+import type { CountedMasks } from './row-masks.ts'
 
 /** How a search with a filter goes. */
 export interface RequestFilter {
-  readonly masks: FilterMasks
+  readonly masks: CountedMasks
   /** Zones with rows that match to be scanned; undefined: as many as the rule says. */
   readonly nprobe: number | undefined
   /** Zones that the calibration saw searches without a filter probe, in the mean; 0: it does not say. */

@@ -11,6 +11,20 @@ export interface Masks {
   isEmpty(slot: number): boolean
 }
 
+/** Masks whose rows are counted, as searches with a filter need them. */
+export interface CountedMasks extends Masks {
+  /** Rows that may be found. */
+  readonly matchCount: number
+  /** Segments with such rows. */
+  readonly segmentCount: number
+  /** Zones with such rows: u32 each, ascending; address 0 where they are nearly all. */
+  readonly zones: { readonly positions: number; readonly count: number }
+  /** Counts the rows of the segment in a slot that may be found. */
+  countOf(slot: number): number
+  /** Calls `take` with every row that may be found. */
+  eachMatch(take: (slot: number, row: number) => void): void
+}
+
 export class RowMasks implements Masks {
   readonly #memory: KernelMemory
   /** Address of the mask of the segment in a slot. */

@@ -50,6 +50,8 @@ export interface DocumentsContext {
   readonly idType: IdType
   /** Deviation of the cosine that masked-rule.ts explains. */
   readonly alignment: number
+  /** Part of the rule's least gain at which searches stop. */
+  readonly gain: number
 }
 
 /** Hits of a search, and how it went. */

@@ -7,6 +7,7 @@ import { decodeField } from '../format/decode-field.ts'
 import type { EncodedField, FieldColumn, FieldColumnKind } from '../format/field-columns.ts'
 import type { DeclaredField } from '../format/fields.ts'
 import { checksum } from '../format/layout.ts'
+import { MOST_PAYLOAD_BYTES } from '../format/payload.ts'
 import { decodePayloadHead, payloadHeadBytes, type PayloadTable } from '../format/payload-extent.ts'
 import type { FileExtent } from '../format/segment-record.ts'
 import type { Segment } from '../format/segment-table.ts'
@@ -106,14 +107,7 @@ export class DocumentFiles {
     if (range.byteLength === 0) return undefined
     const bytes = new Uint8Array(range.byteLength)
     this.#read(range.file, range.offset, bytes)
-    if (!this.#verifies) return bytes
-    const computed = checksum(bytes)
-    if (computed !== table.crcs[row])
-      throw new ZgqError(
-        'ZGQ_CORRUPT',
-        `the payload of row ${row} of segment ${segment.segment} has CRC ${computed}, expected ${table.crcs[row]}`,
-        { path: this.#pathOf(segment.payload), offset: range.offset }
-      )
+    if (this.#verifies) this.#expectCrc({ segment, row }, { bytes, crc: table.crcs[row], offset: range.offset })
     return bytes
   }
 
@@ -122,13 +116,55 @@ export class DocumentFiles {
     return this.#pathOf(segment.payload)
   }
 
-  #payloadRange({ payload }: Segment, { offsets, start }: PayloadTable, row: number): FileRange {
-    const from = u64At(offsets, row)
-    return {
-      file: payload.file,
-      offset: payload.offset + start + from,
-      byteLength: u64At(offsets, row + 1) - from
+  /**
+   * Calls `take` with the payload of every row of a segment, in order, and where in its file it is; undefined: the row
+   * has none. They are good until it returns. Throws as `idOf` does.
+   */
+  eachPayload(segment: Segment, take: (payload: Uint8Array | undefined, row: number, offset: number) => void): void {
+    const { rowCount, payload } = segment
+    if (payload.byteLength === 0) {
+      for (let row = 0; row < rowCount; row++) take(undefined, row, 0)
+      return
     }
+    const table = this.#payloadTable(segment)
+    let piece = { offset: 0, bytes: new Uint8Array(0) }
+    for (let row = 0; row < rowCount; row++) {
+      const { file, offset, byteLength } = this.#payloadRange(segment, table, row)
+      if (offset + byteLength > piece.offset + piece.bytes.byteLength) {
+        const left = payload.offset + payload.byteLength - offset
+        piece = { offset, bytes: new Uint8Array(Math.min(left, Math.max(byteLength, PIECE_BYTES))) }
+        this.#read(file, offset, piece.bytes)
+      }
+      const bytes = piece.bytes.subarray(offset - piece.offset, offset - piece.offset + byteLength)
+      this.#expectCrc({ segment, row }, { bytes, crc: table.crcs[row], offset })
+      take(byteLength === 0 ? undefined : bytes, row, offset)
+    }
+  }
+
+  #expectCrc(
+    { segment, row }: Ordinal,
+    of: { readonly bytes: Uint8Array; readonly crc: number; readonly offset: number }
+  ): void {
+    const computed = checksum(of.bytes)
+    if (computed === of.crc) return
+    throw new ZgqError(
+      'ZGQ_CORRUPT',
+      `the payload of row ${row} of segment ${segment.segment} has CRC ${computed}, expected ${of.crc}`,
+      { path: this.#pathOf(segment.payload), offset: of.offset }
+    )
+  }
+
+  #payloadRange({ segment, payload }: Segment, { offsets, start }: PayloadTable, row: number): FileRange {
+    const from = u64At(offsets, row)
+    const offset = payload.offset + start + from
+    const byteLength = u64At(offsets, row + 1) - from
+    if (byteLength > MOST_PAYLOAD_BYTES)
+      throw new ZgqError(
+        'ZGQ_CORRUPT',
+        `the payload of row ${row} of segment ${segment} has ${byteLength} bytes, expected at most ${MOST_PAYLOAD_BYTES}`,
+        { path: this.#pathOf(payload), offset }
+      )
+    return { file: payload.file, offset, byteLength }
   }
 
   #payloadTable(segment: Segment): PayloadTable {

@@ -25,9 +25,16 @@ export interface Progress {
 export interface Client {
   request(method: 'state'): Promise<State>
   request(method: 'index', params: { readonly folder: string }): Promise<State>
-  request(method: 'search', params: { readonly text: string; readonly k?: number }): Promise<Found[]>
+  request(method: 'search', params: SearchParams): Promise<Found[]>
   request(method: 'cancel' | 'close'): Promise<unknown>
   stop(): void
+}
+
+export interface SearchParams {
+  readonly text: string
+  readonly k?: number
+  readonly folder?: string
+  readonly since?: number
 }
 
 export interface State {
@@ -36,6 +43,7 @@ export interface State {
     readonly files: number
     readonly skipped: number
     readonly passages: number
+    readonly folders: readonly string[]
   }
   readonly problem?: { readonly code: string }
 }
@@ -43,6 +51,7 @@ export interface State {
 export interface Found {
   readonly file: string
   readonly line: number
+  readonly modified: number
   readonly text: string
   readonly similarity: number
 }

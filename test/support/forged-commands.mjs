@@ -15,10 +15,38 @@ process.stdout.setMaxListeners(0)
 
 const query = (dim) => Float32Array.from({ length: dim }, (_, i) => 0.5 + (i % 7) / 10)
 
+const isId = (id) =>
+  typeof id === 'string' ? id !== '' && Buffer.byteLength(id) <= 1024 : Number.isSafeInteger(id) && id >= 0
+
+/** Filters that read all fields. */
+const FILTERS = {
+  string: { $gt: 'b' },
+  number: { $lt: 3 },
+  boolean: { $ne: true },
+  'string[]': { $in: ['tag 1'] }
+}
+
+/** Reads payloads, fields and ids of all rows. */
+function readDocuments(index, vector) {
+  const { fields, count } = index.info()
+  for (const [name, type] of Object.entries(fields)) {
+    const found = index.count({ [name]: FILTERS[type] })
+    if (!Number.isSafeInteger(found) || found < 0 || found > count) return `a count of ${found}`
+  }
+  const hits = index.search(vector, { exact: true, k: count, payload: true })
+  for (const { payload } of hits)
+    if (payload !== undefined && (typeof payload !== 'object' || Object.getPrototypeOf(payload) !== Object.prototype))
+      return 'a payload that is no map'
+  const ids = [...index.ids()]
+  if (ids.length !== count || !ids.every(isId)) return `ids ${ids.slice(0, 3)}`
+  for (const id of ids.slice(0, 20)) index.document(id)
+  return judge(hits)
+}
+
 function judge(hits) {
   for (const { id, distance } of hits) {
     if (!Number.isFinite(distance)) return `a hit at distance ${distance}`
-    if (!Number.isSafeInteger(id) || id < 0) return `a hit with id ${id}`
+    if (!isId(id)) return `a hit with id ${id}`
   }
   return undefined
 }
@@ -70,7 +98,13 @@ const COMMANDS = {
   codes: (folder) => opened(folder, (index, vector) => judge(index.search(vector, { nprobe: 1000, rerank: 1 }))),
   nprobe: (folder) => opened(folder, (index, vector) => judge(index.search(vector, { nprobe: 1 }))),
   exact: (folder) => opened(folder, (index, vector) => judge(index.search(vector, { exact: true, k: 20 }))),
-  get: (folder) => opened(folder, (index) => void [index.get(7), index.has(2 ** 52)]),
+  get: (folder) =>
+    opened(folder, (index) =>
+      index.info().ids === 'string'
+        ? void [index.get('note 0.md#0'), index.has('nobody')]
+        : void [index.get(7), index.has(2 ** 52)]
+    ),
+  documents: (folder) => opened(folder, readDocuments),
   check: async (folder) => outcomeOf(await zgq('check', folder)),
   inspect: async (folder) => outcomeOf(await zgq('inspect', folder)),
   json: async (folder) => outcomeOf(await zgq('inspect', folder, '--json')),

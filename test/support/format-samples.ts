@@ -135,6 +135,7 @@ export const CALIBRATION: Calibration = {
   scale: 1.5,
   copies: 0.25,
   alignment: 0.125,
+  gain: 0.5,
   usual: { nearestZone: 0.5, farthestZone: 7, farthestHit: 3 },
   curves: [
     {

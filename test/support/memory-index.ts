@@ -104,7 +104,8 @@ export function documentsOf({ snapshot, readers, files }: MemoryIndex, memory: K
     ids: undefined,
     filters: new Filters({ memory, segments, documents, fields }, 0),
     idType: 'integer',
-    alignment: 0
+    alignment: 0,
+    gain: 1
   }
 }
 

@@ -28,6 +28,7 @@ export const COMMANDS = [
   'nprobe',
   'exact',
   'get',
+  'documents',
   'check',
   'inspect',
   'json',

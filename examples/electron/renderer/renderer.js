@@ -2,12 +2,13 @@
 // as HTML.
 
 /**
- * @typedef {{ file: string, line: number, text: string, similarity: number }} Found
- * @typedef {{ folder: string, files: number, skipped: number, passages: number }} Indexed
+ * @typedef {{ file: string, line: number, text: string, modified: number, similarity: number }} Found
+ * @typedef {{ folder: string, files: number, skipped: number, passages: number, folders: string[] }} Indexed
  */
 
 const texts = /** @type {any} */ (window).texts
 const TYPING_PAUSE_MS = 180
+const DAY_MS = 24 * 60 * 60 * 1000
 
 /** @param {string} id @returns {any} */
 const element = (id) => document.getElementById(id)
@@ -45,7 +46,24 @@ function showState() {
   element('progress').hidden = !isIndexing
   element('folder').textContent = element('folder').title = indexed ? describe(indexed) : (folder ?? '')
   query.disabled = !indexed
+  showFolders()
   showHint()
+}
+
+/** Offers the folders that the index has; what was chosen stays chosen. */
+function showFolders() {
+  element('filters').hidden = !indexed
+  const select = element('in-folder')
+  const chosen = select.value
+  const names = ['', ...(indexed?.folders ?? []).filter((name) => name !== '')]
+  select.replaceChildren(...names.map((name) => new Option(name === '' ? 'all folders' : name, name)))
+  select.value = names.includes(chosen) ? chosen : ''
+}
+
+/** What the selects leave of the texts. */
+function chosenFilter() {
+  const days = Number(element('since').value)
+  return { folder: element('in-folder').value, ...(days > 0 ? { since: Date.now() - days * DAY_MS } : {}) }
 }
 
 function showHint() {
@@ -106,7 +124,9 @@ async function search() {
   const found =
     text === '' || !indexed
       ? []
-      : await texts.search(text).then((/** @type {any} */ answer) => (mine === lastSearch ? ask(answer) : []))
+      : await texts
+          .search(text, chosenFilter())
+          .then((/** @type {any} */ answer) => (mine === lastSearch ? ask(answer) : []))
   if (mine !== lastSearch) return // somebody typed on
   shown = text
   results.replaceChildren(...(found ?? []).map((/** @type {Found} */ hit) => resultOf(hit, text)))
@@ -115,10 +135,10 @@ async function search() {
 }
 
 /** @param {Found} hit @param {string} text */
-function resultOf({ file, line, text: passage, similarity }, text) {
+function resultOf({ file, line, text: passage, modified, similarity }, text) {
   const item = element('result').content.cloneNode(true)
   item.querySelector('h2').textContent = file
-  item.querySelector('.line').textContent = `line ${line}`
+  item.querySelector('.line').textContent = `line ${line}, ${new Date(modified).toLocaleDateString()}`
   item.querySelector('meter').value = Math.max(0, similarity)
   item.querySelector('meter').title = `similarity ${similarity.toFixed(2)}`
   item.querySelector('.text').append(...marked(passage, text))
@@ -165,6 +185,7 @@ element('search').addEventListener('submit', (/** @type {Event} */ event) => {
   clearTimeout(typing)
   void search()
 })
+for (const id of ['in-folder', 'since']) element(id).addEventListener('change', search)
 element('choose').addEventListener('click', chooseAndIndex)
 element('welcome-choose').addEventListener('click', chooseAndIndex)
 element('again').addEventListener('click', indexFolder)

@@ -5,7 +5,8 @@ import { crc32 } from 'node:zlib'
 import { Fields } from './fields.ts'
 import { DIRECTORY_ENTRY, FOOTER, HEADER, type FILE_RECORD } from './structures.ts'
 
-export type FileKind = 'vectors' | 'codes'
+export type FileKind = 'vectors' | 'codes' | 'fields' | 'payload' | 'ids'
+const KINDS: readonly FileKind[] = ['vectors', 'codes', 'fields', 'payload', 'ids']
 export type FileFields = Fields<keyof typeof FILE_RECORD.fields>
 export type FooterFields = Fields<keyof typeof FOOTER.fields>
 
@@ -40,7 +41,7 @@ export class DataFile {
 
   constructor(of: { record: FileFields; name: string; bytes: Uint8Array; dim: number }) {
     this.record = of.record
-    this.kind = of.record.get('kind') === 1 ? 'vectors' : 'codes'
+    this.kind = KINDS[of.record.get('kind') - 1]
     this.name = of.name
     this.oldName = of.name
     this.bytes = of.bytes

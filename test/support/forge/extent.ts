@@ -6,7 +6,23 @@ import { PAGE, padded } from './data-file.ts'
 import { Fields } from './fields.ts'
 import { COLUMN_ENTRY, COLUMNS_HEADER } from './structures.ts'
 
-export const COLUMN = { ids: 1, inverseNorms: 2, pageCrcs: 3, planes: 16, refinedCodes: 17 } as const
+export const COLUMN = {
+  ids: 1,
+  inverseNorms: 2,
+  pageCrcs: 3,
+  stringIds: 4,
+  planes: 16,
+  refinedCodes: 17,
+  fieldNumbers: 32,
+  fieldBits: 33,
+  fieldPresence: 34,
+  fieldStrings: 35,
+  fieldLists: 36,
+  fieldDictionary: 37,
+  payloadOffsets: 48,
+  rowCrcs: 49,
+  payloads: 50
+} as const
 /** After the planes of a block. */
 export const BLOCK_FACTOR_BYTES = 272
 const ALIGNMENT = 64
@@ -82,6 +98,20 @@ function findColumn(extent: ExtentView, kind: number): DataView | undefined {
   }
 }
 
+/** Computes the CRCs of payloads anew, as far as their offsets lie in order in the extent. */
+export function mendRowCrcs(extent: ExtentView): void {
+  const offsets = findColumn(extent, COLUMN.payloadOffsets)
+  const crcs = findColumn(extent, COLUMN.rowCrcs)
+  const payloads = findColumn(extent, COLUMN.payloads)
+  if (offsets === undefined || crcs === undefined || payloads === undefined) return
+  for (let row = 0; row * 4 < crcs.byteLength && (row + 2) * 8 <= offsets.byteLength; row++) {
+    const [from, to] = [offsets.getBigUint64(row * 8, true), offsets.getBigUint64((row + 1) * 8, true)]
+    if (from > to || to > BigInt(payloads.byteLength)) continue
+    const bytes = new Uint8Array(payloads.buffer, payloads.byteOffset + Number(from), Number(to - from))
+    crcs.setUint32(row * 4, crc32(bytes), true)
+  }
+}
+
 /** Mends the CRCs of the columns that lie in the extent; returns that of header and entries, if they do. */
 export function mendExtent(view: DataView): number | undefined {
   const extent = new ExtentView(view)
@@ -89,7 +119,11 @@ export function mendExtent(view: DataView): number | undefined {
   if (tableBytes > view.byteLength) return undefined
   for (const entry of extent.entries) {
     const [start, byteLength] = [entry.get('offset'), entry.get('byteLength')]
-    if (start + byteLength <= view.byteLength) entry.set('crc', crc32(extent.bytes.subarray(start, start + byteLength)))
+    if (start + byteLength > view.byteLength) continue
+    // Payloads have a checksum for each row, in a column before them.
+    if (entry.get('kind') === COLUMN.payloads) continue
+    if (entry.get('kind') === COLUMN.rowCrcs) mendRowCrcs(extent)
+    entry.set('crc', crc32(extent.bytes.subarray(start, start + byteLength)))
   }
   return crc32(extent.bytes.subarray(0, tableBytes))
 }

@@ -2,6 +2,7 @@
 
 import { BLOCK_FACTOR_BYTES, COLUMN, encodeExtent, type ExtentView } from './extent.ts'
 import { Fields } from './fields.ts'
+import type { FileKind } from './data-file.ts'
 import type { Parts, SegmentFields } from './parts.ts'
 import { SEGMENT_RECORD } from './structures.ts'
 
@@ -52,6 +53,7 @@ export function splitSegment(parts: Parts, position: number): void {
       )
     }))
   }))
+  parts.dropIds()
   for (const { record, rows, extents } of pieces) {
     const norms = Array.from({ length: rows.length / parts.dim }, (_, row) =>
       Math.hypot(...rows.subarray(row * parts.dim, (row + 1) * parts.dim))
@@ -87,6 +89,7 @@ export function turnRows(parts: Parts, position: number): void {
   }
   const rows = parts.rows(position)
   const rowCount = parts.segments[position].get('rowCount')
+  parts.dropIds()
   turn(new Uint8Array(rows.buffer, rows.byteOffset, rows.byteLength), parts.dim * 4)
   const extent = parts.extent(position, 'vectors')
   for (const kind of [COLUMN.ids, COLUMN.inverseNorms]) {
@@ -136,7 +139,7 @@ function inChunks<K extends string>(
 }
 
 /** A file that is another one by its name and header, of a later generation. */
-export function moveToGeneration(parts: Parts, kind: 'vectors' | 'codes', generation: number): void {
+export function moveToGeneration(parts: Parts, kind: FileKind, generation: number): void {
   const file = parts.file(kind)
   file.header.set('generation', generation)
   file.record.set('generation', generation)

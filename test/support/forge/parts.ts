@@ -26,8 +26,10 @@ export type SegmentFields = Fields<SegmentField>
 export type IndexField = keyof typeof INDEX_RECORD.fields
 export type PointFields = Fields<keyof typeof CALIBRATION_POINT.fields>
 
-const EXTENTS = ['rows', 'columns', 'codes'] as const
+const EXTENTS = ['rows', 'columns', 'codes', 'fields', 'payload'] as const
 type ExtentKind = (typeof EXTENTS)[number]
+const EXTENTS_OF_COLUMNS = ['columns', 'codes', 'fields', 'payload'] as const
+type ExtentOfColumns = (typeof EXTENTS_OF_COLUMNS)[number]
 
 interface Extent {
   readonly file: DataFile
@@ -39,7 +41,7 @@ interface Extent {
 interface Place {
   readonly record: SegmentFields
   readonly extents: Partial<Record<ExtentKind, Extent>>
-  readonly crcs: { readonly columns: number; readonly codes: number }
+  readonly crcs: Readonly<Record<ExtentOfColumns, number>>
 }
 
 export class Parts {
@@ -136,7 +138,12 @@ export class Parts {
       if (file === undefined || byteLength === 0) continue
       extents[kind] = { file, offset: record.get(`${kind}Offset`), byteLength }
     }
-    const crcs = { columns: record.get('columnsCrc'), codes: record.get('codesCrc') }
+    const crcs = {
+      columns: record.get('columnsCrc'),
+      codes: record.get('codesCrc'),
+      fields: record.get('fieldsCrc'),
+      payload: record.get('payloadCrc')
+    }
     const at = this.#places.findIndex((place) => place.record === record)
     this.#places.splice(at === -1 ? this.#places.length : at, at === -1 ? 0 : 1, { record, extents, crcs })
   }
@@ -158,9 +165,9 @@ export class Parts {
     return new Float32Array(buffer, byteOffset, byteLength / 4)
   }
 
-  /** The columns extent of a segment, beside its rows or of its codes. */
-  extent(segment: number, kind: FileKind): ExtentView {
-    return new ExtentView(this.#extent(segment, kind === 'codes' ? 'codes' : 'columns'))
+  /** The columns extent of a segment in a file of a kind: in the vectors file that beside its rows. */
+  extent(segment: number, kind: Exclude<FileKind, 'ids'>): ExtentView {
+    return new ExtentView(this.#extent(segment, kind === 'vectors' ? 'columns' : kind))
   }
 
   /** Puts the numbers of records and rows into the index record, after a change that is legal. */
@@ -174,6 +181,14 @@ export class Parts {
       nextSegment: segments.reduce((next, record) => Math.max(next, record.get('segment') + 1), 0),
       nextFile: files.reduce((next, record) => Math.max(next, record.get('file') + 1), 0)
     })
+  }
+
+  /** Leaves the ids file out, which an index may be without: rows have other places or ids. */
+  dropIds(): void {
+    const isOther = (record: FileFields): boolean => record.get('kind') !== 5
+    if (this.files.every(isOther)) return
+    this.files = this.files.filter(isOther)
+    this.index.set('fileCount', this.files.length)
   }
 
   /** Changes the chunks before they get their checksums. */
@@ -204,7 +219,7 @@ export class Parts {
 
   #mendPlace({ record, extents, crcs }: Place): void {
     const { rows } = extents
-    for (const kind of ['columns', 'codes'] as const) {
+    for (const kind of EXTENTS_OF_COLUMNS) {
       const extent = extents[kind]
       if (extent === undefined || rows === undefined) continue
       const view = new DataView(extent.file.bytes.buffer, extent.offset, extent.byteLength)

@@ -102,7 +102,7 @@ export const SEGMENT_RECORD = structure({
   minNorm: 'f64',
   maxNorm: 'f64',
   radius: 'f64',
-  reserved: 'u64',
+  spread: 'f64',
   rowsOffset: 'u64',
   rowsByteLength: 'u64',
   rowsFile: 'u32',
@@ -162,7 +162,8 @@ export const CALIBRATION_HEADER = structure({
   farthestZone: 'f64',
   farthestHit: 'f64',
   maxNorm: 'f64',
-  pointCount: 'u64'
+  pointCount: 'u64',
+  alignment: 'f64'
 })
 
 export const CALIBRATION_POINT = structure({

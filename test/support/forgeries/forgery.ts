@@ -6,9 +6,9 @@ import { step } from '../torture.ts'
 
 /**
  * Who has to see it: `open` = whoever opens the index; `rows` = whoever reads the rows; `codes` = whoever reads the
- * codes; `build` = whoever shows facts of the build; `check` = checks alone; `nobody` = it is legal.
+ * codes; `documents` = whoever reads all documents; `derived` = checks, and perhaps others; `build` = whoever shows facts of the build; `check` = checks alone; `nobody` = it is legal.
  */
-export type Seen = 'open' | 'rows' | 'codes' | 'build' | 'check' | 'nobody'
+export type Seen = 'open' | 'rows' | 'codes' | 'documents' | 'derived' | 'build' | 'check' | 'nobody'
 
 export interface Forgery {
   readonly title: string
@@ -17,7 +17,7 @@ export interface Forgery {
   readonly codes: readonly string[]
   readonly forge: (folder: string) => void
   /** The index that is forged. */
-  readonly of?: 'cosine' | 'plain' | undefined
+  readonly of?: 'cosine' | 'plain' | 'documents' | undefined
   /** Left out, with the reason in the title: commands that take longer than a test should. */
   readonly without?: readonly string[]
 }

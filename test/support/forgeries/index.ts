@@ -3,6 +3,7 @@
 import { CALIBRATIONS } from './calibrations.ts'
 import { CHUNKS } from './chunks.ts'
 import { DIRECTORIES } from './directories.ts'
+import { DOCUMENTS } from './documents.ts'
 import { EXTENTS } from './extents.ts'
 import { FILES, HEADERS } from './file-records.ts'
 import type { Forgery } from './forgery.ts'
@@ -27,5 +28,6 @@ export const GROUPS: readonly (readonly [string, readonly Forgery[]])[] = [
   ['headers', HEADERS],
   ['extents', EXTENTS],
   ['directories', DIRECTORIES],
-  ['values', VALUES]
+  ['values', VALUES],
+  ['documents', DOCUMENTS]
 ]

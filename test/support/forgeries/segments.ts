@@ -179,11 +179,11 @@ const PLACES: readonly Forgery[] = [
 const RESERVED: readonly Forgery[] = [
   ...[1, 2, 2 ** 31, 2 ** 32 - 1].map((flags) => one(`flags ${flags}`, { flags }, UNSUPPORTED)),
   ...(['fields', 'payload'] as const).flatMap((kind) => [
-    one(`${kind} of 100 bytes`, { [`${kind}ByteLength`]: 100, [`${kind}Offset`]: 4096 }, UNSUPPORTED)
+    one(`${kind} of 100 bytes`, { [`${kind}ByteLength`]: 100, [`${kind}Offset`]: 4096 })
   ]),
   of('plain', one('codes without bits', { codesByteLength: 300, codesOffset: 4096, codesFile: 1 })),
   parts('nobody', 'segments: reserved fields that are not 0', (found) => {
-    for (const record of found.segments) record.change({ reserved: 5, rowsCrc: 7 })
+    for (const record of found.segments) record.change({ rowsCrc: 7 })
   })
 ]
 

@@ -1,0 +1,75 @@
+// What an open index says of itself: `info()` and `zones()`. Reads nothing.
+
+import { sqliteInfo } from '../catalogue/load-driver.ts'
+import type { Snapshot } from '../catalogue/snapshot.ts'
+import { decodeBuildFacts } from '../format/build-facts.ts'
+import { fileNameOf } from '../format/file-record.ts'
+import { hex } from '../format/header.ts'
+import { decodeNote } from '../format/note.ts'
+import type { Readers } from '../storage/open-readers.ts'
+import type { IndexInfo, ThreadsInfo, ZoneInfo } from '../types.ts'
+import { summarizeZones } from '../zone-sizes.ts'
+import { findDoubts } from './doubts.ts'
+import type { CheckedOpenOptions } from './open-context.ts'
+import { describePlan, type RequestedIndex } from './request.ts'
+import type { SearchContext } from './search-context.ts'
+import type { SeenQueries } from './seen-queries.ts'
+
+export interface DescribedIndex {
+  readonly snapshot: Snapshot
+  readonly readers: Readers
+  readonly context: SearchContext
+  readonly options: CheckedOpenOptions
+  readonly requested: RequestedIndex
+  readonly seen: SeenQueries
+}
+
+export function describeIndex(of: DescribedIndex, threads: ThreadsInfo): IndexInfo {
+  const { snapshot, readers, context, options, requested, seen } = of
+  const { meta, files, segments, fields, model, encodedNote } = snapshot
+  const plan = describePlan(requested)
+  return {
+    path: snapshot.folder,
+    formatVersion: meta.version,
+    indexId: hex(meta.indexId),
+    count: meta.count,
+    dim: meta.dim,
+    metric: meta.metric,
+    zones: meta.zoneCount,
+    bytes: files.reduce((sum, file) => sum + file.byteLength, snapshot.catalogueBytes),
+    generation: meta.generation,
+    bits: meta.bits,
+    calibration: snapshot.calibration,
+    plan,
+    queries: seen.counts,
+    warnings: findDoubts({ ...snapshot, plan, queries: seen.counts }),
+    reader: readers.chosen(),
+    sqlite: sqliteInfo(),
+    kernel: context.workspace.memory.kernel.kind,
+    cacheBytes: options.cacheBytes,
+    verify: options.verify,
+    threads,
+    files: files.map((file) => ({ name: fileNameOf(file), kind: file.kind, bytes: file.byteLength })),
+    zoneRows: summarizeZones(meta.zoneCount, (zone) => segments.rowsOfZone(zone)),
+    build: decodeBuildFacts(snapshot.encodedBuildFacts, snapshot.folder),
+    ids: meta.idType,
+    fields: Object.fromEntries(fields.map(({ name, type }) => [name, type])),
+    model,
+    note: decodeNote(encodedNote, snapshot.folder)
+  }
+}
+
+/** Describes every zone, with a copy of its centroid. */
+export function describeZones({ segments, centroids, meta }: Snapshot): ZoneInfo[] {
+  return Array.from({ length: meta.zoneCount }, (_, zone) => {
+    const info = { zone, rows: 0, radius: 0, minNorm: Infinity, maxNorm: 0 }
+    segments.ofZone(zone, ({ rowCount, radius, minNorm, maxNorm }) => {
+      info.rows += rowCount
+      info.radius = Math.max(info.radius, radius)
+      info.minNorm = Math.min(info.minNorm, minNorm)
+      info.maxNorm = Math.max(info.maxNorm, maxNorm)
+    })
+    if (info.rows === 0) info.minNorm = 0
+    return { ...info, centroid: centroids.slice(zone * meta.dim, (zone + 1) * meta.dim) }
+  })
+}
