@@ -6,10 +6,11 @@ import { resolve } from 'node:path'
 import { readCount, readOptions } from './arguments.ts'
 import { runStep } from './child.ts'
 import { findDataSet, type DataSet } from './data-sets.ts'
-import { CASES, shareName } from './filter-cases.ts'
+import { CASES } from './filter-cases.ts'
+import { printFilterRows } from './filters-table.ts'
 import { prepareFilterSet, queryRange } from './filter-sets.ts'
 import { findNode, nodeVersion } from './nodes.ts'
-import { endReport, printTable, startReport } from './report.ts'
+import { endReport, startReport } from './report.ts'
 import { ONE_THREAD } from './run-engine.ts'
 import type { FilterRow, FiltersInput } from './step-filters.ts'
 
@@ -43,38 +44,6 @@ async function measureSet(set: DataSet): Promise<readonly FilterRow[]> {
   }
   const { value } = await runStep<FilterRow[]>('step-filters.ts', input, { node, env: ONE_THREAD })
   console.log(`## ${set.name}, ${range.count} queries\n`)
-  for (const k of [10, 1, 100]) {
-    const rows = value.filter((row) => row.k === k)
-    const asked = [...new Set(rows.map((row) => row.asked))]
-    console.log(`recall@${k} asked: ${asked.join(', ')}\n`)
-    printTable(
-      [
-        'filter',
-        'passes',
-        ...asked.flatMap((recall) => [`${recall}: recall`, 'us', '/ no filter', 'fresh us', 'zones'])
-      ],
-      [...new Set(rows.map(({ name }) => name))].map((name) => {
-        const own = rows.filter((row) => row.name === name)
-        return [name, shareName(own[0].passing), ...own.flatMap(cellsOf)]
-      })
-    )
-  }
-  const bad = value.filter(({ recall, standardError, asked, short }) => recall + 2 * standardError < asked || short > 0)
-  for (const { name, k, asked, recall, standardError, short } of bad)
-    console.log(
-      `BELOW what was asked: ${name}, k ${k}, ${asked}: ${recall.toFixed(4)}, standard error ` +
-        `${standardError.toFixed(4)}; ${short} queries with too few hits`
-    )
-  console.log(`${value.length} cells, ${bad.length} of them more than two standard errors below what was asked.\n`)
+  printFilterRows(value)
   return value
-}
-
-function cellsOf({ recall, cachedUs, plainUs, freshUs, zones, plan }: FilterRow): string[] {
-  return [
-    recall.toFixed(3),
-    cachedUs.toFixed(0),
-    (cachedUs / plainUs).toFixed(2),
-    freshUs.toFixed(0),
-    plan === 'zones' ? zones.toFixed(0) : plan
-  ]
 }
