@@ -31,7 +31,7 @@ const CASES = [
   'far 10 %'
 ]
 
-const options = readOptions(['data', 'sets', 'only', 'queries', 'rounds'])
+const options = readOptions(['data', 'sets', 'only', 'queries', 'asked', 'rounds'])
 const data = options.text['data'] === undefined ? undefined : resolve(options.text['data'])
 const rounds = readCount(options, 'rounds', 5)
 const engines = (options.text['only'] ?? ALL).split(',')
@@ -50,7 +50,7 @@ async function measureSet(set: DataSet): Promise<readonly PeerRow[]> {
     engines: built,
     metric: set.metric,
     truth: prepared.truth,
-    queryLimit: 100,
+    queryLimit: readCount(options, 'asked', 100),
     cases: CASES,
     recall: RECALL,
     rounds
@@ -64,7 +64,7 @@ async function measureSet(set: DataSet): Promise<readonly PeerRow[]> {
       const own = rows.find(({ engine }) => engine === OWN)
       const cells = engines.map((engine) => {
         const row = rows.find((candidate) => candidate.engine === engine)
-        if (row === undefined) return 'cannot be asked'
+        if (row === undefined) return 'no answer'
         const ratio = own === undefined || engine === OWN ? '' : ` (${(row.meanUs / own.meanUs).toFixed(1)})`
         return `${row.meanUs.toFixed(0)}${ratio}, ${row.recall.toFixed(3)}`
       })

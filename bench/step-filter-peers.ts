@@ -67,6 +67,7 @@ async function measure(name: string): Promise<PeerRow[]> {
   for (const { engine, open } of opened) {
     if (!open.take(found.conditions.slice(0, queries.length))) continue
     const best = await bestOf(open, found.truth)
+    if (best === undefined) continue
     open.select(best.knob)
     const count = best.micros > SLOW_MICROS ? SLOW_QUERIES : queries.length
     sides.push({ ...best, engine, open, fastest: new Float64Array(count).fill(Infinity) })
@@ -84,19 +85,25 @@ async function measure(name: string): Promise<PeerRow[]> {
 }
 
 /** The fastest setting that reaches the recall, else the one that comes nearest. */
-async function bestOf(open: OpenFiltered, truth: readonly (readonly number[])[]): Promise<Tried> {
+async function bestOf(open: OpenFiltered, truth: readonly (readonly number[])[]): Promise<Tried | undefined> {
   const tried: Tried[] = []
   for (const sweep of new Set(open.knobs.map((knob) => knob.sweep))) {
     for (const [knob, { sweep: own }] of open.knobs.entries()) {
       if (own !== sweep) continue
-      const found = await tryKnob(open, knob, truth)
+      const found = await tryKnob(open, knob, truth).catch(showFailure)
+      if (found === undefined) break
       tried.push(found)
       if (found.recall >= input.recall) break
     }
   }
   const reaching = tried.filter(({ recall }) => recall >= input.recall)
   if (reaching.length > 0) return reaching.reduce((a, b) => (b.micros < a.micros ? b : a))
-  return tried.reduce((a, b) => (b.recall > a.recall ? b : a))
+  return tried.reduce<Tried | undefined>((a, b) => (a === undefined || b.recall > a.recall ? b : a), undefined)
+}
+
+/** An engine that cannot answer one filter is measured with the others. */
+function showFailure(error: unknown): undefined {
+  console.error(error)
 }
 
 async function tryKnob(open: OpenFiltered, knob: number, truth: readonly (readonly number[])[]): Promise<Tried> {
