@@ -70,7 +70,7 @@ async function open(kind: LanceKind, { folder, metric, count, queries, k }: Filt
       if (conditions[query] !== '') found.where(conditions[query])
       if (setting === EXACT) found.bypassVectorIndex()
       else if (kind === 'ivf-hnsw-sq') found.ef(setting.probes)
-      else found.minimumNprobes(setting.probes).maximumNprobes(partitions(kind, count))
+      else found.maximumNprobes(partitions(kind, count)).minimumNprobes(setting.probes)
       if (setting.refine > 0) found.refineFactor(setting.refine)
       const column = (await found.toArrow()).getChild('_rowid')
       ids = column === null ? [] : Array.from(column.toArray(), Number)
