@@ -15,8 +15,7 @@ export async function load(folder, { vectors, dim, documents }) {
 
 export async function open(folder) {
   const table = await (await connect(folder)).openTable('documents')
-  const ask = (query) =>
-    table.query().nearestTo(query).distanceType('cosine').limit(10).maximumNprobes(224).minimumNprobes(48)
+  const ask = (query) => table.query().nearestTo(query).distanceType('cosine').limit(10).maximumNprobes(224)
   const take = (found) => found.select(['id', 'text', '_distance']).toArray()
   const search = (query) => take(ask(query))
   const bySource = (query, source) => take(ask(query).where(`source = '${source}'`))

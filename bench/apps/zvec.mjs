@@ -32,7 +32,14 @@ export function open(folder) {
   const collection = zvec.ZVecOpen(folder, { readOnly: true })
   const params = { indexType: Kind.HNSW, ef: 40 }
   const search = (vector, filter) =>
-    collection.querySync({ fieldName: 'vector', topk: 10, vector, outputFields: ['text'], params, filter })
+    collection.querySync({
+      fieldName: 'vector',
+      topk: 10,
+      vector,
+      outputFields: ['text'],
+      params,
+      ...(filter && { filter })
+    })
   return {
     search,
     bySource: (query, source) => search(query, `source = '${source}'`),

@@ -1,6 +1,6 @@
-// LanceDB with filters: before the search (its default), with a B-tree on each column of numbers. Where the least
-// number of partitions gives fewer than k rows that pass, it may go on to all of them. Its last setting leaves out the
-// index of vectors: all rows that pass are compared.
+// LanceDB with filters: before the search (its default), with a B-tree on each column of numbers. Partitions are
+// a fixed number: where more are allowed than the least, it looks at all of them. Its last setting leaves out the index
+// of vectors: all rows that pass are compared.
 
 import { sqlOf, type FilteredEngine, type FilteredOpenInput, type OpenFiltered } from './filtered.ts'
 import {
@@ -70,7 +70,7 @@ async function open(kind: LanceKind, { folder, metric, count, queries, k }: Filt
       if (conditions[query] !== '') found.where(conditions[query])
       if (setting === EXACT) found.bypassVectorIndex()
       else if (kind === 'ivf-hnsw-sq') found.ef(setting.probes)
-      else found.maximumNprobes(partitions(kind, count)).minimumNprobes(setting.probes)
+      else found.nprobes(setting.probes)
       if (setting.refine > 0) found.refineFactor(setting.refine)
       const column = (await found.toArrow()).getChild('_rowid')
       ids = column === null ? [] : Array.from(column.toArray(), Number)
