@@ -3,16 +3,7 @@
 // of vectors: all rows that pass are compared.
 
 import { sqlOf, type FilteredEngine, type FilteredOpenInput, type OpenFiltered } from './filtered.ts'
-import {
-  arrowTable,
-  COLUMN,
-  lanceSettings,
-  load,
-  partitions,
-  vectorIndex,
-  type LanceKind,
-  type Query
-} from './lancedb.ts'
+import { arrowTable, COLUMN, lanceSettings, load, vectorIndex, type LanceKind, type Query } from './lancedb.ts'
 
 const EXACT = { probes: 0, refine: 0 }
 
