@@ -14,7 +14,7 @@ interface SqliteVec {
   load(database: Database): void
 }
 
-function openDatabase(folder: string, options: { readonly: boolean }): Database {
+export function openDatabase(folder: string, options: { readonly: boolean }): Database {
   const database = new (loadDatabase())(join(folder, 'vectors.sqlite'), options)
   const extension: SqliteVec = createRequire(import.meta.url)('sqlite-vec')
   extension.load(database)
@@ -114,6 +114,6 @@ export const bruteForce: Engine = {
   }
 }
 
-function bytesOf(values: Float32Array): Buffer {
+export function bytesOf(values: Float32Array): Buffer {
   return Buffer.from(values.buffer, values.byteOffset, values.byteLength)
 }

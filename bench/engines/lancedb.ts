@@ -15,10 +15,14 @@ import {
   type PeerMetric
 } from './engine.ts'
 
-interface ArrowColumn {
+export interface ArrowColumn {
   toArray(): ArrayLike<bigint | number>
 }
-interface Query {
+export interface Query {
+  where(condition: string): Query
+  minimumNprobes(count: number): Query
+  maximumNprobes(count: number): Query
+  bypassVectorIndex(): Query
   column(name: string): Query
   distanceType(metric: PeerMetric): Query
   limit(k: number): Query
@@ -29,25 +33,25 @@ interface Query {
   select(columns: string[]): Query
   toArrow(): Promise<{ getChild(name: string): ArrowColumn | null }>
 }
-interface Table {
+export interface Table {
   createIndex(column: string, options: { config: unknown }): Promise<void>
   indexStats(name: string): Promise<unknown>
   prewarmIndex(name: string): Promise<void>
   query(): { nearestTo(vector: Float32Array): Query }
   close(): void
 }
-interface Connection {
+export interface Connection {
   createTable(name: string, data: unknown): Promise<Table>
   openTable(name: string): Promise<Table>
   close(): void
 }
 interface Lancedb {
   connect(path: string): Promise<Connection>
-  Index: Record<'ivfFlat' | 'ivfRq' | 'hnswSq', (options: Record<string, unknown>) => unknown>
+  Index: Record<'ivfFlat' | 'ivfRq' | 'hnswSq' | 'btree', (options?: Record<string, unknown>) => unknown>
 }
 
 /** A number of `probes` and of `refine` (0: hits are not compared with the stored vectors). */
-interface Setting {
+export interface Setting {
   readonly probes: number
   readonly refine: number
 }
@@ -60,16 +64,16 @@ const REFINES: Readonly<Record<LanceKind, readonly number[]>> = {
   'ivf-hnsw-sq': [0, 2]
 }
 const EFFORTS = [10, 20, 40, 80, 160, 320, 640, 1280] as const
-const COLUMN = 'vector'
+export const COLUMN = 'vector'
 /** Its default of 1 needs refineFactor 10 for a recall of .95 on sift1m-100k, 2.2 ms a query; 4 bits need 2, 1.6 ms. */
 const RQ_BITS = 4
 
 /** About the square root of the count, its default; one graph for HNSW, as it recommends. */
-function partitions(kind: LanceKind, count: number): number {
+export function partitions(kind: LanceKind, count: number): number {
   return kind === 'ivf-hnsw-sq' ? 1 : Math.round(Math.sqrt(count))
 }
 
-function load(): Lancedb {
+export function load(): Lancedb {
   return createRequire(import.meta.url)('@lancedb/lancedb')
 }
 
@@ -85,18 +89,31 @@ export function lancedb(kind: LanceKind): Engine {
     cold: true,
     async build({ rows, metric, folder }) {
       const connection = await load().connect(folder)
-      const table = await connection.createTable('rows', await arrowTable(rows))
-      const config = load().Index[INDEX_OF[kind]]({
-        distanceType: metric,
-        numPartitions: partitions(kind, rows.count),
-        ...(kind === 'ivf-rq' ? { numBits: RQ_BITS } : {})
-      })
-      await table.createIndex(COLUMN, { config })
+      const table = await connection.createTable('rows', await arrowTable(rows, {}))
+      await table.createIndex(COLUMN, { config: vectorIndex(kind, metric, rows.count) })
       table.close()
       connection.close()
     },
     open: (input) => openLancedb(kind, input)
   }
+}
+
+/** The configuration of an index of one kind. */
+export function vectorIndex(kind: LanceKind, metric: PeerMetric, count: number): unknown {
+  return load().Index[INDEX_OF[kind]]({
+    distanceType: metric,
+    numPartitions: partitions(kind, count),
+    ...(kind === 'ivf-rq' ? { numBits: RQ_BITS } : {})
+  })
+}
+
+export function lanceSettings(kind: LanceKind, count: number, k: number): Setting[] {
+  const efforts = kind === 'ivf-hnsw-sq' ? EFFORTS : probesUpTo(partitions(kind, count))
+  return REFINES[kind].flatMap((refine) =>
+    efforts
+      .filter((probes) => kind !== 'ivf-hnsw-sq' || probes >= k * Math.max(1, refine))
+      .map((probes) => ({ probes, refine }))
+  )
 }
 
 async function openLancedb(
@@ -110,12 +127,7 @@ async function openLancedb(
   // timed.
   await table.indexStats(name)
   if (!isCold) await table.prewarmIndex(name)
-  const efforts = kind === 'ivf-hnsw-sq' ? EFFORTS : probesUpTo(partitions(kind, count))
-  const settings: Setting[] = REFINES[kind].flatMap((refine) =>
-    efforts
-      .filter((probes) => kind !== 'ivf-hnsw-sq' || probes >= k * Math.max(1, refine))
-      .map((probes) => ({ probes, refine }))
-  )
+  const settings = lanceSettings(kind, count, k)
   const knobs = settings.map(({ probes, refine }): Knob => {
     const suffix = refine === 0 ? '' : `, refineFactor ${refine}`
     return { label: `${kind === 'ivf-hnsw-sq' ? 'ef' : 'nprobes'} ${probes}${suffix}`, sweep: suffix }
@@ -150,14 +162,21 @@ async function openLancedb(
   }
 }
 
-/** The rows as an Arrow table of one column, fixed-size lists of float32. */
-async function arrowTable(rows: Parameters<Engine['build']>[0]['rows']): Promise<unknown> {
+/** The rows as an Arrow table: a column of fixed-size lists of float32, and columns of numbers. */
+export async function arrowTable(
+  rows: Parameters<Engine['build']>[0]['rows'],
+  columns: Readonly<Record<string, Float64Array>>
+): Promise<unknown> {
   const arrow = createRequire(import.meta.url)('apache-arrow')
   const item = new arrow.Field('item', new arrow.Float32(), true)
   const type = new arrow.FixedSizeList(rows.dim, item)
-  const schema = new arrow.Schema([new arrow.Field(COLUMN, type, false)])
+  const number = new arrow.Float64()
+  const schema = new arrow.Schema([
+    new arrow.Field(COLUMN, type, false),
+    ...Object.keys(columns).map((name) => new arrow.Field(name, number, false))
+  ])
   const batches: unknown[] = []
-  await eachBatch(rows, 8192, (values, _from, count) => {
+  await eachBatch(rows, 8192, (values, from, count) => {
     const child = arrow.makeData({
       type: new arrow.Float32(),
       length: count * rows.dim,
@@ -165,10 +184,14 @@ async function arrowTable(rows: Parameters<Engine['build']>[0]['rows']): Promise
       data: values.slice()
     })
     const list = arrow.makeData({ type, length: count, nullCount: 0, child })
+    const numbers = Object.values(columns).map((column) =>
+      arrow.makeData({ type: number, length: count, nullCount: 0, data: column.slice(from, from + count) })
+    )
+    const children = [list, ...numbers]
     batches.push(
       new arrow.RecordBatch(
         schema,
-        arrow.makeData({ type: new arrow.Struct(schema.fields), length: count, nullCount: 0, children: [list] })
+        arrow.makeData({ type: new arrow.Struct(schema.fields), length: count, nullCount: 0, children })
       )
     )
   })

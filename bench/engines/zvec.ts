@@ -16,15 +16,15 @@ import {
   type OpenInput
 } from './engine.ts'
 
-interface Collection {
+export interface Collection {
   insertSync(documents: object[]): { ok: boolean; message: string }[]
   optimizeSync(options: { concurrency: number }): void
   querySync(query: object): { id: string }[]
   closeSync(): void
 }
-interface Zvec {
-  ZVecDataType: { VECTOR_FP32: number }
-  ZVecIndexType: Record<'HNSW' | 'HNSW_RABITQ' | 'IVF' | 'IVF_RABITQ' | 'DISKANN', number>
+export interface Zvec {
+  ZVecDataType: { VECTOR_FP32: number; DOUBLE: number; INT64: number; STRING: number }
+  ZVecIndexType: Record<'HNSW' | 'HNSW_RABITQ' | 'IVF' | 'IVF_RABITQ' | 'DISKANN' | 'INVERT', number>
   ZVecLogLevel: { FATAL: number }
   ZVecMetricType: { L2: number; COSINE: number }
   ZVecCollectionSchema: new (options: object) => object
@@ -52,7 +52,7 @@ const LISTED: readonly ZvecKind[] = ['ivf', 'ivf-rabitq']
 const REFINED: readonly ZvecKind[] = ['hnsw-rabitq', 'ivf-rabitq']
 const BATCH_ROWS = 1000
 
-function load(): Zvec {
+export function load(): Zvec {
   const zvec: Zvec = createRequire(import.meta.url)('@zvec/zvec')
   zvec.ZVecInitialize({ logLevel: zvec.ZVecLogLevel.FATAL, queryThreads: 1, optimizeThreads: BUILD_THREADS })
   return zvec
