@@ -177,7 +177,7 @@ describe.runIf(process.platform === 'linux')('a build that is killed at any call
     writeFileSync(path, JSON.stringify({ ...JSON.parse(readFileSync(path, 'utf8')), shardStarts: [0, 1, 3] }))
     const [place, whole] = [placeWith(prepared), placeWith(prepared)]
     await buildIndex({ ...OPTIONS, output: join(whole, 'index') })
-    expect(Object.keys(dataFileDigests(join(whole, 'index')))).toHaveLength(4)
+    expect(Object.keys(dataFileDigests(join(whole, 'index')))).toHaveLength(5)
     const states = statesOf(place, buildIn(place, OPTIONS))
     expectNothingLost(await repeatAll(states, OPTIONS, openedAs(join(whole, 'index'))))
   })

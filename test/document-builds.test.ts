@@ -214,7 +214,7 @@ describe('options', () => {
     ['payloads that are no array', { payloads: {} }, /payloads must be an array of objects, found an object/],
     ['payload that is a number', { input: 'x.jsonl', dim: undefined, payload: 1 }, /payload must be 'all' or an array/],
     ['payload with no name', { input: 'x.jsonl', dim: undefined, payload: [''] }, /payload must have non-empty names/],
-    ['a field of unknown type', { payloads: [], fields: { a: 'date' } }, /fields\.a must be one of string, number/],
+    ['a field of unknown type', { payloads: [], fields: { a: 'date' } }, /field "a" must be one of string, number/],
     ['fields that are a list', { payloads: [], fields: ['a'] }, /fields must be an object/],
     ['a model without a name', { model: '' }, /model must be a non-empty string/],
     ['a note that is text', { note: 'x' }, /note must be a plain object, found "x"/],

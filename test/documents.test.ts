@@ -254,6 +254,73 @@ describe('documents of other shapes', () => {
     expect((await Promise.all(searches)).map(({ length }) => length)).toEqual(Array.from({ length: 40 }, (_, n) => n))
   })
 
+  it('finds all rows that match where nearly all zones have some', async () => {
+    const away = Array.from({ length: 300 }, (_, row) => (row < 280 ? row % 40 : 40 + (row % 4)))
+    const spread = { ...documents, rows: Float32Array.from(away.flatMap((at) => [at * 100, 0, 0, 0])) }
+    const path = await build(spread, { zones: 44, bits: 0 })
+    using index = ZgqIndex.open<string, Note>(path)
+    for (const matches of [(row: number) => row >= 8, (row: number) => row % 40 > 1 || row >= 280]) {
+      const ns = away.flatMap((_, row) => (matches(row) ? row : []))
+      const filter = { n: { $in: ns } }
+      const hits = index.search(Float32Array.of(0, 0, 0, 0), { k: 300, exact: true, filter })
+      expect(hits).toHaveLength(ns.length)
+      expect(index.search(Float32Array.of(0, 0, 0, 0), { k: ns.length, filter })).toHaveLength(ns.length)
+    }
+  })
+
+  it('rejects a batch that is closed while its filter is evaluated', async () => {
+    const index = ZgqIndex.open<string, Note>(await build(documents), { threads: 0 })
+    const queries = Float32Array.from({ length: 20_000 * 4 }, (_, i) => i % 7)
+    const pending = index.searchBatch(queries, { filter: { n: { $gt: 3 } } })
+    index.close()
+    expect((await errorFrom(pending)).code).toBe('ZGQ_CLOSED')
+  })
+
+  it('reads no payload beyond the hits, however many rows are as far', async () => {
+    const same = { ...documents, rows: new Float32Array(300 * 4).fill(1) }
+    using index = ZgqIndex.open<string, Note>(await build(same), { threads: 0, mapping: 'pread' })
+    const query = Float32Array.of(1, 2, 3, 4)
+    const hits = await index.searchAsync(query, { k: 3, payload: true })
+    expect(hits).toEqual(index.search(query, { k: 3, payload: true }))
+    expect(await index.searchAsync(query, { k: 3, payload: true, maxDistance: -1 })).toEqual([])
+    expect(index.info().queries.byRecall).toBeLessThanOrEqual(3)
+  })
+
+  it('shares one evaluation of a filter among searches at the same time, whoever gives up', async () => {
+    using index = ZgqIndex.open<string, Note>(await build(documents), { threads: 0 })
+    const controller = new AbortController()
+    const aborted = index.searchAsync(rowOf(rows, 4, 0), { filter: { n: { $lt: 77 } }, signal: controller.signal })
+    const others = Array.from({ length: 20 }, (_, i) =>
+      index.searchAsync(rowOf(rows, 4, i), { k: 100, filter: { n: { $lt: 77 } } })
+    )
+    controller.abort(new Error('enough'))
+    await expect(aborted).rejects.toThrow('enough')
+    for (const hits of await Promise.all(others)) expect(hits).toHaveLength(77)
+  })
+
+  it('says how exact searches and those for nothing went', async () => {
+    using index = ZgqIndex.open<string, Note>(await build(documents, { zones: 9 }))
+    const query = rowOf(rows, 4, 0)
+    const ask = (options: SearchOptions): unknown =>
+      index.search(query, { filter: { n: { $lt: 200 } }, ...options, explain: true }).explain.filter
+    expect(ask({ k: 100, exact: true })).toMatchObject({ plan: 'matches', stopped: 'all matches ranked' })
+    expect(ask({ k: 0 })).toMatchObject({ rowsMatched: 200, stopped: 'nothing asked for' })
+    using rowsOnly = ZgqIndex.open<string, Note>(await build(documents, { zones: 9, bits: 0 }))
+    expect(
+      rowsOnly.search(query, { filter: { draft: true }, exact: true, explain: true }).explain.filter
+    ).toMatchObject({
+      plan: 'exact',
+      stopped: 'no zone left'
+    })
+  })
+
+  it('refuses a query by its id with further keys', async () => {
+    using index = ZgqIndex.open<string, Note>(await build(documents))
+    const query = { id: textIdOf(0), vector: [1] }
+    expect(() => index.search(query)).toThrow(TypeError)
+    await expect(index.searchAsync(query)).rejects.toThrow(TypeError)
+  })
+
   it('rejects what is asked in vain, and after it is closed', async () => {
     const index = ZgqIndex.open<string, Note>(await build(documents))
     const query = rowOf(rows, 4, 0)
