@@ -218,7 +218,7 @@ describe('a message', () => {
     expect(await messageOf({ input: SMALL, queries: [...long] })).toMatch(/queries must be .* found an array of 10,000/)
     expect(await messageOf({ input: SMALL, onProgress: 'yes' })).toMatch(/must be a function, found "yes"$/)
     const bad = await errorFrom(buildSmall(temp.fresh('bad'), { ids: foreign<number[]>(`Array(500).fill('a\\n')`) }))
-    expect(bad.message).toContain('the id of row 0 is "a\\n"')
+    expect(bad.message).toContain('duplicate id "a\\n" in')
   })
 
   it('of new ZgqIndex() says to use ZgqIndex.open', () => {

@@ -19,12 +19,14 @@ import {
   extentSource,
   newSegmentState,
   pagesOf,
+  placesAtHand,
   rangeOfRow,
   type CandidateRanges,
   type ExtentSource,
   type Ordinal,
   type ReadCounters,
   type RowsTarget,
+  type PlacesAtHand,
   type SegmentState
 } from './segment-reads.ts'
 
@@ -274,36 +276,35 @@ export class SegmentFiles {
 
   /** The ranges that `copyRow` and `copyId` read for a row: pages, CRCs (or all columns, where none were read), id. */
   rangesOfCandidate(segment: Segment, row: number): CandidateRanges {
-    const { codesIdsOffset } = this.#stateOf(segment)
     const { range, firstPage, count } = pagesOf(segment, row * this.#rowBytes, this.#rowBytes)
-    const { file } = segment.codes
-    const crcs = this.#pageCrcsAtHand(segment)
+    const from = placesAtHand(segment, this.#stateOf(segment))
+    const inFile = (offset: number, byteLength: number): FileRange =>
+      from === undefined ? segment.columns : { file: from.file, offset, byteLength }
     return {
       row: rangeOfRow({ segment, row }, this.#rowBytes),
       firstPage,
       pages: range,
-      crcs:
-        crcs === undefined
-          ? segment.columns
-          : { file: crcs.file, offset: crcs.offset + firstPage * 4, byteLength: count * 4 },
-      id: this.usesOrdinals ? undefined : { file, offset: codesIdsOffset + row * 8, byteLength: 8 }
+      crcs: inFile((from?.crcs ?? 0) + firstPage * 4, count * 4),
+      id: this.usesOrdinals ? undefined : inFile((from?.ids ?? 0) + row * 8, 8)
     }
   }
 
-  /** Where the CRCs of a segment's pages are, beside its codes or its rows; undefined: neither was read. */
-  #pageCrcsAtHand(segment: Segment): { readonly file: number; readonly offset: number } | undefined {
-    const { codesPageCrcsOffset, pageCrcsOffset } = this.#stateOf(segment)
-    if (codesPageCrcsOffset !== 0) return { file: segment.codes.file, offset: codesPageCrcsOffset }
-    return pageCrcsOffset === 0 ? undefined : { file: segment.columns.file, offset: pageCrcsOffset }
+  /** Reads the columns beside the rows of a segment where neither they nor its codes were read. */
+  #brought(segment: Segment): PlacesAtHand {
+    if (placesAtHand(segment, this.#stateOf(segment)) === undefined) this.openColumns(segment)
+    const places = placesAtHand(segment, this.#stateOf(segment))
+    if (places === undefined) throw new TypeError(`the columns of segment ${segment.segment} were not read`)
+    return places
   }
 
-  /** Copies the id or ordinal of a row of a segment whose codes were read before: u64. */
+  /** Copies the id or ordinal of a row: u64. */
   copyId(segment: Segment, row: number, target: Uint8Array): void {
     if (this.usesOrdinals) {
       fillOrdinals(target, segment.slot, row)
       return
     }
-    this.#readSettled(segment.codes.file, this.#stateOf(segment).codesIdsOffset + row * 8, target)
+    const { file, ids } = this.#brought(segment)
+    this.#readSettled(file, ids + row * 8, target)
   }
 
   /** Copies one row: dim * 4 bytes. */
@@ -318,13 +319,11 @@ export class SegmentFiles {
 
   /** Reads the pages that bytes of a segment lie in one by one, whole, so that each can be verified. */
   #copyFreshRow(segment: Segment, offset: number, target: Uint8Array): void {
-    if (this.#pageCrcsAtHand(segment) === undefined) this.openColumns(segment)
-    const crcs = this.#pageCrcsAtHand(segment)
-    if (crcs === undefined) throw new TypeError(`the page CRCs of segment ${segment.segment} were not read`)
+    const { file, crcs } = this.#brought(segment)
     const end = offset + target.byteLength
     for (let page = Math.floor(offset / PAGE_BYTES); page * PAGE_BYTES < end; page++) {
       this.#readFresh(segment.rows.file, segment.rows.offset + page * PAGE_BYTES, this.#page)
-      const at = { file: crcs.file, offset: crcs.offset + page * 4 }
+      const at = { file, offset: crcs + page * 4 }
       this.#expectPage({ segment, page, crc: this.#readPageCrcs(at, this.#crc).getUint32(0, true) }, this.#page)
       const from = Math.max(offset, page * PAGE_BYTES)
       const to = Math.min(end, (page + 1) * PAGE_BYTES)

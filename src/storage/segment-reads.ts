@@ -98,6 +98,20 @@ export interface SegmentState {
   codesPageCrcsOffset: number
 }
 
+/** Where the ids of a segment's rows and the CRCs of its pages are in a file. */
+export interface PlacesAtHand {
+  readonly file: number
+  readonly ids: number
+  readonly crcs: number
+}
+
+/** Tells where they are, beside the codes of a segment or its rows; undefined: neither was read. */
+export function placesAtHand({ codes, columns }: Segment, state: SegmentState): PlacesAtHand | undefined {
+  const { codesIdsOffset, codesPageCrcsOffset, idsOffset, pageCrcsOffset } = state
+  if (codesPageCrcsOffset !== 0) return { file: codes.file, ids: codesIdsOffset, crcs: codesPageCrcsOffset }
+  return pageCrcsOffset === 0 ? undefined : { file: columns.file, ids: idsOffset, crcs: pageCrcsOffset }
+}
+
 /** Of a segment that was not read yet. */
 export function newSegmentState(): SegmentState {
   return {
