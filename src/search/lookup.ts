@@ -29,7 +29,9 @@ export function findRow(documents: DocumentsContext, id: Id): Ordinal | undefine
     const position = segments.find(number)
     const segment = position === -1 ? undefined : segments.at(position)
     if (segment === undefined || row >= segment.rowCount)
-      throw new ZgqError('ZGQ_CORRUPT', `the ids file names row ${row} of segment ${number}, which is not there`)
+      throw new ZgqError('ZGQ_CORRUPT', `the ids file names row ${row} of segment ${number}, which is not there`, {
+        path: ids.path
+      })
     if (files.idOf({ segment, row }) === id) return { segment, row }
   }
   return undefined
