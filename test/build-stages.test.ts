@@ -421,6 +421,21 @@ describe('an aborted stage', () => {
       await expectSame(output)
     }
   )
+
+  it('ends while ids are joined, before there is an index', async () => {
+    const output = placeAfter('write')
+    const controller = new AbortController()
+    const reason = new Error('enough')
+    const abortAtIds = (): void => {
+      if (existsSync(join(`${output}.building`, 'ids-000001-00000.zgq'))) controller.abort(reason)
+      else setImmediate(abortAtIds)
+    }
+    abortAtIds()
+    expect(await rejection(stage(output, { stage: 'publish', signal: controller.signal }))).toBe(reason)
+    expect(existsSync(join(`${output}.building`, 'catalogue.sqlite'))).toBe(false)
+    await stage(output, { stage: 'publish' })
+    await expectSame(output)
+  })
 })
 
 describe('an index that stands where stages are to publish', () => {

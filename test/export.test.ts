@@ -1,12 +1,15 @@
 // zgq export: what it writes is what was stored, and zgq build reads it back.
 
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 
 import { buildIndex } from '../src/build.ts'
 import { ZgqIndex } from '../src/index.ts'
 import { lineOf } from '../tools/export-lines.ts'
+import { NewFile } from '../tools/new-file.ts'
 import { makeVectors } from './support/datasets.ts'
+import { errorOf } from './support/errors.ts'
 import { buildNotes, makeNotes, NOTES_DIM } from './support/notes.ts'
 import { jsonOf, runZgq, type Ended } from './support/run-zgq.ts'
 import { useTempFolder } from './support/temp-folder.ts'
@@ -186,6 +189,15 @@ describe('zgq export', () => {
     expect(readFileSync(path, 'utf8')).toBe('mine')
     expect(exported(index, path, '--force').rows).toBe(COUNT)
     expect(linesOf(path)).toHaveLength(COUNT)
+  })
+
+  it('does not write to what has its temporary name', () => {
+    const path = join(realpathSync(temp.path), 'new.jsonl')
+    const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`)
+    writeFileSync(temporary, 'mine')
+    const error = errorOf(() => NewFile.create(path, { force: true, index }))
+    expect([error.code, error.path, readFileSync(temporary, 'utf8')]).toEqual(['ZGQ_EXISTS', temporary, 'mine'])
+    rmSync(temporary)
   })
 
   it.each([

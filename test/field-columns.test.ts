@@ -1,20 +1,31 @@
 // Columns of declared fields: values come back as they were, and bytes that no writer wrote are damage.
 
+import { truncateSync, writeFileSync } from 'node:fs'
+
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
 import { countBits, hasBit, lastWordMask } from '../src/format/bitmap.ts'
+import type { ZgqError } from '../src/errors.ts'
+import { encodeTable } from '../src/format/columns.ts'
 import { decodeField, valueAt } from '../src/format/decode-field.ts'
-import { encodeFieldColumns, type EncodedField } from '../src/format/field-columns.ts'
+import { encodeFieldColumns, type EncodedField, type FieldColumnKind } from '../src/format/field-columns.ts'
 import { checkFields, faultOfValue } from '../src/format/fields.ts'
 import { COLUMN_KINDS } from '../src/format/kinds.ts'
 import { nextAbove, nextBelow } from '../src/format/next-number.ts'
 import { decodeStringTable, encodeStringTable, makeStringTable } from '../src/format/string-table.ts'
+import { DocumentFiles } from '../src/storage/document-files.ts'
+import { openReaders } from '../src/storage/open-readers.ts'
+import { SegmentFiles } from '../src/storage/segment-files.ts'
 import type { FieldType, FieldValue } from '../src/types.ts'
 import { errorOf } from './support/errors.ts'
+import { numbered } from './support/reader-contract.ts'
+import { snapshotOf, zoneOf } from './support/snapshot.ts'
+import { useTempFolder } from './support/temp-folder.ts'
 
 const SEED = Number(process.env['ZGQ_SEED'] ?? 1301)
 const TYPES: readonly FieldType[] = ['number', 'boolean', 'string', 'string[]']
+const temp = useTempFolder('field-columns')
 const PLACE = { path: 'fields.zgq', segment: 7, name: 'f' }
 
 type Values = (FieldValue | undefined)[]
@@ -284,6 +295,50 @@ describe('forged columns of a field', () => {
       }),
       { seed: SEED, numRuns: 1000 }
     )
+  })
+})
+
+describe('the length that a column claims', () => {
+  const ROWS = 33
+  const META = snapshotOf({ dim: 1, metric: 'l2', zones: [] }).meta
+
+  /** Reads a field of an extent that has one column of nothing but zeros; tells how much was read, too. */
+  function readClaimed(kind: FieldColumnKind, byteLength: number): { error: ZgqError; bytesRead: number } {
+    const table = encodeTable({ segment: 0, rowCount: ROWS }, [{ kind, field: 1, byteLength, crc: 0 }])
+    const path = temp.fresh('fields.zgq')
+    writeFileSync(path, table.bytes)
+    truncateSync(path, table.byteLength) // takes no place on the disk
+    const dataFiles = numbered({ path, byteLength: table.byteLength })
+    const readers = openReaders(temp.path, dataFiles, 'pread')
+    const files = new SegmentFiles(META, readers, { verify: 'touch', files: dataFiles, usesOrdinals: false })
+    const documents = new DocumentFiles({ meta: META }, { files, readers }, { verify: 'touch', cacheBytes: 0 })
+    const fields = { file: 0, offset: 0, byteLength: table.byteLength, crc: table.headerCrc }
+    const segment = zoneOf({ centroid: new Float32Array(1), rowCount: ROWS, fields })
+    const error = errorOf(() => documents.fieldOf(segment, checkFields({ f: 'number' })[0]))
+    readers.close()
+    return { error, bytesRead: files.counters.bytesRead }
+  }
+
+  it.each([
+    ['fieldNumbers', ROWS * 8],
+    ['fieldBits', 8],
+    ['fieldPresence', 16],
+    ['fieldStrings', ROWS * 4]
+  ] as const)('is checked before it is read: %s', (kind, right) => {
+    for (const byteLength of [right - 4, right + 4, 2 ** 24]) {
+      const { error, bytesRead } = readClaimed(kind, byteLength)
+      expect(error).toMatchObject({ code: 'ZGQ_CORRUPT', offset: 64 })
+      expect(error.message).toMatch(`has ${byteLength} bytes, expected ${right}`)
+      expect(bytesRead).toBeLessThanOrEqual(2 ** 20)
+    }
+  })
+
+  it.each(['fieldLists', 'fieldDictionary'] as const)('is not read where it is too long: %s', (kind) => {
+    for (const byteLength of [2 ** 30 + 1, 2 ** 40]) {
+      const { error, bytesRead } = readClaimed(kind, byteLength)
+      expect(error).toMatchObject({ code: 'ZGQ_UNSUPPORTED', offset: 64 })
+      expect(bytesRead).toBeLessThanOrEqual(2 ** 20)
+    }
   })
 })
 

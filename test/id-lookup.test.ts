@@ -101,6 +101,34 @@ describe('ids of equal hashes', () => {
   })
 })
 
+describe('more equal hashes than any build makes', () => {
+  const sameHash = (count: number): IdEntry[] =>
+    Array.from({ length: count }, (_, segment) => ({ low: 1, high: 1, segment, row: 0 }))
+
+  it('are corrupt from 1,025 on, with their place', () => {
+    const most = open(encodeIdsFile(sameHash(1024)), 1024)
+    expect(find(most.lookup, { low: 1, high: 1 })).toHaveLength(1024)
+    most.readers.close()
+    const forged = open(encodeIdsFile(sameHash(5000)), 5000)
+    const error = errorOf(() => forged.lookup.find(Uint32Array.of(1, 1)))
+    expect([error.code, error.path, error.offset]).toEqual(['ZGQ_CORRUPT', forged.path, 5 * PAGE + 4 * 16])
+    forged.readers.close()
+  })
+
+  it('are not all fetched', () => {
+    const { lookup, readers } = open(encodeIdsFile(sameHash(5000)), 5000)
+    let pages = 0
+    for (;;) {
+      const ranges = lookup.rangesFor(Uint32Array.of(1, 1))
+      if (ranges.length === 0) break
+      lookup.load(ranges)
+      pages++
+    }
+    expect(pages).toBe(1 + 5) // those above the leaves at once
+    readers.close()
+  })
+})
+
 describe('what a lookup lacks', () => {
   const count = 255 * 255 * 2
   const entries = ascendingEntries(count, 3)

@@ -656,6 +656,25 @@ describe('JSON lines are refused', () => {
       expect((await readAll(fileOf('x.jsonl', text))).vectors).toEqual([1, 2, 3, 4])
   })
 
+  it('must be UTF-8: no byte becomes another silently', async () => {
+    const lines = [0x61, 0xff].map((byte) =>
+      Buffer.concat([Buffer.from('{"vector":[1,2],"id":"'), Buffer.of(byte), Buffer.from('"}')])
+    )
+    for (const end of ['\n', ''])
+      expect(
+        await buildError({
+          input: fileOf('x.jsonl', Buffer.concat([lines[0], Buffer.from('\n'), lines[1], Buffer.from(end)]))
+        })
+      ).toMatchObject({
+        code: 'ZGQ_BUILD_INPUT',
+        message: expect.stringMatching(/line 2 has bytes that are not UTF-8/)
+      })
+    expect(await buildError({ input: fileOf('x.jsonl', '[1,2]\n\ufeff[3,4]\n') })).toMatchObject({
+      code: 'ZGQ_BUILD_INPUT',
+      message: expect.stringMatching(/line 2 is/)
+    })
+  })
+
   it('may be longer than what is read at a time', async () => {
     const padding = 'x'.repeat(5 * 2 ** 20)
     const text = [1, 2, 3].map((value) => JSON.stringify({ text: padding, vector: [value, 0] })).join('\n')

@@ -1,6 +1,6 @@
 // Looking vectors up by id (get and has), odd paths, and the end of an index.
 
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -8,6 +8,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { buildIndex } from '../src/build.ts'
 import { ZgqIndex } from '../src/index.ts'
+import { errorOf } from './support/errors.ts'
+import { mendIdsFile } from './support/forge/ids.ts'
 
 const DIM = 5
 const folder = mkdtempSync(join(tmpdir(), 'zgq-lookup-'))
@@ -51,6 +53,20 @@ describe('has', () => {
   it.each([-1, 1.5, Number.NaN, 2 ** 53])('refuses %s as an id', (id) => {
     expect(() => index.has(id)).toThrow(RangeError)
   })
+})
+
+it('an ids file that names a row which is not there is corrupt, with its path', async () => {
+  const output = join(folder, 'forged.zgq')
+  await buildIndex({ input: values, dim: DIM, ids, zones: 8, output })
+  const path = join(output, 'ids-000001-00000.zgq')
+  const bytes = new Uint8Array(readFileSync(path))
+  const firstPage = new DataView(bytes.buffer, 4096)
+  for (let entry = 0; entry < ids.length; entry++) firstPage.setUint32(entry * 16 + 12, 0xffff, true)
+  mendIdsFile(bytes)
+  writeFileSync(path, bytes)
+  const forged = ZgqIndex.open(output)
+  expect(errorOf(() => forged.get(0))).toMatchObject({ code: 'ZGQ_CORRUPT', path })
+  forged.close()
 })
 
 describe('a path', () => {

@@ -129,6 +129,23 @@ describe('fieldSummary', () => {
     expect(summary.histogram?.reduce((sum, bin) => sum + bin.rows, 0)).toBe(binned)
   })
 
+  it('counts values of 32 MB of text at most, and says so', async () => {
+    const output = temp.fresh('long')
+    const texts = [...'abcd'].map((letter) => letter.repeat(10 * 2 ** 20))
+    const input = makeVectors('uniform', { count: 5, dim: 2 }, 5)
+    const some = [...texts, texts[0]].map((text) => ({ text }))
+    await buildIndex({ input, dim: 2, payloads: some, fields: { text: 'string' }, zones: 1, output })
+    const open = ZgqIndex.open(output)
+    const { values = [], ...summary } = open.fieldSummary('text')
+    open.close()
+    expect(summary).toMatchObject({ rows: 5, distinct: 3, isCut: true })
+    expect(values.map(({ value, rows: found }) => [String(value)[0], found])).toEqual([
+      ['a', 2],
+      ['b', 1],
+      ['c', 1]
+    ])
+  })
+
   it('refuses a field that is not declared, and wrong options', async () => {
     const error = await errorFrom(new Promise(() => index.fieldSummary('body')))
     expect(error).toMatchObject({ code: 'ZGQ_FILTER', message: expect.stringContaining('path, size, draft, tags') })

@@ -29,7 +29,7 @@ export class NewFile {
     this.path = path
     this.#target = target
     this.#temporary = join(dirname(target), `.${basename(target)}.${process.pid}.tmp`)
-    this.#file = openSync(this.#temporary, 'w')
+    this.#file = openNew(this.#temporary)
   }
 
   /**
@@ -92,6 +92,23 @@ export class NewFile {
   #open(): number {
     if (this.#file === undefined) throw new Error(`${this.path} was published or discarded`)
     return this.#file
+  }
+}
+
+/** Opens a file that is not there: what is would be overwritten, and a link followed. */
+function openNew(path: string): number {
+  try {
+    return openSync(path, 'wx')
+  } catch (cause) {
+    if (!(cause instanceof Error && 'code' in cause && cause.code === 'EEXIST')) throw cause
+    throw new ZgqError(
+      'ZGQ_EXISTS',
+      'the temporary name is taken, perhaps since an earlier run was killed: remove it',
+      {
+        path,
+        cause
+      }
+    )
   }
 }
 

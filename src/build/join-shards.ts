@@ -32,18 +32,20 @@ export interface JoinParts {
   readonly training: StoredTraining
   readonly inputDigest: string
   readonly quantizer: Quantizer | undefined
+  /** Waited for while ids are joined, which is long work on many rows; where it throws, the work ends. */
+  readonly onIds: () => Promise<void>
 }
 
 /** Writes the catalogue over all shards; rejects with ZGQ_NOT_FOUND where shards are missing. Repeatable. */
 export async function joinShards(site: Site, parts: JoinParts): Promise<StoredIndex> {
   const { recipe } = site
-  const { training, inputDigest, quantizer } = parts
+  const { training, inputDigest, quantizer, onIds } = parts
   const shards = readShards(site, training)
   const indexId = indexIdOf(recipe, inputDigest)
   const files: FileRecord[] = []
   const placed = SEGMENT_FILE_KINDS.map((kind) => placeFiles(site, { shards, kind, files }))
   const [vectors, codes, fields, payload] = placed
-  const ids = await joinIds(site, shards, indexId)
+  const ids = await joinIds(site, shards, { indexId, onIds })
   if (ids !== undefined) files.push({ ...ids, file: files.length })
   const segments = shards.flatMap((shard, i) =>
     shard.segments.map((segment, j): SegmentRecord => {
@@ -96,11 +98,16 @@ export async function joinShards(site: Site, parts: JoinParts): Promise<StoredIn
   }
 }
 
-function joinIds(site: Site, shards: readonly StoredShard[], indexId: Uint8Array): Promise<FileRecord | undefined> {
+function joinIds(
+  site: Site,
+  shards: readonly StoredShard[],
+  { indexId, onIds }: { readonly indexId: Uint8Array; readonly onIds: () => Promise<void> }
+): Promise<FileRecord | undefined> {
   const { dim, metric } = site.recipe
   return joinIdRuns(
     shards.map(({ idRuns }, i) => ({ ...idRuns, path: join(shardPath(site, i), ID_RUNS_NAME) })),
-    { folder: site.path, indexId, generation: GENERATION, dim, metric }
+    { folder: site.path, indexId, generation: GENERATION, dim, metric },
+    onIds
   )
 }
 

@@ -41,10 +41,11 @@ export interface WrittenBuild {
 }
 
 /** Joins, calibrates and publishes; the crew is closed on the way. */
-export async function publishStage(build: WrittenBuild, { crew, tell }: StageWork): Promise<BuildReport> {
+export async function publishStage(build: WrittenBuild, work: StageWork): Promise<BuildReport> {
+  const { crew, tell } = work
   const { plan, folder, site, queries } = build
   const isBegun = isJoined(site)
-  const joined = await joinStage(site)
+  const joined = await joinStage(site, work)
   if (plan.calibrate && (queries !== undefined || !isAlwaysExact(site.recipe))) {
     const snapshot = readCatalogue(site.path)
     const calibration = await calibrateSite(snapshot, crew, {

@@ -38,6 +38,8 @@ export interface Tell {
   note(stage: BuildStage, done: number, total: number): void
   /** The same, and lets the event loop turn in between. */
   now(stage: BuildStage, done: number, total: number): Promise<void>
+  /** Lets the event loop turn, without a note; throws if the build was aborted. */
+  turn(): Promise<void>
 }
 
 export function openTell(plan: BuildPlan): Tell {
@@ -45,13 +47,17 @@ export function openTell(plan: BuildPlan): Tell {
     plan.onProgress({ stage, done, total })
     plan.signal?.throwIfAborted()
   }
+  const turn = async (): Promise<void> => {
+    await setImmediate()
+    plan.signal?.throwIfAborted()
+  }
   return {
     note,
     async now(stage, done, total) {
       note(stage, done, total)
-      await setImmediate()
-      plan.signal?.throwIfAborted()
-    }
+      await turn()
+    },
+    turn
   }
 }
 
@@ -159,7 +165,7 @@ export async function writeStage(site: Site, { crew, tell, mine }: StageWork): P
  * Makes an index of what was written, in the working folder; returns what it is. From then on nothing else in the
  * folder is needed, so that a build may die while it removes that.
  */
-export async function joinStage(site: Site): Promise<StoredIndex> {
+export async function joinStage(site: Site, { tell }: StageWork): Promise<StoredIndex> {
   if (isJoined(site)) return readStored<StoredIndex>(joinedPath(site))
   expectTrained(site, 'publish')
   joinParts(site)
@@ -168,7 +174,8 @@ export async function joinStage(site: Site): Promise<StoredIndex> {
   const joined = await joinShards(site, {
     training,
     inputDigest: assignment.inputDigest,
-    quantizer: quantizerOf(site.recipe, training.originRow)
+    quantizer: quantizerOf(site.recipe, training.originRow),
+    onIds: () => tell.turn()
   })
   writeStored(joinedPath(site), joined, site.recipe.isDurable)
   return joined

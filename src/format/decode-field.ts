@@ -4,7 +4,13 @@
 import { ZgqError } from '../errors.ts'
 import type { FieldType, FieldValue } from '../types.ts'
 import { countBits, hasBit, lastWordMask, wordCount } from './bitmap.ts'
-import { COLUMNS_OF_TYPE, type EncodedField, type FieldColumn, type FieldColumnKind } from './field-columns.ts'
+import {
+  COLUMNS_OF_TYPE,
+  MOST_FIELD_COLUMN_BYTES,
+  type EncodedField,
+  type FieldColumn,
+  type FieldColumnKind
+} from './field-columns.ts'
 import { checkStarts, decodeStringTable, type StringTable } from './string-table.ts'
 
 /** What is decoded, and where it was read, for messages. */
@@ -18,6 +24,46 @@ export interface FieldExpectation {
 }
 
 type Damage = (what: string) => ZgqError
+
+/** A column as its extent describes it, before it is read. */
+export interface FieldColumnLength {
+  readonly kind: FieldColumnKind
+  /** Where it begins in the file. */
+  readonly offset: number
+  readonly byteLength: number
+}
+
+/**
+ * Checks the length that a column is said to have, before so much memory is taken: throws ZGQ_CORRUPT where rows give
+ * another, and ZGQ_UNSUPPORTED for what is too long to be held.
+ */
+export function checkFieldLength(column: FieldColumnLength, expected: Omit<FieldExpectation, 'type'>): void {
+  const { kind, offset, byteLength } = column
+  const { path, segment, name, rowCount } = expected
+  const what = `column ${kind} of field ${name}, segment ${segment}, has ${byteLength} bytes`
+  const exact = bytesByRows(kind, rowCount)
+  if (exact !== undefined && byteLength !== exact)
+    throw new ZgqError('ZGQ_CORRUPT', `${what}, expected ${exact}`, { path, offset })
+  if (byteLength > MOST_FIELD_COLUMN_BYTES)
+    throw new ZgqError('ZGQ_UNSUPPORTED', `${what}, expected at most ${MOST_FIELD_COLUMN_BYTES}`, { path, offset })
+}
+
+/** How long a column is; undefined: that is for its values to say. */
+function bytesByRows(kind: FieldColumnKind, rowCount: number): number | undefined {
+  switch (kind) {
+    case 'fieldNumbers':
+      return rowCount * 8
+    case 'fieldBits':
+      return wordCount(rowCount) * 4
+    case 'fieldPresence':
+      return wordCount(rowCount) * 8
+    case 'fieldStrings':
+      return rowCount * 4
+    case 'fieldLists':
+    case 'fieldDictionary':
+      return undefined
+  }
+}
 
 /** Decodes and checks the columns of a field in a segment; throws ZGQ_CORRUPT. */
 export function decodeField(encoded: EncodedField, expected: FieldExpectation): FieldColumn {

@@ -1,6 +1,7 @@
 // The columns of declared fields in the fields extent of a segment (spec, section 4.3): encoding them from values, and
 // what a decoded field is. Decoding lives in decode-field.ts.
 
+import { ZgqError } from '../errors.ts'
 import type { FieldType, FieldValue } from '../types.ts'
 import { setBit, wordCount } from './bitmap.ts'
 import type { DeclaredField } from './fields.ts'
@@ -66,6 +67,9 @@ export interface ListColumn extends Rows {
 /** A field over the rows of a segment. */
 export type FieldColumn = NumberColumn | BooleanColumn | StringColumn | ListColumn
 
+/** Longest column of a field in a segment: readers hold it in memory, with a copy while it is decoded. */
+export const MOST_FIELD_COLUMN_BYTES = 2 ** 30
+
 /** Encodes the columns of fields; values[i]: a value a row of fields[i], checked before. In the order of an extent. */
 export function encodeFieldColumns(
   fields: readonly DeclaredField[],
@@ -96,7 +100,14 @@ function encodeField(field: DeclaredField, values: FieldValues, rowCount: number
   if (presence !== undefined) encoded.fieldPresence = presence
   return ORDER.flatMap((kind) => {
     const bytes = encoded[kind]
-    return bytes === undefined ? [] : { kind, field: field.number, bytes }
+    if (bytes === undefined) return []
+    if (bytes.byteLength > MOST_FIELD_COLUMN_BYTES)
+      throw new ZgqError(
+        'ZGQ_BUILD_INPUT',
+        `the field ${field.name} takes ${bytes.byteLength} bytes in a segment of ${rowCount} rows, expected at most ` +
+          `${MOST_FIELD_COLUMN_BYTES}: put long values into the payload alone, or build more zones`
+      )
+    return { kind, field: field.number, bytes }
   })
 }
 

@@ -12,6 +12,9 @@ import { checkDim } from './row-source.ts'
 /** Longer than any line of 65,536 numbers: what is longer is no file of lines. */
 const LINE_LIMIT = 64 * 2 ** 20
 const LINE_FEED = 10
+const BYTE_ORDER_MARK = '\ufeff'
+/** Keeps a byte order mark, which only the first line may have. */
+const DECODER = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 interface Line {
   /** From 1. */
@@ -186,7 +189,6 @@ function* readLines(file: InputFile): Generator<Line> {
  * out.
  */
 function* splitLines(file: InputFile): Generator<Line> {
-  const decoder = new TextDecoder()
   let number = 0
   /** Bytes of a line whose end is not read yet. */
   let begun: Uint8Array[] = []
@@ -197,7 +199,7 @@ function* splitLines(file: InputFile): Generator<Line> {
     let start = 0
     for (let end = chunk.indexOf(LINE_FEED); end >= 0; end = chunk.indexOf(LINE_FEED, start)) {
       const bytes = chunk.subarray(start, end)
-      yield { number: ++number, text: decoder.decode(begun.length === 0 ? bytes : Buffer.concat([...begun, bytes])) }
+      yield decodeLine(++number, begun.length === 0 ? bytes : Buffer.concat([...begun, bytes]), file.path)
       begun = []
       begunBytes = 0
       start = end + 1
@@ -211,5 +213,18 @@ function* splitLines(file: InputFile): Generator<Line> {
         { path: file.path }
       )
   }
-  if (begunBytes > 0) yield { number: number + 1, text: decoder.decode(Buffer.concat(begun)) }
+  if (begunBytes > 0) yield decodeLine(number + 1, Buffer.concat(begun), file.path)
+}
+
+/** Throws for what is no UTF-8: replaced by U+FFFD, ids and texts would become others. */
+function decodeLine(number: number, bytes: Uint8Array, path: string): Line {
+  try {
+    const text = DECODER.decode(bytes)
+    return { number, text: number === 1 && text.startsWith(BYTE_ORDER_MARK) ? text.slice(1) : text }
+  } catch (cause) {
+    throw new ZgqError('ZGQ_BUILD_INPUT', `line ${number} has bytes that are not UTF-8, expected JSON in UTF-8`, {
+      path,
+      cause
+    })
+  }
 }

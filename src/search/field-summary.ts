@@ -55,6 +55,8 @@ export interface FieldSummaryOptions {
 
 /** Distinct values that are counted: some 100 MB of short strings. Those that come later count only as rows. */
 const MOST_DISTINCT = 2 ** 20
+/** Bytes of their text in UTF-8: few values may be long. */
+const MOST_TEXT_BYTES = 32 * 2 ** 20
 
 /** Throws ZGQ_FILTER for a field that is not declared, TypeError or RangeError for options, and as reads of fields do. */
 export function summarizeField(of: RowsContext, name: string, options: FieldSummaryOptions): FieldSummary {
@@ -103,6 +105,7 @@ function hasValue({ present, nulls }: FieldColumn, row: number): boolean {
 
 class ValueCounts {
   readonly #rows = new Map<string | boolean, number>()
+  #textBytes = 0
   isCut = false
 
   get distinct(): number {
@@ -112,19 +115,28 @@ class ValueCounts {
   add(column: BooleanColumn | StringColumn | ListColumn): void {
     if (column.type === 'boolean') {
       for (let row = 0; row < column.rowCount; row++)
-        if (hasValue(column, row)) this.#count(hasBit(column.bits, row), 1)
+        if (hasValue(column, row)) this.#count(hasBit(column.bits, row), { rows: 1, bytes: 0 })
       return
     }
+    const { dictionary } = column
     const rows = column.type === 'string' ? rowsOfCodes(column) : rowsOfElements(column)
     rows.forEach((count, code) => {
-      if (count > 0) this.#count(column.dictionary.at(code), count)
+      if (count === 0) return
+      const bytes = dictionary.starts[code + 1] - dictionary.starts[code]
+      if (bytes > MOST_TEXT_BYTES) this.isCut = true
+      else this.#count(dictionary.at(code), { rows: count, bytes })
     })
   }
 
-  #count(value: string | boolean, rows: number): void {
+  /** Counts rows of a value. One that is left out stays out, as there is never more room: what is counted is exact. */
+  #count(value: string | boolean, { rows, bytes }: { readonly rows: number; readonly bytes: number }): void {
     const before = this.#rows.get(value)
-    if (before === undefined && this.#rows.size >= MOST_DISTINCT) this.isCut = true
-    else this.#rows.set(value, (before ?? 0) + rows)
+    if (before !== undefined) this.#rows.set(value, before + rows)
+    else if (this.#rows.size >= MOST_DISTINCT || this.#textBytes + bytes > MOST_TEXT_BYTES) this.isCut = true
+    else {
+      this.#rows.set(value, rows)
+      this.#textBytes += bytes
+    }
   }
 
   commonest(most: number): ValueCount[] {

@@ -33,7 +33,9 @@ export function placesOfId({ segments, ids }: DocumentsContext, id: Id): Ordinal
     const position = segments.find(number)
     const segment = position === -1 ? undefined : segments.at(position)
     if (segment === undefined || row >= segment.rowCount)
-      throw new ZgqError('ZGQ_CORRUPT', `the ids file names row ${row} of segment ${number}, which is not there`)
+      throw new ZgqError('ZGQ_CORRUPT', `the ids file names row ${row} of segment ${number}, which is not there`, {
+        path: ids.path
+      })
     return { segment, row }
   })
 }

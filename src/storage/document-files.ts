@@ -3,7 +3,7 @@
 
 import { COLUMN_KINDS } from '../format/kinds.ts'
 import { columnsTableBytes, decodeEntries, MOST_COLUMNS, type ColumnEntry } from '../format/columns.ts'
-import { decodeField } from '../format/decode-field.ts'
+import { checkFieldLength, decodeField } from '../format/decode-field.ts'
 import type { EncodedField, FieldColumn, FieldColumnKind } from '../format/field-columns.ts'
 import type { DeclaredField } from '../format/fields.ts'
 import { checksum } from '../format/layout.ts'
@@ -201,17 +201,18 @@ export class DocumentFiles {
       },
       this.#expected(segment, fields)
     )
+    const { name, type } = field
+    const expected = { path: this.#pathOf(fields), segment: segment.segment, rowCount, name, type }
     const encoded: EncodedField = {}
     let byteLength = 0
     for (const entry of entries) {
       const kind = FIELD_KINDS.get(entry.kind)
       if (entry.field !== field.number || kind === undefined) continue
+      checkFieldLength({ kind, offset: fields.offset + entry.offset, byteLength: entry.byteLength }, expected)
       encoded[kind] = this.#verifiedColumn(segment, entry, read)
       byteLength += entry.byteLength
     }
-    const { name, type } = field
-    const place = { path: this.#pathOf(fields), segment: segment.segment }
-    const column = decodeField(encoded, { ...place, rowCount, name, type })
+    const column = decodeField(encoded, expected)
     this.#fields.put(key, column, byteLength)
     return column
   }

@@ -4,9 +4,18 @@
 
 import type { FileRecord } from '../format/file-record.ts'
 import type { IdHash } from '../format/id-hash.ts'
-import { bytesOfPage, ENTRY_WORDS, findEntry, hasHash, idPage, verifyIdPage } from '../format/id-pages.ts'
+import {
+  bytesOfPage,
+  ENTRY_WORDS,
+  findEntry,
+  hasHash,
+  ID_ENTRY_BYTES,
+  idPage,
+  verifyIdPage
+} from '../format/id-pages.ts'
 import { entriesIn, firstChildOf, idTree, type IdTree } from '../format/id-tree.ts'
 import { PAGE_BYTES } from '../format/layout.ts'
+import { ZgqError } from '../errors.ts'
 import type { Verify } from '../types.ts'
 import type { Readers } from './open-readers.ts'
 import { PageLedger } from './page-ledger.ts'
@@ -17,6 +26,8 @@ import type { ReadCounters } from './segment-reads.ts'
 const MOST_KEPT_PAGES = 2 ** 11
 /** Pages from the root down that are fetched at once: a fetch takes longer than so many bytes. */
 const FETCHED_PAGES = 32
+/** Entries that one hash may have: of 2^32 ids hardly two share one. More are made to be collected. */
+const MOST_EQUAL_HASHES = 2 ** 10
 /** The one slot of the ledger. */
 const SLOT = 0
 
@@ -57,6 +68,11 @@ export class IdLookup {
     this.#verified.open(SLOT, this.#tree.rootPage + 1)
   }
 
+  /** The ids file. */
+  get path(): string {
+    return this.#of.path
+  }
+
   get #leafCount(): number {
     return this.#tree.levels[0].pageCount
   }
@@ -72,7 +88,10 @@ export class IdLookup {
       const words = this.#leafWords(page)
       const count = entriesIn(leaves, page)
       let entry = findEntry(words, count, hash)
-      for (; entry < count && hasHash(words, entry, hash); entry++) this.#note(words, entry * ENTRY_WORDS)
+      for (; entry < count && hasHash(words, entry, hash); entry++) {
+        if (this.#found === MOST_EQUAL_HASHES) throw this.#tooManyEqual(page, entry)
+        this.#note(words, entry * ENTRY_WORDS)
+      }
       if (entry < count) break
     }
     return this.#found
@@ -93,12 +112,14 @@ export class IdLookup {
       }
       page = this.#childOf(page, level, hash)
     }
-    for (; page <= this.#leafCount; page++) {
+    let found = 0
+    // Where there are more, it is for `find` to say so.
+    for (; page <= this.#leafCount && found <= MOST_EQUAL_HASHES; page++) {
       if (!this.#verified.has(SLOT, page)) return [this.#rangeOf(page, page + 1)]
       const count = entriesIn(levels[0], page)
       const words = this.#leafWords(page)
       let entry = findEntry(words, count, hash)
-      while (entry < count && hasHash(words, entry, hash)) entry++
+      for (; entry < count && hasHash(words, entry, hash); entry++) found++
       if (entry < count) break
     }
     return []
@@ -113,6 +134,13 @@ export class IdLookup {
         else this.#innerWords(page)
       }
     }
+  }
+
+  #tooManyEqual(page: number, entry: number): ZgqError {
+    return new ZgqError('ZGQ_CORRUPT', `more than ${MOST_EQUAL_HASHES} ids have one hash`, {
+      path: this.path,
+      offset: page * PAGE_BYTES + entry * ID_ENTRY_BYTES
+    })
   }
 
   #rangeOf(first: number, end: number): FileRange {
