@@ -99,6 +99,7 @@ const CHANGES: readonly { title: string; withCodes: boolean; change: (parts: Par
     title: 'with a chunk for each record, and numbers with gaps',
     withCodes: true,
     change: (parts) => {
+      parts.dropIds() // it names segments by their numbers
       for (const [i, record] of parts.segments.entries()) {
         record.set('segment', i * 1000 + 17)
         parts.extent(i, 'vectors').header.set('segment', i * 1000 + 17)
@@ -119,6 +120,7 @@ const CHANGES: readonly { title: string; withCodes: boolean; change: (parts: Par
     title: 'some of whose segments were superseded',
     withCodes: true,
     change: (parts) => {
+      parts.dropIds()
       const next = parts.index.get('nextSegment')
       parts.segments.splice(1, 3)
       parts.recount()
@@ -129,6 +131,7 @@ const CHANGES: readonly { title: string; withCodes: boolean; change: (parts: Par
     title: 'all of whose segments were superseded',
     withCodes: true,
     change: (parts) => {
+      parts.dropIds()
       parts.segments.length = 0
       parts.recount()
       parts.index.set('nextSegment', 9)

@@ -138,7 +138,7 @@ describe.each(METRICS.flatMap((metric) => BITS.map((bits) => ({ metric, bits }))
         return dataFileDigests(output)
       }
       const expected = await build()
-      expect(Object.keys(expected)).toHaveLength(2)
+      expect(Object.keys(expected)).toHaveLength(3)
       expect(await withScalarKernel(build)).toEqual(expected)
     })
   }

@@ -163,7 +163,8 @@ export const CALIBRATION_HEADER = structure({
   farthestHit: 'f64',
   maxNorm: 'f64',
   pointCount: 'u64',
-  alignment: 'f64'
+  alignment: 'f64',
+  gain: 'f64'
 })
 
 export const CALIBRATION_POINT = structure({
