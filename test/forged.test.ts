@@ -52,6 +52,8 @@ function allowedOf({ seen, codes }: Forgery, command: string): readonly string[]
   if (seen === 'open' || command === 'check' || command === 'python check') return codes
   if (seen === 'build') return command === 'calibrate' || command === 'python search' ? ['fine', ...codes] : codes
   if (seen === 'derived') return ['fine', ...codes]
+  // What values fields have is looked at, too.
+  if (seen === 'documents' && LOOKS.includes(command) && command !== 'open') return ['fine', ...codes]
   if (LOOKS.includes(command)) return ['fine']
   if (seen === 'documents' && command === 'documents') return codes
   if (seen === 'rows' && (command === 'exact' || command === 'python search')) return codes
