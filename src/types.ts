@@ -201,7 +201,7 @@ export interface Explain {
 
 /** Facts about the filter of a search. */
 export interface ExplainedFilter {
-  /** `matches`: all rows that match were ranked; `zones`: some zones were scanned; `exact`: all with rows that match. */
+  /** `matches`: all rows that match were ranked; `zones`: some zones were scanned; `exact`: all with matches. */
   readonly plan: 'matches' | 'zones' | 'exact'
   /** Rows of the index that match. */
   readonly rowsMatched: number

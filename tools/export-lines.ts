@@ -1,4 +1,4 @@
-// A row as a line of JSON that `zgq build` reads back: the same id, the same float32 values, the same payload. What JSON
+// A row as a line of JSON that `zgq build` reads back: the same id, float32 values and payload. What JSON
 // cannot hold is an error, not an approximation.
 
 import { ZgqError, type Id, type Payload, type StoredDocument } from '../src/index.ts'
@@ -24,7 +24,8 @@ function payloadKeys(payload: Payload, id: Id, keys: LineKeys): string {
         const what = key === keys.id ? 'ids' : 'vectors'
         throw new ZgqError(
           'ZGQ_UNSUPPORTED',
-          `the payload of ${showId(id)} has the key ${JSON.stringify(key)}, too: name another one for ${what} with ${option}`
+          `the payload of ${showId(id)} has the key ${JSON.stringify(key)}, too: ` +
+            `name another one for ${what} with ${option}`
         )
       }
       return `,${JSON.stringify(key)}:${jsonOf(value, `of ${showId(id)} at ${key}`)}`

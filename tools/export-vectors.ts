@@ -1,5 +1,5 @@
-// Vectors as .fvecs or .npy. Rows with integer ids come in the order of their ids, so that an index of row numbers gives
-// back the file that it was built from; rows with string ids as the index has them.
+// Vectors as .fvecs or .npy. Rows with integer ids come in the order of their ids, so that an index of row numbers
+// gives back the file that it was built from; rows with string ids as the index has them.
 
 import { ZgqError, type Filter, type Id, type ZgqIndex } from '../src/index.ts'
 import type { NewFile } from './new-file.ts'

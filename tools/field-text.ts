@@ -24,7 +24,8 @@ export function describeFields(fields: readonly FieldSummary[]): string {
     .map((field) => {
       const { name, type } = field
       const values = type === 'number' ? describeNumbers(field) : describeValues(field)
-      return `  ${name.padEnd(names)}  ${type.padEnd(types)}  ${[describeRows(field), values].filter(Boolean).join(': ')}`
+      const said = [describeRows(field), values].filter(Boolean).join(': ')
+      return `  ${name.padEnd(names)}  ${type.padEnd(types)}  ${said}`
     })
     .join('\n')
 }

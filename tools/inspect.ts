@@ -123,7 +123,8 @@ function describe(info: IndexInfo, fields: readonly FieldSummary[]): string {
   const files = info.files.map((file) => `  ${file.name}  ${formatBytes(file.bytes)}`).join('\n')
   const calibration = info.calibration === null ? '' : `\n\n${describeCalibration(info.calibration)}`
   const values = fields.length === 0 ? '' : `\n\nfields\n${describeFields(fields)}`
-  return `${info.path}\n${facts}${values}${calibration}\n\nzones by size\n${histogram}\n\nfiles\n  catalogue.sqlite\n${files}`
+  const sizes = `zones by size\n${histogram}\n\nfiles\n  catalogue.sqlite\n${files}`
+  return `${info.path}\n${facts}${values}${calibration}\n\n${sizes}`
 }
 
 /**

@@ -58,7 +58,7 @@ const MOST_DISTINCT = 2 ** 20
 /** Bytes of their text in UTF-8: few values may be long. */
 const MOST_TEXT_BYTES = 32 * 2 ** 20
 
-/** Throws ZGQ_FILTER for a field that is not declared, TypeError or RangeError for options, and as reads of fields do. */
+/** Throws ZGQ_FILTER for a field that is not declared, TypeError or RangeError for options, and as reads do. */
 export function summarizeField(of: RowsContext, name: string, options: FieldSummaryOptions): FieldSummary {
   checkOptionNames('fieldSummary', options, ['values', 'bins'])
   const { values = 20, bins = 20 } = options
@@ -68,7 +68,8 @@ export function summarizeField(of: RowsContext, name: string, options: FieldSumm
   if (field === undefined)
     throw new ZgqError(
       'ZGQ_FILTER',
-      `the field ${describe(name)} is not declared; declared are ${of.fields.map((one) => one.name).join(', ') || 'none'}`
+      `the field ${describe(name)} is not declared; declared are ` +
+        (of.fields.map((one) => one.name).join(', ') || 'none')
     )
   const counted = new ValueCounts()
   const numbers = new NumberRange()
