@@ -76,6 +76,9 @@ export type QueryVector = Float32Array | Float64Array | readonly number[]
 /** What names a row: a safe integer >= 0, or a string of 1 to 1,024 bytes of UTF-8; of one kind in an index. */
 export type Id = number | string
 
+/** Kinds of ids: safe integers >= 0, or strings of 1 to 1,024 bytes of UTF-8. An index has one kind. */
+export type IdType = 'integer' | 'string'
+
 /** What a row has besides its vector: a map of plain MessagePack. */
 export type Payload = Readonly<Record<string, unknown>>
 
