@@ -76,6 +76,9 @@ export type QueryVector = Float32Array | Float64Array | readonly number[]
 /** What names a row: a safe integer >= 0, or a string of 1 to 1,024 bytes of UTF-8; of one kind in an index. */
 export type Id = number | string
 
+/** Kinds of ids: safe integers >= 0, or strings of 1 to 1,024 bytes of UTF-8. An index has one kind. */
+export type IdType = 'integer' | 'string'
+
 /** What a row has besides its vector: a map of plain MessagePack. */
 export type Payload = Readonly<Record<string, unknown>>
 
@@ -109,7 +112,8 @@ export interface OpenOptions {
   readonly mapping?: Mapping | undefined
   /**
    * Memory for the parts of zones and the rows that are kept in memory, in bytes. Default 256 MB; at least one part is
-   * always kept.
+   * always kept. On top of it, up to 5/16 of it for what documents have: decoded ids, fields, places of payloads, and
+   * rows that filters matched.
    */
   readonly cacheBytes?: number | undefined
   /** Default `touch`. */
@@ -128,7 +132,10 @@ export interface OpenOptions {
 export interface SearchOptions {
   /** Hits wanted. Default 10; above the count of the index, all. */
   readonly k?: number | undefined
-  /** Zones to probe; above the zone count, all. */
+  /**
+   * Zones to probe; above the zone count, all. With a filter: zones with rows that match, and more until `2 * k` such
+   * rows were scanned.
+   */
   readonly nprobe?: number | undefined
   /** Scan every zone: equal to brute force, ties included. */
   readonly exact?: boolean | undefined

@@ -174,22 +174,35 @@ export function fieldList(given: Given, name: string): Fields | undefined {
 
 /** Reads a JSON object. */
 export function jsonObject(given: Given, name: string): Record<string, unknown> | undefined {
-  const value = text(given, name)
-  if (value === undefined) return undefined
-  try {
-    const parsed: unknown = JSON.parse(value)
-    if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)) return { ...parsed }
-  } catch {
-    // said below, like any other value
-  }
-  throw new UsageError(`--${name} must be a JSON object, found ${value}`)
+  return readJson(given, { name, isWanted: isObject })
 }
 
 /** Reads a filter. What it may ask is for the index to say. */
 export function jsonFilter(given: Given, name: string): Filter | undefined {
-  if (jsonObject(given, name) === undefined) return undefined
-  const filter: Filter = JSON.parse(text(given, name) ?? '')
-  return filter
+  return readJson(given, { name, isWanted: isFilter })
+}
+
+function readJson<Wanted>(
+  given: Given,
+  of: { readonly name: string; readonly isWanted: (value: unknown) => value is Wanted }
+): Wanted | undefined {
+  const value = text(given, of.name)
+  if (value === undefined) return undefined
+  try {
+    const parsed: unknown = JSON.parse(value)
+    if (of.isWanted(parsed)) return parsed
+  } catch {
+    // said below, like any other value
+  }
+  throw new UsageError(`--${of.name} must be a JSON object, found ${value}`)
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function isFilter(value: unknown): value is Filter {
+  return isObject(value)
 }
 
 /** Narrows a word to one of the choices. */

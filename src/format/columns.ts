@@ -1,10 +1,10 @@
 // The columns extent of a segment (spec, section 4): what belongs to its rows besides the vectors. No I/O.
 
 import { ZgqError } from '../errors.ts'
+import type { IdType } from '../types.ts'
 import { alignUp, bytesEqual, checksum, pageCount, ELEMENT_BYTES, type Extent } from './layout.ts'
 import { planesByteLength, refinedRowBytes } from './codes.ts'
 import { COLUMN_KINDS, type ExtentKind } from './kinds.ts'
-import type { IdType } from './layout.ts'
 import { MOST_ID_BYTES } from './string-ids.ts'
 import { struct } from './struct.ts'
 import { highWord, joinU64 } from './u64.ts'

@@ -1,10 +1,10 @@
 // The facts of an index as a whole: the record under `meta` key `index` (spec, section 7.4). No I/O.
 
 import { ZgqError } from '../errors.ts'
-import type { Metric } from '../types.ts'
+import type { IdType, Metric } from '../types.ts'
 import { CODE_BITS } from './codes.ts'
 import { ELEMENT_TYPE_FLOAT32 } from './header.ts'
-import { ID_TYPES, type IdType, KNOWN_READER_FEATURES, KNOWN_WRITER_FEATURES, MAX_DIM, METRIC_CODES } from './layout.ts'
+import { ID_TYPES, KNOWN_READER_FEATURES, KNOWN_WRITER_FEATURES, MAX_DIM, METRIC_CODES } from './layout.ts'
 import { struct } from './struct.ts'
 import { expectVersion } from './version.ts'
 

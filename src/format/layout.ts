@@ -3,7 +3,7 @@
 import { crc32 } from 'node:zlib'
 
 import { METRIC_COSINE, METRIC_IP, METRIC_L2 } from '../kernels/layouts.ts'
-import type { Metric } from '../types.ts'
+import type { IdType, Metric } from '../types.ts'
 import type { FileKind } from './kinds.ts'
 
 export const FORMAT_VERSION = 2
@@ -21,9 +21,7 @@ export const CATALOGUE_NAME = 'catalogue.sqlite'
 export const METRIC_CODES: Readonly<Record<Metric, number>> = { l2: METRIC_L2, cosine: METRIC_COSINE, ip: METRIC_IP }
 
 /** Codes of the types of ids. */
-export const ID_TYPES = { integer: 1, string: 2 } as const
-
-export type IdType = keyof typeof ID_TYPES
+export const ID_TYPES: Readonly<Record<IdType, number>> = { integer: 1, string: 2 }
 
 /** Where bytes lie in a file. */
 export interface Extent {

@@ -4,7 +4,8 @@
 import { countOf, formatCount } from '../describe.ts'
 import { ZgqError } from '../errors.ts'
 import { findBadStringId } from '../format/string-ids.ts'
-import type { IdType, VectorBatch } from './vector-batch.ts'
+import type { IdType } from '../types.ts'
+import type { VectorBatch } from './vector-batch.ts'
 
 /** About what a batch of vectors weighs. */
 const BATCH_BYTES = 2 * 2 ** 20

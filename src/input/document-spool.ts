@@ -9,9 +9,9 @@ import { LONE_SURROGATE, type DeclaredField } from '../format/fields.ts'
 import { PayloadEncoder } from '../format/payload.ts'
 import { encodeStringId, findBadStringId } from '../format/string-ids.ts'
 import { FileWriter } from '../storage/file-writer.ts'
+import type { IdType } from '../types.ts'
 import { BlobSpoolWriter } from './blob-spool.ts'
 import { FieldEncoder } from './field-values.ts'
-import type { IdType } from './vector-batch.ts'
 
 /** Files of a spool; undefined: only digests are taken. */
 export interface DocumentPaths {

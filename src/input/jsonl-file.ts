@@ -2,11 +2,12 @@
 // line says which; all others must be alike.
 
 import { ZgqError } from '../errors.ts'
+import type { IdType } from '../types.ts'
 import type { BatchReadOptions } from './batch-format.ts'
 import { BatchBuffer, checkId, idsOf, idTypeOf, otherDim, shorten, type BatchSource } from './batch-source.ts'
 import { CHUNK_BYTES, InputFile } from './input-file.ts'
 import { PAYLOAD_BATCH_BYTES, pickKeys, type PayloadColumns } from './payload-columns.ts'
-import type { IdType, VectorBatch } from './vector-batch.ts'
+import type { VectorBatch } from './vector-batch.ts'
 import { checkDim } from './row-source.ts'
 
 /** Longer than any line of 65,536 numbers: what is longer is no file of lines. */

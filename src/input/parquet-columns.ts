@@ -3,12 +3,12 @@
 import type { SchemaElement, SchemaTree } from 'hyparquet'
 
 import { ZgqError } from '../errors.ts'
+import type { IdType } from '../types.ts'
 import type { NumberKind, Numbers } from './number-kinds.ts'
 import { NumberDecoder } from './parquet-numbers.ts'
 import type { DecodedColumn, LeafColumn } from './parquet-pages.ts'
 import { BooleanDecoder, ByteArrayDecoder, decodeText } from './parquet-texts.ts'
 import { numberKindOf } from './parquet-values.ts'
-import type { IdType } from './vector-batch.ts'
 
 /** A column of numbers, or of lists of numbers. */
 export interface NumberColumn extends DecodedColumn<Numbers> {

@@ -11,6 +11,7 @@ import { wrapReadError, ZgqError } from '../errors.ts'
 import type { DeclaredField } from '../format/fields.ts'
 import { readFully } from '../storage/pread-reader.ts'
 import { FileWriter } from '../storage/file-writer.ts'
+import type { IdType } from '../types.ts'
 import {
   IdSpool,
   PayloadSpool,
@@ -19,7 +20,7 @@ import {
   type DocumentPaths,
   type SpooledColumn
 } from './document-spool.ts'
-import type { IdType, VectorBatch } from './vector-batch.ts'
+import type { VectorBatch } from './vector-batch.ts'
 import type { IdSource, RowSource } from './row-source.ts'
 
 /** Payloads of one batch that are spooled before others may run. */

@@ -3,12 +3,13 @@
 
 import { ZgqError } from '../errors.ts'
 import { openUserQuery } from '../catalogue/user-query.ts'
+import type { IdType } from '../types.ts'
 import type { BatchReadOptions } from './batch-format.ts'
 import { BatchBuffer, checkId, idsOf, idTypeOf, shorten, type BatchSource } from './batch-source.ts'
 import { PAYLOAD_BATCH_BYTES } from './payload-columns.ts'
 import { checkDim } from './row-source.ts'
 import { chooseQueryColumns, safeNumber, type QueryColumns } from './sqlite-columns.ts'
-import type { IdType, VectorBatch } from './vector-batch.ts'
+import type { VectorBatch } from './vector-batch.ts'
 
 const ELEMENT_BYTES = 4
 

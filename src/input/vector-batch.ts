@@ -1,8 +1,5 @@
 // Batches: the form in which inputs arrive that can only be read once.
 
-/** Kinds of ids: safe integers >= 0, or strings of 1 to 1,024 bytes of UTF-8. An index has one kind. */
-export type IdType = 'integer' | 'string'
-
 /**
  * Vectors that arrive together: `vectors` is float32, rows * dim, row-major; `ids` has one id a row, integers or
  * strings, in every batch or in none, and one kind in all; `payloads` has one plain object a row, in every batch or in
