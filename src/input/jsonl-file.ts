@@ -4,9 +4,10 @@
 import { ZgqError } from '../errors.ts'
 import type { IdType } from '../types.ts'
 import type { BatchReadOptions } from './batch-format.ts'
-import { BatchBuffer, checkId, idsOf, idTypeOf, otherDim, shorten, type BatchSource } from './batch-source.ts'
+import { checkId, idTypeOf, otherDim, shorten, type BatchSource } from './batch-source.ts'
 import { CHUNK_BYTES, InputFile } from './input-file.ts'
-import { PAYLOAD_BATCH_BYTES, pickKeys, type PayloadColumns } from './payload-columns.ts'
+import { pickKeys, type PayloadColumns } from './payload-columns.ts'
+import { RowBatches } from './row-batches.ts'
 import type { VectorBatch } from './vector-batch.ts'
 import { checkDim } from './row-source.ts'
 
@@ -78,22 +79,8 @@ async function* readBatches(
   { dim, idType }: { dim: number; idType: IdType | undefined }
 ): AsyncGenerator<VectorBatch> {
   const { path } = file
-  const buffer = new BatchBuffer(dim)
+  const batches = new RowBatches(dim, { idType, hasPayloads: kind.payloadColumns !== undefined })
   const row = new Float32Array(dim)
-  let ids: (number | string)[] = []
-  let payloads: object[] = []
-  let payloadBytes = 0
-  const withColumns = (vectors: Float32Array): VectorBatch => {
-    const batch = {
-      vectors,
-      ...(idType === undefined ? {} : { ids: idsOf(ids) }),
-      ...(kind.payloadColumns === undefined ? {} : { payloads })
-    }
-    ids = []
-    payloads = []
-    payloadBytes = 0
-    return batch
-  }
   for (const line of readLines(file)) {
     const { vector, id, payload } = partsOf(line, kind, path)
     if (vector.length !== dim) throw otherDim(vector.length, dim, { row: `line ${line.number}`, path })
@@ -102,15 +89,14 @@ async function* readBatches(
       if (typeof value !== 'number') throw badLine(line, `a number at position ${i} of the vector`, path)
       row[i] = value
     }
-    if (idType !== undefined) ids.push(checkId(id, { row: `line ${line.number}`, path }, idType))
-    if (payload !== undefined) {
-      payloads.push(payload)
-      payloadBytes += line.text.length
-    }
-    for (const vectors of buffer.append(row)) yield withColumns(vectors)
-    if (payloadBytes >= PAYLOAD_BATCH_BYTES) for (const vectors of buffer.rest()) yield withColumns(vectors)
+    yield* batches.add({
+      vector: row,
+      id: idType === undefined ? undefined : checkId(id, { row: `line ${line.number}`, path }, idType),
+      payload,
+      payloadBytes: payload === undefined ? 0 : line.text.length
+    })
   }
-  for (const vectors of buffer.rest()) yield withColumns(vectors)
+  yield* batches.rest()
 }
 
 function kindOf(line: Line, options: BatchReadOptions, path: string): LineKind {

@@ -5,8 +5,8 @@ import { ZgqError } from '../errors.ts'
 import { openUserQuery } from '../catalogue/user-query.ts'
 import type { IdType } from '../types.ts'
 import type { BatchReadOptions } from './batch-format.ts'
-import { BatchBuffer, checkId, idsOf, idTypeOf, shorten, type BatchSource } from './batch-source.ts'
-import { PAYLOAD_BATCH_BYTES } from './payload-columns.ts'
+import { checkId, idTypeOf, shorten, type BatchSource } from './batch-source.ts'
+import { RowBatches } from './row-batches.ts'
 import { checkDim } from './row-source.ts'
 import { chooseQueryColumns, safeNumber, type QueryColumns } from './sqlite-columns.ts'
 import type { VectorBatch } from './vector-batch.ts'
@@ -68,23 +68,9 @@ async function* readBatches(
   facts: { path: string; dim: number; columns: QueryColumns; idType: IdType | undefined }
 ): AsyncGenerator<VectorBatch> {
   const { path, dim, columns, idType } = facts
-  const buffer = new BatchBuffer(dim)
+  const batches = new RowBatches(dim, { idType, hasPayloads: columns.payloadOf !== undefined })
   const vector = new Float32Array(dim)
   const vectorBytes = new Uint8Array(vector.buffer)
-  let ids: (number | string)[] = []
-  let payloads: object[] = []
-  let payloadBytes = 0
-  const withColumns = (vectors: Float32Array): VectorBatch => {
-    const batch = {
-      vectors,
-      ...(idType === undefined ? {} : { ids: idsOf(ids) }),
-      ...(columns.payloadOf === undefined ? {} : { payloads })
-    }
-    ids = []
-    payloads = []
-    payloadBytes = 0
-    return batch
-  }
   let row = 0
   for await (const values of rows) {
     const blob = blobOf(values[columns.vector], { row, path })
@@ -97,17 +83,16 @@ async function* readBatches(
       )
     }
     vectorBytes.set(blob)
-    if (idType !== undefined && columns.id !== undefined)
-      ids.push(checkId(safeNumber(values[columns.id]), { row: `row ${row}`, path }, idType))
-    if (columns.payloadOf !== undefined) {
-      payloads.push(columns.payloadOf(values, row))
-      payloadBytes += byteLengthOf(values) - blob.byteLength
-    }
-    for (const vectors of buffer.append(vector)) yield withColumns(vectors)
-    if (payloadBytes >= PAYLOAD_BATCH_BYTES) for (const vectors of buffer.rest()) yield withColumns(vectors)
+    const id = columns.id === undefined ? undefined : safeNumber(values[columns.id])
+    yield* batches.add({
+      vector,
+      id: idType === undefined ? undefined : checkId(id, { row: `row ${row}`, path }, idType),
+      payload: columns.payloadOf?.(values, row),
+      payloadBytes: columns.payloadOf === undefined ? 0 : byteLengthOf(values) - blob.byteLength
+    })
     row++
   }
-  for (const vectors of buffer.rest()) yield withColumns(vectors)
+  yield* batches.rest()
 }
 
 function byteLengthOf(values: readonly unknown[]): number {
