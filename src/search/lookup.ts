@@ -1,6 +1,6 @@
 // Looking a row up by its id: through the ids file, or where an index has none in every segment.
 
-import { hashInteger, hashText, idHash } from '../format/id-hash.ts'
+import { hashInteger, hashText, idHash, type IdHash } from '../format/id-hash.ts'
 import { checkStringId } from '../format/string-ids.ts'
 import { expectWholeNumber } from '../options.ts'
 import type { FileRange } from '../storage/reader.ts'
@@ -8,8 +8,6 @@ import type { Ordinal } from '../storage/segment-reads.ts'
 import type { Id } from '../types.ts'
 import { ZgqError } from '../errors.ts'
 import type { DocumentsContext } from './search-context.ts'
-
-const HASH = idHash()
 
 /** Throws TypeError or RangeError for what is no id of the index. */
 export function expectId(id: unknown, { idType }: DocumentsContext): asserts id is Id {
@@ -27,8 +25,7 @@ export function findRow(documents: DocumentsContext, id: Id): Ordinal | undefine
 /** Returns the rows that may have an id, by its hash; none where the index has no ids file. */
 export function placesOfId({ segments, ids }: DocumentsContext, id: Id): Ordinal[] {
   if (ids === undefined) return []
-  setHash(id)
-  return Array.from({ length: ids.find(HASH) }, (_, i) => {
+  return Array.from({ length: ids.find(hashOf(id)) }, (_, i) => {
     const [number, row] = [ids.segments[i], ids.rows[i]]
     const position = segments.find(number)
     const segment = position === -1 ? undefined : segments.at(position)
@@ -42,13 +39,14 @@ export function placesOfId({ segments, ids }: DocumentsContext, id: Id): Ordinal
 
 /** The ranges that a lookup lacks next: see `IdLookup.rangesFor`. */
 export function rangesOfLookup({ ids }: DocumentsContext, id: Id): FileRange[] {
-  setHash(id)
-  return ids?.rangesFor(HASH) ?? []
+  return ids?.rangesFor(hashOf(id)) ?? []
 }
 
-function setHash(id: Id): void {
-  if (typeof id === 'number') hashInteger(id, HASH)
-  else hashText(Buffer.from(id), HASH)
+function hashOf(id: Id): IdHash {
+  const hash = idHash()
+  if (typeof id === 'number') hashInteger(id, hash)
+  else hashText(Buffer.from(id), hash)
+  return hash
 }
 
 function findByReading({ segments, files }: DocumentsContext, id: Id): Ordinal | undefined {

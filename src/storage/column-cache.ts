@@ -15,10 +15,6 @@ export class ColumnCache<Value> {
     this.#mostBytes = mostBytes
   }
 
-  get byteLength(): number {
-    return this.#byteLength
-  }
-
   get(key: number): Value | undefined {
     if (this.#last?.key === key) return this.#last.value // moving an entry to the end takes longer than all else
     const entry = this.#entries.get(key)
@@ -35,7 +31,7 @@ export class ColumnCache<Value> {
 
   /** Keeps a value; others may have to go, and one that is larger than the cache is kept alone. */
   put(key: number, value: Value, byteLength: number): void {
-    this.drop(key)
+    this.#drop(key)
     const entry = { value, byteLength: byteLength + ENTRY_BYTES }
     this.#entries.set(key, entry)
     this.#last = { key, value }
@@ -47,17 +43,11 @@ export class ColumnCache<Value> {
     }
   }
 
-  drop(key: number): void {
+  #drop(key: number): void {
     const entry = this.#entries.get(key)
     if (entry === undefined) return
     this.#entries.delete(key)
     this.#byteLength -= entry.byteLength
     if (this.#last?.key === key) this.#last = undefined
-  }
-
-  clear(): void {
-    this.#entries.clear()
-    this.#byteLength = 0
-    this.#last = undefined
   }
 }

@@ -264,16 +264,6 @@ export class DocumentFiles {
     })
   }
 
-  /** Forgets what it knows of the segments in these slots, which may be others' from then on. */
-  drop(slots: readonly number[], fieldCount: number): void {
-    for (const slot of slots) {
-      const key = slot * KEYS_OF_SLOT
-      this.#ids.drop(key + IDS_KEY)
-      this.#payloads.drop(key + PAYLOADS_KEY)
-      for (let field = 1; field <= fieldCount; field++) this.#fields.drop(key + FIELD_KEY + field)
-    }
-  }
-
   /** Reads bytes of an extent: its first `headBytes` with one read, what is behind them with one each. */
   #extentBytes(extent: FileExtent, headBytes: number): (offset: number, byteLength: number) => Uint8Array {
     const head = new Uint8Array(Math.min(extent.byteLength, headBytes))
