@@ -1,5 +1,5 @@
-// Searches with a filter. Where few rows match, all of them are candidates and ranked exactly; else zones with rows that
-// match are scanned, nearest first, as far as masked-rule.ts says. The stages are those of search.ts.
+// Searches with a filter. Where few rows match, all of them are candidates and ranked exactly; else zones with rows
+// that match are scanned, nearest first, as far as masked-rule.ts says. The stages are those of search.ts.
 
 import { candidateAddress, heapDistances } from '../kernels/addresses.ts'
 import {

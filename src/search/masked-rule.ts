@@ -1,6 +1,6 @@
 // How far a search with a filter probes. A row x of a zone with centroid c is nearer to the query q than a distance d
-// where the cosine of the angle at c between q and x is above a bound that follows from |q - c|, |x - c| and d. Over the
-// rows of zones near a query that cosine is about normal, with mean 0 and a deviation that depends on the vectors
+// where the cosine of the angle at c between q and x is above a bound that follows from |q - c|, |x - c| and d. Over
+// the rows of zones near a query that cosine is about normal, with mean 0 and a deviation that depends on the vectors
 // (their intrinsic dimension): `alignment`, which a calibration measures. So a zone with m rows that match is expected
 // to hold m * P(cosine > bound) rows nearer than the hits found so far, whatever the filter has to do with the vectors.
 // Zones are scanned, nearest first, until none is expected to bring a share of the k hits that is worth it: to stop at
