@@ -278,10 +278,7 @@ export interface Calibration {
   readonly maxNorm?: number | undefined
   /** Share of the queries, 0 to 1, that have exact or near copies among the rows. */
   readonly copies?: number | undefined
-  /**
-   * Standard deviation of the cosine of the angle at a centroid between a query and a row of the zone: searches with a
-   * filter estimate by it what a zone may hold (spec, section 7.6).
-   */
+  /** Deviation of the cosine of the angle at a centroid between query and row; for filters (spec, section 7.6). */
   readonly alignment?: number | undefined
   /** Part, up to 1, of the gain that is usual at which searches with a filter stop: less for vectors that need it. */
   readonly gain?: number | undefined
