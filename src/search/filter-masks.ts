@@ -2,11 +2,12 @@
 // searches with that filter.
 
 import type { CompiledFilter } from '../filter/compile-filter.ts'
-import { RowMatcher } from '../filter/row-matcher.ts'
 import type { DeclaredField } from '../format/fields.ts'
 import type { Segment, SegmentTable } from '../format/segment-table.ts'
 import type { KernelMemory } from '../kernels/kernel-memory.ts'
+import type { LiveRows } from '../live/live-rows.ts'
 import type { DocumentFiles } from '../storage/document-files.ts'
+import { SegmentMatcher } from './match-rows.ts'
 import type { CountedMasks } from './row-masks.ts'
 
 /** Share of zones with matches above which all are looked at: choosing among some costs as much. */
@@ -17,6 +18,7 @@ export interface FilterContext {
   readonly memory: KernelMemory
   readonly segments: SegmentTable
   readonly documents: DocumentFiles
+  readonly live: LiveRows
   /** By number, from 1 on. */
   readonly fields: readonly DeclaredField[]
 }
