@@ -9,7 +9,8 @@ const COLUMNS: Record<string, readonly string[]> = {
   files: CHUNK,
   segments: CHUNK,
   zones: CHUNK,
-  zone_codes: CHUNK
+  zone_codes: CHUNK,
+  delta_zones: CHUNK
 }
 
 /** A view in the place of a table, whose rows never end. */
