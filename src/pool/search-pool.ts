@@ -4,7 +4,7 @@
 
 import { ZgqError } from '../errors.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
-import type { ThreadsInfo } from '../types.ts'
+import type { ThreadsInfo } from '../info-types.ts'
 import type { CheckedOpenOptions } from '../search/open-context.ts'
 import { Fetcher } from '../search/fetcher.ts'
 import type { SearchContext, SearchResult } from '../search/search-context.ts'

@@ -1,10 +1,13 @@
 // Opens what a search works with: readers over the data files, kernel memory, caches.
 
+import { join } from 'node:path'
+
+import type { Changes } from '../catalogue/changes.ts'
 import { KernelMemory } from '../kernels/kernel-memory.ts'
 import { loadKernel } from '../kernels/load-kernel.ts'
 import { usesOrdinals, type Snapshot } from '../catalogue/snapshot.ts'
 import { ZgqError } from '../errors.ts'
-import { bytesEqual, ELEMENT_BYTES } from '../format/layout.ts'
+import { bytesEqual, CATALOGUE_NAME, ELEMENT_BYTES } from '../format/layout.ts'
 import { encodeQuantizer } from '../format/quantizer.ts'
 import { SegmentTable } from '../format/segment-table.ts'
 import { bytesOfRow, CandidateRows, type CandidateRowsLimits } from '../cache/candidate-rows.ts'
@@ -15,6 +18,7 @@ import { openReaders, type Readers } from '../storage/open-readers.ts'
 import { openPreadReader } from '../storage/pread-reader.ts'
 import { fileOf, type DataFiles } from '../storage/reader.ts'
 import { RowCache } from '../cache/row-cache.ts'
+import { LiveRows } from '../live/live-rows.ts'
 import { DocumentFiles } from '../storage/document-files.ts'
 import { IdLookup } from '../storage/id-lookup.ts'
 import { SegmentFiles } from '../storage/segment-files.ts'
@@ -23,6 +27,7 @@ import { verifySegment } from '../storage/verify-segment.ts'
 import type { Mapping, Verify } from '../types.ts'
 import { CentroidCodes, LARGEST_NORM } from './centroid-codes.ts'
 import { PackedCentroids } from './packed-centroids.ts'
+import { DeltaIds } from './delta-ids.ts'
 import { Filters } from './filters.ts'
 import { UNKNOWN_ALIGNMENT } from './masked-rule.ts'
 import type { CodesContext, DocumentsContext, SearchContext } from './search-context.ts'
@@ -106,6 +111,10 @@ function openDocuments(
     { verify, cacheBytes: cacheBytes * DOCUMENTS_SHARE }
   )
   const idsFile = snapshot.files.find(({ kind }) => kind === 'ids')
+  const cataloguePath = join(snapshot.folder, CATALOGUE_NAME)
+  const { dim, metric, zoneCount } = meta
+  const live = new LiveRows(memory, { dim, metric, fields, path: cataloguePath })
+  live.take(snapshot.changes, segments)
   return {
     segments,
     usesOrdinals: files.usesOrdinals,
@@ -118,11 +127,27 @@ function openDocuments(
         indexId: meta.indexId,
         verify
       }),
-    filters: new Filters({ memory, segments, documents, fields }, cacheBytes * MASKS_SHARE),
+    filters: new Filters({ memory, segments, documents, fields, live }, cacheBytes * MASKS_SHARE),
     idType: meta.idType,
+    cataloguePath,
+    live,
+    deltaIds: new DeltaIds({ segments, builtZones: zoneCount, files: documents }),
+    builtZones: zoneCount,
     alignment: snapshot.calibration?.alignment ?? UNKNOWN_ALIGNMENT,
     gain: snapshot.calibration?.gain ?? 1
   }
+}
+
+/** Takes changes of rows whose segments are adopted; returns once searches that begin will see them. */
+export function takeChanges({ documents }: SearchContext, changes: Changes): void {
+  const slots = documents.live.take(changes, documents.segments)
+  documents.filters.expire(slots, documents.segments)
+}
+
+/** The same documents, of a snapshot that has further segments. */
+function withSegments(before: DocumentsContext, { segments }: Snapshot): DocumentsContext {
+  const { builtZones, files } = before
+  return { ...before, segments, deltaIds: new DeltaIds({ segments, builtZones, files }, before.deltaIds) }
 }
 
 function cacheBytesOfRows(

@@ -24,7 +24,7 @@ export type CodedCentroids = Pick<CodesContext, 'centroids' | 'packed'>
  */
 export function probe(state: SearchState, coded: CodedCentroids | undefined): void {
   state.zoneCount = countProbed(state, state.request.probe, coded)
-  state.takeSegments(state.zoneCount, state.request.masks)
+  state.takeSegments(state.zoneCount, state.masks)
 }
 
 /** Lists zones, nearest first; returns how many of them to probe. */

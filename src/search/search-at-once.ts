@@ -75,8 +75,8 @@ const WORD = 4
 const DOUBLE = 8
 
 /** Tells whether a pass can be tried in one call: for all that is rare the stages are there. */
-export function isForOneCall(context: SearchContext, { request, deadline, passes, workspace }: SearchState): boolean {
-  const { k, isExact, explain, masks, filter } = request
+export function isForOneCall(context: SearchContext, { request, deadline, passes, workspace, masks }: SearchState): boolean {
+  const { k, isExact, explain, filter } = request
   return (
     context.codes !== undefined &&
     workspace.memory.kernel.kind === 'wasm' &&

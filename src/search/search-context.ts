@@ -50,6 +50,8 @@ export interface DocumentsContext {
   readonly ids: IdLookup | undefined
   readonly filters: Filters
   readonly idType: IdType
+  /** For messages. */
+  readonly cataloguePath: string
   /** What changed since the segments were written. */
   readonly live: LiveRows
   readonly deltaIds: DeltaIds

@@ -6,6 +6,7 @@ import { ELEMENT_BYTES } from '../format/layout.ts'
 import type { Segment } from '../format/segment-table.ts'
 import { FetchedBytes, type FetchedRange } from '../storage/fetched-bytes.ts'
 import type { FileRange } from '../storage/reader.ts'
+import { begin } from './begin.ts'
 import { WINDOW_BYTES } from './blocking-reads.ts'
 import type { CodeState } from './code-state.ts'
 import type { Fetched, Fetcher, Wanted } from './fetcher.ts'
@@ -51,7 +52,7 @@ export function searchLater(later: LaterContext, of: LaterSearch): SearchResult 
   const state = context.states.take()
   let isWaiting = false
   try {
-    state.start(of.query, of.request)
+    begin(context, state, of)
     const lack = turns.run(state, () => {
       context.files.counters = state.counters
       return resume(context, state)

@@ -7,11 +7,14 @@ import { heapByteLength, heapDistances, heapIds } from '../kernels/addresses.ts'
 import type { ScanQuery } from '../kernels/kernel.ts'
 import type { KernelMemory } from '../kernels/kernel-memory.ts'
 import { HEAP_CAPACITY_AT, HEAP_SIZE_AT, LIST_MASK_AT, LIST_SEGMENT_AT } from '../kernels/layouts.ts'
+import type { LiveMasks } from '../live/live-masks.ts'
+import type { Patches } from '../live/patches.ts'
 import type { QueryRotation } from '../quantizer/query-codes.ts'
 import type { Explain, ExplainedFilter, Hit, Metric } from '../types.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
 import type { ReadCounters } from '../storage/segment-reads.ts'
 import { CodeState } from './code-state.ts'
+import type { FoundHit } from './fresh-hits.ts'
 import { expectComparable, type SearchRequest } from './request.ts'
 import type { FilterStop } from './request-filter.ts'
 import type { Masks } from './row-masks.ts'
@@ -84,7 +87,17 @@ export class SearchState {
   /** Passes before this one, and what they tell; there are some only for queries unlike those of the calibration. */
   readonly passes: Pass[] = []
   readonly explains: Explain[] = []
+  /** Of segments. */
   hits: Hit[] = []
+  /** Hits among fresh rows. */
+  freshHits: readonly FoundHit[] = []
+  /** Fresh rows that were scanned. */
+  freshScanned = 0
+  /** Payloads that were updated, where hits are to have them. */
+  patches: Patches | undefined
+  /** Rows of segments that may be found, where no filter says; undefined: all. */
+  masks: Masks | undefined
+  #live: LiveMasks | undefined
   isUnlike = false
   /** The query was scaled for the probe. */
   isScaled = false
@@ -127,10 +140,16 @@ export class SearchState {
     return this.metric === 'cosine' ? this.probeQuery : this.scanQuery.query
   }
 
-  /** Begins a search: copies the query into kernel memory. */
-  start(query: Float32Array, request: SearchRequest): void {
+  /** Begins a search: copies the query into kernel memory. `live`: rows that are not deleted; a filter knows them. */
+  start(query: Float32Array, request: SearchRequest, live?: LiveMasks): void {
     this.#copyQuery(query)
     request.filter?.masks.take()
+    this.#live = live?.areNone === false && request.filter === undefined ? live : undefined
+    this.#live?.take()
+    this.masks = request.masks ?? this.#live
+    this.freshHits = []
+    this.freshScanned = 0
+    this.patches = undefined
     this.asked = request
     this.request = request
     this.stage = 'probe'
@@ -146,6 +165,9 @@ export class SearchState {
   /** Ends a search: what it was asked for is not needed any more. */
   end(): void {
     this.asked.filter?.masks.giveBack()
+    this.#live?.giveBack()
+    this.#live = undefined
+    this.masks = undefined
     this.asked = NO_REQUEST
     this.request = NO_REQUEST
   }
