@@ -132,6 +132,7 @@ function makeSnapshot(): Snapshot {
     idType: 'integer',
     count,
     zoneCount: count,
+    deltaZoneCount: 0,
     segmentCount: count,
     fileCount: 0,
     nextSegment: count,

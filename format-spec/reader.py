@@ -36,9 +36,9 @@ PAGE = 4096
 MAX_INTEGER = 2**53 - 1
 PIECE = 2**20  # what is read at a time
 VERSION = 2
-KIND_NAMES = {1: "vectors", 2: "codes", 3: "fields", 4: "payload", 5: "ids"}
-VECTORS, CODES, FIELDS, PAYLOAD, IDS_FILE = KIND_NAMES
-LETTERS = {VECTORS: b"V", CODES: b"C", FIELDS: b"F", PAYLOAD: b"P", IDS_FILE: b"I"}
+KIND_NAMES = {1: "vectors", 2: "codes", 3: "fields", 4: "payload", 5: "ids", 6: "delta"}
+VECTORS, CODES, FIELDS, PAYLOAD, IDS_FILE, DELTA = KIND_NAMES
+LETTERS = {VECTORS: b"V", CODES: b"C", FIELDS: b"F", PAYLOAD: b"P", IDS_FILE: b"I", DELTA: b"D"}
 APPLICATION_ID = b"ZGQ1"
 METRICS = {1: "l2", 2: "cosine", 3: "ip"}
 INTEGER, STRING = 1, 2  # types of ids
@@ -91,7 +91,7 @@ SEGMENT_RECORD = Layout("SegmentRecord", """segment:u64 zone:u32 flags:u32 row_c
     for extent in ("rows", "columns", "codes", "fields", "payload")))
 INDEX_RECORD = Layout("IndexRecord", """version:u32 metric:u32 element_type:u32 bits:u32 id_type:u32 reserved:u32
     reader_features:flags64 writer_features:flags64 index_id:bytes16 generation:u64 commit:u64 dim:u64 count:u64
-    zone_count:u64 segment_count:u64 file_count:u64 next_segment:u64 next_file:u64 reserved2:u64 digest:bytes32""")
+    zone_count:u64 segment_count:u64 file_count:u64 next_segment:u64 next_file:u64 delta_zone_count:u64 digest:bytes32""")
 QUANTIZER_HEADER = Layout("QuantizerHeader", "rounds:u32 reserved:u32")
 CALIBRATION_HEADER = Layout("CalibrationHeader", """source:u32 flags:u32 queries:u64 confidence:f64 highest_recall:f64
     scale:f64 copies:f64 nearest_zone:f64 farthest_zone:f64 farthest_hit:f64
@@ -100,7 +100,12 @@ CALIBRATION_POINT = Layout("CalibrationPoint", """k:u64 filter:u32 flags:u32 rec
     zones:f64 trust:f64""")
 IDS_ENTRY = struct.Struct("<IIII")  # hash low and high, then row and segment or the number of a page
 IDS_PAGE_END = struct.Struct("<IIII")  # count, level, 0, CRC
-CHUNK_TABLES = ("files", "segments", "zones", "zone_codes")
+CHUNK_TABLES = ("files", "segments", "zones", "zone_codes", "delta_zones")
+CHANGE_TABLES = (
+    ("fresh", "sequence", (("id", "BLOB"), ("vector", "BLOB"), ("payload", "BLOB"))),
+    ("masks", "sequence", (("segment", "INTEGER"), ("deleted", "BLOB"))),
+    ("patches", "sequence", (("segment", "INTEGER"), ("row", "INTEGER"), ("payload", "BLOB"))),
+    ("writers", "writer", (("about", "BLOB"),)))
 
 
 def schema():
@@ -109,6 +114,9 @@ def schema():
     statements = {table: f"CREATE TABLE {table} (\n{columns})" for table in CHUNK_TABLES}
     statements["meta"] = ("CREATE TABLE meta (\n  key TEXT PRIMARY KEY,\n  value BLOB NOT NULL,\n"
                           "  crc INTEGER NOT NULL\n) WITHOUT ROWID")
+    for table, key, columns in CHANGE_TABLES:
+        lines = "".join(f"  {name} {kind} NOT NULL,\n" for name, kind in columns)
+        statements[table] = f"CREATE TABLE {table} (\n  {key} INTEGER PRIMARY KEY,\n{lines}  crc INTEGER NOT NULL\n)"
     return {("table", table, table, statement) for table, statement in statements.items()}
 
 
@@ -455,24 +463,25 @@ class Index:
     def read_tables(self, connection):
         """Section 7.1: the records of all chunks, and the digest over them."""
         record, self.chunk_crcs = self.record, []
-        files, segments, zones, zone_codes = (
+        files, segments, zones, zone_codes, delta_zones = (
             list(self.chunks(connection, *table)) for table in (
                 ("files", FILE_RECORD.size, record.file_count),
                 ("segments", SEGMENT_RECORD.size, record.segment_count),
                 ("zones", self.dim * 4, record.zone_count),
-                ("zone_codes", None, record.zone_count if self.bits > 0 else 0)))
+                ("zone_codes", None, record.zone_count if self.bits > 0 else 0),
+                ("delta_zones", self.dim * 4, record.delta_zone_count)))
         digest = hashlib.sha256(struct.pack(f"<{len(self.chunk_crcs)}I", *self.chunk_crcs)).digest()
         need(digest == record.digest, "the digest does not fit the chunks of the catalogue")
         self.files = self.numbered("files", FILE_RECORD, files, min(record.next_file, 2**32))
         self.segments = self.numbered("segments", SEGMENT_RECORD, segments, record.next_segment)
         self.centroids, self.zone_codes, size = [], [(count, records) for _, count, records in zone_codes], self.dim * 4
-        for _, _, records in zones:
+        for _, _, records in zones + delta_zones:
             need(is_finite(decode("f", records)), "a centroid is not finite")
             self.centroids += [records[at:at + size] for at in range(0, len(records), size)]
 
     def chunks(self, connection, table, size, expected):
         """The chunks of a table as (first, count, records); `size` is that of a record, None for blocks of 32 zones."""
-        is_of_zones, total, total_bytes, last = table in ("zones", "zone_codes"), 0, 0, -1
+        is_of_zones, total, total_bytes, last = table in ("zones", "zone_codes", "delta_zones"), 0, 0, -1
         columns = "typeof(count), typeof(records), typeof(crc), first, length(records)"
         for *types, first, length in connection.execute(f"SELECT {columns} FROM {table} ORDER BY first"):
             where = f"{table}, chunk {first}"
@@ -483,7 +492,8 @@ class Index:
             need(length == (count * size if size else -(-count // BLOCK_ROWS) * self.block_bytes)
                  and length <= max(PIECE, BLOCK_ROWS * (size or self.block_bytes)), f"{where}: records are of a wrong length")
             if is_of_zones:
-                need(first == total and total % BLOCK_ROWS == 0, f"{where}: zones overlap, are missing, or do not fill a block")
+                need(first == total and (total % BLOCK_ROWS == 0 or table == "delta_zones"),
+                     f"{where}: zones overlap, are missing, or do not fill a block")
             total, total_bytes, last = total + count, total_bytes + length, first
             need(total <= expected and total_bytes < self.byte_length, f"{where}: more records than the index has")
             records, = only(connection.execute(f"SELECT records FROM {table} WHERE first = ?", [first]))
@@ -522,11 +532,15 @@ class Index:
         need(len(ids_files) <= 1, "there is more than one ids file")
         self.ids_file = ids_files[0] if ids_files else None
         if self.ids_file:
-            count = self.record.count
+            self.built_rows = count = sum(row.row_count for row in self.segments.values() if not self.is_delta(row))
             self.levels = levels_of(count)
             need(count > 0 and self.ids_file.row_count == count and self.ids_file.segment_count == 0
                  and self.ids_file.byte_length == (1 + sum(self.levels)) * PAGE,
                  "the ids file has other counts or another length than its rows give")
+
+    def is_delta(self, segment):
+        """Section 6: zones of deltas are numbered after the others."""
+        return segment.zone >= self.record.zone_count
 
     def verify_segments(self):
         """Section 7.3, without where extents are."""
@@ -534,7 +548,7 @@ class Index:
             where = f"segment {row.segment}"
             need(row.flags == 0, f"{where}: flags {row.flags} are not known", "ZGQ_UNSUPPORTED")
             need(bool(self.fields) == (row.fields_byte_length > 0), f"{where}: fields, though none are declared, or none though some are")
-            need(row.zone < self.record.zone_count, f"{where}: there is no zone {row.zone}")
+            need(row.zone < len(self.centroids), f"{where}: there is no zone {row.zone}")
             need(1 <= row.row_count <= MOST_ROWS, f"{where}: row_count is out of range")
             need(0 <= row.min_norm <= row.max_norm < math.inf and 0 <= row.radius < math.inf and 0 <= row.spread < math.inf,
                  f"{where}: a norm, the radius or the spread is out of range")
@@ -564,7 +578,7 @@ class Index:
                 extents.append((PAYLOAD, row.payload_file, row.payload_offset, row.payload_byte_length))
             for kind, number, offset, length in extents:
                 where = f"segment {row.segment}: an extent at {offset} of file {number}"
-                need(number in self.files and self.files[number].kind == kind, f"{where}: there is no such file of its kind")
+                need(number in self.files and self.files[number].kind in (kind, DELTA), f"{where}: there is no such file of its kind")
                 end = offset + pages(length) * PAGE
                 need(offset % PAGE == 0 and PAGE <= offset < end <= self.files[number].byte_length,
                      f"{where} is out of range")
@@ -794,7 +808,7 @@ class Index:
         where, data = f"page {page} of the ids file", read_at(self.handles[self.ids_file.file], page * PAGE, PAGE)
         count, found_level, zero, crc = IDS_PAGE_END.unpack_from(data, PAGE - IDS_PAGE_END.size)
         need(zlib.crc32(self.record.index_id + struct.pack("<Q", page) + data[:-4]) == crc, f"{where}: the CRC does not fit")
-        below = self.levels[level - 1] if level else self.record.count
+        below = self.levels[level - 1] if level else self.built_rows
         expected = min(PAGE_ENTRIES, below - number * PAGE_ENTRIES)
         end = count * IDS_ENTRY.size
         need((found_level, count, zero) == (level, expected, 0) and not any(data[end:PAGE_ENTRIES * IDS_ENTRY.size]),
@@ -967,7 +981,7 @@ def zone_distances(index, query):
     if index.metric == "cosine":
         query = unit(query)
     score = (lambda a, b: -dot(a, b)) if index.metric == "ip" else squared_distance
-    return [score(query, decode("f", centroid)) for centroid in index.centroids]
+    return [score(query, decode("f", centroid)) for centroid in index.centroids[:index.record.zone_count]]
 
 
 def probe_order(index, query):
@@ -1001,7 +1015,7 @@ def search(index, queries, k, nprobe, wanted_fields=None):
     wanted = [range(len(queries)) if nprobe is None else [] for _ in index.centroids]
     if nprobe is not None:
         for number, query in enumerate(queries):
-            for zone in probe_order(index, query)[:nprobe]:
+            for zone in probe_order(index, query)[:nprobe] + list(range(index.record.zone_count, len(wanted))):
                 wanted[zone].append(number)
     for segment in index.segments.values():
         if not wanted[segment.zone]:
@@ -1023,6 +1037,8 @@ def find(index, row_id):
     """Where an id is, as (segment, row, vector); None: nowhere."""
     if index.ids_file:
         places = list(index.places_of(hash_of(row_id)))
+        places += [(number, row) for number, segment in index.segments.items() if index.is_delta(segment)
+                   for row in range(segment.row_count)]
         need(all(segment in index.segments and row < index.segments[segment].row_count for segment, row in places),
              "the ids file leads to a row that is not there")
     else:
@@ -1107,7 +1123,7 @@ def check(index):
         ids, rows, columns = index.load(segment)
         need(len(set(ids)) == len(ids) and seen.isdisjoint(ids), f"{where}: an id is repeated")
         seen.update(ids)
-        if index.ids_file:
+        if index.ids_file and not index.is_delta(segment):
             entries += [(hash_of(row_id), segment.segment, row) for row, row_id in enumerate(ids)]
         norms = [math.sqrt(dot(x, x)) for x in rows]
         fits = [math.isclose(min(norms), segment.min_norm, rel_tol=1e-6),
@@ -1126,7 +1142,7 @@ def check(index):
         need(all(fits), f"{where}: norms, inverse norms or codes do not fit the rows")
         check_documents(index, segment)
     for file in index.files.values():
-        if file.kind == VECTORS:
+        if file.kind in (VECTORS, DELTA):
             check_directory(index, file)
     if index.ids_file:
         check_ids_file(index, entries)
@@ -1156,7 +1172,7 @@ def check_directory(index, row):
     start, length = footer.directory_offset, footer.directory_byte_length
     centroid_bytes = index.dim * 4
     size = DIRECTORY_ENTRY.size + -(-centroid_bytes // 8) * 8
-    need((footer.magic, footer.segment_count, start % PAGE) == (magic_of(VECTORS), row.segment_count, 0)
+    need((footer.magic, footer.segment_count, start % PAGE) == (magic_of(row.kind), row.segment_count, 0)
          and length == footer.segment_count * size + footer.superseded_count * 8
          and PAGE <= start and pages(start + length + FOOTER.size) * PAGE == row.byte_length,
          f"{name}: a field of the footer is out of range")

@@ -28,7 +28,7 @@ const LEVELS = [
   ['input', 'catalogue', 'storage', 'quantizer', 'filter'],
   ['cache'],
   ['search'],
-  ['pool', 'build', 'check'],
+  ['pool', 'build', 'write', 'check'],
   ['zgq-index'],
   ['index']
 ]

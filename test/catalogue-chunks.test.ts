@@ -37,7 +37,8 @@ const BYTES_OF: Record<ChunkTable, (count: number) => number> = {
   files: (count) => count * 64,
   segments: (count) => count * 176,
   zones: (count) => count * DIM * 4,
-  zone_codes: (count) => planesByteLength(count, DIM)
+  zone_codes: (count) => planesByteLength(count, DIM),
+  delta_zones: (count) => count * DIM * 4
 }
 
 interface Reading {
@@ -49,7 +50,8 @@ interface Reading {
 
 function read(database: Database, of: Reading): ReadRecords {
   const { table, count, catalogueBytes = 2 ** 30, bytesOf = BYTES_OF[table] } = of
-  const expected = { count, bytesOf, isDense: table.startsWith('zone') }
+  const isStepped = table.startsWith('zone')
+  const expected = { count, bytesOf, isDense: isStepped || table === 'delta_zones', isStepped }
   return readChunks(database, { table, catalogueBytes, path: 'catalogue.sqlite' }, expected)
 }
 

@@ -830,7 +830,7 @@ describe('an index of another format gives ZGQ_UNSUPPORTED', () => {
     ['element type', inIndex('elementType', 2)],
     ['type of ids', inIndex('idType', 3)],
     ['bits', inIndex('bits', 3)],
-    ['kinds of files', inFile('kind', 6)],
+    ['kinds of files', inFile('kind', 7)],
     ['segments with flags', inSegment('flags', 1)]
   ])('by the %s of its catalogue', (_, change) => {
     const specimen = specimenWith('l2')

@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest'
 
 import { APPLICATION_ID, CATALOGUE_DDL, SCHEMA_ROWS } from '../src/catalogue/tables.ts'
 import { CALIBRATION_HEADER, CALIBRATION_POINT } from '../src/format/calibration-record.ts'
+import { CHANGES_RECORD } from '../src/format/changes-record.ts'
 import {
   CHUNK_RECORDS,
   CHUNK_TABLES,
@@ -62,7 +63,8 @@ const LAYOUTS = [
   { heading: 'Layout: index record', layout: INDEX_RECORD },
   { heading: 'Layout: quantizer header', layout: QUANTIZER_HEADER },
   { heading: 'Layout: calibration header', layout: CALIBRATION_HEADER },
-  { heading: 'Layout: calibration point', layout: CALIBRATION_POINT }
+  { heading: 'Layout: calibration point', layout: CALIBRATION_POINT },
+  { heading: 'Layout: changes record', layout: CHANGES_RECORD }
 ]
 
 it('has no layout that the code does not know', () => {
@@ -102,14 +104,13 @@ describe('numbers in the spec', () => {
   })
 
   it('give the kinds of files, with the letters that end their magic', () => {
-    const specified = tableRows('Layout: file kinds').map(([code, name, letter, holds]) => [
+    const specified = tableRows('Layout: file kinds').map(([code, name, letter]) => [
       name,
-      { code: Number(code), letter, isKnown: !holds.startsWith('reserved') }
+      { code: Number(code), letter }
     ])
     expect(specified).toEqual(Object.entries(FILE_KINDS))
-    for (const [name, { code, isKnown }] of Object.entries(FILE_KINDS))
-      expect(fileKindOf(code)).toBe(isKnown ? name : undefined)
-    for (const kind of ['vectors', 'codes', 'fields', 'payload', 'ids'] as const) {
+    for (const [name, { code }] of Object.entries(FILE_KINDS)) expect(fileKindOf(code)).toBe(name)
+    for (const kind of ['vectors', 'codes', 'fields', 'payload', 'ids', 'delta'] as const) {
       const start = MAGICS.vectors.subarray(0, 7)
       expect(MAGICS[kind]).toEqual(Uint8Array.of(...start, FILE_KINDS[kind].letter.charCodeAt(0)))
     }
@@ -121,8 +122,6 @@ describe('numbers in the spec', () => {
       ['Offset', 'ByteLength', 'File', 'Crc'].map((part) => `${kind}${part}`)
     )
     expect(names.slice(-parts.length)).toEqual(parts)
-    const reserved = Object.entries(EXTENT_KINDS).filter(([, { isKnown }]) => !isKnown)
-    for (const [kind] of reserved) expect(meaningOf('Layout: segment record', `${kind}Offset`)).toContain('reserved')
   })
 
   it('give the places of fields that are read word by word', () => {

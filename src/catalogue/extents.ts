@@ -6,7 +6,7 @@ import { columnsTableBytes } from '../format/columns.ts'
 import { fileNameOf, type FileRecord } from '../format/file-record.ts'
 import { idTree } from '../format/id-tree.ts'
 import type { IndexMeta } from '../format/index-record.ts'
-import { EXTENT_KINDS } from '../format/kinds.ts'
+import { EXTENT_KINDS, type FileKind } from '../format/kinds.ts'
 import { ELEMENT_BYTES, PAGE_BYTES, pageCount } from '../format/layout.ts'
 import type { FileExtent } from '../format/segment-record.ts'
 import { EXTENT_PART_WORDS, EXTENT_WORDS, SEGMENT_WORDS } from '../format/segment-record.ts'
@@ -49,13 +49,12 @@ export function checkFiles(of: { meta: IndexMeta; files: readonly FileRecord[] }
   }
   const ids = of.files.filter(({ kind }) => kind === 'ids')
   if (ids.length > 1) throw damage(`it has ${ids.length} ids files, expected one at most`)
-  for (const file of ids) expectIds(file, of.meta, damage)
 }
 
-/** An ids file has an entry for every row of the index, and the length that follows from their number. */
-function expectIds(file: FileRecord, { count }: IndexMeta, damage: Damage): void {
+/** An ids file has an entry for every row of the built zones, and the length that follows from their number. */
+function expectIds(file: FileRecord, count: number, damage: Damage): void {
   if (count === 0 || file.rowCount !== count)
-    throw damage(`${fileNameOf(file)} has ${file.rowCount} ids, the index ${count} rows`)
+    throw damage(`${fileNameOf(file)} has ${file.rowCount} ids, the built zones ${count} rows`)
   if (file.segmentCount !== 0) throw damage(`${fileNameOf(file)} has ${file.segmentCount} segments, expected none`)
   const { byteLength } = idTree(count)
   if (file.byteLength !== byteLength)
@@ -77,7 +76,7 @@ export function checkSegments(
   const fail: Fail = (at, what) => damage(`${what} of segment ${joinU64(words[at], words[at + 1])}`)
   const layout = new FileLayout(segments, of.files, fail)
   let last = -1
-  let rows = 0
+  let [rows, builtRows] = [0, 0]
   for (let at = 0; at < words.length; at += RECORD_WORDS) {
     const number = joinU64(words[at], words[at + 1])
     if (number <= last) throw damage(`segment ${number} is listed after segment ${last}`)
@@ -96,6 +95,7 @@ export function checkSegments(
     if (fields.length > 0) layout.note(FIELDS, at, rowCount)
     if (hasExtent(words, at + PAYLOAD_LENGTH)) layout.note(PAYLOAD, at, rowCount)
     rows += rowCount
+    if (words[at + W.zone] < meta.zoneCount) builtRows += rowCount
   }
   if (usesOrdinals(of) && segments.slotCount > MOST_ORDINAL_SLOTS)
     throw new ZgqError(
@@ -104,6 +104,7 @@ export function checkSegments(
       { path }
     )
   if (rows !== meta.count) throw damage(`the segments have ${rows} rows, the index ${meta.count}`)
+  for (const file of of.files) if (file.kind === 'ids') expectIds(file, builtRows, damage)
   layout.expectApart(damage)
 }
 
@@ -148,7 +149,7 @@ function hasExtent(words: Uint32Array, at: number): boolean {
 function expectSound(of: { segments: SegmentTable; meta: IndexMeta; fail: Fail }, at: number, rowCount: number): void {
   const { segments, meta, fail } = of
   const { words, doubles } = segments
-  if (words[at + W.zone] >= meta.zoneCount) throw fail(at, `zone ${words[at + W.zone]} of ${meta.zoneCount}`)
+  if (words[at + W.zone] >= segments.zoneCount) throw fail(at, `zone ${words[at + W.zone]} of ${segments.zoneCount}`)
   if (rowCount < 1 || rowCount > MOST_SEGMENT_ROWS) throw fail(at, `${rowCount} rows`)
   const minNorm = doubles[(at + W.minNorm) / 2]
   const maxNorm = doubles[(at + W.maxNorm) / 2]
@@ -192,7 +193,7 @@ const CODES = 2
 const FIELDS = 3
 const PAYLOAD = 4
 const KIND_WORDS = KINDS.map((kind) => EXTENT_WORDS[kind])
-const KIND_FILES = KINDS.map((kind) => EXTENT_KINDS[kind].file)
+const KIND_FILES: readonly FileKind[] = KINDS.map((kind) => EXTENT_KINDS[kind].file)
 
 /** The extents that were seen in a file. */
 interface FilledFile {
@@ -247,7 +248,7 @@ class FileLayout {
     const extent = at + KIND_WORDS[kind]
     const offset = joinU64(words[extent], words[extent + 1])
     const file = this.#fileOf(words[extent + FILE])
-    if (file === undefined || file.record.kind !== KIND_FILES[kind])
+    if (file === undefined || (file.record.kind !== KIND_FILES[kind] && file.record.kind !== 'delta'))
       throw this.#fail(at, `${KINDS[kind]} in file ${words[extent + FILE]}, which is no ${KIND_FILES[kind]} file,`)
     if (offset < PAGE_BYTES || (words[extent] & (PAGE_BYTES - 1)) !== 0)
       throw this.#fail(at, `${KINDS[kind]} at byte ${offset}, where none may begin,`)
@@ -257,7 +258,8 @@ class FileLayout {
     if (offset < file.ends[kind]) file.isInOrder = false
     if (offset < file.starts[kind]) file.starts[kind] = offset
     if (end > file.ends[kind]) file.ends[kind] = end
-    if (rowCount === 0) return
+    // In a delta file, which has extents of all kinds, rows alone count.
+    if (rowCount === 0 || (file.record.kind === 'delta' && kind !== ROWS)) return
     file.segments++
     file.rows += rowCount
     if (file.segments > file.record.segmentCount || file.rows > file.record.rowCount)
@@ -279,7 +281,8 @@ class FileLayout {
   #extentsOutOfOrder(): Map<number, FileExtent[]> {
     const found = new Map<number, FileExtent[]>()
     for (const [number, { record, starts, ends, isInOrder }] of this.#files) {
-      if (!isInOrder || (record.kind === 'vectors' && ends[ROWS] > starts[COLUMNS])) found.set(number, [])
+      const isMixed = record.kind === 'delta' || (record.kind === 'vectors' && ends[ROWS] > starts[COLUMNS])
+      if (!isInOrder || isMixed) found.set(number, [])
     }
     if (found.size === 0) return found
     for (let position = 0; position < this.#segments.count; position++) {

@@ -9,7 +9,7 @@ import { readLock } from '../build-lock.ts'
 import { systemCode, wrapReadError, ZgqError } from '../errors.ts'
 import { decodeCalibration } from '../format/calibration-record.ts'
 import { decodeChangesMeta, NO_CHANGES } from '../format/changes-record.ts'
-import { chunksDigest, DENSE_TABLES, type ChunkTable } from '../format/chunks.ts'
+import { chunksDigest, DENSE_TABLES, STEPPED_TABLES, type ChunkTable } from '../format/chunks.ts'
 import { planesByteLength } from '../format/codes.ts'
 import { decodeFields } from '../format/fields.ts'
 import { decodeFileRecords, FILE_RECORD } from '../format/file-record.ts'
@@ -134,18 +134,24 @@ function readSnapshot(
   const { path, catalogueBytes } = of
   const values = readMeta(database, path)
   const meta = decodeIndexMeta(values.get('index'), path)
-  const { dim, zoneCount, bits } = meta
+  const { dim, zoneCount, deltaZoneCount, bits } = meta
   if (of.version !== meta.version)
     throw new ZgqError('ZGQ_CORRUPT', `the catalogue says version ${of.version} and ${meta.version}`, { path })
   const read = (table: ChunkTable, count: number, bytesOf: (count: number) => number): ReadRecords =>
-    readChunks(database, { table, catalogueBytes, path }, { count, bytesOf, isDense: DENSE_TABLES.includes(table) })
+    readChunks(
+      database,
+      { table, catalogueBytes, path },
+      { count, bytesOf, isDense: DENSE_TABLES.includes(table), isStepped: STEPPED_TABLES.includes(table) }
+    )
   // Zones first: their number decides about memory. More of them than the catalogue holds are damage, by readChunks.
-  expectFitting(Math.min(zoneCount * dim * ELEMENT_BYTES, catalogueBytes), path)
-  const zones = read('zones', zoneCount, (count) => count * dim * ELEMENT_BYTES)
+  expectFitting(Math.min((zoneCount + deltaZoneCount) * dim * ELEMENT_BYTES, catalogueBytes), path)
+  const centroidBytes = (count: number): number => count * dim * ELEMENT_BYTES
+  const zones = read('zones', zoneCount, centroidBytes)
+  const deltaZones = read('delta_zones', deltaZoneCount, centroidBytes)
   const zoneCodes = read('zone_codes', bits === 0 ? 0 : zoneCount, (count) => planesByteLength(count, dim))
   const files = read('files', meta.fileCount, (count) => count * FILE_RECORD.byteLength)
   const segments = read('segments', meta.segmentCount, (count) => count * SEGMENT_RECORD.byteLength)
-  const digest = chunksDigest([files, segments, zones, zoneCodes].flatMap(({ checksums }) => checksums))
+  const digest = chunksDigest([files, segments, zones, zoneCodes, deltaZones].flatMap(({ checksums }) => checksums))
   if (!bytesEqual(digest, meta.digest))
     throw new ZgqError(
       'ZGQ_CORRUPT',
@@ -154,7 +160,8 @@ function readSnapshot(
         path
       }
     )
-  if (!areFinite(zones.records)) throw new ZgqError('ZGQ_CORRUPT', 'a centroid is not finite', { path })
+  const centroids = joinRecords(zones.records, deltaZones.records)
+  if (!areFinite(centroids)) throw new ZgqError('ZGQ_CORRUPT', 'a centroid is not finite', { path })
   const calibration = values.get('calibration')
   const snapshot = {
     meta,
@@ -163,8 +170,8 @@ function readSnapshot(
     calibration: calibration === undefined ? null : decodeCalibration(calibration, zoneCount, path),
     encodedBuildFacts: values.get('build'),
     files: decodeFileRecords(files.records, path),
-    segments: new SegmentTable(segments.records, zoneCount),
-    centroids: new Float32Array(zones.records.buffer),
+    segments: new SegmentTable(segments.records, zoneCount + deltaZoneCount),
+    centroids: new Float32Array(centroids.buffer),
     zoneCodes: zoneCodes.records,
     ...readDocumentFacts(values, path)
   }
@@ -173,6 +180,15 @@ function readSnapshot(
   const changed = decodeChangesMeta(values.get('changes'), path)
   const place = { meta, segments: snapshot.segments, since: NO_CHANGES, path, catalogueBytes }
   return { ...snapshot, changes: readChangesTo(database, changed, place) }
+}
+
+/** Joins records of two tables; copies nothing where the second has none. */
+function joinRecords(a: Uint8Array, b: Uint8Array): Uint8Array {
+  if (b.byteLength === 0) return a
+  const joined = new Uint8Array(a.byteLength + b.byteLength)
+  joined.set(a)
+  joined.set(b, a.byteLength)
+  return joined
 }
 
 /** What the catalogue says of documents: values under keys of their own. */

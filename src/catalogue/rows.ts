@@ -78,6 +78,8 @@ export interface ChunksExpectation {
   readonly bytesOf: (count: number) => number
   /** Records are numbered 0, 1, 2, ...: each chunk starts where the one before it ends. */
   readonly isDense: boolean
+  /** Every chunk but the last has a multiple of ZONES_STEP records. */
+  readonly isStepped: boolean
 }
 
 /** Records of a table in one piece, and the checksums of its chunks. */
@@ -109,7 +111,7 @@ export function readChunks(
     const { chunk, crc } = decodeChunk(row, damage)
     if (expected.isDense ? chunk.first !== count : chunk.first < least)
       throw damage(`a chunk from ${chunk.first} on, expected ${expected.isDense ? count : `${least} or more`}`)
-    if (expected.isDense && count % ZONES_STEP !== 0)
+    if (expected.isStepped && count % ZONES_STEP !== 0)
       throw damage(`a chunk that ends with zone ${count - 1}, and one after it: its last block is not full`)
     if (chunk.count > expected.count - count) throw damage(`more than ${expected.count} records`)
     if (chunk.records.byteLength !== expected.bytesOf(count + chunk.count) - bytes)

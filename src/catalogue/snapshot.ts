@@ -17,7 +17,7 @@ export interface Snapshot {
   /** By ascending number. */
   readonly files: readonly FileRecord[]
   readonly segments: SegmentTable
-  /** The centroids of all zones: float32, zones * dim. */
+  /** The centroids of all zones, those of deltas after the others: float32, zones * dim. */
   readonly centroids: Float32Array
   /** One-bit codes of the centroids in blocks of 32; empty without codes. */
   readonly zoneCodes: Uint8Array

@@ -72,9 +72,11 @@ function numberedTable(
     name,
     columns: [
       { name: key, type: 'integer', constraint: 'PRIMARY KEY' },
-      ...Object.entries(columns).map(
-        ([column, type]): ColumnDeclaration => ({ name: column, type, constraint: 'NOT NULL' })
-      ),
+      ...Object.entries(columns).map(([column, type]): ColumnDeclaration => ({
+        name: column,
+        type,
+        constraint: 'NOT NULL'
+      })),
       { name: 'crc', type: 'integer', constraint: 'NOT NULL' }
     ],
     isWithoutRowid: false

@@ -9,6 +9,7 @@ import { encodeCalibration } from '../format/calibration-record.ts'
 import {
   CHUNK_RECORDS,
   CHUNK_TABLES,
+  centroidChunks,
   chunkChecksum,
   chunksDigest,
   zonesPerChunk,
@@ -75,6 +76,7 @@ export function writeCatalogue(path: string, content: CatalogueContent): void {
           elementType: 'float32',
           commit: 0,
           zoneCount: zoneCountOf(content),
+          deltaZoneCount: 0,
           segmentCount: segments.length,
           fileCount: files.length,
           nextSegment: segments.reduce((next, { segment }) => Math.max(next, segment + 1), 0),
@@ -191,15 +193,15 @@ function insertChunks(database: Database, content: CatalogueContent): number[] {
   const { files, segments, centroids, zoneCodes, meta } = content
   const { dim } = meta
   const zoneCount = zoneCountOf(content)
-  const zones = new Uint8Array(centroids.buffer, centroids.byteOffset, centroids.byteLength)
   const perChunk = zonesPerChunk(dim)
   const chunks: Record<ChunkTable, Chunk[]> = {
     files: numberedChunks(files, ({ file }) => file, encodeFileRecords),
     segments: numberedChunks(segments, ({ segment }) => segment, encodeSegmentRecords),
-    zones: zoneChunks(zoneCount, perChunk, (from, to) => zones.subarray(from * dim * 4, to * dim * 4)),
+    zones: centroidChunks(centroids, { first: 0, dim }),
     zone_codes: zoneChunks(meta.bits === 0 ? 0 : zoneCount, perChunk, (from, to) =>
       zoneCodes.subarray(planesByteLength(from, dim), planesByteLength(to, dim))
-    )
+    ),
+    delta_zones: []
   }
   return CHUNK_TABLES.flatMap((table, i) => {
     const insert = database.prepare(insertStatement(CHUNK_DECLARATIONS[i]))

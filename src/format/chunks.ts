@@ -6,11 +6,13 @@ import { createHash } from 'node:crypto'
 import { checksum, ELEMENT_BYTES } from './layout.ts'
 
 /** Tables of chunks, in the order of the digest. */
-export const CHUNK_TABLES = ['files', 'segments', 'zones', 'zone_codes'] as const
+export const CHUNK_TABLES = ['files', 'segments', 'zones', 'zone_codes', 'delta_zones'] as const
 export type ChunkTable = (typeof CHUNK_TABLES)[number]
 
 /** Tables whose records are numbered 0, 1, 2, ...: a chunk starts where the one before it ends. */
-export const DENSE_TABLES: readonly ChunkTable[] = ['zones', 'zone_codes']
+export const DENSE_TABLES: readonly ChunkTable[] = ['zones', 'zone_codes', 'delta_zones']
+/** Those of them whose chunks, all but the last, have a multiple of ZONES_STEP zones. */
+export const STEPPED_TABLES: readonly ChunkTable[] = ['zones', 'zone_codes']
 
 /** Some records of a table. */
 export interface Chunk {
@@ -39,6 +41,22 @@ export function zonesPerChunk(dim: number): number {
 /** Bytes of a chunk that a reader takes, given those of a record. */
 export function mostChunkBytes(recordBytes: number): number {
   return Math.max(CHUNK_BYTES, ZONES_STEP * recordBytes)
+}
+
+/** Deals the centroids of zones out to chunks of `perChunk` zones; the first of them is number `first`. */
+export function centroidChunks(
+  centroids: Float32Array,
+  of: { readonly first: number; readonly dim: number; readonly perChunk?: number }
+): Chunk[] {
+  const { first, dim, perChunk = zonesPerChunk(dim) } = of
+  const bytes = new Uint8Array(centroids.buffer, centroids.byteOffset, centroids.byteLength)
+  const zoneBytes = dim * ELEMENT_BYTES
+  const zoneCount = centroids.length / dim
+  return Array.from({ length: Math.ceil(zoneCount / perChunk) }, (_, i) => {
+    const start = i * perChunk
+    const end = Math.min(zoneCount, start + perChunk)
+    return { first: first + start, count: end - start, records: bytes.subarray(start * zoneBytes, end * zoneBytes) }
+  })
 }
 
 /** Computes the checksum of a chunk: of `first` and `count` as u64, and its records. */

@@ -46,7 +46,8 @@ export const MAGICS: Readonly<Record<FileKind, Uint8Array>> = {
   codes: magicOf(FILE_KINDS.codes.letter),
   fields: magicOf(FILE_KINDS.fields.letter),
   payload: magicOf(FILE_KINDS.payload.letter),
-  ids: magicOf(FILE_KINDS.ids.letter)
+  ids: magicOf(FILE_KINDS.ids.letter),
+  delta: magicOf(FILE_KINDS.delta.letter)
 }
 
 export const ELEMENT_TYPE_FLOAT32 = 1

@@ -27,7 +27,7 @@ export const INDEX_RECORD = struct(168, {
   fileCount: { offset: 104, type: 'u64' },
   nextSegment: { offset: 112, type: 'u64' },
   nextFile: { offset: 120, type: 'u64' },
-  reserved2: { offset: 128, type: 'u64' },
+  deltaZoneCount: { offset: 128, type: 'u64' },
   digest: { offset: 136, type: 'bytes32' }
 })
 
@@ -45,7 +45,10 @@ export interface IndexMeta {
   readonly bits: number
   readonly idType: IdType
   readonly count: number
+  /** Zones that were built. */
   readonly zoneCount: number
+  /** Zones of deltas, numbered after them. */
+  readonly deltaZoneCount: number
   readonly segmentCount: number
   readonly fileCount: number
   /** Numbers that the next segment and file get. */
@@ -64,8 +67,7 @@ export function encodeIndexMeta(meta: IndexMeta): Uint8Array {
     idType: ID_TYPES[meta.idType],
     readerFeatures: 0,
     writerFeatures: 0,
-    reserved: 0,
-    reserved2: 0
+    reserved: 0
   }
   INDEX_RECORD.encode(record, bytes)
   return bytes
@@ -92,7 +94,7 @@ export function decodeIndexMeta(bytes: Uint8Array | undefined, path: string): In
   const view = new DataView(bytes.buffer, bytes.byteOffset)
   expectVersion(view.getUint32(INDEX_RECORD.fields.version.offset, true), { path })
   const record = INDEX_RECORD.decode(bytes, 0, path)
-  const { readerFeatures, writerFeatures: _, elementType, idType, reserved: _r, reserved2: _r2, ...facts } = record
+  const { readerFeatures, writerFeatures: _, elementType, idType, reserved: _r, ...facts } = record
   const refuse = (what: string): never => {
     throw new ZgqError('ZGQ_UNSUPPORTED', `this index needs another version of zgq: ${what}`, { path })
   }

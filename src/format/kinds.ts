@@ -1,37 +1,36 @@
 // Kinds of files, of extents and of columns, each in one table (spec, sections 4, 7.2 and 7.3). What is reserved has
 // its code here, so that no two uses can take it; this version neither writes nor reads it.
 
-/** Data files: the code in catalogues, the last byte of the magic, and whether this version reads them. */
+/** Data files: the code in catalogues, and the last byte of the magic. */
 export const FILE_KINDS = {
-  vectors: { code: 1, letter: 'V', isKnown: true },
-  codes: { code: 2, letter: 'C', isKnown: true },
-  fields: { code: 3, letter: 'F', isKnown: true },
-  payload: { code: 4, letter: 'P', isKnown: true },
-  ids: { code: 5, letter: 'I', isKnown: true },
-  delta: { code: 6, letter: 'D', isKnown: false }
+  vectors: { code: 1, letter: 'V' },
+  codes: { code: 2, letter: 'C' },
+  fields: { code: 3, letter: 'F' },
+  payload: { code: 4, letter: 'P' },
+  ids: { code: 5, letter: 'I' },
+  delta: { code: 6, letter: 'D' }
 } as const
 
 /** Kinds of files that this version reads and writes. */
-export type FileKind = KnownOf<typeof FILE_KINDS>
+export type FileKind = keyof typeof FILE_KINDS
 
 /** With these the names of data files begin. */
 export const FILE_KIND_NAMES: readonly string[] = Object.keys(FILE_KINDS)
 
-/** Extents of a segment, in the order of their places in its record, and the kind of file that each is in. */
+/**
+ * Extents of a segment, in the order of their places in its record, and the kind of file that each is in; a delta file
+ * has extents of all kinds.
+ */
 export const EXTENT_KINDS = {
-  rows: { file: 'vectors', isKnown: true },
-  columns: { file: 'vectors', isKnown: true },
-  codes: { file: 'codes', isKnown: true },
-  fields: { file: 'fields', isKnown: true },
-  payload: { file: 'payload', isKnown: true }
+  rows: { file: 'vectors' },
+  columns: { file: 'vectors' },
+  codes: { file: 'codes' },
+  fields: { file: 'fields' },
+  payload: { file: 'payload' }
 } as const
 
 /** Extents that this version reads and writes. */
-export type ExtentKind = KnownOf<typeof EXTENT_KINDS>
-
-type KnownOf<T extends Readonly<Record<string, { readonly isKnown: boolean }>>> = {
-  [K in keyof T]: T[K]['isKnown'] extends true ? K : never
-}[keyof T]
+export type ExtentKind = keyof typeof EXTENT_KINDS
 
 /** Columns, and the extents that may have them; none: reserved. */
 export const COLUMN_KINDS = {
@@ -56,6 +55,6 @@ export const COLUMN_KINDS = {
 
 /** Returns the name of a kind of file by its code; undefined: this version does not read it. */
 export function fileKindOf(code: number): FileKind | undefined {
-  const names = Object.keys(FILE_KINDS) as (keyof typeof FILE_KINDS)[]
-  return names.find((name): name is FileKind => FILE_KINDS[name].isKnown && FILE_KINDS[name].code === code)
+  const names = Object.keys(FILE_KINDS) as FileKind[]
+  return names.find((name) => FILE_KINDS[name].code === code)
 }

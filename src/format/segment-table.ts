@@ -50,6 +50,7 @@ const PAYLOAD_LENGTH = EXTENT_WORDS.payload + EXTENT_PART_WORDS.byteLength
 
 export class SegmentTable {
   readonly count: number
+  /** All zones, those of deltas too. */
   readonly zoneCount: number
   /** The records as they stand in the catalogue, in ascending order of segment number. */
   readonly records: Uint8Array
@@ -83,10 +84,14 @@ export class SegmentTable {
     if (previous === undefined) {
       this.slotCount = this.count
     } else {
-      this.#slots = this.#takeSlots(previous)
-      this.slotCount = this.#slots.reduce((most, slot) => Math.max(most, slot + 1), 0)
-      this.#positionOfSlot = new Uint32Array(this.slotCount)
-      for (const [position, slot] of this.#slots.entries()) this.#positionOfSlot[slot] = position
+      const slots = this.#takeSlots(previous)
+      this.slotCount = slots.reduce((most, slot) => Math.max(most, slot + 1), 0)
+      // After a change that only added segments slots are positions still.
+      if (slots.some((slot, position) => slot !== position)) {
+        this.#slots = slots
+        this.#positionOfSlot = new Uint32Array(this.slotCount)
+        for (const [position, slot] of slots.entries()) this.#positionOfSlot[slot] = position
+      }
     }
     this.totals = this.#sumUp()
     this.isOnePerZone = this.#slots === undefined && this.#isOnePerZone()

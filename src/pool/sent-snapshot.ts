@@ -16,6 +16,6 @@ export function packSnapshot(snapshot: Snapshot): SentSnapshot {
 }
 
 export function unpackSnapshot(sent: SentSnapshot): Snapshot {
-  const segments = new SegmentTable(sent.segments, sent.meta.zoneCount)
+  const segments = new SegmentTable(sent.segments, sent.meta.zoneCount + sent.meta.deltaZoneCount)
   return { ...sent, segments, encodedBuildFacts: undefined, changes: nothingChanged(sent.meta.commit) }
 }

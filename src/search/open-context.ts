@@ -157,7 +157,7 @@ export function adoptSnapshot(opened: OpenedContext, snapshot: Snapshot): Opened
   expectSameIndex(opened.snapshot, snapshot)
   if (context.states.inUse > 0) throw new TypeError(`${context.states.inUse} searches are under way`)
   const before = context.workspace.segments
-  const segments = new SegmentTable(snapshot.segments.records, snapshot.meta.zoneCount, before)
+  const segments = new SegmentTable(snapshot.segments.records, snapshot.segments.zoneCount, before)
   const adopted = { ...snapshot, segments }
   const dataFiles = findDataFiles(adopted)
   checkNewFiles(adopted, dataFiles, readers)

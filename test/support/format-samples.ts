@@ -113,6 +113,7 @@ export const INDEX_META: IndexMeta = {
   idType: 'integer',
   count: 2 ** 40,
   zoneCount: 2,
+  deltaZoneCount: 5,
   segmentCount: 3,
   fileCount: 1,
   nextSegment: LARGEST,

@@ -329,7 +329,7 @@ export function forgeCatalogue(folder: string, change: (catalogue: ForgedCatalog
       const count = database.prepare<[], number>(`SELECT count FROM ${table}`).pluck().get()
       if (count === undefined) return []
       // Files and segments begin with their number.
-      const first = table.startsWith('zone') ? 0 : Number(Buffer.from(records[table]).readBigUInt64LE())
+      const first = table.includes('zone') ? 0 : Number(Buffer.from(records[table]).readBigUInt64LE())
       const crc = chunkChecksum({ first, count, records: records[table] })
       database.prepare(`UPDATE ${table} SET first = ?, records = ?, crc = ?`).run(first, records[table], crc)
       return crc

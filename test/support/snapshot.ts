@@ -55,6 +55,7 @@ export function snapshotOf(facts: {
       idType: 'integer',
       count: zones.reduce((sum, zone) => sum + zone.rowCount, 0),
       zoneCount: zones.length,
+      deltaZoneCount: 0,
       segmentCount: zones.length,
       fileCount: files.length,
       nextSegment: zones.length,

@@ -8,7 +8,7 @@ import Sqlite from 'better-sqlite3'
 export type SqlValue = number | bigint | string | Uint8Array | null
 
 export const CATALOGUE = 'catalogue.sqlite'
-export const CHUNK_TABLES = ['files', 'segments', 'zones', 'zone_codes'] as const
+export const CHUNK_TABLES = ['files', 'segments', 'zones', 'zone_codes', 'delta_zones'] as const
 export type ChunkTable = (typeof CHUNK_TABLES)[number]
 
 /** A row of a table of chunks. */

@@ -5,8 +5,8 @@ import { crc32 } from 'node:zlib'
 import { Fields } from './fields.ts'
 import { DIRECTORY_ENTRY, FOOTER, HEADER, type FILE_RECORD } from './structures.ts'
 
-export type FileKind = 'vectors' | 'codes' | 'fields' | 'payload' | 'ids'
-const KINDS: readonly FileKind[] = ['vectors', 'codes', 'fields', 'payload', 'ids']
+export type FileKind = 'vectors' | 'codes' | 'fields' | 'payload' | 'ids' | 'delta'
+const KINDS: readonly FileKind[] = ['vectors', 'codes', 'fields', 'payload', 'ids', 'delta']
 export type FileFields = Fields<keyof typeof FILE_RECORD.fields>
 export type FooterFields = Fields<keyof typeof FOOTER.fields>
 

@@ -166,7 +166,7 @@ export class Parts {
   }
 
   /** The columns extent of a segment in a file of a kind: in the vectors file that beside its rows. */
-  extent(segment: number, kind: Exclude<FileKind, 'ids'>): ExtentView {
+  extent(segment: number, kind: Exclude<FileKind, 'ids' | 'delta'>): ExtentView {
     return new ExtentView(this.#extent(segment, kind === 'vectors' ? 'columns' : kind))
   }
 
@@ -252,7 +252,8 @@ export class Parts {
         centroids.map((values) => new Uint8Array(values.slice().buffer)),
         0
       ),
-      zone_codes: chunkOf([this.zoneCodes], 0, this.bits === 0 ? 0 : centroids.length)
+      zone_codes: chunkOf([this.zoneCodes], 0, this.bits === 0 ? 0 : centroids.length),
+      delta_zones: []
     }
   }
 }

@@ -144,7 +144,7 @@ export const INDEX_RECORD = structure({
   fileCount: 'u64',
   nextSegment: 'u64',
   nextFile: 'u64',
-  reserved2: 'u64',
+  deltaZoneCount: 'u64',
   digest: 'bytes32'
 })
 

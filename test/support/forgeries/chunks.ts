@@ -6,12 +6,14 @@ import { HUGE, parts, refused, type Forgery, CORRUPT } from './forgery.ts'
 import { runSql } from '../forge/catalogue.ts'
 
 const NUMBERED = ['files', 'segments'] as const
+/** Tables that an index without deltas has chunks in. */
+const FILLED = CHUNK_TABLES.filter((table) => table !== 'delta_zones')
 
 /** Changes the one chunk of a table. */
 const each = (
   title: string,
   change: (chunk: Chunk, chunks: Chunk[]) => void,
-  tables: readonly ChunkTable[] = CHUNK_TABLES
+  tables: readonly ChunkTable[] = FILLED
 ): readonly Forgery[] =>
   tables.map((table) =>
     parts('open', `chunks of ${table}: ${title}`, (found) => {

@@ -91,7 +91,6 @@ const INDEX: readonly Forgery[] = [
   parts('nobody', 'index record: reserved fields, a later commit and generation, numbers kept free', (found) => {
     found.index.change({
       reserved: -1n,
-      reserved2: 5,
       commit: 2 ** 40,
       generation: 9,
       nextSegment: 2 ** 52,

@@ -9,7 +9,12 @@ const COLUMNS: Record<string, readonly string[]> = {
   files: CHUNK,
   segments: CHUNK,
   zones: CHUNK,
-  zone_codes: CHUNK
+  zone_codes: CHUNK,
+  delta_zones: CHUNK,
+  fresh: ['sequence', 'id', 'vector', 'payload', 'crc'],
+  masks: ['sequence', 'segment', 'deleted', 'crc'],
+  patches: ['sequence', 'segment', 'row', 'payload', 'crc'],
+  writers: ['writer', 'about', 'crc']
 }
 
 /** A view in the place of a table, whose rows never end. */
