@@ -18,6 +18,7 @@ import { CONFIDENCE } from '../src/search/confidence.ts'
 import { CODED_PROBE_ZONES } from '../src/search/open-context.ts'
 import { probe } from '../src/search/probe.ts'
 import { Workspace } from '../src/search/workspace.ts'
+import { nothingChanged } from '../src/catalogue/changes.ts'
 import type { Snapshot } from '../src/catalogue/snapshot.ts'
 import { stepInput, stepResult } from './child.ts'
 import { loadZgqBuild } from './packages.ts'
@@ -151,7 +152,8 @@ function makeSnapshot(): Snapshot {
     catalogueBytes: 0,
     fields: [],
     model: undefined,
-    encodedNote: undefined
+    encodedNote: undefined,
+    changes: nothingChanged(0)
   }
 }
 

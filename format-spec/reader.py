@@ -101,6 +101,11 @@ CALIBRATION_POINT = Layout("CalibrationPoint", """k:u64 filter:u32 flags:u32 rec
 IDS_ENTRY = struct.Struct("<IIII")  # hash low and high, then row and segment or the number of a page
 IDS_PAGE_END = struct.Struct("<IIII")  # count, level, 0, CRC
 CHUNK_TABLES = ("files", "segments", "zones", "zone_codes", "delta_zones")
+CHANGE_TABLES = (
+    ("fresh", "sequence", (("id", "BLOB"), ("vector", "BLOB"), ("payload", "BLOB"))),
+    ("masks", "sequence", (("segment", "INTEGER"), ("deleted", "BLOB"))),
+    ("patches", "sequence", (("segment", "INTEGER"), ("row", "INTEGER"), ("payload", "BLOB"))),
+    ("writers", "writer", (("about", "BLOB"),)))
 
 
 def schema():
@@ -109,6 +114,9 @@ def schema():
     statements = {table: f"CREATE TABLE {table} (\n{columns})" for table in CHUNK_TABLES}
     statements["meta"] = ("CREATE TABLE meta (\n  key TEXT PRIMARY KEY,\n  value BLOB NOT NULL,\n"
                           "  crc INTEGER NOT NULL\n) WITHOUT ROWID")
+    for table, key, columns in CHANGE_TABLES:
+        lines = "".join(f"  {name} {kind} NOT NULL,\n" for name, kind in columns)
+        statements[table] = f"CREATE TABLE {table} (\n  {key} INTEGER PRIMARY KEY,\n{lines}  crc INTEGER NOT NULL\n)"
     return {("table", table, table, statement) for table, statement in statements.items()}
 
 

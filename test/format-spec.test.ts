@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest'
 
 import { APPLICATION_ID, CATALOGUE_DDL, SCHEMA_ROWS } from '../src/catalogue/tables.ts'
 import { CALIBRATION_HEADER, CALIBRATION_POINT } from '../src/format/calibration-record.ts'
+import { CHANGES_RECORD } from '../src/format/changes-record.ts'
 import {
   CHUNK_RECORDS,
   CHUNK_TABLES,
@@ -62,7 +63,8 @@ const LAYOUTS = [
   { heading: 'Layout: index record', layout: INDEX_RECORD },
   { heading: 'Layout: quantizer header', layout: QUANTIZER_HEADER },
   { heading: 'Layout: calibration header', layout: CALIBRATION_HEADER },
-  { heading: 'Layout: calibration point', layout: CALIBRATION_POINT }
+  { heading: 'Layout: calibration point', layout: CALIBRATION_POINT },
+  { heading: 'Layout: changes record', layout: CHANGES_RECORD }
 ]
 
 it('has no layout that the code does not know', () => {

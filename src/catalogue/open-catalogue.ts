@@ -42,8 +42,20 @@ interface Beside {
   readonly shm: boolean
 }
 
+/** Reads a database; `opened` is where it is: a copy has another path than the catalogue. */
+type Read<T> = (database: Database, opened: string) => T
+
+/** Measures a database with its log: what was changed may be there alone. */
+export function measureDatabase(path: string): number {
+  try {
+    return statSync(path).size + (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0)
+  } catch (error) {
+    throw wrapReadError(error, path, 'measure the catalogue')
+  }
+}
+
 /** Opens the catalogue at `path`, hands it to `read` inside of one read transaction, and closes it. */
-export function withCatalogue<T>(path: string, read: (database: Database) => T): T {
+export function withCatalogue<T>(path: string, read: Read<T>): T {
   const beside = lookBeside(path)
   // With both files there, a writer may be at work: SQLite alone knows, and joins it without making a file.
   const isShared = beside.wal && beside.shm && isWritable(`${path}-shm`)
@@ -68,13 +80,13 @@ function isWritable(path: string): boolean {
   }
 }
 
-function readInPlace<T>(path: string, read: (database: Database) => T): T {
+function readInPlace<T>(path: string, read: Read<T>): T {
   const driver = loadDriver()
   let database: Database | undefined
   try {
     database = driver.open(path, { mode: 'read' })
     database.exec('BEGIN')
-    return read(database)
+    return read(database, path)
   } catch (error) {
     throw wrapSqliteError(error, path)
   } finally {
@@ -82,7 +94,7 @@ function readInPlace<T>(path: string, read: (database: Database) => T): T {
   }
 }
 
-function readCopy<T>(path: string, read: (database: Database) => T): T {
+function readCopy<T>(path: string, read: Read<T>): T {
   for (let copies = 1; ; copies++) {
     const before = stampAll(path)
     try {
@@ -94,7 +106,7 @@ function readCopy<T>(path: string, read: (database: Database) => T): T {
   }
 }
 
-function readPrivately<T>(path: string, read: (database: Database) => T): T {
+function readPrivately<T>(path: string, read: Read<T>): T {
   const folder = makeFolder()
   try {
     const copy = join(folder, CATALOGUE_NAME)
@@ -103,7 +115,7 @@ function readPrivately<T>(path: string, read: (database: Database) => T): T {
     const database = driver.open(copy, { mode: 'write' })
     try {
       database.exec('BEGIN')
-      return read(database)
+      return read(database, copy)
     } finally {
       database.close()
     }

@@ -8,6 +8,7 @@ import { refuseAsarPath } from '../asar-path.ts'
 import { readLock } from '../build-lock.ts'
 import { systemCode, wrapReadError, ZgqError } from '../errors.ts'
 import { decodeCalibration } from '../format/calibration-record.ts'
+import { decodeChangesMeta, NO_CHANGES } from '../format/changes-record.ts'
 import { chunksDigest, DENSE_TABLES, STEPPED_TABLES, type ChunkTable } from '../format/chunks.ts'
 import { planesByteLength } from '../format/codes.ts'
 import { decodeFields } from '../format/fields.ts'
@@ -19,9 +20,10 @@ import { areFinite } from '../format/row-values.ts'
 import { SEGMENT_RECORD } from '../format/segment-record.ts'
 import { SegmentTable } from '../format/segment-table.ts'
 import { expectVersion } from '../format/version.ts'
+import { readChangesTo } from './changes.ts'
 import type { Database } from './driver.ts'
 import { checkFiles, checkSegments } from './extents.ts'
-import { withCatalogue } from './open-catalogue.ts'
+import { measureDatabase, withCatalogue } from './open-catalogue.ts'
 import { readChunks, readMeta, type ReadRecords } from './rows.ts'
 import { expectSchema, standGuard } from './schema.ts'
 import type { Snapshot } from './snapshot.ts'
@@ -76,11 +78,11 @@ export function checkDatabase(snapshot: Snapshot): void {
 
 function readFolder(folder: string): Snapshot {
   const path = join(folder, CATALOGUE_NAME)
-  const catalogueBytes = measureCatalogue(folder, path)
-  return { folder, catalogueBytes, ...withCatalogue(path, (database) => readTables(database, catalogueBytes, path)) }
+  expectCatalogue(folder, path)
+  return { folder, ...withCatalogue(path, (database, opened) => readTables(database, opened, path)) }
 }
 
-function measureCatalogue(folder: string, path: string): number {
+function expectCatalogue(folder: string, path: string): void {
   const notAnIndex = (what: string): ZgqError =>
     new ZgqError('ZGQ_NOT_AN_INDEX', `${what}; an index is a folder with ${CATALOGUE_NAME}`, { path: folder })
   try {
@@ -91,9 +93,7 @@ function measureCatalogue(folder: string, path: string): number {
       : wrapReadError(error, folder, 'open the index')
   }
   try {
-    const found = lstatSync(path)
-    if (!found.isFile()) throw notAnIndex(`${CATALOGUE_NAME} is not a file`)
-    return found.size
+    if (!lstatSync(path).isFile()) throw notAnIndex(`${CATALOGUE_NAME} is not a file`)
   } catch (error) {
     throw systemCode(error) === 'ENOENT'
       ? notAnIndex(`this folder has no ${CATALOGUE_NAME}`)
@@ -101,11 +101,8 @@ function measureCatalogue(folder: string, path: string): number {
   }
 }
 
-function readTables(
-  database: Database,
-  catalogueBytes: number,
-  path: string
-): Omit<Snapshot, 'folder' | 'catalogueBytes'> {
+/** `opened`: the file that is read, which may be a copy of the one at `path`. */
+function readTables(database: Database, opened: string, path: string): Omit<Snapshot, 'folder'> {
   standGuard(database, 'read')
   const applicationId = database.pragma('application_id')
   if (applicationId !== APPLICATION_ID) {
@@ -126,13 +123,14 @@ function readTables(
       { path }
     )
   expectSchema(database, path)
-  return readSnapshot(database, { version: Number(version), catalogueBytes, path })
+  // Measured now that the transaction has begun to read: nothing that it sees is written later.
+  return readSnapshot(database, { version: Number(version), catalogueBytes: measureDatabase(opened), path })
 }
 
 function readSnapshot(
   database: Database,
   of: { version: number; catalogueBytes: number; path: string }
-): Omit<Snapshot, 'folder' | 'catalogueBytes'> {
+): Omit<Snapshot, 'folder'> {
   const { path, catalogueBytes } = of
   const values = readMeta(database, path)
   const meta = decodeIndexMeta(values.get('index'), path)
@@ -167,6 +165,7 @@ function readSnapshot(
   const calibration = values.get('calibration')
   const snapshot = {
     meta,
+    catalogueBytes,
     quantizer: bits === 0 ? undefined : decodeQuantizer(values.get('quantizer'), dim, path),
     calibration: calibration === undefined ? null : decodeCalibration(calibration, zoneCount, path),
     encodedBuildFacts: values.get('build'),
@@ -178,7 +177,9 @@ function readSnapshot(
   }
   checkFiles(snapshot, path)
   checkSegments(snapshot, path)
-  return snapshot
+  const changed = decodeChangesMeta(values.get('changes'), path)
+  const place = { meta, segments: snapshot.segments, since: NO_CHANGES, path, catalogueBytes }
+  return { ...snapshot, changes: readChangesTo(database, changed, place) }
 }
 
 /** Joins records of two tables; copies nothing where the second has none. */

@@ -11,7 +11,7 @@ import {
   type ChunkTable
 } from '../format/chunks.ts'
 import { checksum } from '../format/layout.ts'
-import { joinU64 } from '../format/u64.ts'
+import { highWord, joinU64, lowWord } from '../format/u64.ts'
 import type { Database } from './driver.ts'
 import { CHUNK_DECLARATIONS, META_TABLE, selectStatement } from './tables.ts'
 
@@ -23,6 +23,21 @@ const MOST_META_BYTES = 2 ** 20
 /** Computes the checksum of a row of `meta`: of key and value, each after its length as u32. */
 export function metaChecksum(key: string, value: Uint8Array): number {
   return withLength(value, withLength(Buffer.from(key, 'utf8'), 0))
+}
+
+/** Computes the checksum of a row of another table: of its values in turn, integers as u64, bytes after their length. */
+export function rowChecksum(values: readonly (number | Uint8Array)[]): number {
+  let crc = 0
+  for (const value of values) crc = typeof value === 'number' ? withNumber(value, crc) : withLength(value, crc)
+  return crc
+}
+
+const NUMBER = Buffer.alloc(8)
+
+function withNumber(value: number, before: number): number {
+  NUMBER.writeUInt32LE(lowWord(value), 0)
+  NUMBER.writeUInt32LE(highWord(value), 4)
+  return checksum(NUMBER, before)
 }
 
 function withLength(bytes: Uint8Array, before: number): number {
@@ -135,6 +150,7 @@ function decodeChunk(row: readonly unknown[], damage: (what: string) => ZgqError
   return { chunk: { first, count, records }, crc }
 }
 
-function isCount(value: unknown): value is number {
+/** Tells a safe integer >= 0. */
+export function isCount(value: unknown): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
 }

@@ -7,6 +7,7 @@ import type { IndexMeta } from '../format/index-record.ts'
 import type { QuantizerMeta } from '../format/quantizer.ts'
 import type { SegmentTable } from '../format/segment-table.ts'
 import type { Calibration } from '../types.ts'
+import type { Changes } from './changes.ts'
 
 /** All that a search needs to know of an index; nothing in it changes after open. */
 export interface Snapshot {
@@ -33,6 +34,8 @@ export interface Snapshot {
   readonly model: string | undefined
   /** MessagePack of the app's own, decoded where somebody asks. */
   readonly encodedNote: Uint8Array | undefined
+  /** All that was changed since the index was built. */
+  readonly changes: Changes
 }
 
 /** Tells whether heaps hold ordinals: where ids are strings, or a hit has more than an id. */

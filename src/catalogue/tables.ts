@@ -42,7 +42,48 @@ export const CHUNK_DECLARATIONS: readonly TableDeclaration[] = CHUNK_TABLES.map(
   isWithoutRowid: false
 }))
 
-const TABLES = [META_TABLE, ...CHUNK_DECLARATIONS]
+/** Rows that were added since the last fold. */
+export const FRESH_TABLE: TableDeclaration = numberedTable('fresh', 'sequence', {
+  id: 'blob',
+  vector: 'blob',
+  payload: 'blob'
+})
+
+/** Which rows of a segment are deleted. */
+export const MASKS_TABLE: TableDeclaration = numberedTable('masks', 'sequence', { segment: 'integer', deleted: 'blob' })
+
+/** Payloads that replace those of rows of segments. */
+export const PATCHES_TABLE: TableDeclaration = numberedTable('patches', 'sequence', {
+  segment: 'integer',
+  row: 'integer',
+  payload: 'blob'
+})
+
+/** Who has the index open for writing; for messages only. */
+export const WRITERS_TABLE: TableDeclaration = numberedTable('writers', 'writer', { about: 'blob' })
+
+/** A table of rows that have a number each, and a checksum. */
+function numberedTable(
+  name: string,
+  key: string,
+  columns: Readonly<Record<string, ColumnDeclaration['type']>>
+): TableDeclaration {
+  return {
+    name,
+    columns: [
+      { name: key, type: 'integer', constraint: 'PRIMARY KEY' },
+      ...Object.entries(columns).map(([column, type]): ColumnDeclaration => ({
+        name: column,
+        type,
+        constraint: 'NOT NULL'
+      })),
+      { name: 'crc', type: 'integer', constraint: 'NOT NULL' }
+    ],
+    isWithoutRowid: false
+  }
+}
+
+const TABLES = [META_TABLE, ...CHUNK_DECLARATIONS, FRESH_TABLE, MASKS_TABLE, PATCHES_TABLE, WRITERS_TABLE]
 
 function createTable({ name, columns, isWithoutRowid }: TableDeclaration): string {
   const lines = columns.map((column) => `  ${column.name} ${column.type.toUpperCase()} ${column.constraint}`)
@@ -68,14 +109,15 @@ export function insertStatement({ name, columns }: TableDeclaration): string {
 }
 
 /**
- * Selects rows in the order of the key. A value of another type than declared, or bytes or text beyond `mostBytes`,
- * come as null: they are never read.
+ * Selects rows in the order of the key; with `from`, those whose key is a value or above. A value of another type than
+ * declared, or bytes or text beyond `mostBytes`, come as null: they are never read.
  */
-export function selectStatement({ name, columns }: TableDeclaration, mostBytes: number): string {
+export function selectStatement({ name, columns }: TableDeclaration, mostBytes: number, from?: 'from'): string {
   const guarded = columns.map((column) => {
     const length = column.type === 'integer' ? '' : ` AND octet_length(${column.name}) <= ${mostBytes}`
     return `iif(typeof(${column.name}) = '${column.type}'${length}, ${column.name}, NULL) AS ${column.name}`
   })
   // By the table's own column: a guarded one has its name too, and to order by that would read all rows first.
-  return `SELECT ${guarded.join(', ')} FROM ${name} ORDER BY ${name}.${columns[0].name}`
+  const key = `${name}.${columns[0].name}`
+  return `SELECT ${guarded.join(', ')} FROM ${name}${from === undefined ? '' : ` WHERE ${key} >= ?`} ORDER BY ${key}`
 }

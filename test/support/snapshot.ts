@@ -4,6 +4,7 @@ import type { FileRecord } from '../../src/format/file-record.ts'
 import { FORMAT_VERSION } from '../../src/format/layout.ts'
 import { encodeSegmentRecords, NO_EXTENT, type SegmentRecord } from '../../src/format/segment-record.ts'
 import { SegmentTable, type Segment } from '../../src/format/segment-table.ts'
+import { nothingChanged } from '../../src/catalogue/changes.ts'
 import type { Snapshot } from '../../src/catalogue/snapshot.ts'
 import type { Metric } from '../../src/types.ts'
 
@@ -71,7 +72,8 @@ export function snapshotOf(facts: {
     catalogueBytes: 0,
     fields: [],
     model: undefined,
-    encodedNote: undefined
+    encodedNote: undefined,
+    changes: nothingChanged(0)
   }
 }
 

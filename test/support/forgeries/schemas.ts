@@ -10,7 +10,11 @@ const COLUMNS: Record<string, readonly string[]> = {
   segments: CHUNK,
   zones: CHUNK,
   zone_codes: CHUNK,
-  delta_zones: CHUNK
+  delta_zones: CHUNK,
+  fresh: ['sequence', 'id', 'vector', 'payload', 'crc'],
+  masks: ['sequence', 'segment', 'deleted', 'crc'],
+  patches: ['sequence', 'segment', 'row', 'payload', 'crc'],
+  writers: ['writer', 'about', 'crc']
 }
 
 /** A view in the place of a table, whose rows never end. */
