@@ -56,7 +56,6 @@ const BUILD_LEVELS = [
     'centroid-groups',
     'assigner',
     'row-sums',
-    'zone-statistics',
     'split-zone',
     'check-ids',
     'check-texts',
