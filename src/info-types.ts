@@ -1,6 +1,6 @@
 // The public types of what an open index says of itself.
 
-import type { Calibration, Fields, Metric, ReaderKind, Verify } from './types.ts'
+import type { Calibration, Fields, Metric, OpenMode, ReaderKind, Verify } from './types.ts'
 
 /** How a search without options goes. */
 export interface SearchPlan {
@@ -34,6 +34,9 @@ export interface IndexInfo {
   /** Length of all files of the index. */
   readonly bytes: number
   readonly generation: number
+  readonly mode: OpenMode
+  /** What was written and is not folded into zones yet. */
+  readonly changes: ChangesInfo
   /** Bits a dimension of the codes; 0 = no codes. */
   readonly bits: number
   /** How far searches probe for a recall, and how that was measured. */
@@ -63,6 +66,20 @@ export interface IndexInfo {
   readonly model: string | undefined
   /** Of the app, as it was given; undefined: there is none. */
   readonly note: unknown
+}
+
+/** What was written to an index since its zones were made. */
+export interface ChangesInfo {
+  /** Number of the last change; 0: there was none. */
+  readonly commit: number
+  /** Rows in the catalogue; every search scans them exactly. */
+  readonly freshRows: number
+  /** Rows in files of their own, deleted ones too; every search scans their codes. */
+  readonly deltaRows: number
+  /** Rows of zones and deltas that are deleted, and not found. */
+  readonly deletedRows: number
+  /** Rows whose payload was updated. */
+  readonly patchedRows: number
 }
 
 /** Names the SQLite that reads and writes the catalogue: the package better-sqlite3, or Node's own module. */

@@ -207,8 +207,8 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
    */
   fieldSummary(name: string, options: FieldSummaryOptions = {}): FieldSummary {
     const { snapshot, context } = this.#current()
-    const { segments, files, live } = context.documents
-    return summarizeField({ segments, files, fields: snapshot.fields, live }, name, options)
+    const { segments, files, live, cataloguePath: path } = context.documents
+    return summarizeField({ segments, files, fields: snapshot.fields, live, path }, name, options)
   }
 
   /**

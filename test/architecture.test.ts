@@ -22,11 +22,14 @@ const LEVELS = [
     'asar-path',
     'build-lock',
     'small-file',
-    'counting-sort'
+    'counting-sort',
+    'open-options',
+    'info-types',
+    'change-types'
   ],
   ['format', 'kernels', 'threads'],
   ['input', 'catalogue', 'storage', 'quantizer', 'filter'],
-  ['cache'],
+  ['cache', 'live'],
   ['search'],
   ['pool', 'build', 'write', 'check'],
   ['zgq-index'],
@@ -36,7 +39,7 @@ const LEVELS = [
 /** Files of src/build, likewise. */
 const BUILD_LEVELS = [
   // what a build is told, and how it keeps what it finds
-  ['option-checks', 'build-options', 'random', 'fingerprint', 'stored-json', 'temporary-folder'],
+  ['option-checks', 'build-options', 'fingerprint', 'stored-json', 'temporary-folder'],
   // where and with what it works
   [
     'site',

@@ -12,7 +12,7 @@ import { Assigner } from './assigner.ts'
 import type { OpenedIndex } from './calibration-steps.ts'
 import { openDocuments, type Documents } from './documents.ts'
 import { openStoredInput, type BuildInput } from './input.ts'
-import { seededRandom } from './random.ts'
+import { seededRandom } from '../quantizer/random.ts'
 import { sharedBytes } from './resources.ts'
 import {
   assignedPath,

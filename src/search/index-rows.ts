@@ -54,7 +54,7 @@ export function countRows(index: OpenIndex, filter: Filter | undefined): number 
 
 /** Returns the rows, or those that meet a filter; throws ZGQ_FILTER, and as reads do. */
 export function placesOf({ snapshot, context }: OpenIndex, filter: Filter | undefined): Iterable<RowPlace> {
-  const { segments, files, filters, live } = context.documents
+  const { segments, files, filters, live, cataloguePath } = context.documents
   const compiled = filter === undefined ? undefined : filters.compile(filter)
-  return rowsOf({ segments, files, fields: snapshot.fields, live }, compiled)
+  return rowsOf({ segments, files, fields: snapshot.fields, live, path: cataloguePath }, compiled)
 }

@@ -21,6 +21,8 @@ export interface DocumentsOptions {
 export interface RowsContext extends Omit<MatchedRows, 'live'> {
   readonly segments: SegmentTable
   readonly live: LiveRows
+  /** The catalogue, for messages. */
+  readonly path: string
 }
 
 /** Returns the rows; they, and throws of reads of fields, come as they are asked for. */

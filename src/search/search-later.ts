@@ -38,7 +38,8 @@ export interface Turns {
 
 /** What asynchronous searches of an open index share. */
 export interface LaterContext {
-  readonly context: SearchContext
+  /** Another context may take its place between searches. */
+  readonly index: { readonly context: SearchContext }
   readonly fetcher: Fetcher
   readonly turns: Turns
 }
@@ -48,7 +49,8 @@ export interface LaterContext {
  * there within this turn, else a promise of it. Throws and rejects as `search` throws, and as `Fetcher.fetch` rejects.
  */
 export function searchLater(later: LaterContext, of: LaterSearch): SearchResult | Promise<SearchResult> {
-  const { context, turns } = later
+  const { turns } = later
+  const { context } = later.index
   const state = context.states.take()
   let isWaiting = false
   try {
@@ -59,13 +61,14 @@ export function searchLater(later: LaterContext, of: LaterSearch): SearchResult 
     })
     if (lack === undefined) return resultOf(state)
     isWaiting = true
-    return goOn({ ...later, state, signal: of.signal }, lack)
+    return goOn({ ...later, context, state, signal: of.signal }, lack)
   } finally {
     if (!isWaiting) context.states.giveBack(state)
   }
 }
 
 interface Waiting extends LaterContext {
+  readonly context: SearchContext
   readonly state: SearchState
   readonly signal: AbortSignal | undefined
 }

@@ -6,6 +6,7 @@
 import type { Segment } from '../format/segment-table.ts'
 import { memberByteLength } from '../kernels/addresses.ts'
 import { BlockingReads, prefetchWindow } from './blocking-reads.ts'
+import { begin } from './begin.ts'
 import type { CodeState } from './code-state.ts'
 import { QueryGroup, type GroupSize } from './query-group.ts'
 import type { SearchRequest } from './request.ts'
