@@ -16,6 +16,8 @@ const MOST_ZONES_SHARE = 0.9
 export interface FilterContext {
   readonly memory: KernelMemory
   readonly segments: SegmentTable
+  /** Built zones. */
+  readonly zoneCount: number
   readonly documents: DocumentFiles
   /** By number, from 1 on. */
   readonly fields: readonly DeclaredField[]
@@ -27,11 +29,13 @@ export class FilterMasks implements CountedMasks {
   matchCount = 0
   /** Segments with rows that match. */
   segmentCount = 0
-  /** Zones with rows that match: u32 each, ascending; address 0 where they are nearly all. */
+  /** Built zones with rows that match: u32 each, ascending; address 0 where they are nearly all. */
   zones: { readonly positions: number; readonly count: number } = { positions: 0, count: 0 }
+  #hasZones = false
   #users = 0
   readonly #memory: KernelMemory
   readonly #segments: SegmentTable
+  readonly #zoneCount: number
   readonly #documents: DocumentFiles
   readonly #fields: readonly DeclaredField[]
   readonly #matcher = new RowMatcher()
@@ -45,10 +49,12 @@ export class FilterMasks implements CountedMasks {
   #words = 0
   #buffer = new Uint32Array(64)
 
-  constructor(context: FilterContext, filter: CompiledFilter) {
+  /** `from`: masks of the same filter for fewer segments, which the context has in the same places. */
+  constructor(context: FilterContext, filter: CompiledFilter, from?: FilterMasks) {
     this.filter = filter
     this.#memory = context.memory
     this.#segments = context.segments
+    this.#zoneCount = context.zoneCount
     this.#documents = context.documents
     this.#fields = context.fields
     const { segments } = context
@@ -58,6 +64,31 @@ export class FilterMasks implements CountedMasks {
     for (let i = 0; i < segments.count; i++) words += Math.ceil(segments.at(i).rowCount / 32)
     this.#byteLength = words * 4
     this.#address = this.#memory.allocate(this.#byteLength)
+    if (from !== undefined) this.#copy(from)
+  }
+
+  /** Takes over what was evaluated. */
+  #copy(from: FilterMasks): void {
+    const memory = this.#memory
+    memory.bytes.copyWithin(this.#address, from.#address, from.#address + from.#words * 4)
+    this.#counts.set(from.#counts)
+    for (const [slot, address] of from.#masks.entries())
+      if (address !== 0) this.#masks[slot] = this.#address + (address - from.#address)
+    this.#words = from.#words
+    this.#evaluated = from.#evaluated
+    this.matchCount = from.matchCount
+    this.segmentCount = from.segmentCount
+    if (!from.#hasZones) return
+    // More segments are of deltas: those of built zones are the same.
+    const { positions, count } = from.zones
+    this.zones = { positions: positions === 0 ? 0 : memory.allocate(count * 4), count }
+    memory.bytes.copyWithin(this.zones.positions, positions, positions === 0 ? 0 : positions + count * 4)
+    this.#hasZones = true
+  }
+
+  /** Tells whether they are of these segments, not of fewer. */
+  isFor(segments: SegmentTable): boolean {
+    return this.#segments === segments
   }
 
   /** Bytes of kernel memory. */
@@ -86,8 +117,9 @@ export class FilterMasks implements CountedMasks {
     return this.#masks[slot]
   }
 
+  /** Of a segment that came later no row is known to match. */
   isEmpty(slot: number): boolean {
-    return this.#counts[slot] === 0
+    return !(this.#counts[slot] > 0)
   }
 
   /** Counts the rows of the segment in a slot that match. */
@@ -132,12 +164,13 @@ export class FilterMasks implements CountedMasks {
     this.matchCount += count
     if (count > 0) this.segmentCount++
     this.#evaluated++
-    if (this.isWhole) this.#listZones()
+    if (this.isWhole && !this.#hasZones) this.#listZones()
   }
 
   #listZones(): void {
-    const { zoneCount } = this.#segments
+    const zoneCount = this.#zoneCount
     const zones: number[] = []
+    this.#hasZones = true
     for (let zone = 0; zone < zoneCount; zone++) {
       let has = false
       this.#segments.ofZone(zone, ({ slot }) => {
@@ -146,7 +179,7 @@ export class FilterMasks implements CountedMasks {
       if (has) zones.push(zone)
     }
     if (zones.length === 0 || zones.length > zoneCount * MOST_ZONES_SHARE) {
-      this.zones = { positions: 0, count: zoneCount }
+      this.zones = { positions: 0, count: zones.length === 0 ? 0 : zoneCount }
       return
     }
     const positions = this.#memory.allocate(zones.length * 4)

@@ -27,7 +27,7 @@ export interface LaterEvaluation {
 }
 
 export class Filters {
-  readonly #context: FilterContext
+  #context: FilterContext
   readonly #compiled: FilterCache
   readonly #mostBytes: number
   /** By key, in the order of their use. */
@@ -36,6 +36,8 @@ export class Filters {
   readonly #pending = new Map<string, Promise<void>>()
   /** Of all masks that are kept. */
   #bytes = 0
+  /** Masks in use of fewer segments than there are by now. */
+  readonly #retired = new Set<FilterMasks>()
 
   constructor(context: FilterContext, mostBytes: number) {
     this.#context = context
@@ -55,7 +57,7 @@ export class Filters {
   take(filter: CompiledFilter): FilterMasks {
     const kept = this.#find(filter)
     if (kept !== undefined) return kept
-    const masks = new FilterMasks(this.#context, filter)
+    const masks = this.#begin(filter)
     try {
       while (!masks.isWhole) masks.evaluateNext()
     } catch (error) {
@@ -85,7 +87,7 @@ export class Filters {
   }
 
   async #evaluateLater(filter: CompiledFilter, later: LaterEvaluation): Promise<void> {
-    const masks = new FilterMasks(this.#context, filter)
+    const masks = this.#begin(filter)
     try {
       while (!masks.isWhole) await evaluateWindow(masks, later)
     } catch (error) {
@@ -93,13 +95,27 @@ export class Filters {
       throw error
     }
     // A search that could not wait may have been as far.
-    if (this.#masks.has(filter.key)) masks.close()
+    if (this.#masks.get(filter.key)?.isFor(this.#context.segments) === true) masks.close()
     else this.giveBack(this.#keep(masks))
   }
 
   giveBack(masks: FilterMasks): void {
     masks.giveBack()
+    if (this.#retired.has(masks) && !masks.isInUse) {
+      this.#retired.delete(masks)
+      masks.close()
+    }
     this.#evict()
+  }
+
+  /** Goes on with more segments of deltas: what was evaluated of the others is kept. */
+  extend(segments: FilterContext['segments']): void {
+    this.#context = { ...this.#context, segments }
+  }
+
+  /** Begins to evaluate a filter, where that is known for some segments after them. */
+  #begin(filter: CompiledFilter): FilterMasks {
+    return new FilterMasks(this.#context, filter, this.#masks.get(filter.key))
   }
 
   /** Forgets all masks, none of which is in use. */
@@ -111,7 +127,7 @@ export class Filters {
 
   #find({ key }: CompiledFilter): FilterMasks | undefined {
     const masks = this.#masks.get(key)
-    if (masks === undefined) return undefined
+    if (masks?.isFor(this.#context.segments) !== true) return undefined
     this.#masks.delete(key)
     this.#masks.set(key, masks)
     masks.take()
@@ -119,6 +135,13 @@ export class Filters {
   }
 
   #keep(masks: FilterMasks): FilterMasks {
+    const before = this.#masks.get(masks.filter.key)
+    if (before !== undefined) {
+      this.#bytes -= before.byteLength
+      if (before.isInUse) this.#retired.add(before)
+      else before.close()
+    }
+    this.#masks.delete(masks.filter.key)
     this.#masks.set(masks.filter.key, masks)
     this.#bytes += masks.byteLength
     masks.take()

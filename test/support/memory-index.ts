@@ -102,7 +102,7 @@ export function documentsOf({ snapshot, readers, files }: MemoryIndex, memory: K
     usesOrdinals: false,
     files: documents,
     ids: undefined,
-    filters: new Filters({ memory, segments, documents, fields }, 0),
+    filters: new Filters({ memory, segments, zoneCount: segments.zoneCount, documents, fields }, 0),
     idType: 'integer',
     alignment: 0,
     gain: 1
