@@ -367,6 +367,7 @@ describe('a recall that a search is asked for', () => {
       bits: 4,
       zoneCount: 50,
       rows: of.count,
+      deltaRows: 0,
       calibration: storedIn(path),
       last: undefined,
       ...of

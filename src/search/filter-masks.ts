@@ -19,6 +19,8 @@ export interface FilterContext {
   readonly memory: KernelMemory
   /** Another one where segments came. */
   segments: SegmentTable
+  /** Built zones. */
+  readonly zoneCount: number
   readonly documents: DocumentFiles
   readonly live: LiveRows
   /** By number, from 1 on. */
@@ -31,7 +33,7 @@ export class FilterMasks implements CountedMasks {
   matchCount = 0
   /** Segments with rows that match. */
   segmentCount = 0
-  /** Zones with rows that match: u32 each, ascending; address 0 where they are nearly all. */
+  /** Built zones with rows that match: u32 each, ascending; address 0 where they are nearly all. */
   zones: { readonly positions: number; readonly count: number } = { positions: 0, count: 0 }
   /** The version of live rows that it is of, once it is whole. */
   version = 0
@@ -190,7 +192,7 @@ export class FilterMasks implements CountedMasks {
 
   #listZones(): void {
     if (this.zones.positions !== 0) this.#context.memory.free(this.zones.positions)
-    const { zoneCount } = this.#segments
+    const { zoneCount } = this.#context
     const zones: number[] = []
     for (let zone = 0; zone < zoneCount; zone++) {
       let has = false
@@ -200,7 +202,7 @@ export class FilterMasks implements CountedMasks {
       if (has) zones.push(zone)
     }
     if (zones.length === 0 || zones.length > zoneCount * MOST_ZONES_SHARE) {
-      this.zones = { positions: 0, count: zoneCount }
+      this.zones = { positions: 0, count: zones.length === 0 ? 0 : zoneCount }
       return
     }
     const positions = this.#context.memory.allocate(zones.length * 4)

@@ -111,7 +111,8 @@ export class OpenIndex {
     if (snapshot === undefined && changes.commit === this.context.documents.live.commit) return
     try {
       if (snapshot !== undefined) this.#opened = adoptSnapshot(this.#opened, snapshot)
-      takeChanges(this.context, changes)
+      // Where the snapshot took another context's place, it has all changes.
+      if (this.context.documents.live.commit !== changes.commit) takeChanges(this.context, changes)
     } catch (error) {
       this.#failure = error
       throw error

@@ -14,7 +14,7 @@ import { defaultNprobe } from './default-nprobe.ts'
 import type { ProbeWish } from './probe-wish.ts'
 import type { RequestFilter } from './request-filter.ts'
 import type { Masks } from './row-masks.ts'
-import { isAlwaysExact, isExactWorthwhile, plannedIndex, type PlannedIndex } from './strategy.ts'
+import { isAlwaysExact, isExactCheaper, isExactWorthwhile, plannedIndex, type PlannedIndex } from './strategy.ts'
 
 export interface SearchRequest {
   readonly k: number
@@ -52,7 +52,7 @@ export interface RequestedIndex extends PlannedIndex {
 /** Returns the facts that requests to an index are checked against. */
 export function requestedIndex(snapshot: Snapshot, freshCount = 0): RequestedIndex {
   const { meta, calibration } = snapshot
-  return { ...plannedIndex(meta), rows: meta.count + freshCount, calibration, last: undefined }
+  return { ...plannedIndex(snapshot), rows: meta.count + freshCount, calibration, last: undefined }
 }
 
 const OPTION_NAMES = ['k', 'nprobe', 'exact', 'recall', 'rerank', 'explain', 'filter', 'maxDistance', 'payload']
@@ -138,6 +138,7 @@ export function describePlan(index: RequestedIndex): SearchPlan {
         `${met} is met exactly`
     }
   }
+  if (zoneCount === 0) return { kind: 'recall', reason: 'there are no zones yet: each query looks at all rows' }
   return 'nprobe' in wish
     ? {
         kind: 'nprobe',
@@ -146,6 +147,9 @@ export function describePlan(index: RequestedIndex): SearchPlan {
     : { kind: 'recall', reason: 'each query probes as many zones as the calibration says' }
 }
 
+/** Of an index that has deltas only. */
+const NO_ZONES: ProbeWish = { nprobe: 0 }
+
 /**
  * Turns a recall into a threshold, or into an exact search where that costs no more; undefined stands for the default
  * recall, which is less where less can be promised.
@@ -153,6 +157,8 @@ export function describePlan(index: RequestedIndex): SearchPlan {
 function wishFor(recall: number | undefined, k: number, index: RequestedIndex): ProbeWish | 'exact' {
   const { calibration, count, dim, zoneCount } = index
   if (isAlwaysExact(index)) return 'exact'
+  // Of deltas every search looks at all rows: there is no choice to be calibrated.
+  if (zoneCount === 0) return isExactCheaper(index, k) ? 'exact' : NO_ZONES
   if (calibration === null) {
     if (recall === undefined) return { nprobe: defaultNprobe(zoneCount) }
     throw new ZgqError(

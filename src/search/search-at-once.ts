@@ -82,6 +82,7 @@ export function isForOneCall(context: SearchContext, { request, deadline, passes
     workspace.memory.kernel.kind === 'wasm' &&
     workspace.segments.isOnePerZone &&
     workspace.zoneCount > 0 &&
+    workspace.deltaZoneCount === 0 &&
     passes.length === 0 &&
     k > 0 &&
     !isExact &&

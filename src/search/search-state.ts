@@ -52,8 +52,12 @@ export class SearchState {
   asked = NO_REQUEST
   request = NO_REQUEST
   stage: Stage = 'probe'
-  /** Zones that were probed. */
+  /** Built zones that were probed. */
   zoneCount = 0
+  /** Zones of deltas that there were when the search began: it looks at all of them, and at none that came later. */
+  deltaZoneCount = 0
+  /** Segments of deltas at the start of the list, which stand there where there is a filter. */
+  deltasFirst = 0
   /** Position in `segments` that the scan has reached, and the part of that segment. */
   reached = 0
   part = 0
@@ -153,6 +157,7 @@ export class SearchState {
     this.asked = request
     this.request = request
     this.stage = 'probe'
+    this.deltaZoneCount = this.workspace.deltaZoneCount
     this.isUnlike = false
     this.deadline = Infinity
     this.micros = 0
@@ -203,14 +208,17 @@ export class SearchState {
 
   /**
    * Takes the segments of the first `count` zones of the workspace's list that have rows which may be found, with their
-   * masks.
+   * masks; and those of deltas before or behind them.
    */
-  takeSegments(count: number, masks: Masks | undefined): void {
+  takeSegments(count: number, masks: Masks | undefined, deltas: 'none' | 'first' | 'last' = 'none'): void {
     const { segments: table } = this.workspace
     this.#taken = 0
-    this.#roomForList(table.isOnePerZone ? count : table.count)
+    this.#roomForList(table.isOnePerZone ? count + this.deltaZoneCount : table.count)
+    if (deltas === 'first') this.#listDeltas(masks)
+    this.deltasFirst = this.#taken
     if (table.isOnePerZone && masks === undefined) this.#copyList(count)
     else this.#listSegments(count, masks)
+    if (deltas === 'last') this.#listDeltas(masks)
     // Not emptied before: an array that was emptied has to grow anew.
     if (this.segments.length > this.#taken) this.segments.length = this.#taken
     this.memory.words[(this.list + HEAP_SIZE_AT) / 4] = this.#taken
@@ -233,6 +241,18 @@ export class SearchState {
     this.#taken = count
   }
 
+  #listDeltas(masks: Masks | undefined): void {
+    const { deltaZoneCount, workspace, probeQuery } = this
+    if (deltaZoneCount === 0) return
+    const { segments: table, zoneCount } = workspace
+    const distances = workspace.deltaDistances(probeQuery, deltaZoneCount) / 4
+    const { floats } = this.memory
+    for (let i = 0; i < deltaZoneCount; i++)
+      table.ofZone(zoneCount + i, (segment) => {
+        this.#listSegment(segment, floats[distances + i], masks)
+      })
+  }
+
   #listSegments(count: number, masks: Masks | undefined): void {
     const { segments: table, zoneList } = this.workspace
     const { words, doubles } = this.memory
@@ -240,15 +260,21 @@ export class SearchState {
     const distances = heapDistances(zoneList) / 8
     for (let i = 0; i < count; i++) {
       table.ofZone(words[zones + i * 2], (segment) => {
-        if (masks?.isEmpty(segment.slot) === true) return
-        const at = this.#taken++
-        const id = heapIds(this.list, this.#listCapacity) + at * 8
-        doubles[heapDistances(this.list) / 8 + at] = doubles[distances + i]
-        words[(id + LIST_SEGMENT_AT) / 4] = segment.slot
-        words[(id + LIST_MASK_AT) / 4] = masks === undefined ? 0 : masks.addressOf(segment.slot)
-        this.segments[at] = segment
+        this.#listSegment(segment, doubles[distances + i], masks)
       })
     }
+  }
+
+  /** `distance`: of its zone. */
+  #listSegment(segment: Segment, distance: number, masks: Masks | undefined): void {
+    if (masks?.isEmpty(segment.slot) === true) return
+    const { words, doubles } = this.memory
+    const at = this.#taken++
+    const id = heapIds(this.list, this.#listCapacity) + at * 8
+    doubles[heapDistances(this.list) / 8 + at] = distance
+    words[(id + LIST_SEGMENT_AT) / 4] = segment.slot
+    words[(id + LIST_MASK_AT) / 4] = masks === undefined ? 0 : masks.addressOf(segment.slot)
+    this.segments[at] = segment
   }
 
   /** Address of the mask of the segment at a position of the list; 0: all of its rows may be found. */

@@ -106,7 +106,7 @@ export function documentsOf({ snapshot, readers, files }: MemoryIndex, memory: K
     usesOrdinals: false,
     files: documents,
     ids: undefined,
-    filters: new Filters({ memory, segments, documents, fields, live }, 0),
+    filters: new Filters({ memory, segments, zoneCount: segments.zoneCount, documents, fields, live }, 0),
     idType: 'integer',
     cataloguePath: '',
     live,
