@@ -386,10 +386,10 @@ class Index:
             connection.execute("PRAGMA " + pragma)
         expected, columns = schema(), ("type", "name", "tbl_name", "sql")
         shapes = ",".join(f"typeof({column}) = 'text' AND length({column}) <= 1000" for column in columns)
-        found = connection.execute(f"SELECT {shapes} FROM sqlite_schema LIMIT 9").fetchall()
+        found = connection.execute(f"SELECT {shapes} FROM sqlite_schema LIMIT {len(expected) + 1}").fetchall()
         need(len(found) == len(expected) and all(all(shape) for shape in found),
              "the schema of the catalogue is another one")
-        found = connection.execute(f"SELECT {','.join(columns)} FROM sqlite_schema LIMIT 9").fetchall()
+        found = connection.execute(f"SELECT {','.join(columns)} FROM sqlite_schema LIMIT {len(expected) + 1}").fetchall()
         need(set(found) == expected, "the schema of the catalogue is another one")
 
     def read_meta(self, connection):

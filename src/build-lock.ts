@@ -10,8 +10,8 @@ import { readSmallFile } from './small-file.ts'
 
 export const LOCK_NAME = 'lock.json'
 
-/** Who works in a folder. */
-export interface BuildLock {
+/** Tells one process from all others. */
+export interface ProcessName {
   readonly pid: number
   readonly host: string
   /**
@@ -19,6 +19,10 @@ export interface BuildLock {
    * Empty where it is not known.
    */
   readonly start: string
+}
+
+/** Who works in a folder. */
+export interface BuildLock extends ProcessName {
   /** The build has begun to put its index in the place of another: what stands at OUTPUT.replaced is that other one. */
   readonly isReplacing: boolean
 }
@@ -71,7 +75,12 @@ export function clearStageLock(folder: string, name: string): void {
 }
 
 function ownLock(isReplacing: boolean): BuildLock {
-  return { pid: process.pid, host: hostname(), start: startOf(process.pid), isReplacing }
+  return { ...nameProcess(), isReplacing }
+}
+
+/** Names this process. */
+export function nameProcess(): ProcessName {
+  return { pid: process.pid, host: hostname(), start: startOf(process.pid) }
 }
 
 /**
@@ -81,17 +90,27 @@ function ownLock(isReplacing: boolean): BuildLock {
 export function readLock(folder: string, name = LOCK_NAME): BuildLock | undefined {
   try {
     const lock: unknown = JSON.parse(readSmallFile(join(folder, name)) ?? '')
-    if (typeof lock !== 'object' || lock === null || !('pid' in lock) || !('host' in lock)) return undefined
-    if (typeof lock.pid !== 'number' || typeof lock.host !== 'string') return undefined
-    const start = 'start' in lock && typeof lock.start === 'string' ? lock.start : ''
-    return { pid: lock.pid, host: lock.host, start, isReplacing: 'isReplacing' in lock && lock.isReplacing === true }
+    const owner = processNameOf(lock)
+    if (owner === undefined || typeof lock !== 'object' || lock === null) return undefined
+    return { ...owner, isReplacing: 'isReplacing' in lock && lock.isReplacing === true }
   } catch {
     return undefined
   }
 }
 
+/** Reads the name of a process from what JSON had; undefined: it has none. */
+export function processNameOf(found: unknown): ProcessName | undefined {
+  if (typeof found !== 'object' || found === null || !('pid' in found) || !('host' in found)) return undefined
+  if (typeof found.pid !== 'number' || typeof found.host !== 'string') return undefined
+  return {
+    pid: found.pid,
+    host: found.host,
+    start: 'start' in found && typeof found.start === 'string' ? found.start : ''
+  }
+}
+
 /** Tells whether the process of a lock may still be at work; of another host it is always taken to be. */
-export function isHeld(lock: BuildLock): boolean {
+export function isHeld(lock: ProcessName): boolean {
   if (lock.host !== hostname()) return true
   if (!isAlive(lock.pid)) return false
   const start = startOf(lock.pid)

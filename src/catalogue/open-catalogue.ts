@@ -157,7 +157,7 @@ function copyCatalogue(path: string, copy: string): void {
 }
 
 /** Rolling such a journal back would read and remove a file of any name. */
-function refuseSuperJournal(path: string): void {
+export function refuseSuperJournal(path: string): void {
   const descriptor = openSync(path, 'r')
   try {
     const end = Buffer.alloc(SUPER_JOURNAL_MAGIC.length)
@@ -172,7 +172,8 @@ function refuseSuperJournal(path: string): void {
   }
 }
 
-function lookBeside(path: string): Beside {
+/** Says what stands beside a catalogue; throws ZGQ_CORRUPT for what is no regular file. */
+export function lookBeside(path: string): Beside {
   const isThere = (ending: string): boolean => {
     // A link would have a file copied, and read, from wherever it leads.
     const stats = lstatSync(path + ending, { throwIfNoEntry: false })

@@ -8,7 +8,7 @@ import { refuseAsarPath } from '../asar-path.ts'
 import { readLock } from '../build-lock.ts'
 import { systemCode, wrapReadError, ZgqError } from '../errors.ts'
 import { decodeCalibration } from '../format/calibration-record.ts'
-import { decodeChangesMeta, NO_CHANGES } from '../format/changes-record.ts'
+import { decodeChangesMeta, NO_CHANGES, type ChangesMeta } from '../format/changes-record.ts'
 import { chunksDigest, DENSE_TABLES, STEPPED_TABLES, type ChunkTable } from '../format/chunks.ts'
 import { planesByteLength } from '../format/codes.ts'
 import { decodeFields } from '../format/fields.ts'
@@ -19,16 +19,15 @@ import { decodeQuantizer } from '../format/quantizer.ts'
 import { areFinite } from '../format/row-values.ts'
 import { SEGMENT_RECORD } from '../format/segment-record.ts'
 import { SegmentTable } from '../format/segment-table.ts'
-import { expectVersion } from '../format/version.ts'
 import { readChangesTo } from './changes.ts'
 import type { Database } from './driver.ts'
 import { checkFiles, checkSegments } from './extents.ts'
 import { measureDatabase, withCatalogue } from './open-catalogue.ts'
 import { readChunks, readMeta, type ReadRecords } from './rows.ts'
-import { expectSchema, standGuard } from './schema.ts'
+import { expectCatalogue, expectSchema, standGuard } from './schema.ts'
 import type { Snapshot } from './snapshot.ts'
 import { whileSteady } from './steady-folder.ts'
-import { APPLICATION_ID } from './tables.ts'
+import { checkWriters } from './writers.ts'
 
 /** Reads the catalogue of the index at `path`; throws as `withSnapshot` does. */
 export function readCatalogue(path: string): Snapshot {
@@ -70,6 +69,7 @@ export function checkDatabase(snapshot: Snapshot): void {
   const path = join(snapshot.folder, CATALOGUE_NAME)
   const found = withCatalogue(path, (database) => {
     standGuard(database, 'read')
+    checkWriters(database, path)
     return database.pragma('integrity_check(1)')
   })
   if (found !== 'ok')
@@ -78,11 +78,11 @@ export function checkDatabase(snapshot: Snapshot): void {
 
 function readFolder(folder: string): Snapshot {
   const path = join(folder, CATALOGUE_NAME)
-  expectCatalogue(folder, path)
+  expectFile(folder, path)
   return { folder, ...withCatalogue(path, (database, opened) => readTables(database, opened, path)) }
 }
 
-function expectCatalogue(folder: string, path: string): void {
+function expectFile(folder: string, path: string): void {
   const notAnIndex = (what: string): ZgqError =>
     new ZgqError('ZGQ_NOT_AN_INDEX', `${what}; an index is a folder with ${CATALOGUE_NAME}`, { path: folder })
   try {
@@ -104,17 +104,7 @@ function expectCatalogue(folder: string, path: string): void {
 /** `opened`: the file that is read, which may be a copy of the one at `path`. */
 function readTables(database: Database, opened: string, path: string): Omit<Snapshot, 'folder'> {
   standGuard(database, 'read')
-  const applicationId = database.pragma('application_id')
-  if (applicationId !== APPLICATION_ID) {
-    throw new ZgqError(
-      'ZGQ_NOT_AN_INDEX',
-      `this SQLite database is not a catalogue: its application_id is ${String(applicationId)}, expected ` +
-        `${APPLICATION_ID}`,
-      { path }
-    )
-  }
-  const version = database.pragma('user_version')
-  expectVersion(Number(version), { path })
+  const version = expectCatalogue(database, path)
   const journalMode = database.pragma('journal_mode')
   if (journalMode !== 'delete' && journalMode !== 'wal')
     throw new ZgqError(
@@ -124,15 +114,25 @@ function readTables(database: Database, opened: string, path: string): Omit<Snap
     )
   expectSchema(database, path)
   // Measured now that the transaction has begun to read: nothing that it sees is written later.
-  return readSnapshot(database, { version: Number(version), catalogueBytes: measureDatabase(opened), path })
+  const values = readMeta(database, path)
+  const of = { values, version, since: NO_CHANGES, catalogueBytes: measureDatabase(opened), path }
+  return readSnapshot(database, of)
 }
 
-function readSnapshot(
-  database: Database,
-  of: { version: number; catalogueBytes: number; path: string }
-): Omit<Snapshot, 'folder'> {
-  const { path, catalogueBytes } = of
-  const values = readMeta(database, path)
+/** What a snapshot is read from, beside the tables. */
+interface SnapshotSource {
+  /** Of table meta. */
+  readonly values: ReadonlyMap<string, Uint8Array>
+  readonly version: number
+  /** Changes are read from there on. */
+  readonly since: ChangesMeta
+  readonly catalogueBytes: number
+  readonly path: string
+}
+
+/** Reads all tables in the transaction that its caller has begun. */
+export function readSnapshot(database: Database, of: SnapshotSource): Omit<Snapshot, 'folder'> {
+  const { values, path, catalogueBytes } = of
   const meta = decodeIndexMeta(values.get('index'), path)
   const { dim, zoneCount, deltaZoneCount, bits } = meta
   if (of.version !== meta.version)
@@ -178,7 +178,7 @@ function readSnapshot(
   checkFiles(snapshot, path)
   checkSegments(snapshot, path)
   const changed = decodeChangesMeta(values.get('changes'), path)
-  const place = { meta, segments: snapshot.segments, since: NO_CHANGES, path, catalogueBytes }
+  const place = { meta, segments: snapshot.segments, since: of.since, path, catalogueBytes }
   return { ...snapshot, changes: readChangesTo(database, changed, place) }
 }
 

@@ -3,6 +3,7 @@
 
 import { ZgqError } from '../errors.ts'
 import {
+  CHUNK_RECORDS,
   chunkChecksum,
   mostChunkBytes,
   MOST_CHUNK_RECORDS,
@@ -12,7 +13,7 @@ import {
 } from '../format/chunks.ts'
 import { checksum } from '../format/layout.ts'
 import { highWord, joinU64, lowWord } from '../format/u64.ts'
-import type { Database } from './driver.ts'
+import type { Database, Statement } from './driver.ts'
 import { CHUNK_DECLARATIONS, META_TABLE, selectStatement } from './tables.ts'
 
 const MOST_META_ROWS = 16
@@ -68,6 +69,34 @@ export function readMeta(database: Database, path: string): Map<string, Uint8Arr
     values.set(key, Uint8Array.from(value)) // aligned, and ours
   }
   return values
+}
+
+/** Prepares reading one value of `meta`, of a table that was read as a whole before. */
+export function prepareValue(database: Database): Statement {
+  const [, value] = META_TABLE.columns
+  const guarded = `iif(typeof(value) = '${value.type}' AND octet_length(value) <= ${MOST_META_BYTES}, value, NULL)`
+  return database.prepare(`SELECT ${guarded} AS value, crc FROM meta WHERE key = ?`)
+}
+
+/** Reads a value by such a statement; undefined: there is none. Throws ZGQ_CORRUPT. */
+export function readValue(statement: Statement, key: string, path: string): Uint8Array | undefined {
+  const [row] = statement.all(key)
+  if (row === undefined) return undefined
+  const [value, crc] = row
+  if (value instanceof Uint8Array && metaChecksum(key, value) === crc) return Uint8Array.from(value)
+  throw new ZgqError('ZGQ_CORRUPT', 'table meta has a row that does not fit its CRC', { path })
+}
+
+/** Deals numbered records out to chunks. */
+export function numberedChunks<T>(
+  records: readonly T[],
+  numberOf: (record: T) => number,
+  encode: (records: readonly T[]) => Uint8Array
+): Chunk[] {
+  return Array.from({ length: Math.ceil(records.length / CHUNK_RECORDS) }, (_, i) => {
+    const some = records.slice(i * CHUNK_RECORDS, (i + 1) * CHUNK_RECORDS)
+    return { first: numberOf(some[0]), count: some.length, records: encode(some) }
+  })
 }
 
 /** The records that a table of chunks must hold. */

@@ -2,8 +2,9 @@
 // ours to the letter. Views, triggers and virtual tables run code of whoever wrote the file.
 
 import { ZgqError } from '../errors.ts'
+import { expectVersion } from '../format/version.ts'
 import type { Database } from './driver.ts'
-import { SCHEMA_ROWS } from './tables.ts'
+import { APPLICATION_ID, SCHEMA_ROWS } from './tables.ts'
 
 const SCHEMA: readonly string[] = SCHEMA_ROWS.map((row) => JSON.stringify(row))
 
@@ -22,6 +23,25 @@ export function standGuard(database: Database, use: 'read' | 'write'): void {
   database.pragma('trusted_schema = OFF')
   database.pragma('cell_size_check = ON')
   if (use === 'read') database.pragma('query_only = ON')
+}
+
+/**
+ * Throws ZGQ_NOT_AN_INDEX for a database that is no catalogue, ZGQ_UNSUPPORTED for one of another version; returns the
+ * version.
+ */
+export function expectCatalogue(database: Database, path: string): number {
+  const applicationId = database.pragma('application_id')
+  if (applicationId !== APPLICATION_ID) {
+    throw new ZgqError(
+      'ZGQ_NOT_AN_INDEX',
+      `this SQLite database is not a catalogue: its application_id is ${String(applicationId)}, expected ` +
+        `${APPLICATION_ID}`,
+      { path }
+    )
+  }
+  const version = Number(database.pragma('user_version'))
+  expectVersion(version, { path })
+  return version
 }
 
 /** Holds the schema against ours; throws ZGQ_CORRUPT. Comes after the version: a newer one may have another. */

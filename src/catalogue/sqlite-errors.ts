@@ -52,6 +52,7 @@ export function wrapSqliteError(error: unknown, path: string): ZgqError {
 /** Wraps a failure to write a catalogue once. */
 export function wrapSqliteWriteError(error: unknown, path: string, doing: string): ZgqError {
   const fault = faultOf(error)
+  if (fault === 'corrupt' || fault === 'not a database') return wrapSqliteError(error, path)
   return fault === 'read-only' || fault === 'busy' || fault === 'full'
     ? writeError(fault, doing, { path, cause: error })
     : wrapWriteError(error, path, doing)

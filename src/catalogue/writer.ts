@@ -1,5 +1,5 @@
-// Writes the catalogue of a new index in one transaction, and later its calibration in another. The only code that
-// changes a catalogue.
+// Writes the catalogue of a new index in one transaction, and later its calibration in another. Rows are changed
+// elsewhere (change-writer.ts).
 
 import { join } from 'node:path'
 
@@ -7,7 +7,6 @@ import { ZgqError } from '../errors.ts'
 import { encodeBuildFacts, type BuildFacts } from '../format/build-facts.ts'
 import { encodeCalibration } from '../format/calibration-record.ts'
 import {
-  CHUNK_RECORDS,
   CHUNK_TABLES,
   centroidChunks,
   chunkChecksum,
@@ -26,10 +25,11 @@ import { encodeSegmentRecords, type SegmentRecord } from '../format/segment-reco
 import type { Calibration } from '../types.ts'
 import { inTransaction, type Database } from './driver.ts'
 import { loadDriver } from './load-driver.ts'
-import { metaChecksum, readMeta } from './rows.ts'
+import { metaChecksum, numberedChunks, readMeta } from './rows.ts'
 import { expectSchema, standGuard } from './schema.ts'
+import { seal, SYNCED } from './seal.ts'
 import { APPLICATION_ID, CATALOGUE_DDL, CHUNK_DECLARATIONS, insertStatement, META_TABLE } from './tables.ts'
-import { isBusy, wrapSqliteWriteError } from './sqlite-errors.ts'
+import { wrapSqliteWriteError } from './sqlite-errors.ts'
 
 /** Contents of a new catalogue; counts, digest and format fields of `meta` are filled in here. */
 export interface CatalogueContent {
@@ -126,7 +126,7 @@ export function writeCalibration(place: CataloguePlace, calibration: Calibration
         if (calibration === null) return
         insertMeta(database, 'calibration', encodeCalibration(calibration))
       })
-      if (isPublished) seal(database)
+      if (isPublished) seal(database, SEAL_ATTEMPTS)
     } finally {
       database.close()
     }
@@ -150,29 +150,8 @@ function expectSame(database: Database, digest: Uint8Array | undefined, path: st
     throw new ZgqError('ZGQ_MISMATCH', 'another index was put here while this one was calibrated: repeat it', { path })
 }
 
-/** What is committed is synced to the medium, not only to its cache. */
-const SYNCED = ['synchronous = FULL', 'fullfsync = 1', 'checkpoint_fullfsync = 1']
-/** How often sealing is tried while readers, which take milliseconds, are in the way; and the time between. */
+/** How often sealing is tried while readers, which take milliseconds, are in the way. */
 const SEAL_ATTEMPTS = 50
-const SEAL_PAUSE_MS = 10
-
-/**
- * Leaves WAL mode, so that nothing stands beside the catalogue and it opens from a folder that is only read. Where
- * somebody keeps it open that is left to the next change: what was committed is safe, and readers take it as it is.
- */
-function seal(database: Database): void {
-  const pause = new Int32Array(new SharedArrayBuffer(4))
-  for (let attempt = 1; ; attempt++) {
-    try {
-      database.pragma('wal_checkpoint(TRUNCATE)')
-      if (database.pragma('journal_mode = DELETE') === 'delete') return
-    } catch (error) {
-      if (!isBusy(error)) throw error
-    }
-    if (attempt === SEAL_ATTEMPTS) return
-    Atomics.wait(pause, 0, 0, SEAL_PAUSE_MS)
-  }
-}
 
 function insertMeta(database: Database, key: string, value: Uint8Array): void {
   database.prepare(insertStatement(META_TABLE)).run(key, value, metaChecksum(key, value))
@@ -210,17 +189,6 @@ function insertChunks(database: Database, content: CatalogueContent): number[] {
       insert.run(chunk.first, chunk.count, chunk.records, crc)
       return crc
     })
-  })
-}
-
-function numberedChunks<T>(
-  records: readonly T[],
-  numberOf: (record: T) => number,
-  encode: (records: readonly T[]) => Uint8Array
-): Chunk[] {
-  return Array.from({ length: Math.ceil(records.length / CHUNK_RECORDS) }, (_, i) => {
-    const some = records.slice(i * CHUNK_RECORDS, (i + 1) * CHUNK_RECORDS)
-    return { first: numberOf(some[0]), count: some.length, records: encode(some) }
   })
 }
 

@@ -1,0 +1,77 @@
+// Opens a catalogue for changing rows: looks first whether that can be, then sets the connection up.
+
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+
+import { ZgqError } from '../errors.ts'
+import { decodeIndexMeta, expectChangeable } from '../format/index-record.ts'
+import { CATALOGUE_NAME } from '../format/layout.ts'
+import { whileBusy } from './busy.ts'
+import { expectRegularFile, expectSameFile, expectWritable, identifyFile } from './catalogue-file.ts'
+import type { Database } from './driver.ts'
+import { loadDriver } from './load-driver.ts'
+import { lookBeside, refuseSuperJournal } from './open-catalogue.ts'
+import { expectIndex } from './refresh.ts'
+import { readMeta } from './rows.ts'
+import { expectCatalogue, expectSchema, standGuard } from './schema.ts'
+import { SYNCED } from './seal.ts'
+import { isBusy, wrapSqliteWriteError } from './sqlite-errors.ts'
+import { lockedError } from './writers.ts'
+
+interface OpenForChanges {
+  readonly indexId: Uint8Array
+  readonly durability: 'full' | 'batch'
+  readonly lockTimeoutMs: number
+}
+
+/** Opens the catalogue in `folder` and hands it to `take`, whose result owns it. */
+export function openForChanges<T>(folder: string, options: OpenForChanges, take: (database: Database) => T): T {
+  const path = join(folder, CATALOGUE_NAME)
+  expectRegularFile(path)
+  expectWritable(folder, path)
+  lookBeside(path)
+  if (existsSync(`${path}-journal`)) refuseSuperJournal(`${path}-journal`)
+  const file = identifyFile(path)
+  let database: Database | undefined
+  try {
+    database = loadDriver().open(path, { mode: 'write' })
+    // Waiting is done by whileBusy, which gets its turn sooner.
+    database.pragma('busy_timeout = 0')
+    standGuard(database, 'write')
+    setUp(database, options, path)
+    const taken = take(database)
+    expectSameFile(path, file)
+    return taken
+  } catch (error) {
+    const wrapped =
+      isBusy(error) && database !== undefined
+        ? lockedError({ database, own: undefined, path, lockTimeoutMs: options.lockTimeoutMs }, error)
+        : wrapSqliteWriteError(error, path, 'open the index for writing')
+    database?.close()
+    throw wrapped
+  }
+}
+
+function setUp(database: Database, { indexId, durability, lockTimeoutMs }: OpenForChanges, path: string): void {
+  // Nothing is changed before the catalogue was looked at.
+  whileBusy(lockTimeoutMs, () => {
+    expectCatalogue(database, path)
+    expectSchema(database, path)
+    const index = readMeta(database, path).get('index')
+    const meta = decodeIndexMeta(index, path)
+    expectChangeable(index, path)
+    expectIndex(meta, indexId, path)
+  })
+  const mode = whileBusy(lockTimeoutMs, () => database.pragma('journal_mode = WAL'))
+  if (mode !== 'wal')
+    throw new ZgqError(
+      'ZGQ_UNSUPPORTED',
+      `SQLite cannot write a log beside the catalogue here: it stays in journal mode ${String(mode)}`,
+      { path }
+    )
+  for (const pragma of SYNCED) database.pragma(pragma)
+  if (durability === 'batch') database.pragma('synchronous = NORMAL')
+  database.pragma('wal_autocheckpoint = 0')
+  // The first read joins the log: from here on nobody leaves WAL mode.
+  whileBusy(lockTimeoutMs, () => database.prepare('SELECT count(*) FROM writers').all())
+}
