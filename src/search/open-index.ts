@@ -6,7 +6,7 @@ import { withSnapshot } from '../catalogue/reader.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
 import { CatalogueWatch } from '../catalogue/watch.ts'
 import { nowMicros } from '../clock.ts'
-import type { ChangesMeta } from '../format/changes-record.ts'
+import { sameChanges, type ChangesMeta } from '../format/changes-record.ts'
 import type { Readers } from '../storage/open-readers.ts'
 import { adoptSnapshot, openContext, takeChanges, type CheckedOpenOptions, type OpenedContext } from './open-context.ts'
 import { requestedIndex, type RequestedIndex } from './request.ts'
@@ -108,11 +108,11 @@ export class OpenIndex {
 
   /** Takes news that were read since `seen`. */
   take({ snapshot, changes }: News): void {
-    if (snapshot === undefined && changes.commit === this.context.documents.live.commit) return
+    const { live } = this.context.documents
+    if (snapshot === undefined && changes.commit === live.commit && sameChanges(changes.meta, live.meta)) return
     try {
       if (snapshot !== undefined) this.#opened = adoptSnapshot(this.#opened, snapshot)
-      // Where the snapshot took another context's place, it has all changes.
-      if (this.context.documents.live.commit !== changes.commit) takeChanges(this.context, changes)
+      takeChanges(this.context, changes)
     } catch (error) {
       this.#failure = error
       throw error

@@ -17,7 +17,6 @@ import { checkOpenOptions } from '../open-options.ts'
 import { checkOptionNames, expectOneOf, expectWholeNumber } from '../options.ts'
 import { seededRandom } from '../quantizer/random.ts'
 import { drawFlips } from '../quantizer/rotation.ts'
-import { refuseNetworkFileSystem } from '../storage/file-systems.ts'
 import { syncFolder } from '../storage/file-writer.ts'
 import type { OpenOptions } from '../types.ts'
 
@@ -44,7 +43,6 @@ export function createIndex(path: string, options: CreateOptions): OpenOptions {
   }
   const place = resolve(path)
   refuseAsarPath(place)
-  if (open.allowNetworkFileSystem !== true) refuseNetworkFileSystem(dirname(place))
   publish(place, (folder) => {
     writeEmpty(folder, meta, documents)
   })

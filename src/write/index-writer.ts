@@ -83,7 +83,7 @@ export class IndexWriter {
   async update(rows: unknown, values: unknown): Promise<number> {
     const choice = this.#choiceOf('update', rows, isPlainObject(rows) ? rows : undefined)
     if (!isPlainObject(values)) throw new TypeError(`update: the values must be an object, found ${describe(values)}`)
-    const encoded = new PayloadEncoder('values').encode(values, 'update').slice()
+    const encoded = Uint8Array.from(new PayloadEncoder('values').encode(values, 'update'))
     expectFields(values, this.#index.snapshot.fields, 'update')
     const answer = await this.#call({ kind: 'update', choice, values: encoded })
     return answer.rows

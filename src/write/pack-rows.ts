@@ -99,7 +99,7 @@ class RowPacker {
   }
 
   #encode(payload: unknown, name: string): Uint8Array {
-    const bytes = this.#encoder.encode(payload, name).slice()
+    const bytes = Uint8Array.from(this.#encoder.encode(payload, name))
     expectFields(payload, this.#of.fields, name)
     this.payloadBytes += bytes.byteLength
     return bytes

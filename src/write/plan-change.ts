@@ -110,7 +110,7 @@ function planUpdate(index: OpenIndex, places: readonly RowPlace[], encodedValues
     const name = `the row with id ${describe(idOf(index, place))}`
     const payload = { ...before, ...values }
     expectFields(payload, fields, name)
-    return encoder.encode(payload, name).slice()
+    return Uint8Array.from(encoder.encode(payload, name))
   }
   const removedFresh = places.filter(isFresh)
   const vectors = new Float32Array(removedFresh.length * meta.dim)

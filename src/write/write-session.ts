@@ -91,7 +91,7 @@ export class WriteSession {
       this.#undo()
       return outcomes.map((outcome) => ('error' in outcome ? outcome : { error }))
     }
-    if (this.#hasDelta) this.#index.take(this.#writer.read(this.#index.seen))
+    if (this.#hasDelta) this.#index.refresh()
     return outcomes
   }
 
