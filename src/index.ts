@@ -3,8 +3,44 @@
 
 export { ZgqError, type ZgqErrorCode } from './errors.ts'
 export { DEFAULT_RECALL } from './search/request.ts'
-export type { IndexInfo, SearchedQueries, SearchPlan, SqliteDriverName, SqliteInfo, ThreadsInfo, ZoneInfo, ZoneSizes } from './info-types.ts'
-export type { AsyncSearchOptions, Calibration, CalibrationCurve, CalibrationPoint, ExplainedFilter, ExplainedHits, Explain, Fields, FieldType, FieldValue, Filter, FilterOperand, FilterOperators, Hit, Id, IdQuery, Mapping, Metric, OpenOptions, Payload, QueryVector, ReaderKind, SearchOptions, StoredDocument, UsualQueries, Verify } from './types.ts'
+export type {
+  IndexInfo,
+  SearchedQueries,
+  SearchPlan,
+  SqliteDriverName,
+  SqliteInfo,
+  ThreadsInfo,
+  ZoneInfo,
+  ZoneSizes
+} from './info-types.ts'
+export type {
+  AsyncSearchOptions,
+  Calibration,
+  CalibrationCurve,
+  CalibrationPoint,
+  ExplainedFilter,
+  ExplainedHits,
+  Explain,
+  Fields,
+  FieldType,
+  FieldValue,
+  Filter,
+  FilterOperand,
+  FilterOperators,
+  Hit,
+  Id,
+  IdQuery,
+  Mapping,
+  Metric,
+  OpenOptions,
+  Payload,
+  QueryVector,
+  ReaderKind,
+  SearchOptions,
+  StoredDocument,
+  UsualQueries,
+  Verify
+} from './types.ts'
 export type { FieldSummary, FieldSummaryOptions, NumberBin, ValueCount } from './search/field-summary.ts'
 export type { DocumentsOptions } from './search/rows.ts'
 export { ZgqIndex } from './zgq-index.ts'

@@ -47,7 +47,11 @@ const NAMES: readonly (keyof OpenOptions)[] = [
 ]
 
 /** Throws TypeError and RangeError. */
-export function checkOpenOptions(options: OpenOptions, what = 'open', names: readonly string[] = NAMES): CheckedOptions {
+export function checkOpenOptions(
+  options: OpenOptions,
+  what = 'open',
+  names: readonly string[] = NAMES
+): CheckedOptions {
   checkOptionNames(what, options, names)
   const {
     mode = 'read',
@@ -75,7 +79,10 @@ export function checkOpenOptions(options: OpenOptions, what = 'open', names: rea
  * Throws ZGQ_MISMATCH where queries or rows come from another model than the vectors, or for writing if none is named
  * where the index has one.
  */
-export function expectModel(of: { readonly model: string | undefined; readonly folder: string }, options: OpenOptions): void {
+export function expectModel(
+  of: { readonly model: string | undefined; readonly folder: string },
+  options: OpenOptions
+): void {
   const { model, mode } = options
   if (model !== undefined && typeof model !== 'string')
     throw new TypeError(`model must be a string, found ${describe(model)}`)

@@ -1,5 +1,5 @@
-// An open index: open, search, write, info, close. What a search does is in search/search.ts, where it runs in
-// pool/search-pool.ts, how an index changes in write/index-writer.ts.
+// An open index. What a search does is in search/search.ts, where it runs in pool/search-pool.ts, how an index changes
+// in write/index-writer.ts.
 
 import { expectPath } from './arguments.ts'
 import type {
@@ -18,6 +18,7 @@ import { checkOpenOptions, expectModel, type CheckedOptions } from './open-optio
 import { checkOptionNames } from './options.ts'
 import { readVectorLater, searchDocumentsLater } from './pool/later-documents.ts'
 import { SearchPool } from './pool/search-pool.ts'
+import { isIdQuery, notFound, queryOf } from './search/id-query.ts'
 import { isPlain, searchDocuments, type DocumentSearch, type FoundDocuments } from './search/document-search.ts'
 import { summarizeField, type FieldSummary, type FieldSummaryOptions } from './search/field-summary.ts'
 import { checkPayload, checkWants } from './search/hit-wants.ts'
@@ -25,7 +26,7 @@ import { describeIndex, describeZones } from './search/index-info.ts'
 import { countRows, documentAt, findPlace, heapIdOf, placesOf, vectorAt } from './search/index-rows.ts'
 import { expectId, type RowPlace } from './search/lookup.ts'
 import { OpenIndex } from './search/open-index.ts'
-import { checkAsyncRequest, checkForm, checkQueries, checkQuery, checkRequest } from './search/request.ts'
+import { checkAsyncRequest, checkQueries, checkQuery, checkRequest } from './search/request.ts'
 import type { DocumentsOptions } from './search/rows.ts'
 import { search } from './search/search.ts'
 import { SeenQueries } from './search/seen-queries.ts'
@@ -112,7 +113,7 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
     const { context, requested } = index
     const request = checkRequest(options, requested)
     const wants = checkWants(options, context.documents.filters)
-    const { vector, leftOut } = this.#queryOf(index, query)
+    const { vector, leftOut } = queryOf(index, query)
     const of = { request, wants, leftOut }
     const { seen } = this.#expectOpen()
     if (!isPlain(context, of)) {
@@ -124,18 +125,6 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
     const result = search(context, vector, request)
     seen.note(request, result.isUnlike)
     return result.explain === undefined ? result.hits : { hits: result.hits, explain: result.explain }
-  }
-
-  /** Checks a query; one by its id is looked up. */
-  #queryOf(
-    index: OpenIndex,
-    query: QueryVector | IdQuery<Id>
-  ): { readonly vector: Float32Array; readonly leftOut: number | undefined } {
-    const { dim, metric } = index.snapshot.meta
-    if (!isIdQuery(query)) return { vector: checkForm(query, dim, metric), leftOut: undefined }
-    const found = findPlace(index, query.id)
-    if (found === undefined) throw notFound(query.id)
-    return { vector: vectorAt(index.context, found), leftOut: heapIdOf(index.context, found, query.id) }
   }
 
   /** Tells whether the index has a vector with this id. Throws as `search` does for the files. */
@@ -268,8 +257,7 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
   #checkAsync(options: AsyncSearchOptions): DocumentSearch & { readonly signal: AbortSignal | undefined } {
     const { context, requested } = this.#expectOpen().index
     const request = checkAsyncRequest(options, requested)
-    const wants = checkWants(options, context.documents.filters)
-    return { request, wants, leftOut: undefined, signal: options.signal }
+    return { request, wants: checkWants(options, context.documents.filters), leftOut: undefined, signal: options.signal }
   }
 
   async #searchLater(
@@ -401,21 +389,9 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
   }
 
   #expectOpen(): OpenParts {
-    if (this.#parts === undefined) throw new ZgqError('ZGQ_CLOSED', 'the index was closed', { path: this.#path })
-    return this.#parts
+    if (this.#parts !== undefined) return this.#parts
+    throw new ZgqError('ZGQ_CLOSED', 'the index was closed', { path: this.#path })
   }
-}
-
-/** Tells a query by its id; throws TypeError for one with further keys. */
-function isIdQuery(query: unknown): query is IdQuery<Id> {
-  if (typeof query !== 'object' || query === null || ArrayBuffer.isView(query) || Array.isArray(query)) return false
-  if (!('id' in query)) return false
-  checkOptionNames('a query by its id', query, ['id'])
-  return true
-}
-
-function notFound(id: Id): ZgqError {
-  return new ZgqError('ZGQ_NOT_FOUND', `there is no vector with id ${describe(id)}`)
 }
 
 /** JavaScript can call the constructor, whatever its types say. */

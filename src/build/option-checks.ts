@@ -4,7 +4,6 @@
 import { asFloat32Array, expectPath, isUrl, toFloat32Array } from '../arguments.ts'
 import { describe } from '../describe.ts'
 import { expectWholeNumber, type Range } from '../options.ts'
-import { isPlainObject } from '../plain-object.ts'
 import type { VectorBatch } from '../input/vector-batch.ts'
 
 /** Returns the path, the values or the batches of an input. */

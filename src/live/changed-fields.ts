@@ -51,11 +51,7 @@ export class ChangedFields implements SegmentFields {
 }
 
 /** Makes a column of values that were checked; undefined: the row does not have the field. */
-export function columnOf(
-  field: DeclaredField,
-  values: readonly (FieldValue | undefined)[],
-  path: string
-): FieldColumn {
+export function columnOf(field: DeclaredField, values: readonly (FieldValue | undefined)[], path: string): FieldColumn {
   const encoded: EncodedField = {}
   for (const { kind, bytes } of encodeFieldColumns([field], [values], values.length)) encoded[kind] = bytes
   const { name, type } = field

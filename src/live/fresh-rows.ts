@@ -198,7 +198,9 @@ export class FreshRows {
   /** The rows that meet a filter, by ascending sequence. */
   matching(filter: CompiledFilter): FreshRow[] {
     const { bits } = this.match(filter)
-    return this.#rows.filter((row, place) => row !== undefined && hasBit(bits, place)).filter((row) => row !== undefined)
+    return this.#rows
+      .filter((row, place) => row !== undefined && hasBit(bits, place))
+      .filter((row) => row !== undefined)
   }
 
   #blockAt(number: number): ChangedFields {

@@ -70,7 +70,9 @@ export class LiveRows {
     const slotOf = (segment: number): number => segments.at(segments.find(segment)).slot
     const slots = new Set(masks.map(({ segment }) => slotOf(segment)))
     if (masks.length > 0 || patches.length > 0) {
-      const deleted = Array.from(slots, (slot) => this.#masks.of(slot)).filter((one): one is Deleted => one !== undefined)
+      const deleted = Array.from(slots, (slot) => this.#masks.of(slot)).filter(
+        (one): one is Deleted => one !== undefined
+      )
       this.#patches = this.#patches.with(patches, { segments, deleted })
     }
     for (const { segment } of patches) slots.add(slotOf(segment))
@@ -87,9 +89,13 @@ export class LiveRows {
     const names = ['fresh rows', 'deleted rows', 'patches']
     const wrong = found.findIndex((count, i) => count !== expected[i])
     if (wrong !== -1)
-      throw new ZgqError('ZGQ_CORRUPT', `the catalogue has ${found[wrong]} ${names[wrong]}, expected ${expected[wrong]}`, {
-        path: this.#path
-      })
+      throw new ZgqError(
+        'ZGQ_CORRUPT',
+        `the catalogue has ${found[wrong]} ${names[wrong]}, expected ${expected[wrong]}`,
+        {
+          path: this.#path
+        }
+      )
   }
 
   /** Gives the kernel memory back. */

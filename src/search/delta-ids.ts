@@ -30,7 +30,8 @@ export class DeltaIds {
   find(id: Id): Ordinal | undefined {
     for (; this.#readCount < this.#segments.length; this.#readCount++) {
       const segment = this.#segments[this.#readCount]
-      for (let row = 0; row < segment.rowCount; row++) this.#places.set(this.#files.idOf({ segment, row }), { segment, row })
+      for (let row = 0; row < segment.rowCount; row++)
+        this.#places.set(this.#files.idOf({ segment, row }), { segment, row })
     }
     return this.#places.get(id)
   }

@@ -5,7 +5,6 @@ import { decodePayload } from '../format/payload.ts'
 import { rowOf, slotOf } from '../format/ordinals.ts'
 import type { FileRange } from '../storage/reader.ts'
 import type { Ordinal } from '../storage/segment-reads.ts'
-import type { FreshRow } from '../catalogue/changes.ts'
 import type { FoundHit } from './fresh-hits.ts'
 import { findRow, isFresh, type RowPlace } from './lookup.ts'
 import type { Hit, Id, Payload } from '../types.ts'
@@ -117,15 +116,18 @@ export function payloadOf(documents: DocumentsContext, place: RowPlace, wish: Pa
   if (isFresh(place)) return decoded(documents, place.payload, wish)
   const patch = live.patches.find(place.segment.slot, place.row)
   if (patch !== undefined) return decoded(documents, patch.payload, wish)
-  return decoded(documents, files.payloadOf(place), wish, files.payloadPath(place))
+  return decodedAt(files.payloadPath(place), files.payloadOf(place), wish)
 }
 
 function decoded(
-  documents: DocumentsContext,
+  { cataloguePath }: DocumentsContext,
   bytes: Uint8Array | undefined,
-  wish: PayloadWish,
-  path = documents.cataloguePath
+  wish: PayloadWish
 ): Payload | undefined {
+  return decodedAt(cataloguePath, bytes, wish)
+}
+
+function decodedAt(path: string, bytes: Uint8Array | undefined, wish: PayloadWish): Payload | undefined {
   return bytes && decodePayload(bytes, { path }, wish instanceof Set ? wish : undefined)
 }
 

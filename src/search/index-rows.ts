@@ -29,11 +29,7 @@ export function heapIdOf({ documents }: SearchContext, place: RowPlace, id: Id):
 }
 
 /** Reads a row; throws as reads do. */
-export function documentAt(
-  context: SearchContext,
-  place: RowPlace,
-  wish: PayloadWish
-): StoredDocument<Id, unknown> {
+export function documentAt(context: SearchContext, place: RowPlace, wish: PayloadWish): StoredDocument<Id, unknown> {
   const { documents } = context
   return {
     id: isFresh(place) ? place.id : documents.files.idOf(place),

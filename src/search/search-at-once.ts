@@ -75,7 +75,10 @@ const WORD = 4
 const DOUBLE = 8
 
 /** Tells whether a pass can be tried in one call: for all that is rare the stages are there. */
-export function isForOneCall(context: SearchContext, { request, deadline, passes, workspace, masks }: SearchState): boolean {
+export function isForOneCall(
+  context: SearchContext,
+  { request, deadline, passes, workspace, masks }: SearchState
+): boolean {
   const { k, isExact, explain, filter } = request
   return (
     context.codes !== undefined &&

@@ -10,6 +10,7 @@ import type { AddOptions, UpsertOptions, Written } from '../change-types.ts'
 import type { CheckedOptions } from '../open-options.ts'
 import { checkOptionNames } from '../options.ts'
 import { isPlainObject } from '../plain-object.ts'
+import type { CheckedOpenOptions } from '../search/open-context.ts'
 import type { OpenIndex } from '../search/open-index.ts'
 import { Thread } from '../threads/thread.ts'
 import type { Filter } from '../types.ts'
@@ -33,7 +34,11 @@ export class IndexWriter {
     this.#folder = resolve(index.snapshot.folder)
     const { mapping, verify } = options
     // mmap-io works on the main thread only.
-    const read = { mapping: mapping === 'mmap-io' ? 'pread' : mapping, verify, cacheBytes: CACHE_BYTES } as const
+    const read = {
+      mapping: mapping === 'mmap-io' ? 'pread' : mapping,
+      verify,
+      cacheBytes: CACHE_BYTES
+    } satisfies CheckedOpenOptions
     const data: SessionOptions = { folder: this.#folder, write: options, read }
     this.#thread = new Thread('writer-worker', data)
   }
@@ -54,7 +59,8 @@ export class IndexWriter {
     if (replace !== undefined) {
       this.#compile(replace)
       if (isBatches(rows)) throw new TypeError('upsert: replace is for rows that come at once, not for batches')
-      if (isEmptyFilter(replace)) throw new TypeError('upsert: replace is an empty filter, which would remove every row')
+      if (isEmptyFilter(replace))
+        throw new TypeError('upsert: replace is an empty filter, which would remove every row')
     }
     return await this.#writeAll(rows, options, { replaces: true, replace })
   }
@@ -102,7 +108,8 @@ export class IndexWriter {
       const { idType } = this.#packedFor
       return { ids: rows.map((id) => expectIdOf(id, idType)) }
     }
-    if (!isPlainObject(rows)) throw new TypeError(`${what}: expected an array of ids or a filter, found ${describe(rows)}`)
+    if (!isPlainObject(rows))
+      throw new TypeError(`${what}: expected an array of ids or a filter, found ${describe(rows)}`)
     this.#compile(filter)
     if (isEmptyFilter(filter))
       throw new TypeError(`${what}: the filter is empty, which would be for every row; name a condition`)

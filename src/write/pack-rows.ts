@@ -136,7 +136,10 @@ function expectVector(vector: Float32Array, { metric }: PackedFor, name: string)
   if (norm2 > 0 && norm2 < Infinity) return
   const at = vector.findIndex((value) => !Number.isFinite(value))
   if (at >= 0)
-    throw new ZgqError('ZGQ_NON_FINITE', `${name}: the vector holds ${vector[at]} at position ${at}, expected finite float32`)
+    throw new ZgqError(
+      'ZGQ_NON_FINITE',
+      `${name}: the vector holds ${vector[at]} at position ${at}, expected finite float32`
+    )
   if (metric === 'cosine')
     throw new ZgqError('ZGQ_ZERO_VECTOR', `${name}: the vector has length zero, which has no direction under cosine`)
 }
