@@ -18,6 +18,7 @@ import { CONFIDENCE } from '../src/search/confidence.ts'
 import { CODED_PROBE_ZONES } from '../src/search/open-context.ts'
 import { probe } from '../src/search/probe.ts'
 import { Workspace } from '../src/search/workspace.ts'
+import { NO_STAMP } from '../src/catalogue/catalogue-stamp.ts'
 import { nothingChanged } from '../src/catalogue/changes.ts'
 import type { Snapshot } from '../src/catalogue/snapshot.ts'
 import { stepInput, stepResult } from './child.ts'
@@ -141,6 +142,7 @@ function makeSnapshot(): Snapshot {
   } as const
   return {
     folder: '',
+    stamp: NO_STAMP,
     meta,
     files: [],
     segments: new SegmentTable(encodeSegmentRecords(segments), count),

@@ -2,6 +2,7 @@
 // one at its path. The file itself is never opened here: to close it would drop the locks that SQLite has on it.
 
 import { accessSync, constants, lstatSync } from 'node:fs'
+import { dirname } from 'node:path'
 
 import { systemCode, wrapReadError, wrapWriteError, ZgqError } from '../errors.ts'
 
@@ -31,13 +32,14 @@ export function expectSameFile(path: string, opened: FileIdentity | undefined): 
   throw new ZgqError('ZGQ_MISMATCH', 'the index was moved or replaced: open it again', { path })
 }
 
-/** Throws ZGQ_READ_ONLY where the catalogue, its folder or a file beside it may not be written. */
-export function expectWritable(folder: string, path: string): void {
-  for (const place of [folder, path, `${path}-wal`, `${path}-shm`]) {
+/** Throws ZGQ_READ_ONLY where the catalogue at `path`, its folder or a file beside it may not be written. */
+export function expectWritable(path: string): void {
+  const beside = [`${path}-wal`, `${path}-shm`]
+  for (const place of [dirname(path), path, ...beside]) {
     try {
       accessSync(place, constants.W_OK)
     } catch (error) {
-      if (systemCode(error) === 'ENOENT' && place.startsWith(path) && place !== path) continue
+      if (beside.includes(place) && systemCode(error) === 'ENOENT') continue
       throw wrapWriteError(error, place, 'write to the index')
     }
   }

@@ -117,7 +117,7 @@ export class ChangeWriter {
       const changed = decodeChangesMeta(this.#value('changes'), this.#path)
       if (bytesEqual(meta.digest, snapshot.meta.digest) && sameChanges(changed, since))
         return { snapshot: undefined, changes: nothingChanged(meta.commit, changed) }
-      return readNewState(this.#database, before, this.#path)
+      return readNewState(this.#database, before, { path: this.#path })
     })
   }
 

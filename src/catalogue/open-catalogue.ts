@@ -57,8 +57,7 @@ export function measureDatabase(path: string): number {
 /** Opens the catalogue at `path`, hands it to `read` inside of one read transaction, and closes it. */
 export function withCatalogue<T>(path: string, read: Read<T>): T {
   const beside = lookBeside(path)
-  // With both files there, a writer may be at work: SQLite alone knows, and joins it without making a file.
-  const isShared = beside.wal && beside.shm && isWritable(`${path}-shm`)
+  const isShared = isJoinable(path, beside)
   // The header is read here only where nobody is in WAL mode: closing the file drops locks that SQLite has in this
   // process.
   if (!isShared && (beside.wal || isInWalMode(path))) return readCopy(path, read)
@@ -68,6 +67,16 @@ export function withCatalogue<T>(path: string, read: Read<T>): T {
     if (!needsRepair(error)) throw error
     return readCopy(path, read)
   }
+}
+
+/** Tells whether SQLite reads the catalogue with its log in place. */
+export function canJoin(path: string): boolean {
+  return isJoinable(path, lookBeside(path))
+}
+
+/** With both files there, a writer may be at work: SQLite alone knows, and joins it without making a file. */
+function isJoinable(path: string, beside: Beside): boolean {
+  return beside.wal && beside.shm && isWritable(`${path}-shm`)
 }
 
 /** Where its index of the log is for reading alone, SQLite waits long for a writer that may be dead, and gives up. */

@@ -28,7 +28,7 @@ interface OpenForChanges {
 export function openForChanges<T>(folder: string, options: OpenForChanges, take: (database: Database) => T): T {
   const path = join(folder, CATALOGUE_NAME)
   expectRegularFile(path)
-  expectWritable(folder, path)
+  expectWritable(path)
   lookBeside(path)
   if (existsSync(`${path}-journal`)) refuseSuperJournal(`${path}-journal`)
   const file = identifyFile(path)

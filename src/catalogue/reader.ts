@@ -19,6 +19,7 @@ import { decodeQuantizer } from '../format/quantizer.ts'
 import { areFinite } from '../format/row-values.ts'
 import { SEGMENT_RECORD } from '../format/segment-record.ts'
 import { SegmentTable } from '../format/segment-table.ts'
+import { stampCatalogue } from './catalogue-stamp.ts'
 import { readChangesTo } from './changes.ts'
 import type { Database } from './driver.ts'
 import { checkFiles, checkSegments } from './extents.ts'
@@ -79,7 +80,8 @@ export function checkDatabase(snapshot: Snapshot): void {
 function readFolder(folder: string): Snapshot {
   const path = join(folder, CATALOGUE_NAME)
   expectFile(folder, path)
-  return { folder, ...withCatalogue(path, (database, opened) => readTables(database, opened, path)) }
+  const stamp = stampCatalogue(path) // of a state that is read or older, never of one that comes later
+  return { folder, stamp, ...withCatalogue(path, (database, opened) => readTables(database, opened, path)) }
 }
 
 function expectFile(folder: string, path: string): void {
@@ -102,7 +104,7 @@ function expectFile(folder: string, path: string): void {
 }
 
 /** `opened`: the file that is read, which may be a copy of the one at `path`. */
-function readTables(database: Database, opened: string, path: string): Omit<Snapshot, 'folder'> {
+function readTables(database: Database, opened: string, path: string): Omit<Snapshot, 'folder' | 'stamp'> {
   standGuard(database, 'read')
   const version = expectCatalogue(database, path)
   const journalMode = database.pragma('journal_mode')
@@ -131,7 +133,7 @@ interface SnapshotSource {
 }
 
 /** Reads all tables in the transaction that its caller has begun. */
-export function readSnapshot(database: Database, of: SnapshotSource): Omit<Snapshot, 'folder'> {
+export function readSnapshot(database: Database, of: SnapshotSource): Omit<Snapshot, 'folder' | 'stamp'> {
   const { values, path, catalogueBytes } = of
   const meta = decodeIndexMeta(values.get('index'), path)
   const { dim, zoneCount, deltaZoneCount, bits } = meta

@@ -26,32 +26,28 @@ export interface NewState {
   readonly changes: Changes
 }
 
-/** Reads the values of `meta` in a transaction that its caller has begun, and what is new by them. */
-export function readNewState(database: Database, before: KnownState, path: string): NewState {
-  const values = readMeta(database, path)
-  return readNewTables(database, { before, values, path })
+/** Where a catalogue is. */
+interface CataloguePlace {
+  readonly path: string
+  /** The file that is read in its place: a copy of it. */
+  readonly opened?: string
 }
 
-/** The same, where the values were read before. */
-export function readNewTables(
-  database: Database,
-  of: { readonly before: KnownState; readonly values: ReadonlyMap<string, Uint8Array>; readonly path: string }
-): NewState {
-  const { values, path } = of
-  const { snapshot: known, since } = of.before
+/** Reads what is new in a transaction that its caller has begun. */
+export function readNewState(database: Database, before: KnownState, place: CataloguePlace): NewState {
+  const { path, opened = path } = place
+  const { snapshot: known, since } = before
+  const values = readMeta(database, path)
   const meta = decodeIndexMeta(values.get('index'), path)
   expectIndex(meta, known.meta.indexId, path)
-  const catalogueBytes = measureDatabase(path)
+  const catalogueBytes = measureDatabase(opened)
   if (bytesEqual(meta.digest, known.meta.digest)) {
     const changed = decodeChangesMeta(values.get('changes'), path)
-    const { segments } = known
-    return {
-      snapshot: undefined,
-      changes: readChangesTo(database, changed, { meta, segments, since, path, catalogueBytes })
-    }
+    const source = { meta, segments: known.segments, since, path, catalogueBytes }
+    return { snapshot: undefined, changes: readChangesTo(database, changed, source) }
   }
-  const of2 = { values, version: meta.version, since, catalogueBytes, path }
-  const snapshot = { folder: known.folder, ...readSnapshot(database, of2) }
+  const source = { values, version: meta.version, since, catalogueBytes, path }
+  const snapshot = { ...readSnapshot(database, source), folder: known.folder, stamp: known.stamp }
   return { snapshot, changes: snapshot.changes }
 }
 

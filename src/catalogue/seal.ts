@@ -7,7 +7,7 @@ import { isBusy } from './sqlite-errors.ts'
 /** Pragmas of a connection that writes: what is committed is synced to the medium, not only to its cache. */
 export const SYNCED = ['synchronous = FULL', 'fullfsync = 1', 'checkpoint_fullfsync = 1']
 
-const PAUSE_MS = 10
+const PAUSE_MS = 4
 
 /**
  * Leaves WAL mode; tries so often while others are in the way, which read for milliseconds. Returns false where
@@ -16,7 +16,7 @@ const PAUSE_MS = 10
 export function seal(database: Database, attempts: number): boolean {
   for (let attempt = 1; ; attempt++) {
     try {
-      database.pragma('wal_checkpoint(TRUNCATE)')
+      // Moves the log first, and does nothing where it is not alone.
       if (database.pragma('journal_mode = DELETE') === 'delete') return true
     } catch (error) {
       if (!isBusy(error)) throw error

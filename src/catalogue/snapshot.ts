@@ -7,12 +7,15 @@ import type { IndexMeta } from '../format/index-record.ts'
 import type { QuantizerMeta } from '../format/quantizer.ts'
 import type { SegmentTable } from '../format/segment-table.ts'
 import type { Calibration } from '../types.ts'
+import type { CatalogueStamp } from './catalogue-stamp.ts'
 import type { Changes } from './changes.ts'
 
 /** All that a search needs to know of an index; nothing in it changes after open. */
 export interface Snapshot {
   /** The folder that was opened. */
   readonly folder: string
+  /** Of the catalogue when it was read. */
+  readonly stamp: CatalogueStamp
   readonly meta: IndexMeta
   /** By ascending number. */
   readonly files: readonly FileRecord[]

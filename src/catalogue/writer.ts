@@ -151,7 +151,7 @@ function expectSame(database: Database, digest: Uint8Array | undefined, path: st
 }
 
 /** How often sealing is tried while readers, which take milliseconds, are in the way. */
-const SEAL_ATTEMPTS = 50
+const SEAL_ATTEMPTS = 125
 
 function insertMeta(database: Database, key: string, value: Uint8Array): void {
   database.prepare(insertStatement(META_TABLE)).run(key, value, metaChecksum(key, value))

@@ -4,6 +4,7 @@ import type { FileRecord } from '../../src/format/file-record.ts'
 import { FORMAT_VERSION } from '../../src/format/layout.ts'
 import { encodeSegmentRecords, NO_EXTENT, type SegmentRecord } from '../../src/format/segment-record.ts'
 import { SegmentTable, type Segment } from '../../src/format/segment-table.ts'
+import { NO_STAMP } from '../../src/catalogue/catalogue-stamp.ts'
 import { nothingChanged } from '../../src/catalogue/changes.ts'
 import type { Snapshot } from '../../src/catalogue/snapshot.ts'
 import type { Metric } from '../../src/types.ts'
@@ -43,6 +44,7 @@ export function snapshotOf(facts: {
   const { dim, metric, zones, files = [] } = facts
   return {
     folder: 'in-memory',
+    stamp: NO_STAMP,
     meta: {
       version: FORMAT_VERSION,
       indexId: new Uint8Array(16),
