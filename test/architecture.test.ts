@@ -22,7 +22,8 @@ const LEVELS = [
     'asar-path',
     'build-lock',
     'small-file',
-    'counting-sort'
+    'counting-sort',
+    'file-systems'
   ],
   ['format', 'kernels', 'threads'],
   ['input', 'catalogue', 'storage', 'quantizer', 'filter'],
