@@ -25,6 +25,7 @@ export default defineConfig([
     entry: {
       'search-worker': 'src/pool/search-worker.ts',
       'build-worker': 'src/build/build-worker.ts',
+      'writer-worker': 'src/write/writer-worker.ts',
       'query-process': 'src/catalogue/query-process.ts'
     },
     format: 'esm',

@@ -4,6 +4,16 @@
 export { ZgqError, type ZgqErrorCode } from './errors.ts'
 export { DEFAULT_RECALL } from './search/request.ts'
 export type {
+  IndexInfo,
+  SearchedQueries,
+  SearchPlan,
+  SqliteDriverName,
+  SqliteInfo,
+  ThreadsInfo,
+  ZoneInfo,
+  ZoneSizes
+} from './info-types.ts'
+export type {
   AsyncSearchOptions,
   Calibration,
   CalibrationCurve,
@@ -20,24 +30,16 @@ export type {
   Hit,
   Id,
   IdQuery,
-  IndexInfo,
   Mapping,
   Metric,
   OpenOptions,
   Payload,
   QueryVector,
   ReaderKind,
-  SearchedQueries,
   SearchOptions,
-  SearchPlan,
-  SqliteDriverName,
-  SqliteInfo,
   StoredDocument,
-  ThreadsInfo,
   UsualQueries,
-  Verify,
-  ZoneInfo,
-  ZoneSizes
+  Verify
 } from './types.ts'
 export type { FieldSummary, FieldSummaryOptions, NumberBin, ValueCount } from './search/field-summary.ts'
 export type { DocumentsOptions } from './search/rows.ts'

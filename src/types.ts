@@ -1,4 +1,5 @@
-// The public types that open, search and info share. Types of a build live with the build.
+// The public types that open and search share. What an index says of itself is in info-types.ts, changing it in
+// change-types.ts; types of a build live with the build.
 
 /**
  * How far two vectors are; smaller is nearer. `l2`: squared Euclidean; `cosine`: 1 - cos; `ip`: minus the inner
@@ -106,8 +107,13 @@ export interface StoredDocument<I extends Id = number, P = Payload> {
   readonly payload: P | undefined
 }
 
+/** What an index is opened for: `write` is for reading, too. */
+export type OpenMode = 'read' | 'write'
+
 /** Options of `ZgqIndex.open`. */
 export interface OpenOptions {
+  /** Default `read`. */
+  readonly mode?: OpenMode | undefined
   /** Default `auto`. */
   readonly mapping?: Mapping | undefined
   /**
@@ -124,8 +130,22 @@ export interface OpenOptions {
    * bytes together as `cacheBytes`, in addition to the caller's. 0: those searches run on the caller's thread alone.
    */
   readonly threads?: number | undefined
-  /** The model that your queries come from: ZGQ_MISMATCH where the index names another. */
+  /**
+   * The model that your queries and rows come from: ZGQ_MISMATCH where the index names another, and for writing if none
+   * is given where the index names one.
+   */
   readonly model?: string | undefined
+  /**
+   * When a write that resolved is synced to the disk: before it resolves (`full`, the default), or within a second
+   * (`batch`).
+   */
+  readonly durability?: 'full' | 'batch' | undefined
+  /** How long a write waits for other writers, in milliseconds. Default 5,000; then ZGQ_LOCKED. */
+  readonly lockTimeoutMs?: number | undefined
+  /**
+   * Write even on a network file system, whose locks may not hold what they promise. Default false: ZGQ_UNSUPPORTED.
+   */
+  readonly allowNetworkFileSystem?: boolean | undefined
 }
 
 /** Options of `search`. Give at most one of `nprobe`, `exact` and `recall`. */
@@ -282,117 +302,4 @@ export interface Calibration {
   readonly alignment?: number | undefined
   /** Part, up to 1, of the gain that is usual at which searches with a filter stop: less for vectors that need it. */
   readonly gain?: number | undefined
-}
-
-/** How a search without options goes. */
-export interface SearchPlan {
-  /**
-   * `exact`: all rows are scanned, which costs hardly more; `recall`: each query probes as many zones as the
-   * calibration says; `nprobe`: a fixed number of zones, and no recall is promised.
-   */
-  readonly kind: 'exact' | 'recall' | 'nprobe'
-  /** One sentence. */
-  readonly reason: string
-}
-
-/** Queries that an open index searched, by `search`, `searchAsync` and `searchBatch`, in worker threads too. */
-export interface SearchedQueries {
-  /** Those whose zones were chosen for a recall. */
-  readonly byRecall: number
-  /** Those among them that were unlike the queries of the calibration. */
-  readonly unlike: number
-}
-
-/** Facts about an open index. */
-export interface IndexInfo {
-  readonly path: string
-  readonly formatVersion: number
-  /** 32 hex digits. */
-  readonly indexId: string
-  readonly count: number
-  readonly dim: number
-  readonly metric: Metric
-  readonly zones: number
-  /** Length of all files of the index. */
-  readonly bytes: number
-  readonly generation: number
-  /** Bits a dimension of the codes; 0 = no codes. */
-  readonly bits: number
-  /** How far searches probe for a recall, and how that was measured. */
-  readonly calibration: Calibration | null
-  /** How a search without options goes: for 10 hits. */
-  readonly plan: SearchPlan
-  /** Searches since the index was opened. */
-  readonly queries: SearchedQueries
-  /** Where the recall that is promised is doubtful, and why: a sentence each. */
-  readonly warnings: readonly string[]
-  readonly reader: { readonly kind: ReaderKind; readonly reason: string }
-  /** The SQLite that reads the catalogue. */
-  readonly sqlite: SqliteInfo
-  /** `wasm`, or `scalar` where WebAssembly SIMD does not load. */
-  readonly kernel: 'wasm' | 'scalar'
-  readonly cacheBytes: number
-  readonly verify: Verify
-  readonly threads: ThreadsInfo
-  readonly files: readonly { readonly name: string; readonly kind: string; readonly bytes: number }[]
-  readonly zoneRows: ZoneSizes
-  /** Facts of the build: seed, zones asked for, input digest, rows trained on. */
-  readonly build: Readonly<Record<string, unknown>>
-  readonly ids: 'integer' | 'string'
-  /** Declared fields, which filters may ask. */
-  readonly fields: Fields
-  /** Name of the model that made the vectors; undefined: nobody said. */
-  readonly model: string | undefined
-  /** Of the app, as it was given; undefined: there is none. */
-  readonly note: unknown
-}
-
-/** Names the SQLite that reads and writes the catalogue: the package better-sqlite3, or Node's own module. */
-export type SqliteDriverName = 'better-sqlite3' | 'node:sqlite'
-
-/** The SQLite of this process: chosen at the first use, for all its threads. */
-export interface SqliteInfo {
-  readonly driver: SqliteDriverName
-  /** Of SQLite itself: `3.54.1`. */
-  readonly version: string
-  /** Why this driver: what is installed, or why better-sqlite3 cannot be used. */
-  readonly reason: string
-}
-
-/** Worker threads of `searchAsync` and `searchBatch`. */
-export interface ThreadsInfo {
-  readonly most: number
-  /** Open at this moment. */
-  readonly running: number
-  /** Cache of each of them, on top of `cacheBytes` of the caller's thread. */
-  readonly cacheBytes: number
-  /**
-   * Why a thread could not be started; none is tried again, and searches run on the threads that there are, or on the
-   * caller's. Most often: the index was replaced on disk since it was opened.
-   */
-  readonly failure: string | undefined
-}
-
-/** How many rows the zones have. */
-export interface ZoneSizes {
-  readonly min: number
-  readonly mean: number
-  readonly max: number
-  /** Zones by size: `from` (included) to `to` (excluded) rows. */
-  readonly histogram: readonly { readonly from: number; readonly to: number; readonly zones: number }[]
-}
-
-/** A zone, as `ZgqIndex.zones` describes it. */
-export interface ZoneInfo {
-  /** Its number, as in `Explain.zones`. */
-  readonly zone: number
-  readonly rows: number
-  /** Largest Euclidean distance of a row to the centroid; `cosine`: of the row scaled to length 1. */
-  readonly radius: number
-  /** Euclidean length of its shortest row. */
-  readonly minNorm: number
-  /** Euclidean length of its longest row. */
-  readonly maxNorm: number
-  /** float32, `dim` values: a copy. */
-  readonly centroid: Float32Array
 }

@@ -1,39 +1,35 @@
-// An open index: open, search, info, close. What a search does is in search/search.ts, where it runs in
-// pool/search-pool.ts.
-
-import { availableParallelism } from 'node:os'
+// An open index. What a search does is in search/search.ts, where it runs in pool/search-pool.ts, how an index changes
+// in write/index-writer.ts.
 
 import { expectPath } from './arguments.ts'
+import type {
+  AddOptions,
+  BackupOptions,
+  CreateOptions,
+  RowChoice,
+  RowsInput,
+  UpsertOptions,
+  Written
+} from './change-types.ts'
 import { describe } from './describe.ts'
 import { ZgqError } from './errors.ts'
-import { ordinalOf } from './format/ordinals.ts'
-import { checkOptionNames, expectOneOf, expectWholeNumber } from './options.ts'
-import { payloadOf } from './search/documents.ts'
-import { summarizeField, type FieldSummary, type FieldSummaryOptions } from './search/field-summary.ts'
-import { checkPayload, checkWants, type PayloadWish } from './search/hit-wants.ts'
-import { describeIndex, describeZones } from './search/index-info.ts'
-import { expectId, findRow } from './search/lookup.ts'
-import { isPlain, searchDocuments, type DocumentSearch, type FoundDocuments } from './search/document-search.ts'
+import type { IndexInfo, ZoneInfo } from './info-types.ts'
+import { checkOpenOptions, expectModel, type CheckedOptions } from './open-options.ts'
+import { checkOptionNames } from './options.ts'
 import { readVectorLater, searchDocumentsLater } from './pool/later-documents.ts'
-import {
-  checkAsyncRequest,
-  checkForm,
-  checkQueries,
-  checkQuery,
-  checkRequest,
-  requestedIndex,
-  type RequestedIndex
-} from './search/request.ts'
-import { openContext, type CheckedOpenOptions } from './search/open-context.ts'
 import { SearchPool } from './pool/search-pool.ts'
-import type { SearchContext } from './search/search-context.ts'
-import { rowsOf, type DocumentsOptions } from './search/rows.ts'
+import { isIdQuery, notFound, queryOf } from './search/id-query.ts'
+import { isPlain, searchDocuments, type DocumentSearch, type FoundDocuments } from './search/document-search.ts'
+import { summarizeField, type FieldSummary, type FieldSummaryOptions } from './search/field-summary.ts'
+import { checkPayload, checkWants } from './search/hit-wants.ts'
+import { describeIndex, describeZones } from './search/index-info.ts'
+import { countRows, documentAt, findPlace, heapIdOf, placesOf, vectorAt } from './search/index-rows.ts'
+import { expectId, type RowPlace } from './search/lookup.ts'
+import { OpenIndex } from './search/open-index.ts'
+import { checkAsyncRequest, checkQueries, checkQuery, checkRequest } from './search/request.ts'
+import type { DocumentsOptions } from './search/rows.ts'
 import { search } from './search/search.ts'
 import { SeenQueries } from './search/seen-queries.ts'
-import { withSnapshot } from './catalogue/reader.ts'
-import type { Snapshot } from './catalogue/snapshot.ts'
-import type { Readers } from './storage/open-readers.ts'
-import type { Ordinal } from './storage/segment-reads.ts'
 import type {
   AsyncSearchOptions,
   ExplainedHits,
@@ -41,47 +37,36 @@ import type {
   Hit,
   Id,
   IdQuery,
-  IndexInfo,
   OpenOptions,
   Payload,
   QueryVector,
   SearchOptions,
-  StoredDocument,
-  ZoneInfo
+  StoredDocument
 } from './types.ts'
-
-const MIB = 2 ** 20
-const DEFAULT_CACHE_BYTES = 256 * MIB
-/** Leaves room for centroids and heaps below the 4 GiB of wasm32. */
-const MAX_CACHE_BYTES = 3072 * MIB
-
-const MOST_THREADS = 64
-/** Beside the caller's thread, which has a core. More of them share the same memory bandwidth. */
-const DEFAULT_MOST_THREADS = 8
+import type { IndexWriter } from './write/index-writer.ts'
 
 interface OpenParts {
-  readonly snapshot: Snapshot
-  readonly readers: Readers
-  readonly context: SearchContext
-  readonly options: CheckedOpenOptions & { readonly threads: number }
-  readonly requested: RequestedIndex
+  readonly index: OpenIndex
+  readonly options: CheckedOptions
   readonly seen: SeenQueries
 }
 
 /**
- * A vector index on disk, open for searching. Instances come from `ZgqIndex.open`. `I`: the type of its ids, `P`: of
- * its payloads; both are for the compiler, which takes the caller's word for them.
+ * A vector index on disk, open for searching, or for writing too. Instances come from `ZgqIndex.open` and
+ * `ZgqIndex.create`. `I`: the type of its ids, `P`: of its payloads; both are for the compiler, which takes the caller's
+ * word for them.
  */
 export class ZgqIndex<I extends Id = number, P = Payload> {
   readonly #path: string
   /** Undefined once closed, so that memory is given back while the object lives on. */
   #parts: OpenParts | undefined
   #lazyPool: SearchPool | undefined
+  #writer: Promise<IndexWriter> | undefined
 
   private constructor(parts: OpenParts) {
     if (!areParts(parts)) throw new TypeError(`use ZgqIndex.open(path) instead of new ZgqIndex(${describe(parts)})`)
     this.#parts = parts
-    this.#path = parts.snapshot.folder
+    this.#path = parts.index.snapshot.folder
   }
 
   /**
@@ -92,11 +77,23 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
   static open<I extends Id = number, P = Payload>(path: string | URL, options: OpenOptions = {}): ZgqIndex<I, P> {
     const folder = expectPath('path', path)
     const checked = checkOpenOptions(options)
-    return withSnapshot(folder, (snapshot) => {
-      expectModel(snapshot, options.model)
-      const own = { requested: requestedIndex(snapshot), seen: new SeenQueries() }
-      return new ZgqIndex<I, P>({ ...openContext(snapshot, checked), ...own, options: checked })
+    const index = OpenIndex.open(folder, checked, (snapshot) => {
+      expectModel(snapshot, options)
     })
+    return new ZgqIndex<I, P>({ index, options: checked, seen: new SeenQueries() })
+  }
+
+  /**
+   * Makes an empty index in a folder that is not there yet, and opens it for writing. Rejects with ZGQ_EXISTS where
+   * something is, ZGQ_IO, ZGQ_UNSUPPORTED; TypeError or RangeError for bad options.
+   */
+  static async create<I extends Id = number, P = Payload>(
+    path: string | URL,
+    options: CreateOptions
+  ): Promise<ZgqIndex<I, P>> {
+    const folder = expectPath('path', path)
+    const { createIndex } = await import('./write/create-index.ts')
+    return ZgqIndex.open(folder, createIndex(folder, options))
   }
 
   /**
@@ -112,11 +109,13 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
   ): Hit<I, P>[]
   search(query: QueryVector | IdQuery<I>, options?: SearchOptions): Hit<I, P>[] | ExplainedHits<I, P>
   search(query: QueryVector | IdQuery<Id>, options: SearchOptions = {}): FoundDocuments {
-    const { context, requested, seen } = this.#expectOpen()
+    const index = this.#current()
+    const { context, requested } = index
     const request = checkRequest(options, requested)
     const wants = checkWants(options, context.documents.filters)
-    const { vector, leftOut } = this.#queryOf(query)
+    const { vector, leftOut } = queryOf(index, query)
     const of = { request, wants, leftOut }
+    const { seen } = this.#expectOpen()
     if (!isPlain(context, of)) {
       const { found, isUnlike } = searchDocuments(context, vector, of)
       // Whether a query is unlike is not asked where a filter decides.
@@ -128,24 +127,9 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
     return result.explain === undefined ? result.hits : { hits: result.hits, explain: result.explain }
   }
 
-  /** Checks a query; one by its id is looked up. */
-  #queryOf(query: QueryVector | IdQuery<Id>): { readonly vector: Float32Array; readonly leftOut: number | undefined } {
-    const { snapshot, context } = this.#expectOpen()
-    const { dim, metric } = snapshot.meta
-    if (!isIdQuery(query)) return { vector: checkForm(query, dim, metric), leftOut: undefined }
-    const found = this.#find(query.id)
-    if (found === undefined) throw notFound(query.id)
-    return { vector: context.files.readRow(found), leftOut: this.#heapIdOf(found, query.id) }
-  }
-
-  /** What heaps hold for a row. */
-  #heapIdOf({ segment, row }: Ordinal, id: Id): number {
-    return this.#expectOpen().context.documents.usesOrdinals ? ordinalOf(segment.slot, row) : Number(id)
-  }
-
   /** Tells whether the index has a vector with this id. Throws as `search` does for the files. */
   has(id: I): boolean {
-    return this.#find(id) !== undefined
+    return findPlace(this.#current(), id) !== undefined
   }
 
   /**
@@ -153,8 +137,9 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
    * does for the files.
    */
   get(id: I): Float32Array | undefined {
-    const found = this.#find(id)
-    return found === undefined ? undefined : this.#expectOpen().context.files.readRow(found)
+    const index = this.#current()
+    const found = findPlace(index, id)
+    return found && vectorAt(index.context, found)
   }
 
   /**
@@ -163,33 +148,26 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
    */
   document(id: I): StoredDocument<I, P> | undefined
   document(id: Id): StoredDocument<Id, unknown> | undefined {
-    const found = this.#find(id)
-    if (found === undefined) return undefined
-    const { files, documents } = this.#expectOpen().context
-    return { id, vector: files.readRow(found), payload: payloadOf(documents, found, true) }
+    const index = this.#current()
+    const found = findPlace(index, id)
+    return found && documentAt(index.context, found, true)
   }
 
   /** Counts the rows, or those that meet a filter. Throws ZGQ_FILTER, and as `search` does for the files. */
   count(filter?: Filter): number {
-    const { snapshot, context } = this.#expectOpen()
-    if (filter === undefined) return snapshot.meta.count
-    const { filters } = context.documents
-    const masks = filters.take(filters.compile(filter))
-    filters.giveBack(masks)
-    return masks.matchCount
+    return countRows(this.#current(), filter)
   }
 
   /**
    * Goes through all ids, or those of the rows that meet a filter, in the order of the files, reading them as they are
-   * asked for. Throws ZGQ_FILTER, and as `search` does for the files; ZGQ_CLOSED once the index is closed.
+   * asked for. Which rows there are is settled by the call. Throws ZGQ_FILTER, and as `search` does for the files;
+   * ZGQ_CLOSED once the index is closed.
    */
   ids(filter?: Filter): IterableIterator<I>
   ids(filter?: Filter): IterableIterator<Id> {
-    return this.#idsOf(this.#rows(filter))
-  }
-
-  *#idsOf(rows: Iterable<Ordinal>): IterableIterator<Id> {
-    for (const ordinal of rows) yield this.#expectOpen().context.documents.files.idOf(ordinal)
+    return this.#each(placesOf(this.#current(), filter), (place, { documents }) =>
+      'sequence' in place ? place.id : documents.files.idOf(place)
+    )
   }
 
   /**
@@ -200,23 +178,15 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
   documents(options: DocumentsOptions = {}): IterableIterator<StoredDocument<Id, unknown>> {
     checkOptionNames('documents', options, ['filter', 'payload'])
     const { filter, payload = true } = options
-    return this.#documentsOf(this.#rows(filter), checkPayload(payload))
+    const wish = checkPayload(payload)
+    return this.#each(placesOf(this.#current(), filter), (place, context) => documentAt(context, place, wish))
   }
 
-  *#documentsOf(rows: Iterable<Ordinal>, wish: PayloadWish): IterableIterator<StoredDocument<Id, unknown>> {
-    for (const ordinal of rows) {
-      const { files, documents } = this.#expectOpen().context
-      const id = documents.files.idOf(ordinal)
-      const vector = files.readRow(ordinal)
-      yield { id, vector, payload: wish === false ? undefined : payloadOf(documents, ordinal, wish) }
-    }
-  }
-
-  #rows(filter: Filter | undefined): Iterable<Ordinal> {
-    const { snapshot, context } = this.#expectOpen()
-    const { segments, files, filters } = context.documents
-    const compiled = filter === undefined ? undefined : filters.compile(filter)
-    return rowsOf({ segments, files, fields: snapshot.fields }, compiled)
+  *#each<Result>(
+    places: Iterable<RowPlace>,
+    make: (place: RowPlace, context: OpenIndex['context']) => Result
+  ): IterableIterator<Result> {
+    for (const place of places) yield make(place, this.#expectOpen().index.context)
   }
 
   /**
@@ -225,15 +195,9 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
    * the files, and ZGQ_CLOSED.
    */
   fieldSummary(name: string, options: FieldSummaryOptions = {}): FieldSummary {
-    const { snapshot, context } = this.#expectOpen()
-    const { segments, files } = context.documents
-    return summarizeField({ segments, files, fields: snapshot.fields }, name, options)
-  }
-
-  #find(id: unknown): Ordinal | undefined {
-    const { documents } = this.#expectOpen().context
-    expectId(id, documents)
-    return findRow(documents, id)
+    const { snapshot, context } = this.#current()
+    const { segments, files, live, cataloguePath: path } = context.documents
+    return summarizeField({ segments, files, fields: snapshot.fields, live, path }, name, options)
   }
 
   /**
@@ -255,8 +219,8 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
     options?: AsyncSearchOptions
   ): Promise<(Hit<I, P>[] | ExplainedHits<I, P>)[]>
   async searchBatch(queries: Float32Array | Float64Array, options: AsyncSearchOptions = {}): Promise<FoundDocuments[]> {
-    const { snapshot } = this.#expectOpen()
-    const of = this.#checkAsync(options, undefined)
+    const { snapshot } = this.#current()
+    const of = this.#checkAsync(options)
     return await this.#searchLater(checkQueries(queries, snapshot.meta.dim), { ...of, isBatch: true })
   }
 
@@ -274,36 +238,33 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
   ): Promise<Hit<I, P>[]>
   searchAsync(query: QueryVector | IdQuery<I>, options?: AsyncSearchOptions): Promise<Hit<I, P>[] | ExplainedHits<I, P>>
   async searchAsync(query: QueryVector | IdQuery<Id>, options: AsyncSearchOptions = {}): Promise<FoundDocuments> {
-    const { dim, metric } = this.#expectOpen().snapshot.meta
-    const of = this.#checkAsync(options, undefined)
+    const { dim, metric } = this.#current().snapshot.meta
+    const of = this.#checkAsync(options)
     if (!isIdQuery(query)) {
       const [found] = await this.#searchLater(checkQuery(query, dim, metric), { ...of, isBatch: false })
       return found
     }
     const { id } = query
-    const { context } = this.#expectOpen()
+    const { context } = this.#expectOpen().index
     expectId(id, context.documents)
     const row = await readVectorLater({ context, fetcher: this.#pool().fetcher }, id, of.signal)
     if (row === undefined) throw notFound(id)
-    const leftOut = this.#heapIdOf(row.found, id)
+    const leftOut = heapIdOf(context, row.found, id)
     const [found] = await this.#searchLater(row.vector, { ...of, leftOut, isBatch: false })
     return found
   }
 
-  #checkAsync(
-    options: AsyncSearchOptions,
-    leftOut: number | undefined
-  ): DocumentSearch & { readonly signal: AbortSignal | undefined } {
-    const { context, requested } = this.#expectOpen()
+  #checkAsync(options: AsyncSearchOptions): DocumentSearch & { readonly signal: AbortSignal | undefined } {
+    const { context, requested } = this.#expectOpen().index
     const request = checkAsyncRequest(options, requested)
-    return { request, wants: checkWants(options, context.documents.filters), leftOut, signal: options.signal }
+    return { request, wants: checkWants(options, context.documents.filters), leftOut: undefined, signal: options.signal }
   }
 
   async #searchLater(
     queries: Float32Array,
     of: DocumentSearch & { readonly signal: AbortSignal | undefined; readonly isBatch: boolean }
   ): Promise<FoundDocuments[]> {
-    const { context } = this.#expectOpen()
+    const { context } = this.#expectOpen().index
     const { request, signal, isBatch } = of
     const pool = this.#pool()
     if (isPlain(context, of)) return await pool.run({ queries, request, isBatch, signal })
@@ -312,16 +273,87 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
     return found
   }
 
-  /** The pool of this index, made at the first call that needs it. */
+  /** The pool of this index, made at the first call that needs it. Threads know the index as it was then. */
   #pool(): SearchPool {
-    const parts = this.#expectOpen()
-    this.#lazyPool ??= new SearchPool({ ...parts, threads: parts.options.threads })
+    const { index, options, seen } = this.#expectOpen()
+    if (this.#lazyPool?.isOutdated === true) {
+      this.#lazyPool.close()
+      this.#lazyPool = undefined
+    }
+    this.#lazyPool ??= new SearchPool({ index, threads: options.threads, seen })
     return this.#lazyPool
+  }
+
+  /**
+   * Adds rows: `[{ id, vector, payload }]`, `{ ids, vectors, payloads }`, or batches of them, each in a transaction of
+   * its own. They are found once this resolves, and on the disk (see `durability`). Rejects with ZGQ_ID_EXISTS,
+   * ZGQ_DIMENSION, ZGQ_NON_FINITE, ZGQ_ZERO_VECTOR, ZGQ_FILTER or TypeError for a row, and nothing of its call or batch
+   * is added; with ZGQ_READ_ONLY, ZGQ_LOCKED, ZGQ_MISMATCH, ZGQ_UNSUPPORTED, ZGQ_IO; with ZGQ_CLOSED, and the reason of
+   * `signal`.
+   */
+  async add(rows: RowsInput<I, P>, options: AddOptions = {}): Promise<Written> {
+    return await (await this.#write()).add(rows, options)
+  }
+
+  /**
+   * Adds rows, or replaces those that have their ids; with `replace`, what matches goes and the rows come in one
+   * transaction. Rejects as `add` does, but for ids that exist.
+   */
+  async upsert(rows: RowsInput<I, P>, options: UpsertOptions = {}): Promise<Written> {
+    return await (await this.#write()).upsert(rows, options)
+  }
+
+  /**
+   * Sets keys of the payloads of some rows: `update({ path: 'a.md' }, { draft: true })`, by a filter that is not empty
+   * or by ids. Resolves to the number of rows. Rejects as `add` does.
+   */
+  async update(rows: readonly I[] | Filter, values: Readonly<Record<string, unknown>>): Promise<number> {
+    return await (await this.#write()).update(rows, values)
+  }
+
+  /**
+   * Deletes rows, by ids or by a filter that is not empty; resolves to how many there were. Rejects as `add` does.
+   */
+  async delete(rows: RowChoice<I>): Promise<number> {
+    return await (await this.#write()).delete(rows)
+  }
+
+  /**
+   * Copies the index, as it is at one moment, to a folder that is not there yet; writes may go on. Rejects with
+   * ZGQ_EXISTS, ZGQ_IO, ZGQ_CLOSED, the reason of `signal`.
+   */
+  async backup(path: string | URL, options: BackupOptions = {}): Promise<void> {
+    const folder = expectPath('path', path)
+    const { index } = this.#expectOpen()
+    const { backupIndex } = await import('./write/backup-index.ts')
+    await backupIndex(index.snapshot.folder, folder, options)
+  }
+
+  /**
+   * Takes what others committed, now; tells whether there was something. Calls do that by themselves, in every turn of
+   * the event loop. Throws as `open` does.
+   */
+  refresh(): boolean {
+    return this.#expectOpen().index.refresh()
+  }
+
+  /** What writes, started at the first call that needs it. */
+  async #write(): Promise<IndexWriter> {
+    const { index, options } = this.#expectOpen()
+    if (options.mode !== 'write')
+      throw new ZgqError('ZGQ_READ_ONLY', "the index was opened for reading: open it with { mode: 'write' }", {
+        path: this.#path
+      })
+    this.#writer ??= import('./write/index-writer.ts').then((module) => new module.IndexWriter(index, options))
+    const writer = await this.#writer
+    this.#expectOpen()
+    return writer
   }
 
   /** Describes the index and how it was opened. Throws ZGQ_CLOSED. */
   info(): IndexInfo {
-    return describeIndex(this.#expectOpen(), this.#pool().threadsInfo)
+    const index = this.#current()
+    return describeIndex(index, { threads: this.#pool().threadsInfo, ...this.#expectOpen() })
   }
 
   /**
@@ -329,16 +361,19 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
    * Throws ZGQ_CLOSED.
    */
   zones(): ZoneInfo[] {
-    return describeZones(this.#expectOpen().snapshot)
+    return describeZones(this.#current().snapshot)
   }
 
   /**
-   * Closes files and mappings; searches that are not done reject with ZGQ_CLOSED, and worker threads end as soon as
-   * they are through with what they are at. Calling it again does nothing.
+   * Closes files and mappings; searches and writes that are not done reject with ZGQ_CLOSED, and worker threads end as
+   * soon as they are through with what they are at. Calling it again does nothing.
    */
   close(): void {
     this.#lazyPool?.close()
-    this.#parts?.readers.close()
+    void this.#writer?.then((writer) => {
+      writer.close()
+    })
+    this.#parts?.index.close()
     this.#parts = undefined
   }
 
@@ -346,52 +381,20 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
     this.close()
   }
 
-  #expectOpen(): OpenParts {
-    if (this.#parts === undefined) throw new ZgqError('ZGQ_CLOSED', 'the index was closed', { path: this.#path })
-    return this.#parts
+  /** The index with all that was committed before this turn of the event loop. */
+  #current(): OpenIndex {
+    const { index } = this.#expectOpen()
+    index.refreshIfDue()
+    return index
   }
-}
 
-/** Throws ZGQ_MISMATCH where queries come from another model than the vectors. */
-function expectModel(snapshot: Snapshot, model: unknown): void {
-  if (model === undefined) return
-  if (typeof model !== 'string') throw new TypeError(`model must be a string, found ${describe(model)}`)
-  if (snapshot.model === undefined || snapshot.model === model) return
-  throw new ZgqError(
-    'ZGQ_MISMATCH',
-    `the vectors are of model ${describe(snapshot.model)}, the queries of ${describe(model)}: distances mean nothing`,
-    { path: snapshot.folder }
-  )
-}
-
-/** Tells a query by its id; throws TypeError for one with further keys. */
-function isIdQuery(query: unknown): query is IdQuery<Id> {
-  if (typeof query !== 'object' || query === null || ArrayBuffer.isView(query) || Array.isArray(query)) return false
-  if (!('id' in query)) return false
-  checkOptionNames('a query by its id', query, ['id'])
-  return true
-}
-
-function notFound(id: Id): ZgqError {
-  return new ZgqError('ZGQ_NOT_FOUND', `there is no vector with id ${describe(id)}`)
+  #expectOpen(): OpenParts {
+    if (this.#parts !== undefined) return this.#parts
+    throw new ZgqError('ZGQ_CLOSED', 'the index was closed', { path: this.#path })
+  }
 }
 
 /** JavaScript can call the constructor, whatever its types say. */
 function areParts(parts: unknown): parts is OpenParts {
-  return typeof parts === 'object' && parts !== null && 'snapshot' in parts && 'context' in parts
-}
-
-function checkOpenOptions(options: OpenOptions): OpenParts['options'] {
-  checkOptionNames('open', options, ['mapping', 'cacheBytes', 'verify', 'threads', 'model'])
-  const {
-    mapping = 'auto',
-    cacheBytes = DEFAULT_CACHE_BYTES,
-    verify = 'touch',
-    threads = Math.min(Math.max(1, availableParallelism() - 1), DEFAULT_MOST_THREADS)
-  } = options
-  expectOneOf('mapping', mapping, ['auto', 'mmap', 'mmap-io', 'pread'])
-  expectOneOf('verify', verify, ['touch', 'open', 'none'])
-  expectWholeNumber('cacheBytes', cacheBytes, { least: 0, most: MAX_CACHE_BYTES })
-  expectWholeNumber('threads', threads, { least: 0, most: MOST_THREADS })
-  return { mapping, cacheBytes, verify, threads }
+  return typeof parts === 'object' && parts !== null && 'index' in parts && 'seen' in parts
 }

@@ -1,6 +1,6 @@
 // Sums up the sizes of the zones, for info().
 
-import type { ZoneSizes } from './types.ts'
+import type { ZoneSizes } from './info-types.ts'
 
 const BINS = 12
 

@@ -23,11 +23,14 @@ const LEVELS = [
     'build-lock',
     'small-file',
     'counting-sort',
-    'file-systems'
+    'file-systems',
+    'open-options',
+    'info-types',
+    'change-types'
   ],
   ['format', 'kernels', 'threads'],
   ['input', 'catalogue', 'storage', 'quantizer', 'filter'],
-  ['cache'],
+  ['cache', 'live'],
   ['search'],
   ['pool', 'build', 'write', 'check'],
   ['zgq-index'],
@@ -37,7 +40,7 @@ const LEVELS = [
 /** Files of src/build, likewise. */
 const BUILD_LEVELS = [
   // what a build is told, and how it keeps what it finds
-  ['option-checks', 'build-options', 'random', 'fingerprint', 'stored-json', 'temporary-folder'],
+  ['option-checks', 'build-options', 'fingerprint', 'stored-json', 'temporary-folder'],
   // where and with what it works
   [
     'site',
@@ -57,7 +60,6 @@ const BUILD_LEVELS = [
     'centroid-groups',
     'assigner',
     'row-sums',
-    'zone-statistics',
     'split-zone',
     'check-ids',
     'check-texts',

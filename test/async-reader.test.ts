@@ -130,10 +130,7 @@ describe('an asynchronous reader', () => {
     const searches = Array.from({ length: 300 }, async (_, i) => {
       const query = vectors.slice(i * 40, (i + 1) * 40).map((x) => x + 0.1)
       const asked = i % 3 === 0 ? { exact: true } : { nprobe: 4, rerank: 20 }
-      const result = await searchLater(
-        { context: index.context, fetcher, turns: index.turns },
-        { query, request: index.request(asked) }
-      )
+      const result = await searchLater({ index, fetcher, turns: index.turns }, { query, request: index.request(asked) })
       expect(essence(result)).toBe(essence(other.search(query, asked)))
     })
     await Promise.all(searches)

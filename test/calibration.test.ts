@@ -362,7 +362,16 @@ describe('a recall that a search is asked for', () => {
     options: SearchOptions,
     of: { count: number; calibration?: Calibration }
   ): ReturnType<typeof checkRequest> =>
-    checkRequest(options, { dim: 128, bits: 4, zoneCount: 50, calibration: storedIn(path), last: undefined, ...of })
+    checkRequest(options, {
+      dim: 128,
+      bits: 4,
+      zoneCount: 50,
+      rows: of.count,
+      deltaRows: 0,
+      calibration: storedIn(path),
+      last: undefined,
+      ...of
+    })
 
   it.each([0, 1, NaN, -1, 2, -0.5, Infinity])('of %d is a RangeError', (recall) => {
     withIndex(path, (index) => {

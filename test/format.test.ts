@@ -489,10 +489,10 @@ describe('a footer', () => {
     indexId: INDEX_ID,
     directoryCrc: 0xdead_beef
   }
-  const bytes = encodeFooter(facts)
+  const bytes = encodeFooter('vectors', facts)
 
   it('is read back as it was written', () => {
-    expect(decodeFooter(bytes, PATH, 100)).toMatchObject({
+    expect(decodeFooter(bytes, 'vectors', { path: PATH, offset: 100 })).toMatchObject({
       ...facts,
       supersededCount: 0,
       magic: MAGICS.vectors,
@@ -503,7 +503,9 @@ describe('a footer', () => {
 
   it('is corrupt after any single bit has flipped', () => {
     for (let bit = 0; bit < bytes.byteLength * 8; bit++)
-      expect(codeOf(() => decodeFooter(flipped(bytes, bit >> 3, bit & 7), PATH, 100))).toBe('ZGQ_CORRUPT')
+      expect(
+        codeOf(() => decodeFooter(flipped(bytes, bit >> 3, bit & 7), 'vectors', { path: PATH, offset: 100 }))
+      ).toBe('ZGQ_CORRUPT')
   })
 
   it('is corrupt with another magic, though its CRC fits', () => {
@@ -511,8 +513,8 @@ describe('a footer', () => {
       codeOf(() =>
         decodeFooter(
           forged(bytes, { offset: FOOTER.fields.magic.offset, type: 'u64' }, 0n, FOOTER.fields.crc.offset),
-          PATH,
-          100
+          'vectors',
+          { path: PATH, offset: 100 }
         )
       )
     ).toBe('ZGQ_CORRUPT')
@@ -520,9 +522,11 @@ describe('a footer', () => {
 
   it.each(u64Fields(FOOTER.fields))('is corrupt where %s is above 2^53 - 1 and the CRC fits', (name) => {
     const field = FOOTER.fields[name as keyof typeof FOOTER.fields]
-    expect(codeOf(() => decodeFooter(forged(bytes, field, ABOVE_SAFE, FOOTER.fields.crc.offset), PATH, 100))).toBe(
-      'ZGQ_CORRUPT'
-    )
+    expect(
+      codeOf(() =>
+        decodeFooter(forged(bytes, field, ABOVE_SAFE, FOOTER.fields.crc.offset), 'vectors', { path: PATH, offset: 100 })
+      )
+    ).toBe('ZGQ_CORRUPT')
   })
 })
 
@@ -556,7 +560,7 @@ describe('regressions of the codecs', () => {
   })
 
   it('a footer of a newer version is unsupported', () => {
-    const bytes = encodeFooter({
+    const bytes = encodeFooter('vectors', {
       directoryOffset: 8192,
       directoryByteLength: 0,
       segmentCount: 0,
@@ -567,8 +571,8 @@ describe('regressions of the codecs', () => {
       codeOf(() =>
         decodeFooter(
           forged(bytes, FOOTER.fields.version, BigInt(FORMAT_VERSION) + 1n, FOOTER.fields.crc.offset),
-          PATH,
-          0
+          'vectors',
+          { path: PATH, offset: 0 }
         )
       )
     ).toBe('ZGQ_UNSUPPORTED')

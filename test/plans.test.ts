@@ -103,7 +103,7 @@ describe('an exact search is the plan', () => {
   })
 
   it('where the calibration says that nearly all zones would be probed, and not where few would be, nor with codes', () => {
-    const index = { count: 3000, dim: 64, bits: 0, zoneCount: 23 }
+    const index = { count: 3000, dim: 64, bits: 0, zoneCount: 23, deltaRows: 0 }
     expect([18.5, 2].map((zones) => isExactWorthwhile(index, { zones, k: 10 }))).toEqual([true, false])
     expect(isExactWorthwhile({ ...index, bits: 4 }, { zones: 18.5, k: 10 })).toBe(false)
   })
@@ -111,7 +111,7 @@ describe('an exact search is the plan', () => {
   it('for more zones if it is for fewer, and never for a large index', () => {
     for (const { count, dim } of shapes) {
       const answers = Array.from({ length: 40 }, (_, i) =>
-        isExactWorthwhile({ count, dim, bits: 0, zoneCount: 40 }, { zones: i + 1, k: 10 })
+        isExactWorthwhile({ count, dim, bits: 0, zoneCount: 40, deltaRows: 0 }, { zones: i + 1, k: 10 })
       )
       expect(answers.includes(true) ? answers.slice(answers.indexOf(true)) : []).not.toContain(false)
       if (count * dim > 2 ** 22) expect(answers).not.toContain(true)

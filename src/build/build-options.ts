@@ -8,22 +8,18 @@ import { expectPath } from '../arguments.ts'
 import { refuseAsarPath } from '../asar-path.ts'
 import { checkOptionNames } from '../options.ts'
 import { batchFormatOf, expectBatchOptions, hasColumns } from '../input/batch-format.ts'
+import { expectBits, expectMetric, expectModel, expectNote, expectText } from '../input/index-facts.ts'
 import type { VectorBatch } from '../input/vector-batch.ts'
 import type { Fields, Metric } from '../types.ts'
 import {
-  expectBits,
   expectFlag,
   expectFunction,
   expectIds,
   expectInput,
-  expectMetric,
-  expectModel,
-  expectNote,
   expectPayload,
   expectPayloads,
   expectQueries,
   expectSignal,
-  expectText,
   expectWhole,
   isBatches
 } from './option-checks.ts'
@@ -170,7 +166,7 @@ const OPTIONS = {
   fields: { read: (given = {}) => checkFields(given), decides: 'input' },
   payload: { read: (given, name) => expectPayload(name, given), decides: 'input' },
   model: { read: (given, name) => expectModel(name, given), decides: 'recipe' },
-  note: { read: (given, name) => expectNote(name, given), decides: 'recipe' },
+  note: { read: (given, name) => noteOf(name, given), decides: 'recipe' },
   zones: { read: (given, name) => expectWhole(name, given, { least: 1, most: 2 ** 24 }), decides: 'recipe' },
   bits: { read: (given = DEFAULT_BITS, name) => expectBits(name, given), decides: 'recipe' },
   queries: { read: expectQueries },
@@ -247,4 +243,10 @@ type NamesDeciding<Work extends Decides> = {
 export function optionsDeciding<Work extends Decides>(plan: BuildPlan, work: Work): Pick<BuildPlan, NamesDeciding<Work>>
 export function optionsDeciding(plan: BuildPlan, work: Decides): object {
   return Object.fromEntries(Object.entries(plan).filter(([name]) => DECLARED.get(name)?.decides === work))
+}
+
+/** A note as recipes keep it, in base64. */
+function noteOf(name: string, given: unknown): string | null {
+  const note = expectNote(name, given, 'buildIndex')
+  return note === undefined ? null : Buffer.from(note).toString('base64')
 }

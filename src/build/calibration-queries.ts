@@ -8,7 +8,7 @@ import { checkQuery } from '../search/request.ts'
 import type { SearchContext } from '../search/search-context.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
 import { ordinalOf } from '../format/ordinals.ts'
-import { sampleRows } from './random.ts'
+import { sampleRows } from '../quantizer/random.ts'
 import { openVectorFile } from '../input/vector-file.ts'
 
 /** Queries that a calibration takes at most: enough to promise a recall of .997. */

@@ -11,7 +11,7 @@ import { measureLosses, type Losses, type LossQuery } from './calibration-losses
 import type { Neighbours } from './calibration-lists.ts'
 import { scanTogether } from './calibration-scan.ts'
 import { sampleQueries, splitQueries, type CalibrationQuery } from './calibration-queries.ts'
-import { seededRandom } from './random.ts'
+import { seededRandom } from '../quantizer/random.ts'
 
 export type CalibrationStep =
   | { readonly kind: 'queries'; readonly given: Float32Array | undefined; readonly seed: number }

@@ -3,6 +3,7 @@
 
 import { join } from 'node:path'
 
+import type { IdsOfRows } from '../format/id-column.ts'
 import { hashInteger, hashText, idHash } from '../format/id-hash.ts'
 import { ENTRY_WORDS } from '../format/id-pages.ts'
 import { FileWriter } from '../storage/file-writer.ts'
@@ -23,9 +24,6 @@ export interface StoredIdRuns {
   /** Entries of each run but the last. */
   readonly runEntries: number
 }
-
-/** Ids of a segment, row after row: integers, or UTF-8 bytes. */
-export type IdsOfRows = Float64Array | readonly Uint8Array[]
 
 export class IdRunWriter {
   readonly #path: string

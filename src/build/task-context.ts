@@ -2,6 +2,7 @@
 // made when a task first asks for it, and kept for the next one.
 
 import { drawFlips } from '../quantizer/rotation.ts'
+import { ZoneStatistics } from '../quantizer/zone-statistics.ts'
 import { ZoneEncoder, type Quantizer } from '../quantizer/zone-encoder.ts'
 import { KernelMemory } from '../kernels/kernel-memory.ts'
 import { loadKernel } from '../kernels/load-kernel.ts'
@@ -11,7 +12,7 @@ import { Assigner } from './assigner.ts'
 import type { OpenedIndex } from './calibration-steps.ts'
 import { openDocuments, type Documents } from './documents.ts'
 import { openStoredInput, type BuildInput } from './input.ts'
-import { seededRandom } from './random.ts'
+import { seededRandom } from '../quantizer/random.ts'
 import { sharedBytes } from './resources.ts'
 import {
   assignedPath,
@@ -22,7 +23,6 @@ import {
   type StoredTraining
 } from './site.ts'
 import { decodeFloats, decodeWords, readStored } from './stored-json.ts'
-import { ZoneStatistics } from './zone-statistics.ts'
 
 /** Keeps the rotation's random numbers apart from those of sampling and training. */
 const ROTATION_SEED = 0x5eed

@@ -3,7 +3,7 @@
 
 import { runInOrder, type Crew } from './crew.ts'
 import type { SampleBlock } from './nearest-of-sample.ts'
-import { seededRandom } from './random.ts'
+import { seededRandom } from '../quantizer/random.ts'
 import { openSample, readSampleFacts } from './sample.ts'
 import { RowSums } from './row-sums.ts'
 import { planShards } from './shards.ts'

@@ -5,8 +5,10 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 
 import type { FileRecord } from '../format/file-record.ts'
+import { idColumn } from '../format/id-column.ts'
 import type { FileExtent } from '../format/segment-record.ts'
 import type { ZoneEncoder } from '../quantizer/zone-encoder.ts'
+import type { ZoneStatistics } from '../quantizer/zone-statistics.ts'
 import { encodeCodes } from '../storage/codes-extent.ts'
 import { ExtentsWriter } from '../storage/extents-writer.ts'
 import type { GenerationFacts } from '../storage/data-file-writer.ts'
@@ -21,8 +23,7 @@ import { splitZone } from './split-zone.ts'
 import { encodeArray, writeStored } from './stored-json.ts'
 import { fillFolder } from './temporary-folder.ts'
 import type { TaskContext } from './task-context.ts'
-import { fieldsExtent, idColumn, payloadExtent } from './write-documents.ts'
-import type { ZoneStatistics } from './zone-statistics.ts'
+import { fieldsExtent, payloadExtent } from './write-documents.ts'
 
 export const GENERATION = 1
 /** Notes on progress are at least so many bytes of rows apart. */

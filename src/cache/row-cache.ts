@@ -85,12 +85,18 @@ export class RowCache {
     return Math.max(1, Math.floor(this.#cacheBytes / this.#frameBytes))
   }
 
-  /** Takes another snapshot: rows of segments in `dropped` slots go, those of all others stay. */
-  adopt(segments: SegmentTable, of: { dropped: readonly number[]; cacheBytes: number }): void {
+  /**
+   * Takes another snapshot: rows of segments in `dropped` slots go, those of all others stay. `keepsParts`: searches
+   * are under way, which count in parts.
+   */
+  adopt(
+    segments: SegmentTable,
+    of: { readonly dropped: readonly number[]; readonly cacheBytes: number; readonly keepsParts: boolean }
+  ): void {
     this.#cacheBytes = of.cacheBytes
     // Frames of the few rows of a small index, or of an empty one, would cost a call of the kernel each.
     const isTooNarrow = rowsPerPart(segments, this.#dim) > this.#rowsPerPart
-    if (isTooNarrow || this.#pointers.length > this.#mostFrames()) {
+    if (!of.keepsParts && (isTooNarrow || this.#pointers.length > this.#mostFrames())) {
       this.#giveBackFrames()
       this.#layOut(segments)
       return

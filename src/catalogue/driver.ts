@@ -1,7 +1,7 @@
 // The seam to SQLite: as much of a driver as catalogues and queries need. Its errors have SQLite's own names as `code`
 // (SQLITE_BUSY, SQLITE_IOERR_READ, ...), whatever the driver.
 
-import type { SqliteDriverName } from '../types.ts'
+import type { SqliteDriverName } from '../info-types.ts'
 
 /** A value that goes into a statement. */
 export type SqlValue = number | string | Uint8Array | null

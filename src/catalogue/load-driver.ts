@@ -4,7 +4,7 @@
 import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads'
 
 import { ZgqError } from '../errors.ts'
-import type { SqliteDriverName, SqliteInfo } from '../types.ts'
+import type { SqliteDriverName, SqliteInfo } from '../info-types.ts'
 import { loadBetterSqlite3 } from './better-sqlite3.ts'
 import type { Driver, LoadedDriver } from './driver.ts'
 import { loadNodeSqlite } from './node-sqlite.ts'

@@ -1,4 +1,4 @@
-// Holds directory and footer of a vectors file against the catalogue: with them the file stands alone.
+// Holds directory and footer of a vectors or delta file against the catalogue: with them the file stands alone.
 
 import type { Snapshot } from '../catalogue/snapshot.ts'
 import { ZgqError } from '../errors.ts'
@@ -8,7 +8,8 @@ import {
   directoryBytes,
   directoryRecordBytes,
   encodeDirectory,
-  FOOTER
+  FOOTER,
+  type StandingKind
 } from '../format/directory.ts'
 import type { FileRecord } from '../format/file-record.ts'
 import { alignUp, bytesEqual, checksum, PAGE_BYTES } from '../format/layout.ts'
@@ -23,11 +24,11 @@ const NUMBERS_BYTES = 2 ** 16
 
 /** Throws ZGQ_CORRUPT or ZGQ_MISMATCH. */
 export function checkDirectory(
-  record: FileRecord,
+  record: FileRecord & { readonly kind: StandingKind },
   snapshot: Snapshot,
   from: { files: DataFiles; reader: Reader; segments: readonly Segment[] }
 ): void {
-  const { file, byteLength } = record
+  const { file, kind, byteLength } = record
   const { meta } = snapshot
   const { dim } = meta
   const { path } = fileOf(from.files, file)
@@ -38,7 +39,7 @@ export function checkDirectory(
     return bytes
   }
   const footerOffset = byteLength - FOOTER.byteLength
-  const footer = decodeFooter(read(footerOffset, FOOTER.byteLength), path, footerOffset)
+  const footer = decodeFooter(read(footerOffset, FOOTER.byteLength), kind, { path, offset: footerOffset })
   const { directoryOffset, directoryByteLength } = footer
   if (!bytesEqual(footer.indexId, meta.indexId))
     throw new ZgqError('ZGQ_MISMATCH', 'the footer is of another index', { path, offset: footerOffset })

@@ -63,7 +63,8 @@ export async function checkIndex(path: string | URL, options: CheckOptions = {})
     const segments = segmentsByFile(snapshot)
     for (const record of snapshot.files) {
       const found = { files, reader: readers.fresh, segments: segments.get(record.file) ?? [] }
-      if (record.kind === 'vectors') checkDirectory(record, snapshot, found)
+      const { kind } = record
+      if (kind === 'vectors' || kind === 'delta') checkDirectory({ ...record, kind }, snapshot, found)
     }
     decodeBuildFacts(snapshot.encodedBuildFacts, folder)
     checkZoneCodes(snapshot, folder)

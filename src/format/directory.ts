@@ -67,8 +67,12 @@ export function encodeDirectory(records: readonly DirectoryRecord[], dim: number
   return bytes
 }
 
+/** Kinds of files that stand alone. */
+export type StandingKind = 'vectors' | 'delta'
+
 /** Encodes the footer of a file that supersedes no segment. */
 export function encodeFooter(
+  kind: StandingKind,
   facts: Pick<Footer, 'directoryOffset' | 'directoryByteLength' | 'segmentCount' | 'indexId' | 'directoryCrc'>
 ): Uint8Array {
   const bytes = new Uint8Array(FOOTER.byteLength)
@@ -76,7 +80,7 @@ export function encodeFooter(
     ...facts,
     supersededCount: 0,
     reserved: 0,
-    magic: MAGICS.vectors,
+    magic: MAGICS[kind],
     version: FORMAT_VERSION,
     crc: 0
   }
@@ -85,13 +89,14 @@ export function encodeFooter(
   return bytes
 }
 
-/** Decodes and verifies a footer; `offset` is where it stands in `path`. Throws ZGQ_CORRUPT. */
-export function decodeFooter(bytes: Uint8Array, path: string, offset: number): Footer {
+/** Decodes and verifies the footer of a file of a kind, and where that is. Throws ZGQ_CORRUPT. */
+export function decodeFooter(bytes: Uint8Array, kind: StandingKind, place: { path: string; offset: number }): Footer {
   const { fields } = FOOTER
+  const { path, offset } = place
   const computed = checksum(bytes.subarray(0, fields.crc.offset))
   const view = new DataView(bytes.buffer, bytes.byteOffset)
   const stored = view.getUint32(fields.crc.offset, true)
-  if (computed !== stored || !bytesEqual(bytes.subarray(fields.magic.offset, fields.version.offset), MAGICS.vectors)) {
+  if (computed !== stored || !bytesEqual(bytes.subarray(fields.magic.offset, fields.version.offset), MAGICS[kind])) {
     throw new ZgqError('ZGQ_CORRUPT', `the footer is damaged: CRC ${stored}, its bytes give ${computed}`, {
       path,
       offset

@@ -81,7 +81,7 @@ export class SegmentTable {
     this.words = new Uint32Array(records.buffer, records.byteOffset, records.byteLength / 4)
     this.doubles = new Float64Array(records.buffer, records.byteOffset, records.byteLength / 8)
     this.#segments = new Array<Segment | undefined>(this.count)
-    if (previous === undefined) {
+    if (previous === undefined || this.#extends(previous)) {
       this.slotCount = this.count
     } else {
       const slots = this.#takeSlots(previous)
@@ -98,6 +98,16 @@ export class SegmentTable {
     if (this.isOnePerZone) return
     const zones = Uint32Array.from({ length: this.count }, (_, position) => this.word(position, SEGMENT_WORDS.zone))
     this.#byZone = countingSort(zones, zoneCount)
+  }
+
+  /** Takes over all segments of a table whose slots are positions, where more follow them here; tells whether it did. */
+  #extends(previous: SegmentTable): boolean {
+    const { byteLength } = previous.records
+    if (previous.#slots !== undefined || byteLength > this.records.byteLength) return false
+    if (!bytesEqual(previous.records, this.records.subarray(0, byteLength))) return false
+    for (let position = 0; position < previous.count; position++)
+      this.#segments[position] = previous.#segments[position]
+    return true
   }
 
   /** Returns the u32 at a word of the record at a position: one of SEGMENT_WORDS, or in one of EXTENT_WORDS. */
@@ -152,6 +162,16 @@ export class SegmentTable {
       if (words[at + PAYLOAD_LENGTH] !== 0) hasPayloads = true
     }
     return { rows, mostRows, maxNorm, codesBytes, mostCodesBytes, hasPayloads }
+  }
+
+  /** Counts the rows of all zones from one on. */
+  rowsFrom(zone: number): number {
+    if (zone >= this.zoneCount) return 0
+    const { words } = this
+    let rows = 0
+    for (let at = 0; at < words.length; at += RECORD_WORDS)
+      if (words[at + ZONE] >= zone) rows += joinU64(words[at + ROW_COUNT], words[at + ROW_COUNT + 1])
+    return rows
   }
 
   /** Counts the rows of a zone. */

@@ -4,15 +4,14 @@
 import { setImmediate } from 'node:timers/promises'
 
 import type { Fetcher } from '../search/fetcher.ts'
-import { firstK, mustRepeat, requestWith, TIE_GROWTH, toComplete } from '../search/document-search.ts'
+import { firstK, mustRepeat, requestWith, rowsOf, TIE_GROWTH, toComplete } from '../search/document-search.ts'
 import type { DocumentSearch, FoundDocuments } from '../search/document-search.ts'
 import { placeHits, tablesOf, withPayloads } from '../search/documents.ts'
 import type { HitWants } from '../search/hit-wants.ts'
 import type { FilterMasks } from '../search/filter-masks.ts'
-import { findRow, placesOfId, rangesOfLookup } from '../search/lookup.ts'
+import { findBuilt, findChanged, isFresh, placesOfId, rangesOfLookup, type RowPlace } from '../search/lookup.ts'
 import type { SearchContext } from '../search/search-context.ts'
 import type { FileRange } from '../storage/reader.ts'
-import type { Ordinal } from '../storage/segment-reads.ts'
 import type { Hit, Id } from '../types.ts'
 import type { Found } from './search-chunk.ts'
 import type { SearchPool } from './search-pool.ts'
@@ -51,11 +50,11 @@ export async function searchDocumentsLater(
         isRepeat: mostHits > k
       })
     const found = await run(queries, k)
-    const { dim, planned } = context.workspace
+    const { dim } = context.workspace
     for (const [i, first] of found.entries()) {
       let hits = hitsOf(first)
       for (let most = k; mustRepeat(context, of, { hits, k: most });) {
-        most = Math.min(most * TIE_GROWTH, planned.count)
+        most = Math.min(most * TIE_GROWTH, rowsOf(context))
         const [again] = await run(queries.subarray(i * dim, (i + 1) * dim), most)
         found[i] = again
         hits = hitsOf(again)
@@ -107,16 +106,27 @@ export async function readVectorLater(
   later: Pick<LaterDocuments, 'context' | 'fetcher'>,
   id: Id,
   signal: AbortSignal | undefined
-): Promise<{ readonly found: Ordinal; readonly vector: Float32Array } | undefined> {
-  const { documents, files } = later.context
+): Promise<{ readonly found: RowPlace; readonly vector: Float32Array } | undefined> {
+  const { documents } = later.context
+  const changed = findChanged(documents, id)
+  if (changed !== undefined) return { found: changed, vector: await vectorLater(later, changed, signal) }
   for (let ranges = rangesOfLookup(documents, id); ranges.length > 0; ranges = rangesOfLookup(documents, id))
     await reading(later, { ranges, signal }, () => documents.ids?.load(ranges))
   const candidates = placesOfId(documents, id)
   const ofIds = { signal, ranges: documents.files.rangesOfTables(candidates, { ids: true, payloads: false }) }
-  const found = await reading(later, ofIds, () => findRow(documents, id))
-  if (found === undefined) return undefined
+  const found = await reading(later, ofIds, () => findBuilt(documents, id))
+  return found && { found, vector: await vectorLater(later, found, signal) }
+}
+
+async function vectorLater(
+  later: Pick<LaterDocuments, 'context' | 'fetcher'>,
+  found: RowPlace,
+  signal: AbortSignal | undefined
+): Promise<Float32Array> {
+  if (isFresh(found)) return found.vector.slice()
+  const { files } = later.context
   const ofRow = { signal, ranges: files.rangesOfRows(found.segment, found.row, 1) }
-  return { found, vector: await reading(later, ofRow, () => files.readRow(found)) }
+  return await reading(later, ofRow, () => files.readRow(found))
 }
 
 /** Does work whose reads are served by ranges that are fetched first. */

@@ -3,7 +3,7 @@
 
 import type { Snapshot } from '../catalogue/snapshot.ts'
 import type { SearchRequest } from '../search/request.ts'
-import { estimateMicros } from '../search/strategy.ts'
+import { estimateMicros, plannedIndex, type PlannedIndex } from '../search/strategy.ts'
 
 /** Microseconds that one query of a kind of request takes, as far as was measured. */
 export interface SearchCost {
@@ -22,20 +22,19 @@ const MOST_GROWTH = 4
 
 /** The costs of the kinds of request that an open index was asked for. */
 export class SearchCosts {
-  readonly #snapshot: Snapshot
+  readonly #planned: PlannedIndex
   /** Last used first. */
   readonly #known: { readonly request: SearchRequest; readonly cost: SearchCost }[] = []
 
-  constructor(snapshot: Snapshot) {
-    this.#snapshot = snapshot
+  constructor(snapshot: Pick<Snapshot, 'meta' | 'segments'>) {
+    this.#planned = plannedIndex(snapshot)
   }
 
   /** The cost of a kind of request, which goes on learning. */
   of(request: SearchRequest): SearchCost {
     const at = this.#known.findIndex((known) => isSameKind(known.request, request))
     if (at === 0) return this.#known[0].cost
-    const found =
-      at === -1 ? { request, cost: { micros: estimateMicros(this.#snapshot.meta, request) } } : this.#known[at]
+    const found = at === -1 ? { request, cost: { micros: estimateMicros(this.#planned, request) } } : this.#known[at]
     this.#known.splice(at === -1 ? MOST_KINDS - 1 : at, 1)
     this.#known.unshift(found)
     return found.cost

@@ -3,17 +3,15 @@
 // decide who works, never what is found.
 
 import { ZgqError } from '../errors.ts'
-import type { Snapshot } from '../catalogue/snapshot.ts'
-import type { ThreadsInfo } from '../types.ts'
-import type { CheckedOpenOptions } from '../search/open-context.ts'
+import type { ThreadsInfo } from '../info-types.ts'
+import type { OpenIndex } from '../search/open-index.ts'
 import { Fetcher } from '../search/fetcher.ts'
-import type { SearchContext, SearchResult } from '../search/search-context.ts'
+import type { SearchResult } from '../search/search-context.ts'
 import { isSoonerTogether } from '../search/search-together.ts'
 import { search } from '../search/search.ts'
 import { searchLater, type LaterContext } from '../search/search-later.ts'
 import type { SeenQueries } from '../search/seen-queries.ts'
 import { openAsyncReader } from '../storage/async-reader.ts'
-import type { Readers } from '../storage/open-readers.ts'
 import {
   CHUNK_HITS,
   FEW_WAITING,
@@ -30,6 +28,7 @@ import {
   WORTH_STARTING_MICROS
 } from './pool-limits.ts'
 import { unflatten, type Found } from './search-chunk.ts'
+import type { LiveRows } from '../live/live-rows.ts'
 import { learn, SearchCosts, type SearchCost } from './search-cost.ts'
 import type { SearchRequest } from '../search/request.ts'
 import {
@@ -44,17 +43,17 @@ import { SearchThreads, type SearchThread } from './search-threads.ts'
 import { ThreadTurns, TURN_MICROS } from './turns.ts'
 
 export interface PoolSource {
-  readonly snapshot: Snapshot
-  readonly readers: Readers
-  readonly context: SearchContext
-  readonly options: CheckedOpenOptions
+  readonly index: OpenIndex
   /** Worker threads at most. */
   readonly threads: number
   readonly seen: SeenQueries
 }
 
 export class SearchPool {
-  readonly #source: PoolSource
+  readonly #index: OpenIndex
+  readonly #seen: SeenQueries
+  /** The last change of the index that its threads know. */
+  readonly #commit: number
   readonly #costs: SearchCosts
   readonly #threads: SearchThreads
   readonly #turns: ThreadTurns
@@ -69,15 +68,39 @@ export class SearchPool {
   #waiting = 0
 
   constructor(source: PoolSource) {
-    const { snapshot, options, threads, readers, context } = source
-    this.#source = source
+    const { index, threads, seen } = source
+    const { snapshot, options, readers } = index
+    this.#index = index
+    this.#seen = seen
+    this.#commit = index.context.documents.live.commit
     this.#costs = new SearchCosts(snapshot)
     this.#threads = new SearchThreads({ snapshot, options, most: threads })
     this.#turns = new ThreadTurns(() => {
       this.#pump()
     })
     this.#isSmall = snapshot.files.reduce((sum, file) => sum + file.byteLength, 0) <= SMALL_INDEX_BYTES
-    this.#later = { context, turns: this.#turns, fetcher: new Fetcher(openAsyncReader(readers)) }
+    this.#later = { index, turns: this.#turns, fetcher: new Fetcher(openAsyncReader(readers)) }
+  }
+
+  /** Its threads do not know what is in the index now, and nothing is under way. */
+  get isOutdated(): boolean {
+    return this.#jobs.size === 0 && this.#waiting === 0 && this.#isChanged && this.#live.isUnchanged
+  }
+
+  get #live(): LiveRows {
+    return this.#index.context.documents.live
+  }
+
+  get #isChanged(): boolean {
+    return this.#live.commit !== this.#commit
+  }
+
+  /**
+   * Searches that stay on the caller's thread: the masks of a filter are in its kernel memory, and so are rows that
+   * changed.
+   */
+  #staysHere({ filter }: SearchRequest): boolean {
+    return filter !== undefined || this.#isChanged || !this.#live.isUnchanged
   }
 
   /** What reads for searches on the caller's thread. */
@@ -97,20 +120,20 @@ export class SearchPool {
   run(task: SearchTask): Found[] | Promise<Found[]> {
     task.signal?.throwIfAborted()
     if (this.#isClosed) throw this.#closed('the index was closed')
-    const { dim, metric } = this.#source.snapshot.meta
+    const { dim, metric } = this.#index.snapshot.meta
     const count = task.queries.length / dim
     const parts = {
       cost: this.#costs.of(task.request),
       dim,
       metric,
       found: new Array<Found>(),
-      seen: this.#source.seen
+      seen: this.#seen
     }
     const isNow =
       this.#queue.size === 0 &&
       this.#waiting < MOST_WAITING &&
       !this.#isForThreads(task.request) &&
-      (staysHere(task.request) || !this.#isBetterThere(parts.cost))
+      (this.#staysHere(task.request) || !this.#isBetterThere(parts.cost))
     const pending = isNow ? this.#searchNow(task, parts) : undefined
     if (parts.found.length === count) return parts.found
     return new Promise((resolve, reject) => {
@@ -157,13 +180,13 @@ export class SearchPool {
   }
 
   #searchOne(query: Float32Array, { request, signal }: SearchTask | SearchJob): SearchResult | Promise<SearchResult> {
-    if (this.#isSmall) return this.#turns.measure(() => search(this.#source.context, query, request))
+    if (this.#isSmall) return this.#turns.measure(() => search(this.#index.context, query, request))
     return searchLater(this.#later, { query, request, signal })
   }
 
   /** Making objects of so many hits would hold up this thread. */
   #isForThreads(request: SearchRequest): boolean {
-    return request.k > MANY_HITS && !staysHere(request) && this.#threads.areUsable
+    return request.k > MANY_HITS && !this.#staysHere(request) && this.#threads.areUsable
   }
 
   /** A thread is likely to be done sooner than this one in its slices. */
@@ -181,7 +204,7 @@ export class SearchPool {
   }
 
   #closed(what: string): ZgqError {
-    return new ZgqError('ZGQ_CLOSED', what, { path: this.#source.snapshot.folder })
+    return new ZgqError('ZGQ_CLOSED', what, { path: this.#index.snapshot.folder })
   }
 
   #pump(): void {
@@ -213,7 +236,7 @@ export class SearchPool {
   }
 
   #hasManyHits(): boolean {
-    for (const { request } of this.#queue) if (request.k > MANY_HITS && !staysHere(request)) return true
+    for (const { request } of this.#queue) if (request.k > MANY_HITS && !this.#staysHere(request)) return true
     return false
   }
 
@@ -221,7 +244,7 @@ export class SearchPool {
   #backlog(enough: number): number {
     let micros = 0
     for (const job of this.#queue) {
-      if (staysHere(job.request)) continue
+      if (this.#staysHere(job.request)) continue
       micros += job.untaken * job.cost.micros
       if (micros > enough) break
     }
@@ -231,7 +254,7 @@ export class SearchPool {
   /** Sends the next queries of the next job to a thread; returns false if there are none. */
   #sendChunk(thread: SearchThread, chunkMicros: number): boolean {
     for (const job of this.#queue) {
-      if (staysHere(job.request)) continue
+      if (this.#staysHere(job.request)) continue
       const { micros } = job.cost
       if (thread.thread.pending > 0 && micros > MOST_CHUNK_MICROS) continue // another thread may be free sooner
       const few = Math.max(1, Math.floor(chunkMicros / micros))
@@ -247,7 +270,7 @@ export class SearchPool {
   /** How many queries of a job a thread is to search together; undefined where that is no sooner than one by one. */
   #togetherOf({ untaken, request }: SearchJob): number | undefined {
     const share = Math.min(Math.ceil(untaken * TOGETHER_SHARE), MOST_TOGETHER)
-    return !request.explain && isSoonerTogether(this.#source.context, share) ? share : undefined
+    return !request.explain && isSoonerTogether(this.#index.context, share) ? share : undefined
   }
 
   async #searchThere(thread: SearchThread, job: SearchJob, taken: TakenQueries): Promise<void> {
@@ -369,11 +392,6 @@ export class SearchPool {
       return undefined
     }
   }
-}
-
-/** The masks of a filter are in the kernel memory of this thread. */
-function staysHere({ filter }: SearchRequest): boolean {
-  return filter !== undefined
 }
 
 function foundOf({ hits, explain }: SearchResult): Found {

@@ -47,7 +47,7 @@ export function searchDocuments(
   const masks = filter === undefined ? undefined : documents.filters.take(filter)
   try {
     let result: SearchResult | undefined
-    for (let k = firstK(context, of); ; k = Math.min(k * TIE_GROWTH, context.workspace.planned.count)) {
+    for (let k = firstK(context, of); ; k = Math.min(k * TIE_GROWTH, rowsOf(context))) {
       result = search(context, query, requestWith(context, of, { masks, k }))
       if (!mustRepeat(context, of, { hits: result.hits, k })) break
     }
@@ -60,20 +60,26 @@ export function searchDocuments(
 }
 
 /** Hits that a search is asked for: one more shows whether the last ones are in a tie. */
-export function firstK({ workspace, documents }: SearchContext, { request, leftOut }: DocumentSearch): number {
+export function firstK(context: SearchContext, { request, leftOut }: DocumentSearch): number {
+  const { documents } = context
   const { k } = request
   if (k === 0) return 0
-  return Math.min(workspace.planned.count, k + (leftOut === undefined ? 0 : 1) + (documents.usesOrdinals ? 1 : 0))
+  return Math.min(rowsOf(context), k + (leftOut === undefined ? 0 : 1) + (documents.usesOrdinals ? 1 : 0))
+}
+
+/** Counts the rows that may be found at most. */
+export function rowsOf({ workspace, documents }: SearchContext): number {
+  return workspace.planned.count + documents.live.fresh.count
 }
 
 /** Tells whether more hits are needed to know which belong to the first k. */
 export function mustRepeat(
-  { workspace, documents }: SearchContext,
+  context: SearchContext,
   { request, leftOut }: DocumentSearch,
   { hits, k }: { readonly hits: readonly Hit[]; readonly k: number }
 ): boolean {
   const wanted = request.k + (leftOut === undefined ? 0 : 1)
-  return documents.usesOrdinals && k < workspace.planned.count && hits.length === k && endsInTie({ hits, k: wanted })
+  return context.documents.usesOrdinals && k < rowsOf(context) && hits.length === k && endsInTie({ hits, k: wanted })
 }
 
 export function toComplete({ request, wants, leftOut }: DocumentSearch, hits: readonly Hit[]): HitsToComplete {
@@ -86,16 +92,18 @@ export function requestWith(
   of: { readonly masks: FilterMasks | undefined; readonly k: number }
 ): SearchRequest {
   const { masks, k } = of
-  if (masks === undefined) return k === request.k ? request : { ...request, k }
+  if (masks === undefined) return { ...request, k, isForDocuments: true }
   const { probe, isExact } = request
   const recall = 'recall' in probe ? probe.recall : undefined
   const filter = {
     masks,
+    compiled: masks.filter,
     nprobe: recall === undefined && !isExact && 'nprobe' in probe ? probe.nprobe : undefined,
     meanZones: 'zones' in probe ? probe.zones : 0,
     leastGain: recall === undefined ? 0 : leastGain(recall) * documents.gain,
     alignment: documents.alignment
   }
   // How many zones are probed is the filter's business.
-  return { ...request, k: Math.min(k, masks.matchCount), probe: { nprobe: 1 }, filter }
+  const shared = { k: Math.min(k, masks.matchCount), wanted: k, isForDocuments: true }
+  return { ...request, ...shared, probe: { nprobe: 1 }, filter }
 }

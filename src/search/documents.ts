@@ -5,6 +5,8 @@ import { decodePayload } from '../format/payload.ts'
 import { rowOf, slotOf } from '../format/ordinals.ts'
 import type { FileRange } from '../storage/reader.ts'
 import type { Ordinal } from '../storage/segment-reads.ts'
+import type { FoundHit } from './fresh-hits.ts'
+import { findRow, isFresh, type RowPlace } from './lookup.ts'
 import type { Hit, Id, Payload } from '../types.ts'
 import type { HitWants, PayloadWish } from './hit-wants.ts'
 import type { DocumentsContext } from './search-context.ts'
@@ -12,7 +14,7 @@ import type { DocumentsContext } from './search-context.ts'
 /** Hits as a search finds them, and what is wanted of them. */
 export interface HitsToComplete {
   /** Nearest first; ids are ordinals where the index uses them. */
-  readonly hits: readonly Hit[]
+  readonly hits: readonly FoundHit[]
   readonly k: number
   readonly wants: Pick<HitWants, 'maxDistance' | 'payload'>
   /** An ordinal that is left out; undefined: none. */
@@ -36,15 +38,19 @@ export function completeHits(documents: DocumentsContext, of: HitsToComplete): H
 export interface PlacedHit {
   readonly id: Id
   readonly distance: number
-  /** Undefined where there are no payloads. */
-  readonly ordinal: Ordinal | undefined
+  /** Undefined where nobody asks for payloads, or its row is gone by now. */
+  readonly place: RowPlace | undefined
+  /** The payload, where it was updated since the row was written. */
+  readonly patch: Uint8Array | undefined
 }
 
 /** Reads the payloads of hits, where they are wanted. Throws as `completeHits` does. */
 export function withPayloads(documents: DocumentsContext, placed: readonly PlacedHit[], wish: PayloadWish): Hit<Id>[] {
-  return placed.map(({ id, distance, ordinal }) => {
-    if (wish === false || ordinal === undefined) return { id, distance }
-    return { id, distance, payload: payloadOf(documents, ordinal, wish) }
+  return placed.map(({ id, distance, place, patch }) => {
+    if (wish === false) return { id, distance }
+    if (place === undefined) return { id, distance, payload: undefined }
+    const payload = patch === undefined ? payloadOf(documents, place, wish) : decoded(documents, patch, wish)
+    return { id, distance, payload }
   })
 }
 
@@ -55,7 +61,9 @@ export function placeHits(
 ): { readonly placed: PlacedHit[]; readonly ranges: FileRange[] } {
   const placed = placesOfHits(documents, of)
   if (of.wants.payload === false) return { placed, ranges: [] }
-  const ordinals = placed.flatMap(({ ordinal }) => ordinal ?? [])
+  const ordinals = placed.flatMap(({ place, patch }) =>
+    place === undefined || isFresh(place) || patch !== undefined ? [] : [place]
+  )
   return { placed, ranges: documents.files.rangesOfPayloads(ordinals) }
 }
 
@@ -63,20 +71,32 @@ export function placeHits(
 function placesOfHits(documents: DocumentsContext, of: HitsToComplete): PlacedHit[] {
   const placed: PlacedHit[] = []
   let isInOrder = true
-  for (const { id, distance } of wantedOf(of)) {
-    const ordinal = documents.usesOrdinals ? ordinalIn(documents, id) : undefined
+  for (const { id: found, distance, fresh, patch } of wantedOf(of)) {
     isInOrder &&= placed.length === 0 || distance > placed[placed.length - 1].distance
-    placed.push({ id: ordinal === undefined ? id : documents.files.idOf(ordinal), distance, ordinal })
+    const place = fresh ?? placeOf(documents, found, of)
+    const id = fresh?.id ?? (documents.usesOrdinals ? idAt(documents, place) : found)
+    placed.push({ id, distance, place, patch })
   }
   if (!isInOrder) placed.sort((a, b) => a.distance - b.distance || compareIds(a.id, b.id))
   return placed.slice(0, of.k)
 }
 
 /** Hits that may be among the first k: those as far as the k-th with it. */
-function wantedOf({ hits, k, wants, leftOut }: HitsToComplete): Hit[] {
+function wantedOf({ hits, k, wants, leftOut }: HitsToComplete): FoundHit[] {
   const near = hits.filter(({ id, distance }) => distance <= wants.maxDistance && id !== leftOut)
   const farthest = k === 0 || near.length === 0 ? -Infinity : near[Math.min(k, near.length) - 1].distance
   return near.filter(({ distance }) => distance <= farthest)
+}
+
+/** Where the row of a hit is; where heaps hold ids, it is looked up if its payload is wanted. */
+function placeOf(documents: DocumentsContext, found: number, { wants }: HitsToComplete): RowPlace | undefined {
+  if (documents.usesOrdinals) return ordinalIn(documents, found)
+  return wants.payload === false ? undefined : findRow(documents, found)
+}
+
+function idAt(documents: DocumentsContext, place: RowPlace | undefined): Id {
+  if (place === undefined) throw new TypeError('a hit has no place')
+  return isFresh(place) ? place.id : documents.files.idOf(place)
 }
 
 function ordinalIn({ segments }: DocumentsContext, ordinal: number): Ordinal {
@@ -91,15 +111,29 @@ export function compareIds(a: Id, b: Id): number {
 }
 
 /** Reads and decodes the payload of a row, or some keys of it; undefined: it has none. */
-export function payloadOf(documents: DocumentsContext, ordinal: Ordinal, wish: PayloadWish): Payload | undefined {
-  const bytes = documents.files.payloadOf(ordinal)
-  if (bytes === undefined) return undefined
-  return decodePayload(bytes, { path: documents.files.payloadPath(ordinal) }, wish instanceof Set ? wish : undefined)
+export function payloadOf(documents: DocumentsContext, place: RowPlace, wish: PayloadWish): Payload | undefined {
+  const { live, files } = documents
+  if (isFresh(place)) return decoded(documents, place.payload, wish)
+  const patch = live.patches.find(place.segment.slot, place.row)
+  if (patch !== undefined) return decoded(documents, patch.payload, wish)
+  return decodedAt(files.payloadPath(place), files.payloadOf(place), wish)
+}
+
+function decoded(
+  { cataloguePath }: DocumentsContext,
+  bytes: Uint8Array | undefined,
+  wish: PayloadWish
+): Payload | undefined {
+  return decodedAt(cataloguePath, bytes, wish)
+}
+
+function decodedAt(path: string, bytes: Uint8Array | undefined, wish: PayloadWish): Payload | undefined {
+  return bytes && decodePayload(bytes, { path }, wish instanceof Set ? wish : undefined)
 }
 
 /** The ranges that placing hits reads: ids, and where payloads are. */
 export function tablesOf(documents: DocumentsContext, of: HitsToComplete): FileRange[] {
   if (!documents.usesOrdinals) return []
-  const ordinals = wantedOf(of).map(({ id }) => ordinalIn(documents, id))
+  const ordinals = wantedOf(of).flatMap(({ id, fresh }) => (fresh === undefined ? [ordinalIn(documents, id)] : []))
   return documents.files.rangesOfTables(ordinals, { ids: true, payloads: of.wants.payload !== false })
 }

@@ -3,7 +3,8 @@
 
 import type { IndexMeta } from '../format/index-record.ts'
 import type { SegmentTable } from '../format/segment-table.ts'
-import type { Calibration, SearchedQueries, SearchPlan } from '../types.ts'
+import type { SearchedQueries, SearchPlan } from '../info-types.ts'
+import type { Calibration } from '../types.ts'
 import { DEFAULT_RECALL } from './request.ts'
 
 /** Share of rows with copies from which that is said. */

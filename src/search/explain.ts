@@ -15,7 +15,10 @@ export function explainPass(state: SearchState, endedAt: number): Explain {
   const { rowsReranked, rowsConfirmed, ioRounds, startedAt, probedAt, scannedAt } = state
   return {
     zones: [...new Set(segments.map(({ zone }) => zone))],
-    vectorsScanned: segments.reduce((sum, { rowCount }) => sum + rowCount, 0),
+    vectorsScanned: segments.reduce(
+      (sum, { rowCount }) => sum + rowCount,
+      state.passes.length > 0 ? 0 : state.freshScanned
+    ),
     bytes: parts.reduce((sum, part) => sum + part, rowsReranked * rowBytes),
     pages: parts.reduce((sum, part) => sum + pageCount(part), rowsReranked * pageCount(rowBytes)),
     rowsReranked,

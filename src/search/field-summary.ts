@@ -4,8 +4,11 @@
 import { describe } from '../describe.ts'
 import { ZgqError } from '../errors.ts'
 import { hasBit } from '../format/bitmap.ts'
+import { valueAt } from '../format/decode-field.ts'
 import type { BooleanColumn, FieldColumn, ListColumn, NumberColumn, StringColumn } from '../format/field-columns.ts'
 import type { DeclaredField } from '../format/fields.ts'
+import type { Segment } from '../format/segment-table.ts'
+import { ChangedFields, columnOf } from '../live/changed-fields.ts'
 import { checkOptionNames, expectWholeNumber } from '../options.ts'
 import type { FieldType } from '../types.ts'
 import type { RowsContext } from './rows.ts'
@@ -96,8 +99,33 @@ export function summarizeField(of: RowsContext, name: string, options: FieldSumm
   return { ...summary, ...(rows === 0 ? {} : { min: numbers.min, max: numbers.max }), histogram }
 }
 
-function eachColumn({ segments, files }: RowsContext, field: DeclaredField, take: (column: FieldColumn) => void): void {
-  for (const segment of segments) take(files.fieldOf(segment, field))
+/** Calls `take` with a column over the live rows of each segment, and over the fresh rows. */
+function eachColumn(of: RowsContext, field: DeclaredField, take: (column: FieldColumn) => void): void {
+  const { segments, files, live } = of
+  for (const segment of segments) {
+    const column = files.fieldOf(segment, field)
+    const isChanged = live.masks.of(segment.slot) !== undefined || live.patches.of(segment.slot) !== undefined
+    take(isChanged ? changedColumn(of, { segment, field, column }) : column)
+  }
+  const payloads = live.fresh.list().map(({ payload }) => payload)
+  take(new ChangedFields(payloads, { fields: of.fields, path: of.path }).column(field.number))
+}
+
+/** Makes a column anew, without deleted rows and with the values of patches. */
+function changedColumn(
+  { live, path }: RowsContext,
+  of: { readonly segment: Segment; readonly field: DeclaredField; readonly column: FieldColumn }
+): FieldColumn {
+  const { segment, field, column } = of
+  const { slot, rowCount } = segment
+  const values = Array.from({ length: rowCount }, (_, row) => valueAt(column, row))
+  const patched = live.patches.of(slot)
+  if (patched !== undefined) {
+    const patches = patched.fields.column(field.number)
+    for (const [i, row] of patched.rows.entries()) values[row] = valueAt(patches, i)
+  }
+  const kept = values.filter((_, row) => !live.masks.isDeleted(slot, row))
+  return columnOf(field, kept, path)
 }
 
 function hasValue({ present, nulls }: FieldColumn, row: number): boolean {

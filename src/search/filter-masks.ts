@@ -2,11 +2,13 @@
 // searches with that filter.
 
 import type { CompiledFilter } from '../filter/compile-filter.ts'
-import { RowMatcher } from '../filter/row-matcher.ts'
+import { wordCount } from '../format/bitmap.ts'
 import type { DeclaredField } from '../format/fields.ts'
 import type { Segment, SegmentTable } from '../format/segment-table.ts'
 import type { KernelMemory } from '../kernels/kernel-memory.ts'
+import type { LiveRows } from '../live/live-rows.ts'
 import type { DocumentFiles } from '../storage/document-files.ts'
+import { SegmentMatcher } from './match-rows.ts'
 import type { CountedMasks } from './row-masks.ts'
 
 /** Share of zones with matches above which all are looked at: choosing among some costs as much. */
@@ -15,8 +17,12 @@ const MOST_ZONES_SHARE = 0.9
 /** Where filters are evaluated. */
 export interface FilterContext {
   readonly memory: KernelMemory
-  readonly segments: SegmentTable
+  /** Another one where segments came. */
+  segments: SegmentTable
+  /** Built zones. */
+  readonly zoneCount: number
   readonly documents: DocumentFiles
+  readonly live: LiveRows
   /** By number, from 1 on. */
   readonly fields: readonly DeclaredField[]
 }
@@ -27,37 +33,53 @@ export class FilterMasks implements CountedMasks {
   matchCount = 0
   /** Segments with rows that match. */
   segmentCount = 0
-  /** Zones with rows that match: u32 each, ascending; address 0 where they are nearly all. */
+  /** Built zones with rows that match: u32 each, ascending; address 0 where they are nearly all. */
   zones: { readonly positions: number; readonly count: number } = { positions: 0, count: 0 }
+  /** The version of live rows that it is of, once it is whole. */
+  version = 0
   #users = 0
-  readonly #memory: KernelMemory
-  readonly #segments: SegmentTable
-  readonly #documents: DocumentFiles
-  readonly #fields: readonly DeclaredField[]
-  readonly #matcher = new RowMatcher()
-  /** Words of all masks, one after the other. */
-  readonly #address: number
-  readonly #byteLength: number
+  readonly #context: FilterContext
+  /** Searches that began before segments came know nothing of them. */
+  #segments: SegmentTable
+  readonly #matcher = new SegmentMatcher()
+  /** Regions of masks: one for all segments that there were at first, then one for each that came. */
+  readonly #regions: number[] = []
+  #byteLength = 0
   /** By slot: rows that match, and where the mask is; 0: all rows match, or none. */
-  readonly #counts: Uint32Array
-  readonly #masks: Uint32Array
+  #counts = new Uint32Array(0)
+  #masks = new Uint32Array(0)
+  /** By slot: where the mask is to be, if there must be one. */
+  #rooms = new Uint32Array(0)
+  /** Segments of the table that have been evaluated. */
   #evaluated = 0
-  #words = 0
+  /** Slots that must be evaluated again. */
+  readonly #stale = new Set<number>()
   #buffer = new Uint32Array(64)
 
   constructor(context: FilterContext, filter: CompiledFilter) {
     this.filter = filter
-    this.#memory = context.memory
+    this.#context = context
     this.#segments = context.segments
-    this.#documents = context.documents
-    this.#fields = context.fields
-    const { segments } = context
-    this.#counts = new Uint32Array(segments.slotCount)
-    this.#masks = new Uint32Array(segments.slotCount)
-    let words = 0
-    for (let i = 0; i < segments.count; i++) words += Math.ceil(segments.at(i).rowCount / 32)
-    this.#byteLength = words * 4
-    this.#address = this.#memory.allocate(this.#byteLength)
+    this.#roomForSegments()
+  }
+
+  /** Makes room for the masks of segments that have none. */
+  #roomForSegments(): void {
+    const { memory } = this.#context
+    const segments = this.#segments
+    this.#counts = lengthened(this.#counts, segments.slotCount)
+    this.#masks = lengthened(this.#masks, segments.slotCount)
+    this.#rooms = lengthened(this.#rooms, segments.slotCount)
+    let bytes = 0
+    for (let i = this.#evaluated; i < segments.count; i++) bytes += wordCount(segments.at(i).rowCount) * 4
+    let address = memory.allocate(bytes)
+    this.#regions.push(address)
+    this.#byteLength += bytes
+    for (let i = this.#evaluated; i < segments.count; i++) {
+      const { slot, rowCount } = segments.at(i)
+      this.#rooms[slot] = address
+      address += wordCount(rowCount) * 4
+    }
   }
 
   /** Bytes of kernel memory. */
@@ -78,8 +100,30 @@ export class FilterMasks implements CountedMasks {
     this.#users--
   }
 
+  /** All segments have been evaluated, as their rows are now. */
   get isWhole(): boolean {
-    return this.#evaluated === this.#segments.count
+    return this.#evaluated === this.#segments.count && this.#stale.size === 0
+  }
+
+  /** Whole, and as rows and segments are now. */
+  get isCurrent(): boolean {
+    const { live, segments } = this.#context
+    return this.isWhole && this.version === live.version && this.#segments === segments
+  }
+
+  /** Notes that rows of segments changed. */
+  expire(slots: Iterable<number>): void {
+    for (const slot of slots) if (slot < this.#segments.slotCount) this.#stale.add(slot)
+  }
+
+  /** Brings masks that are whole, and nobody uses, up to date with what changed, or with segments that came. */
+  update(): void {
+    const { segments, live } = this.#context
+    const hasMore = segments.count > this.#segments.count
+    this.#segments = segments
+    if (hasMore) this.#roomForSegments()
+    while (!this.isWhole) this.evaluateNext()
+    this.version = live.version
   }
 
   addressOf(slot: number): number {
@@ -97,9 +141,10 @@ export class FilterMasks implements CountedMasks {
 
   /** The next segments to be evaluated, whose fields have `mostBytes` or little more. */
   upcoming(mostBytes: number): Segment[] {
+    const table = this.#segments
     const segments: Segment[] = []
-    for (let i = this.#evaluated, bytes = 0; i < this.#segments.count && bytes < mostBytes; i++) {
-      const segment = this.#segments.at(i)
+    for (let i = this.#evaluated, bytes = 0; i < table.count && bytes < mostBytes; i++) {
+      const segment = table.at(i)
       segments.push(segment)
       bytes += segment.fields.byteLength
     }
@@ -108,35 +153,46 @@ export class FilterMasks implements CountedMasks {
 
   /** Tells whether evaluating a segment has to read nothing. */
   isAtHand(segment: Segment): boolean {
-    return this.filter.fields.every((number) => this.#documents.hasField(segment, this.#fields[number - 1]))
+    const { documents, fields } = this.#context
+    return this.filter.fields.every((number) => documents.hasField(segment, fields[number - 1]))
   }
 
   /** Evaluates the next segment; throws as the reads of its fields do. */
   evaluateNext(): void {
-    const segment = this.#segments.at(this.#evaluated)
-    const { rowCount, slot } = segment
-    const words = Math.ceil(rowCount / 32)
-    if (this.#buffer.length < words) this.#buffer = new Uint32Array(words * 2)
-    const count = this.#matcher.match(
-      this.filter.predicate,
-      { rowCount, column: (number) => this.#documents.fieldOf(segment, this.#fields[number - 1]) },
-      this.#buffer
-    )
-    if (count > 0 && count < rowCount) {
-      const address = this.#address + this.#words * 4
-      this.#memory.uint32At(address, words).set(this.#buffer.subarray(0, words))
-      this.#masks[slot] = address
-      this.#words += words
+    const segments = this.#segments
+    if (this.#evaluated < segments.count) {
+      this.#evaluate(segments.at(this.#evaluated))
+      this.#evaluated++
+    } else {
+      for (const slot of this.#stale) {
+        this.#evaluate(segments.inSlot(slot))
+        this.#stale.delete(slot)
+        break
+      }
     }
+    if (!this.isWhole) return
+    this.#listZones()
+    this.version = this.#context.live.version
+  }
+
+  #evaluate(segment: Segment): void {
+    const { memory, documents, fields, live } = this.#context
+    const { rowCount, slot } = segment
+    const words = wordCount(rowCount)
+    if (this.#buffer.length < words) this.#buffer = new Uint32Array(words * 2)
+    const of = { files: documents, fields, live }
+    const count = this.#matcher.match(of, segment, { filter: this.filter, bits: this.#buffer })
+    const isMasked = count > 0 && count < rowCount
+    if (isMasked) memory.uint32At(this.#rooms[slot], words).set(this.#buffer.subarray(0, words))
+    this.#masks[slot] = isMasked ? this.#rooms[slot] : 0
+    this.matchCount += count - this.#counts[slot]
+    this.segmentCount += (count > 0 ? 1 : 0) - (this.#counts[slot] > 0 ? 1 : 0)
     this.#counts[slot] = count
-    this.matchCount += count
-    if (count > 0) this.segmentCount++
-    this.#evaluated++
-    if (this.isWhole) this.#listZones()
   }
 
   #listZones(): void {
-    const { zoneCount } = this.#segments
+    if (this.zones.positions !== 0) this.#context.memory.free(this.zones.positions)
+    const { zoneCount } = this.#context
     const zones: number[] = []
     for (let zone = 0; zone < zoneCount; zone++) {
       let has = false
@@ -146,11 +202,11 @@ export class FilterMasks implements CountedMasks {
       if (has) zones.push(zone)
     }
     if (zones.length === 0 || zones.length > zoneCount * MOST_ZONES_SHARE) {
-      this.zones = { positions: 0, count: zoneCount }
+      this.zones = { positions: 0, count: zones.length === 0 ? 0 : zoneCount }
       return
     }
-    const positions = this.#memory.allocate(zones.length * 4)
-    this.#memory.uint32At(positions, zones.length).set(zones)
+    const positions = this.#context.memory.allocate(zones.length * 4)
+    this.#context.memory.uint32At(positions, zones.length).set(zones)
     this.zones = { positions, count: zones.length }
   }
 
@@ -166,7 +222,7 @@ export class FilterMasks implements CountedMasks {
           take(slot, row)
           continue
         }
-        let word = this.#memory.words[address / 4 + (row >>> 5)]
+        let word = this.#context.memory.words[address / 4 + (row >>> 5)]
         for (const base = row; word !== 0; word &= word - 1) take(slot, base + 31 - Math.clz32(word & -word))
         row += 31
       }
@@ -175,7 +231,13 @@ export class FilterMasks implements CountedMasks {
 
   /** Gives the kernel memory back. */
   close(): void {
-    this.#memory.free(this.#address)
-    if (this.zones.positions !== 0) this.#memory.free(this.zones.positions)
+    for (const region of this.#regions) this.#context.memory.free(region)
+    if (this.zones.positions !== 0) this.#context.memory.free(this.zones.positions)
   }
+}
+
+function lengthened(values: Uint32Array<ArrayBuffer>, length: number): Uint32Array<ArrayBuffer> {
+  const longer = new Uint32Array(Math.max(length, values.length))
+  longer.set(values)
+  return longer
 }

@@ -1,5 +1,6 @@
 // Searches with a filter. Where few rows match, all of them are candidates and ranked exactly; else zones with rows
-// that match are scanned, nearest first, as far as masked-rule.ts says. The stages are those of search.ts.
+// that match are scanned, nearest first, as far as masked-rule.ts says, after the deltas, all of which are scanned. The
+// stages are those of search.ts.
 
 import { candidateAddress, heapDistances } from '../kernels/addresses.ts'
 import {
@@ -77,26 +78,33 @@ export function listFirst(state: SearchState, filter: RequestFilter, codes: Code
   state.stopped = 'no zone left'
   listSome(state, filter, { wanted: isExact ? zones.count : likely, codes })
   const { length } = state.segments
-  const first = Math.max(endOfMatches(state, filter, FIRST_MATCHES * k), Math.ceil(meanZones * FIRST_SHARE))
+  const first = Math.max(
+    endOfMatches(state, filter, FIRST_MATCHES * k),
+    state.deltasFirst + Math.ceil(meanZones * FIRST_SHARE)
+  )
   state.scanEnd = isExact ? length : Math.min(length, first)
 }
 
-/** Takes the segments of the `wanted` nearest zones with rows that match; those that were scanned stay in place. */
+/**
+ * Takes the segments of deltas with rows that match, then those of the `wanted` nearest zones; those that were scanned
+ * stay in place.
+ */
 function listSome(
   state: SearchState,
   { masks }: RequestFilter,
   of: { readonly wanted: number; readonly codes: CodesContext | undefined }
 ): void {
   state.zoneCount = listMatching(state, { wanted: of.wanted, zones: masks.zones, packed: of.codes?.packed })
-  state.takeSegments(state.zoneCount, masks)
+  state.takeSegments(state.zoneCount, masks, 'first')
 }
 
-/** Returns the position in the list up to which there are so many rows that match, or all. */
+/** Returns the position in the list up to which there are so many rows that match besides those of deltas, or all. */
 function endOfMatches(state: SearchState, { masks, nprobe = 0 }: RequestFilter, wanted: number): number {
+  const { segments, deltasFirst } = state
   let found = 0
-  let end = 0
-  while (end < state.segments.length && (found < wanted || end < nprobe))
-    found += masks.countOf(state.segments[end++].slot)
+  let end = deltasFirst
+  while (end < segments.length && (found < wanted || end < deltasFirst + nprobe))
+    found += masks.countOf(segments[end++].slot)
   return end
 }
 
@@ -139,7 +147,8 @@ function endOfGain(state: SearchState, { masks, leastGain, alignment }: RequestF
   const k = Math.min(request.k, masks.matchCount)
   const search = { metric: state.metric, queryNorm: state.queryNorm, alignment, limit }
   const scanned = { rows: 0, matches: 0, expected: 0, hits: k }
-  for (let i = 0; i < scanEnd; i++) {
+  // Deltas, whose rows are of everywhere, tell nothing about zones.
+  for (let i = state.deltasFirst; i < scanEnd; i++) {
     const slot = state.slotAt(i)
     const matches = masks.countOf(slot)
     scanned.rows += rowCounts[slot]

@@ -6,6 +6,7 @@ import { FilterCache } from '../filter/filter-cache.ts'
 import type { Fetcher } from './fetcher.ts'
 import { FilterMasks, type FilterContext } from './filter-masks.ts'
 import { unlessAborted } from '../storage/async-reader.ts'
+import type { SegmentTable } from '../format/segment-table.ts'
 import type { SegmentFiles } from '../storage/segment-files.ts'
 import { nowMicros } from '../clock.ts'
 
@@ -34,6 +35,8 @@ export class Filters {
   readonly #masks = new Map<string, FilterMasks>()
   /** Evaluations under way, by key. */
   readonly #pending = new Map<string, Promise<void>>()
+  /** Masks that they are at. */
+  readonly #unfinished = new Set<FilterMasks>()
   /** Of all masks that are kept. */
   #bytes = 0
 
@@ -86,11 +89,14 @@ export class Filters {
 
   async #evaluateLater(filter: CompiledFilter, later: LaterEvaluation): Promise<void> {
     const masks = new FilterMasks(this.#context, filter)
+    this.#unfinished.add(masks)
     try {
       while (!masks.isWhole) await evaluateWindow(masks, later)
     } catch (error) {
       masks.close()
       throw error
+    } finally {
+      this.#unfinished.delete(masks)
     }
     // A search that could not wait may have been as far.
     if (this.#masks.has(filter.key)) masks.close()
@@ -99,7 +105,8 @@ export class Filters {
 
   giveBack(masks: FilterMasks): void {
     masks.giveBack()
-    this.#evict()
+    if (!masks.isInUse && this.#masks.get(masks.filter.key) !== masks) masks.close()
+    else this.#evict()
   }
 
   /** Forgets all masks, none of which is in use. */
@@ -109,13 +116,61 @@ export class Filters {
     this.#bytes = 0
   }
 
+  /**
+   * Takes what changed: rows in these slots, and where some came, other segments. Searches under way keep the masks that
+   * they began with.
+   */
+  expire(slots: ReadonlySet<number>, segments: SegmentTable): void {
+    this.#context.segments = segments
+    for (const masks of this.#unfinished) masks.expire(slots)
+    for (const masks of this.#masks.values()) {
+      if (masks.isInUse) this.#drop(masks)
+      else masks.expire(slots)
+    }
+  }
+
+  /** The masks that searches are to use which began with others; the same where nothing changed. Throws as `take`. */
+  current(masks: FilterMasks): FilterMasks {
+    return masks.isCurrent ? this.#taken(masks) : this.take(masks.filter)
+  }
+
+  #taken(masks: FilterMasks): FilterMasks {
+    masks.take()
+    return masks
+  }
+
+  /** Forgets masks, which are closed once nobody uses them. */
+  #drop(masks: FilterMasks): void {
+    this.#masks.delete(masks.filter.key)
+    this.#bytes -= masks.byteLength
+    if (!masks.isInUse) masks.close()
+  }
+
   #find({ key }: CompiledFilter): FilterMasks | undefined {
     const masks = this.#masks.get(key)
     if (masks === undefined) return undefined
+    if (!masks.isCurrent && !this.#update(masks)) return undefined
     this.#masks.delete(key)
     this.#masks.set(key, masks)
     masks.take()
     return masks
+  }
+
+  /** Brings masks up to date; tells whether it could. Throws as `take` does. */
+  #update(masks: FilterMasks): boolean {
+    const before = masks.byteLength
+    if (masks.isInUse) {
+      this.#drop(masks)
+      return false
+    }
+    try {
+      masks.update()
+    } catch (error) {
+      this.#drop(masks)
+      throw error
+    }
+    this.#bytes += masks.byteLength - before
+    return true
   }
 
   #keep(masks: FilterMasks): FilterMasks {
@@ -128,12 +183,9 @@ export class Filters {
 
   /** The last one stays, however large it is. */
   #evict(): void {
-    for (const [key, masks] of this.#masks) {
+    for (const masks of this.#masks.values()) {
       if (this.#masks.size === 1 || (this.#masks.size <= MOST_FILTERS && this.#bytes <= this.#mostBytes)) return
-      if (masks.isInUse) continue
-      this.#masks.delete(key)
-      this.#bytes -= masks.byteLength
-      masks.close()
+      if (!masks.isInUse) this.#drop(masks)
     }
   }
 }
@@ -141,6 +193,8 @@ export class Filters {
 async function evaluateWindow(masks: FilterMasks, later: LaterEvaluation): Promise<void> {
   const { fetcher, files, turn } = later
   const window = masks.upcoming(WINDOW_BYTES)
+  // Rows changed meanwhile.
+  if (window.length === 0) masks.evaluateNext()
   const ranges = window.filter((segment) => !masks.isAtHand(segment)).map(({ fields }) => fields)
   const fetched = await fetcher.fetch({ ranges, held: [] }, undefined)
   try {

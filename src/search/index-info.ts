@@ -6,38 +6,45 @@ import { decodeBuildFacts } from '../format/build-facts.ts'
 import { fileNameOf } from '../format/file-record.ts'
 import { hex } from '../format/header.ts'
 import { decodeNote } from '../format/note.ts'
-import type { Readers } from '../storage/open-readers.ts'
-import type { IndexInfo, ThreadsInfo, ZoneInfo } from '../types.ts'
+import type { IndexInfo, ThreadsInfo, ZoneInfo } from '../info-types.ts'
+import type { OpenMode } from '../types.ts'
 import { summarizeZones } from '../zone-sizes.ts'
 import { findDoubts } from './doubts.ts'
-import type { CheckedOpenOptions } from './open-context.ts'
-import { describePlan, type RequestedIndex } from './request.ts'
-import type { SearchContext } from './search-context.ts'
+import type { OpenIndex } from './open-index.ts'
+import { describePlan } from './request.ts'
 import type { SeenQueries } from './seen-queries.ts'
 
-export interface DescribedIndex {
-  readonly snapshot: Snapshot
-  readonly readers: Readers
-  readonly context: SearchContext
-  readonly options: CheckedOpenOptions
-  readonly requested: RequestedIndex
+/** What an open index has besides its files. */
+export interface IndexSurroundings {
+  readonly options: { readonly mode: OpenMode }
   readonly seen: SeenQueries
+  readonly threads: ThreadsInfo
 }
 
-export function describeIndex(of: DescribedIndex, threads: ThreadsInfo): IndexInfo {
-  const { snapshot, readers, context, options, requested, seen } = of
+export function describeIndex(index: OpenIndex, of: IndexSurroundings): IndexInfo {
+  const { snapshot, readers, context, options, requested } = index
+  const { seen, threads } = of
+  const { live } = context.documents
   const { meta, files, segments, fields, model, encodedNote } = snapshot
   const plan = describePlan(requested)
   return {
     path: snapshot.folder,
     formatVersion: meta.version,
     indexId: hex(meta.indexId),
-    count: meta.count,
+    count: index.count,
     dim: meta.dim,
     metric: meta.metric,
     zones: meta.zoneCount,
     bytes: files.reduce((sum, file) => sum + file.byteLength, snapshot.catalogueBytes),
     generation: meta.generation,
+    mode: of.options.mode,
+    changes: {
+      commit: live.commit,
+      freshRows: live.fresh.count,
+      deltaRows: deltaRows(snapshot),
+      deletedRows: live.masks.deletedCount,
+      patchedRows: live.patches.count
+    },
     bits: meta.bits,
     calibration: snapshot.calibration,
     plan,
@@ -57,6 +64,13 @@ export function describeIndex(of: DescribedIndex, threads: ThreadsInfo): IndexIn
     model,
     note: decodeNote(encodedNote, snapshot.folder)
   }
+}
+
+/** Counts the rows of deltas, deleted ones too. */
+function deltaRows({ meta, segments }: Snapshot): number {
+  let rows = 0
+  for (let zone = meta.zoneCount; zone < segments.zoneCount; zone++) rows += segments.rowsOfZone(zone)
+  return rows
 }
 
 /** Describes every zone, with a copy of its centroid. */

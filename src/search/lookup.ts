@@ -1,5 +1,7 @@
-// Looking a row up by its id: through the ids file, or where an index has none in every segment.
+// Looking a row up by its id: among fresh rows, then among those of deltas, then through the ids file, or where an index
+// has none in every segment. A row that was deleted is not found.
 
+import type { FreshRow } from '../catalogue/changes.ts'
 import { hashInteger, hashText, idHash, type IdHash } from '../format/id-hash.ts'
 import { checkStringId } from '../format/string-ids.ts'
 import { expectWholeNumber } from '../options.ts'
@@ -9,20 +11,42 @@ import type { Id } from '../types.ts'
 import { ZgqError } from '../errors.ts'
 import type { DocumentsContext } from './search-context.ts'
 
+/** Where a row is: in a segment, or among the fresh rows. */
+export type RowPlace = Ordinal | FreshRow
+
+export function isFresh(place: RowPlace): place is FreshRow {
+  return 'sequence' in place
+}
+
 /** Throws TypeError or RangeError for what is no id of the index. */
-export function expectId(id: unknown, { idType }: DocumentsContext): asserts id is Id {
+export function expectId(id: unknown, { idType }: Pick<DocumentsContext, 'idType'>): asserts id is Id {
   if (idType === 'string') checkStringId(id)
   else expectWholeNumber('id', id, { least: 0 })
 }
 
 /** Finds the row with an id, or undefined; throws as reads of ids do. */
-export function findRow(documents: DocumentsContext, id: Id): Ordinal | undefined {
-  const { ids, files } = documents
-  if (ids === undefined) return findByReading(documents, id)
-  return placesOfId(documents, id).find((place) => files.idOf(place) === id)
+export function findRow(documents: DocumentsContext, id: Id): RowPlace | undefined {
+  return findChanged(documents, id) ?? findBuilt(documents, id)
 }
 
-/** Returns the rows that may have an id, by its hash; none where the index has no ids file. */
+/** Finds a row that was written since the index was built. */
+export function findChanged({ live, deltaIds }: DocumentsContext, id: Id): RowPlace | undefined {
+  const fresh = live.fresh.find(id)
+  if (fresh !== undefined) return fresh
+  const found = deltaIds.find(id)
+  return found !== undefined && !live.masks.isDeleted(found.segment.slot, found.row) ? found : undefined
+}
+
+/** Finds a row of the built zones. */
+export function findBuilt(documents: DocumentsContext, id: Id): Ordinal | undefined {
+  const { ids, files, live } = documents
+  const isIt = (place: Ordinal): boolean =>
+    files.idOf(place) === id && !live.masks.isDeleted(place.segment.slot, place.row)
+  if (ids === undefined) return findByReading(documents, isIt)
+  return placesOfId(documents, id).find(isIt)
+}
+
+/** Returns the rows of built zones that may have an id, by its hash; none where the index has no ids file. */
 export function placesOfId({ segments, ids }: DocumentsContext, id: Id): Ordinal[] {
   if (ids === undefined) return []
   return Array.from({ length: ids.find(hashOf(id)) }, (_, i) => {
@@ -49,9 +73,13 @@ function hashOf(id: Id): IdHash {
   return hash
 }
 
-function findByReading({ segments, files }: DocumentsContext, id: Id): Ordinal | undefined {
+function findByReading(
+  { segments, builtZones }: DocumentsContext,
+  isIt: (place: Ordinal) => boolean
+): Ordinal | undefined {
   for (const segment of segments) {
-    for (let row = 0; row < segment.rowCount; row++) if (files.idOf({ segment, row }) === id) return { segment, row }
+    if (segment.zone >= builtZones) continue
+    for (let row = 0; row < segment.rowCount; row++) if (isIt({ segment, row })) return { segment, row }
   }
   return undefined
 }

@@ -1,11 +1,15 @@
 // Opens what a search works with: readers over the data files, kernel memory, caches.
 
+import { join } from 'node:path'
+
+import type { Changes } from '../catalogue/changes.ts'
 import { KernelMemory } from '../kernels/kernel-memory.ts'
 import { loadKernel } from '../kernels/load-kernel.ts'
 import { usesOrdinals, type Snapshot } from '../catalogue/snapshot.ts'
 import { ZgqError } from '../errors.ts'
-import { bytesEqual, ELEMENT_BYTES } from '../format/layout.ts'
+import { bytesEqual, CATALOGUE_NAME, ELEMENT_BYTES } from '../format/layout.ts'
 import { encodeQuantizer } from '../format/quantizer.ts'
+import { SEGMENT_WORDS } from '../format/segment-record.ts'
 import { SegmentTable } from '../format/segment-table.ts'
 import { bytesOfRow, CandidateRows, type CandidateRowsLimits } from '../cache/candidate-rows.ts'
 import { CodesCache } from '../cache/codes-cache.ts'
@@ -15,6 +19,7 @@ import { openReaders, type Readers } from '../storage/open-readers.ts'
 import { openPreadReader } from '../storage/pread-reader.ts'
 import { fileOf, type DataFiles } from '../storage/reader.ts'
 import { RowCache } from '../cache/row-cache.ts'
+import { LiveRows } from '../live/live-rows.ts'
 import { DocumentFiles } from '../storage/document-files.ts'
 import { IdLookup } from '../storage/id-lookup.ts'
 import { SegmentFiles } from '../storage/segment-files.ts'
@@ -23,6 +28,7 @@ import { verifySegment } from '../storage/verify-segment.ts'
 import type { Mapping, Verify } from '../types.ts'
 import { CentroidCodes, LARGEST_NORM } from './centroid-codes.ts'
 import { PackedCentroids } from './packed-centroids.ts'
+import { DeltaIds } from './delta-ids.ts'
 import { Filters } from './filters.ts'
 import { UNKNOWN_ALIGNMENT } from './masked-rule.ts'
 import type { CodesContext, DocumentsContext, SearchContext } from './search-context.ts'
@@ -57,11 +63,7 @@ export function openContext(snapshot: Snapshot, options: CheckedOpenOptions): Op
   const readers = openReaders(snapshot.folder, files, options.mapping)
   try {
     checkHeaders(snapshot, files, readers.fresh)
-    const segmentFiles = new SegmentFiles(snapshot.meta, readers, {
-      verify: options.verify,
-      files,
-      usesOrdinals: usesOrdinals(snapshot)
-    })
+    const segmentFiles = openSegmentFiles(snapshot, { readers, files, options })
     if (options.verify === 'open') {
       for (const segment of snapshot.segments) verifySegment(segment, segmentFiles, snapshot)
       verifyDocuments(snapshot, { readers, files: segmentFiles })
@@ -71,6 +73,18 @@ export function openContext(snapshot: Snapshot, options: CheckedOpenOptions): Op
     readers.close()
     throw error
   }
+}
+
+function openSegmentFiles(
+  snapshot: Snapshot,
+  of: { readonly readers: Readers; readonly files: DataFiles; readonly options: CheckedOpenOptions }
+): SegmentFiles {
+  const { readers, files, options } = of
+  return new SegmentFiles(snapshot.meta, readers, {
+    verify: options.verify,
+    files,
+    usesOrdinals: usesOrdinals(snapshot)
+  })
 }
 
 /** Lays out kernel memory for a snapshot whose files are open. */
@@ -106,6 +120,10 @@ function openDocuments(
     { verify, cacheBytes: cacheBytes * DOCUMENTS_SHARE }
   )
   const idsFile = snapshot.files.find(({ kind }) => kind === 'ids')
+  const cataloguePath = join(snapshot.folder, CATALOGUE_NAME)
+  const { dim, metric, zoneCount } = meta
+  const live = new LiveRows(memory, { dim, metric, fields, path: cataloguePath })
+  live.take(snapshot.changes, segments)
   return {
     segments,
     usesOrdinals: files.usesOrdinals,
@@ -118,11 +136,32 @@ function openDocuments(
         indexId: meta.indexId,
         verify
       }),
-    filters: new Filters({ memory, segments, documents, fields }, cacheBytes * MASKS_SHARE),
+    filters: new Filters({ memory, segments, zoneCount, documents, fields, live }, cacheBytes * MASKS_SHARE),
     idType: meta.idType,
-    alignment: snapshot.calibration?.alignment ?? UNKNOWN_ALIGNMENT,
-    gain: snapshot.calibration?.gain ?? 1
+    cataloguePath,
+    live,
+    deltaIds: new DeltaIds({ segments, builtZones: zoneCount, files: documents }),
+    builtZones: zoneCount,
+    ...calibratedFacts(snapshot)
   }
+}
+
+/** Takes changes of rows whose segments are adopted; returns once searches that begin will see them. */
+export function takeChanges({ documents }: SearchContext, changes: Changes): void {
+  const slots = documents.live.take(changes, documents.segments)
+  documents.filters.expire(slots, documents.segments)
+}
+
+/** The same documents, of a snapshot that has further segments. */
+function withSegments(before: DocumentsContext, snapshot: Snapshot): DocumentsContext {
+  const { builtZones, files } = before
+  const { segments } = snapshot
+  const deltaIds = new DeltaIds({ segments, builtZones, files }, before.deltaIds)
+  return { ...before, segments, deltaIds, ...calibratedFacts(snapshot) }
+}
+
+function calibratedFacts({ calibration }: Snapshot): Pick<DocumentsContext, 'alignment' | 'gain'> {
+  return { alignment: calibration?.alignment ?? UNKNOWN_ALIGNMENT, gain: calibration?.gain ?? 1 }
 }
 
 function cacheBytesOfRows(
@@ -147,28 +186,71 @@ function leftBy({ capacity }: CodesCache, cacheBytes: number): number {
 
 /**
  * Goes on with another snapshot of the same index: what was read and verified of segments that both have is kept, what
- * was kept of the others is given back. Returns the same context, or where the codes are made in another way a new one
- * over the same readers. Throws as `openContext` does, ZGQ_MISMATCH for another index, and TypeError while searches are
- * under way, whose segments would be others' when they go on, before anything is changed; RangeError where kernel
- * memory ends, after which the context is of no use.
+ * was kept of the others is given back. Returns the same context, or where the codes are made in another way, or heaps
+ * hold something else, a new one over the same readers. Searches may be under way where the snapshot only adds deltas;
+ * they look at none of these. Throws as `openContext` does, ZGQ_MISMATCH for another index, and TypeError while
+ * searches are under way whose segments would be others' when they go on, before anything is changed; RangeError where
+ * kernel memory ends, after which the context is of no use.
  */
 export function adoptSnapshot(opened: OpenedContext, snapshot: Snapshot): OpenedContext {
-  const { readers, context, options } = opened
+  const { context } = opened
   expectSameIndex(opened.snapshot, snapshot)
-  if (context.states.inUse > 0) throw new TypeError(`${context.states.inUse} searches are under way`)
-  const before = context.workspace.segments
-  const segments = new SegmentTable(snapshot.segments.records, snapshot.segments.zoneCount, before)
+  const { workspace } = context
+  const segments = new SegmentTable(snapshot.segments.records, snapshot.segments.zoneCount, workspace.segments)
   const adopted = { ...snapshot, segments }
-  const dataFiles = findDataFiles(adopted)
-  checkNewFiles(adopted, dataFiles, readers)
-  readers.replaceFiles(dataFiles)
-  context.files.replaceFiles(dataFiles)
-  const dropped = droppedSlots(before, segments)
-  for (const slot of dropped) context.files.drop(slot)
   const isSameCoding =
     isSameQuantizer(opened.snapshot, adopted) &&
-    usesCodes(adopted, options.cacheBytes) === (context.codes !== undefined)
-  if (!isSameCoding) return startContext(adopted, { readers, files: context.files, options })
+    usesCodes(adopted, opened.options.cacheBytes) === (context.codes !== undefined)
+  if (isSameCoding && onlyAdds(adopted, opened)) return extendContext(opened, adopted)
+  if (context.states.inUse > 0) throw new TypeError(`${context.states.inUse} searches are under way`)
+  return replaceSnapshot(opened, adopted, isSameCoding)
+}
+
+/** Tells whether a snapshot has all that is open, in the same places, and what it has besides is of deltas. */
+function onlyAdds({ meta, files, segments, centroids }: Snapshot, { readers, context }: OpenedContext): boolean {
+  const { workspace } = context
+  const before = workspace.segments
+  if (workspace.zoneCount !== meta.zoneCount || before.count > segments.count) return false
+  for (let position = before.count; position < segments.count; position++)
+    if (segments.word(position, SEGMENT_WORDS.zone) < meta.zoneCount) return false
+  const names = new Set(files.map(({ file }) => file))
+  return (
+    [...readers.files.keys()].every((file) => names.has(file)) &&
+    bytesEqual(before.records, segments.records.subarray(0, before.records.byteLength)) &&
+    workspace.hasCentroids(centroids)
+  )
+}
+
+/** Takes a snapshot that only adds deltas: regions and caches stay, and so do places of segments. */
+function extendContext(opened: OpenedContext, adopted: Snapshot): OpenedContext {
+  const { readers, context, options } = opened
+  const added = adopted.files.filter(({ file }) => !readers.files.has(file))
+  takeFiles(opened, adopted, new Map([...readers.files, ...findDataFiles({ ...adopted, files: added })]))
+  const { workspace, cache, codes, documents } = context
+  const { segments } = adopted
+  workspace.extend(adopted)
+  if (codes !== undefined) {
+    codes.cache.adopt(adopted, [])
+    codes.candidates.limit(limitsOfCandidates(adopted, codes.cache, options.cacheBytes))
+  }
+  const cacheBytes = cacheBytesOfRows(adopted, options, codes)
+  cache.adopt(segments, { dropped: [], cacheBytes, keepsParts: context.states.inUse > 0 })
+  context.documents = withSegments(documents, adopted)
+  return { ...opened, snapshot: adopted }
+}
+
+/** Takes any other snapshot. */
+function replaceSnapshot(opened: OpenedContext, adopted: Snapshot, isSameCoding: boolean): OpenedContext {
+  const { readers, context, options } = opened
+  const { segments } = adopted
+  const dataFiles = findDataFiles(adopted)
+  const dropped = droppedSlots(context.workspace.segments, segments)
+  takeFiles(opened, adopted, dataFiles)
+  for (const slot of dropped) context.files.drop(slot)
+  if (!isSameCoding) {
+    context.documents.live.close()
+    return startContext(adopted, { readers, files: context.files, options })
+  }
   const { workspace, cache, codes } = context
   workspace.adopt(adopted)
   if (codes !== undefined) {
@@ -180,10 +262,18 @@ export function adoptSnapshot(opened: OpenedContext, snapshot: Snapshot): Opened
     codes.packed?.close()
     codes.packed = packCentroids(workspace, codes.rotation)
   }
-  cache.adopt(segments, { dropped, cacheBytes: cacheBytesOfRows(adopted, options, codes) })
+  cache.adopt(segments, { dropped, cacheBytes: cacheBytesOfRows(adopted, options, codes), keepsParts: false })
   context.documents.filters.clear()
+  context.documents.live.close()
   context.documents = openDocuments(adopted, { memory: workspace.memory, readers, files: context.files, options })
   return { ...opened, snapshot: adopted }
+}
+
+/** Checks the headers of files that the readers do not have, and has all of them read. */
+function takeFiles({ readers, context }: OpenedContext, snapshot: Snapshot, files: DataFiles): void {
+  checkNewFiles(snapshot, files, readers)
+  readers.replaceFiles(files)
+  context.files.replaceFiles(files)
 }
 
 function expectSameIndex({ meta: before, folder }: Snapshot, { meta }: Snapshot): void {

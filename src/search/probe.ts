@@ -19,12 +19,12 @@ export const SURPLUS = 3
 export type CodedCentroids = Pick<CodesContext, 'centroids' | 'packed'>
 
 /**
- * Lists the segments to scan, those of the nearest zone first; equal distances: the lower zone. `coded`: there are
- * other forms of the centroids, and the query's codes are set.
+ * Lists the segments to scan, those of the nearest zone first; equal distances: the lower zone; behind them those of
+ * all deltas. `coded`: there are other forms of the centroids, and the query's codes are set.
  */
 export function probe(state: SearchState, coded: CodedCentroids | undefined): void {
   state.zoneCount = countProbed(state, state.request.probe, coded)
-  state.takeSegments(state.zoneCount, state.request.masks)
+  state.takeSegments(state.zoneCount, state.masks, 'last')
 }
 
 /** Lists zones, nearest first; returns how many of them to probe. */
@@ -53,8 +53,8 @@ function listNearest(state: SearchState, nprobe: number, coded: CodedCentroids |
 }
 
 /**
- * Lists the `wanted` nearest zones of those at the positions (u32) of `zones`, or of all where that is 0; returns how
- * many there are. By all of their distances: a longer list begins with the same zones.
+ * Lists the `wanted` nearest zones of those at the positions (u32) of `zones`, or of the first where that is 0; returns
+ * how many there are. By all of their distances: a longer list begins with the same zones.
  */
 export function listMatching(
   state: SearchState,
@@ -66,8 +66,7 @@ export function listMatching(
 ): number {
   const { workspace } = state
   const { packed } = of
-  const { positions } = of.zones
-  const count = positions === 0 ? workspace.zoneCount : of.zones.count
+  const { positions, count } = of.zones
   // Of a search that waited others may have taken the place.
   if (!state.hasDistances || workspace.distancesOf !== state) {
     if (positions === 0) allDistances(state, packed)

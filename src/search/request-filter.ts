@@ -1,10 +1,13 @@
 // What a search knows of its filter. Types only.
 
+import type { CompiledFilter } from '../filter/compile-filter.ts'
 import type { ExplainedFilter } from '../types.ts'
 import type { CountedMasks } from './row-masks.ts'
 
 /** How a search with a filter goes. */
 export interface RequestFilter {
+  /** Undefined where only the rows of segments count: for calibrations. */
+  readonly compiled?: CompiledFilter | undefined
   readonly masks: CountedMasks
   /** Zones with rows that match to be scanned; undefined: as many as the rule says. */
   readonly nprobe: number | undefined

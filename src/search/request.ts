@@ -7,13 +7,14 @@ import type { Confidence } from '../quantizer/query-codes.ts'
 import { thresholdFor } from '../format/calibration.ts'
 import { checkOptionNames, expectWholeNumber } from '../options.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
-import type { AsyncSearchOptions, Calibration, Metric, QueryVector, SearchOptions, SearchPlan } from '../types.ts'
+import type { SearchPlan } from '../info-types.ts'
+import type { AsyncSearchOptions, Calibration, Metric, QueryVector, SearchOptions } from '../types.ts'
 import { CONFIDENCE, confidenceFor } from './confidence.ts'
 import { defaultNprobe } from './default-nprobe.ts'
 import type { ProbeWish } from './probe-wish.ts'
 import type { RequestFilter } from './request-filter.ts'
 import type { Masks } from './row-masks.ts'
-import { isAlwaysExact, isExactWorthwhile, plannedIndex, type PlannedIndex } from './strategy.ts'
+import { isAlwaysExact, isExactCheaper, isExactWorthwhile, plannedIndex, type PlannedIndex } from './strategy.ts'
 
 export interface SearchRequest {
   readonly k: number
@@ -27,6 +28,10 @@ export interface SearchRequest {
   readonly masks?: Masks | undefined
   /** The caller's filter, evaluated. */
   readonly filter?: RequestFilter | undefined
+  /** Hits that are wanted of all rows, where `k` says how many of the rows of segments; undefined: k. */
+  readonly wanted?: number | undefined
+  /** Hits are to be completed: they may need more than their ids. */
+  readonly isForDocuments?: boolean | undefined
 }
 
 /** The options of the last search and what they mean: most programs ask for the same again and again. */
@@ -37,14 +42,17 @@ export interface LastRequest {
 
 /** Facts of the index that a request is checked against. */
 export interface RequestedIndex extends PlannedIndex {
+  /** Rows that there are at most, fresh ones too: no search finds more. */
+  readonly rows: number
   readonly calibration: Calibration | null
   /** Kept here between requests. */
   last: LastRequest | undefined
 }
 
 /** Returns the facts that requests to an index are checked against. */
-export function requestedIndex(snapshot: Snapshot): RequestedIndex {
-  return { ...plannedIndex(snapshot.meta), calibration: snapshot.calibration, last: undefined }
+export function requestedIndex(snapshot: Snapshot, freshCount = 0): RequestedIndex {
+  const { meta, calibration } = snapshot
+  return { ...plannedIndex(snapshot), rows: meta.count + freshCount, calibration, last: undefined }
 }
 
 const OPTION_NAMES = ['k', 'nprobe', 'exact', 'recall', 'rerank', 'explain', 'filter', 'maxDistance', 'payload']
@@ -91,7 +99,7 @@ function requestFor(options: SearchOptions, index: RequestedIndex): SearchReques
   if (recall !== undefined) expectRecall(recall)
   const ways = [nprobe !== undefined && 'nprobe', exact && 'exact', recall !== undefined && 'recall'].filter(Boolean)
   if (ways.length > 1) throw new TypeError(`give one of nprobe, exact and recall, found ${ways.join(' and ')}`)
-  const shared = { k: Math.min(k, index.count), explain, rerank: Math.min(rerank, index.count) }
+  const shared = { k: Math.min(k, index.rows), explain, rerank: Math.min(rerank, index.count) }
   if (nprobe !== undefined) return { ...shared, isExact: false, probe: { nprobe }, confidence: CONFIDENCE }
   const probe = exact ? 'exact' : wishFor(recall, Math.max(1, shared.k), index)
   if (probe === 'exact') return { ...shared, isExact: true, probe: { nprobe: index.zoneCount }, confidence: CONFIDENCE }
@@ -130,6 +138,7 @@ export function describePlan(index: RequestedIndex): SearchPlan {
         `${met} is met exactly`
     }
   }
+  if (zoneCount === 0) return { kind: 'recall', reason: 'there are no zones yet: each query looks at all rows' }
   return 'nprobe' in wish
     ? {
         kind: 'nprobe',
@@ -138,6 +147,9 @@ export function describePlan(index: RequestedIndex): SearchPlan {
     : { kind: 'recall', reason: 'each query probes as many zones as the calibration says' }
 }
 
+/** Of an index that has deltas only. */
+const NO_ZONES: ProbeWish = { nprobe: 0 }
+
 /**
  * Turns a recall into a threshold, or into an exact search where that costs no more; undefined stands for the default
  * recall, which is less where less can be promised.
@@ -145,6 +157,8 @@ export function describePlan(index: RequestedIndex): SearchPlan {
 function wishFor(recall: number | undefined, k: number, index: RequestedIndex): ProbeWish | 'exact' {
   const { calibration, count, dim, zoneCount } = index
   if (isAlwaysExact(index)) return 'exact'
+  // Of deltas every search looks at all rows: there is no choice to be calibrated.
+  if (zoneCount === 0) return isExactCheaper(index, k) ? 'exact' : NO_ZONES
   if (calibration === null) {
     if (recall === undefined) return { nprobe: defaultNprobe(zoneCount) }
     throw new ZgqError(

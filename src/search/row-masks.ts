@@ -17,7 +17,10 @@ export interface CountedMasks extends Masks {
   readonly matchCount: number
   /** Segments with such rows. */
   readonly segmentCount: number
-  /** Zones to be listed: those with such rows, u32 each, ascending; address 0: all, where they are nearly all. */
+  /**
+   * Built zones to be listed: those with such rows, u32 each, ascending; address 0: all of the first `count`, where
+   * they are nearly all.
+   */
   readonly zones: { readonly positions: number; readonly count: number }
   /** Notes a search that begins with them, and one that has ended. */
   take(): void

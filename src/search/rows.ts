@@ -1,14 +1,13 @@
-// Goes through the rows of an index in the order of its files: all of them, or those that meet a filter, which is
-// evaluated segment by segment as they come.
+// Going through the rows of an index, or those that meet a filter: those of segments in the order of the files, then
+// fresh rows. Which rows there are is settled when it begins.
 
 import type { CompiledFilter } from '../filter/compile-filter.ts'
-import { RowMatcher } from '../filter/row-matcher.ts'
 import { hasBit, wordCount } from '../format/bitmap.ts'
-import type { DeclaredField } from '../format/fields.ts'
 import type { SegmentTable } from '../format/segment-table.ts'
-import type { DocumentFiles } from '../storage/document-files.ts'
-import type { Ordinal } from '../storage/segment-reads.ts'
+import type { LiveRows } from '../live/live-rows.ts'
 import type { Filter } from '../types.ts'
+import type { RowPlace } from './lookup.ts'
+import { SegmentMatcher, type MatchedRows } from './match-rows.ts'
 
 /** Options of `ZgqIndex.documents`. */
 export interface DocumentsOptions {
@@ -19,26 +18,40 @@ export interface DocumentsOptions {
 }
 
 /** Where rows are. */
-export interface RowsContext {
+export interface RowsContext extends Omit<MatchedRows, 'live'> {
   readonly segments: SegmentTable
-  readonly files: DocumentFiles
-  /** By number, from 1 on. */
-  readonly fields: readonly DeclaredField[]
+  readonly live: LiveRows
+  /** The catalogue, for messages. */
+  readonly path: string
 }
 
-/** Yields the rows; throws as reads of fields do. */
-export function* rowsOf(of: RowsContext, filter: CompiledFilter | undefined): Generator<Ordinal> {
-  const matcher = new RowMatcher()
+/** Returns the rows; they, and throws of reads of fields, come as they are asked for. */
+export function rowsOf(of: RowsContext, filter: CompiledFilter | undefined): Iterable<RowPlace> {
+  const { fresh, masks, patches } = of.live
+  const freshRows = filter === undefined ? fresh.list() : fresh.matching(filter)
+  return going({ ...of, live: { masks, patches } }, filter, freshRows)
+}
+
+function* going(
+  of: MatchedRows & { readonly segments: SegmentTable },
+  filter: CompiledFilter | undefined,
+  freshRows: readonly RowPlace[]
+): Generator<RowPlace> {
+  const matcher = new SegmentMatcher()
   let bits = new Uint32Array(64)
   for (const segment of of.segments) {
-    const { rowCount } = segment
+    const { rowCount, slot } = segment
+    const deleted = of.live.masks.of(slot)
     let count = rowCount
     if (filter !== undefined) {
       if (bits.length < wordCount(rowCount)) bits = new Uint32Array(wordCount(rowCount) * 2)
-      const column = (number: number) => of.files.fieldOf(segment, of.fields[number - 1])
-      count = matcher.match(filter.predicate, { rowCount, column }, bits)
+      count = matcher.match(of, segment, { filter, bits })
     }
     if (count === 0) continue
-    for (let row = 0; row < rowCount; row++) if (count === rowCount || hasBit(bits, row)) yield { segment, row }
+    for (let row = 0; row < rowCount; row++) {
+      const isWanted = filter === undefined ? deleted === undefined || !hasBit(deleted.words, row) : hasBit(bits, row)
+      if (isWanted) yield { segment, row }
+    }
   }
+  yield* freshRows
 }

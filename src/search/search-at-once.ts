@@ -75,13 +75,17 @@ const WORD = 4
 const DOUBLE = 8
 
 /** Tells whether a pass can be tried in one call: for all that is rare the stages are there. */
-export function isForOneCall(context: SearchContext, { request, deadline, passes, workspace }: SearchState): boolean {
-  const { k, isExact, explain, masks, filter } = request
+export function isForOneCall(
+  context: SearchContext,
+  { request, deadline, passes, workspace, masks }: SearchState
+): boolean {
+  const { k, isExact, explain, filter } = request
   return (
     context.codes !== undefined &&
     workspace.memory.kernel.kind === 'wasm' &&
     workspace.segments.isOnePerZone &&
     workspace.zoneCount > 0 &&
+    workspace.deltaZoneCount === 0 &&
     passes.length === 0 &&
     k > 0 &&
     !isExact &&

@@ -8,6 +8,8 @@ import type { SegmentTable } from '../format/segment-table.ts'
 import type { DocumentFiles } from '../storage/document-files.ts'
 import type { IdLookup } from '../storage/id-lookup.ts'
 import type { SegmentFiles } from '../storage/segment-files.ts'
+import type { LiveRows } from '../live/live-rows.ts'
+import type { DeltaIds } from './delta-ids.ts'
 import type { Filters } from './filters.ts'
 import type { Explain, Hit, IdType } from '../types.ts'
 import type { CentroidCodes } from './centroid-codes.ts'
@@ -48,6 +50,13 @@ export interface DocumentsContext {
   readonly ids: IdLookup | undefined
   readonly filters: Filters
   readonly idType: IdType
+  /** For messages. */
+  readonly cataloguePath: string
+  /** What changed since the segments were written. */
+  readonly live: LiveRows
+  readonly deltaIds: DeltaIds
+  /** Zones of a build; those behind them are of deltas. */
+  readonly builtZones: number
   /** Deviation of the cosine that masked-rule.ts explains. */
   readonly alignment: number
   /** Part of the rule's least gain at which searches stop. */

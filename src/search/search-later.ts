@@ -6,6 +6,7 @@ import { ELEMENT_BYTES } from '../format/layout.ts'
 import type { Segment } from '../format/segment-table.ts'
 import { FetchedBytes, type FetchedRange } from '../storage/fetched-bytes.ts'
 import type { FileRange } from '../storage/reader.ts'
+import { begin } from './begin.ts'
 import { WINDOW_BYTES } from './blocking-reads.ts'
 import type { CodeState } from './code-state.ts'
 import type { Fetched, Fetcher, Wanted } from './fetcher.ts'
@@ -37,7 +38,8 @@ export interface Turns {
 
 /** What asynchronous searches of an open index share. */
 export interface LaterContext {
-  readonly context: SearchContext
+  /** Another context may take its place between searches. */
+  readonly index: { readonly context: SearchContext }
   readonly fetcher: Fetcher
   readonly turns: Turns
 }
@@ -47,24 +49,26 @@ export interface LaterContext {
  * there within this turn, else a promise of it. Throws and rejects as `search` throws, and as `Fetcher.fetch` rejects.
  */
 export function searchLater(later: LaterContext, of: LaterSearch): SearchResult | Promise<SearchResult> {
-  const { context, turns } = later
+  const { turns } = later
+  const { context } = later.index
   const state = context.states.take()
   let isWaiting = false
   try {
-    state.start(of.query, of.request)
+    begin(context, state, of)
     const lack = turns.run(state, () => {
       context.files.counters = state.counters
       return resume(context, state)
     })
     if (lack === undefined) return resultOf(state)
     isWaiting = true
-    return goOn({ ...later, state, signal: of.signal }, lack)
+    return goOn({ ...later, context, state, signal: of.signal }, lack)
   } finally {
     if (!isWaiting) context.states.giveBack(state)
   }
 }
 
 interface Waiting extends LaterContext {
+  readonly context: SearchContext
   readonly state: SearchState
   readonly signal: AbortSignal | undefined
 }

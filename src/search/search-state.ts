@@ -7,11 +7,14 @@ import { heapByteLength, heapDistances, heapIds } from '../kernels/addresses.ts'
 import type { ScanQuery } from '../kernels/kernel.ts'
 import type { KernelMemory } from '../kernels/kernel-memory.ts'
 import { HEAP_CAPACITY_AT, HEAP_SIZE_AT, LIST_MASK_AT, LIST_SEGMENT_AT } from '../kernels/layouts.ts'
+import type { LiveMasks } from '../live/live-masks.ts'
+import type { Patches } from '../live/patches.ts'
 import type { QueryRotation } from '../quantizer/query-codes.ts'
 import type { Explain, ExplainedFilter, Hit, Metric } from '../types.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
 import type { ReadCounters } from '../storage/segment-reads.ts'
 import { CodeState } from './code-state.ts'
+import type { FoundHit } from './fresh-hits.ts'
 import { expectComparable, type SearchRequest } from './request.ts'
 import type { FilterStop } from './request-filter.ts'
 import type { Masks } from './row-masks.ts'
@@ -49,8 +52,12 @@ export class SearchState {
   asked = NO_REQUEST
   request = NO_REQUEST
   stage: Stage = 'probe'
-  /** Zones that were probed. */
+  /** Built zones that were probed. */
   zoneCount = 0
+  /** Zones of deltas that there were when the search began: it looks at all of them, and at none that came later. */
+  deltaZoneCount = 0
+  /** Segments of deltas at the start of the list, which stand there where there is a filter. */
+  deltasFirst = 0
   /** Position in `segments` that the scan has reached, and the part of that segment. */
   reached = 0
   part = 0
@@ -84,7 +91,17 @@ export class SearchState {
   /** Passes before this one, and what they tell; there are some only for queries unlike those of the calibration. */
   readonly passes: Pass[] = []
   readonly explains: Explain[] = []
+  /** Of segments. */
   hits: Hit[] = []
+  /** Hits among fresh rows. */
+  freshHits: readonly FoundHit[] = []
+  /** Fresh rows that were scanned. */
+  freshScanned = 0
+  /** Payloads that were updated, where hits are to have them. */
+  patches: Patches | undefined
+  /** Rows of segments that may be found, where no filter says; undefined: all. */
+  masks: Masks | undefined
+  #live: LiveMasks | undefined
   isUnlike = false
   /** The query was scaled for the probe. */
   isScaled = false
@@ -127,13 +144,20 @@ export class SearchState {
     return this.metric === 'cosine' ? this.probeQuery : this.scanQuery.query
   }
 
-  /** Begins a search: copies the query into kernel memory. */
-  start(query: Float32Array, request: SearchRequest): void {
+  /** Begins a search: copies the query into kernel memory. `live`: rows that are not deleted; a filter knows them. */
+  start(query: Float32Array, request: SearchRequest, live?: LiveMasks): void {
     this.#copyQuery(query)
     request.filter?.masks.take()
+    this.#live = live?.areNone === false && request.filter === undefined ? live : undefined
+    this.#live?.take()
+    this.masks = request.masks ?? this.#live
+    this.freshHits = []
+    this.freshScanned = 0
+    this.patches = undefined
     this.asked = request
     this.request = request
     this.stage = 'probe'
+    this.deltaZoneCount = this.workspace.deltaZoneCount
     this.isUnlike = false
     this.deadline = Infinity
     this.micros = 0
@@ -146,6 +170,9 @@ export class SearchState {
   /** Ends a search: what it was asked for is not needed any more. */
   end(): void {
     this.asked.filter?.masks.giveBack()
+    this.#live?.giveBack()
+    this.#live = undefined
+    this.masks = undefined
     this.asked = NO_REQUEST
     this.request = NO_REQUEST
   }
@@ -181,14 +208,17 @@ export class SearchState {
 
   /**
    * Takes the segments of the first `count` zones of the workspace's list that have rows which may be found, with their
-   * masks.
+   * masks; and those of deltas before or behind them.
    */
-  takeSegments(count: number, masks: Masks | undefined): void {
+  takeSegments(count: number, masks: Masks | undefined, deltas: 'none' | 'first' | 'last' = 'none'): void {
     const { segments: table } = this.workspace
     this.#taken = 0
-    this.#roomForList(table.isOnePerZone ? count : table.count)
+    this.#roomForList(table.isOnePerZone ? count + this.deltaZoneCount : table.count)
+    if (deltas === 'first') this.#listDeltas(masks)
+    this.deltasFirst = this.#taken
     if (table.isOnePerZone && masks === undefined) this.#copyList(count)
     else this.#listSegments(count, masks)
+    if (deltas === 'last') this.#listDeltas(masks)
     // Not emptied before: an array that was emptied has to grow anew.
     if (this.segments.length > this.#taken) this.segments.length = this.#taken
     this.memory.words[(this.list + HEAP_SIZE_AT) / 4] = this.#taken
@@ -211,6 +241,18 @@ export class SearchState {
     this.#taken = count
   }
 
+  #listDeltas(masks: Masks | undefined): void {
+    const { deltaZoneCount, workspace, probeQuery } = this
+    if (deltaZoneCount === 0) return
+    const { segments: table, zoneCount } = workspace
+    const distances = workspace.deltaDistances(probeQuery, deltaZoneCount) / 4
+    const { floats } = this.memory
+    for (let i = 0; i < deltaZoneCount; i++)
+      table.ofZone(zoneCount + i, (segment) => {
+        this.#listSegment(segment, floats[distances + i], masks)
+      })
+  }
+
   #listSegments(count: number, masks: Masks | undefined): void {
     const { segments: table, zoneList } = this.workspace
     const { words, doubles } = this.memory
@@ -218,15 +260,21 @@ export class SearchState {
     const distances = heapDistances(zoneList) / 8
     for (let i = 0; i < count; i++) {
       table.ofZone(words[zones + i * 2], (segment) => {
-        if (masks?.isEmpty(segment.slot) === true) return
-        const at = this.#taken++
-        const id = heapIds(this.list, this.#listCapacity) + at * 8
-        doubles[heapDistances(this.list) / 8 + at] = doubles[distances + i]
-        words[(id + LIST_SEGMENT_AT) / 4] = segment.slot
-        words[(id + LIST_MASK_AT) / 4] = masks === undefined ? 0 : masks.addressOf(segment.slot)
-        this.segments[at] = segment
+        this.#listSegment(segment, doubles[distances + i], masks)
       })
     }
+  }
+
+  /** `distance`: of its zone. */
+  #listSegment(segment: Segment, distance: number, masks: Masks | undefined): void {
+    if (masks?.isEmpty(segment.slot) === true) return
+    const { words, doubles } = this.memory
+    const at = this.#taken++
+    const id = heapIds(this.list, this.#listCapacity) + at * 8
+    doubles[heapDistances(this.list) / 8 + at] = distance
+    words[(id + LIST_SEGMENT_AT) / 4] = segment.slot
+    words[(id + LIST_MASK_AT) / 4] = masks === undefined ? 0 : masks.addressOf(segment.slot)
+    this.segments[at] = segment
   }
 
   /** Address of the mask of the segment at a position of the list; 0: all of its rows may be found. */

@@ -6,6 +6,7 @@
 import type { Segment } from '../format/segment-table.ts'
 import { memberByteLength } from '../kernels/addresses.ts'
 import { BlockingReads, prefetchWindow } from './blocking-reads.ts'
+import { begin } from './begin.ts'
 import type { CodeState } from './code-state.ts'
 import { QueryGroup, type GroupSize } from './query-group.ts'
 import type { SearchRequest } from './request.ts'
@@ -58,8 +59,13 @@ export function searchTogether(context: SearchContext, queries: Float32Array, re
  * Tells whether `count` queries are searched sooner together than one by one: there are enough of them, and codes are
  * more than a processor keeps in its caches anyway (bench/README.md, "Zone by zone").
  */
-export function isSoonerTogether({ workspace, codes }: SearchContext, count: number): boolean {
-  return codes !== undefined && count >= SOONER_FROM && workspace.segments.totals.codesBytes >= LEAST_CODES_BYTES
+export function isSoonerTogether({ workspace, codes, documents }: SearchContext, count: number): boolean {
+  return (
+    documents.live.isUnchanged &&
+    codes !== undefined &&
+    count >= SOONER_FROM &&
+    workspace.segments.totals.codesBytes >= LEAST_CODES_BYTES
+  )
 }
 
 /** Queries and what is asked of all of them. */
@@ -119,7 +125,7 @@ function searchInGroups(together: Together, state: SearchState): SearchResult[] 
   const results = new Array<SearchResult>(batch.count)
   for (let query = 0; query < batch.count; query++) {
     context.files.counters = state.counters
-    state.start(queryAt(batch, query), batch.request)
+    begin(context, state, { query: queryAt(batch, query), request: batch.request })
     const { codes } = state
     if (!startTogether(together, state) || codes === undefined) {
       results[query] = finishSearch(context, state)

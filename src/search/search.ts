@@ -6,10 +6,13 @@
 import { nowMicros } from '../clock.ts'
 import { heapDistances } from '../kernels/addresses.ts'
 import { SEARCH_DONE, SEARCH_FAR, SEARCH_NO_QUERY, SEARCH_PROBE, SEARCH_RERANK } from '../kernels/layouts.ts'
+import type { Hit } from '../types.ts'
+import { begin } from './begin.ts'
 import type { CodeState } from './code-state.ts'
 import { hasEstimates } from './estimate-range.ts'
 import { explainPass, sumExplains } from './explain.ts'
 import { areFew, listFirst, scansOn, takeMatches } from './filtered.ts'
+import { joinHits, withPatches } from './fresh-hits.ts'
 import type { RequestFilter } from './request-filter.ts'
 import { probe } from './probe.ts'
 import { BlockingReads } from './blocking-reads.ts'
@@ -27,7 +30,7 @@ export function search(context: SearchContext, query: Float32Array, request: Sea
   const state = context.states.take()
   try {
     context.files.counters = state.counters
-    state.start(query, request)
+    begin(context, state, { query, request })
     return finishSearch(context, state)
   } finally {
     context.states.giveBack(state)
@@ -46,10 +49,17 @@ export function finishSearch(context: SearchContext, state: SearchState): Search
 
 /** The result of a search that is done. */
 export function resultOf(state: SearchState): SearchResult {
-  const { hits, explains, isUnlike, micros } = state
+  const { explains, isUnlike, micros } = state
+  const hits = hitsOf(state)
   if (explains.length === 0) return { hits, explain: undefined, isUnlike, micros }
   const explain = isUnlike ? { ...sumExplains(explains), unlike: true } : explains[0]
   return { hits, explain, isUnlike, micros }
+}
+
+/** The hits of all rows. */
+function hitsOf({ hits, freshHits, patches, asked }: SearchState): Hit[] {
+  const joined = freshHits.length === 0 ? hits : joinHits(hits, freshHits, asked.wanted ?? asked.k)
+  return patches === undefined || patches.areNone ? joined : withPatches(joined, patches)
 }
 
 /** Goes on with a search as far as memory and its deadline allow; `undefined`: it is done. */
@@ -135,7 +145,7 @@ function startAtOnce({ codes: context }: SearchContext, state: SearchState): boo
   if (state.isFar) state.stage = 'done'
   else {
     state.startHits(state.request.k)
-    state.takeSegments(state.zoneCount, undefined)
+    state.takeSegments(state.zoneCount, undefined, 'last')
     state.stage = chooseScan(state, context, true)
   }
   return false

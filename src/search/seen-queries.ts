@@ -1,6 +1,6 @@
 // Counts what an open index was asked, in all threads: how many queries were unlike those of the calibration.
 
-import type { SearchedQueries } from '../types.ts'
+import type { SearchedQueries } from '../info-types.ts'
 import type { SearchRequest } from './request.ts'
 
 export class SeenQueries {

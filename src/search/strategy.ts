@@ -2,6 +2,7 @@
 // by what an index and its calibration say, never by times, the cache or the machine: the same index gives the same
 // plan everywhere.
 
+import type { Snapshot } from '../catalogue/snapshot.ts'
 import type { ProbeWish } from './probe-wish.ts'
 
 /**
@@ -74,11 +75,16 @@ function exactCost({ count, dim, zoneCount }: PlannedIndex, k: number): number {
   return rowsCost(count, dim) + zoneCount * ZONE + confirmedCost(count, k)
 }
 
+/** Rows of so many zones of average size, and of all deltas. */
+function rowsIn({ count, zoneCount, deltaRows }: PlannedIndex, zones: number): number {
+  return zoneCount === 0 ? deltaRows : deltaRows + (count - deltaRows) * (Math.min(zones, zoneCount) / zoneCount)
+}
+
 /** Cost of probing and searching some zones, by codes or by rows, without the call. */
 function zonesCost(index: PlannedIndex, of: { readonly zones: number; readonly k: number }): number {
   const { count, dim, bits, zoneCount } = index
   const zones = Math.min(of.zones, zoneCount)
-  const rows = count * (zones / zoneCount)
+  const rows = rowsIn(index, zones)
   const byRows = rowsCost(rows, dim) + confirmedCost(count, of.k)
   const candidates = Math.min(rows, of.k + SPARE_CANDIDATES) * CANDIDATES_FACTOR
   const byCodes = codesCost(dim, rows, candidates)
@@ -120,11 +126,9 @@ export function estimateMicros(
   index: PlannedIndex,
   request: { readonly k: number; readonly probe: ProbeWish; readonly isExact: boolean; readonly rerank: number }
 ): number {
-  const { count, dim, bits, zoneCount } = index
-  const probed = Math.min(zoneCount, zonesMeant(request.probe))
-  const values = zoneCount === 0 ? 0 : (count * probed * dim) / zoneCount
+  const { count, dim, bits } = index
   const candidates = Math.max(request.rerank, Math.min(count, request.k + SPARE_CANDIDATES))
-  const rows = values / dim
+  const rows = rowsIn(index, zonesMeant(request.probe))
   const scan = bits === 0 || request.isExact ? rowsCost(rows, dim) : codesCost(dim, rows, candidates)
   return (probeCost(index) + scan + request.k * HIT) / 1000
 }
@@ -138,10 +142,14 @@ export interface PlannedIndex {
   readonly count: number
   readonly dim: number
   readonly bits: number
+  /** Built zones. */
   readonly zoneCount: number
+  /** Rows of deltas: of all rows those that every search looks at. */
+  readonly deltaRows: number
 }
 
 /** The facts of an index that a plan follows from. */
-export function plannedIndex({ count, dim, bits, zoneCount }: PlannedIndex): PlannedIndex {
-  return { count, dim, bits, zoneCount }
+export function plannedIndex({ meta, segments }: Pick<Snapshot, 'meta' | 'segments'>): PlannedIndex {
+  const { count, dim, bits, zoneCount } = meta
+  return { count, dim, bits, zoneCount, deltaRows: segments.rowsFrom(zoneCount) }
 }

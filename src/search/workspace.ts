@@ -1,12 +1,13 @@
 // Kernel memory that the searches of one open index share: centroids, and scratch that the probe leaves nothing in.
 // What belongs to one search is in search-state.ts.
 
-import { ELEMENT_BYTES } from '../format/layout.ts'
+import { bytesEqual, ELEMENT_BYTES } from '../format/layout.ts'
 import type { SegmentTable } from '../format/segment-table.ts'
 import type { KernelMemory } from '../kernels/kernel-memory.ts'
 import { heapByteLength } from '../kernels/addresses.ts'
 import { SELECT_SCRATCH_BYTES } from '../kernels/layouts.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
+import { DeltaZones } from './delta-zones.ts'
 import { plannedIndex, type PlannedIndex } from './strategy.ts'
 
 export class Workspace {
@@ -17,6 +18,7 @@ export class Workspace {
   /** The search whose distances of zones are in `zoneDistances`, if it may go on with them. */
   distancesOf: object | undefined
   #zones: ZoneRegions
+  readonly #deltas: DeltaZones
 
   constructor(snapshot: Snapshot, memory: KernelMemory) {
     const { dim, metric } = snapshot.meta
@@ -24,15 +26,45 @@ export class Workspace {
     this.metric = metric
     this.dim = dim
     this.selectScratch = memory.allocate(SELECT_SCRATCH_BYTES)
-    this.#zones = layOutZones(snapshot, memory)
+    this.#zones = { ...factsOf(snapshot), ...layOutZones(snapshot, memory) }
+    this.#deltas = new DeltaZones(snapshot.meta, memory)
+    this.#deltas.take(snapshot)
   }
 
   /** Takes another snapshot; regions of the one before are given back. */
   adopt(snapshot: Snapshot): void {
     const { centroids, distances, list } = this.#zones
     this.distancesOf = undefined
-    this.#zones = layOutZones(snapshot, this.memory)
+    this.#zones = { ...factsOf(snapshot), ...layOutZones(snapshot, this.memory) }
     for (const region of [centroids, distances, list]) this.memory.free(region)
+    this.#deltas.take(snapshot)
+  }
+
+  /** Takes a snapshot that has more segments and zones of deltas, and the built zones as they are. */
+  extend(snapshot: Snapshot): void {
+    this.#zones = { ...this.#zones, ...factsOf(snapshot) }
+    this.#deltas.take(snapshot)
+  }
+
+  /** Tells whether the built zones have these centroids, of all zones: float32, zones * dim. */
+  hasCentroids(centroids: Float32Array): boolean {
+    const byteLength = this.zoneCount * this.dim * ELEMENT_BYTES
+    if (centroids.byteLength < byteLength) return false
+    const others = new Uint8Array(centroids.buffer, centroids.byteOffset, byteLength)
+    return bytesEqual(this.memory.bytesAt(this.centroids, byteLength), others)
+  }
+
+  /** Zones of deltas: numbered after the built ones. */
+  get deltaZoneCount(): number {
+    return this.#deltas.count
+  }
+
+  /**
+   * Computes the distances of the first `count` zones of deltas from a query as the probe sees it; returns where they
+   * are: float32 each.
+   */
+  deltaDistances(probeQuery: number, count: number): number {
+    return this.#deltas.distances(probeQuery, count)
   }
 
   get segments(): SegmentTable {
@@ -54,11 +86,12 @@ export class Workspace {
     return this.#zones.ruleNorm
   }
 
+  /** Built zones. */
   get zoneCount(): number {
     return this.#zones.planned.zoneCount
   }
 
-  /** float32, zones * dim */
+  /** Of the built zones: float32, zones * dim */
   get centroids(): number {
     return this.#zones.centroids
   }
@@ -74,29 +107,42 @@ export class Workspace {
   }
 }
 
-/** Facts of a snapshot, and the regions that depend on how many zones it has. */
-interface ZoneRegions {
+/** Facts of a snapshot. */
+interface ZoneFacts {
   readonly segments: SegmentTable
   readonly planned: PlannedIndex
   readonly maxNorm: number
   readonly ruleNorm: number
+}
+
+/** With the regions that depend on how many zones were built. */
+interface ZoneRegions extends ZoneFacts {
   readonly centroids: number
   readonly distances: number
   readonly list: number
 }
 
-function layOutZones(snapshot: Snapshot, memory: KernelMemory): ZoneRegions {
-  const { segments, centroids } = snapshot
-  const { zoneCount } = segments
+function factsOf(snapshot: Snapshot): ZoneFacts {
+  const { maxNorm } = snapshot.segments.totals
+  return {
+    segments: snapshot.segments,
+    planned: plannedIndex(snapshot),
+    maxNorm,
+    ruleNorm: snapshot.calibration?.maxNorm ?? maxNorm
+  }
+}
+
+function layOutZones(
+  { meta, centroids }: Snapshot,
+  memory: KernelMemory
+): Pick<ZoneRegions, 'centroids' | 'distances' | 'list'> {
+  const { zoneCount, dim } = meta
+  const built = centroids.subarray(0, zoneCount * dim)
   const regions = {
-    segments,
-    planned: plannedIndex(snapshot.meta),
-    maxNorm: segments.totals.maxNorm,
-    ruleNorm: snapshot.calibration?.maxNorm ?? segments.totals.maxNorm,
-    centroids: memory.allocate(centroids.byteLength),
+    centroids: memory.allocate(built.byteLength),
     distances: memory.allocate(zoneCount * ELEMENT_BYTES),
     list: memory.allocate(heapByteLength(zoneCount))
   }
-  memory.float32At(regions.centroids, centroids.length).set(centroids)
+  memory.float32At(regions.centroids, built.length).set(built)
   return regions
 }

@@ -6,13 +6,12 @@ import { join } from 'node:path'
 
 import { wrapReadError } from '../errors.ts'
 import { encodeColumns, type Column } from '../format/columns.ts'
-import { encodeDirectory, encodeFooter, FOOTER } from '../format/directory.ts'
 import type { FileRecord } from '../format/file-record.ts'
 import { HEADER } from '../format/header.ts'
-import { alignUp, checksum, PAGE_BYTES, pageCount, SHARD_BYTES, dataFileName } from '../format/layout.ts'
-import type { SegmentRecord } from '../format/segment-record.ts'
+import { alignUp, PAGE_BYTES, SHARD_BYTES, dataFileName } from '../format/layout.ts'
 import { completeFile, type GenerationFacts } from './data-file-writer.ts'
 import { FileWriter } from './file-writer.ts'
+import { columnsBeside, writeDirectory, writePages, type DirectorySegment } from './segment-writing.ts'
 
 const COPY_BYTES = 1024 * 1024
 
@@ -35,10 +34,7 @@ export interface SegmentToWrite {
 }
 
 /** A segment without what lies in other files, and the centroid of its zone. */
-export interface WrittenSegment extends Omit<SegmentRecord, 'codes' | 'fields' | 'payload'> {
-  /** float32, dim */
-  readonly centroid: Float32Array
-}
+export type WrittenSegment = DirectorySegment
 
 export class VectorsWriter {
   readonly files: FileRecord[] = []
@@ -61,10 +57,7 @@ export class VectorsWriter {
     const file = this.#file ?? this.#startFile()
     const offset = file.byteLength
     const pageCrcs = writePages(file, rowRuns, byteLength)
-    const columns: Column[] = [{ kind: 'pageCrcs', bytes: bytesOf(pageCrcs) }]
-    if (inverseNorms !== undefined) columns.unshift({ kind: 'inverseNorms', bytes: bytesOf(inverseNorms) })
-    if (ids.kind === 'ids') columns.unshift(ids)
-    else columns.push(ids) // columns come in the order of their kinds
+    const columns = columnsBeside({ ids, inverseNorms, pageCrcs })
     const { bytes, headerCrc } = encodeColumns(segment.segment, segment.rowCount, columns)
     this.#columns?.write(bytes)
     this.#columns?.padTo(PAGE_BYTES)
@@ -101,7 +94,6 @@ export class VectorsWriter {
     const file = this.#file
     const extentsFile = this.#columns
     if (file === undefined || extentsFile === undefined) return
-    const { indexId, dim } = this.#facts
     let columnsOffset = file.byteLength
     const segments = this.#open.map((segment) => {
       const columns = { ...segment.columns, offset: columnsOffset }
@@ -109,30 +101,7 @@ export class VectorsWriter {
       return { ...segment, columns }
     })
     moveInto(extentsFile, file)
-    const directory = encodeDirectory(
-      segments.map(({ rows, columns, spread: _, ...facts }) => ({
-        ...facts,
-        rowsOffset: rows.offset,
-        columnsOffset: columns.offset,
-        columnsByteLength: columns.byteLength,
-        columnsCrc: columns.crc
-      })),
-      dim
-    )
-    const directoryOffset = file.byteLength
-    file.write(directory)
-    file.write(
-      new Uint8Array(alignUp(file.byteLength + FOOTER.byteLength, PAGE_BYTES) - FOOTER.byteLength - file.byteLength)
-    )
-    file.write(
-      encodeFooter({
-        directoryOffset,
-        directoryByteLength: directory.byteLength,
-        segmentCount: segments.length,
-        indexId,
-        directoryCrc: checksum(directory)
-      })
-    )
+    writeDirectory(file, segments, { ...this.#facts, kind: 'vectors' })
     const rowCount = segments.reduce((sum, segment) => sum + segment.rowCount, 0)
     this.files.push(
       completeFile(file, {
@@ -148,33 +117,6 @@ export class VectorsWriter {
     this.#file = undefined
     this.#columns = undefined
   }
-}
-
-/** Writes rows and the zeros after them; returns the CRC of each page. */
-function writePages(file: FileWriter, rowRuns: Iterable<Float32Array>, segmentBytes: number): Uint32Array {
-  const crcs = new Uint32Array(pageCount(segmentBytes))
-  const page = new Uint8Array(PAGE_BYTES)
-  let inPage = 0
-  let pages = 0
-  for (const run of rowRuns) {
-    const bytes = bytesOf(run)
-    for (let done = 0; done < bytes.byteLength;) {
-      const taken = Math.min(PAGE_BYTES - inPage, bytes.byteLength - done)
-      page.set(bytes.subarray(done, done + taken), inPage)
-      done += taken
-      inPage += taken
-      if (inPage < PAGE_BYTES) continue
-      crcs[pages++] = checksum(page)
-      file.write(page)
-      inPage = 0
-    }
-  }
-  if (inPage > 0) {
-    page.fill(0, inPage)
-    crcs[pages] = checksum(page)
-    file.write(page)
-  }
-  return crcs
 }
 
 /** Appends all of a temporary file to another one and removes it. */
@@ -194,8 +136,4 @@ function moveInto(from: FileWriter, to: FileWriter): void {
   } catch (error) {
     throw wrapReadError(error, from.path, 'read a temporary file')
   }
-}
-
-function bytesOf(values: Float32Array | Uint32Array): Uint8Array {
-  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
 }

@@ -44,3 +44,41 @@ export function serveThread<Request, Answer, Note>(
     last = last.then(() => reply(message))
   })
 }
+
+/** What became of a call. */
+export type Served<Answer> = { readonly answer: Answer } | { readonly error: unknown }
+
+/**
+ * The same for calls that gain by being answered together: `handle` gets all that have come by now, and returns what
+ * became of each. What it throws is the error of all of them.
+ */
+export function serveTogether<Request, Answer>(handle: (requests: readonly Request[]) => Served<Answer>[]): void {
+  let waiting: SentCall<Request>[] = []
+  const answer = (): void => {
+    const calls = waiting
+    waiting = []
+    const outcomes = serve(handle, calls)
+    for (const [i, { call }] of calls.entries()) {
+      const outcome = outcomes[i]
+      const reply: SentReply<Answer, never> =
+        'error' in outcome
+          ? { call, kind: 'error', error: sendableError(outcome.error) }
+          : { call, kind: 'answer', answer: outcome.answer }
+      parentPort?.postMessage(reply)
+    }
+  }
+  parentPort?.on('message', (message: SentCall<Request>) => {
+    if (waiting.push(message) === 1) setImmediate(answer)
+  })
+}
+
+function serve<Request, Answer>(
+  handle: (requests: readonly Request[]) => Served<Answer>[],
+  calls: readonly SentCall<Request>[]
+): Served<Answer>[] {
+  try {
+    return handle(calls.map(({ request }) => request))
+  } catch (error) {
+    return calls.map(() => ({ error }))
+  }
+}

@@ -101,13 +101,14 @@ export class Thread<Request, Answer, Note = never> {
 
   /**
    * Sends a last request, by which the thread is to end itself once its work is done; calls that wait reject with
-   * ZGQ_CLOSED. It keeps the process alive no more.
+   * ZGQ_CLOSED. It keeps the process alive no more, unless `keepsProcess` says so: until it has ended.
    */
-  retire(request: Request): void {
+  retire(request: Request, { keepsProcess = false } = {}): void {
     this.#fail(new ZgqError('ZGQ_CLOSED', `the worker thread (${this.#name}) was stopped`))
     const message: SentCall<Request> = { call: this.#calls++, request }
     this.#worker.postMessage(message)
-    this.#worker.unref()
+    if (keepsProcess) this.#worker.ref()
+    else this.#worker.unref()
   }
 
   #receive(reply: SentReply<Answer, Note>): void {
@@ -133,10 +134,16 @@ export class Thread<Request, Answer, Note = never> {
 
 /** Starts a worker thread; throws ZGQ_UNSUPPORTED where its file is missing. */
 function startWorker(name: WorkerName, options: WorkerOptions): Worker {
-  // Spelled so that webpack sees two entries here, and bundles them too.
-  if (typeof __webpack_require__ === 'function')
-    return name === 'search-worker'
-      ? new Worker(new URL('./search-worker.js', import.meta.url), options)
-      : new Worker(new URL('./build-worker.js', import.meta.url), options)
+  // Spelled so that webpack sees the entries here, and bundles them too.
+  if (typeof __webpack_require__ === 'function') {
+    switch (name) {
+      case 'search-worker':
+        return new Worker(new URL('./search-worker.js', import.meta.url), options)
+      case 'writer-worker':
+        return new Worker(new URL('./writer-worker.js', import.meta.url), options)
+      default:
+        return new Worker(new URL('./build-worker.js', import.meta.url), options)
+    }
+  }
   return new Worker(workerFile(name), options)
 }

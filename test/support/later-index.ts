@@ -85,7 +85,10 @@ export class LaterIndex {
 
   /** What searchLater returns: a promise only where it has to wait. */
   later(query: Float32Array, asked: Asked, signal?: AbortSignal): SearchResult | Promise<SearchResult> {
-    return searchLater(this, { query, request: this.request(asked), signal })
+    return searchLater(
+      { index: this, fetcher: this.fetcher, turns: this.turns },
+      { query, request: this.request(asked), signal }
+    )
   }
 
   get memory(): SearchContext['workspace']['memory'] {

@@ -6,6 +6,8 @@ import { encodeColumns, encodeIds, type Column } from '../../src/format/columns.
 import { alignUp, checksum, PAGE_BYTES, pageCount } from '../../src/format/layout.ts'
 import type { Snapshot } from '../../src/catalogue/snapshot.ts'
 import type { KernelMemory } from '../../src/kernels/kernel-memory.ts'
+import { DeltaIds } from '../../src/search/delta-ids.ts'
+import { LiveRows } from '../../src/live/live-rows.ts'
 import { Filters } from '../../src/search/filters.ts'
 import type { DocumentsContext } from '../../src/search/search-context.ts'
 import { DocumentFiles } from '../../src/storage/document-files.ts'
@@ -96,14 +98,20 @@ function columnsOf({ metric, dim, rows, ids }: ZoneContent, pages: Buffer): Colu
 /** What a search works with besides vectors: nothing. */
 export function documentsOf({ snapshot, readers, files }: MemoryIndex, memory: KernelMemory): DocumentsContext {
   const { segments, fields } = snapshot
+  const { dim, metric } = snapshot.meta
+  const live = new LiveRows(memory, { dim, metric, fields, path: '' })
   const documents = new DocumentFiles(snapshot, { files, readers }, { verify: 'touch', cacheBytes: 0 })
   return {
     segments,
     usesOrdinals: false,
     files: documents,
     ids: undefined,
-    filters: new Filters({ memory, segments, documents, fields }, 0),
+    filters: new Filters({ memory, segments, zoneCount: segments.zoneCount, documents, fields, live }, 0),
     idType: 'integer',
+    cataloguePath: '',
+    live,
+    deltaIds: new DeltaIds({ segments, builtZones: segments.zoneCount, files: documents }),
+    builtZones: segments.zoneCount,
     alignment: 0,
     gain: 1
   }

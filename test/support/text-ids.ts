@@ -81,7 +81,7 @@ export function giveTextIds(folder: string, textOf: (id: number) => string): Pla
     end += padded.byteLength
     return { columnsOffset: end - padded.byteLength, columnsByteLength: bytes.byteLength, columnsCrc: headerCrc }
   })
-  const footer = decodeFooter(old.subarray(-FOOTER.byteLength), path, 0)
+  const footer = decodeFooter(old.subarray(-FOOTER.byteLength), 'vectors', { path, offset: 0 })
   const directory = Uint8Array.from(
     old.subarray(footer.directoryOffset, footer.directoryOffset + footer.directoryByteLength)
   )
@@ -93,7 +93,7 @@ export function giveTextIds(folder: string, textOf: (id: number) => string): Pla
   const bytes = Buffer.alloc(fileByteLength)
   bytes.set(Buffer.concat([...parts, directory]))
   bytes.set(
-    encodeFooter({ ...footer, directoryOffset: end, directoryCrc: checksum(directory) }),
+    encodeFooter('vectors', { ...footer, directoryOffset: end, directoryCrc: checksum(directory) }),
     fileByteLength - FOOTER.byteLength
   )
   const header = encodeHeader({

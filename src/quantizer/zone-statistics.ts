@@ -3,10 +3,15 @@
 import { BLOCK_ROWS } from '../format/codes.ts'
 import type { KernelMemory } from '../kernels/kernel-memory.ts'
 import type { Metric } from '../types.ts'
-import type { RowSource } from '../input/row-source.ts'
 
 /** Bytes of rows that pass through kernel memory at a time. */
 const CHUNK_BYTES = 1024 * 1024
+
+/** Rows by their positions. */
+export interface PlacedRows {
+  /** Copies rows from `position` on into `target`, whole rows. */
+  readRows(position: number, target: Float32Array): void
+}
 
 /** Facts of a zone for its directory entry. */
 export interface ZoneFacts {
@@ -46,7 +51,7 @@ export class ZoneStatistics {
   }
 
   /** Yields the rows at `positions`, a chunk at a time; a chunk is overwritten by the next. */
-  *eachChunk(rows: RowSource, positions: Uint32Array): Generator<Float32Array> {
+  *eachChunk(rows: PlacedRows, positions: Uint32Array): Generator<Float32Array> {
     for (let first = 0; first < positions.length; first += this.#chunkRows) {
       const count = Math.min(this.#chunkRows, positions.length - first)
       const chunk = this.#memory.float32At(this.#rows, count * this.#dim)
@@ -57,14 +62,14 @@ export class ZoneStatistics {
   }
 
   /** The same, of unit length for cosine. */
-  *eachScaledChunk(rows: RowSource, positions: Uint32Array): Generator<Float32Array> {
+  *eachScaledChunk(rows: PlacedRows, positions: Uint32Array): Generator<Float32Array> {
     for (const chunk of this.eachChunk(rows, positions)) {
       if (this.#metric === 'cosine') this.#memory.kernel.normalizeRows(this.#rows, chunk.length / this.#dim, this.#dim)
       yield chunk
     }
   }
 
-  measure(rows: RowSource, positions: Uint32Array): ZoneFacts {
+  measure(rows: PlacedRows, positions: Uint32Array): ZoneFacts {
     const { kernel } = this.#memory
     const sums = this.#memory.float64At(this.#sums, this.#dim).fill(0)
     const inverseNorms = this.#metric === 'cosine' ? new Float32Array(positions.length) : undefined
@@ -100,7 +105,7 @@ export class ZoneStatistics {
 
   /** Largest distance to the centroid, and the root of the mean square of all. */
   #reach(
-    rows: RowSource,
+    rows: PlacedRows,
     positions: Uint32Array,
     centroid: Float32Array
   ): { readonly radius: number; readonly spread: number } {

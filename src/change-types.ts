@@ -1,0 +1,74 @@
+// The public types of changing an index.
+
+import type { Fields, Filter, Id, IdType, Metric, OpenOptions, Payload, QueryVector } from './types.ts'
+
+/** A row to be written. */
+export interface RowToWrite<I extends Id = number, P = Payload> {
+  readonly id: I
+  /** `dim` values, rounded to float32. */
+  readonly vector: QueryVector
+  /** Undefined: the row has none. */
+  readonly payload?: P | undefined
+}
+
+/** Rows to be written, as columns. */
+export interface RowsToWrite<I extends Id = number, P = Payload> {
+  readonly ids: readonly I[]
+  /** float32, one row after the other: ids.length * dim values. */
+  readonly vectors: Float32Array | Float64Array
+  readonly payloads?: readonly (P | undefined)[] | undefined
+}
+
+/** Some rows to be written: one by one, or as columns. */
+export type RowBatch<I extends Id = number, P = Payload> = readonly RowToWrite<I, P>[] | RowsToWrite<I, P>
+
+/** Rows to be written at once, or batches of them that are written one after the other. */
+export type RowsInput<I extends Id = number, P = Payload> =
+  RowBatch<I, P> | AsyncIterable<RowBatch<I, P>> | Iterable<RowBatch<I, P>>
+
+/** Options of `add` and `upsert`. */
+export interface AddOptions {
+  /** Called after each batch with the rows that are written by then. */
+  readonly onProgress?: ((progress: { readonly rows: number }) => void) | undefined
+  /** Stops between two batches: those before it stay. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Options of `upsert`. */
+export interface UpsertOptions extends AddOptions {
+  /** Rows that match are removed before the new ones come, in the same transaction. Not with batches. */
+  readonly replace?: Filter | undefined
+}
+
+/** What `add` and `upsert` did. */
+export interface Written {
+  /** Rows that were written. */
+  readonly rows: number
+  /** Rows that went: those with the same ids, and those that `replace` chose. */
+  readonly removed: number
+}
+
+/** Rows that a change is for: by their ids, or by a filter that is not empty. */
+export type RowChoice<I extends Id = number> = readonly I[] | { readonly filter: Filter }
+
+/** Options of `ZgqIndex.create`. */
+export interface CreateOptions extends Omit<OpenOptions, 'mode'> {
+  /** 1 to 65,536. */
+  readonly dim: number
+  /** Default `l2`. */
+  readonly metric?: Metric | undefined
+  /** Default `integer`. */
+  readonly ids?: IdType | undefined
+  /** Declared fields, which filters may ask. */
+  readonly fields?: Fields | undefined
+  /** Bits a dimension of the codes: 0 (none), 1, 2, 4 or 8. Default 4. */
+  readonly bits?: number | undefined
+  /** Of the app: what MessagePack can hold. `info()` returns it. */
+  readonly note?: unknown
+}
+
+/** Options of `backup`. */
+export interface BackupOptions {
+  readonly onProgress?: ((progress: { readonly bytes: number; readonly totalBytes: number }) => void) | undefined
+  readonly signal?: AbortSignal | undefined
+}

@@ -1,0 +1,157 @@
+// Writing to an open index, on the caller's side: rows are checked and packed here, a thread of their own writes them
+// (write-session.ts), and a call resolves once this index sees what it did.
+
+import { resolve } from 'node:path'
+
+import { describe } from '../describe.ts'
+import { ZgqError } from '../errors.ts'
+import { PayloadEncoder } from '../format/payload.ts'
+import type { AddOptions, UpsertOptions, Written } from '../change-types.ts'
+import type { CheckedOptions } from '../open-options.ts'
+import { checkOptionNames } from '../options.ts'
+import { isPlainObject } from '../plain-object.ts'
+import type { CheckedOpenOptions } from '../search/open-context.ts'
+import type { OpenIndex } from '../search/open-index.ts'
+import { Thread } from '../threads/thread.ts'
+import type { Filter } from '../types.ts'
+import { buffersOf, type Choice, type WriteAnswer, type WriteRequest } from './messages.ts'
+import { expectFields, expectIdOf, packRows, type PackedFor } from './pack-rows.ts'
+import { isEmptyFilter } from './plan-change.ts'
+import type { SessionOptions } from './write-session.ts'
+
+/** Memory of the writer's thread for what it reads: ids and fields. */
+const CACHE_BYTES = 16 * 2 ** 20
+
+export class IndexWriter {
+  readonly #index: OpenIndex
+  readonly #folder: string
+  readonly #thread: Thread<WriteRequest, WriteAnswer>
+  #isClosed = false
+
+  /** Starts the thread; it opens the index at its first request. Throws ZGQ_UNSUPPORTED where its file is missing. */
+  constructor(index: OpenIndex, options: CheckedOptions) {
+    this.#index = index
+    this.#folder = resolve(index.snapshot.folder)
+    const { mapping, verify } = options
+    // mmap-io works on the main thread only.
+    const read = {
+      mapping: mapping === 'mmap-io' ? 'pread' : mapping,
+      verify,
+      cacheBytes: CACHE_BYTES
+    } satisfies CheckedOpenOptions
+    const data: SessionOptions = { folder: this.#folder, write: options, read }
+    this.#thread = new Thread('writer-worker', data)
+  }
+
+  get #packedFor(): PackedFor {
+    const { meta, fields } = this.#index.snapshot
+    return { dim: meta.dim, metric: meta.metric, idType: meta.idType, fields }
+  }
+
+  async add(rows: unknown, options: AddOptions): Promise<Written> {
+    checkOptionNames('add', options, ['onProgress', 'signal'])
+    return await this.#writeAll(rows, options, { replaces: false, replace: undefined })
+  }
+
+  async upsert(rows: unknown, options: UpsertOptions): Promise<Written> {
+    checkOptionNames('upsert', options, ['replace', 'onProgress', 'signal'])
+    const { replace } = options
+    if (replace !== undefined) {
+      this.#compile(replace)
+      if (isBatches(rows)) throw new TypeError('upsert: replace is for rows that come at once, not for batches')
+      if (isEmptyFilter(replace))
+        throw new TypeError('upsert: replace is an empty filter, which would remove every row')
+    }
+    return await this.#writeAll(rows, options, { replaces: true, replace })
+  }
+
+  async #writeAll(
+    rows: unknown,
+    { onProgress, signal }: AddOptions,
+    how: { readonly replaces: boolean; readonly replace: Filter | undefined }
+  ): Promise<Written> {
+    expectSignal(signal)
+    if (onProgress !== undefined && typeof onProgress !== 'function')
+      throw new TypeError(`onProgress must be a function, found ${describe(onProgress)}`)
+    const written = { rows: 0, removed: 0 }
+    for await (const batch of isBatches(rows) ? rows : [rows]) {
+      signal?.throwIfAborted()
+      const packs = await packRows(batch, this.#packedFor)
+      signal?.throwIfAborted()
+      const answer = await this.#call({ kind: 'rows', packs, ...how }, buffersOf(packs))
+      written.rows += answer.rows
+      written.removed += answer.removed
+      onProgress?.({ rows: written.rows })
+    }
+    return written
+  }
+
+  async update(rows: unknown, values: unknown): Promise<number> {
+    const choice = this.#choiceOf('update', rows, isPlainObject(rows) ? rows : undefined)
+    if (!isPlainObject(values)) throw new TypeError(`update: the values must be an object, found ${describe(values)}`)
+    const encoded = Uint8Array.from(new PayloadEncoder('values').encode(values, 'update'))
+    expectFields(values, this.#index.snapshot.fields, 'update')
+    const answer = await this.#call({ kind: 'update', choice, values: encoded })
+    return answer.rows
+  }
+
+  async delete(rows: unknown): Promise<number> {
+    if (isPlainObject(rows)) checkOptionNames('delete', rows, ['filter'])
+    const choice = this.#choiceOf('delete', rows, isPlainObject(rows) ? rows.filter : undefined)
+    const answer = await this.#call({ kind: 'delete', choice })
+    return answer.removed
+  }
+
+  /** Throws TypeError, RangeError or ZGQ_FILTER for what is neither ids nor a filter that is not empty. */
+  #choiceOf(what: string, rows: unknown, filter: unknown): Choice {
+    if (Array.isArray(rows)) {
+      const { idType } = this.#packedFor
+      return { ids: rows.map((id) => expectIdOf(id, idType)) }
+    }
+    if (!isPlainObject(rows))
+      throw new TypeError(`${what}: expected an array of ids or a filter, found ${describe(rows)}`)
+    this.#compile(filter)
+    if (isEmptyFilter(filter))
+      throw new TypeError(`${what}: the filter is empty, which would be for every row; name a condition`)
+    return { filter }
+  }
+
+  /** Checks a filter; throws TypeError or ZGQ_FILTER. */
+  #compile(filter: unknown): asserts filter is Filter {
+    this.#index.context.documents.filters.compile(filter)
+  }
+
+  async #call(request: WriteRequest, transfer?: ArrayBuffer[]): Promise<WriteAnswer> {
+    if (this.#isClosed) throw this.#closed()
+    let answer: WriteAnswer
+    try {
+      answer = await this.#thread.call(request, { transfer })
+    } catch (error) {
+      throw this.#isClosed ? this.#closed() : error
+    }
+    // It was committed: closed meanwhile or not, this is what became of it.
+    if (!this.#isClosed) this.#index.refresh()
+    return answer
+  }
+
+  #closed(): ZgqError {
+    return new ZgqError('ZGQ_CLOSED', 'the index was closed before the write was done', { path: this.#folder })
+  }
+
+  /** What waits rejects with ZGQ_CLOSED; the thread ends once the transaction at hand is over, and seals the index. */
+  close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#thread.retire({ kind: 'close' }, { keepsProcess: true })
+  }
+}
+
+function isBatches(rows: unknown): rows is AsyncIterable<unknown> | Iterable<unknown> {
+  if (typeof rows !== 'object' || rows === null || Array.isArray(rows) || ArrayBuffer.isView(rows)) return false
+  return Symbol.asyncIterator in rows || Symbol.iterator in rows
+}
+
+function expectSignal(signal: unknown): void {
+  if (signal !== undefined && !(signal instanceof AbortSignal))
+    throw new TypeError(`signal must be an AbortSignal, found ${describe(signal)}`)
+}

@@ -1,0 +1,250 @@
+// One writer of an index, on the thread that owns the connection: waiting calls are planned one after the other, each
+// over what those before it left, and share a commit.
+
+import type { Changes, FreshRow, MaskRow, PatchRow } from '../catalogue/changes.ts'
+import { ChangeWriter } from '../catalogue/change-writer.ts'
+import { setBit, wordCount } from '../format/bitmap.ts'
+import { sameChanges, type ChangesMeta } from '../format/changes-record.ts'
+import type { IndexMeta } from '../format/index-record.ts'
+import { ELEMENT_BYTES } from '../format/layout.ts'
+import type { WriteOptions } from '../open-options.ts'
+import type { CheckedOpenOptions } from '../search/open-context.ts'
+import { takeChanges } from '../search/open-context.ts'
+import { OpenIndex } from '../search/open-index.ts'
+import { writeDelta } from './delta-file.ts'
+import type { WriteAnswer, WriteRequest } from './messages.ts'
+import { planChange, type Plan } from './plan-change.ts'
+import type { Rows } from './rows.ts'
+
+/** Fresh rows, and bytes of them, above which they become a delta; calls as large become one at once. */
+const MOST_FRESH_ROWS = 1000
+const MOST_FRESH_BYTES = 4 * 2 ** 20
+
+/** What a session works with. */
+export interface SessionOptions {
+  readonly folder: string
+  readonly write: WriteOptions
+  /** For its own reading. */
+  readonly read: CheckedOpenOptions
+}
+
+/** What became of a request. */
+export type Outcome = { readonly answer: WriteAnswer } | { readonly error: unknown }
+
+/** A request that changes rows. */
+export type ChangeRequest = Exclude<WriteRequest, { readonly kind: 'close' }>
+
+export class WriteSession {
+  readonly #options: SessionOptions
+  readonly #writer: ChangeWriter
+  #index: OpenIndex
+  /** As they are in the transaction at hand. */
+  #meta: IndexMeta
+  #changes: ChangesMeta
+  /** As they were before it. */
+  #before: ChangesMeta
+  /** The transaction has a delta, which this session does not see yet: nothing more is planned in it. */
+  #hasDelta = false
+
+  constructor(options: SessionOptions) {
+    const { folder, write, read } = options
+    this.#options = options
+    this.#index = OpenIndex.open(folder, read)
+    this.#meta = this.#index.snapshot.meta
+    this.#changes = this.#index.context.documents.live.meta
+    this.#before = this.#changes
+    try {
+      this.#writer = ChangeWriter.open(folder, { indexId: this.#meta.indexId, ...write })
+    } catch (error) {
+      this.#index.close()
+      throw error
+    }
+  }
+
+  /** Runs requests, in as few transactions as can be; returns what became of each. */
+  run(requests: readonly ChangeRequest[]): Outcome[] {
+    const outcomes: Outcome[] = []
+    while (outcomes.length < requests.length) outcomes.push(...this.#runSome(requests.slice(outcomes.length)))
+    this.#writer.checkpoint()
+    return outcomes
+  }
+
+  /** Runs the first of some requests in one transaction. */
+  #runSome(requests: readonly ChangeRequest[]): Outcome[] {
+    try {
+      this.#begin()
+    } catch (error) {
+      return requests.map(() => ({ error }))
+    }
+    const outcomes: Outcome[] = []
+    try {
+      for (const request of requests) {
+        const planned = this.#plan(request)
+        outcomes.push('error' in planned ? planned : { answer: planned.answer })
+        if (!('error' in planned)) this.#apply(planned)
+        if (this.#hasDelta) break
+      }
+      if (!this.#hasDelta && this.#isFreshFull()) this.#spill()
+      if (this.#isChanged) this.#writer.commit({ meta: this.#meta, changes: this.#changes })
+      else this.#writer.rollback()
+    } catch (error) {
+      this.#undo()
+      return outcomes.map((outcome) => ('error' in outcome ? outcome : { error }))
+    }
+    if (this.#hasDelta) this.#index.refresh()
+    return outcomes
+  }
+
+  /** The transaction has something to commit. */
+  get #isChanged(): boolean {
+    return this.#hasDelta || !sameChanges(this.#changes, this.#before)
+  }
+
+  #begin(): void {
+    this.#hasDelta = false
+    this.#writer.begin()
+    this.#index.take(this.#writer.read(this.#index.seen))
+    const { live } = this.#index.context.documents
+    this.#meta = { ...this.#index.snapshot.meta, commit: live.commit }
+    this.#changes = live.meta
+    this.#before = live.meta
+  }
+
+  /** Undoes a transaction that failed, and what was taken of it. */
+  #undo(): void {
+    this.#writer.rollback()
+    this.#index.close()
+    this.#index = OpenIndex.open(this.#options.folder, this.#options.read)
+  }
+
+  /** A request may fail by itself; what fails once it is planned fails the transaction. */
+  #plan(request: ChangeRequest): Plan | { readonly error: unknown } {
+    try {
+      return planChange(this.#index, request)
+    } catch (error) {
+      return { error }
+    }
+  }
+
+  #apply(plan: Plan): void {
+    const removed = this.#remove(plan)
+    const patches = this.#patch(plan)
+    const isLarge = plan.added.count > MOST_FRESH_ROWS || this.#bytesOf(plan.added) > MOST_FRESH_BYTES
+    const fresh = isLarge ? [] : this.#addFresh(plan.added)
+    takeChanges(this.#index.context, this.#changesWith({ ...removed, patches, fresh }))
+    if (isLarge) this.#addDelta(plan.added)
+  }
+
+  #changesWith(parts: Pick<Changes, 'fresh' | 'kept' | 'masks' | 'patches'>): Changes {
+    return { meta: this.#changes, commit: this.#meta.commit + 1, ...parts }
+  }
+
+  #next(): number {
+    const { nextSequence } = this.#changes
+    this.#changes = { ...this.#changes, nextSequence: nextSequence + 1 }
+    return nextSequence
+  }
+
+  #count(by: Partial<Record<keyof ChangesMeta, number>>): void {
+    const { freshCount = 0, freshBytes = 0, freshRemoved = 0, deletedCount = 0, patchCount = 0 } = by
+    const before = this.#changes
+    this.#changes = {
+      ...before,
+      freshCount: before.freshCount + freshCount,
+      freshBytes: before.freshBytes + freshBytes,
+      freshRemoved: before.freshRemoved + freshRemoved,
+      deletedCount: before.deletedCount + deletedCount,
+      patchCount: before.patchCount + patchCount
+    }
+  }
+
+  #remove({ removedFresh, deleted }: Plan): Pick<Changes, 'kept' | 'masks'> {
+    const { live } = this.#index.context.documents
+    this.#writer.removeFresh(removedFresh.map(({ sequence }) => sequence))
+    const freshBytes = removedFresh.reduce((sum, row) => sum + bytesOfRow(row), 0)
+    this.#count({ freshCount: -removedFresh.length, freshBytes: -freshBytes, freshRemoved: removedFresh.length })
+    const masks = Array.from(deleted, ([segment, rows]): MaskRow => {
+      const before = live.masks.of(segment.slot)
+      const words = before?.words.slice() ?? new Uint32Array(wordCount(segment.rowCount))
+      for (const row of rows) setBit(words, row)
+      const mask = { sequence: this.#next(), segment: segment.segment, rowCount: segment.rowCount, deleted: words }
+      this.#writer.putMask(mask, before?.sequence)
+      const patches = rows.map((row) => live.patches.find(segment.slot, row)?.sequence)
+      const dropped = patches.filter((sequence) => sequence !== undefined)
+      this.#writer.removePatches(dropped)
+      this.#count({ deletedCount: rows.length, patchCount: -dropped.length })
+      return mask
+    })
+    const gone = new Set(removedFresh.map(({ sequence }) => sequence))
+    const left = live.fresh.list().flatMap(({ sequence }) => (gone.has(sequence) ? [] : [sequence]))
+    return { masks, kept: gone.size === 0 ? undefined : Float64Array.from(left) }
+  }
+
+  #patch({ patches }: Plan): PatchRow[] {
+    const { live } = this.#index.context.documents
+    return patches.map(({ segment, row, payload }) => {
+      const before = live.patches.find(segment.slot, row)?.sequence
+      const patch = { sequence: this.#next(), segment: segment.segment, row, payload }
+      this.#writer.putPatch(patch, before)
+      if (before === undefined) this.#count({ patchCount: 1 })
+      return patch
+    })
+  }
+
+  #addFresh(rows: Rows): FreshRow[] {
+    const { dim } = this.#meta
+    const fresh = rows.ids.map((id, i) => ({
+      sequence: this.#next(),
+      id,
+      vector: rows.vectors.slice(i * dim, (i + 1) * dim),
+      payload: rows.payloads[i]?.slice()
+    }))
+    this.#writer.insertFresh(fresh)
+    const freshBytes = fresh.reduce((sum, row) => sum + bytesOfRow(row), 0)
+    this.#count({ freshCount: fresh.length, freshBytes })
+    return fresh
+  }
+
+  #bytesOf({ vectors, payloads }: Rows): number {
+    return payloads.reduce((sum, payload) => sum + (payload?.byteLength ?? 0), vectors.byteLength)
+  }
+
+  #isFreshFull(): boolean {
+    const { freshCount, freshBytes } = this.#changes
+    return freshCount > MOST_FRESH_ROWS || freshBytes > MOST_FRESH_BYTES
+  }
+
+  /** Makes a delta of all fresh rows. */
+  #spill(): void {
+    const fresh = this.#index.context.documents.live.fresh.list()
+    const { dim } = this.#meta
+    const vectors = new Float32Array(fresh.length * dim)
+    for (const [i, { vector }] of fresh.entries()) vectors.set(vector, i * dim)
+    const ids = fresh.map(({ id }) => id)
+    this.#addDelta({ count: fresh.length, ids, vectors, payloads: fresh.map(({ payload }) => payload) })
+    this.#writer.removeFresh(fresh.map(({ sequence }) => sequence))
+    const { freshBytes } = this.#changes
+    this.#count({ freshCount: -fresh.length, freshBytes: -freshBytes, freshRemoved: fresh.length })
+  }
+
+  #addDelta(rows: Rows): void {
+    const { folder, quantizer, fields } = this.#index.snapshot
+    const delta = writeDelta({ folder, meta: this.#meta, quantizer, fields }, rows)
+    this.#meta = this.#writer.addDelta(delta, this.#meta)
+    this.#hasDelta = true
+  }
+
+  /** Syncs what was committed, where `durability` is `batch`. */
+  sync(): void {
+    this.#writer.sync()
+  }
+
+  close(): void {
+    this.#index.close()
+    this.#writer.close()
+  }
+}
+
+function bytesOfRow({ vector, payload }: FreshRow): number {
+  return vector.length * ELEMENT_BYTES + (payload?.byteLength ?? 0)
+}
