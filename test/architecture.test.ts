@@ -23,6 +23,7 @@ const LEVELS = [
     'build-lock',
     'small-file',
     'counting-sort',
+    'file-systems',
     'open-options',
     'info-types',
     'change-types'

@@ -4,7 +4,7 @@
 import { existsSync, statfsSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 
-import { findMappingRisk, riskOnLinux, riskOnMacos } from '../src/storage/file-systems.ts'
+import { findMappingRisk, findWritingRisk, riskOnLinux, riskOnMacos, writingRiskOnLinux } from '../src/file-systems.ts'
 import { openReaders } from '../src/storage/open-readers.ts'
 import { makeFile, numbered } from './support/reader-contract.ts'
 import { useTempFolder } from './support/temp-folder.ts'
@@ -51,6 +51,30 @@ describe('the type of a file system on Linux', () => {
 
   it('that is not known is a risk, with its number', () => {
     expect(riskOnLinux(0xabcdef)).toContain('type 0xabcdef')
+  })
+})
+
+describe('writing to an index', () => {
+  it.each([
+    ['NFS', 0x6969],
+    ['SMB2', 0xfe534d42],
+    ['FUSE', 0x65735546],
+    ['9P', 0x01021997]
+  ])('on a disk that other machines may have open is a risk, with its name: %s', (name, type) => {
+    expect(writingRiskOnLinux(type)).toMatch(new RegExp(`^the index is on ${name}\\b.*locks may not keep writers`))
+  })
+
+  it.each([
+    ['ext4', 0xef53],
+    ['exFAT', 0x2011bab0],
+    ['one that is not known', 0xabcdef]
+  ])('on another is none: %s', (_, type) => {
+    expect(writingRiskOnLinux(type)).toBeUndefined()
+  })
+
+  it('is none in the temporary folder here, and in one that is not there', () => {
+    expect(findWritingRisk(temp.path)).toBeUndefined()
+    expect(findWritingRisk(temp.fresh('nowhere'))).toBeUndefined()
   })
 })
 

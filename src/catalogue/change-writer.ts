@@ -16,22 +16,12 @@ import { nothingChanged, type FreshRow, type MaskRow, type PatchRow } from './ch
 import { Checkpoints } from './checkpoints.ts'
 import { inTransaction, type Database, type Statement } from './driver.ts'
 import { loadDriver } from './load-driver.ts'
-import { openForChanges } from './open-for-changes.ts'
+import { openForChanges, type ChangeWriterOptions } from './open-for-changes.ts'
 import { expectIndex, readNewState, SchemaWatch, type KnownState, type NewState } from './refresh.ts'
 import { prepareValue, readValue } from './rows.ts'
 import { seal } from './seal.ts'
 import { isBusy, wrapSqliteWriteError } from './sqlite-errors.ts'
 import { lockedError, noteWriter, removeWriter } from './writers.ts'
-
-/** Options of `ChangeWriter.open`. */
-export interface ChangeWriterOptions {
-  /** Of the index that is meant. */
-  readonly indexId: Uint8Array
-  /** `full`: what is committed is synced. `batch`: not before `sync` or a checkpoint. */
-  readonly durability: 'full' | 'batch'
-  /** How long to wait for others who write. */
-  readonly lockTimeoutMs: number
-}
 
 /** How long closing waits for others, and how often it tries to seal while they are in the way. */
 const CLOSE_MS = 200
@@ -69,7 +59,7 @@ export class ChangeWriter {
   /**
    * Opens the catalogue of the index in `folder` for writing, in WAL mode. Throws ZGQ_READ_ONLY where the folder or the
    * catalogue may not be written, ZGQ_MISMATCH for another index, ZGQ_UNSUPPORTED where only a newer version may change
-   * it, ZGQ_LOCKED where others keep it locked, ZGQ_CORRUPT and ZGQ_IO.
+   * it, and on network disks, ZGQ_LOCKED where others keep it locked, ZGQ_CORRUPT and ZGQ_IO.
    */
   static open(folder: string, options: ChangeWriterOptions): ChangeWriter {
     const path = join(folder, CATALOGUE_NAME)

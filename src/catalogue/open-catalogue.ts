@@ -7,6 +7,7 @@ import {
   closeSync,
   constants,
   copyFileSync,
+  existsSync,
   fstatSync,
   lstatSync,
   mkdtempSync,
@@ -20,6 +21,7 @@ import { join } from 'node:path'
 
 import { systemCode, wrapReadError, wrapWriteError, ZgqError } from '../errors.ts'
 import { CATALOGUE_NAME } from '../format/layout.ts'
+import { pause } from './busy.ts'
 import type { Database } from './driver.ts'
 import { loadDriver } from './load-driver.ts'
 import { needsRepair, wrapSqliteError } from './sqlite-errors.ts'
@@ -33,6 +35,8 @@ const SUPER_JOURNAL_MAGIC = Buffer.from('d9d505f920a163d7', 'hex')
 const MOST_BYTES = 2 ** 30
 /** The original may be for reading alone. */
 const OWNER_ONLY = 0o600
+/** Time for a connection to make both files of the log. */
+const JOINING_MS = 10
 /** How often a copy is made anew because the catalogue was changed meanwhile. */
 const MOST_COPIES = 5
 
@@ -56,7 +60,7 @@ export function measureDatabase(path: string): number {
 
 /** Opens the catalogue at `path`, hands it to `read` inside of one read transaction, and closes it. */
 export function withCatalogue<T>(path: string, read: Read<T>): T {
-  const beside = lookBeside(path)
+  const beside = lookBesideTwice(path)
   const isShared = isJoinable(path, beside)
   // The header is read here only where nobody is in WAL mode: closing the file drops locks that SQLite has in this
   // process.
@@ -67,6 +71,14 @@ export function withCatalogue<T>(path: string, read: Read<T>): T {
     if (!needsRepair(error)) throw error
     return readCopy(path, read)
   }
+}
+
+/** One file without the other: where a connection joins the log at this moment, both are there a moment later. */
+function lookBesideTwice(path: string): Beside {
+  const beside = lookBeside(path)
+  if (beside.wal === beside.shm) return beside
+  pause(JOINING_MS)
+  return lookBeside(path)
 }
 
 /** Tells whether SQLite reads the catalogue with its log in place. */
@@ -200,6 +212,8 @@ export function lookBeside(path: string): Beside {
 
 /** Tells whether SQLite would make files beside the catalogue by reading it. */
 function isInWalMode(path: string): boolean {
+  const listLogs = (): string => ['-wal', '-journal'].filter((ending) => existsSync(path + ending)).join()
+  const before = listLogs()
   try {
     const descriptor = openSync(path, 'r')
     try {
@@ -207,7 +221,9 @@ function isInWalMode(path: string): boolean {
       readSync(descriptor, header, { position: 0 })
       return header[WRITE_VERSION_OFFSET] === WAL_VERSION || header[WRITE_VERSION_OFFSET + 1] === WAL_VERSION
     } finally {
-      closeSync(descriptor)
+      // Where somebody went into WAL mode meanwhile, that may be another thread of this process, whose locks stay if
+      // this file stays open. It happens hardly ever.
+      if (listLogs() === before) closeSync(descriptor)
     }
   } catch (error) {
     throw wrapReadError(error, path, 'open the catalogue')

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { ZgqError } from '../errors.ts'
+import { findWritingRisk } from '../file-systems.ts'
 import { decodeIndexMeta, expectChangeable } from '../format/index-record.ts'
 import { CATALOGUE_NAME } from '../format/layout.ts'
 import { whileBusy } from './busy.ts'
@@ -18,17 +19,24 @@ import { SYNCED } from './seal.ts'
 import { isBusy, wrapSqliteWriteError } from './sqlite-errors.ts'
 import { lockedError } from './writers.ts'
 
-interface OpenForChanges {
+/** Options of `ChangeWriter.open`. */
+export interface ChangeWriterOptions {
+  /** Of the index that is meant. */
   readonly indexId: Uint8Array
+  /** `full`: what is committed is synced. `batch`: not before `sync` or a checkpoint. */
   readonly durability: 'full' | 'batch'
+  /** How long to wait for others who write. */
   readonly lockTimeoutMs: number
+  /** Write where other machines may have the index open. */
+  readonly allowNetworkFileSystem?: boolean
 }
 
 /** Opens the catalogue in `folder` and hands it to `take`, whose result owns it. */
-export function openForChanges<T>(folder: string, options: OpenForChanges, take: (database: Database) => T): T {
+export function openForChanges<T>(folder: string, options: ChangeWriterOptions, take: (database: Database) => T): T {
   const path = join(folder, CATALOGUE_NAME)
   expectRegularFile(path)
   expectWritable(path)
+  expectOwnDisk(folder, options)
   lookBeside(path)
   if (existsSync(`${path}-journal`)) refuseSuperJournal(`${path}-journal`)
   const file = identifyFile(path)
@@ -52,7 +60,18 @@ export function openForChanges<T>(folder: string, options: OpenForChanges, take:
   }
 }
 
-function setUp(database: Database, { indexId, durability, lockTimeoutMs }: OpenForChanges, path: string): void {
+/** Throws ZGQ_UNSUPPORTED for a disk that other machines may have open. */
+function expectOwnDisk(folder: string, { allowNetworkFileSystem = false }: ChangeWriterOptions): void {
+  const risk = allowNetworkFileSystem ? undefined : findWritingRisk(folder)
+  if (risk === undefined) return
+  throw new ZgqError(
+    'ZGQ_UNSUPPORTED',
+    `${risk}; where no other machine has it open, allowNetworkFileSystem: true opens it all the same`,
+    { path: folder }
+  )
+}
+
+function setUp(database: Database, { indexId, durability, lockTimeoutMs }: ChangeWriterOptions, path: string): void {
   // Nothing is changed before the catalogue was looked at.
   whileBusy(lockTimeoutMs, () => {
     expectCatalogue(database, path)

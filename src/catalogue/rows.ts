@@ -26,19 +26,35 @@ export function metaChecksum(key: string, value: Uint8Array): number {
   return withLength(value, withLength(Buffer.from(key, 'utf8'), 0))
 }
 
+/** Values up to so many bytes are put together first: a call of zlib takes longer than to copy them. */
+const SCRATCH_BYTES = 2 ** 14
+const SCRATCH = Buffer.alloc(SCRATCH_BYTES)
+
 /** Computes the checksum of a row of another table: of its values in turn, integers as u64, bytes after their length. */
 export function rowChecksum(values: readonly (number | Uint8Array)[]): number {
   let crc = 0
-  for (const value of values) crc = typeof value === 'number' ? withNumber(value, crc) : withLength(value, crc)
-  return crc
-}
-
-const NUMBER = Buffer.alloc(8)
-
-function withNumber(value: number, before: number): number {
-  NUMBER.writeUInt32LE(lowWord(value), 0)
-  NUMBER.writeUInt32LE(highWord(value), 4)
-  return checksum(NUMBER, before)
+  let used = 0
+  for (const value of values) {
+    if (used > SCRATCH_BYTES - 8) {
+      crc = checksum(SCRATCH.subarray(0, used), crc)
+      used = 0
+    }
+    if (typeof value === 'number') {
+      SCRATCH.writeUInt32LE(lowWord(value), used)
+      SCRATCH.writeUInt32LE(highWord(value), used + 4)
+      used += 8
+      continue
+    }
+    used = SCRATCH.writeUInt32LE(value.byteLength, used)
+    if (value.byteLength <= SCRATCH_BYTES - used) {
+      SCRATCH.set(value, used)
+      used += value.byteLength
+    } else {
+      crc = checksum(value, checksum(SCRATCH.subarray(0, used), crc))
+      used = 0
+    }
+  }
+  return checksum(SCRATCH.subarray(0, used), crc)
 }
 
 function withLength(bytes: Uint8Array, before: number): number {

@@ -1,8 +1,9 @@
-// Tells on which file systems files may be mapped by default. A read that fails under a mapping ends the process
-// (SIGBUS), where a plain read is an error: so disks that can go away are read plainly, and so is all that is not known
-// here.
+// Tells on which file systems files may be mapped by default, and which an index is not written to. A read that fails
+// under a mapping ends the process (SIGBUS), where a plain read is an error: so disks that can go away are read plainly,
+// and so is all that is not known here.
 
 import { statfsSync } from 'node:fs'
+import { resolve } from 'node:path'
 
 /**
  * Types that Linux gives to file systems on built-in disks and in memory (statfs(2), linux/magic.h, and the sources of
@@ -27,10 +28,10 @@ const SAFE_ON_LINUX: ReadonlySet<number> = new Set([
 ])
 
 /**
- * Types that Linux gives to file systems known to be risky, for a reason in words; whatever stands in neither list is
- * read plainly too.
+ * Types that Linux gives to file systems that other machines may have open too, or that may be of this kind: locks and
+ * shared memory, which SQLite keeps writers and readers apart by, do not reach there.
  */
-const RISKY_ON_LINUX: ReadonlyMap<number, string> = new Map([
+const SHARED_ON_LINUX: ReadonlyMap<number, string> = new Map([
   [0x6969, 'NFS, a network disk'],
   [0x517b, 'SMB, a network disk'],
   [0xff534d42, 'CIFS, a network disk'],
@@ -49,7 +50,11 @@ const RISKY_ON_LINUX: ReadonlyMap<number, string> = new Map([
   [0x5346414f, 'AFS, a network disk'],
   [0x6b414653, 'AFS, a network disk'],
   [0x73757245, 'Coda, a network disk'],
-  [0x564c, 'NCP, a network disk'],
+  [0x564c, 'NCP, a network disk']
+])
+
+/** Types that Linux gives to file systems of disks that can be pulled out. */
+const REMOVABLE_ON_LINUX: ReadonlyMap<number, string> = new Map([
   [0x4d44, 'FAT, which removable media have'],
   [0x2011bab0, 'exFAT, which removable media have'],
   [0x7366746e, 'NTFS, which removable media have'],
@@ -79,7 +84,9 @@ export function findMappingRisk(folder: string): string | undefined {
 export function riskOnLinux(type: number): string | undefined {
   if (SAFE_ON_LINUX.has(type)) return undefined
   const name =
-    RISKY_ON_LINUX.get(type) ?? `a file system of type 0x${type.toString(16)}, which is not known to be a built-in disk`
+    SHARED_ON_LINUX.get(type) ??
+    REMOVABLE_ON_LINUX.get(type) ??
+    `a file system of type 0x${type.toString(16)}, which is not known to be a built-in disk`
   return `the index is on ${name}: a failed read under a mapping would end the process`
 }
 
@@ -93,4 +100,27 @@ export function riskOnMacos(type: number, systemType: number): string | undefine
     ? undefined
     : `the index is on file system ${type}, not on ${systemType} as the system volume is: it may be a network ` +
         'disk or removable, where a failed read under a mapping would end the process'
+}
+
+/**
+ * Says why an index in `folder` should not be written to unless the caller insists; undefined where nothing is known
+ * that speaks against it. macOS and Windows do not say what a disk is; but a path of Windows may name a server.
+ */
+export function findWritingRisk(folder: string): string | undefined {
+  if (process.platform === 'win32')
+    return /^[\\/]{2}(?![.?])/.test(resolve(folder)) ? sharedReason('a disk of another machine') : undefined
+  try {
+    return process.platform === 'linux' ? writingRiskOnLinux(statfsSync(folder).type) : undefined
+  } catch {
+    return undefined // opening it will say what is wrong
+  }
+}
+
+export function writingRiskOnLinux(type: number): string | undefined {
+  const name = SHARED_ON_LINUX.get(type)
+  return name === undefined ? undefined : sharedReason(name)
+}
+
+function sharedReason(name: string): string {
+  return `the index is on ${name}: SQLite's locks may not keep writers on other machines away, which destroys an index`
 }
