@@ -1,6 +1,6 @@
 // Deltas: rows that were added after a build are found in every mode, beside the built ones and without any.
 
-import { closeSync, openSync, readFileSync, readSync, writeSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 
@@ -8,8 +8,7 @@ import { buildIndex } from '../src/build.ts'
 import { readCatalogue } from '../src/catalogue/reader.ts'
 import { writeCatalogue } from '../src/catalogue/writer.ts'
 import { checkIndex } from '../src/check.ts'
-import type { DeclaredField } from '../src/format/fields.ts'
-import { checkFields } from '../src/format/fields.ts'
+import { checkFields, type DeclaredField } from '../src/format/fields.ts'
 import { fileNameOf } from '../src/format/file-record.ts'
 import { CATALOGUE_NAME, PAGE_BYTES } from '../src/format/layout.ts'
 import { drawFlips } from '../src/quantizer/rotation.ts'
@@ -19,11 +18,11 @@ import { bruteForce, rowOf } from './support/brute-force.ts'
 import { makeVectors } from './support/datasets.ts'
 import { addDelta, rowsOf } from './support/delta-index.ts'
 import { DOCUMENT_FIELDS, documentId, documentPayload } from './support/document-index.ts'
+import { flipByte } from './support/flip-byte.ts'
 import { errorFrom } from './support/small-build.ts'
 import { expectSameHits } from './support/hits.ts'
 import { randomFrom } from './support/random.ts'
 import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
-import { mkdirSync } from 'node:fs'
 
 const temp = useTempFolder('delta', IN_MEMORY)
 const SEED = 2100
@@ -316,7 +315,7 @@ describe('a delta file', () => {
       // Between columns there may be padding, which nobody looks at: their table has none.
       const within = kind === 'rows' ? byteLength : 24
       const at = offset + Math.floor(random() * within)
-      const restore = flip(path, at)
+      const restore = flipByte(path, at)
       expect(await errorFrom(checkIndex(folder)), `${kind} at ${at}`).toMatchObject({ code: 'ZGQ_CORRUPT' })
       restore()
     }
@@ -333,17 +332,3 @@ describe('a delta file', () => {
     expect(await checkIndex(folder)).toMatchObject({ ok: true, count: 2 })
   })
 })
-
-/** Flips a bit of a byte; returns what flips it back. */
-function flip(path: string, at: number): () => void {
-  const change = (): void => {
-    const file = openSync(path, 'r+')
-    const byte = new Uint8Array(1)
-    readSync(file, byte, 0, 1, at)
-    byte[0] ^= 1
-    writeSync(file, byte, 0, 1, at)
-    closeSync(file)
-  }
-  change()
-  return change
-}
