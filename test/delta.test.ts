@@ -1,23 +1,22 @@
 // Deltas: rows that were added after a build are found in every mode, beside the built ones and without any.
 
-import { closeSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 
 import { buildIndex } from '../src/build.ts'
 import { readCatalogue } from '../src/catalogue/reader.ts'
-import { writeCatalogue } from '../src/catalogue/writer.ts'
 import { checkIndex } from '../src/check.ts'
-import { checkFields, type DeclaredField } from '../src/format/fields.ts'
+import { checkFields } from '../src/format/fields.ts'
 import { fileNameOf } from '../src/format/file-record.ts'
-import { CATALOGUE_NAME, PAGE_BYTES } from '../src/format/layout.ts'
-import { drawFlips } from '../src/quantizer/rotation.ts'
+import { PAGE_BYTES } from '../src/format/layout.ts'
 import type { Hit, Id, Metric } from '../src/types.ts'
 import { ZgqIndex } from '../src/zgq-index.ts'
 import { bruteForce, rowOf } from './support/brute-force.ts'
 import { makeVectors } from './support/datasets.ts'
 import { addDelta, rowsOf } from './support/delta-index.ts'
 import { DOCUMENT_FIELDS, documentId, documentPayload } from './support/document-index.ts'
+import { createEmpty, type EmptyIndex } from './support/empty-index.ts'
 import { flipByte } from './support/flip-byte.ts'
 import { errorFrom } from './support/small-build.ts'
 import { expectSameHits } from './support/hits.ts'
@@ -87,30 +86,10 @@ function nearest({ metric, rows, ids }: Specimen, query: Float32Array, k = 10): 
   return bruteForce({ metric, rows, ids, query }).slice(0, k)
 }
 
-/** An index that was created empty: no zones, no files. */
-function createEmpty(of: Shape & { readonly ids?: 'string'; readonly fields?: readonly DeclaredField[] }): string {
+/** An index that was created empty. */
+function newIndex(of: Omit<EmptyIndex, 'dim'>): string {
   const folder = temp.fresh('empty')
-  mkdirSync(folder)
-  const { metric, bits } = of
-  writeCatalogue(join(folder, CATALOGUE_NAME), {
-    meta: {
-      indexId: Uint8Array.from({ length: 16 }, (_, i) => i),
-      generation: 1,
-      dim: DIM,
-      metric,
-      bits,
-      idType: of.ids ?? 'integer',
-      count: 0
-    },
-    quantizer:
-      bits === 0 ? undefined : { flips: drawFlips(DIM, randomFrom(SEED)), mean: new Float32Array(DIM).fill(0.1) },
-    build: {},
-    files: [],
-    segments: [],
-    centroids: new Float32Array(0),
-    zoneCodes: new Uint8Array(0),
-    documents: { fields: of.fields ?? [], model: undefined, encodedNote: undefined }
-  })
+  createEmpty(folder, { dim: DIM, ...of })
   return folder
 }
 
@@ -160,7 +139,7 @@ describe.each(CASES)(`an index with deltas under $metric with $bits bits (seed $
   })
 
   it('is searched in all modes with deltas only, after it was created empty', async () => {
-    const folder = createEmpty(of)
+    const folder = newIndex(of)
     {
       using index = ZgqIndex.open(folder)
       expect(index.search(new Float32Array(DIM).fill(1))).toEqual([])
@@ -211,7 +190,7 @@ describe.each(METRICS.flatMap((metric) => [0, 4].map((bits) => ({ metric, bits }
     ): Promise<{ folder: string; rows: Float32Array; queries: Float32Array[] }> {
       const { rows, queries } = vectorsOf(of, PARTS)
       const fields = checkFields(DOCUMENT_FIELDS)
-      const folder = built === 0 ? createEmpty({ ...of, ids: 'string', fields }) : temp.fresh('documents')
+      const folder = built === 0 ? newIndex({ ...of, ids: 'string', fields }) : temp.fresh('documents')
       if (built > 0)
         await buildIndex({
           input: rows.slice(0, built * DIM),
@@ -278,7 +257,7 @@ describe('a delta file', () => {
     const shape = { dim: DIM, metric: 'l2', bits: 4, fields: DOCUMENT_FIELDS } as const
     await buildIndex({ input: vectors, ids, payloads, output: built, zones: 1, calibrate: false, ...shape })
     const of = { metric: 'l2', bits: 4, ids: 'string', fields: checkFields(DOCUMENT_FIELDS) } as const
-    const { folder, segments, files } = addDelta(createEmpty(of), rowsOf({ ids, vectors, payloads }))
+    const { folder, segments, files } = addDelta(newIndex(of), rowsOf({ ids, vectors, payloads }))
     const fromBuild = readCatalogue(built)
     for (const kind of ['rows', 'columns', 'fields', 'payload'] as const) {
       const bytesOf = (path: string, { offset, byteLength }: { offset: number; byteLength: number }): Buffer =>
@@ -297,7 +276,7 @@ describe('a delta file', () => {
     const numbers = Array.from({ length: 600 }, (_, row) => row)
     const { rows } = vectorsOf(of, PARTS)
     const { folder, segments, files } = addDelta(
-      createEmpty(of),
+      newIndex(of),
       rowsOf({
         ids: numbers.map(documentId),
         vectors: rows.slice(0, 600 * DIM),
@@ -323,7 +302,7 @@ describe('a delta file', () => {
   })
 
   it('of a writer that died is replaced', async () => {
-    const folder = createEmpty({ metric: 'l2', bits: 0 })
+    const folder = newIndex({ metric: 'l2', bits: 0 })
     const { rows } = vectorsOf({ metric: 'l2', bits: 0 }, PARTS)
     const leftover = openSync(join(folder, 'delta-000002-00000.zgq'), 'w')
     writeSync(leftover, 'half a file')

@@ -245,7 +245,8 @@ export class SearchState {
     const { deltaZoneCount, workspace, probeQuery } = this
     if (deltaZoneCount === 0) return
     const { segments: table, zoneCount } = workspace
-    const distances = workspace.deltaDistances(probeQuery, deltaZoneCount) / 4
+    workspace.deltas.measure(probeQuery, deltaZoneCount)
+    const distances = workspace.deltas.distances / 4
     const { floats } = this.memory
     for (let i = 0; i < deltaZoneCount; i++)
       table.ofZone(zoneCount + i, (segment) => {
