@@ -177,9 +177,9 @@ function layOut(codes: CodesContext, state: SearchState, codeState: CodeState): 
 }
 
 /** Lays out what is scanned besides the zones that are probed, and which rows. */
-function layOutList({ workspace, request, memory, deltaZoneCount }: SearchState, at: number): void {
+function layOutList({ workspace, masks: ofState, memory, deltaZoneCount }: SearchState, at: number): void {
   const { words } = memory
-  const masks = request.masks?.table ?? 0
+  const masks = ofState?.table ?? 0
   words[(at + SEARCH_LIST_AT) / WORD] = deltaZoneCount === 0 && masks === 0 ? 0 : workspace.segmentList()
   words[(at + SEARCH_DELTA_COUNT_AT) / WORD] = deltaZoneCount
   words[(at + SEARCH_DELTA_CENTROIDS_AT) / WORD] = workspace.deltas.centroids
