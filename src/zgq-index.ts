@@ -257,7 +257,12 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
   #checkAsync(options: AsyncSearchOptions): DocumentSearch & { readonly signal: AbortSignal | undefined } {
     const { context, requested } = this.#expectOpen().index
     const request = checkAsyncRequest(options, requested)
-    return { request, wants: checkWants(options, context.documents.filters), leftOut: undefined, signal: options.signal }
+    return {
+      request,
+      wants: checkWants(options, context.documents.filters),
+      leftOut: undefined,
+      signal: options.signal
+    }
   }
 
   async #searchLater(

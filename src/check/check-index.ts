@@ -26,6 +26,7 @@ import { verifySegment } from '../storage/verify-segment.ts'
 import { checkOptionNames } from '../options.ts'
 import type { IdType } from '../types.ts'
 import { checkDirectory } from './check-directory.ts'
+import { ChangesCheck } from './check-changes.ts'
 import { checkNote, DocumentCheck } from './check-documents.ts'
 import { IdEntriesCheck } from './check-id-entries.ts'
 import { checkZoneCodes } from './check-zone-codes.ts'
@@ -35,6 +36,7 @@ import { findRepeatedId, type IdsToCompare } from './repeated-ids.ts'
 export interface CheckReport {
   readonly ok: true
   readonly path: string
+  /** Rows that are live. */
   readonly count: number
   readonly zones: number
   /** Data files, without the catalogue. */
@@ -72,13 +74,15 @@ export async function checkIndex(path: string | URL, options: CheckOptions = {})
     const segmentFiles = new SegmentFiles(snapshot.meta, readers, { verify: 'touch', files, usesOrdinals: false })
     const ids = idsToVerify(snapshot, readers)
     const documents = new DocumentCheck(snapshot, { files, readers, segmentFiles })
-    const idPages = await checkSegments(snapshot, segmentFiles, { options, ids, documents })
+    const changes = new ChangesCheck(snapshot)
+    changes.check()
+    const idPages = await checkSegments(snapshot, segmentFiles, { options, ids, documents, changes })
     const bytesChecked = snapshot.files.reduce((sum, file) => sum + file.byteLength, snapshot.catalogueBytes)
     const { meta } = snapshot
     return {
       ok: true,
       path: folder,
-      count: meta.count,
+      count: changes.liveCount,
       zones: meta.zoneCount,
       files: snapshot.files.length,
       bytesChecked,
@@ -118,23 +122,25 @@ function openFiles(snapshot: Snapshot): { snapshot: Snapshot; files: DataFiles; 
 /** Verifies all segments, and that no id is there twice; returns how many pages of the ids file were verified. */
 async function checkSegments(snapshot: Snapshot, files: SegmentFiles, of: ToCheck): Promise<number> {
   const { segments, meta } = snapshot
-  const { options, ids, documents } = of
+  const { options, ids, documents, changes } = of
   const entries = ids === undefined ? undefined : new IdEntriesCheck()
   let isFirst = true
-  const repeated = await findRepeatedId(meta.count, async (take) => {
+  const repeated = await findRepeatedId(meta.count + snapshot.changes.fresh.length, async (take) => {
     let rows = 0
     for (const segment of segments) {
       if (isFirst) verifySegment(segment, files, snapshot)
       if (isFirst) documents.check(segment)
       eachIds(segment, { files, idType: meta.idType }, (found, firstRow) => {
-        take(found)
-        if (isFirst) entries?.takeRows({ segment: segment.segment, firstRow }, found)
+        take(changes.liveOf(segment, found, firstRow))
+        // The ids file does not know the rows of deltas.
+        if (isFirst && segment.zone < meta.zoneCount) entries?.takeRows({ segment: segment.segment, firstRow }, found)
       })
       rows += segment.rowCount
       if (isFirst) options.onProgress?.({ done: rows, total: meta.count })
       await setImmediate()
       options.signal?.throwIfAborted()
     }
+    take(changes.freshIds())
     isFirst = false
   })
   if (repeated !== undefined)
@@ -159,10 +165,12 @@ interface ToCheck {
   readonly options: CheckOptions
   readonly ids: IdsToVerify | undefined
   readonly documents: DocumentCheck
+  readonly changes: ChangesCheck
 }
 
 function findLeftovers(path: string, snapshot: Snapshot): string[] {
-  const known = new Set([CATALOGUE_NAME, ...snapshot.files.map(fileNameOf)])
+  const catalogue = ['', '-wal', '-shm'].map((ending) => CATALOGUE_NAME + ending)
+  const known = new Set([...catalogue, ...snapshot.files.map(fileNameOf)])
   const notes = listFolder(snapshot.folder)
     .filter((name) => !known.has(name))
     .map((name) => `${name} is in the folder and not part of the index`)

@@ -241,7 +241,17 @@ export const SEARCH_SMALLEST_NORM2_AT = 240
 export const SEARCH_LARGEST_NORM2_AT = 248
 /** Written: <q,q> */
 export const SEARCH_NORM2_AT = 256
-export const SEARCH_BYTES = 264
+/** u32 from here on. A list for the segments that are scanned, where it is not that of the zones; 0: it is. */
+export const SEARCH_LIST_AT = 264
+/** Zones of deltas, numbered after the others: float32 centroids, and room for a float32 distance of each. */
+export const SEARCH_DELTA_COUNT_AT = 268
+export const SEARCH_DELTA_CENTROIDS_AT = 272
+export const SEARCH_DELTA_DISTANCES_AT = 276
+/** Addresses of masks by place in the segment table: u32 each, as in a list, or MASK_OF_NONE; 0: there are none. */
+export const SEARCH_MASKS_AT = 280
+export const SEARCH_BYTES = 288
+/** In the place of the address of a mask: no row of the segment may be found. */
+export const MASK_OF_NONE = 0xffff_ffff
 /** What `searchCodes` returns. */
 export const SEARCH_DONE = 0
 export const SEARCH_NO_QUERY = 1

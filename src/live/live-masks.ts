@@ -5,6 +5,10 @@ import type { MaskRow } from '../catalogue/changes.ts'
 import { countBits, hasBit, lastWordMask, wordCount } from '../format/bitmap.ts'
 import type { SegmentTable } from '../format/segment-table.ts'
 import type { KernelMemory } from '../kernels/kernel-memory.ts'
+import { MASK_OF_NONE } from '../kernels/layouts.ts'
+
+/** Room of a table for segments that come later, so that it need not be made anew for each. */
+const SPARE_SLOTS = 1.5
 
 /** The deleted rows of a segment. */
 export interface Deleted {
@@ -26,22 +30,34 @@ export class LiveMasks {
   readonly #bySlot: ReadonlyMap<number, Deleted>
   /** Deleted rows of all segments. */
   readonly deletedCount: number
+  /** Addresses by slot, as kernels read them: see Masks. */
+  readonly table: number
+  readonly #slotCount: number
   #users = 0
 
-  private constructor(memory: KernelMemory, bySlot: ReadonlyMap<number, Deleted>) {
+  private constructor(memory: KernelMemory, bySlot: ReadonlyMap<number, Deleted>, slotCount: number) {
     this.#memory = memory
     this.#bySlot = bySlot
+    this.#slotCount = slotCount
+    this.table = bySlot.size === 0 ? 0 : memory.allocate(slotCount * 4)
+    const { words } = memory
     let count = 0
     for (const deleted of bySlot.values()) {
       deleted.users++
       count += deleted.count
+      words[this.table / 4 + deleted.slot] = deleted.count === deleted.rowCount ? MASK_OF_NONE : deleted.address
     }
     this.deletedCount = count
   }
 
   /** All rows are live. */
   static none(memory: KernelMemory): LiveMasks {
-    return new LiveMasks(memory, new Map())
+    return new LiveMasks(memory, new Map(), 0)
+  }
+
+  /** Tells whether the table has all slots of these segments. */
+  covers({ slotCount }: SegmentTable): boolean {
+    return this.table === 0 || slotCount <= this.#slotCount
   }
 
   /** The next version, with other masks for some segments. */
@@ -56,7 +72,7 @@ export class LiveMasks {
       live[words.length - 1] &= lastWordMask(rowCount)
       bySlot.set(slot, { sequence, segment, slot, rowCount, words, count: countBits(words), address, users: 0 })
     }
-    return new LiveMasks(this.#memory, bySlot)
+    return new LiveMasks(this.#memory, bySlot, Math.ceil(segments.slotCount * SPARE_SLOTS))
   }
 
   /** All rows are live. */
@@ -95,6 +111,7 @@ export class LiveMasks {
   /** Gives kernel memory back once nobody uses this version. */
   giveBack(): void {
     if (--this.#users > 0) return
+    this.#memory.free(this.table)
     for (const deleted of this.#bySlot.values()) if (--deleted.users === 0) this.#memory.free(deleted.address)
   }
 }

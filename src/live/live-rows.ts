@@ -61,7 +61,7 @@ export class LiveRows {
   take(changes: Changes, segments: SegmentTable): Set<number> {
     const { fresh, kept, masks, patches, meta, commit } = changes
     this.fresh.change(fresh, kept)
-    if (masks.length > 0) {
+    if (masks.length > 0 || !this.#masks.covers(segments)) {
       const before = this.#masks
       this.#masks = before.with(masks, segments)
       this.#masks.take()

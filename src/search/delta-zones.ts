@@ -44,11 +44,20 @@ export class DeltaZones {
     this.#capacity = capacity // only once there is room
   }
 
-  /** Computes the distances of the first `count` zones from a query as the probe sees it; returns their address. */
-  distances(probeQuery: number, count: number): number {
+  /** float32, zones * dim */
+  get centroids(): number {
+    return this.#centroids
+  }
+
+  /** float32, zones */
+  get distances(): number {
+    return this.#distances
+  }
+
+  /** Computes the distances of the first `count` zones from a query as the probe sees it. */
+  measure(probeQuery: number, count: number): void {
     const { kernel } = this.#memory
     if (this.#isProduct) kernel.innerProducts(this.#centroids, count, this.#dim, probeQuery, this.#distances)
     else kernel.l2Distances(this.#centroids, count, this.#dim, probeQuery, this.#distances)
-    return this.#distances
   }
 }

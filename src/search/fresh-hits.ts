@@ -5,18 +5,11 @@ import type { FreshRow } from '../catalogue/changes.ts'
 import { ordinalOf, rowOf, slotOf } from '../format/ordinals.ts'
 import type { Patches } from '../live/patches.ts'
 import type { Hit } from '../types.ts'
+import type { FoundHit } from './found-hit.ts'
 import type { SearchRequest } from './request.ts'
 import { setTolerance, takeHits } from './scan.ts'
 import type { DocumentsContext } from './search-context.ts'
 import type { SearchState } from './search-state.ts'
-
-/** A hit, and what of it is not in the files of a segment: good for the generation that was searched. */
-export interface FoundHit extends Hit {
-  /** A fresh row. */
-  readonly fresh?: FreshRow
-  /** MessagePack, where the payload was updated since the row was written. */
-  readonly patch?: Uint8Array
-}
 
 /** A slot that no segment has. */
 const FRESH_SLOT = 2 ** 21 - 1

@@ -9,6 +9,11 @@ export interface Masks {
   addressOf(slot: number): number
   /** Tells whether no row of the segment in a slot may be found. */
   isEmpty(slot: number): boolean
+  /**
+   * Address of a table of the same by slot, as the kernel reads it: u32 each, MASK_OF_NONE where no row may be found.
+   * Undefined: there is none, and searches take more calls of the kernel.
+   */
+  readonly table?: number | undefined
 }
 
 /** Masks whose rows are counted, as searches with a filter need them. */

@@ -8,6 +8,9 @@ import {
   SEARCH_CANDIDATES_LEAST_AT,
   SEARCH_CANDIDATES_ROOM_AT,
   SEARCH_CENTROIDS_AT,
+  SEARCH_DELTA_CENTROIDS_AT,
+  SEARCH_DELTA_COUNT_AT,
+  SEARCH_DELTA_DISTANCES_AT,
   SEARCH_DIM_AT,
   SEARCH_ESTIMATE_COUNT_AT,
   SEARCH_ESTIMATES_AT,
@@ -23,6 +26,8 @@ import {
   SEARCH_KEPT_AT,
   SEARCH_KEPT_BITS_AT,
   SEARCH_LARGEST_NORM2_AT,
+  SEARCH_LIST_AT,
+  SEARCH_MASKS_AT,
   SEARCH_MAX_NORM_AT,
   SEARCH_MEAN_AT,
   SEARCH_METRIC_AT,
@@ -84,13 +89,12 @@ export function isForOneCall(
     context.codes !== undefined &&
     workspace.memory.kernel.kind === 'wasm' &&
     workspace.segments.isOnePerZone &&
-    workspace.zoneCount > 0 &&
-    workspace.deltaZoneCount === 0 &&
+    workspace.segments.count > 0 &&
     passes.length === 0 &&
     k > 0 &&
     !isExact &&
     !explain &&
-    masks === undefined &&
+    (masks === undefined || masks.table !== undefined) &&
     filter === undefined &&
     (deadline === Infinity || estimateMicros(workspace.planned, request) <= MOST_MICROS)
   )
@@ -151,6 +155,7 @@ function layOut(codes: CodesContext, state: SearchState, codeState: CodeState): 
   put(SEARCH_PACKED_AT, packed?.bytes ?? 0)
   put(SEARCH_FACTORS_AT, packed?.factors ?? 0)
   put(SEARCH_SEGMENTS_AT, cache.table)
+  layOutList(state, at)
   put(SEARCH_HEAP_AT, scanQuery.heap)
   put(SEARCH_K_AT, request.k)
   put(SEARCH_SCAN_HEAP_AT, scan.heap)
@@ -169,6 +174,17 @@ function layOut(codes: CodesContext, state: SearchState, codeState: CodeState): 
   floats[(at + SEARCH_REFINED_AT) / WORD] = confidence.refined
   floats[(at + SEARCH_SLACK_AT) / WORD] = slackOf(confidence, scan.bits)
   layOutRule(state, at, request)
+}
+
+/** Lays out what is scanned besides the zones that are probed, and which rows. */
+function layOutList({ workspace, masks: ofState, memory, deltaZoneCount }: SearchState, at: number): void {
+  const { words } = memory
+  const masks = ofState?.table ?? 0
+  words[(at + SEARCH_LIST_AT) / WORD] = deltaZoneCount === 0 && masks === 0 ? 0 : workspace.segmentList()
+  words[(at + SEARCH_DELTA_COUNT_AT) / WORD] = deltaZoneCount
+  words[(at + SEARCH_DELTA_CENTROIDS_AT) / WORD] = workspace.deltas.centroids
+  words[(at + SEARCH_DELTA_DISTANCES_AT) / WORD] = workspace.deltas.distances
+  words[(at + SEARCH_MASKS_AT) / WORD] = masks
 }
 
 /** Lays out which zones to probe. */

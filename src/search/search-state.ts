@@ -14,7 +14,7 @@ import type { Explain, ExplainedFilter, Hit, Metric } from '../types.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
 import type { ReadCounters } from '../storage/segment-reads.ts'
 import { CodeState } from './code-state.ts'
-import type { FoundHit } from './fresh-hits.ts'
+import type { FoundHit } from './found-hit.ts'
 import { expectComparable, type SearchRequest } from './request.ts'
 import type { FilterStop } from './request-filter.ts'
 import type { Masks } from './row-masks.ts'
@@ -245,7 +245,8 @@ export class SearchState {
     const { deltaZoneCount, workspace, probeQuery } = this
     if (deltaZoneCount === 0) return
     const { segments: table, zoneCount } = workspace
-    const distances = workspace.deltaDistances(probeQuery, deltaZoneCount) / 4
+    workspace.deltas.measure(probeQuery, deltaZoneCount)
+    const distances = workspace.deltas.distances / 4
     const { floats } = this.memory
     for (let i = 0; i < deltaZoneCount; i++)
       table.ofZone(zoneCount + i, (segment) => {

@@ -145,7 +145,7 @@ function startAtOnce({ codes: context }: SearchContext, state: SearchState): boo
   if (state.isFar) state.stage = 'done'
   else {
     state.startHits(state.request.k)
-    state.takeSegments(state.zoneCount, undefined, 'last')
+    state.takeSegments(state.zoneCount, state.masks, 'last')
     state.stage = chooseScan(state, context, true)
   }
   return false

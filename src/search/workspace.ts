@@ -5,7 +5,7 @@ import { bytesEqual, ELEMENT_BYTES } from '../format/layout.ts'
 import type { SegmentTable } from '../format/segment-table.ts'
 import type { KernelMemory } from '../kernels/kernel-memory.ts'
 import { heapByteLength } from '../kernels/addresses.ts'
-import { SELECT_SCRATCH_BYTES } from '../kernels/layouts.ts'
+import { HEAP_CAPACITY_AT, SELECT_SCRATCH_BYTES } from '../kernels/layouts.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
 import { DeltaZones } from './delta-zones.ts'
 import { plannedIndex, type PlannedIndex } from './strategy.ts'
@@ -18,7 +18,10 @@ export class Workspace {
   /** The search whose distances of zones are in `zoneDistances`, if it may go on with them. */
   distancesOf: object | undefined
   #zones: ZoneRegions
-  readonly #deltas: DeltaZones
+  /** Zones of deltas. */
+  readonly deltas: DeltaZones
+  #segmentList = 0
+  #listCapacity = 0
 
   constructor(snapshot: Snapshot, memory: KernelMemory) {
     const { dim, metric } = snapshot.meta
@@ -27,8 +30,8 @@ export class Workspace {
     this.dim = dim
     this.selectScratch = memory.allocate(SELECT_SCRATCH_BYTES)
     this.#zones = { ...factsOf(snapshot), ...layOutZones(snapshot, memory) }
-    this.#deltas = new DeltaZones(snapshot.meta, memory)
-    this.#deltas.take(snapshot)
+    this.deltas = new DeltaZones(snapshot.meta, memory)
+    this.deltas.take(snapshot)
   }
 
   /** Takes another snapshot; regions of the one before are given back. */
@@ -37,13 +40,13 @@ export class Workspace {
     this.distancesOf = undefined
     this.#zones = { ...factsOf(snapshot), ...layOutZones(snapshot, this.memory) }
     for (const region of [centroids, distances, list]) this.memory.free(region)
-    this.#deltas.take(snapshot)
+    this.deltas.take(snapshot)
   }
 
   /** Takes a snapshot that has more segments and zones of deltas, and the built zones as they are. */
   extend(snapshot: Snapshot): void {
     this.#zones = { ...this.#zones, ...factsOf(snapshot) }
-    this.#deltas.take(snapshot)
+    this.deltas.take(snapshot)
   }
 
   /** Tells whether the built zones have these centroids, of all zones: float32, zones * dim. */
@@ -56,15 +59,19 @@ export class Workspace {
 
   /** Zones of deltas: numbered after the built ones. */
   get deltaZoneCount(): number {
-    return this.#deltas.count
+    return this.deltas.count
   }
 
-  /**
-   * Computes the distances of the first `count` zones of deltas from a query as the probe sees it; returns where they
-   * are: float32 each.
-   */
-  deltaDistances(probeQuery: number, count: number): number {
-    return this.#deltas.distances(probeQuery, count)
+  /** A list with room for a segment of each zone, laid out as a heap: for who fills and reads it in one call. */
+  segmentList(): number {
+    const wanted = this.zoneCount + this.deltaZoneCount
+    if (wanted > this.#listCapacity) {
+      const capacity = Math.max(wanted, this.#listCapacity * 2)
+      this.#segmentList = this.memory.replace(this.#segmentList, heapByteLength(capacity))
+      this.#listCapacity = capacity // only once there is room
+      this.memory.words[(this.#segmentList + HEAP_CAPACITY_AT) / 4] = capacity
+    }
+    return this.#segmentList
   }
 
   get segments(): SegmentTable {

@@ -16,9 +16,11 @@ import type { WriteAnswer, WriteRequest } from './messages.ts'
 import { planChange, type Plan } from './plan-change.ts'
 import type { Rows } from './rows.ts'
 
-/** Fresh rows, and bytes of them, above which they become a delta; calls as large become one at once. */
+/** Fresh rows, and bytes of them, above which they become a delta. */
 const MOST_FRESH_ROWS = 1000
 const MOST_FRESH_BYTES = 4 * 2 ** 20
+/** Part of that from which on the rows of a call become a delta at once: they are then written once. */
+const LARGE_CALL = 0.5
 
 /** What a session works with. */
 export interface SessionOptions {
@@ -129,7 +131,7 @@ export class WriteSession {
   #apply(plan: Plan): void {
     const removed = this.#remove(plan)
     const patches = this.#patch(plan)
-    const isLarge = plan.added.count > MOST_FRESH_ROWS || this.#bytesOf(plan.added) > MOST_FRESH_BYTES
+    const isLarge = isLargeCall(plan.added)
     const fresh = isLarge ? [] : this.#addFresh(plan.added)
     takeChanges(this.#index.context, this.#changesWith({ ...removed, patches, fresh }))
     if (isLarge) this.#addDelta(plan.added)
@@ -205,10 +207,6 @@ export class WriteSession {
     return fresh
   }
 
-  #bytesOf({ vectors, payloads }: Rows): number {
-    return payloads.reduce((sum, payload) => sum + (payload?.byteLength ?? 0), vectors.byteLength)
-  }
-
   #isFreshFull(): boolean {
     const { freshCount, freshBytes } = this.#changes
     return freshCount > MOST_FRESH_ROWS || freshBytes > MOST_FRESH_BYTES
@@ -243,6 +241,11 @@ export class WriteSession {
     this.#index.close()
     this.#writer.close()
   }
+}
+
+function isLargeCall({ count, vectors, payloads }: Rows): boolean {
+  const bytes = payloads.reduce((sum, payload) => sum + (payload?.byteLength ?? 0), vectors.byteLength)
+  return count >= MOST_FRESH_ROWS * LARGE_CALL || bytes >= MOST_FRESH_BYTES * LARGE_CALL
 }
 
 function bytesOfRow({ vector, payload }: FreshRow): number {

@@ -32,7 +32,7 @@ export function rowsOf(of: {
     vectors,
     payloads: ids.map((_, i) => {
       const payload = payloads?.[i]
-      return payload === undefined ? undefined : encoder.encode(payload, `row ${i}`).slice()
+      return payload === undefined ? undefined : Uint8Array.from(encoder.encode(payload, `row ${i}`))
     })
   }
 }

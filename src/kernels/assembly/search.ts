@@ -10,7 +10,9 @@ import {
   CANDIDATES_CAPACITY_AT,
   CANDIDATES_SIZE_AT,
   LEAST_SURPLUS,
+  LIST_MASK_AT,
   LOOK_GROWTH,
+  MASK_OF_NONE,
   METRIC_COSINE,
   METRIC_IP,
   RERANK_DONE,
@@ -22,6 +24,9 @@ import {
   SEARCH_CANDIDATES_LEAST_AT,
   SEARCH_CANDIDATES_ROOM_AT,
   SEARCH_CENTROIDS_AT,
+  SEARCH_DELTA_CENTROIDS_AT,
+  SEARCH_DELTA_COUNT_AT,
+  SEARCH_DELTA_DISTANCES_AT,
   SEARCH_DIM_AT,
   SEARCH_DONE,
   SEARCH_ESTIMATE_COUNT_AT,
@@ -39,6 +44,8 @@ import {
   SEARCH_KEPT_AT,
   SEARCH_KEPT_BITS_AT,
   SEARCH_LARGEST_NORM2_AT,
+  SEARCH_LIST_AT,
+  SEARCH_MASKS_AT,
   SEARCH_MAX_NORM_AT,
   SEARCH_MEAN_AT,
   SEARCH_METRIC_AT,
@@ -115,14 +122,57 @@ export function searchCodes(search: usize): u32 {
       return SEARCH_PROBE
   }
   encode(search, metric == METRIC_COSINE ? probeQuery : query, dim, norm2)
-  const probed = probeZones(search, Math.sqrt(norm2))
+  const zones: usize = word(search, SEARCH_ZONE_LIST_AT)
+  const hasZones = word(search, SEARCH_ZONE_COUNT_AT) != 0
+  const probed = hasZones ? probeZones(search, Math.sqrt(norm2)) : 0
   store<u32>(search, probed, SEARCH_PROBED_AT)
-  const list: usize = word(search, SEARCH_ZONE_LIST_AT)
-  const nearest = ruleDistance(search, load<f64>(distances(list)), Math.sqrt(norm2))
-  if (nearest < load<f64>(search, SEARCH_NEAREST_AT) || nearest > load<f64>(search, SEARCH_FARTHEST_AT))
-    return SEARCH_FAR
-  if (!startScan(search, list, probed)) return SEARCH_SCAN
-  return scanAndRerank(search, list, probed, norm2)
+  if (hasZones) {
+    const nearest = ruleDistance(search, load<f64>(distances(zones)), Math.sqrt(norm2))
+    if (nearest < load<f64>(search, SEARCH_NEAREST_AT) || nearest > load<f64>(search, SEARCH_FARTHEST_AT))
+      return SEARCH_FAR
+  }
+  const own: usize = word(search, SEARCH_LIST_AT)
+  const list = own == 0 ? zones : own
+  const count = own == 0 ? probed : listSegments(search, zones, probed)
+  if (!startScan(search, list, count)) return SEARCH_SCAN
+  return scanAndRerank(search, list, count, norm2)
+}
+
+/** Lists the segments of the zones, then those of deltas, with their masks; returns how many have rows to be found. */
+function listSegments(search: usize, zones: usize, probed: u32): u32 {
+  const zoneDistances = distances(zones),
+    zoneIds = ids(zones)
+  let listed: u32 = 0
+  for (let i: u32 = 0; i < probed; i++) {
+    const at = (<usize>i) << 3
+    listed = listSegment(search, listed, load<u32>(zoneIds + at), load<f64>(zoneDistances + at))
+  }
+  const count = word(search, SEARCH_DELTA_COUNT_AT)
+  if (count == 0) return listed
+  const centroids: usize = word(search, SEARCH_DELTA_CENTROIDS_AT),
+    dim = word(search, SEARCH_DIM_AT),
+    query: usize = word(search, SEARCH_PROBE_QUERY_AT),
+    out: usize = word(search, SEARCH_DELTA_DISTANCES_AT)
+  if (word(search, SEARCH_METRIC_AT) == METRIC_IP) innerProducts(centroids, count, dim, query, out)
+  else l2Distances(centroids, count, dim, query, out)
+  const first = word(search, SEARCH_ZONE_COUNT_AT)
+  for (let i: u32 = 0; i < count; i++)
+    listed = listSegment(search, listed, first + i, <f64>load<f32>(out + ((<usize>i) << 2)))
+  return listed
+}
+
+/** Lists a segment, unless none of its rows may be found; returns how many are listed then. */
+@inline
+function listSegment(search: usize, listed: u32, segment: u32, distance: f64): u32 {
+  const masks: usize = word(search, SEARCH_MASKS_AT)
+  const mask = masks == 0 ? 0 : load<u32>(masks + ((<usize>segment) << 2))
+  if (mask == MASK_OF_NONE) return listed
+  const list: usize = word(search, SEARCH_LIST_AT)
+  const at = (<usize>listed) << 3
+  store<f64>(distances(list) + at, distance)
+  store<u32>(ids(list) + at, segment)
+  store<u32>(ids(list) + at, mask, LIST_MASK_AT)
+  return listed + 1
 }
 
 function encode(search: usize, query: usize, dim: u32, norm2: f64): void {
@@ -248,15 +298,15 @@ function zoneDistances(search: usize, positions: usize, count: u32, out: usize):
 }
 
 /**
- * Makes ready for the scan of the first `probed` zones; tells whether all their codes are here, with room for
- * candidates. Each zone has one segment, in the place of its number.
+ * Makes ready for the scan of the first `count` segments of a list; tells whether all their codes are here, with room
+ * for candidates. Each zone has one segment, in the place of its number.
  */
-function startScan(search: usize, list: usize, probed: u32): bool {
+function startScan(search: usize, list: usize, count: u32): bool {
   const segments: usize = word(search, SEARCH_SEGMENTS_AT)
-  const zones = ids(list)
+  const listed = ids(list)
   let rows: u32 = 0
-  for (let i: u32 = 0; i < probed; i++) {
-    const entry = segments + <usize>load<u32>(zones + ((<usize>i) << 3)) * SEGMENT_ENTRY_BYTES
+  for (let i: u32 = 0; i < count; i++) {
+    const entry = segments + <usize>load<u32>(listed + ((<usize>i) << 3)) * SEGMENT_ENTRY_BYTES
     if (load<u32>(entry, SEGMENT_PLANES_AT) == 0) return false
     store<u32>(entry, 1, SEGMENT_USED_AT)
     rows += load<u32>(entry, SEGMENT_ROW_COUNT_AT)
@@ -271,7 +321,7 @@ function startScan(search: usize, list: usize, probed: u32): bool {
   return true
 }
 
-function scanAndRerank(search: usize, list: usize, probed: u32, norm2: f64): u32 {
+function scanAndRerank(search: usize, list: usize, count: u32, norm2: f64): u32 {
   const metric = word(search, SEARCH_METRIC_AT),
     segments: usize = word(search, SEARCH_SEGMENTS_AT),
     scanHeap: usize = word(search, SEARCH_SCAN_HEAP_AT),
@@ -288,7 +338,7 @@ function scanAndRerank(search: usize, list: usize, probed: u32, norm2: f64): u32
     segments,
     list,
     0,
-    probed,
+    count,
     scanHeap,
     candidates
   )
