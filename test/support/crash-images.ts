@@ -8,7 +8,7 @@
 //   Where writes overlap, the later of those that are kept wins. The size may be durable before the bytes: zeros are
 //   between.
 // - A pending change of an entry (made, renamed, removed) is kept or dropped, whole, whatever becomes of the others.
-//   A rename within a folder is one change; between two folders it is durable when both were synced.
+//   A rename is one change: nothing is between. Between two folders it is durable when the new one was synced.
 //
 // What is assumed: a sync that returned 0 has reached the medium. A write leaves bytes beside it as they were, also
 // within its sectors (SQLite assumes so: "powersafe overwrite"). Bytes that were never written are zeros. What is
@@ -39,10 +39,9 @@ interface FileNode {
   pending: DataChange[]
 }
 
-/** One change of one or two entries; `unsynced`: folders whose sync it waits for. */
+/** One change of one or two entries; a sync of the folder of the last one makes it durable. */
 interface EntryChange {
-  readonly edits: readonly { folder: FolderNode; name: string; node: Node | undefined }[]
-  readonly unsynced: Set<FolderNode>
+  edits: { readonly folder: FolderNode; readonly name: string; readonly node: Node | undefined }[]
 }
 
 interface FolderNode {
@@ -103,9 +102,9 @@ class Disk {
 
   #edit(changes: readonly { path: string; node: Node | undefined }[]): void {
     const edits = changes.map(({ path, node }) => ({ folder: this.#folderOf(path), name: basename(path), node }))
-    const change = { edits, unsynced: new Set(edits.map(({ folder }) => folder)) }
     for (const { folder, name, node } of edits) setEntry(folder.current, name, node)
-    for (const folder of change.unsynced) folder.pending.push(change)
+    const change = { edits }
+    for (const folder of new Set(edits.map((edit) => edit.folder))) folder.pending.push(change)
   }
 
   #at(path: string): Node | undefined {
@@ -151,12 +150,18 @@ function sync(node: Node): void {
     node.pending = []
     return
   }
-  for (const change of node.pending) {
-    change.unsynced.delete(node)
-    if (change.unsynced.size === 0)
-      for (const { folder, name, node: entry } of change.edits) setEntry(folder.durable, name, entry)
+  for (const change of node.pending.slice()) if (change.edits.at(-1)?.folder === node) settle(change)
+}
+
+/** Makes a change durable, also in the other folder of a rename; what is pending there for that name is over. */
+function settle(change: EntryChange): void {
+  for (const { folder, name, node } of change.edits) {
+    setEntry(folder.durable, name, node)
+    const at = folder.pending.indexOf(change)
+    for (const earlier of folder.pending.slice(0, at))
+      earlier.edits = earlier.edits.filter((edit) => edit.folder !== folder || edit.name !== name)
   }
-  node.pending = node.pending.filter(({ unsynced }) => unsynced.size > 0)
+  for (const { folder } of change.edits) folder.pending = folder.pending.filter((other) => other !== change)
 }
 
 /** What becomes of a pending write: which of its sectors are kept, and whether the size is where none of them is. */
