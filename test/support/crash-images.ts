@@ -212,6 +212,9 @@ function write(bytes: Uint8Array, size: number, { change, fate }: { change: Writ
   return grown
 }
 
+/** So many of the images are of what lies there long after, when all was acknowledged. */
+const AT_THE_END = 0.1
+
 /** How much of what is pending is kept. */
 const MODES = ['nothing', 'all', 'few', 'half', 'most', 'entries', 'contents', 'last torn'] as const
 export type CrashMode = (typeof MODES)[number]
@@ -298,11 +301,11 @@ export interface CrashImagesOptions {
   readonly seed: number
 }
 
-/** Draws images at `count` points of the log, in the order of the log; those that equal one before are left out. */
+/** Draws images at `count` points of the log, some of them its end, in the order of the log; those that equal one before are left out. */
 export function* crashImages({ base, calls, count, seed }: CrashImagesOptions): Generator<CrashImage> {
   const random = randomFrom(seed)
   const draws = Array.from({ length: count }, () => ({
-    point: Math.floor(random() * (calls.length + 1)),
+    point: random() < AT_THE_END ? calls.length : Math.floor(random() * (calls.length + 1)),
     mode: MODES[Math.floor(random() * MODES.length)],
     seed: random() * 2 ** 32
   })).sort((a, b) => a.point - b.point)
