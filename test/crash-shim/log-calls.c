@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/fs.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -27,6 +28,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -318,6 +320,19 @@ long syscall(long number, ...) {
     return -1;
   }
   return next(number, words[0], words[1], words[2], words[3], words[4], words[5]);
+}
+
+int ioctl(int descriptor, unsigned long request, ...) {
+  NEXT(int, "ioctl", int, unsigned long, ...);
+  va_list list;
+  va_start(list, request);
+  void *argument = va_arg(list, void *);
+  va_end(list);
+  if (request == FICLONE && is_below(descriptor)) {
+    errno = EOPNOTSUPP;
+    return -1;
+  }
+  return next(descriptor, request, argument);
 }
 
 static int open_file(int at, const char *path, int flags, mode_t mode) {
