@@ -33,7 +33,8 @@ const made = {
   add: (index, { rows }) => index.add(rows),
   upsert: (index, { rows, replace }) => index.upsert(rows, replace === undefined ? {} : { replace }),
   update: (index, { rows, values }) => index.update(rows, values),
-  delete: (index, { rows }) => index.delete(rows)
+  delete: (index, { rows }) => index.delete(rows),
+  backup: (index, { path }) => index.backup(path)
 }
 let index
 async function make(change, call) {

@@ -34,6 +34,7 @@ export type Change =
     }
   | { readonly call: 'delete'; readonly rows: readonly string[] | { readonly filter: GroupFilter } }
   | { readonly call: 'reopen' }
+  | { readonly call: 'backup'; readonly path: string }
   | { readonly call: 'together'; readonly changes: readonly Change[] }
 
 /** Rows by id. */
@@ -68,6 +69,7 @@ export function applyChange(rows: Rows, change: Change): Rows {
     case 'together':
       return change.changes.reduce(applyChange, rows)
     case 'reopen':
+    case 'backup':
       break
   }
   return after
@@ -162,7 +164,7 @@ export function possibleRows(
   let states: Rows[] = [before]
   for (const [call, change] of parts) {
     const what = told.get(call)
-    if (what === undefined || change.call === 'reopen') continue
+    if (what === undefined || change.call === 'reopen' || change.call === 'backup') continue
     const after = states.map((rows) => applyChange(rows, change))
     states = what === 'done' ? after : [...states, ...after]
   }
