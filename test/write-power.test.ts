@@ -35,10 +35,8 @@ interface RunOptions {
 }
 
 /** Lets writers change an index to the end, under the shim. */
-async function run(
-  of: ChangingFolder,
-  { most = 12, count = 14, open = {}, creates = false }: RunOptions
-): Promise<Run> {
+async function run(of: ChangingFolder, options: RunOptions): Promise<Run> {
+  const { most = 12, count = 14, open = {}, creates = false } = options
   const [base, log, marks] = ['base', 'log', 'marks'].map((name) => temp.fresh(name))
   cpSync(of.folder, base, { recursive: true })
   const env = shimEnv(temp, { folder: of.folder, log, marks })
@@ -62,12 +60,15 @@ async function run(
   return { base, calls, tasks }
 }
 
-/** Every state that the rows of a writer went through, from the first on. */
+/** Every state that the rows of a writer went through, the last one last; calls made together end in any order. */
 function history({ changes, before }: { changes: readonly Change[]; before: Rows }): Rows[] {
   const states = [before]
-  for (const change of changes)
-    for (const part of change.call === 'together' ? change.changes : [change])
-      states.push(applyChange(states.at(-1)!, part))
+  for (const change of changes) {
+    const parts = change.call === 'together' ? change.changes : [change]
+    let some = [states.at(-1)!]
+    for (const part of parts) some = [...some, ...some.map((rows) => applyChange(rows, part))]
+    states.push(...some)
+  }
   return states
 }
 
