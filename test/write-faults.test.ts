@@ -1,61 +1,112 @@
 // Writers whose system calls fail: a full disk, a device that fails, no descriptor left, at any call that changes or
-// opens a file, once or from then on. A call says so with a typed error; what was acknowledged is there, a call that
-// failed is there whole or not at all, and the index goes on, in the same process where the fault has passed.
+// opens a file, once or from then on. A call says so with a typed error; what was acknowledged is there, nothing
+// of a call that failed is there, and the index goes on, in the same process where the fault has passed.
 
-import { cpSync, rmSync } from 'node:fs'
+import { cpSync, readFileSync, rmSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 
-import { drawChanges, possibleRows } from './support/changes.ts'
+import { drawChanges, possibleRows, type Change, type ChangedRow, type Rows } from './support/changes.ts'
 import { indexIn, readMarks, runChanges } from './support/changes-program.ts'
 import { problemsOf } from './support/changed-index.ts'
 import { builtIndex, emptyIndex, type ChangingFolder } from './support/changing-folders.ts'
 import { shimEnv } from './support/crash-log.ts'
-import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
+import { IN_MEMORY, useTempFolder, type TempFolder } from './support/temp-folder.ts'
 import { step } from './support/torture.ts'
 
 const temp = useTempFolder('write-faults', IN_MEMORY)
 const SEED = Number(process.env['ZGQ_SEED'] ?? 16)
+/** Calls that fail, of each form and scenario; they are some 250, of the log some thousands. */
+const POINTS = step(1, 60)
 /** What an operating system's error may become. */
-const TYPED = /^w0 (failed|unopened|unclosed) \S+ (ZGQ_IO|ZGQ_READ_ONLY|ZGQ_LOCKED) /
+const TYPED = /^w0 (failed|unopened|unclosed|unread) \S+ (ZGQ_IO|ZGQ_READ_ONLY|ZGQ_LOCKED) /
+
+interface Scenario {
+  readonly name: string
+  readonly make: (temp: TempFolder, writers: number) => Promise<ChangingFolder>
+  readonly changes: (before: Rows) => Change[]
+  /** Another writer, whose calls do not fail, changes the index meanwhile. */
+  readonly hasOther?: boolean
+}
+
+/** Calls by which the log grows beyond 8 MB, so that it is moved into the catalogue. */
+function longLog(): Change[] {
+  const rows = (version: number): ChangedRow[] =>
+    Array.from({ length: 30 }, (_, i) => ({
+      id: `0-${500 + i}`,
+      vector: [i, version, 0, 7],
+      payload: { writer: 0, group: 1, version, tags: ['long'], body: `${version}`.repeat(60_000) }
+    }))
+  return [1, 2, 3, 4, 5, 6, 7].map((version) => ({ call: 'upsert', rows: rows(version) }))
+}
+
+const SCENARIOS: readonly Scenario[] = [
+  {
+    name: 'built',
+    make: builtIndex,
+    changes: (before) => drawChanges({ seed: SEED, writer: 0, count: 12, before })
+  },
+  {
+    name: 'empty, and deltas',
+    make: emptyIndex,
+    changes: (before) => drawChanges({ seed: SEED, writer: 0, count: 12, most: 1500, before })
+  },
+  { name: 'a long log', make: emptyIndex, changes: longLog },
+  {
+    name: 'with another writer',
+    make: builtIndex,
+    changes: (before) => drawChanges({ seed: SEED + 1, writer: 0, count: 20, before }),
+    hasOther: true
+  }
+]
 
 interface Faulty {
   readonly problems: readonly string[]
-  /** Calls that failed. */
-  readonly failed: number
-  /** Calls that failed and are there all the same. */
-  readonly told: readonly string[]
-  readonly isPast: boolean
+  /** Marks of what failed. */
+  readonly failures: readonly string[]
+  readonly counts: readonly number[]
 }
 
-async function runWith(fail: string, of: ChangingFolder, most: number): Promise<Faulty> {
-  const [folder, marks] = [temp.fresh('faulty'), temp.fresh('marks')]
+interface Drawn extends ChangingFolder {
+  /** Of each writer. */
+  readonly changes: readonly (readonly Change[])[]
+}
+
+/** Lets the first writer run into a fault. */
+async function runWith(fail: string | undefined, of: Drawn): Promise<Faulty> {
+  const [folder, marks, counts] = ['faulty', 'marks', 'counts'].map((name) => temp.fresh(name))
   cpSync(of.folder, folder, { recursive: true })
   const path = indexIn(folder)
-  const [before] = of.rows
-  const changes = drawChanges({ seed: SEED, writer: 0, count: 12, most, before })
-  const env = shimEnv(temp, { folder, marks, fail })
-  const { code, signal, stderr } = await runChanges({ path, writer: 0, changes, marks }, temp.fresh('task.json'), env)
+  const faulty = shimEnv(temp, { folder, marks, counts, ...(fail === undefined ? {} : { fail }) })
+  const ends = await Promise.all(
+    of.changes.map(async (changes, writer) => {
+      const task = { path, writer, changes, marks, reads: true }
+      return await runChanges(task, temp.fresh('task.json'), writer === 0 ? faulty : {})
+    })
+  )
   const lines = readMarks(marks)
-  const failures = lines.filter((line) => /^w0 (failed|unopened|unclosed)/.test(line))
-  const states = possibleRows(changes, { marks: lines, writer: 0, before })
-  const isOnce = /\d$/.test(fail)
-  // Where the fault came once, all calls after those that it made fail are done.
-  const firstFailure = lines.findIndex((line) => line.includes(' failed '))
-  const later =
-    isOnce && firstFailure >= 0 ? lines.slice(firstFailure + 8).filter((line) => line.includes('failed')) : []
+  const failures = lines.filter((line) => /^w\d (failed|unopened|unclosed|unread)/.test(line))
+  const expected = of.changes.map((changes, writer) => ({
+    writer,
+    states: possibleRows(changes, { marks: lines, writer, before: of.rows[writer] })
+  }))
   const problems = [
-    ...(code === 0 && stderr === '' ? [] : [`ended with ${String(code ?? signal)}: ${stderr.slice(0, 600)}`]),
+    ...ends.flatMap(({ code, signal, stderr }) =>
+      code === 0 && stderr === '' ? [] : [`ended with ${String(code ?? signal)}: ${stderr.slice(0, 600)}`]
+    ),
     ...failures.filter((line) => !TYPED.test(line)),
-    ...later.map((line) => `failed later: ${line}`),
-    ...(await problemsOf(path, [{ writer: 0, states }], { writes: true }))
+    ...lines.filter((line) => line.includes(' misread ')),
+    ...(fail === undefined || /\d$/.test(fail) ? afterOneFault(lines).map((line) => `failed later: ${line}`) : []),
+    ...(await problemsOf(path, expected, { writes: true }))
   ]
   rmSync(folder, { recursive: true, maxRetries: 5 })
-  return {
-    problems,
-    failed: failures.length,
-    told: failures,
-    isPast: lines.at(-1) === 'w0 closed' && failures.length === 0
-  }
+  return { problems, failures, counts: readFileSync(counts, 'utf8').split(' ').map(Number) }
+}
+
+/** Where a call of the system failed once, one call fails, or some that were made together, and the rest is done. */
+function afterOneFault(lines: readonly string[]): string[] {
+  const failed = lines.filter((line) => /^w0 (failed|unopened|unread)/.test(line))
+  const callOf = (line: string): string => line.split(' ')[2].split('.')[0]
+  return failed.filter((line) => callOf(line) !== callOf(failed[0]))
 }
 
 const FAULTS = ['ENOSPC', 'EIO', 'EMFILE'].flatMap((error) =>
@@ -64,19 +115,25 @@ const FAULTS = ['ENOSPC', 'EIO', 'EMFILE'].flatMap((error) =>
 
 describe.runIf(process.platform === 'linux')(`a writer whose calls fail (seed ${SEED})`, () => {
   it.each(FAULTS)('with %s%s says so and loses nothing', { timeout: 3_600_000 }, async (error, form) => {
-    const indexes = [await builtIndex(temp, 1), await emptyIndex(temp, 1)]
     const wrong: unknown[] = []
     let failed = 0
     let runs = 0
-    for (const [i, index] of indexes.entries()) {
-      // Until the fault comes after all calls.
-      for (let call = 1 + i, past = 0; past < 3; call += step(error === 'EMFILE' ? 5 : 67, 1)) {
-        const fail = `${error}:${call}${form}`
-        const result = await runWith(fail, index, i === 0 ? 12 : 1500)
+    for (const [i, { name, make, changes, hasOther = false }] of SCENARIOS.entries()) {
+      const made = await make(temp, hasOther ? 2 : 1)
+      const others = made.rows.slice(1).map((before) => drawChanges({ seed: SEED, writer: 1, count: 12, before }))
+      const index = { ...made, changes: [changes(made.rows[0]), ...others] }
+      const { counts, problems } = await runWith(undefined, index)
+      expect(problems).toEqual([])
+      const last = counts[error === 'EMFILE' ? 1 : 0]
+      const points = Math.min(last, POINTS)
+      for (let point = 0; point < points; point++) {
+        // Spread evenly; other ones in each form, where not all are taken.
+        const shift = points < last ? ((i * 5 + form.length * 3 + error.length) % 10) / 10 : 0
+        const fail = `${error}:${1 + Math.floor(((point + shift) * last) / points)}${form}`
+        const result = await runWith(fail, index)
         runs++
-        failed += result.failed
-        past = result.isPast ? past + 1 : 0
-        if (result.problems.length > 0) wrong.push({ fail, i, problems: result.problems, told: result.told })
+        failed += result.failures.length
+        if (result.problems.length > 0) wrong.push({ fail, name, ...result })
       }
     }
     console.log(`${error}${form}: ${runs} runs, ${failed} calls failed`)

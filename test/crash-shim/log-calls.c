@@ -10,6 +10,7 @@
 //                  ERROR:N~ the Nth, if it writes, writes half of its bytes, and all later ones fail.
 //                  EMFILE counts what opens files, the others what changes them; a removal does not fail with ENOSPC.
 // ZGQ_SHIM_KILL    before:N, after:N, or half:N (a write is done by half): SIGKILL at the Nth call that changes files.
+// ZGQ_SHIM_COUNTS  a file for the two counts, of calls that change files and of those that open them, at the end
 //
 // Calls on -shm files count, but are not logged: SQLite makes these files anew after a crash. Stores through shared
 // mappings are not seen: only SQLite makes any, into -shm files. Closing a file makes nothing durable: not logged.
@@ -94,6 +95,16 @@ __attribute__((constructor)) static void begin(void) {
     kill_when = killing[0]; // b, a, h
     kill_at = atol(number + 1);
   }
+}
+
+__attribute__((destructor)) static void end(void) {
+  const char *counts = getenv("ZGQ_SHIM_COUNTS");
+  if (folder == NULL || counts == NULL) return;
+  const int file = real_open(counts, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  char line[64];
+  const int length = snprintf(line, sizeof line, "%ld %ld\n", counted_changes, counted_opens);
+  if (file < 0 || real_write(file, line, (size_t)length) != length) abort();
+  close(file);
 }
 
 // Where a path or a descriptor leads to: the part below the folder, or NULL.

@@ -18,12 +18,14 @@ export interface ChangesTask {
   /** For `ZgqIndex.create`; left out: the index is there. */
   readonly create?: Readonly<Record<string, unknown>>
   readonly open?: Readonly<Record<string, unknown>>
+  /** Also read after each call: `w0 unread 3 ZGQ_IO message` where that fails, `w0 misread 3 id` where it is wrong. */
+  readonly reads?: boolean
 }
 
 const PROGRAM = `
 import fs from 'node:fs'
 import { ZgqIndex } from '${entryUrl('index')}'
-const { path, writer, changes, marks, create, open } = JSON.parse(fs.readFileSync(process.argv[2]))
+const { path, writer, changes, marks, create, open, reads } = JSON.parse(fs.readFileSync(process.argv[2]))
 const marksFile = fs.openSync(marks, 'a')
 const mark = (text) => { fs.writeSync(marksFile, text + '\\n') }
 const tell = (what) => { mark('w' + writer + ' ' + what) }
@@ -48,6 +50,17 @@ async function make(change, call) {
     tell('done ' + call)
   } catch (error) {
     tell('failed ' + call + ' ' + oneLine(error))
+    return
+  }
+  if (reads) read(change, call)
+}
+// What was acknowledged is found at once.
+function read({ call: kind, rows }, call) {
+  try {
+    if (kind !== 'add' && kind !== 'upsert') index.count()
+    else if (index.search(rows[0].vector, { k: 1 })[0].id !== rows[0].id) tell('misread ' + call + ' ' + rows[0].id)
+  } catch (error) {
+    tell('unread ' + call + ' ' + oneLine(error))
   }
 }
 mark('arm')

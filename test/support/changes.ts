@@ -148,7 +148,10 @@ export function drawChanges({ seed, writer, count, most = 12, before = new Map()
 /** What became of a call, by the marks of its writer (changes-program.ts). */
 type Told = 'done' | 'failed' | 'begun'
 
-/** States of the rows of a writer that its marks leave open: a call that was not acknowledged is there whole or not. */
+/**
+ * States of the rows of a writer that its marks leave open: a call that was done is there, one that failed is not, one
+ * that had neither answer is there whole or not.
+ */
 export function possibleRows(
   changes: readonly Change[],
   { marks, writer, before = new Map() }: { marks: readonly string[]; writer: number; before?: Rows }
@@ -164,7 +167,7 @@ export function possibleRows(
   let states: Rows[] = [before]
   for (const [call, change] of parts) {
     const what = told.get(call)
-    if (what === undefined || change.call === 'reopen' || change.call === 'backup') continue
+    if (what === undefined || what === 'failed' || change.call === 'reopen' || change.call === 'backup') continue
     const after = states.map((rows) => applyChange(rows, change))
     states = what === 'done' ? after : [...states, ...after]
   }

@@ -82,12 +82,15 @@ export interface ShimOptions {
   readonly fail?: string
   /** `before:17`, `after:17`, `half:17`. */
   readonly kill?: string
+  /** A file for the counts of calls that change files, and of those that open them, where nothing kills the process. */
+  readonly counts?: string
 }
 
 const compiledFor = new WeakMap<TempFolder, string>()
 
 /** Variables for a process under the shim, which is compiled once for a folder; needs a C compiler. */
-export function shimEnv(temp: TempFolder, { folder, log, marks, fail, kill }: ShimOptions): Record<string, string> {
+export function shimEnv(temp: TempFolder, options: ShimOptions): Record<string, string> {
+  const { folder, log, marks, fail, kill, counts } = options
   const shim = compiledFor.get(temp) ?? compileShared(temp, '../crash-shim/log-calls.c', 'log-calls.so')
   compiledFor.set(temp, shim)
   return {
@@ -97,6 +100,7 @@ export function shimEnv(temp: TempFolder, { folder, log, marks, fail, kill }: Sh
     ...(log === undefined ? {} : { ZGQ_SHIM_LOG: log }),
     ...(marks === undefined ? {} : { ZGQ_SHIM_MARKS: marks }),
     ...(fail === undefined ? {} : { ZGQ_SHIM_FAIL: fail }),
-    ...(kill === undefined ? {} : { ZGQ_SHIM_KILL: kill })
+    ...(kill === undefined ? {} : { ZGQ_SHIM_KILL: kill }),
+    ...(counts === undefined ? {} : { ZGQ_SHIM_COUNTS: counts })
   }
 }
