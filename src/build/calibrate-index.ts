@@ -9,6 +9,8 @@ import { openContext } from '../search/open-context.ts'
 import { withSnapshot } from '../catalogue/reader.ts'
 import { writeCalibration } from '../catalogue/writer.ts'
 import { loadDriver } from '../catalogue/load-driver.ts'
+import type { Snapshot } from '../catalogue/snapshot.ts'
+import { ZgqError } from '../errors.ts'
 import type { Calibration } from '../types.ts'
 import { calibrate } from './calibrate.ts'
 import { readQueries } from './calibration-queries.ts'
@@ -35,7 +37,8 @@ export interface CalibrateOptions {
  * Measures how far searches in the index at `path` must probe for a recall, stores that in its catalogue and returns
  * it. Indexes that are open already keep what they read. Rejects with ZGQ_DIMENSION, ZGQ_NON_FINITE, ZGQ_ZERO_VECTOR or
  * ZGQ_BUILD_INPUT for queries; ZGQ_READ_ONLY, ZGQ_LOCKED or ZGQ_IO where the catalogue cannot be written; ZGQ_MISMATCH
- * where another index was put in its place meanwhile; with what `ZgqIndex.open` throws; with the signal's reason.
+ * where another index was put in its place meanwhile; ZGQ_UNSUPPORTED where rows were written since its zones were made;
+ * with what `ZgqIndex.open` throws; with the signal's reason.
  */
 export async function calibrateIndex(path: string | URL, options: CalibrateOptions = {}): Promise<Calibration> {
   const folder = expectPath('path', path)
@@ -44,9 +47,10 @@ export async function calibrateIndex(path: string | URL, options: CalibrateOptio
   const queries = expectQueries(options.queries)
   expectWholeNumber('seed', seed, { least: 0 })
   loadDriver()
-  const { snapshot, readers, context } = withSnapshot(folder, (found) =>
-    openContext(found, { mapping: 'pread', cacheBytes: CACHE_BYTES, verify: 'touch' })
-  )
+  const { snapshot, readers, context } = withSnapshot(folder, (found) => {
+    expectUnchanged(found)
+    return openContext(found, { mapping: 'pread', cacheBytes: CACHE_BYTES, verify: 'touch' })
+  })
   const turn = async (): Promise<void> => {
     await setImmediate()
     signal?.throwIfAborted()
@@ -71,4 +75,15 @@ export async function calibrateIndex(path: string | URL, options: CalibrateOptio
   } finally {
     readers.close()
   }
+}
+
+/** A calibration measures how rows lie in zones: those of deltas are in none, and deleted ones are no neighbours. */
+function expectUnchanged({ meta, changes, folder }: Snapshot): void {
+  const { freshCount, deletedCount } = changes.meta
+  if (meta.deltaZoneCount === 0 && freshCount === 0 && deletedCount === 0) return
+  throw new ZgqError(
+    'ZGQ_UNSUPPORTED',
+    'rows were written or deleted since the zones of this index were made: export it and build it anew, which calibrates',
+    { path: folder }
+  )
 }
