@@ -36,7 +36,7 @@ const LEVELS = [
 /** Files of src/build, likewise. */
 const BUILD_LEVELS = [
   // what a build is told, and how it keeps what it finds
-  ['option-checks', 'build-options', 'random', 'fingerprint', 'stored-json', 'temporary-folder'],
+  ['built-rows', 'option-checks', 'build-options', 'random', 'fingerprint', 'stored-json', 'temporary-folder'],
   // where and with what it works
   [
     'site',
