@@ -36,7 +36,7 @@ const LEVELS = [
 /** Files of src/build, likewise. */
 const BUILD_LEVELS = [
   // what a build is told, and how it keeps what it finds
-  ['built-rows', 'option-checks', 'build-options', 'random', 'fingerprint', 'stored-json', 'temporary-folder'],
+  ['option-checks', 'build-options', 'random', 'fingerprint', 'stored-json', 'temporary-folder'],
   // where and with what it works
   [
     'site',
@@ -52,6 +52,7 @@ const BUILD_LEVELS = [
   ],
   // what it computes
   [
+    'built-rows',
     'quantized-rows',
     'centroid-groups',
     'assigner',
