@@ -4,14 +4,14 @@
 import { setImmediate } from 'node:timers/promises'
 
 import { expectPath } from '../arguments.ts'
+import { ZgqError } from '../errors.ts'
 import { checkOptionNames, expectWholeNumber } from '../options.ts'
 import { openContext } from '../search/open-context.ts'
 import { withSnapshot } from '../catalogue/reader.ts'
 import { writeCalibration } from '../catalogue/writer.ts'
 import { loadDriver } from '../catalogue/load-driver.ts'
-import type { Snapshot } from '../catalogue/snapshot.ts'
-import { ZgqError } from '../errors.ts'
 import type { Calibration } from '../types.ts'
+import { withoutDeltas } from './built-rows.ts'
 import { calibrate } from './calibrate.ts'
 import { readQueries } from './calibration-queries.ts'
 import { runStep } from './calibration-steps.ts'
@@ -35,10 +35,10 @@ export interface CalibrateOptions {
 
 /**
  * Measures how far searches in the index at `path` must probe for a recall, stores that in its catalogue and returns
- * it. Indexes that are open already keep what they read. Rejects with ZGQ_DIMENSION, ZGQ_NON_FINITE, ZGQ_ZERO_VECTOR or
+ * it. Rows of deltas play no part in it: every search looks at all of them. Indexes that are open already keep what
+ * they read. Rejects with ZGQ_UNSUPPORTED where no row is in a zone; ZGQ_DIMENSION, ZGQ_NON_FINITE, ZGQ_ZERO_VECTOR or
  * ZGQ_BUILD_INPUT for queries; ZGQ_READ_ONLY, ZGQ_LOCKED or ZGQ_IO where the catalogue cannot be written; ZGQ_MISMATCH
- * where another index was put in its place meanwhile; ZGQ_UNSUPPORTED where rows were written since its zones were made;
- * with what `ZgqIndex.open` throws; with the signal's reason.
+ * where another index was put in its place meanwhile; with what `ZgqIndex.open` throws; with the signal's reason.
  */
 export async function calibrateIndex(path: string | URL, options: CalibrateOptions = {}): Promise<Calibration> {
   const folder = expectPath('path', path)
@@ -47,15 +47,18 @@ export async function calibrateIndex(path: string | URL, options: CalibrateOptio
   const queries = expectQueries(options.queries)
   expectWholeNumber('seed', seed, { least: 0 })
   loadDriver()
-  const { snapshot, readers, context } = withSnapshot(folder, (found) => {
-    expectUnchanged(found)
-    return openContext(found, { mapping: 'pread', cacheBytes: CACHE_BYTES, verify: 'touch' })
-  })
+  const { snapshot, readers, context } = withSnapshot(folder, (found) =>
+    openContext(withoutDeltas(found), { mapping: 'pread', cacheBytes: CACHE_BYTES, verify: 'touch' })
+  )
   const turn = async (): Promise<void> => {
     await setImmediate()
     signal?.throwIfAborted()
   }
   try {
+    if (snapshot.meta.count === 0)
+      throw new ZgqError('ZGQ_UNSUPPORTED', 'this index has no rows in zones: there is nothing to calibrate', {
+        path: folder
+      })
     const calibration = await calibrate(
       snapshot,
       async (steps, onAnswer) => {
@@ -75,15 +78,4 @@ export async function calibrateIndex(path: string | URL, options: CalibrateOptio
   } finally {
     readers.close()
   }
-}
-
-/** A calibration measures how rows lie in zones: those of deltas are in none, and deleted ones are no neighbours. */
-function expectUnchanged({ meta, changes, folder }: Snapshot): void {
-  const { freshCount, deletedCount } = changes.meta
-  if (meta.deltaZoneCount === 0 && freshCount === 0 && deletedCount === 0) return
-  throw new ZgqError(
-    'ZGQ_UNSUPPORTED',
-    'rows were written or deleted since the zones of this index were made: export it and build it anew, which calibrates',
-    { path: folder }
-  )
 }
