@@ -18,10 +18,7 @@ export interface ChangedRow {
 }
 
 /** Filters of changes. */
-export interface GroupFilter {
-  readonly writer: number
-  readonly group: number
-}
+export type GroupFilter = Readonly<Record<'writer' | 'group', number>>
 
 /** A call; `together`: calls on different rows that do not wait for each other. */
 export type Change =
