@@ -4,6 +4,19 @@
 export { ZgqError, type ZgqErrorCode } from './errors.ts'
 export { DEFAULT_RECALL } from './search/request.ts'
 export type {
+  AddOptions,
+  BackupOptions,
+  CreateOptions,
+  RowBatch,
+  RowChoice,
+  RowsInput,
+  RowsToWrite,
+  RowToWrite,
+  UpsertOptions,
+  Written
+} from './change-types.ts'
+export type {
+  ChangesInfo,
   IndexInfo,
   SearchedQueries,
   SearchPlan,
@@ -30,8 +43,10 @@ export type {
   Hit,
   Id,
   IdQuery,
+  IdType,
   Mapping,
   Metric,
+  OpenMode,
   OpenOptions,
   Payload,
   QueryVector,
