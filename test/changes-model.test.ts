@@ -11,11 +11,13 @@ import type { Filter, Hit, Id, Metric } from '../src/types.ts'
 import { ZgqIndex } from '../src/zgq-index.ts'
 import { randomFrom } from './support/random.ts'
 import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
+import { step } from './support/torture.ts'
 
 const DIM = 6
 const FIELDS = { group: 'number', tags: 'string[]', name: 'string' } as const
 const temp = useTempFolder('changes-model', IN_MEMORY)
-const RUNS = Number(process.env['ZGQ_MODEL_RUNS'] ?? 12)
+/** Sequences of each shape. */
+const RUNS = step(4, 100)
 
 interface ModelRow {
   readonly vector: Float32Array

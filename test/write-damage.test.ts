@@ -20,7 +20,7 @@ import { step } from './support/torture.ts'
 
 const temp = useTempFolder('write-damage', IN_MEMORY)
 const SEED = Number(process.env['ZGQ_SEED'] ?? 17)
-const FLIPS = step(150, 5000)
+const FLIPS = step(100, 5000)
 const LOG_NAME = `${CATALOGUE_NAME}-wal`
 
 type Index = ZgqIndex<string, Record<string, unknown>>
@@ -40,21 +40,26 @@ const QUESTIONS: Readonly<Record<string, (index: Index) => unknown>> = {
 }
 
 function answersOf(path: string, options: OpenOptions): Map<string, string> {
-  let index: Index | undefined
-  const answers = new Map<string, string>()
+  const names = Object.keys(QUESTIONS)
+  let index: Index
   try {
-    for (const [name, ask] of Object.entries(QUESTIONS)) {
-      try {
-        index ??= ZgqIndex.open(path, options)
-        answers.set(name, JSON.stringify(ask(index)))
-      } catch (error) {
-        answers.set(name, describeError(error))
-      }
-    }
-  } finally {
-    index?.close()
+    index = ZgqIndex.open(path, options)
+  } catch (error) {
+    return new Map(names.map((name) => [name, describeError(error)]))
   }
-  return answers
+  try {
+    return new Map(names.map((name) => [name, answerOf(() => QUESTIONS[name](index))]))
+  } finally {
+    index.close()
+  }
+}
+
+function answerOf(ask: () => unknown): string {
+  try {
+    return JSON.stringify(ask())
+  } catch (error) {
+    return describeError(error)
+  }
 }
 
 interface Written {

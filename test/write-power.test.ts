@@ -16,7 +16,7 @@ import { step } from './support/torture.ts'
 
 const temp = useTempFolder('write-power', IN_MEMORY)
 const SEED = Number(process.env['ZGQ_SEED'] ?? 15)
-const IMAGES = step(60, 2000)
+const IMAGES = step(40, 1500)
 
 interface Run {
   readonly base: string

@@ -1,14 +1,16 @@
-// An index without its deltas: what a calibration is about. Every search looks at all rows of deltas, so how far it
-// must probe follows from the built zones alone.
+// An index as if nothing had been written to it: what a calibration is about. Every search looks at all rows of deltas
+// and all fresh rows, so how far it must probe follows from the built zones alone.
 
+import { nothingChanged } from '../catalogue/changes.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
 import { SEGMENT_WORDS } from '../format/segment-record.ts'
 import { RECORD_WORDS, SegmentTable } from '../format/segment-table.ts'
 
-/** Returns a snapshot as if no delta had come. */
+/** Returns a snapshot as if no delta had come, and no row of a zone been deleted. */
 export function withoutDeltas(snapshot: Snapshot): Snapshot {
   const { meta, segments, centroids } = snapshot
-  if (meta.deltaZoneCount === 0) return snapshot
+  const changes = nothingChanged(meta.commit)
+  if (meta.deltaZoneCount === 0) return { ...snapshot, changes }
   const { words } = segments
   const kept: number[] = []
   for (let at = 0; at < words.length; at += RECORD_WORDS)
@@ -17,6 +19,7 @@ export function withoutDeltas(snapshot: Snapshot): Snapshot {
   for (const [i, at] of kept.entries()) records.set(words.subarray(at, at + RECORD_WORDS), i * RECORD_WORDS)
   return {
     ...snapshot,
+    changes,
     meta: {
       ...meta,
       count: meta.count - segments.rowsFrom(meta.zoneCount),
