@@ -5,7 +5,16 @@ import { cpSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 
-import { applyChange, CHANGES_INDEX, drawChanges, possibleRows, type Change, type Rows } from './support/changes.ts'
+import {
+  applyChange,
+  CHANGES_INDEX,
+  drawChanges,
+  ONE_DELTA,
+  PART_OF_DELTA,
+  possibleRows,
+  type Change,
+  type Rows
+} from './support/changes.ts'
 import { indexIn, startChanges } from './support/changes-program.ts'
 import { problemsOf } from './support/changed-index.ts'
 import { builtIndex, emptyIndex, type ChangingFolder } from './support/changing-folders.ts'
@@ -16,7 +25,7 @@ import { step } from './support/torture.ts'
 
 const temp = useTempFolder('write-power', IN_MEMORY)
 const SEED = Number(process.env['ZGQ_SEED'] ?? 15)
-const IMAGES = step(40, 1500)
+const IMAGES = step(24, 1500)
 
 interface Run {
   readonly base: string
@@ -72,8 +81,11 @@ function history({ changes, before }: { changes: readonly Change[]; before: Rows
   return states
 }
 
-/** Opens images of a run; `isSynced`: what was acknowledged is on the disk. */
-async function problemsOfImages({ base, calls, tasks }: Run, isSynced = true): Promise<unknown[]> {
+/** Opens images of a run, until so many are wrong; `isSynced`: what was acknowledged is on the disk. */
+async function problemsOfImages(
+  { base, calls, tasks }: Run,
+  { isSynced = true, most = Infinity }: { readonly isSynced?: boolean; readonly most?: number } = {}
+): Promise<unknown[]> {
   const wrong: unknown[] = []
   let images = 0
   for (const image of crashImages({ base, calls, count: IMAGES, seed: SEED })) {
@@ -90,6 +102,7 @@ async function problemsOfImages({ base, calls, tasks }: Run, isSynced = true): P
     if (problems.length + failed.length > 0)
       wrong.push({ image: image.number, mode: image.mode, point: image.point, problems, failed })
     rmSync(folder, { recursive: true, maxRetries: 5 })
+    if (wrong.length >= most) return wrong
   }
   console.log(`${images} images of ${calls.length} calls`)
   return wrong
@@ -98,7 +111,8 @@ async function problemsOfImages({ base, calls, tasks }: Run, isSynced = true): P
 const MANNERS = [
   ['calls of all kinds on an empty index', 1, emptyIndex, {}],
   ['calls of all kinds on an index with zones', 1, builtIndex, {}],
-  ['calls large enough for deltas', 1, builtIndex, { most: 2500, count: 8 }],
+  ['calls that become deltas', 1, builtIndex, { most: ONE_DELTA, count: 7 }],
+  ['calls that become deltas together', 1, emptyIndex, { most: PART_OF_DELTA, count: 10 }],
   ['two writers', 2, builtIndex, { count: 8 }]
 ] as const
 
@@ -119,7 +133,7 @@ describe.runIf(process.platform === 'linux')(`an index over which the power fail
     { timeout: 3_600_000 },
     async () => {
       const made = await run(await builtIndex(temp, 1), { open: { durability: 'batch' } })
-      expect(await problemsOfImages(made, false)).toEqual([])
+      expect(await problemsOfImages(made, { isSynced: false })).toEqual([])
       // Once the index is closed, all is on the disk.
       const end = made.calls.length
       const closed = Array.from(crashImages({ ...made, count: IMAGES, seed: SEED })).filter(
@@ -135,10 +149,13 @@ describe.runIf(process.platform === 'linux')(`an index over which the power fail
     }
   )
 
-  it('loses acknowledged calls where nothing is synced, and the images show it', async () => {
-    const made = await run(await emptyIndex(temp, 1), { count: 6 })
-    const unsynced = { ...made, calls: made.calls.filter(({ kind }) => kind !== 'sync') }
-    expect((await problemsOfImages(unsynced)).length).toBeGreaterThan(5)
+  it('loses acknowledged calls without one of its syncs, and the images show it', async () => {
+    const made = await run(await emptyIndex(temp, 1), { most: ONE_DELTA, count: 5 })
+    for (const needed of [/-wal$/, /\/delta-/, /^index$/]) {
+      const calls = made.calls.filter(({ kind, path }) => kind !== 'sync' || !needed.test(path))
+      expect(calls.length, String(needed)).toBeLessThan(made.calls.length)
+      expect(await problemsOfImages({ ...made, calls }, { most: 1 }), String(needed)).toHaveLength(1)
+    }
   })
 })
 
