@@ -20,6 +20,7 @@ import { problemsOf } from './support/changed-index.ts'
 import { builtIndex, emptyIndex, type ChangingFolder } from './support/changing-folders.ts'
 import { crashImages, filesBelow, finalFiles, writeImage } from './support/crash-images.ts'
 import { readCallLog, shimEnv, type LoggedCall } from './support/crash-log.ts'
+import { nodeWithSqlite } from './support/node-24.ts'
 import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
 import { step } from './support/torture.ts'
 
@@ -39,13 +40,15 @@ interface RunOptions {
   readonly open?: Readonly<Record<string, unknown>>
   /** The index is made by the writer itself. */
   readonly creates?: boolean
+  /** Another Node.js. */
+  readonly node?: string
   /** Left out: drawn. */
   readonly changes?: readonly Change[]
 }
 
 /** Lets writers change an index to the end, under the shim. */
 async function run(of: ChangingFolder, options: RunOptions): Promise<Run> {
-  const { most = 12, count = 14, open = {}, creates = false } = options
+  const { most = 12, count = 14, open = {}, creates = false, node = process.execPath } = options
   const [base, log, marks] = ['base', 'log', 'marks'].map((name) => temp.fresh(name))
   cpSync(of.folder, base, { recursive: true })
   const env = shimEnv(temp, { folder: of.folder, log, marks })
@@ -57,7 +60,7 @@ async function run(of: ChangingFolder, options: RunOptions): Promise<Run> {
   const ends = await Promise.all(
     tasks.map(async ({ writer, changes }) => {
       const create = creates ? { create: { ...CHANGES_INDEX, ...open } } : {}
-      const task = { path: of.path, writer, changes, marks, open, ...create }
+      const task = { path: of.path, writer, changes, marks, open, node, ...create }
       return await startChanges(task, temp.fresh('task.json'), env).ended
     })
   )
@@ -67,6 +70,24 @@ async function run(of: ChangingFolder, options: RunOptions): Promise<Run> {
   expect(Array.from(made.keys()).sort()).toEqual(Array.from(found.keys()).sort())
   for (const [name, bytes] of found) expect(Buffer.from(made.get(name)!).equals(bytes), name).toBe(true)
   return { base, calls, tasks }
+}
+
+/** Files with writes that were not synced when a call resolved, by its mark. */
+function unsyncedAtMarks({ calls }: Run): string[] {
+  const unsynced = new Set<string>()
+  const found: string[] = []
+  let done = 0
+  for (const { kind, path, payload } of calls) {
+    if (kind === 'write' && /-wal$|delta-/.test(path)) unsynced.add(path)
+    if (kind === 'sync') unsynced.delete(path)
+    const mark = kind === 'mark' ? Buffer.from(payload).toString() : ''
+    // Those that are made together may end one before the other.
+    if (!/ done \d+\n/.test(mark)) continue
+    done++
+    for (const name of unsynced) found.push(`${mark.trim()}: ${name}`)
+  }
+  expect(done).toBeGreaterThan(5)
+  return found
 }
 
 /** Every state that the rows of a writer went through, the last one last; calls made together end in any order. */
@@ -119,6 +140,19 @@ const MANNERS = [
 describe.runIf(process.platform === 'linux')(`an index over which the power fails (seed ${SEED})`, () => {
   it.each(MANNERS)('keeps what was acknowledged: %s', { timeout: 3_600_000 }, async (_, writers, make, options) => {
     expect(await problemsOfImages(await run(await make(temp, writers), options))).toEqual([])
+  })
+
+  it('keeps what was acknowledged: the SQLite of Node.js', { timeout: 3_600_000 }, async () => {
+    const made = await run(await builtIndex(temp, 1), { node: nodeWithSqlite() })
+    expect(await problemsOfImages(made)).toEqual([])
+    expect(unsyncedAtMarks(made)).toEqual([])
+  })
+
+  it('was synced when a call resolves', async () => {
+    const made = await run(await builtIndex(temp, 1), { most: ONE_DELTA })
+    expect(unsyncedAtMarks(made)).toEqual([])
+    const batch = await run(await builtIndex(temp, 1), { open: { durability: 'batch' } })
+    expect(unsyncedAtMarks(batch)).not.toEqual([])
   })
 
   it('is there once it was made', { timeout: 3_600_000 }, async () => {
