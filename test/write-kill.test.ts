@@ -6,7 +6,7 @@ import { rmSync, statSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 
 import { ZgqIndex } from '../src/zgq-index.ts'
-import { possibleRows, drawChanges, type Rows } from './support/changes.ts'
+import { drawChanges, ONE_DELTA, PART_OF_DELTA, possibleRows, type Rows } from './support/changes.ts'
 import { readMarks, startChanges, type RunningChanges } from './support/changes-program.ts'
 import { problemsOf, problemsOfAnswers } from './support/changed-index.ts'
 import { builtIndex, emptyIndex, type ChangingFolder } from './support/changing-folders.ts'
@@ -53,8 +53,8 @@ interface Death {
 async function die(of: ChangingFolder, manner: Manner, seed: number): Promise<Death> {
   const random = randomFrom(seed)
   const marks = temp.fresh('marks')
-  // In some of them a call is large enough for a delta.
-  const most = random() < 0.3 ? 1500 : 12
+  // In some of them rows become a delta.
+  const most = random() < 0.3 ? (random() < 0.5 ? ONE_DELTA : PART_OF_DELTA) : 12
   const tasks = of.rows.map((before, writer) => {
     const changes = drawChanges({ seed, writer, count: CHANGES, most, before })
     return { path: of.path, writer, changes, marks, before }
