@@ -5,25 +5,20 @@
 // A build publishes the index by one rename, and a file is replaced in one transaction: vectors and passages always
 // agree, whenever the power fails.
 
-import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
-import { dirname, join, relative, resolve, sep } from 'node:path'
+import { dirname, join, relative, resolve } from 'node:path'
 import { ZgqIndex } from 'zgq'
 import { buildIndex } from 'zgq/build'
 
 import { watchFolder } from './folder-watch.js'
 import { listTexts, readPassages } from './passages.js'
+import { FIELDS, filterOf, idOf, payloadsOf, stampOf } from './rows.js'
 
 /** Passages that the model gets at once; a search waits for no more than that while a folder is being indexed. */
 const BATCH = 8
 
-/** What filters may ask of a passage; its payload has more besides. `modified`: milliseconds since 1970. */
-const FIELDS = /** @type {const} */ ({ file: 'string', folder: 'string', modified: 'number' })
 /** Folders that the page offers to choose from. */
 const MOST_FOLDERS = 200
-/** An id has 1,024 bytes at most: longer names are hashed. */
-const MOST_NAME_BYTES = 900
-
 /**
  * @typedef {{ name: string, dim: number, embed: (texts: readonly string[]) => Promise<Float32Array> }} Embedder
  * @typedef {{ folder: string, files: number, skipped: number, passages: number, folders: string[] }} Indexed `folders`:
@@ -31,8 +26,7 @@ const MOST_NAME_BYTES = 900
  * @typedef {{ code: string, message: string }} Problem
  * @typedef {{ stage: 'read' | 'build', done: number, total: number, passages: number, file?: string }} Progress `read`
  * counts bytes, `build` steps
- * @typedef {{ file: string, folder: string, line: number, text: string, modified: number, bytes: number }} Passage
- * `bytes`: of its file
+ * @typedef {import('./rows.js').Passage} Passage
  * @typedef {Passage & { similarity: number }} Found
  * @typedef {{ k?: number, folder?: string, since?: number }} SearchOptions `folder`: only texts in it or below; `since`:
  * only those that were changed then or later, in milliseconds since 1970
@@ -227,6 +221,7 @@ export class Library {
       for (let i = 0; i < passages.length; i += BATCH) {
         const some = payloadsOf(name, file, passages.slice(i, i + BATCH))
         const vectors = await this.#embedder.embed(some.map(({ text }) => text))
+        if (!this.#endWatching) return
         const { dim } = this.#embedder
         for (const [j, payload] of some.entries())
           rows.push({ id: idOf(name, i + j), vector: vectors.subarray(j * dim, (j + 1) * dim), payload })
@@ -347,27 +342,6 @@ export class Library {
   }
 }
 
-/**
- * Chooses passages by where they are and when they were changed.
- * @param {string | undefined} folder @param {number | undefined} since
- * @returns {import('zgq').Filter}
- */
-function filterOf(folder, since) {
-  return {
-    ...(folder ? { $or: [{ folder }, { folder: { $startsWith: `${folder}/` } }] } : {}),
-    ...(since ? { modified: { $gte: since } } : {})
-  }
-}
-
-/**
- * @param {string} file @param {{ modified: number, bytes: number }} stat
- * @param {{ line: number, text: string }[]} passages
- * @returns {Passage[]}
- */
-function payloadsOf(file, { modified, bytes }, passages) {
-  return passages.map((passage) => ({ file, folder: folderOf(file), modified, bytes, ...passage }))
-}
-
 /** Names a folder wherever it is moved; undefined where there is none. @param {string} path */
 function identityOf(path) {
   const { dev, ino } = statSync(path, { throwIfNoEntry: false, bigint: true }) ?? {}
@@ -379,23 +353,6 @@ function listFolder(root) {
   return listTexts(root).catch((cause) => {
     throw coded('FOLDER_NOT_FOUND', `The folder ${root} cannot be read (${cause.code}).`, cause)
   })
-}
-
-/** Names a passage: by its file, and its number there. @param {string} file @param {number} number */
-function idOf(file, number) {
-  const name = Buffer.byteLength(file) > MOST_NAME_BYTES ? createHash('sha256').update(file).digest('hex') : file
-  return `${name}#${number}`
-}
-
-/** Tells a file that was saved from what it was before. @param {{ modified: number, bytes: number }} file */
-function stampOf({ modified, bytes }) {
-  return `${modified} ${bytes}`
-}
-
-/** The folder of a file, '' for the one that was chosen. @param {string} file */
-function folderOf(file) {
-  const folder = dirname(file).split(sep).join('/')
-  return folder === '.' ? '' : folder
 }
 
 /** @param {string} code @param {string} message @param {unknown} [cause] */
