@@ -2,6 +2,7 @@
 // in write/index-writer.ts.
 
 import { expectPath } from './arguments.ts'
+import { expectChangeableFolder } from './catalogue/open-for-changes.ts'
 import type {
   AddOptions,
   BackupOptions,
@@ -16,17 +17,16 @@ import { ZgqError } from './errors.ts'
 import type { IndexInfo, ZoneInfo } from './info-types.ts'
 import { checkOpenOptions, expectModel, type CheckedOptions } from './open-options.ts'
 import { checkOptionNames } from './options.ts'
-import { readVectorLater, searchDocumentsLater } from './pool/later-documents.ts'
-import { SearchPool } from './pool/search-pool.ts'
-import { isIdQuery, notFound, queryOf } from './search/id-query.ts'
-import { isPlain, searchDocuments, type DocumentSearch, type FoundDocuments } from './search/document-search.ts'
+import { AsyncSearches } from './pool/async-searches.ts'
+import { queryOf } from './search/id-query.ts'
+import { isPlain, searchDocuments, type FoundDocuments } from './search/document-search.ts'
 import { summarizeField, type FieldSummary, type FieldSummaryOptions } from './search/field-summary.ts'
 import { checkPayload, checkWants } from './search/hit-wants.ts'
 import { describeIndex, describeZones } from './search/index-info.ts'
-import { countRows, documentAt, findPlace, heapIdOf, placesOf, vectorAt } from './search/index-rows.ts'
-import { expectId, type RowPlace } from './search/lookup.ts'
+import { countRows, documentAt, findPlace, placesOf, vectorAt } from './search/index-rows.ts'
+import type { RowPlace } from './search/lookup.ts'
 import { OpenIndex } from './search/open-index.ts'
-import { checkAsyncRequest, checkQueries, checkQuery, checkRequest } from './search/request.ts'
+import { checkRequest } from './search/request.ts'
 import type { DocumentsOptions } from './search/rows.ts'
 import { search } from './search/search.ts'
 import { SeenQueries } from './search/seen-queries.ts'
@@ -45,10 +45,14 @@ import type {
 } from './types.ts'
 import type { IndexWriter } from './write/index-writer.ts'
 
+/** Options that say that ids are strings. */
+type TextIds = CreateOptions & { readonly ids: 'string' }
+
 interface OpenParts {
   readonly index: OpenIndex
   readonly options: CheckedOptions
   readonly seen: SeenQueries
+  readonly later: AsyncSearches
 }
 
 /**
@@ -60,7 +64,6 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
   readonly #path: string
   /** Undefined once closed, so that memory is given back while the object lives on. */
   #parts: OpenParts | undefined
-  #lazyPool: SearchPool | undefined
   #writer: Promise<IndexWriter> | undefined
 
   private constructor(parts: OpenParts) {
@@ -79,18 +82,20 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
     const checked = checkOpenOptions(options)
     const index = OpenIndex.open(folder, checked, (snapshot) => {
       expectModel(snapshot, options)
+      if (checked.mode === 'write') expectChangeableFolder(snapshot.folder, checked)
     })
-    return new ZgqIndex<I, P>({ index, options: checked, seen: new SeenQueries() })
+    const { threads } = checked
+    const seen = new SeenQueries()
+    return new ZgqIndex<I, P>({ index, options: checked, seen, later: new AsyncSearches({ index, seen, threads }) })
   }
 
   /**
    * Makes an empty index in a folder that is not there yet, and opens it for writing. Rejects with ZGQ_EXISTS where
    * something is, ZGQ_IO, ZGQ_UNSUPPORTED; TypeError or RangeError for bad options.
    */
-  static async create<I extends Id = number, P = Payload>(
-    path: string | URL,
-    options: CreateOptions
-  ): Promise<ZgqIndex<I, P>> {
+  static create<P = Payload>(path: string | URL, options: TextIds): Promise<ZgqIndex<string, P>>
+  static create<I extends Id = number, P = Payload>(path: string | URL, options: CreateOptions): Promise<ZgqIndex<I, P>>
+  static async create(path: string | URL, options: CreateOptions): Promise<ZgqIndex<Id, unknown>> {
     const folder = expectPath('path', path)
     const { createIndex } = await import('./write/create-index.ts')
     return ZgqIndex.open(folder, createIndex(folder, options))
@@ -219,9 +224,8 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
     options?: AsyncSearchOptions
   ): Promise<(Hit<I, P>[] | ExplainedHits<I, P>)[]>
   async searchBatch(queries: Float32Array | Float64Array, options: AsyncSearchOptions = {}): Promise<FoundDocuments[]> {
-    const { snapshot } = this.#current()
-    const of = this.#checkAsync(options)
-    return await this.#searchLater(checkQueries(queries, snapshot.meta.dim), { ...of, isBatch: true })
+    this.#current()
+    return await this.#expectOpen().later.batch(queries, options)
   }
 
   /**
@@ -238,55 +242,8 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
   ): Promise<Hit<I, P>[]>
   searchAsync(query: QueryVector | IdQuery<I>, options?: AsyncSearchOptions): Promise<Hit<I, P>[] | ExplainedHits<I, P>>
   async searchAsync(query: QueryVector | IdQuery<Id>, options: AsyncSearchOptions = {}): Promise<FoundDocuments> {
-    const { dim, metric } = this.#current().snapshot.meta
-    const of = this.#checkAsync(options)
-    if (!isIdQuery(query)) {
-      const [found] = await this.#searchLater(checkQuery(query, dim, metric), { ...of, isBatch: false })
-      return found
-    }
-    const { id } = query
-    const { context } = this.#expectOpen().index
-    expectId(id, context.documents)
-    const row = await readVectorLater({ context, fetcher: this.#pool().fetcher }, id, of.signal)
-    if (row === undefined) throw notFound(id)
-    const leftOut = heapIdOf(context, row.found, id)
-    const [found] = await this.#searchLater(row.vector, { ...of, leftOut, isBatch: false })
-    return found
-  }
-
-  #checkAsync(options: AsyncSearchOptions): DocumentSearch & { readonly signal: AbortSignal | undefined } {
-    const { context, requested } = this.#expectOpen().index
-    const request = checkAsyncRequest(options, requested)
-    return {
-      request,
-      wants: checkWants(options, context.documents.filters),
-      leftOut: undefined,
-      signal: options.signal
-    }
-  }
-
-  async #searchLater(
-    queries: Float32Array,
-    of: DocumentSearch & { readonly signal: AbortSignal | undefined; readonly isBatch: boolean }
-  ): Promise<FoundDocuments[]> {
-    const { context } = this.#expectOpen().index
-    const { request, signal, isBatch } = of
-    const pool = this.#pool()
-    if (isPlain(context, of)) return await pool.run({ queries, request, isBatch, signal })
-    const found = await searchDocumentsLater({ context, pool, fetcher: pool.fetcher }, { queries, isBatch, signal }, of)
-    this.#expectOpen()
-    return found
-  }
-
-  /** The pool of this index, made at the first call that needs it. Threads know the index as it was then. */
-  #pool(): SearchPool {
-    const { index, options, seen } = this.#expectOpen()
-    if (this.#lazyPool?.isOutdated === true) {
-      this.#lazyPool.close()
-      this.#lazyPool = undefined
-    }
-    this.#lazyPool ??= new SearchPool({ index, threads: options.threads, seen })
-    return this.#lazyPool
+    this.#current()
+    return await this.#expectOpen().later.one(query, options)
   }
 
   /**
@@ -358,7 +315,8 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
   /** Describes the index and how it was opened. Throws ZGQ_CLOSED. */
   info(): IndexInfo {
     const index = this.#current()
-    return describeIndex(index, { threads: this.#pool().threadsInfo, ...this.#expectOpen() })
+    const { options, seen, later } = this.#expectOpen()
+    return describeIndex(index, { options, seen, threads: later.threadsInfo })
   }
 
   /**
@@ -374,7 +332,7 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
    * soon as they are through with what they are at. Calling it again does nothing.
    */
   close(): void {
-    this.#lazyPool?.close()
+    this.#parts?.later.close()
     void this.#writer?.then((writer) => {
       writer.close()
     })

@@ -15,7 +15,6 @@ import { ChangeRows } from './change-rows.ts'
 import { nothingChanged, type FreshRow, type MaskRow, type PatchRow } from './changes.ts'
 import { Checkpoints } from './checkpoints.ts'
 import { inTransaction, type Database, type Statement } from './driver.ts'
-import { loadDriver } from './load-driver.ts'
 import { openForChanges, type ChangeWriterOptions } from './open-for-changes.ts'
 import { expectIndex, readNewState, SchemaWatch, type KnownState, type NewState } from './refresh.ts'
 import { prepareValue, readValue } from './rows.ts'
@@ -204,19 +203,6 @@ export class ChangeWriter {
   checkpoint(): void {
     this.#outside('move the log into the catalogue', () => {
       this.#checkpoints.run()
-    })
-  }
-
-  /** Copies the catalogue, as it was committed last, to a path where nothing is; the copy is sealed. */
-  vacuumInto(path: string): void {
-    this.#outside('copy the catalogue', () => {
-      this.#database.prepare('VACUUM INTO ?').run(path)
-      const copy = loadDriver().open(path, { mode: 'write' })
-      try {
-        copy.exec('DELETE FROM writers')
-      } finally {
-        copy.close()
-      }
     })
   }
 

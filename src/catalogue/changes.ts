@@ -88,7 +88,8 @@ export function readChanges(database: Database, of: ChangesPlace): Changes {
 /** The same, where the record under `changes` was read before. */
 export function readChangesTo(database: Database, changed: ChangesMeta, of: ChangesPlace): Changes {
   const { meta, since, path } = of
-  if (sameChanges(changed, since)) return nothingChanged(meta.commit, changed)
+  // Of an index that says that it was never changed, the tables are looked at all the same.
+  if (since.nextSequence > 1 && sameChanges(changed, since)) return nothingChanged(meta.commit, changed)
   const damage = damageOf(path)
   if (changed.nextSequence < since.nextSequence || changed.freshRemoved < since.freshRemoved)
     throw damage(`sequence ${changed.nextSequence} comes after ${since.nextSequence}`)

@@ -28,15 +28,14 @@ export interface ChangeWriterOptions {
   /** How long to wait for others who write. */
   readonly lockTimeoutMs: number
   /** Write where other machines may have the index open. */
-  readonly allowNetworkFileSystem?: boolean
+  readonly allowNetworkFileSystem?: boolean | undefined
 }
 
 /** Opens the catalogue in `folder` and hands it to `take`, whose result owns it. */
 export function openForChanges<T>(folder: string, options: ChangeWriterOptions, take: (database: Database) => T): T {
   const path = join(folder, CATALOGUE_NAME)
   expectRegularFile(path)
-  expectWritable(path)
-  expectOwnDisk(folder, options)
+  expectChangeableFolder(folder, options)
   lookBeside(path)
   if (existsSync(`${path}-journal`)) refuseSuperJournal(`${path}-journal`)
   const file = identifyFile(path)
@@ -60,8 +59,23 @@ export function openForChanges<T>(folder: string, options: ChangeWriterOptions, 
   }
 }
 
+/**
+ * Throws ZGQ_READ_ONLY where the index in a folder may not be written, and ZGQ_UNSUPPORTED for a disk that other machines
+ * may have open: what can be known before anything is opened.
+ */
+export function expectChangeableFolder(
+  folder: string,
+  options: Pick<ChangeWriterOptions, 'allowNetworkFileSystem'>
+): void {
+  expectWritable(join(folder, CATALOGUE_NAME))
+  expectOwnDisk(folder, options)
+}
+
 /** Throws ZGQ_UNSUPPORTED for a disk that other machines may have open. */
-function expectOwnDisk(folder: string, { allowNetworkFileSystem = false }: ChangeWriterOptions): void {
+export function expectOwnDisk(
+  folder: string,
+  { allowNetworkFileSystem = false }: Pick<ChangeWriterOptions, 'allowNetworkFileSystem'>
+): void {
   const risk = allowNetworkFileSystem ? undefined : findWritingRisk(folder)
   if (risk === undefined) return
   throw new ZgqError(

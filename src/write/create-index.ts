@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 
 import { refuseAsarPath } from '../asar-path.ts'
+import { expectOwnDisk } from '../catalogue/open-for-changes.ts'
 import { writeCatalogue } from '../catalogue/writer.ts'
 import type { CreateOptions } from '../change-types.ts'
 import { describe } from '../describe.ts'
@@ -43,6 +44,7 @@ export function createIndex(path: string, options: CreateOptions): OpenOptions {
   }
   const place = resolve(path)
   refuseAsarPath(place)
+  if (existsSync(dirname(place))) expectOwnDisk(dirname(place), open)
   publish(place, (folder) => {
     writeEmpty(folder, meta, documents)
   })

@@ -130,8 +130,17 @@ export class IndexWriter {
       throw this.#isClosed ? this.#closed() : error
     }
     // It was committed: closed meanwhile or not, this is what became of it.
-    if (!this.#isClosed) this.#index.refresh()
+    if (!this.#isClosed) this.#see()
     return answer
+  }
+
+  /** Sees what was committed. What is in the way of that is for the next read to say: the write was done. */
+  #see(): void {
+    try {
+      this.#index.refresh()
+    } catch {
+      // A read asks again.
+    }
   }
 
   #closed(): ZgqError {

@@ -40,6 +40,8 @@ export class WriteSession {
   readonly #options: SessionOptions
   readonly #writer: ChangeWriter
   #index: OpenIndex
+  /** It has taken what was not committed, or not all that was: it is opened anew before it is used. */
+  #isStale = false
   /** As they are in the transaction at hand. */
   #meta: IndexMeta
   #changes: ChangesMeta
@@ -67,7 +69,11 @@ export class WriteSession {
   run(requests: readonly ChangeRequest[]): Outcome[] {
     const outcomes: Outcome[] = []
     while (outcomes.length < requests.length) outcomes.push(...this.#runSome(requests.slice(outcomes.length)))
-    this.#writer.checkpoint()
+    try {
+      this.#writer.checkpoint()
+    } catch {
+      // All is committed, only the log stays long: the next commits try again.
+    }
     return outcomes
   }
 
@@ -93,8 +99,16 @@ export class WriteSession {
       this.#undo()
       return outcomes.map((outcome) => ('error' in outcome ? outcome : { error }))
     }
-    if (this.#hasDelta) this.#index.refresh()
+    if (this.#hasDelta) this.#seeDelta()
     return outcomes
+  }
+
+  #seeDelta(): void {
+    try {
+      this.#index.refresh()
+    } catch {
+      this.#isStale = true // it is committed: what is in the way now is for the next request
+    }
   }
 
   /** The transaction has something to commit. */
@@ -104,8 +118,14 @@ export class WriteSession {
 
   #begin(): void {
     this.#hasDelta = false
+    if (this.#isStale) this.#reopen()
     this.#writer.begin()
-    this.#index.take(this.#writer.read(this.#index.seen))
+    try {
+      this.#index.take(this.#writer.read(this.#index.seen))
+    } catch (error) {
+      this.#undo()
+      throw error
+    }
     const { live } = this.#index.context.documents
     this.#meta = { ...this.#index.snapshot.meta, commit: live.commit }
     this.#changes = live.meta
@@ -115,8 +135,14 @@ export class WriteSession {
   /** Undoes a transaction that failed, and what was taken of it. */
   #undo(): void {
     this.#writer.rollback()
+    this.#isStale = true
+  }
+
+  #reopen(): void {
+    const index = OpenIndex.open(this.#options.folder, this.#options.read)
     this.#index.close()
-    this.#index = OpenIndex.open(this.#options.folder, this.#options.read)
+    this.#index = index
+    this.#isStale = false
   }
 
   /** A request may fail by itself; what fails once it is planned fails the transaction. */
@@ -177,9 +203,10 @@ export class WriteSession {
       this.#count({ deletedCount: rows.length, patchCount: -dropped.length })
       return mask
     })
+    if (removedFresh.length === 0) return { masks, kept: undefined }
     const gone = new Set(removedFresh.map(({ sequence }) => sequence))
     const left = live.fresh.list().flatMap(({ sequence }) => (gone.has(sequence) ? [] : [sequence]))
-    return { masks, kept: gone.size === 0 ? undefined : Float64Array.from(left) }
+    return { masks, kept: Float64Array.from(left) }
   }
 
   #patch({ patches }: Plan): PatchRow[] {

@@ -2,8 +2,8 @@
 // test that needs it must not pass without it.
 
 import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, readFileSync } from 'node:fs'
+import { delimiter, dirname, join } from 'node:path'
 
 import { loadNodeSqlite } from '../../src/catalogue/node-sqlite.ts'
 import { ROOT } from './sources.ts'
@@ -22,4 +22,42 @@ export function nodeWithSqlite(): string {
   )
   if (status !== 0 || !existsSync(NODE_24)) throw new Error(`npm ci in test/node-24 failed:\n${stdout}\n${stderr}`)
   return NODE_24
+}
+
+/**
+ * Runs test files by such a Node, where another SQLite is what its tests find; returns how many tests passed, and what
+ * was printed. Throws where one failed or was skipped.
+ */
+export function runUnderNode24(files: readonly string[], results: string): { passed: number; output: string } {
+  const node = nodeWithSqlite()
+  // What this runner tells its own workers is not for another runner.
+  const env = Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !/^(VITEST|TINYPOOL|ZGQ_TEST_RESULTS)/.test(name))
+  )
+  const { stdout, stderr } = spawnSync(
+    node,
+    [
+      join(ROOT, 'node_modules/vitest/vitest.mjs'),
+      'run',
+      ...files,
+      '--reporter=default',
+      '--reporter=json',
+      `--outputFile.json=${results}`
+    ],
+    {
+      cwd: ROOT,
+      encoding: 'utf8',
+      env: { ...env, PATH: `${dirname(node)}${delimiter}${process.env['PATH'] ?? ''}` }
+    }
+  )
+  const output = stdout + stderr
+  let found: unknown
+  try {
+    found = JSON.parse(readFileSync(results, 'utf8'))
+  } catch (cause) {
+    throw new Error(`no results: ${output}`, { cause })
+  }
+  const { success, numPassedTests, numFailedTests, numPendingTests } = Object(found)
+  if (success !== true || numFailedTests !== 0 || numPendingTests !== 0) throw new Error(output)
+  return { passed: Number(numPassedTests), output }
 }
