@@ -32,6 +32,11 @@ const BASES: readonly (readonly [number, number])[] = [
   [1536, 10_000]
 ]
 const LOOKINGS: readonly Looking[] = ['has, every turn', 'has, every ms', 'search, every turn']
+const STREAMS = [
+  { batch: 10, isOwn: false },
+  { batch: 100, isOwn: false },
+  { batch: 10, isOwn: true }
+]
 const QUICK_SHARE = 50
 
 const options = readOptions(['data', 'parts', 'dims', 'only', 'queries', 'seconds', 'most'], ['quick'])
@@ -74,15 +79,15 @@ async function measureStreams(): Promise<Record<string, StreamResult>> {
   const found: Record<string, StreamResult> = {}
   const base = baseOf(128)
   const folder = join(options.work, 'stream')
-  for (const batch of [10, 100]) {
+  for (const { batch, isOwn } of STREAMS) {
     await grow({ engine: 'zgq', dim: 128, data, folder, base, from: 0, to: 0, batch })
     const writer = { dim: 128, data, folder, from: base, batch, rowsPerSecond: 1000, seconds }
-    const input: StreamInput = { writer, stillSeconds: Math.ceil(seconds / 2) }
+    const input: StreamInput = { writer, stillSeconds: Math.ceil(seconds / 2), isOwn }
     const { value } = await runStep<StreamResult>('step-stream.ts', input, { timeoutMs: 180_000 })
-    found[`calls of ${batch}`] = value
-    note({ batch, ...value })
+    found[`${isOwn ? 'this process' : 'another process'}, calls of ${batch}`] = value
+    note({ batch, isOwn, ...value })
   }
-  console.log(`## Searching ${base} x 128 while another process adds 1,000 rows a second, us\n`)
+  console.log(`## Searching ${base} x 128 while 1,000 rows a second come in, us\n`)
   const show = ({ p50Us, p99Us, maxUs }: StreamTimes): string =>
     `${p50Us.toFixed(0)}, ${p99Us.toFixed(0)}, ${maxUs.toFixed(0)}`
   printTable(

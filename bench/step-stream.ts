@@ -1,19 +1,22 @@
-// Searches an index that nobody writes, then the same while another process adds rows: one query a turn of the event
-// loop, one after the other.
+// Searches an index that nobody writes, then the same while another process, or this one, adds rows: one query a turn of
+// the event loop, one after the other.
 
 import { setImmediate as turn } from 'node:timers/promises'
 
 import { runStep, stepInput, stepResult } from './child.ts'
-import { pathOf } from './engines/living-zgq.ts'
+import type { LivingRows } from './engines/living.ts'
+import { batchOf, pathOf } from './engines/living-zgq.ts'
 import { livingQueries } from './living-rows.ts'
 import { loadZgq, type ZgqIndex } from './packages.ts'
 import { ownMemory } from './process-memory.ts'
 import { quantile } from './report.ts'
-import type { StreamWriterInput, StreamWritten } from './step-stream-writer.ts'
+import { streamRows, writeSteadily, type StreamWriterInput, type StreamWritten } from './steady-writes.ts'
 
 export interface StreamInput {
   readonly writer: StreamWriterInput
   readonly stillSeconds: number
+  /** This process writes, not another. */
+  readonly isOwn: boolean
 }
 
 export interface StreamTimes {
@@ -41,12 +44,13 @@ const input = stepInput<StreamInput>()
 const { dim, data, folder } = input.writer
 const { ZgqIndex: Index } = await loadZgq()
 const queries = await livingQueries(dim, 500, data)
-const index: ZgqIndex = Index.open(pathOf({ folder }))
+const index: ZgqIndex = Index.open(pathOf({ folder }), { mode: input.isOwn ? 'write' : 'read' })
+const vectors = input.isOwn ? await streamRows(input.writer) : new Float32Array()
 await searchFor(2)
 const still = await searchFor(input.stillSeconds)
 const before = index.count()
 let isWriting = true
-const writing = runStep<StreamWritten>('step-stream-writer.ts', input.writer).finally(() => {
+const writing = write().finally(() => {
   isWriting = false
 })
 while (isWriting && index.count() === before) await turn()
@@ -54,7 +58,7 @@ const [first, second] = [
   await searchFor(input.writer.seconds / 2),
   await searchFor(input.writer.seconds, () => isWriting)
 ]
-const { value: written } = await writing
+const written = await writing
 const after = await searchFor(input.stillSeconds)
 const result: StreamResult = {
   still: summarize(still),
@@ -67,6 +71,14 @@ const result: StreamResult = {
 }
 stepResult(result)
 index.close()
+
+async function write(): Promise<StreamWritten> {
+  if (!input.isOwn) return (await runStep<StreamWritten>('step-stream-writer.ts', input.writer)).value
+  const add = async (rows: LivingRows): Promise<void> => {
+    await index.add(batchOf(rows))
+  }
+  return await writeSteadily({ add }, vectors, input.writer)
+}
 
 async function searchFor(seconds: number, goesOn = (): boolean => true): Promise<number[]> {
   const times: number[] = []

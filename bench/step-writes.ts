@@ -4,7 +4,7 @@
 import { appendFileSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { monitorEventLoopDelay, type IntervalHistogram } from 'node:perf_hooks'
-import { setImmediate as turn } from 'node:timers/promises'
+import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises'
 
 import { stepInput, stepResult } from './child.ts'
 import { findLiving, type LivingRows, type OpenLiving } from './engines/living.ts'
@@ -25,7 +25,7 @@ export interface WritesInput {
   readonly kept: number
   /** Is made and removed. */
   readonly folder: string
-  /** A cell of one engine takes no new round after so long. */
+  /** A cell takes no new round after so long for each engine. */
   readonly mostMs: number
   /** Gets a line of JSON for each cell. */
   readonly log: string
@@ -41,6 +41,8 @@ export interface WriteRow extends WriteCell {
   /** Beyond the millisecond of its timer: the median of the rounds' p99, and the largest of all. */
   readonly loopP99Ms: number
   readonly loopMaxMs: number
+  /** The same p99 where nothing is done. */
+  readonly idleP99Ms: number
   /** On the disk after the cell, and the float32 of its rows. */
   readonly bytes: number
   readonly vectorBytes: number
@@ -66,12 +68,14 @@ interface Side {
 }
 
 const LOOP_MS = 1
+const IDLE_MS = 1000
 const POOL_ROWS = 10_000
 
 const input = stepInput<WritesInput>()
 const { dim, kept } = input
 const metric = metricOf(dim)
 let pool = await livingRows({ dim, from: 0, count: POOL_ROWS, data: input.data })
+const idleP99Ms = await idleLoop()
 const results: WriteRow[] = []
 for (const cell of input.adds) {
   if (cell.batch > pool.length / dim) pool = await livingRows({ dim, from: 0, count: cell.batch, data: input.data })
@@ -97,6 +101,14 @@ if (input.changes.length > 0) {
 }
 stepResult(results)
 process.exit(0) // some engines leave threads that keep the process alive
+
+async function idleLoop(): Promise<number> {
+  const loop = monitorEventLoopDelay({ resolution: LOOP_MS })
+  loop.enable()
+  await wait(IDLE_MS)
+  loop.disable()
+  return Math.max(0, loop.percentile(99) / 1e6 - LOOP_MS)
+}
 
 async function openSides(hasTags: boolean): Promise<Side[]> {
   const sides: Side[] = []
@@ -144,15 +156,10 @@ async function closeSides(sides: readonly Side[]): Promise<void> {
 
 async function measure(cell: WriteCell, sides: readonly Side[]): Promise<readonly Side[]> {
   for (const side of sides) await guarded(side, () => once(side, cell)) // loads what the first call loads
-  const spent = new Map<Side, number>()
-  for (let round = 0; round < cell.rounds; round++)
-    for (const side of round % 2 === 0 ? sides : [...sides].reverse()) {
-      const before = spent.get(side) ?? 0
-      if (before > input.mostMs || side.error !== undefined) continue
-      const startedAt = performance.now()
+  const endsAt = performance.now() + input.mostMs * sides.length
+  for (let round = 0; round < cell.rounds && performance.now() < endsAt; round++)
+    for (const side of round % 2 === 0 ? sides : [...sides].reverse())
       await guarded(side, () => measureRound(side, cell))
-      spent.set(side, before + performance.now() - startedAt)
-    }
   return sides
 }
 
@@ -264,6 +271,7 @@ function report(cell: WriteCell, sides: readonly Side[]): void {
       callP99Ms: quantile(callMs, 0.99),
       loopP99Ms: loopP99Ms.length === 0 ? 0 : spread(loopP99Ms).median,
       loopMaxMs: Math.max(0, ...loopMaxMs),
+      idleP99Ms,
       bytes: folderBytes(folder),
       vectorBytes: next * dim * 4,
       rss: ownMemory().rss,

@@ -85,9 +85,9 @@ function printDim(dim: number): void {
       const rows = rowsOf(cell, dim)
       const [own, bare] = PAIR.map((name) => rows.find(({ engine }) => engine === name))
       const ratio =
-        own === undefined || bare === undefined || own.rates.length === 0
+        own === undefined || bare === undefined || own.rates.length === 0 || own.rates.length !== bare.rates.length
           ? ''
-          : showSpread(pairedRatio(own.rates, bare.rates.slice(0, own.rates.length)), 2)
+          : showSpread(pairedRatio(own.rates, bare.rates), 2)
       return [
         cell.kind,
         String(cell.batch),
@@ -100,6 +100,8 @@ function printDim(dim: number): void {
       ]
     })
   )
+  const idle = results.find((row) => row.dim === dim)?.idleP99Ms ?? 0
+  console.log(`The loop of a process that does nothing: p99 ${idle.toFixed(1)} ms beyond its millisecond.\n`)
   const adds = results.filter((row) => row.dim === dim && row.kind === 'add' && row.batch >= 1000)
   printTable(
     ['after add', 'rows a call', 'MiB on disk', 'MiB of float32', 'rss MiB of the process'],
