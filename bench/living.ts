@@ -1,5 +1,6 @@
 // npm run living -- --data DIR: searching and opening an index with rows that are not folded into zones yet, searching
-// while rows come in, and how soon another process finds a row.
+// while rows come in, and how soon another process finds a row. Part `peers` needs the exact neighbours that part
+// `unfolded` left in --work.
 
 import { appendFileSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -47,14 +48,14 @@ const dims = (options.text['dims'] ?? '128,768,1536').split(',').map(Number)
 const peers = options.text['only']?.split(',') ?? PEERS
 const seconds = readCount(options, 'seconds', isQuick ? 1 : 15)
 const mostUnfolded = readCount(options, 'most', 100_000)
-const log = join(options.work, 'living.jsonl')
+const log = `${options.json ?? join(options.work, 'living.json')}l`
 rmSync(log, { force: true })
 const machine = startReport('Searching an index that changes')
 console.log(`Each cell: ${log}\n`)
 const results = {
   seen: parts.includes('seen') ? await measureSeen() : {},
   stream: parts.includes('stream') ? await measureStreams() : {},
-  unfolded: parts.includes('unfolded') ? await measureUnfolded() : []
+  unfolded: await measureUnfolded()
 }
 endReport(machine, results, options.json)
 
@@ -119,13 +120,16 @@ async function measureStreams(): Promise<Record<string, StreamResult>> {
 async function measureUnfolded(): Promise<UnfoldedRow[]> {
   const rows: UnfoldedRow[] = []
   const counts = (isQuick ? QUICK_COUNTS : COUNTS).filter((count) => count <= mostUnfolded)
-  for (const dim of dims) rows.push(...(await unfoldedOf('zgq', dim, { base: baseOf(dim), counts })))
-  for (const dim of dims) rows.push(...(await unfoldedOf('zgq', dim, { base: 0, counts: counts.slice(1) })))
+  if (parts.includes('unfolded')) {
+    for (const dim of dims) rows.push(...(await unfoldedOf('zgq', dim, { base: baseOf(dim), counts })))
+    for (const dim of dims) rows.push(...(await unfoldedOf('zgq', dim, { base: 0, counts: counts.slice(1) })))
+  }
   if (parts.includes('peers'))
     for (const dim of dims)
       for (const peer of peers) {
         // A graph of so many rows takes more than a minute, and so does saving it in each call.
-        const fewer = peer === 'usearch' ? counts.filter((count) => count <= 1000) : counts
+        const most = peer === 'usearch' ? 1000 : Infinity
+        const fewer = counts.filter((count) => count !== 100 && count <= most)
         rows.push(...(await unfoldedOf(peer, dim, { base: baseOf(dim), counts: fewer })))
       }
   for (const dim of dims) printUnfolded(rows.filter((row) => row.dim === dim))

@@ -26,7 +26,7 @@ const dims = (options.text['dims'] ?? (isQuick ? '128' : '128,768,1536')).split(
 const only = options.text['only']?.split(',') ?? [...PAIR, ...PEERS]
 const wanted = options.text['cells'] ?? 'adds,changes'
 const mostMs = Number(options.text['seconds'] ?? (isQuick ? 2 : 6)) * 1000
-const log = join(options.work, 'writes.jsonl')
+const log = `${options.json ?? join(options.work, 'writes.json')}l`
 writeFileSync(log, '')
 const machine = startReport('Writing: rows a second')
 const syncMs = medianSyncMs(options.work)
