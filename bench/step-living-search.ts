@@ -2,6 +2,7 @@
 // recall, and the memory of the process.
 
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { setTimeout as wait } from 'node:timers/promises'
 
 import { stepInput, stepResult } from './child.ts'
 import { findLiving, type OpenLiving } from './engines/living.ts'
@@ -40,6 +41,7 @@ export interface LivingSearchRow {
 }
 
 const K = 10
+const SETTLE_MS = 200
 const TINY_ROWS = 300
 const LEAST_QUERIES = 10
 const MOST_ROUNDS = 5
@@ -51,6 +53,8 @@ const of = { folder, dim, metric: metricOf(dim), hasTags: false }
 const queries = await livingQueries(dim, input.queries, data)
 await loadEngine()
 warmFolder(folder)
+globalThis.gc?.()
+await wait(SETTLE_MS) // memory of buffers that are gone is given back later
 globalThis.gc?.()
 const rssBefore = ownMemory().rss
 const startedAt = performance.now()
