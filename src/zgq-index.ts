@@ -306,10 +306,18 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
       throw new ZgqError('ZGQ_READ_ONLY', "the index was opened for reading: open it with { mode: 'write' }", {
         path: this.#path
       })
-    this.#writer ??= import('./write/index-writer.ts').then((module) => new module.IndexWriter(index, options))
-    const writer = await this.#writer
+    const start = (): Promise<IndexWriter> =>
+      import('./write/index-writer.ts').then((module) => new module.IndexWriter(index, options))
+    const begun = (this.#writer ??= start())
+    let writer: IndexWriter | undefined
+    try {
+      writer = await begun
+    } finally {
+      // What failed, or whose thread has died, is begun anew by the next call.
+      if (this.#writer === begun && writer?.isAlive !== true) this.#writer = undefined
+    }
     this.#expectOpen()
-    return writer
+    return writer.isAlive ? writer : await this.#write()
   }
 
   /** Describes the index and how it was opened. Throws ZGQ_CLOSED. */
@@ -333,9 +341,12 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
    */
   close(): void {
     this.#parts?.later.close()
-    void this.#writer?.then((writer) => {
-      writer.close()
-    })
+    void this.#writer?.then(
+      (writer) => {
+        writer.close()
+      },
+      () => undefined // whoever began it was told
+    )
     this.#parts?.index.close()
     this.#parts = undefined
   }

@@ -95,12 +95,12 @@ describe('rows of changes', () => {
       changer.remove(first, 12)
       changer.insert([3, [3, 0, 0], EMPTY_MAP])
     })
-    const { snapshot, changes } = watch.read(before)
+    const { snapshot, changes } = newsOf(watch.read(before))
     expect(snapshot).toBeUndefined()
     expect(changes.fresh.map(({ id }) => id)).toEqual([3])
     expect([...(changes.kept ?? [])]).toEqual([second, 3])
     expect(changes.meta).toEqual({ ...NO_CHANGES, nextSequence: 4, freshCount: 2, freshBytes: 25, freshRemoved: 1 })
-    expect(watch.read({ ...before, since: changes.meta }).changes).toMatchObject({ fresh: [], kept: undefined })
+    expect(newsOf(watch.read({ ...before, since: changes.meta })).changes).toMatchObject({ fresh: [], kept: undefined })
   })
 
   it('mask and patch rows of segments, a newer one in the place of the older', () => {
@@ -141,7 +141,7 @@ describe('rows of changes', () => {
       const delta = writeDelta({ folder, meta: changer.meta, quantizer, fields }, rows)
       changer.meta = changer.writer.addDelta(delta, changer.meta)
     })
-    const { snapshot } = watch.read(before)
+    const { snapshot } = newsOf(watch.read(before))
     expect(snapshot?.meta).toMatchObject({
       commit: 1,
       generation: meta.generation + 1,
@@ -287,3 +287,8 @@ if (!('driver' in loadNodeSqlite()))
       INSTALL_MS
     )
   })
+
+function newsOf<News>(news: News | undefined): News {
+  if (news === undefined) throw new Error('the index went away')
+  return news
+}

@@ -42,7 +42,7 @@ describe('a watch', () => {
       if (id === 0) await wait(LOOK_MS)
       expect(watch.hasChanged()).toBe(true)
       expect(watch.hasChanged()).toBe(true)
-      const { changes } = watch.read({ snapshot, since })
+      const { changes } = newsOf(watch.read({ snapshot, since }))
       expect(changes.fresh.map((row) => row.id)).toEqual([id])
       since = changes.meta
       expect(watch.hasChanged()).toBe(false)
@@ -56,7 +56,7 @@ describe('a watch', () => {
     changer.change(() => changer.insert([1, [1, 1, 1]]))
     const watch = own(new CatalogueWatch(snapshot))
     expect(watch.hasChanged()).toBe(true)
-    expect(watch.read({ snapshot, since: NO_CHANGES }).changes.fresh).toHaveLength(1)
+    expect(newsOf(watch.read({ snapshot, since: NO_CHANGES })).changes.fresh).toHaveLength(1)
   })
 
   it('tells of changes that were sealed before it looked', async () => {
@@ -69,7 +69,7 @@ describe('a watch', () => {
     expect(logsOf(folder)).toEqual([])
     await wait(LOOK_MS)
     expect(watch.hasChanged()).toBe(true)
-    const { changes } = watch.read({ snapshot, since: NO_CHANGES })
+    const { changes } = newsOf(watch.read({ snapshot, since: NO_CHANGES }))
     expect(changes.fresh.map(({ id }) => id)).toEqual([1])
     await wait(LOOK_MS)
     if (watch.hasChanged()) watch.read({ snapshot, since: changes.meta })
@@ -138,3 +138,8 @@ describe('the log', () => {
     expect(readCatalogue(folder).changes.meta.freshCount).toBe(37 * 8)
   })
 })
+
+function newsOf<News>(news: News | undefined): News {
+  if (news === undefined) throw new Error('the index went away')
+  return news
+}

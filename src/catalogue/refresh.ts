@@ -7,7 +7,6 @@ import { bytesEqual } from '../format/layout.ts'
 import { expectVersion } from '../format/version.ts'
 import { readChangesTo, type Changes } from './changes.ts'
 import type { Database, Statement } from './driver.ts'
-import { measureDatabase } from './open-catalogue.ts'
 import { readSnapshot } from './reader.ts'
 import { readMeta } from './rows.ts'
 import { expectSchema } from './schema.ts'
@@ -35,12 +34,13 @@ interface CataloguePlace {
 
 /** Reads what is new in a transaction that its caller has begun. */
 export function readNewState(database: Database, before: KnownState, place: CataloguePlace): NewState {
-  const { path, opened = path } = place
+  const { path } = place
   const { snapshot: known, since } = before
   const values = readMeta(database, path)
   const meta = decodeIndexMeta(values.get('index'), path)
   expectIndex(meta, known.meta.indexId, path)
-  const catalogueBytes = measureDatabase(opened)
+  // Not by its path: it may have been moved away since it was opened.
+  const catalogueBytes = Number(database.pragma('page_count')) * Number(database.pragma('page_size'))
   if (bytesEqual(meta.digest, known.meta.digest)) {
     const changed = decodeChangesMeta(values.get('changes'), path)
     const source = { meta, segments: known.segments, since, path, catalogueBytes }

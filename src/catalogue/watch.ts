@@ -61,12 +61,13 @@ export class CatalogueWatch {
   }
 
   /**
-   * Reads what is new, in one transaction that ends before this returns. Throws ZGQ_MISMATCH where another index has
-   * taken the place, ZGQ_UNSUPPORTED where a newer version has written what this one does not know, ZGQ_LOCKED,
+   * Reads what is new, in one transaction that ends before this returns; undefined: the index was moved away or replaced
+   * by another, and what was opened goes on. Throws ZGQ_UNSUPPORTED where a newer version has written what this one does not know, ZGQ_LOCKED,
    * ZGQ_CORRUPT and ZGQ_IO.
    */
-  read(before: KnownState): NewState {
+  read(before: KnownState): NewState | undefined {
     if (this.#isClosed) throw new ZgqError('ZGQ_CLOSED', 'the index was closed', { path: this.#path })
+    if (this.#connection === undefined && stampCatalogue(this.#path).file !== this.#stamp.file) return undefined
     this.#connection ??= this.#connect()
     this.#mayJoin &&= this.#connection !== undefined
     const found = this.#connection === undefined ? this.#readOnce(before) : this.#readBy(this.#connection, before)

@@ -29,6 +29,8 @@ export function noteWriter(database: Database): number {
   if (writers.length === MOST_WRITERS) database.exec('DELETE FROM writers')
   const writer = writers.reduce((most, { writer: other }) => Math.max(most, other), 0) + 1
   const about = Buffer.from(JSON.stringify({ ...nameProcess(), since: wallMillis() }))
+  // A row of that number that was not listed is damaged, and says nothing.
+  remove.run(writer)
   database.prepare(insertStatement(WRITERS_TABLE)).run(writer, about, rowChecksum([writer, about]))
   return writer
 }

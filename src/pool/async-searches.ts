@@ -5,7 +5,6 @@ import type { ThreadsInfo } from '../info-types.ts'
 import { isPlain, type DocumentSearch, type FoundDocuments } from '../search/document-search.ts'
 import { checkWants } from '../search/hit-wants.ts'
 import { isIdQuery, notFound } from '../search/id-query.ts'
-import { heapIdOf } from '../search/index-rows.ts'
 import { expectId } from '../search/lookup.ts'
 import type { OpenIndex } from '../search/open-index.ts'
 import { checkAsyncRequest, checkQueries, checkQuery } from '../search/request.ts'
@@ -29,6 +28,8 @@ interface CheckedSearch extends DocumentSearch {
 export class AsyncSearches {
   readonly #source: AsyncSource
   #lazyPool: SearchPool | undefined
+  /** Calls that are under way, and hold the pool. */
+  #underWay = 0
   #isClosed = false
 
   constructor(source: AsyncSource) {
@@ -42,7 +43,8 @@ export class AsyncSearches {
   /** Searches many queries; rejects as `ZgqIndex.searchBatch` does. */
   async batch(queries: Float32Array | Float64Array, options: AsyncSearchOptions): Promise<FoundDocuments[]> {
     const of = this.#check(options)
-    return await this.#run(checkQueries(queries, this.#source.index.snapshot.meta.dim), { ...of, isBatch: true })
+    const checked = checkQueries(queries, this.#source.index.snapshot.meta.dim)
+    return await this.#holding((pool) => this.#run(pool, checked, { ...of, isBatch: true }))
   }
 
   /** Searches one query; rejects as `ZgqIndex.searchAsync` does. */
@@ -51,17 +53,29 @@ export class AsyncSearches {
     const { dim, metric } = index.snapshot.meta
     const of = this.#check(options)
     if (!isIdQuery(query)) {
-      const [found] = await this.#run(checkQuery(query, dim, metric), { ...of, isBatch: false })
+      const checked = checkQuery(query, dim, metric)
+      const [found] = await this.#holding((pool) => this.#run(pool, checked, { ...of, isBatch: false }))
       return found
     }
     const { id } = query
-    const { context } = index
-    expectId(id, context.documents)
-    const row = await readVectorLater({ context, fetcher: this.#pool().fetcher }, id, of.signal)
-    if (row === undefined) throw notFound(id)
-    const leftOut = heapIdOf(context, row.found, id)
-    const [found] = await this.#run(row.vector, { ...of, leftOut, isBatch: false })
-    return found
+    expectId(id, index.context.documents)
+    return await this.#holding(async (pool) => {
+      const row = await readVectorLater({ context: index.context, fetcher: pool.fetcher }, id, of.signal)
+      if (row === undefined) throw notFound(id)
+      const [found] = await this.#run(pool, row.vector, { ...of, leftOut: id, isBatch: false })
+      return found
+    })
+  }
+
+  /** Works with the pool, which is not replaced meanwhile. */
+  async #holding<Result>(work: (pool: SearchPool) => Promise<Result>): Promise<Result> {
+    const pool = this.#pool()
+    this.#underWay++
+    try {
+      return await work(pool)
+    } finally {
+      this.#underWay--
+    }
   }
 
   #check(options: AsyncSearchOptions): CheckedSearch {
@@ -71,11 +85,14 @@ export class AsyncSearches {
     return { request, wants, leftOut: undefined, signal: options.signal }
   }
 
-  async #run(queries: Float32Array, of: CheckedSearch & { readonly isBatch: boolean }): Promise<FoundDocuments[]> {
+  async #run(
+    pool: SearchPool,
+    queries: Float32Array,
+    of: CheckedSearch & { readonly isBatch: boolean }
+  ): Promise<FoundDocuments[]> {
     this.#expectOpen()
     const { context } = this.#source.index
     const { request, signal, isBatch } = of
-    const pool = this.#pool()
     if (isPlain(context, of)) return await pool.run({ queries, request, isBatch, signal })
     const found = await searchDocumentsLater({ context, pool, fetcher: pool.fetcher }, { queries, isBatch, signal }, of)
     this.#expectOpen()
@@ -84,7 +101,7 @@ export class AsyncSearches {
 
   /** The pool, made at the first call that needs it. Its threads know the index as it was then. */
   #pool(): SearchPool {
-    if (this.#lazyPool?.isOutdated === true) {
+    if (this.#underWay === 0 && this.#lazyPool?.isOutdated === true) {
       this.#lazyPool.close()
       this.#lazyPool = undefined
     }

@@ -11,6 +11,7 @@ import { isSoonerTogether } from '../search/search-together.ts'
 import { search } from '../search/search.ts'
 import { searchLater, type LaterContext } from '../search/search-later.ts'
 import type { SeenQueries } from '../search/seen-queries.ts'
+import type { Readers } from '../storage/open-readers.ts'
 import { openAsyncReader } from '../storage/async-reader.ts'
 import {
   CHUNK_HITS,
@@ -52,6 +53,7 @@ export interface PoolSource {
 export class SearchPool {
   readonly #index: OpenIndex
   readonly #seen: SeenQueries
+  readonly #readers: Readers
   /** The last change of the index that its threads know. */
   readonly #commit: number
   readonly #costs: SearchCosts
@@ -72,9 +74,11 @@ export class SearchPool {
     const { snapshot, options, readers } = index
     this.#index = index
     this.#seen = seen
+    this.#readers = readers
     this.#commit = index.context.documents.live.commit
     this.#costs = new SearchCosts(snapshot)
-    this.#threads = new SearchThreads({ snapshot, options, most: threads })
+    const { usesOrdinals } = index.context.documents
+    this.#threads = new SearchThreads({ snapshot, options: { ...options, usesOrdinals }, most: threads })
     this.#turns = new ThreadTurns(() => {
       this.#pump()
     })
@@ -84,15 +88,12 @@ export class SearchPool {
 
   /** Its threads do not know what is in the index now, and nothing is under way. */
   get isOutdated(): boolean {
-    return this.#jobs.size === 0 && this.#waiting === 0 && this.#isChanged && this.#live.isUnchanged
+    if (this.#jobs.size > 0 || this.#waiting > 0) return false
+    return this.#readers !== this.#index.readers || (this.#live.commit !== this.#commit && this.#live.isUnchanged)
   }
 
   get #live(): LiveRows {
     return this.#index.context.documents.live
-  }
-
-  get #isChanged(): boolean {
-    return this.#live.commit !== this.#commit
   }
 
   /**
@@ -100,7 +101,7 @@ export class SearchPool {
    * changed.
    */
   #staysHere({ filter }: SearchRequest): boolean {
-    return filter !== undefined || this.#isChanged || !this.#live.isUnchanged
+    return filter !== undefined || this.#live.commit !== this.#commit || !this.#live.isUnchanged
   }
 
   /** What reads for searches on the caller's thread. */

@@ -121,9 +121,10 @@ export class SearchThreads {
 }
 
 function workerOptions({ options, most }: ThreadsSource): CheckedOpenOptions {
-  const { mapping, cacheBytes, verify } = options
+  const { mapping, cacheBytes, verify, usesOrdinals } = options
   return {
     mapping: INSTEAD[mapping] ?? mapping,
+    usesOrdinals,
     cacheBytes: most === 0 ? 0 : Math.floor(cacheBytes / most),
     verify: verify === 'open' ? 'none' : verify // every page was verified when the index was opened
   }

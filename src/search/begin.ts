@@ -28,7 +28,7 @@ export function begin(
 }
 
 function withMasks(request: SearchRequest, masks: FilterMasks | undefined): SearchRequest {
-  return masks === undefined || request.filter === undefined
-    ? request
-    : { ...request, filter: { ...request.filter, masks } }
+  if (masks === undefined || request.filter === undefined) return request
+  const k = Math.min(request.wanted ?? request.k, masks.matchCount)
+  return { ...request, k, filter: { ...request.filter, masks } }
 }

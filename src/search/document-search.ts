@@ -14,8 +14,8 @@ import { search } from './search.ts'
 export interface DocumentSearch {
   readonly request: SearchRequest
   readonly wants: HitWants
-  /** What heaps hold for a row that is left out; undefined: none. */
-  readonly leftOut: number | undefined
+  /** The id of a row that is left out; undefined: none. */
+  readonly leftOut: Id | undefined
 }
 
 /** Hits of the caller's kind. */

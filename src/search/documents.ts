@@ -17,8 +17,8 @@ export interface HitsToComplete {
   readonly hits: readonly FoundHit[]
   readonly k: number
   readonly wants: Pick<HitWants, 'maxDistance' | 'payload'>
-  /** An ordinal that is left out; undefined: none. */
-  readonly leftOut: number | undefined
+  /** The id of a row that is left out; undefined: none. */
+  readonly leftOut: Id | undefined
 }
 
 /**
@@ -49,7 +49,7 @@ export function withPayloads(documents: DocumentsContext, placed: readonly Place
   return placed.map(({ id, distance, place, patch }) => {
     if (wish === false) return { id, distance }
     if (place === undefined) return { id, distance, payload: undefined }
-    const payload = patch === undefined ? payloadOf(documents, place, wish) : decoded(documents, patch, wish)
+    const payload = patch === undefined ? writtenOf(documents, place, wish) : decoded(documents, patch, wish)
     return { id, distance, payload }
   })
 }
@@ -78,13 +78,14 @@ function placesOfHits(documents: DocumentsContext, of: HitsToComplete): PlacedHi
     placed.push({ id, distance, place, patch })
   }
   if (!isInOrder) placed.sort((a, b) => a.distance - b.distance || compareIds(a.id, b.id))
-  return placed.slice(0, of.k)
+  return placed.filter(({ id }) => id !== of.leftOut).slice(0, of.k)
 }
 
-/** Hits that may be among the first k: those as far as the k-th with it. */
+/** Hits that may be among the first k, one more where one is left out: those as far as the last of them with it. */
 function wantedOf({ hits, k, wants, leftOut }: HitsToComplete): FoundHit[] {
-  const near = hits.filter(({ id, distance }) => distance <= wants.maxDistance && id !== leftOut)
-  const farthest = k === 0 || near.length === 0 ? -Infinity : near[Math.min(k, near.length) - 1].distance
+  const near = hits.filter(({ distance }) => distance <= wants.maxDistance)
+  const most = k + (leftOut === undefined ? 0 : 1)
+  const farthest = k === 0 || near.length === 0 ? -Infinity : near[Math.min(most, near.length) - 1].distance
   return near.filter(({ distance }) => distance <= farthest)
 }
 
@@ -108,6 +109,16 @@ export function compareIds(a: Id, b: Id): number {
   return typeof a === 'number' && typeof b === 'number'
     ? a - b
     : Buffer.compare(Buffer.from(String(a)), Buffer.from(String(b)))
+}
+
+/**
+ * The same of a hit without a patch. Where heaps hold ordinals, hits have the patches of the generation that was
+ * searched: what was updated since is not asked for.
+ */
+function writtenOf(documents: DocumentsContext, place: RowPlace, wish: PayloadWish): Payload | undefined {
+  const { files, usesOrdinals } = documents
+  if (isFresh(place) || !usesOrdinals) return payloadOf(documents, place, wish)
+  return decodedAt(files.payloadPath(place), files.payloadOf(place), wish)
 }
 
 /** Reads and decodes the payload of a row, or some keys of it; undefined: it has none. */

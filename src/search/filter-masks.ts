@@ -35,9 +35,8 @@ export class FilterMasks implements CountedMasks {
   segmentCount = 0
   /** Built zones with rows that match: u32 each, ascending; address 0 where they are nearly all. */
   zones: { readonly positions: number; readonly count: number } = { positions: 0, count: 0 }
-  /** The version of live rows that it is of, once it is whole. */
-  version = 0
   #users = 0
+  #isDropped = false
   readonly #context: FilterContext
   /** Searches that began before segments came know nothing of them. */
   #segments: SegmentTable
@@ -97,7 +96,7 @@ export class FilterMasks implements CountedMasks {
   }
 
   giveBack(): void {
-    this.#users--
+    if (--this.#users === 0 && this.#isDropped) this.#free()
   }
 
   /** All segments have been evaluated, as their rows are now. */
@@ -107,8 +106,7 @@ export class FilterMasks implements CountedMasks {
 
   /** Whole, and as rows and segments are now. */
   get isCurrent(): boolean {
-    const { live, segments } = this.#context
-    return this.isWhole && this.version === live.version && this.#segments === segments
+    return this.isWhole && this.#segments === this.#context.segments
   }
 
   /** Notes that rows of segments changed. */
@@ -118,12 +116,11 @@ export class FilterMasks implements CountedMasks {
 
   /** Brings masks that are whole, and nobody uses, up to date with what changed, or with segments that came. */
   update(): void {
-    const { segments, live } = this.#context
+    const { segments } = this.#context
     const hasMore = segments.count > this.#segments.count
     this.#segments = segments
     if (hasMore) this.#roomForSegments()
     while (!this.isWhole) this.evaluateNext()
-    this.version = live.version
   }
 
   addressOf(slot: number): number {
@@ -171,9 +168,7 @@ export class FilterMasks implements CountedMasks {
         break
       }
     }
-    if (!this.isWhole) return
-    this.#listZones()
-    this.version = this.#context.live.version
+    if (this.isWhole) this.#listZones()
   }
 
   #evaluate(segment: Segment): void {
@@ -230,8 +225,13 @@ export class FilterMasks implements CountedMasks {
     }
   }
 
-  /** Gives the kernel memory back. */
+  /** Gives the kernel memory back, once nobody uses it. */
   close(): void {
+    this.#isDropped = true
+    if (this.#users === 0) this.#free()
+  }
+
+  #free(): void {
     for (const region of this.#regions) this.#context.memory.free(region)
     if (this.zones.positions !== 0) this.#context.memory.free(this.zones.positions)
   }

@@ -105,8 +105,7 @@ export class Filters {
 
   giveBack(masks: FilterMasks): void {
     masks.giveBack()
-    if (!masks.isInUse && this.#masks.get(masks.filter.key) !== masks) masks.close()
-    else this.#evict()
+    this.#evict()
   }
 
   /** Forgets all masks, none of which is in use. */
@@ -121,11 +120,13 @@ export class Filters {
    * they began with.
    */
   expire(slots: ReadonlySet<number>, segments: SegmentTable): void {
+    const isSame = slots.size === 0 && this.#context.segments === segments
     this.#context.segments = segments
+    if (isSame) return
     for (const masks of this.#unfinished) masks.expire(slots)
     for (const masks of this.#masks.values()) {
+      masks.expire(slots)
       if (masks.isInUse) this.#drop(masks)
-      else masks.expire(slots)
     }
   }
 
@@ -133,7 +134,7 @@ export class Filters {
   #drop(masks: FilterMasks): void {
     this.#masks.delete(masks.filter.key)
     this.#bytes -= masks.byteLength
-    if (!masks.isInUse) masks.close()
+    masks.close()
   }
 
   #find({ key }: CompiledFilter): FilterMasks | undefined {

@@ -17,7 +17,7 @@ const FRESH_SLOT = 2 ** 21 - 1
 const SPARE_HITS = 8
 
 /** What stands for a fresh row where heaps hold ordinals. */
-export function freshOrdinal({ sequence }: FreshRow): number {
+function freshOrdinal({ sequence }: FreshRow): number {
   return ordinalOf(FRESH_SLOT, sequence % 2 ** 32)
 }
 

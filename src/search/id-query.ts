@@ -4,20 +4,20 @@ import { describe } from '../describe.ts'
 import { ZgqError } from '../errors.ts'
 import { checkOptionNames } from '../options.ts'
 import type { Id, IdQuery, QueryVector } from '../types.ts'
-import { findPlace, heapIdOf, vectorAt } from './index-rows.ts'
+import { findPlace, vectorAt } from './index-rows.ts'
 import type { OpenIndex } from './open-index.ts'
 import { checkForm } from './request.ts'
 
-/** Checks a query; one by its id is looked up. leftOut: what heaps hold for a row that is left out. */
+/** Checks a query; one by its id is looked up. leftOut: the id of a row that is left out. */
 export function queryOf(
   index: OpenIndex,
   query: QueryVector | IdQuery<Id>
-): { readonly vector: Float32Array; readonly leftOut: number | undefined } {
+): { readonly vector: Float32Array; readonly leftOut: Id | undefined } {
   const { dim, metric } = index.snapshot.meta
   if (!isIdQuery(query)) return { vector: checkForm(query, dim, metric), leftOut: undefined }
   const found = findPlace(index, query.id)
   if (found === undefined) throw notFound(query.id)
-  return { vector: vectorAt(index.context, found), leftOut: heapIdOf(index.context, found, query.id) }
+  return { vector: vectorAt(index.context, found), leftOut: query.id }
 }
 
 /** Tells a query by its id; throws TypeError for one with further keys. */

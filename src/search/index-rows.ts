@@ -1,9 +1,7 @@
 // The rows of an open index as callers see them: one by its id, all of them, or those that meet a filter.
 
-import { ordinalOf } from '../format/ordinals.ts'
 import type { Filter, Id, StoredDocument } from '../types.ts'
 import { payloadOf } from './documents.ts'
-import { freshOrdinal } from './fresh-hits.ts'
 import type { PayloadWish } from './hit-wants.ts'
 import { expectId, findRow, isFresh, type RowPlace } from './lookup.ts'
 import type { OpenIndex } from './open-index.ts'
@@ -20,12 +18,6 @@ export function findPlace({ context }: OpenIndex, id: unknown): RowPlace | undef
 /** Returns a copy of the vector of a row; throws as reads do. */
 export function vectorAt({ files }: SearchContext, place: RowPlace): Float32Array {
   return isFresh(place) ? place.vector.slice() : files.readRow(place)
-}
-
-/** What heaps hold for a row. */
-export function heapIdOf({ documents }: SearchContext, place: RowPlace, id: Id): number {
-  if (!documents.usesOrdinals) return Number(id)
-  return isFresh(place) ? freshOrdinal(place) : ordinalOf(place.segment.slot, place.row)
 }
 
 /** Reads a row; throws as reads do. */

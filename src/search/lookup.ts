@@ -77,6 +77,7 @@ function findByReading(
   { segments, builtZones }: DocumentsContext,
   isIt: (place: Ordinal) => boolean
 ): Ordinal | undefined {
+  if (builtZones === 0) return undefined
   for (const segment of segments) {
     if (segment.zone >= builtZones) continue
     for (let row = 0; row < segment.rowCount; row++) if (isIt({ segment, row })) return { segment, row }

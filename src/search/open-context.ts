@@ -40,6 +40,8 @@ export interface CheckedOpenOptions {
   readonly mapping: Mapping
   readonly cacheBytes: number
   readonly verify: Verify
+  /** Whether heaps hold ordinals: for threads that search for an index that is open. Default: as the index needs it. */
+  readonly usesOrdinals?: boolean | undefined
 }
 
 export interface OpenedContext {
@@ -83,7 +85,7 @@ function openSegmentFiles(
   return new SegmentFiles(snapshot.meta, readers, {
     verify: options.verify,
     files,
-    usesOrdinals: usesOrdinals(snapshot)
+    usesOrdinals: options.usesOrdinals ?? usesOrdinals(snapshot)
   })
 }
 

@@ -1,12 +1,16 @@
 // An index that is open: its files, its context, and how it comes to know what is written to it. Each commit is taken
 // between two calls, never in the middle of one.
 
+import { resolve } from 'node:path'
+
 import type { Changes } from '../catalogue/changes.ts'
 import { withSnapshot } from '../catalogue/reader.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
 import { CatalogueWatch } from '../catalogue/watch.ts'
 import { nowMicros } from '../clock.ts'
+import { ZgqError } from '../errors.ts'
 import { sameChanges, type ChangesMeta } from '../format/changes-record.ts'
+import { bytesEqual } from '../format/layout.ts'
 import type { Readers } from '../storage/open-readers.ts'
 import { adoptSnapshot, openContext, takeChanges, type CheckedOpenOptions, type OpenedContext } from './open-context.ts'
 import { requestedIndex, type RequestedIndex } from './request.ts'
@@ -29,8 +33,8 @@ export class OpenIndex {
   #askedAt = -Infinity
   /** It was asked in this turn of the event loop. */
   #wasAsked = false
-  /** Set once what was taken may be incomplete: nothing more is answered. */
-  #failure: unknown
+  /** What was taken may be incomplete: all is opened anew before the next answer. */
+  #isBroken = false
 
   private constructor(opened: OpenedContext) {
     this.#opened = opened
@@ -42,7 +46,7 @@ export class OpenIndex {
   static open(folder: string, options: CheckedOpenOptions, expect?: (snapshot: Snapshot) => void): OpenIndex {
     return withSnapshot(folder, (snapshot) => {
       expect?.(snapshot)
-      return new OpenIndex(openContext(snapshot, options))
+      return new OpenIndex(openContext(placed(snapshot), options))
     })
   }
 
@@ -88,8 +92,7 @@ export class OpenIndex {
     if (!this.#wasAsked) queueMicrotask(this.#endTurn)
     this.#wasAsked = true
     this.#askedAt = now
-    if (this.#failure !== undefined) throw this.#failure
-    if (this.#watch.hasChanged()) this.refresh()
+    if (this.#isBroken || this.#watch.hasChanged()) this.refresh()
   }
 
   readonly #endTurn = (): void => {
@@ -102,8 +105,24 @@ export class OpenIndex {
    */
   refresh(): boolean {
     const { commit } = this.context.documents.live
-    this.take(this.#watch.read(this.seen))
+    if (this.#isBroken) this.#reopen()
+    const news = this.#watch.read(this.seen)
+    if (news !== undefined) this.take(news)
     return this.context.documents.live.commit !== commit
+  }
+
+  /** Opens all anew where it could not be taken whole; searches under way that have to read reject. */
+  #reopen(): void {
+    const { snapshot: before, options, readers } = this.#opened
+    const opened = withSnapshot(before.folder, (snapshot) => {
+      if (!bytesEqual(snapshot.meta.indexId, before.meta.indexId))
+        throw new ZgqError('ZGQ_MISMATCH', 'another index came into this place; open it anew', { path: before.folder })
+      return openContext(placed(snapshot), options)
+    })
+    readers.close()
+    this.#opened = opened
+    this.#requested = requestedIndex(opened.snapshot, opened.context.documents.live.fresh.count)
+    this.#isBroken = false
   }
 
   /** Takes news that were read since `seen`. */
@@ -114,7 +133,7 @@ export class OpenIndex {
       if (snapshot !== undefined) this.#opened = adoptSnapshot(this.#opened, snapshot)
       takeChanges(this.context, changes)
     } catch (error) {
-      this.#failure = error
+      this.#isBroken = true
       throw error
     }
     this.#requested = requestedIndex(this.snapshot, this.context.documents.live.fresh.count)
@@ -125,4 +144,9 @@ export class OpenIndex {
     this.#watch.close()
     this.#opened.readers.close()
   }
+}
+
+/** Files come later, when the program may have another working folder. */
+function placed(snapshot: Snapshot): Snapshot {
+  return { ...snapshot, folder: resolve(snapshot.folder) }
 }

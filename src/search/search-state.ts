@@ -101,7 +101,8 @@ export class SearchState {
   patches: Patches | undefined
   /** Rows of segments that may be found, where no filter says; undefined: all. */
   masks: Masks | undefined
-  #live: LiveMasks | undefined
+  /** Of segments with deleted rows, where no filter says; undefined: none is deleted. */
+  live: LiveMasks | undefined
   isUnlike = false
   /** The query was scaled for the probe. */
   isScaled = false
@@ -148,9 +149,9 @@ export class SearchState {
   start(query: Float32Array, request: SearchRequest, live?: LiveMasks): void {
     this.#copyQuery(query)
     request.filter?.masks.take()
-    this.#live = live?.areNone === false && request.filter === undefined ? live : undefined
-    this.#live?.take()
-    this.masks = request.masks ?? this.#live
+    this.live = live?.areNone === false && request.filter === undefined ? live : undefined
+    this.live?.take()
+    this.masks = request.masks ?? this.live
     this.freshHits = []
     this.freshScanned = 0
     this.patches = undefined
@@ -170,8 +171,8 @@ export class SearchState {
   /** Ends a search: what it was asked for is not needed any more. */
   end(): void {
     this.asked.filter?.masks.giveBack()
-    this.#live?.giveBack()
-    this.#live = undefined
+    this.live?.giveBack()
+    this.live = undefined
     this.masks = undefined
     this.asked = NO_REQUEST
     this.request = NO_REQUEST

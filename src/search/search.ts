@@ -20,6 +20,7 @@ import type { SearchRequest } from './request.ts'
 import type { CodesContext, Lack, SearchContext, SearchResult } from './search-context.ts'
 import { rerank, startRerank, takeMissing } from './rerank.ts'
 import { scanCodes, scanRows, startCandidates, takeHits } from './scan.ts'
+import { isMostlyDeleted, widest } from './deleted-zones.ts'
 import { isForOneCall, searchAtOnce } from './search-at-once.ts'
 import type { SearchState } from './search-state.ts'
 import { isHitUnlike, isZoneUnlike, widen } from './unlike.ts'
@@ -266,7 +267,7 @@ function endPass(state: SearchState): void {
   state.hits = isFar || request.k === 0 ? [] : takeHits(state, request.k, state.sortedHits)
   const usual = 'threshold' in request.probe ? request.probe.usual : undefined
   if (state.passes.length === 0)
-    state.isUnlike = isFar || (usual !== undefined && isHitUnlike(usual, state, state.hits))
+    state.isUnlike = isFar || (usual !== undefined && (isHitUnlike(usual, state, state.hits) || isMostlyDeleted(state)))
   if (request.explain) state.explains.push(explainPass(state, nowMicros()))
 }
 
@@ -275,7 +276,8 @@ function startWiderPass(state: SearchState): boolean {
   if (!state.isUnlike) return false
   const { passes, workspace, asked } = state
   passes.push({ hits: state.isFar ? undefined : state.hits, probed: state.zoneCount, of: workspace.planned })
-  const wider = 'threshold' in asked.probe ? widen(asked, asked.probe, passes) : undefined
+  const isRule = 'threshold' in asked.probe
+  const wider = (isRule ? widen(asked, asked.probe, passes) : undefined) ?? widest(state)
   if (wider === undefined) {
     state.hits = state.hits.slice(0, asked.k)
     return false

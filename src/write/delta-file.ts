@@ -41,6 +41,10 @@ export interface DeltaPlace {
  */
 export function writeDelta(of: DeltaPlace, rows: Rows): WrittenDelta {
   const { folder, meta } = of
+  if (rows.ids.length !== rows.count || rows.payloads.length !== rows.count)
+    throw new TypeError(`${rows.count} rows have ${rows.ids.length} ids and ${rows.payloads.length} payloads`)
+  if (rows.vectors.length !== rows.count * meta.dim)
+    throw new TypeError(`${rows.count} rows have ${rows.vectors.length} values, expected ${rows.count * meta.dim}`)
   const generation = meta.generation + 1
   const path = join(folder, dataFileName('delta', generation, 0))
   removeTemporary(path)

@@ -16,7 +16,6 @@ import { Thread } from '../threads/thread.ts'
 import type { Filter } from '../types.ts'
 import { buffersOf, type Choice, type WriteAnswer, type WriteRequest } from './messages.ts'
 import { expectFields, expectIdOf, packRows, type PackedFor } from './pack-rows.ts'
-import { isEmptyFilter } from './plan-change.ts'
 import type { SessionOptions } from './write-session.ts'
 
 /** Memory of the writer's thread for what it reads: ids and fields. */
@@ -26,6 +25,8 @@ export class IndexWriter {
   readonly #index: OpenIndex
   readonly #folder: string
   readonly #thread: Thread<WriteRequest, WriteAnswer>
+  /** Of the last request that was made: settled once it is sent. */
+  #sending: Promise<unknown> = Promise.resolve()
   #isClosed = false
 
   /** Starts the thread; it opens the index at its first request. Throws ZGQ_UNSUPPORTED where its file is missing. */
@@ -39,7 +40,8 @@ export class IndexWriter {
       verify,
       cacheBytes: CACHE_BYTES
     } satisfies CheckedOpenOptions
-    const data: SessionOptions = { folder: this.#folder, write: options, read }
+    const { indexId } = index.snapshot.meta
+    const data: SessionOptions = { folder: this.#folder, indexId, write: options, read }
     this.#thread = new Thread('writer-worker', data)
   }
 
@@ -57,9 +59,9 @@ export class IndexWriter {
     checkOptionNames('upsert', options, ['replace', 'onProgress', 'signal'])
     const { replace } = options
     if (replace !== undefined) {
-      this.#compile(replace)
+      this.#expectFilter(replace)
       if (isBatches(rows)) throw new TypeError('upsert: replace is for rows that come at once, not for batches')
-      if (isEmptyFilter(replace))
+      if (this.#choosesAll(replace))
         throw new TypeError('upsert: replace is an empty filter, which would remove every row')
     }
     return await this.#writeAll(rows, options, { replaces: true, replace })
@@ -73,16 +75,22 @@ export class IndexWriter {
     expectSignal(signal)
     if (onProgress !== undefined && typeof onProgress !== 'function')
       throw new TypeError(`onProgress must be a function, found ${describe(onProgress)}`)
+    const write = (batch: unknown): Promise<WriteAnswer> =>
+      this.#call(async () => {
+        signal?.throwIfAborted()
+        const packs = await packRows(batch, this.#packedFor)
+        signal?.throwIfAborted()
+        return { kind: 'rows', packs, ...how }
+      })
     const written = { rows: 0, removed: 0 }
-    for await (const batch of isBatches(rows) ? rows : [rows]) {
-      signal?.throwIfAborted()
-      const packs = await packRows(batch, this.#packedFor)
-      signal?.throwIfAborted()
-      const answer = await this.#call({ kind: 'rows', packs, ...how }, buffersOf(packs))
+    const note = (answer: WriteAnswer): void => {
       written.rows += answer.rows
       written.removed += answer.removed
       onProgress?.({ rows: written.rows })
     }
+    // Not in a loop that waits for its first batch: a call that comes later must not overtake this one.
+    if (!isBatches(rows)) note(await write(rows))
+    else for await (const batch of rows) note(await write(batch))
     return written
   }
 
@@ -91,14 +99,14 @@ export class IndexWriter {
     if (!isPlainObject(values)) throw new TypeError(`update: the values must be an object, found ${describe(values)}`)
     const encoded = Uint8Array.from(new PayloadEncoder('values').encode(values, 'update'))
     expectFields(values, this.#index.snapshot.fields, 'update')
-    const answer = await this.#call({ kind: 'update', choice, values: encoded })
+    const answer = await this.#call(() => ({ kind: 'update', choice, values: encoded }))
     return answer.rows
   }
 
   async delete(rows: unknown): Promise<number> {
     if (isPlainObject(rows)) checkOptionNames('delete', rows, ['filter'])
     const choice = this.#choiceOf('delete', rows, isPlainObject(rows) ? rows.filter : undefined)
-    const answer = await this.#call({ kind: 'delete', choice })
+    const answer = await this.#call(() => ({ kind: 'delete', choice }))
     return answer.removed
   }
 
@@ -110,22 +118,44 @@ export class IndexWriter {
     }
     if (!isPlainObject(rows))
       throw new TypeError(`${what}: expected an array of ids or a filter, found ${describe(rows)}`)
-    this.#compile(filter)
-    if (isEmptyFilter(filter))
+    this.#expectFilter(filter)
+    if (this.#choosesAll(filter))
       throw new TypeError(`${what}: the filter is empty, which would be for every row; name a condition`)
     return { filter }
   }
 
-  /** Checks a filter; throws TypeError or ZGQ_FILTER. */
-  #compile(filter: unknown): asserts filter is Filter {
+  /** Throws TypeError or ZGQ_FILTER. */
+  #expectFilter(filter: unknown): asserts filter is Filter {
     this.#index.context.documents.filters.compile(filter)
   }
 
-  async #call(request: WriteRequest, transfer?: ArrayBuffer[]): Promise<WriteAnswer> {
-    if (this.#isClosed) throw this.#closed()
+  /** Tells a filter that is empty, however it is written. */
+  #choosesAll(filter: Filter): boolean {
+    return this.#index.context.documents.filters.compile(filter).predicate.kind === 'all'
+  }
+
+  /** The thread works: where it has died, another writer takes its place. */
+  get isAlive(): boolean {
+    return this.#thread.isAlive
+  }
+
+  /**
+   * Sends a request once those that were made before it are sent: packing takes turns, and a small call must not
+   * overtake a large one.
+   */
+  async #call(prepare: () => WriteRequest | Promise<WriteRequest>): Promise<WriteAnswer> {
+    const turn = this.#sending.then(async () => {
+      const request = await prepare()
+      if (this.#isClosed) throw this.#closed()
+      const transfer = request.kind === 'rows' ? buffersOf(request.packs) : undefined
+      // In an object: a promise would be waited for here.
+      return { answered: this.#thread.call(request, { transfer }) }
+    })
+    this.#sending = turn.catch(() => undefined)
+    const { answered } = await turn
     let answer: WriteAnswer
     try {
-      answer = await this.#thread.call(request, { transfer })
+      answer = await answered
     } catch (error) {
       throw this.#isClosed ? this.#closed() : error
     }

@@ -66,16 +66,17 @@ export function unpackRows(packs: readonly PackedRows[]): Rows {
   const count = packs.reduce((sum, pack) => sum + pack.count, 0)
   const ids = packs.flatMap((pack) => pack.ids)
   const payloads = packs.flatMap(
-    (pack) => (pack.payloads && unpackBytes(pack.payloads)) ?? new Array<Uint8Array | undefined>(pack.count)
+    // No array with holes: flatMap passes over them.
+    (pack) => (pack.payloads && unpackBytes(pack.payloads)) ?? Array.from({ length: pack.count }, () => undefined)
   )
-  if (packs.length === 1) return { count, ids, vectors: packs[0].vectors, payloads: Array.from(payloads) }
+  if (packs.length === 1) return { count, ids, vectors: packs[0].vectors, payloads }
   const vectors = new Float32Array(packs.reduce((sum, pack) => sum + pack.vectors.length, 0))
   let at = 0
   for (const pack of packs) {
     vectors.set(pack.vectors, at)
     at += pack.vectors.length
   }
-  return { count, ids, vectors, payloads: Array.from(payloads) }
+  return { count, ids, vectors, payloads }
 }
 
 /** The buffers of packs, which go over instead of being copied. */

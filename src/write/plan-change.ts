@@ -9,7 +9,7 @@ import { placesOf } from '../search/index-rows.ts'
 import { findRow, isFresh, type RowPlace } from '../search/lookup.ts'
 import type { OpenIndex } from '../search/open-index.ts'
 import type { Segment } from '../format/segment-table.ts'
-import type { Filter, Id } from '../types.ts'
+import type { Id } from '../types.ts'
 import { unpackRows, type Choice, type WriteRequest } from './messages.ts'
 import { expectFields } from './pack-rows.ts'
 import type { Rows } from './rows.ts'
@@ -119,9 +119,4 @@ function planUpdate(index: OpenIndex, places: readonly RowPlace[], encodedValues
   const added = { count: removedFresh.length, ids, vectors, payloads: removedFresh.map(updated) }
   const patches = places.flatMap((place) => (isFresh(place) ? [] : [{ ...place, payload: updated(place) }]))
   return { added, removedFresh, deleted: new Map(), patches, answer: { rows: places.length, removed: 0 } }
-}
-
-/** Tells a filter that would choose every row. */
-export function isEmptyFilter(filter: Filter): boolean {
-  return Object.values(filter).every((value) => value === undefined)
 }

@@ -6,7 +6,8 @@ import { ChangeWriter } from '../catalogue/change-writer.ts'
 import { setBit, wordCount } from '../format/bitmap.ts'
 import { sameChanges, type ChangesMeta } from '../format/changes-record.ts'
 import type { IndexMeta } from '../format/index-record.ts'
-import { ELEMENT_BYTES } from '../format/layout.ts'
+import { ZgqError } from '../errors.ts'
+import { bytesEqual, ELEMENT_BYTES } from '../format/layout.ts'
 import type { WriteOptions } from '../open-options.ts'
 import type { CheckedOpenOptions } from '../search/open-context.ts'
 import { takeChanges } from '../search/open-context.ts'
@@ -25,6 +26,8 @@ const LARGE_CALL = 0.5
 /** What a session works with. */
 export interface SessionOptions {
   readonly folder: string
+  /** Of the index that the caller has open. */
+  readonly indexId: Uint8Array
   readonly write: WriteOptions
   /** For its own reading. */
   readonly read: CheckedOpenOptions
@@ -51,14 +54,14 @@ export class WriteSession {
   #hasDelta = false
 
   constructor(options: SessionOptions) {
-    const { folder, write, read } = options
+    const { folder, indexId, write } = options
     this.#options = options
-    this.#index = OpenIndex.open(folder, read)
+    this.#index = openSame(options)
     this.#meta = this.#index.snapshot.meta
     this.#changes = this.#index.context.documents.live.meta
     this.#before = this.#changes
     try {
-      this.#writer = ChangeWriter.open(folder, { indexId: this.#meta.indexId, ...write })
+      this.#writer = ChangeWriter.open(folder, { indexId, ...write })
     } catch (error) {
       this.#index.close()
       throw error
@@ -139,7 +142,7 @@ export class WriteSession {
   }
 
   #reopen(): void {
-    const index = OpenIndex.open(this.#options.folder, this.#options.read)
+    const index = openSame(this.#options)
     this.#index.close()
     this.#index = index
     this.#isStale = false
@@ -268,6 +271,14 @@ export class WriteSession {
     this.#index.close()
     this.#writer.close()
   }
+}
+
+/** Opens the index for the session's own reading; throws ZGQ_MISMATCH where another one has taken its place. */
+function openSame({ folder, indexId, read }: SessionOptions): OpenIndex {
+  return OpenIndex.open(folder, read, ({ meta }) => {
+    if (bytesEqual(meta.indexId, indexId)) return
+    throw new ZgqError('ZGQ_MISMATCH', 'the index was moved or replaced: open it again', { path: folder })
+  })
 }
 
 function isLargeCall({ count, vectors, payloads }: Rows): boolean {

@@ -19,7 +19,11 @@ function syncLater(): void {
   if (options.write.durability !== 'batch' || syncTimer !== undefined) return
   syncTimer = setTimeout(() => {
     syncTimer = undefined
-    session?.sync()
+    try {
+      session?.sync()
+    } catch {
+      syncLater() // others may hold the lock: what was committed is there, and is synced as soon as can be
+    }
   }, SYNC_MS)
 }
 
