@@ -45,9 +45,6 @@ import type {
 } from './types.ts'
 import type { IndexWriter } from './write/index-writer.ts'
 
-/** Options that say that ids are strings. */
-type TextIds = CreateOptions & { readonly ids: 'string' }
-
 interface OpenParts {
   readonly index: OpenIndex
   readonly options: CheckedOptions
@@ -93,7 +90,10 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
    * Makes an empty index in a folder that is not there yet, and opens it for writing. Rejects with ZGQ_EXISTS where
    * something is, ZGQ_IO, ZGQ_UNSUPPORTED; TypeError or RangeError for bad options.
    */
-  static create<P = Payload>(path: string | URL, options: TextIds): Promise<ZgqIndex<string, P>>
+  static create<P = Payload>(
+    path: string | URL,
+    options: CreateOptions & { readonly ids: 'string' }
+  ): Promise<ZgqIndex<string, P>>
   static create<I extends Id = number, P = Payload>(path: string | URL, options: CreateOptions): Promise<ZgqIndex<I, P>>
   static async create(path: string | URL, options: CreateOptions): Promise<ZgqIndex<Id, unknown>> {
     const folder = expectPath('path', path)

@@ -307,6 +307,7 @@ describe('zgq inspect', () => {
       bits: 4,
       zones: any.number,
       bytes: any.number,
+      changes: { commit: 0, freshRows: 0, deltaRows: 0, deletedRows: 0, patchedRows: 0 },
       zoneRows: {
         min: any.number,
         mean: any.number,
