@@ -92,6 +92,8 @@ SEGMENT_RECORD = Layout("SegmentRecord", """segment:u64 zone:u32 flags:u32 row_c
 INDEX_RECORD = Layout("IndexRecord", """version:u32 metric:u32 element_type:u32 bits:u32 id_type:u32 reserved:u32
     reader_features:flags64 writer_features:flags64 index_id:bytes16 generation:u64 commit:u64 dim:u64 count:u64
     zone_count:u64 segment_count:u64 file_count:u64 next_segment:u64 next_file:u64 delta_zone_count:u64 digest:bytes32""")
+CHANGES_RECORD = Layout("ChangesRecord", """next_sequence:u64 fresh_count:u64 fresh_bytes:u64 fresh_removed:u64
+    deleted_count:u64 patch_count:u64 reserved:u64 reserved2:u64""")
 QUANTIZER_HEADER = Layout("QuantizerHeader", "rounds:u32 reserved:u32")
 CALIBRATION_HEADER = Layout("CalibrationHeader", """source:u32 flags:u32 queries:u64 confidence:f64 highest_recall:f64
     scale:f64 copies:f64 nearest_zone:f64 farthest_zone:f64 farthest_hit:f64
@@ -362,6 +364,7 @@ class Index:
                 self.meta = self.read_meta(connection)
                 self.read_index()
                 self.read_tables(connection)
+                self.read_changes(connection)
             finally:
                 connection.close()
         except (sqlite3.Error, sqlite3.Warning, UnicodeDecodeError, OverflowError) as error:  # the message of SQLite may quote damaged text
@@ -381,7 +384,7 @@ class Index:
             return steps[0] < 0
         connection.set_progress_handler(is_enough, 10_000)
         if hasattr(connection, "setlimit"):  # Python 3.11
-            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 9 * PIECE)  # the longest chunk: 32 centroids of 65,536 values
+            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 17 * PIECE)  # the longest payload has 16 MiB
         for pragma in ("trusted_schema = OFF", "cell_size_check = ON", "query_only = ON"):
             connection.execute("PRAGMA " + pragma)
         expected, columns = schema(), ("type", "name", "tbl_name", "sql")
@@ -478,6 +481,70 @@ class Index:
         for _, _, records in zones + delta_zones:
             need(is_finite(decode("f", records)), "a centroid is not finite")
             self.centroids += [records[at:at + size] for at in range(0, len(records), size)]
+
+    def read_changes(self, connection):
+        """Section 7.7: fresh rows by id, deleted rows by segment as bits, patches by (segment, row)."""
+        data = self.meta.get("changes", struct.pack("<8Q", 1, 0, 0, 0, 0, 0, 0, 0))
+        need(len(data) == CHANGES_RECORD.size, "meta changes is of a wrong length")
+        self.changes = counts = CHANGES_RECORD.decode(data)
+        need(counts.fresh_count + counts.fresh_removed + counts.patch_count < counts.next_sequence
+             and counts.deleted_count <= self.record.count, "meta changes: more changes than sequences or rows")
+        self.fresh, self.deleted, self.patches, self.bytes_left = {}, {}, {}, self.byte_length
+        fresh_bytes = rows = 0
+        for where, sequence, (row_id, vector, payload) in self.changed_rows(connection, "fresh"):
+            need(len(vector) == 4 * self.dim, f"{where}: the vector is of a wrong length")
+            x = decode("f", vector)
+            need(is_finite(x) and (self.metric != "cosine" or any(x)), f"{where}: no row has such a vector")
+            if self.id_kind == IDS:
+                need(len(row_id) == 8 and int.from_bytes(row_id, "little") <= MAX_INTEGER, f"{where}: no id is so")
+                row_id = int.from_bytes(row_id, "little")
+            else:
+                need(1 <= len(row_id) <= MOST_ID_BYTES, f"{where}: no id has so many bytes")
+                row_id.decode("utf-8")
+            self.fresh[row_id] = x, sequence, read_map(payload, where, MOST_PAYLOAD_ITEMS) if payload else None
+            fresh_bytes, rows = fresh_bytes + len(vector) + len(payload), rows + 1
+        need((rows, fresh_bytes) == (counts.fresh_count, counts.fresh_bytes), "fresh rows are not as many as said")
+        for where, _, (number, mask) in self.changed_rows(connection, "masks"):
+            need(number in self.segments and number not in self.deleted, f"{where}: the segment is not there, or has two")
+            bits, row_count = int.from_bytes(mask, "little"), self.segments[number].row_count
+            need(len(mask) == -(-row_count // 8) and bits >> row_count == 0, f"{where}: the mask is of another length")
+            self.deleted[number] = bits
+        need(sum(bin(bits).count("1") for bits in self.deleted.values()) == counts.deleted_count,
+             "deleted rows are not as many as said")
+        for where, _, (number, row, payload) in self.changed_rows(connection, "patches"):
+            need(number in self.segments and row < self.segments[number].row_count and (number, row) not in self.patches,
+                 f"{where}: the row is not there, or has two")
+            self.patches[number, row] = read_map(payload, where, MOST_PAYLOAD_ITEMS)
+        need(len(self.patches) == counts.patch_count, "patches are not as many as said")
+
+    def changed_rows(self, connection, table):
+        """The rows of a table of changes, each looked at before it is read; together they fit into the catalogue."""
+        columns = next(columns for name, _, columns in CHANGE_TABLES if name == table)
+        names, types = ",".join(name for name, _ in columns), [kind.lower() for _, kind in columns] + ["integer"]
+        shapes = ",".join([f"typeof({name})" for name, _ in columns] + ["typeof(crc)"] + [f"length({name})" for name, _ in columns])
+        last = 0
+        for sequence, *shape in connection.execute(f"SELECT sequence,{shapes} FROM {table} ORDER BY sequence"):
+            where = f"{table}, row {sequence}"
+            need(last < sequence < self.changes.next_sequence, f"{where}: sequences are out of order")
+            need(shape[:len(types)] == types, f"{where}: a value is of a wrong type")
+            self.bytes_left -= sum(length for length, kind in zip(shape[len(types):], types) if kind == "blob")
+            need(self.bytes_left >= 0, f"{where}: more bytes than the catalogue")
+            *values, crc = only(connection.execute(f"SELECT {names},crc FROM {table} WHERE sequence = ?", [sequence]))
+            need(all(type(value) is bytes or 0 <= value <= MAX_INTEGER for value in values), f"{where}: a number is out of range")
+            parts = [struct.pack("<Q", value) if type(value) is int else struct.pack("<I", len(value)) + value for value in values]
+            need(zlib.crc32(struct.pack("<Q", sequence) + b"".join(parts)) == crc, f"{where}: the CRC does not fit")
+            yield where, sequence, values
+            last = sequence
+
+    def is_live(self, segment, row):
+        return not self.deleted.get(segment, 0) >> row & 1
+
+    def payload_of(self, place):
+        """The payload of a row by its place, as it is now; the place of a fresh row is (None, id)."""
+        segment, row = place
+        if segment is None:
+            return self.fresh[row][2]
+        return self.patches[place] if place in self.patches else self.payloads(self.segments[segment])(row)
 
     def chunks(self, connection, table, size, expected):
         """The chunks of a table as (first, count, records); `size` is that of a record, None for blocks of 32 zones."""
@@ -1002,11 +1069,26 @@ def matches(index, segment, wanted):
     """For each row of a segment whether all fields equal what is wanted; a list does if one of its strings does."""
     fits = [True] * segment.row_count
     for name, value in wanted.items():
-        is_list = index.fields[name][1] == "string[]"
         for row, found in enumerate(index.field(segment, name)):
-            has_value = found is not MISSING and found is not None
-            fits[row] = fits[row] and has_value and (value in found if is_list else type(found) is type(value) and found == value)
+            fits[row] = fits[row] and is_match(index, name, found, value)
+    for (number, row), payload in index.patches.items():
+        if number == segment.segment:
+            fits[row] = payload_matches(index, payload, wanted)
     return fits
+
+
+def payload_matches(index, payload, wanted):
+    """The same, by the payload of a row, which its fields come from."""
+    return all(is_match(index, name, (payload or {}).get(name, MISSING), value) for name, value in wanted.items())
+
+
+def is_match(index, name, found, value):
+    if found is MISSING or found is None:
+        return False
+    if index.fields[name][1] == "string[]":
+        return value in found
+    is_number = index.fields[name][1] == "number"  # of a payload it may be an int
+    return found == value and (type(found) is type(value) or is_number and type(found) in (int, float))
 
 
 def search(index, queries, k, nprobe, wanted_fields=None):
@@ -1026,15 +1108,23 @@ def search(index, queries, k, nprobe, wanted_fields=None):
         for place, (row, x) in enumerate(zip(ids, rows)):
             need(metric != "cosine" or any(x), f"segment {segment.segment}: the row with id {row} has no direction")
             for number, hits in found.items():
-                if fits[place]:
+                if fits[place] and index.is_live(segment.segment, place):
                     hits.append((true_distance(metric, queries[number], x), row, (segment.segment, place)))
         for number, hits in found.items():
             best[number] = heapq.nsmallest(k, best[number] + hits)
+    fresh = [(row_id, x) for row_id, (x, _, payload) in index.fresh.items()
+             if payload_matches(index, payload, wanted_fields or {})]
+    for number, query in enumerate(queries):
+        hits = [(true_distance(metric, query, x), row_id, (None, row_id)) for row_id, x in fresh]
+        best[number] = heapq.nsmallest(k, best[number] + hits)
     return best
 
 
 def find(index, row_id):
-    """Where an id is, as (segment, row, vector); None: nowhere."""
+    """Where an id is, as (segment, row, vector), of a fresh row (None, sequence, vector); None: nowhere."""
+    if row_id in index.fresh:
+        vector, sequence, _ = index.fresh[row_id]
+        return None, sequence, vector.tolist()
     if index.ids_file:
         places = list(index.places_of(hash_of(row_id)))
         places += [(number, row) for number, segment in index.segments.items() if index.is_delta(segment)
@@ -1046,7 +1136,7 @@ def find(index, row_id):
     for number, in_segment in itertools.groupby(places, lambda place: place[0]):
         ids, rows, _ = index.load(index.segments[number])
         for _, row in in_segment:
-            if ids[row] == row_id:
+            if ids[row] == row_id and index.is_live(number, row):
                 return number, row, next(itertools.islice(rows, row, None))
     return None
 
@@ -1121,8 +1211,9 @@ def check(index):
     for segment in index.segments.values():
         where = f"segment {segment.segment}"
         ids, rows, columns = index.load(segment)
-        need(len(set(ids)) == len(ids) and seen.isdisjoint(ids), f"{where}: an id is repeated")
-        seen.update(ids)
+        live = [row_id for row, row_id in enumerate(ids) if index.is_live(segment.segment, row)]
+        need(len(set(live)) == len(live) and seen.isdisjoint(live), f"{where}: an id is repeated")
+        seen.update(live)
         if index.ids_file and not index.is_delta(segment):
             entries += [(hash_of(row_id), segment.segment, row) for row, row_id in enumerate(ids)]
         norms = [math.sqrt(dot(x, x)) for x in rows]
@@ -1146,6 +1237,8 @@ def check(index):
             check_directory(index, file)
     if index.ids_file:
         check_ids_file(index, entries)
+    need(seen.isdisjoint(index.fresh) and len(index.fresh) == index.changes.fresh_count, "fresh: an id is repeated")
+    seen.update(index.fresh)
     return {"ok": True, "count": len(seen), "zones": index.record.zone_count, "files": len(index.files)}
 
 
@@ -1206,9 +1299,9 @@ def check_filter(index, wanted):
 
 
 def hit_of(index, hit, has_payload):
-    distance, row_id, (segment, row) = hit
+    distance, row_id, place = hit
     found = {"id": readable(row_id), "distance": distance}
-    return {**found, "payload": index.payloads(index.segments[segment])(row)} if has_payload else found
+    return {**found, "payload": index.payload_of(place)} if has_payload else found
 
 
 def as_json(value):

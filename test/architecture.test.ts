@@ -56,6 +56,7 @@ const BUILD_LEVELS = [
   ],
   // what it computes
   [
+    'built-rows',
     'quantized-rows',
     'centroid-groups',
     'assigner',

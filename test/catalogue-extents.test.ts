@@ -28,6 +28,7 @@ const META: IndexMeta = {
   generation: 2,
   count: 6,
   zoneCount: 3,
+  deltaZoneCount: 0,
   segmentCount: 3,
   fileCount: 3,
   nextSegment: 10,
@@ -84,7 +85,7 @@ interface Changes {
 function check({ meta, files = FILES, segments = SEGMENTS, fields = 0, forge = (it) => it }: Changes): void {
   const whole = { ...META, ...meta }
   checkFiles({ meta: whole, files }, PATH)
-  const table = new SegmentTable(forge(encodeSegmentRecords(segments)), whole.zoneCount)
+  const table = new SegmentTable(forge(encodeSegmentRecords(segments)), whole.zoneCount + whole.deltaZoneCount)
   checkSegments({ meta: whole, files, segments: table, fields: new Array(fields) }, PATH)
 }
 
@@ -326,5 +327,45 @@ describe('segments are unsupported', () => {
   ] as const)('with %s of %d', (name, value) => {
     const forge = (records: Uint8Array): Uint8Array => forged(records, SEGMENT_RECORD.fields[name], value)
     expect(codeOf(() => check({ forge }))).toBe('ZGQ_UNSUPPORTED')
+  })
+})
+
+/** The same with a delta of two segments: all extents of each lie in its file, one after the other. */
+function withDelta(change: Partial<SegmentRecord> = {}, facts: Partial<FileRecord> = {}): Changes {
+  const delta: FileRecord = { ...FILE, file: 8, kind: 'delta', byteLength: PAGE * 12, segmentCount: 2, rowCount: 5 }
+  const last = segmentOf({ segment: 11, zone: 4, rowCount: 2 }, { file: 8, rows: 4, columns: 5, codes: 6 })
+  const inDelta = ({ codes, ...segment }: SegmentRecord): SegmentRecord => ({
+    ...segment,
+    codes: { ...codes, file: 8 }
+  })
+  return {
+    meta: { count: 11, deltaZoneCount: 2, segmentCount: 5, fileCount: 4, nextSegment: 12, nextFile: 9 },
+    files: [...FILES, { ...delta, ...facts }],
+    segments: [
+      ...SEGMENTS,
+      inDelta(segmentOf({ segment: 10, zone: 3, rowCount: 3 }, { file: 8, rows: 1, columns: 2, codes: 3 })),
+      { ...inDelta(last), ...change }
+    ]
+  }
+}
+
+describe('a delta', () => {
+  it('has extents of all kinds in one file', () => {
+    expect(() => {
+      check(withDelta())
+    }).not.toThrow()
+  })
+
+  const extent = (offset: number, file = 8): FileExtent => ({ file, offset: offset * PAGE, byteLength: 200, crc: 1 })
+  it.each([
+    ['whose codes are on the columns of another segment', withDelta({ codes: extent(2) })],
+    ['whose columns are on its rows', withDelta({ columns: extent(4) })],
+    ['whose codes are in the directory, behind the end', withDelta({ codes: extent(12) })],
+    ['whose columns are in a vectors file', withDelta({ columns: extent(1, 4) })],
+    ['of a zone that is not there', withDelta({ zone: 5 })],
+    ['of more rows than were written', withDelta({}, { rowCount: 4 })],
+    ['of more segments than were written', withDelta({}, { segmentCount: 1 })]
+  ] satisfies [string, Changes][])('is corrupt with a segment %s', (_, changes) => {
+    expect(codeOf(() => check(changes))).toBe('ZGQ_CORRUPT')
   })
 })

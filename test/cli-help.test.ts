@@ -5,9 +5,12 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 
+import { ADD } from '../tools/add.ts'
+import { BACKUP } from '../tools/backup.ts'
 import { BUILD } from '../tools/build.ts'
 import { CALIBRATE } from '../tools/calibrate.ts'
 import { CHECK } from '../tools/check.ts'
+import { DELETE } from '../tools/delete.ts'
 import { EVAL } from '../tools/eval.ts'
 import { EXPORT } from '../tools/export.ts'
 import { didYouMean } from '../tools/help.ts'
@@ -20,7 +23,7 @@ import { ROOT } from './support/sources.ts'
 import { useTempFolder } from './support/temp-folder.ts'
 
 const temp = useTempFolder('cli-help')
-const COMMANDS = [BUILD, SEARCH, EVAL, CALIBRATE, INSPECT, EXPORT, CHECK]
+const COMMANDS = [BUILD, ADD, DELETE, SEARCH, EVAL, CALIBRATE, INSPECT, EXPORT, BACKUP, CHECK]
 
 describe('zgq --help', () => {
   it('lists every command with a line of its own', () => {

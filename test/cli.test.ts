@@ -351,6 +351,7 @@ describe('zgq check', () => {
       ok: true,
       path: index,
       count: COUNT,
+      deletedRows: 0,
       zones: any.number,
       files: 3,
       bytesChecked: any.number,

@@ -9,6 +9,7 @@ import { openContext, type OpenedContext } from '../src/search/open-context.ts'
 import { checkRequest, requestedIndex } from '../src/search/request.ts'
 import { RowMasks, type Masks } from '../src/search/row-masks.ts'
 import { search } from '../src/search/search.ts'
+import { searchTogether } from '../src/search/search-together.ts'
 import type { Hit, Metric, SearchOptions } from '../src/types.ts'
 import { rowOf } from './support/brute-force.ts'
 import { makeVectors } from './support/datasets.ts'
@@ -97,6 +98,28 @@ describe.each(CASES)('beside deltas under $metric, $bits bits, $dim dimensions, 
       }
     }
     expect(done).toBeGreaterThan(queries.length * wishes.length * 2)
+    readers.close()
+  })
+
+  it('finds for many queries together what it finds for each', async () => {
+    const { opened, queries } = await open(of)
+    const { context, readers, snapshot } = opened
+    const index = requestedIndex(snapshot)
+    const many = Array.from({ length: 80 }, (_, i) =>
+      queries[i % QUERIES].map((value, at) => value * (1 + 0.1 * Math.sin(i + at)))
+    )
+    const batch = Float32Array.from(many.flatMap((query) => [...query]))
+    for (const masks of [undefined, tableMasks(opened)]) {
+      for (const options of [
+        { nprobe: 9, k: 10 },
+        { nprobe: 1000, k: 5 },
+        { k: 10, exact: true }
+      ]) {
+        const request = { ...checkRequest(options, index), masks }
+        const expected = many.map((query) => search(context, query, request).hits)
+        expect(searchTogether(context, batch, request).map(({ hits }) => hits)).toEqual(expected)
+      }
+    }
     readers.close()
   })
 })

@@ -4,7 +4,7 @@ import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 
-import { buildIndex } from '../src/build.ts'
+import { buildIndex, calibrateIndex } from '../src/build.ts'
 import { readCatalogue } from '../src/catalogue/reader.ts'
 import { checkIndex } from '../src/check.ts'
 import { checkFields } from '../src/format/fields.ts'
@@ -309,5 +309,31 @@ describe('a delta file', () => {
     closeSync(leftover)
     addDelta(folder, rowsOf({ ids: [3, 4], vectors: rows.slice(0, 2 * DIM) }))
     expect(await checkIndex(folder)).toMatchObject({ ok: true, count: 2 })
+  })
+})
+
+describe('a calibration of an index with deltas', () => {
+  it('is that of its built zones', async () => {
+    const of = { metric: 'l2', bits: 4 } as const
+    const specimen = await makeSpecimen(of, false)
+    const built = temp.fresh('built')
+    const [count] = PARTS
+    await buildIndex({
+      input: specimen.rows.slice(0, count * DIM),
+      ids: specimen.ids.slice(0, count),
+      dim: DIM,
+      output: built,
+      zones: 30,
+      calibrate: false,
+      ...of
+    })
+    expect(await calibrateIndex(specimen.folder)).toEqual(await calibrateIndex(built))
+    expect(await checkIndex(specimen.folder)).toMatchObject({ ok: true, count: COUNT })
+  })
+
+  it('is refused where there are no zones', async () => {
+    const folder = newIndex({ metric: 'l2', bits: 4 })
+    addDelta(folder, rowsOf({ ids: [1], vectors: new Float32Array(DIM).fill(1) }))
+    expect(await errorFrom(calibrateIndex(folder))).toMatchObject({ code: 'ZGQ_UNSUPPORTED' })
   })
 })

@@ -45,6 +45,20 @@ it('the blocks of docs/documents.md are one program, which prints what the comme
   expect(printed).toMatch(/plan: 'matches'.*\n? *rowsMatched: 1/)
 })
 
+it('the blocks of docs/changing.md are one program, which prints what the comments say', () => {
+  const printed = run('changing.mjs', blocksOf('docs/changing.md').join('\n'))
+  expect(printed.split('\n').slice(0, 7)).toEqual([
+    'The bear sleeps all winter.',
+    '1 4',
+    '2 rows',
+    '3',
+    '2',
+    'true',
+    'true'
+  ])
+  expect(printed).toMatch(/commit: \d+,\s+freshRows: 3,\s+deltaRows: 0,/)
+})
+
 describe('docs/moving.md', () => {
   const blocks = blocksOf('docs/moving.md')
   const [task, own, ...others] = blocks

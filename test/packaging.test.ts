@@ -60,7 +60,16 @@ describe.each(['mjs', 'cjs'] as const)('a program in a .%s file', (ending) => {
     expect(run(`story.${ending}`, story(ending))).toMatchObject({
       exports: [
         ['DEFAULT_RECALL', 'ZgqError', 'ZgqIndex'],
-        ['ZgqError', 'buildIndex', 'buildStage', 'calibrateIndex', 'openVectorFile', 'readIvecs', 'readVectors'],
+        [
+          'ZgqError',
+          'buildIndex',
+          'buildStage',
+          'calibrateIndex',
+          'openVectorFile',
+          'readIvecs',
+          'readRows',
+          'readVectors'
+        ],
         ['ZgqError', 'checkIndex']
       ],
       count: 100,

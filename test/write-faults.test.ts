@@ -5,7 +5,7 @@
 import { cpSync, readFileSync, rmSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 
-import { drawChanges, possibleRows, type Change, type ChangedRow, type Rows } from './support/changes.ts'
+import { drawChanges, PART_OF_DELTA, possibleRows, type Change, type ChangedRow, type Rows } from './support/changes.ts'
 import { indexIn, readMarks, runChanges } from './support/changes-program.ts'
 import { problemsOf } from './support/changed-index.ts'
 import { builtIndex, emptyIndex, type ChangingFolder } from './support/changing-folders.ts'
@@ -46,9 +46,9 @@ const SCENARIOS: readonly Scenario[] = [
     changes: (before) => drawChanges({ seed: SEED, writer: 0, count: 12, before })
   },
   {
-    name: 'empty, and deltas',
+    name: 'deltas',
     make: emptyIndex,
-    changes: (before) => drawChanges({ seed: SEED, writer: 0, count: 12, most: 1500, before })
+    changes: (before) => drawChanges({ seed: SEED, writer: 0, count: 12, most: PART_OF_DELTA, before })
   },
   { name: 'a long log', make: emptyIndex, changes: longLog },
   {

@@ -2,12 +2,20 @@
 // index is whole, every acknowledged call is there, no call is there by half, and readers answer, among them one that
 // was open all the while. The same index goes through several such deaths.
 
-import { rmSync, statSync } from 'node:fs'
+import { cpSync, rmSync, statSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 
 import { ZgqIndex } from '../src/zgq-index.ts'
-import { possibleRows, drawChanges, type Rows } from './support/changes.ts'
-import { readMarks, startChanges, type RunningChanges } from './support/changes-program.ts'
+import {
+  drawChanges,
+  ONE_DELTA,
+  PART_OF_DELTA,
+  possibleRows,
+  type Change,
+  type ChangedRow,
+  type Rows
+} from './support/changes.ts'
+import { indexIn, readMarks, startChanges, type RunningChanges } from './support/changes-program.ts'
 import { problemsOf, problemsOfAnswers } from './support/changed-index.ts'
 import { builtIndex, emptyIndex, type ChangingFolder } from './support/changing-folders.ts'
 import { shimEnv } from './support/crash-log.ts'
@@ -18,8 +26,8 @@ import { step } from './support/torture.ts'
 const temp = useTempFolder('write-kill', IN_MEMORY)
 const SEED = Number(process.env['ZGQ_SEED'] ?? 14)
 /** Deaths that one index goes through. */
-const DEATHS = step(4, 10)
-const INDEXES = step(6, 60)
+const DEATHS = step(3, 10)
+const INDEXES = step(4, 60)
 const CHANGES = 12
 /** Bytes of marks of a writer that is not killed, about: where to kill is drawn below it. */
 const MARK_BYTES = 450
@@ -53,8 +61,8 @@ interface Death {
 async function die(of: ChangingFolder, manner: Manner, seed: number): Promise<Death> {
   const random = randomFrom(seed)
   const marks = temp.fresh('marks')
-  // In some of them a call is large enough for a delta.
-  const most = random() < 0.3 ? 1500 : 12
+  // In some of them rows become a delta.
+  const most = random() < 0.3 ? (random() < 0.5 ? ONE_DELTA : PART_OF_DELTA) : 12
   const tasks = of.rows.map((before, writer) => {
     const changes = drawChanges({ seed, writer, count: CHANGES, most, before })
     return { path: of.path, writer, changes, marks, before }
@@ -105,7 +113,7 @@ describe.runIf(process.platform === 'linux').each(['at a random moment', 'at a c
       let acknowledged = 0
       const wrong: unknown[] = []
       for (let i = 0; i < INDEXES / 4; i++) {
-        let folder = await (i % 2 === 0 ? emptyIndex : builtIndex)(temp, writers)
+        let folder = await ((i + writers) % 2 === 0 ? emptyIndex : builtIndex)(temp, writers)
         for (let death = 0; death < DEATHS; death++) {
           const seed = SEED * 1000 + i * 100 + death * 4 + writers * 2 + (manner === 'at a call' ? 1 : 0)
           const left = await die(folder, manner, seed)
@@ -122,3 +130,53 @@ describe.runIf(process.platform === 'linux').each(['at a random moment', 'at a c
     })
   }
 )
+
+/** One call of each kind, on rows of zones and on fresh ones; the writer's end seals the index. */
+function oneOfEach(before: Rows): Change[] {
+  const [first, second, third] = Array.from(before.keys())
+  const row = (id: string, group: number): ChangedRow => ({
+    id,
+    vector: [group, 1, 2, 3],
+    payload: { writer: 0, group, version: 9, tags: ['each'] }
+  })
+  return [
+    { call: 'add', rows: [row('0-900', 8), row('0-901', 8)] },
+    { call: 'upsert', rows: [row(first, 9), row('0-900', 9), row('0-902', 9)] },
+    { call: 'update', rows: [second, '0-901'], values: { version: 10, tags: ['updated'] } },
+    { call: 'upsert', rows: [row('0-903', 7)], replace: { writer: 0, group: 9 } },
+    { call: 'delete', rows: [third, '0-901'] },
+    { call: 'delete', rows: { filter: { writer: 0, group: 7 } } }
+  ]
+}
+
+describe.runIf(process.platform === 'linux')('a writer that is killed at every call', () => {
+  it.each(['before', 'half', 'after'])(
+    '%s it, leaves what was acknowledged, whole',
+    { timeout: 3_600_000 },
+    async (when) => {
+      const of = await builtIndex(temp, 1)
+      const [before] = of.rows
+      const changes = oneOfEach(before)
+      const problems: unknown[] = []
+      let killed = 0
+      const dieAt = async (call: number | undefined): Promise<boolean> => {
+        const [folder, marks] = [temp.fresh('changing'), temp.fresh('marks')]
+        cpSync(of.folder, folder, { recursive: true })
+        const env = shimEnv(temp, { folder, marks, ...(call === undefined ? {} : { kill: `${when}:${call}` }) })
+        const task = { path: indexIn(folder), writer: 0, changes, marks }
+        const { signal, stderr } = await startChanges(task, temp.fresh('task.json'), env).ended
+        const states = possibleRows(changes, { marks: readMarks(marks), writer: 0, before })
+        const found = await problemsOf(indexIn(folder), [{ writer: 0, states }], { writes: true, gone: before.keys() })
+        if (found.length > 0 || stderr !== '') problems.push({ call, found, stderr })
+        rmSync(folder, { recursive: true, maxRetries: 5 })
+        return signal === 'SIGKILL'
+      }
+      expect(await dieAt(undefined)).toBe(false)
+      // Until it ends before it is killed.
+      for (let call = step(11); await dieAt(call); call += step(37)) killed++
+      console.log(`killed at ${killed} calls`)
+      expect(problems).toEqual([])
+      expect(killed).toBeGreaterThan(1)
+    }
+  )
+})

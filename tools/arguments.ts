@@ -10,8 +10,8 @@ import { didYouMean } from './help.ts'
 /** Wrong usage of the command; its message is shown with the usage line. */
 export class UsageError extends Error {}
 
-/** Options as given: flags are true, all others strings. */
-export type Given = Readonly<Record<string, string | boolean | undefined>>
+/** Options as given: flags are true, those that may be given more than once lists, all others strings. */
+export type Given = Readonly<Record<string, string | boolean | readonly string[] | undefined>>
 
 /** Reads the words after a command's name by its declaration. */
 export function readArguments(args: readonly string[], command: Command): CommandArguments {
@@ -26,7 +26,7 @@ export function readArguments(args: readonly string[], command: Command): Comman
     strict: false,
     tokens: true
   })
-  const given: Record<string, string | boolean | undefined> = {}
+  const given: Record<string, string | boolean | readonly string[] | undefined> = {}
   const positionals: string[] = []
   for (const token of tokens) {
     if (token.kind === 'positional') positionals.push(token.value)
@@ -74,21 +74,27 @@ export function libraryOptions(declared: OptionDeclarations, given: Given): obje
 function readOption(
   token: { readonly name: string; readonly rawName: string; readonly value: string | undefined },
   of: { readonly options: OptionDeclarations; readonly given: Given }
-): string | boolean {
+): string | boolean | readonly string[] {
   const { name, rawName, value } = token
   if (!Object.hasOwn(of.options, name)) {
     const known = ['--help', ...Object.keys(of.options).map((option) => `--${option}`)]
     throw new UsageError(`unknown option ${rawName}${didYouMean(rawName, known)}`)
   }
-  if (of.given[name] !== undefined) throw new UsageError(`--${name} is given twice`)
-  const wanted = of.options[name].value
+  const { value: wanted, isList } = of.options[name]
+  if (of.given[name] !== undefined && isList !== true) throw new UsageError(`--${name} is given twice`)
   if (wanted === undefined) {
     if (value !== undefined) throw new UsageError(`--${name} takes no value, found ${JSON.stringify(value)}`)
     return true
   }
   // A value that begins with - is more likely the next option, its own value forgotten.
   if (value === undefined || /^--/.test(value)) throw new UsageError(`--${name} needs a value: --${name} ${wanted}`)
-  return value
+  return isList === true ? [...(textList(of.given, name) ?? []), value] : value
+}
+
+/** Reads an option that may be given more than once. */
+export function textList(given: Given, name: string): readonly string[] | undefined {
+  const value = given[name]
+  return Array.isArray(value) ? value : undefined
 }
 
 /** Reads a whole number; undefined if the option was not given. */

@@ -27,7 +27,15 @@ import {
   type Given
 } from './arguments.ts'
 import { describeBuild } from './build-summary.ts'
-import { FORMAT_OPTION, JSON_OPTION, VECTOR_FILES, type Command, type CommandArguments } from './command.ts'
+import {
+  FORMAT_OPTION,
+  IDS_COLUMN,
+  JSON_OPTION,
+  VECTOR_FILES,
+  VECTORS_COLUMN,
+  type Command,
+  type CommandArguments
+} from './command.ts'
 import { interruptible } from './interrupt.ts'
 import { print, printJson } from './output.ts'
 import { ProgressLine } from './progress.ts'
@@ -35,13 +43,6 @@ import { queriesFor } from './queries.ts'
 import { fileOf } from './standard-input.ts'
 
 const STAGES: readonly RunnableStage[] = ['read', 'train', 'assign', 'write', 'publish']
-
-const VECTORS_COLUMN =
-  'the vectors: a column of .parquet (default: the only one with lists), a key in .jsonl (default vector), ' +
-  'a data set in .hdf5 (default train), a column of a query (default: the last of two, or the only BLOB)'
-const IDS_COLUMN =
-  'the ids, integers or strings: a column of .parquet (default: row numbers), a key in .jsonl (default id), a column ' +
-  'of a query (default: the first)'
 
 const OPTIONS = declareOptions({
   metric: {

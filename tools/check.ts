@@ -1,7 +1,7 @@
 // zgq check INDEX: verifies every byte that can change an answer.
 
 import { checkIndex } from '../src/check.ts'
-import { countOf } from '../src/describe.ts'
+import { countOf, formatCount } from '../src/describe.ts'
 import { INDEX, JSON_OPTION, type Command, type CommandArguments } from './command.ts'
 import { formatBytes, print, printJson } from './output.ts'
 import { ProgressLine } from './progress.ts'
@@ -28,8 +28,9 @@ async function runCheck({ positionals: [path], given }: CommandArguments): Promi
       printJson(report)
       return
     }
+    const deleted = report.deletedRows === 0 ? '' : ` (${formatCount(report.deletedRows)} more are deleted)`
     print(
-      `${path} is sound: ${countOf(report.count, 'vector')} in ${countOf(report.zones, 'zone')}, ` +
+      `${path} is sound: ${countOf(report.count, 'live row')}${deleted}, ${countOf(report.zones, 'zone')}, ` +
         `${formatBytes(report.bytesChecked)} in ${countOf(report.files + 1, 'file')}, ` +
         countOf(report.pagesChecked, 'page')
     )

@@ -18,6 +18,8 @@ export interface OptionDeclaration {
   readonly about: string
   /** How messages of the library name it, where that is not this option's name. */
   readonly library?: string
+  /** May be given more than once. */
+  readonly isList?: true
   /** A number of bytes, given and shown as 512MB or 2GB. */
   readonly isSize?: true
   /** Reads the value that the library takes. Options without it are the command's own. */
@@ -58,6 +60,16 @@ export const FILTER_OPTION: OptionDeclaration = {
 export const FORMAT_OPTION: OptionDeclaration = {
   value: 'FORMAT',
   about: 'format of standard input: a file ending, such as fvecs or npy (default jsonl)'
+}
+export const VECTORS_COLUMN =
+  'the vectors: a column of .parquet (default: the only one with lists), a key in .jsonl (default vector), ' +
+  'a data set in .hdf5 (default train), a column of a query (default: the last of two, or the only BLOB)'
+export const IDS_COLUMN =
+  'the ids, integers or strings: a column of .parquet (default: row numbers), a key in .jsonl (default id), a column ' +
+  'of a query (default: the first)'
+export const NETWORK_OPTION: OptionDeclaration = {
+  about: 'write even on a network file system: only where no other machine has the index open',
+  library: 'allowNetworkFileSystem'
 }
 /** Options of all commands that read queries. */
 export const QUERY_OPTIONS: OptionDeclarations = {

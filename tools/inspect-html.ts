@@ -26,7 +26,7 @@ import { payloadBytesOf } from './field-text.ts'
 import { html, Markup, numbers, table, type Content } from './markup.ts'
 import { formatBytes, formatRecall } from './output.ts'
 import { PAGE_STYLE } from './page-style.ts'
-import { showPayload } from './shown-values.ts'
+import { changesOf, showPayload } from './shown-values.ts'
 import { drawZoneMap } from './zone-map.ts'
 import { ZONE_MAP_SCRIPT } from './zone-map-script.ts'
 
@@ -72,7 +72,7 @@ ${drawFacts(info)}
 ${drawFields(inspected.fields, info.count)}${drawZones(inspected)}
 ${drawCalibration(info)}
 <h2>Files and build</h2>
-<div class="cards wide">${drawFiles(info)}${drawBuild(inspected)}</div>
+<div class="cards wide">${drawFiles(info)}${drawChanges(info)}${drawBuild(inspected)}</div>
 <footer>Written by zgq inspect --html. Sizes in powers of 1,024.</footer>
 </main>
 ${
@@ -297,6 +297,17 @@ function drawFiles({ files, bytes }: IndexInfo): Markup {
     ]
   })
   return html`<section class="card"><h3>Files</h3>${table(['file', 'size', 'of all'], rows)}</section>\n`
+}
+
+/** Nothing for an index that was never changed. */
+function drawChanges({ changes }: IndexInfo): Content {
+  if (changes.commit === 0) return ''
+  const rows = changesOf(changes).map(([name, count]) => [`rows ${name}`, formatCount(count)])
+  return html`<section class="card"><h3>Changes</h3>
+<p class="note">Since the zones were made, in ${countOf(changes.commit, 'commit')}. Every search looks at fresh rows and
+deltas; deleted rows are in the files, and not found.</p>
+${table(['what', 'rows'], rows)}</section>
+`
 }
 
 /** A mean number of zones, as it is shown: what reads 1 is one. */

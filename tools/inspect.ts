@@ -1,13 +1,13 @@
 // zgq inspect INDEX: what is in an index, as text, as JSON or as a page.
 
 import { countOf, formatCount } from '../src/describe.ts'
-import { ZgqIndex, type Calibration, type FieldSummary, type IndexInfo } from '../src/index.ts'
+import { ZgqIndex, type Calibration, type ChangesInfo, type FieldSummary, type IndexInfo } from '../src/index.ts'
 import { text } from './arguments.ts'
 import { INDEX, JSON_OPTION, type Command, type CommandArguments } from './command.ts'
 import { describeFields, payloadBytesOf } from './field-text.ts'
 import { makePage } from './inspect-html.ts'
 import { formatBytes, formatRecall, formatTable, print, printJson } from './output.ts'
-import { plainJson, showPayload } from './shown-values.ts'
+import { changesOf, plainJson, showPayload } from './shown-values.ts'
 import { writePage } from './write-page.ts'
 
 export const INSPECT: Command = {
@@ -51,6 +51,7 @@ const JSON_FACTS = [
   'bits',
   'zones',
   'bytes',
+  'changes',
   'zoneRows',
   'files',
   'build',
@@ -75,6 +76,12 @@ function toJson(info: IndexInfo, fields: readonly FieldSummary[]): object {
   }
 }
 
+/** What was written since the zones were made. */
+function describeChanges(changes: ChangesInfo): string {
+  const parts = changesOf(changes).flatMap(([name, rows]) => (rows === 0 ? [] : [`${countOf(rows, 'row')} ${name}`]))
+  return `${countOf(changes.commit, 'commit')}; ${parts.length === 0 ? 'no row is left of them' : parts.join(', ')}`
+}
+
 function describe(info: IndexInfo, fields: readonly FieldSummary[]): string {
   const { zoneRows } = info
   const payloadBytes = payloadBytesOf(info)
@@ -82,10 +89,13 @@ function describe(info: IndexInfo, fields: readonly FieldSummary[]): string {
     ['vectors', `${formatCount(info.count)} of ${countOf(info.dim, 'dimension')}, ${info.metric}`],
     [
       'zones',
-      zoneRows.min === zoneRows.max
-        ? `${formatCount(info.zones)} of ${countOf(zoneRows.max, 'row')}`
-        : `${formatCount(info.zones)} of ${zoneRows.min} to ${zoneRows.max} rows, mean ${zoneRows.mean.toFixed(1)}`
+      info.zones === 0
+        ? 'none: no build has made them'
+        : zoneRows.min === zoneRows.max
+          ? `${formatCount(info.zones)} of ${countOf(zoneRows.max, 'row')}`
+          : `${formatCount(info.zones)} of ${zoneRows.min} to ${zoneRows.max} rows, mean ${zoneRows.mean.toFixed(1)}`
     ],
+    ...(info.changes.commit === 0 ? [] : [['changes', describeChanges(info.changes)]]),
     ['size', `${formatBytes(info.bytes)} in ${countOf(info.files.length + 1, 'file')}`],
     ...(info.ids === 'string' ? [['ids', 'strings']] : []),
     ...(payloadBytes === 0 ? [] : [['payloads', formatBytes(payloadBytes)]]),
@@ -101,12 +111,16 @@ function describe(info: IndexInfo, fields: readonly FieldSummary[]): string {
     ['index id', `${info.indexId}, generation ${info.generation}, format ${info.formatVersion}`],
     ['reader', `${info.reader.kind} (${info.reader.reason}), ${info.kernel} kernel`],
     ['sqlite', `${info.sqlite.driver}, SQLite ${info.sqlite.version} (${info.sqlite.reason})`],
-    [
-      'build',
-      Object.entries(plain(info.build))
-        .map(([key, value]) => `${key} ${String(value)}`)
-        .join(', ')
-    ]
+    ...(Object.keys(info.build).length === 0
+      ? []
+      : [
+          [
+            'build',
+            Object.entries(plain(info.build))
+              .map(([key, value]) => `${key} ${String(value)}`)
+              .join(', ')
+          ]
+        ])
   ]
     .map(([name, value]) => `  ${name.padEnd(8)}  ${value}`)
     .join('\n')
@@ -123,7 +137,7 @@ function describe(info: IndexInfo, fields: readonly FieldSummary[]): string {
   const files = info.files.map((file) => `  ${file.name}  ${formatBytes(file.bytes)}`).join('\n')
   const calibration = info.calibration === null ? '' : `\n\n${describeCalibration(info.calibration)}`
   const values = fields.length === 0 ? '' : `\n\nfields\n${describeFields(fields)}`
-  const sizes = `zones by size\n${histogram}\n\nfiles\n  catalogue.sqlite\n${files}`
+  const sizes = `${info.zones === 0 ? '' : `zones by size\n${histogram}\n\n`}files\n  catalogue.sqlite\n${files}`
   return `${info.path}\n${facts}${values}${calibration}\n\n${sizes}`
 }
 

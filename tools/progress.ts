@@ -34,6 +34,8 @@ const UNITS: Readonly<Record<string, string>> = {
   train: 'round',
   assign: 'row',
   write: 'row',
+  add: 'row',
+  backup: 'byte',
   calibrate: 'query',
   check: 'row',
   export: 'row'

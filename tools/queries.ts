@@ -84,7 +84,7 @@ export async function queriesFor(
 }
 
 /** Tells whether rows lie one after the other in a file; such a file has no columns to choose from. */
-function isRowFile(path: string, given: Given): boolean {
+export function isRowFile(path: string, given: Given): boolean {
   if (!ROW_FILES.test(path)) return false
   if (given['column'] !== undefined) throw new UsageError('--column is for .jsonl, .parquet and .hdf5')
   return true

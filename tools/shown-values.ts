@@ -1,7 +1,7 @@
 // Ids and payloads as they are shown to people and in the JSON of `zgq search`. An export writes them so that they can
 // be read back: see export-lines.ts.
 
-import type { Hit, Id } from '../src/index.ts'
+import type { ChangesInfo, Hit, Id } from '../src/index.ts'
 
 /** Characters of a payload on a line. */
 const MOST_CHARACTERS = 200
@@ -16,6 +16,17 @@ export function showPayload(payload: unknown): string {
   if (payload === undefined) return 'no payload'
   const text = JSON.stringify(plainJson(payload))
   return text.length > MOST_CHARACTERS ? `${text.slice(0, MOST_CHARACTERS)}...` : text
+}
+
+/** The counts of what was changed, with words that follow `rows`. */
+export function changesOf(changes: ChangesInfo): (readonly [name: string, rows: number])[] {
+  const { freshRows, deltaRows, deletedRows, patchedRows } = changes
+  return [
+    ['fresh in the catalogue', freshRows],
+    ['in delta files', deltaRows],
+    ['deleted', deletedRows],
+    ['with an updated payload', patchedRows]
+  ]
 }
 
 export function hitsAsJson(hits: readonly Hit<Id, unknown>[]): object[] {

@@ -5,11 +5,14 @@
 import { readFileSync } from 'node:fs'
 
 import { ZgqError } from '../src/index.ts'
+import { ADD } from './add.ts'
 import { readArguments, UsageError } from './arguments.ts'
+import { BACKUP } from './backup.ts'
 import { BUILD } from './build.ts'
 import { CALIBRATE } from './calibrate.ts'
 import { CHECK } from './check.ts'
 import type { Command } from './command.ts'
+import { DELETE } from './delete.ts'
 import { EVAL } from './eval.ts'
 import { EXPORT } from './export.ts'
 import { describeCommand, describeCommands, didYouMean, usageOf } from './help.ts'
@@ -19,7 +22,7 @@ import { Interrupted } from './interrupt.ts'
 import { print } from './output.ts'
 import { SEARCH } from './search.ts'
 
-const COMMANDS: readonly Command[] = [BUILD, SEARCH, EVAL, CALIBRATE, INSPECT, EXPORT, CHECK]
+const COMMANDS: readonly Command[] = [BUILD, ADD, DELETE, SEARCH, EVAL, CALIBRATE, INSPECT, EXPORT, BACKUP, CHECK]
 const HELP = new Set(['--help', '-h'])
 
 async function main(args: readonly string[]): Promise<number> {

@@ -1,6 +1,6 @@
 // The process that owns the index, so that neither the window nor the main process ever waits for it. It answers
 // requests { id, method, params } with { id, result } or { id, error: { code, message } }, and tells progress
-// meanwhile. What it does is in library.js.
+// meanwhile, and when texts have changed. What it does is in library.js.
 
 import { Library } from './library.js'
 import { openPort } from './port.js'
@@ -15,7 +15,7 @@ let building
 const methods = {
   /** Opens what is stored in folder `storage`; `embedder` is the module that turns texts into vectors. */
   async open({ storage, embedder = './embed.js' }) {
-    library = Library.open(storage, await import(embedder))
+    library = Library.open(storage, await import(embedder), (problem) => port.post({ changed: { problem } }))
     return library.state()
   },
 

@@ -1,16 +1,18 @@
-// The main process: one window, the process of the index, and the requests that may pass between them. It reads no text
+// The main process: windows, the one process of the index, and the requests that may pass between them. It reads no text
 // and no vector itself.
 
 import { join } from 'node:path'
-import { app, BrowserWindow, dialog, ipcMain, session, utilityProcess } from 'electron'
+import { app, BrowserWindow, dialog, ipcMain, Menu, session, utilityProcess } from 'electron'
 
 import { WorkerClient } from './worker-client.js'
 
 const HERE = import.meta.dirname
 const MOST_QUERY_CHARACTERS = 1000
 
-/** @type {BrowserWindow | undefined} */
-let window
+/** All of them show the same index. @type {Set<BrowserWindow>} */
+const windows = new Set()
+/** @param {string} channel @param {unknown} value */
+const tell = (channel, value) => windows.forEach((window) => window.webContents.send(channel, value))
 /**
  * The folder to index: chosen by the user in a dialog, or indexed before; never one that the page names. @type {string
  * | undefined}
@@ -20,7 +22,8 @@ let folder
 const index = new WorkerClient({
   start: () => utilityProcess.fork(join(HERE, 'index-worker.js'), [], { serviceName: 'Text index' }),
   opening: { storage: join(app.getPath('userData'), 'library') },
-  onProgress: (progress) => window?.webContents.send('texts:progress', progress)
+  onProgress: (progress) => tell('texts:progress', progress),
+  onChanged: (changed) => tell('texts:changed', changed)
 })
 
 /** What the page may ask for (preload.cjs offers exactly this). */
@@ -31,8 +34,8 @@ const requests = {
     return { ...state, folder }
   },
 
-  async chooseFolder() {
-    if (!window) return undefined
+  /** @param {undefined} _ @param {BrowserWindow} window */
+  async chooseFolder(_, window) {
     const { canceled, filePaths } = await dialog.showOpenDialog(window, {
       title: 'Choose a folder of texts',
       properties: ['openDirectory']
@@ -45,7 +48,9 @@ const requests = {
   async index() {
     if (folder === undefined) throw Object.assign(new Error('Choose a folder first.'), { code: 'NO_FOLDER' })
     try {
-      return await index.request('index', { folder })
+      const state = await index.request('index', { folder })
+      tell('texts:changed', {})
+      return state
     } catch (error) {
       const { indexed } = await index.request('state')
       folder = indexed?.folder ?? folder // "again" means what can be searched
@@ -69,9 +74,10 @@ const requests = {
 
 for (const [name, answer] of Object.entries(requests)) {
   ipcMain.handle(`texts:${name}`, async (event, argument) => {
-    if (event.sender !== window?.webContents) return { error: { code: 'FORBIDDEN', message: 'Not from here.' } }
+    const window = [...windows].find(({ webContents }) => webContents === event.sender)
+    if (!window) return { error: { code: 'FORBIDDEN', message: 'Not from here.' } }
     try {
-      return { value: await answer(argument) }
+      return { value: await answer(argument, window) }
     } catch (error) {
       // Codes of thrown errors would be lost on the way to the page.
       const { code = 'UNKNOWN', message } = /** @type {Error & { code?: string }} */ (error)
@@ -81,7 +87,7 @@ for (const [name, answer] of Object.entries(requests)) {
 }
 
 function openWindow() {
-  window = new BrowserWindow({
+  const window = new BrowserWindow({
     width: 960,
     height: 720,
     minWidth: 420,
@@ -94,10 +100,11 @@ function openWindow() {
       nodeIntegration: false
     }
   })
-  window.once('ready-to-show', () => window?.show())
+  windows.add(window)
+  window.once('ready-to-show', () => window.show())
   window.on('closed', () => {
-    window = undefined
-    index.stop() // no window, no work; the next request starts it again
+    windows.delete(window)
+    if (windows.size === 0) index.stop() // no window, no work; the next request starts it again
   })
   // The page shows texts that anybody may have written: it goes nowhere, opens nothing and is granted nothing.
   window.webContents.on('will-navigate', (event) => event.preventDefault())
@@ -107,9 +114,20 @@ function openWindow() {
 
 void app.whenReady().then(() => {
   session.defaultSession.setPermissionRequestHandler((_contents, _permission, answer) => answer(false))
+  Menu.setApplicationMenu(
+    Menu.buildFromTemplate([
+      ...(process.platform === 'darwin' ? [/** @type {const} */ ({ role: 'appMenu' })] : []),
+      {
+        label: 'File',
+        submenu: [{ label: 'New Window', accelerator: 'CmdOrCtrl+N', click: openWindow }, { role: 'close' }]
+      },
+      { role: 'editMenu' },
+      { role: 'viewMenu' }
+    ])
+  )
   openWindow()
   app.on('activate', () => {
-    if (!window) openWindow()
+    if (windows.size === 0) openWindow()
   })
 })
 

@@ -20,5 +20,15 @@ contextBridge.exposeInMainWorld('texts', {
     const pass = (_event, progress) => listener(progress)
     ipcRenderer.on('texts:progress', pass)
     return () => ipcRenderer.off('texts:progress', pass)
+  },
+  /**
+   * Calls `listener` when texts that were saved can be found; returns a function that ends it. @param {(changed:
+   * unknown) => void} listener
+   */
+  onChanged(listener) {
+    /** @param {unknown} _event @param {unknown} changed */
+    const pass = (_event, changed) => listener(changed)
+    ipcRenderer.on('texts:changed', pass)
+    return () => ipcRenderer.off('texts:changed', pass)
   }
 })

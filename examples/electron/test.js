@@ -3,10 +3,11 @@
 
 import assert from 'node:assert/strict'
 import { fork } from 'node:child_process'
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 
 import { WorkerClient } from './worker-client.js'
 
@@ -73,8 +74,10 @@ test('a search can be limited to a folder, and to what was changed lately', asyn
 })
 
 test('a cancelled indexing leaves what was indexed before', async () => {
+  const other = join(temp, 'others')
+  mkdirSync(other)
   writeFileSync(
-    join(folder, 'long.txt'),
+    join(other, 'long.txt'),
     'A paragraph about nothing in particular that goes on for a while.\n\n'.repeat(500)
   )
   /** @type {Promise<unknown> | undefined} */
@@ -82,7 +85,7 @@ test('a cancelled indexing leaves what was indexed before', async () => {
   onProgress = ({ file }) => {
     if (file === 'long.txt') cancelling ??= client.request('cancel')
   }
-  await assert.rejects(client.request('index', { folder }), { code: 'ABORTED' })
+  await assert.rejects(client.request('index', { folder: other }), { code: 'ABORTED' })
   await cancelling
   assert.equal((await client.request('state')).indexed.files, 6)
   assert.equal((await client.request('search', { text: 'a hot oven' }))[0].file, 'bread.md')
@@ -93,4 +96,15 @@ test('indexing again takes in what is new', async () => {
   onProgress = () => undefined
   await client.request('index', { folder })
   assert.match((await client.request('search', { text: 'sea animal with tentacles' }))[0].text, /^Octopuses/)
+})
+
+test('a saved text is found soon after, and a removed one is not', async () => {
+  writeFileSync(join(folder, 'owls.md'), 'Owls hunt mice in the dark without a sound.')
+  const first = async () => (await client.request('search', { text: 'birds that fly at night' }))[0].file
+  const deadline = Date.now() + 10_000
+  while ((await first()) !== 'owls.md' && Date.now() < deadline) await setTimeout(50)
+  assert.equal(await first(), 'owls.md')
+  rmSync(join(folder, 'owls.md'))
+  while ((await first()) === 'owls.md' && Date.now() < deadline) await setTimeout(50)
+  assert.notEqual(await first(), 'owls.md')
 })

@@ -12,6 +12,7 @@ export class WorkerClient {
   #start
   #opening
   #onProgress
+  #onChanged
   /** The process, once it has opened the library. @type {Promise<Child> | undefined} */
   #opened
   /** @type {Child | undefined} */
@@ -22,12 +23,14 @@ export class WorkerClient {
 
   /**
    * @param {{ start: () => Child, opening: { storage: string, embedder?: string }, onProgress?: (progress:
-   * import('./library.js').Progress) => void }} parts
+   * import('./library.js').Progress) => void, onChanged?: (changed: { problem?: import('./library.js').Problem }) =>
+   * void }} parts `onChanged`: texts that were saved can be found, or there is a problem with them
    */
-  constructor({ start, opening, onProgress = () => undefined }) {
+  constructor({ start, opening, onProgress = () => undefined, onChanged = () => undefined }) {
     this.#start = start
     this.#opening = opening
     this.#onProgress = onProgress
+    this.#onChanged = onChanged
   }
 
   /**
@@ -68,8 +71,12 @@ export class WorkerClient {
     })
   }
 
-  /** @param {{ id: number, result?: unknown, error?: { code: string, message: string }, progress?: any }} message */
-  #receive({ id, result, error, progress }) {
+  /**
+   * @param {{ id: number, result?: unknown, error?: { code: string, message: string }, progress?: any, changed?: any }}
+   * message
+   */
+  #receive({ id, result, error, progress, changed }) {
+    if (changed) return this.#onChanged(changed)
     if (progress) return this.#onProgress(progress)
     const waiting = this.#waiting.get(id)
     this.#waiting.delete(id)

@@ -4,12 +4,14 @@
 import { setImmediate } from 'node:timers/promises'
 
 import { expectPath } from '../arguments.ts'
+import { ZgqError } from '../errors.ts'
 import { checkOptionNames, expectWholeNumber } from '../options.ts'
 import { openContext } from '../search/open-context.ts'
 import { withSnapshot } from '../catalogue/reader.ts'
 import { writeCalibration } from '../catalogue/writer.ts'
 import { loadDriver } from '../catalogue/load-driver.ts'
 import type { Calibration } from '../types.ts'
+import { withoutDeltas } from './built-rows.ts'
 import { calibrate } from './calibrate.ts'
 import { readQueries } from './calibration-queries.ts'
 import { runStep } from './calibration-steps.ts'
@@ -33,7 +35,8 @@ export interface CalibrateOptions {
 
 /**
  * Measures how far searches in the index at `path` must probe for a recall, stores that in its catalogue and returns
- * it. Indexes that are open already keep what they read. Rejects with ZGQ_DIMENSION, ZGQ_NON_FINITE, ZGQ_ZERO_VECTOR or
+ * it. Rows of deltas play no part in it: every search looks at all of them. Indexes that are open already keep what
+ * they read. Rejects with ZGQ_UNSUPPORTED where no row is in a zone; ZGQ_DIMENSION, ZGQ_NON_FINITE, ZGQ_ZERO_VECTOR or
  * ZGQ_BUILD_INPUT for queries; ZGQ_READ_ONLY, ZGQ_LOCKED or ZGQ_IO where the catalogue cannot be written; ZGQ_MISMATCH
  * where another index was put in its place meanwhile; with what `ZgqIndex.open` throws; with the signal's reason.
  */
@@ -45,13 +48,17 @@ export async function calibrateIndex(path: string | URL, options: CalibrateOptio
   expectWholeNumber('seed', seed, { least: 0 })
   loadDriver()
   const { snapshot, readers, context } = withSnapshot(folder, (found) =>
-    openContext(found, { mapping: 'pread', cacheBytes: CACHE_BYTES, verify: 'touch' })
+    openContext(withoutDeltas(found), { mapping: 'pread', cacheBytes: CACHE_BYTES, verify: 'touch' })
   )
   const turn = async (): Promise<void> => {
     await setImmediate()
     signal?.throwIfAborted()
   }
   try {
+    if (snapshot.meta.count === 0)
+      throw new ZgqError('ZGQ_UNSUPPORTED', 'this index has no rows in zones: there is nothing to calibrate', {
+        path: folder
+      })
     const calibration = await calibrate(
       snapshot,
       async (steps, onAnswer) => {

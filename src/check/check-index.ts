@@ -38,6 +38,8 @@ export interface CheckReport {
   readonly path: string
   /** Rows that are live. */
   readonly count: number
+  /** Rows that are deleted, and still in the files. */
+  readonly deletedRows: number
   readonly zones: number
   /** Data files, without the catalogue. */
   readonly files: number
@@ -83,6 +85,7 @@ export async function checkIndex(path: string | URL, options: CheckOptions = {})
       ok: true,
       path: folder,
       count: changes.liveCount,
+      deletedRows: snapshot.changes.meta.deletedCount,
       zones: meta.zoneCount,
       files: snapshot.files.length,
       bytesChecked,

@@ -4,7 +4,7 @@
 import type { FreshRow } from '../catalogue/changes.ts'
 import type { CompiledFilter } from '../filter/compile-filter.ts'
 import { RowMatcher } from '../filter/row-matcher.ts'
-import { countBits, hasBit, setBit, wordCount } from '../format/bitmap.ts'
+import { countBits, hasBit, wordCount } from '../format/bitmap.ts'
 import type { DeclaredField } from '../format/fields.ts'
 import { ELEMENT_BYTES } from '../format/layout.ts'
 import type { KernelMemory } from '../kernels/kernel-memory.ts'
@@ -229,11 +229,4 @@ export class FreshRows {
     this.#byId.clear()
     this.#capacity = 0
   }
-}
-
-/** A bitmap with the bits of some places. */
-export function bitsOf(places: Iterable<number>, count: number): Uint32Array {
-  const bits = new Uint32Array(wordCount(count))
-  for (const place of places) setBit(bits, place)
-  return bits
 }

@@ -108,7 +108,7 @@ function eachColumn(of: RowsContext, field: DeclaredField, take: (column: FieldC
     take(isChanged ? changedColumn(of, { segment, field, column }) : column)
   }
   const payloads = live.fresh.list().map(({ payload }) => payload)
-  take(new ChangedFields(payloads, { fields: of.fields, path: of.path }).column(field.number))
+  if (payloads.length > 0) take(new ChangedFields(payloads, { fields: of.fields, path: of.path }).column(field.number))
 }
 
 /** Makes a column anew, without deleted rows and with the values of patches. */

@@ -130,8 +130,9 @@ export class FilterMasks implements CountedMasks {
     return this.#masks[slot]
   }
 
+  /** Of a segment that came later no row is known to match. */
   isEmpty(slot: number): boolean {
-    return this.#counts[slot] === 0
+    return !(this.#counts[slot] > 0)
   }
 
   /** Counts the rows of the segment in a slot that match. */

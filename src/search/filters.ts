@@ -129,16 +129,6 @@ export class Filters {
     }
   }
 
-  /** The masks that searches are to use which began with others; the same where nothing changed. Throws as `take`. */
-  current(masks: FilterMasks): FilterMasks {
-    return masks.isCurrent ? this.#taken(masks) : this.take(masks.filter)
-  }
-
-  #taken(masks: FilterMasks): FilterMasks {
-    masks.take()
-    return masks
-  }
-
   /** Forgets masks, which are closed once nobody uses them. */
   #drop(masks: FilterMasks): void {
     this.#masks.delete(masks.filter.key)

@@ -203,9 +203,10 @@ export class WriteSession {
       this.#count({ deletedCount: rows.length, patchCount: -dropped.length })
       return mask
     })
+    if (removedFresh.length === 0) return { masks, kept: undefined }
     const gone = new Set(removedFresh.map(({ sequence }) => sequence))
     const left = live.fresh.list().flatMap(({ sequence }) => (gone.has(sequence) ? [] : [sequence]))
-    return { masks, kept: gone.size === 0 ? undefined : Float64Array.from(left) }
+    return { masks, kept: Float64Array.from(left) }
   }
 
   #patch({ patches }: Plan): PatchRow[] {

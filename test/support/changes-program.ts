@@ -20,6 +20,8 @@ export interface ChangesTask {
   readonly open?: Readonly<Record<string, unknown>>
   /** Also read after each call: `w0 unread 3 ZGQ_IO message` where that fails, `w0 misread 3 id` where it is wrong. */
   readonly reads?: boolean
+  /** Path of another Node.js. */
+  readonly node?: string
 }
 
 const PROGRAM = `
@@ -98,7 +100,7 @@ export function startChanges(
   writeFileSync(file, JSON.stringify(task))
   const program = `${file}.mjs`
   writeFileSync(program, PROGRAM)
-  const child = spawn(process.execPath, [program, file], {
+  const child = spawn(task.node ?? process.execPath, [program, file], {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'ignore', 'pipe']
   })

@@ -18,10 +18,7 @@ export interface ChangedRow {
 }
 
 /** Filters of changes. */
-export interface GroupFilter {
-  readonly writer: number
-  readonly group: number
-}
+export type GroupFilter = Readonly<Record<'writer' | 'group', number>>
 
 /** A call; `together`: calls on different rows that do not wait for each other. */
 export type Change =
@@ -76,13 +73,17 @@ export function applyChange(rows: Rows, change: Change): Rows {
 }
 
 const GROUPS = 4
+const MANY = 100
+/** Rows of a call that become a delta at once, and of one that do so together with those of two others. */
+export const ONE_DELTA = 700
+export const PART_OF_DELTA = 450
 const numberOf = (id: string): number => Number(id.slice(id.indexOf('-') + 1))
 
 export interface ChangesWish {
   readonly seed: number
   readonly writer: number
   readonly count: number
-  /** Rows of the largest call: some hundreds become a delta. Default 12. */
+  /** Rows of the largest call; from `MANY` on some calls have all of them. Default 12. */
   readonly most?: number
   /** What the index holds of this writer before. */
   readonly before?: Rows
@@ -110,7 +111,8 @@ export function drawChanges({ seed, writer, count, most = 12, before = new Map()
   const size = (): number => (random() < 0.1 ? 1 + below(most) : 1 + below(Math.min(most, 6)))
   const values = (): Record<string, unknown> => ({ version: ++version, tags: ['updated'], note: 'n'.repeat(below(9)) })
   const filter = (): GroupFilter => ({ writer, group: below(GROUPS) })
-  const draw = (): Change => {
+  const draw = (i: number): Change => {
+    if (most >= MANY && i % 3 === 1) return { call: 'add', rows: newRows(most) }
     const kind = rows.size < 10 ? 0 : random()
     if (kind < 0.35) return { call: 'add', rows: newRows(size()) }
     if (kind < 0.5) {
@@ -138,8 +140,8 @@ export function drawChanges({ seed, writer, count, most = 12, before = new Map()
       ]
     }
   }
-  return Array.from({ length: count }, () => {
-    const change = draw()
+  return Array.from({ length: count }, (_, i) => {
+    const change = draw(i)
     rows = applyChange(rows, change)
     return change
   })

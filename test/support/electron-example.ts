@@ -78,11 +78,12 @@ export function installExample(folder: string): string {
 /** Returns what starts the example's own client with its own index process. */
 export async function exampleClient(example: string): Promise<(parts: ClientParts) => Client> {
   const { WorkerClient } = await import(pathToFileURL(join(example, 'worker-client.js')).href)
-  return ({ parent, storage, embedder = EMBEDDER, onProgress }) =>
+  return ({ parent, storage, embedder = EMBEDDER, onProgress, onChanged }) =>
     new WorkerClient({
       start: () => start(parent, join(example, 'index-worker.js')),
       opening: { storage, embedder },
-      onProgress
+      onProgress,
+      onChanged
     })
 }
 
@@ -91,6 +92,7 @@ export interface ClientParts {
   readonly storage: string
   readonly embedder?: string
   readonly onProgress?: (progress: Progress) => void
+  readonly onChanged?: (changed: { readonly problem?: { readonly code: string } }) => void
 }
 
 function start(parent: Parent, file: string): Child {

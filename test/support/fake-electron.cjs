@@ -20,6 +20,7 @@ exports.app = Object.assign(new EventEmitter(), {
   whenReady: async () => undefined,
   quit: () => undefined
 })
+exports.Menu = { buildFromTemplate: (template) => template, setApplicationMenu: () => undefined }
 exports.session = { defaultSession: { setPermissionRequestHandler: () => undefined } }
 exports.dialog = { showOpenDialog: async () => ({ canceled: false, filePaths: [process.env.ZGQ_TEST_FOLDER] }) }
 exports.BrowserWindow = class extends EventEmitter {

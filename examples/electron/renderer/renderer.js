@@ -192,6 +192,18 @@ element('again').addEventListener('click', indexFolder)
 element('cancel').addEventListener('click', () => ask(texts.cancel()))
 document.addEventListener('keydown', onKey)
 texts.onProgress(showProgress)
+texts.onChanged(takeChanges)
+
+/** Texts were saved or removed, here or by another window. @param {{ problem?: { code: string, message: string } }} of */
+async function takeChanges({ problem }) {
+  if (problem) return showError(problem)
+  const state = await ask(texts.state())
+  if (isIndexing || !state) return
+  indexed = state.indexed
+  folder = state.folder
+  await search()
+  showState()
+}
 
 async function start() {
   const state = await ask(texts.state())

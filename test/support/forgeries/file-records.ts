@@ -32,7 +32,7 @@ export const FILES: readonly Forgery[] = [
       })
     )
   ),
-  ...[0, 6, 7, 2 ** 32 - 1].map((kind) =>
+  ...[0, 7, 8, 2 ** 32 - 1].map((kind) =>
     files(
       `kind ${kind}`,
       ([record]) => {

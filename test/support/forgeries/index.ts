@@ -1,6 +1,7 @@
 // All forgeries, by what is forged.
 
 import { CALIBRATIONS } from './calibrations.ts'
+import { CHANGES } from './changes.ts'
 import { CHUNKS } from './chunks.ts'
 import { DIRECTORIES } from './directories.ts'
 import { DOCUMENTS } from './documents.ts'
@@ -22,6 +23,7 @@ export const GROUPS: readonly (readonly [string, readonly Forgery[]])[] = [
   ['values of meta', META],
   ['calibrations', CALIBRATIONS],
   ['chunks', CHUNKS],
+  ['changes', CHANGES],
   ['segments', SEGMENTS],
   ['files', FILES],
   ['things that are no files', NO_FILES],

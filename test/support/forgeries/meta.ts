@@ -24,6 +24,7 @@ const U64: readonly IndexField[] = [
   'dim',
   'count',
   'zoneCount',
+  'deltaZoneCount',
   'segmentCount',
   'fileCount',
   'nextSegment',
@@ -43,6 +44,10 @@ const INDEX: readonly Forgery[] = [
     index(`${name} of 2^31`, { [name]: 2 ** 31 }, name === 'zoneCount' ? [...CORRUPT, ...UNSUPPORTED] : CORRUPT),
     index(`${name} of 0`, { [name]: 0 })
   ]),
+  ...[1, 2 ** 31, 2 ** 50].map((deltaZoneCount) =>
+    index(`deltaZoneCount of ${deltaZoneCount}`, { deltaZoneCount }, [...CORRUPT, ...UNSUPPORTED])
+  ),
+  index('a built zone that is called one of a delta', { zoneCount: 5, deltaZoneCount: 1 }),
   index('one zone too few', { zoneCount: 5 }),
   index('one zone too many', { zoneCount: 7 }),
   index('one segment too few', { segmentCount: 5 }),

@@ -41,18 +41,22 @@ function interiorPage(child: number, kind: number): Buffer {
 }
 
 /** Puts `levels` interior pages above a table, each with one child repeated: 300 times as many rows a level. */
+export function repeatRows(folder: string, table: string, levels: number): void {
+  const root = rootPage(folder, table)
+  patchCatalogue(folder, (bytes): Uint8Array => {
+    const last = bytes.byteLength / 4096
+    const leaf = Buffer.alloc(4096, bytes.subarray((root - 1) * 4096, root * 4096))
+    const pages: Uint8Array[] = [leaf]
+    for (let i = 1; i < levels; i++) pages.push(interiorPage(last + i, 5))
+    bytes.set(interiorPage(last + levels, 5), (root - 1) * 4096)
+    bytes.writeUInt32BE(last + levels, 28)
+    return Buffer.concat([bytes, ...pages])
+  })
+}
+
 const repeated = (table: string, levels: number): Forgery =>
   refused(`rows of table ${table} that are repeated without end`, (folder) => {
-    const root = rootPage(folder, table)
-    patchCatalogue(folder, (bytes): Uint8Array => {
-      const last = bytes.byteLength / 4096
-      const leaf = Buffer.alloc(4096, bytes.subarray((root - 1) * 4096, root * 4096))
-      const pages: Uint8Array[] = [leaf]
-      for (let i = 1; i < levels; i++) pages.push(interiorPage(last + i, 5))
-      bytes.set(interiorPage(last + levels, 5), (root - 1) * 4096)
-      bytes.writeUInt32BE(last + levels, 28)
-      return Buffer.concat([bytes, ...pages])
-    })
+    repeatRows(folder, table, levels)
   })
 
 export const PAGES: readonly Forgery[] = [
