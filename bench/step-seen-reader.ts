@@ -5,6 +5,7 @@ import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises'
 
 import { stepInput, stepResult } from './child.ts'
 import { pathOf } from './engines/living-zgq.ts'
+import { livingRows } from './living-rows.ts'
 import { loadZgq, type ZgqIndex } from './packages.ts'
 
 export type Looking = 'has, every turn' | 'has, every ms' | 'search, every turn'
@@ -15,12 +16,13 @@ export interface SeenReaderInput {
   /** Ids of the rows: [from, from + count). */
   readonly from: number
   readonly count: number
-  /** The vector of row i is the i-th unit vector times i, from 1 on. */
   readonly dim: number
+  readonly data: string | undefined
 }
 
 const input = stepInput<SeenReaderInput>()
-const { looking, from, count, dim } = input
+const { looking, from, count, dim, data } = input
+const rows = await livingRows({ dim, from, count, data })
 const { ZgqIndex: Index } = await loadZgq()
 const index: ZgqIndex = Index.open(pathOf(input))
 const seen: string[] = []
@@ -33,7 +35,6 @@ stepResult(seen)
 
 function isThere(id: number): boolean {
   if (looking !== 'search, every turn') return index.has(id)
-  const query = new Float32Array(dim)
-  query[id % dim] = 1
+  const query = rows.subarray((id - from) * dim, (id - from + 1) * dim) // the row itself
   return index.search(query, { k: 10 }).some((hit) => hit.id === id)
 }

@@ -36,7 +36,8 @@ mkdirSync(folder, { recursive: true })
 const vectors = await livingRows({ dim: DIM, from: 0, count: BASE_ROWS, data })
 await zgq.build(of, { ids: Array.from({ length: BASE_ROWS }, (_, i) => i), vectors })
 const open = await zgq.open(of)
-const reader: SeenReaderInput = { folder, looking, from: BASE_ROWS + 1, count, dim: DIM }
+const rows = await livingRows({ dim: DIM, from: BASE_ROWS, count: count + 1, data })
+const reader: SeenReaderInput = { folder, looking, from: BASE_ROWS + 1, count, dim: DIM, data }
 const reading = runStep<string[]>('step-seen-reader.ts', reader, { timeoutMs: 60_000 })
 reading.catch(() => undefined) // awaited below
 await add(BASE_ROWS)
@@ -55,9 +56,7 @@ const result: SeenResult = { fromCallMs: since(calledAt), fromDoneMs: since(done
 stepResult(result)
 await open.close()
 
-/** A row that one query is nearest to: near a unit vector, where no SIFT feature is. */
 async function add(id: number): Promise<void> {
-  const row = new Float32Array(DIM)
-  row[id % DIM] = 1 - (id - BASE_ROWS) / 1e6
-  await open.add({ ids: [id], vectors: row })
+  const at = (id - BASE_ROWS) * DIM
+  await open.add({ ids: [id], vectors: rows.subarray(at, at + DIM) })
 }
