@@ -26,7 +26,7 @@ import { step } from './support/torture.ts'
 
 const temp = useTempFolder('write-power', IN_MEMORY)
 const SEED = Number(process.env['ZGQ_SEED'] ?? 15)
-const IMAGES = step(24, 1500)
+const IMAGES = step(16, 1500)
 
 interface Run {
   readonly base: string
