@@ -152,12 +152,14 @@ type Told = 'done' | 'failed' | 'begun'
 
 /**
  * States of the rows of a writer that its marks leave open: a call that was done is there, one that failed is not, one
- * that had neither answer is there whole or not.
+ * that had neither answer is there whole or not. `failsAtSync`: so is the one that failed first, and what was made
+ * together with it. Where the sync of a commit fails, the log may hold it whole, and nothing can be written over it.
  */
 export function possibleRows(
   changes: readonly Change[],
-  { marks, writer, before = new Map() }: { marks: readonly string[]; writer: number; before?: Rows }
+  of: { marks: readonly string[]; writer: number; before?: Rows; failsAtSync?: boolean }
 ): Rows[] {
+  const { marks, writer, before = new Map(), failsAtSync = false } = of
   const told = new Map<string, Told>()
   for (const mark of marks) {
     const [whose, what, call] = mark.split(' ')
@@ -166,10 +168,13 @@ export function possibleRows(
   const parts = changes.flatMap((change, i): [string, Change][] =>
     change.call === 'together' ? change.changes.map((part, j) => [`${i}.${j}`, part]) : [[`${i}`, change]]
   )
+  const groupOf = (call: string): string => call.split('.')[0]
+  const [first] = parts.filter(([call]) => told.get(call) === 'failed').map(([call]) => groupOf(call))
   let states: Rows[] = [before]
   for (const [call, change] of parts) {
     const what = told.get(call)
-    if (what === undefined || what === 'failed' || change.call === 'reopen' || change.call === 'backup') continue
+    if (what === 'failed' && !(failsAtSync && groupOf(call) === first)) continue
+    if (what === undefined || change.call === 'reopen' || change.call === 'backup') continue
     const after = states.map((rows) => applyChange(rows, change))
     states = what === 'done' ? after : [...states, ...after]
   }
