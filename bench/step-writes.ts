@@ -3,7 +3,7 @@
 
 import { appendFileSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { monitorEventLoopDelay, type IntervalHistogram } from 'node:perf_hooks'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises'
 
 import { stepInput, stepResult } from './child.ts'
@@ -54,10 +54,9 @@ interface Side {
   readonly engine: string
   readonly folder: string
   readonly open: OpenLiving
-  readonly loop: IntervalHistogram
   readonly rates: number[]
   readonly callMs: number[]
-  /** Of each round: enabling the histogram empties it. */
+  /** Of each round. */
   readonly loopP99Ms: number[]
   readonly loopMaxMs: number[]
   /** Rows that the engine was given: the next new id. */
@@ -117,8 +116,7 @@ async function openSides(hasTags: boolean): Promise<Side[]> {
     rmSync(folder, { recursive: true, force: true })
     mkdirSync(folder, { recursive: true })
     const open = await findLiving(engine).create({ folder, dim, metric, hasTags })
-    const loop = monitorEventLoopDelay({ resolution: LOOP_MS })
-    sides.push({ engine, folder, open, loop, rates: [], callMs: [], loopP99Ms: [], loopMaxMs: [], next: 0, cursor: 0 })
+    sides.push({ engine, folder, open, rates: [], callMs: [], loopP99Ms: [], loopMaxMs: [], next: 0, cursor: 0 })
   }
   return sides
 }
@@ -126,7 +124,6 @@ async function openSides(hasTags: boolean): Promise<Side[]> {
 /** The same index for the next cell; its own counters go on. */
 function anew(side: Side, cell: number): Side {
   return Object.assign(side, {
-    loop: monitorEventLoopDelay({ resolution: LOOP_MS }),
     rates: [],
     callMs: [],
     loopP99Ms: [],
@@ -165,16 +162,17 @@ async function measure(cell: WriteCell, sides: readonly Side[]): Promise<readonl
 
 async function measureRound(side: Side, cell: WriteCell): Promise<void> {
   let elapsedMs = 0
-  side.loop.enable()
+  const loop = monitorEventLoopDelay({ resolution: LOOP_MS }) // a new one: enabling one again adds the time between
+  loop.enable()
   for (let call = 0; call < cell.calls; call++) {
     const ms = await once(side, cell)
     side.callMs.push(ms)
     elapsedMs += ms
     await turn()
   }
-  side.loop.disable()
-  side.loopP99Ms.push(Math.max(0, side.loop.percentile(99) / 1e6 - LOOP_MS))
-  side.loopMaxMs.push(Math.max(0, side.loop.max / 1e6 - LOOP_MS))
+  loop.disable()
+  side.loopP99Ms.push(Math.max(0, loop.percentile(99) / 1e6 - LOOP_MS))
+  side.loopMaxMs.push(Math.max(0, loop.max / 1e6 - LOOP_MS))
   const rows = cell.kind === 'add, 100 at once' ? AT_ONCE : cell.batch
   side.rates.push((rows * cell.calls) / (elapsedMs / 1000))
 }
