@@ -160,12 +160,15 @@ export class IndexWriter {
       throw this.#isClosed ? this.#closed() : error
     }
     // It was committed: closed meanwhile or not, this is what became of it.
-    if (!this.#isClosed) this.#see()
+    if (!this.#isClosed) this.#see(answer.commit)
     return answer
   }
 
-  /** Sees what was committed. What is in the way of that is for the next read to say: the write was done. */
-  #see(): void {
+  /**
+   * Sees a commit, which calls may share. What is in the way of that is for the next read to say: the write was done.
+   */
+  #see(commit: number): void {
+    if (this.#index.context.documents.live.commit >= commit) return
     try {
       this.#index.refresh()
     } catch {

@@ -42,6 +42,8 @@ export interface WriteAnswer {
   readonly rows: number
   /** Rows that went. */
   readonly removed: number
+  /** The commit that has it. */
+  readonly commit: number
 }
 
 export function packBytes(values: readonly (Uint8Array | undefined)[]): PackedBytes | undefined {

@@ -91,12 +91,13 @@ export class WriteSession {
     try {
       for (const request of requests) {
         const planned = this.#plan(request)
-        outcomes.push('error' in planned ? planned : { answer: planned.answer })
+        const commit = this.#meta.commit + 1
+        outcomes.push('error' in planned ? planned : { answer: { ...planned.answer, commit } })
         if (!('error' in planned)) this.#apply(planned)
         if (this.#hasDelta) break
       }
       if (!this.#hasDelta && this.#isFreshFull()) this.#spill()
-      if (this.#isChanged) this.#writer.commit({ meta: this.#meta, changes: this.#changes })
+      if (this.#isChanged) this.#commit()
       else this.#writer.rollback()
     } catch (error) {
       this.#undo()
@@ -111,6 +112,18 @@ export class WriteSession {
       this.#index.refresh()
     } catch {
       this.#isStale = true // it is committed: what is in the way now is for the next request
+    }
+  }
+
+  #commit(): void {
+    try {
+      this.#writer.commit({ meta: this.#meta, changes: this.#changes })
+    } catch (error) {
+      if (!(error instanceof ZgqError) || error.code !== 'ZGQ_IO') throw error
+      // Where the sync failed, the log may have it whole all the same.
+      throw new ZgqError('ZGQ_IO', `${error.message}; it may be stored: look before you repeat the call`, {
+        cause: error
+      })
     }
   }
 
