@@ -103,7 +103,7 @@ describe('a watch', () => {
     makeEmptyCatalogue(folder, { indexId: new Uint8Array(16) })
     await wait(LOOK_MS)
     expect(watch.hasChanged()).toBe(false)
-    expect(codeOf(() => watch.read({ snapshot, since: changes }))).toBe('ZGQ_MISMATCH')
+    expect(watch.read({ snapshot, since: changes })).toBeUndefined()
   })
 })
 
