@@ -173,5 +173,5 @@ it('inspect of an index of one zone says 1 zone, and never 1 zones', () => {
   runZgqOn('[1, 2]', 'build', '-', output)
   const { stdout } = runZgq('inspect', output)
   expect(stdout).not.toMatch(/\b1 (zones|rows|files|bits|dimensions|vectors)\b/)
-  expect(runZgq('check', output).stdout).toContain('1 live row in 1 zone,')
+  expect(runZgq('check', output).stdout).toContain('1 live row, 1 zone,')
 })
