@@ -34,8 +34,8 @@ export interface CheckedOptions extends WriteOptions {
   readonly threads: number
 }
 
-const NAMES: readonly (keyof OpenOptions)[] = [
-  'mode',
+/** Of an index that is opened, or made. */
+export const SHARED_NAMES: readonly (keyof OpenOptions)[] = [
   'mapping',
   'cacheBytes',
   'verify',
@@ -50,7 +50,7 @@ const NAMES: readonly (keyof OpenOptions)[] = [
 export function checkOpenOptions(
   options: OpenOptions,
   what = 'open',
-  names: readonly string[] = NAMES
+  names: readonly string[] = ['mode', ...SHARED_NAMES]
 ): CheckedOptions {
   checkOptionNames(what, options, names)
   const {

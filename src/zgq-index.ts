@@ -54,8 +54,8 @@ interface OpenParts {
 
 /**
  * A vector index on disk, open for searching, or for writing too. Instances come from `ZgqIndex.open` and
- * `ZgqIndex.create`. `I`: the type of its ids, `P`: of its payloads; both are for the compiler, which takes the caller's
- * word for them.
+ * `ZgqIndex.create`. `I`: the type of its ids, `P`: of its payloads; both are for the compiler, which takes the
+ * caller's word for them.
  */
 export class ZgqIndex<I extends Id = number, P = Payload> {
   readonly #path: string

@@ -179,7 +179,8 @@ async function* allAtOnce(batches: AsyncIterable<RowsToWrite<Id>>, path: string)
     if (length * 4 > MOST_REPLACING_BYTES)
       throw new ZgqError(
         'ZGQ_UNSUPPORTED',
-        `--replace writes all rows in one transaction, which takes files of up to 256 MB of vectors; this one has more: ` +
+        `--replace writes all rows in one transaction, which takes files of up to 256 MB of vectors; this one has ` +
+          `more: ` +
           'delete first with zgq delete --filter, then add without --replace',
         { path }
       )

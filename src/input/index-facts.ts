@@ -1,5 +1,5 @@
-// Facts of an index as callers give them, to a build or to create. Each check returns the value as the work takes it, or
-// throws TypeError or RangeError.
+// Facts of an index as callers give them, to a build or to create. Each check returns the value as the work takes it,
+// or throws TypeError or RangeError.
 
 import { describe } from '../describe.ts'
 import { CODE_BITS } from '../format/codes.ts'
@@ -46,7 +46,7 @@ export function expectModel(name: string, given: string | undefined): string | n
   return model
 }
 
-/** Returns a note as the catalogue keeps it, `{ note }` as MessagePack; undefined: there is none. what: for messages. */
+/** Returns a note as the catalogue keeps it, `{ note }` as MessagePack; undefined: none. what: for messages. */
 export function expectNote(name: string, given: unknown, what: string): Uint8Array | undefined {
   if (given === undefined) return undefined
   if (!isPlainObject(given)) throw new TypeError(`${name} must be a plain object, found ${describe(given)}`)

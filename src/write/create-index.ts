@@ -14,7 +14,7 @@ import { checkFields, type DeclaredField } from '../format/fields.ts'
 import type { IndexMeta } from '../format/index-record.ts'
 import { CATALOGUE_NAME, MAX_DIM } from '../format/layout.ts'
 import { expectBits, expectMetric, expectModel, expectNote } from '../input/index-facts.ts'
-import { checkOpenOptions } from '../open-options.ts'
+import { checkOpenOptions, SHARED_NAMES } from '../open-options.ts'
 import { checkOptionNames, expectOneOf, expectWholeNumber } from '../options.ts'
 import { seededRandom } from '../quantizer/random.ts'
 import { drawFlips } from '../quantizer/rotation.ts'
@@ -31,11 +31,11 @@ const OWN_NAMES: readonly (keyof CreateOptions)[] = ['dim', 'metric', 'ids', 'fi
  * is missing, ZGQ_READ_ONLY, ZGQ_UNSUPPORTED or ZGQ_IO; TypeError and RangeError for options.
  */
 export function createIndex(path: string, options: CreateOptions): OpenOptions {
-  checkOptionNames('create', options, [...OWN_NAMES, ...OPEN_NAMES])
+  checkOptionNames('create', options, [...OWN_NAMES, ...SHARED_NAMES])
   const { dim, metric = 'l2', ids = 'integer', fields, bits = DEFAULT_BITS, note, ...open } = options
   expectWholeNumber('dim', dim, { least: 1, most: MAX_DIM })
   expectOneOf('ids', ids, ['integer', 'string'])
-  checkOpenOptions(open, 'create', OPEN_NAMES)
+  checkOpenOptions(open, 'create', SHARED_NAMES)
   const meta = { dim, metric: expectMetric('metric', metric), bits: expectBits('bits', bits), idType: ids }
   const documents = {
     fields: fields === undefined ? [] : checkFields(fields),
@@ -50,17 +50,6 @@ export function createIndex(path: string, options: CreateOptions): OpenOptions {
   })
   return { ...open, mode: 'write' }
 }
-
-const OPEN_NAMES: readonly (keyof OpenOptions)[] = [
-  'mapping',
-  'cacheBytes',
-  'verify',
-  'threads',
-  'model',
-  'durability',
-  'lockTimeoutMs',
-  'allowNetworkFileSystem'
-]
 
 function writeEmpty(
   folder: string,

@@ -1,5 +1,5 @@
-// Rows of a caller, checked and packed for the writer's thread: on the caller's thread, in slices, so that its event loop
-// has its turns.
+// Rows of a caller, checked and packed for the writer's thread: on the caller's thread, in slices, so that its
+// event loop has its turns.
 
 import { setImmediate } from 'node:timers/promises'
 

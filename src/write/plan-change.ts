@@ -1,5 +1,5 @@
-// What a call changes: worked out and checked in full before anything of it is written, so that a call that fails leaves
-// nothing behind.
+// What a call changes: worked out and checked in full before anything of it is written, so that a call that fails
+// leaves nothing behind.
 
 import { describe } from '../describe.ts'
 import { ZgqError } from '../errors.ts'
