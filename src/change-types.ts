@@ -67,6 +67,38 @@ export interface CreateOptions extends Omit<OpenOptions, 'mode'> {
   readonly note?: unknown
 }
 
+/** Options of `optimize`. */
+export interface OptimizeOptions {
+  /** Rewrite every zone that has a deleted or updated row, however few: all their bytes leave the disk. Default false. */
+  readonly all?: boolean | undefined
+  /** Memory that a fold takes, about; at most half of it for rows. Default 256 MB. */
+  readonly memoryBytes?: number | undefined
+  /** Called as the work goes on. `total`: rows that it has found to move so far. */
+  readonly onProgress?:
+    | ((progress: {
+        readonly stage: 'plan' | 'train' | 'write' | 'calibrate' | 'publish' | 'clean-up'
+        readonly done: number
+        readonly total: number
+      }) => void)
+    | undefined
+  /** Stops the fold; what it has published by then stays. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** What `optimize` did. */
+export interface Optimized {
+  /** Generations that were published; 0: there was nothing to do. */
+  readonly steps: number
+  /** Rows that were written into zones. */
+  readonly rows: number
+  /** Zones that there are now. */
+  readonly zones: number
+  /** Bytes of the files that were written. */
+  readonly bytesWritten: number
+  /** Files that were removed. */
+  readonly removedFiles: number
+}
+
 /** Options of `backup`. */
 export interface BackupOptions {
   readonly onProgress?: ((progress: { readonly bytes: number; readonly totalBytes: number }) => void) | undefined

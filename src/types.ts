@@ -146,6 +146,11 @@ export interface OpenOptions {
    * Write even on a network file system, whose locks may not hold what they promise. Default false: ZGQ_UNSUPPORTED.
    */
   readonly allowNetworkFileSystem?: boolean | undefined
+  /**
+   * Fold what was written into zones by itself, in a thread, once enough has come together: 2,000 rows and 4 % of the
+   * zones' rows, or a fifth of all rows deleted. For `mode: 'write'`. Default true.
+   */
+  readonly autoOptimize?: boolean | undefined
 }
 
 /** Options of `search`. Give at most one of `nprobe`, `exact` and `recall`. */

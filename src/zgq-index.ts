@@ -7,6 +7,8 @@ import type {
   AddOptions,
   BackupOptions,
   CreateOptions,
+  Optimized,
+  OptimizeOptions,
   RowChoice,
   RowsInput,
   UpsertOptions,
@@ -14,6 +16,7 @@ import type {
 } from './change-types.ts'
 import { describe } from './describe.ts'
 import { ZgqError } from './errors.ts'
+import { IndexChanges } from './index-changes.ts'
 import type { IndexInfo, ZoneInfo } from './info-types.ts'
 import { checkOpenOptions, expectModel, type CheckedOptions } from './open-options.ts'
 import { checkOptionNames } from './options.ts'
@@ -43,13 +46,13 @@ import type {
   SearchOptions,
   StoredDocument
 } from './types.ts'
-import type { IndexWriter } from './write/index-writer.ts'
 
 interface OpenParts {
   readonly index: OpenIndex
   readonly options: CheckedOptions
   readonly seen: SeenQueries
   readonly later: AsyncSearches
+  readonly changes: IndexChanges
 }
 
 /**
@@ -61,7 +64,6 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
   readonly #path: string
   /** Undefined once closed, so that memory is given back while the object lives on. */
   #parts: OpenParts | undefined
-  #writer: Promise<IndexWriter> | undefined
 
   private constructor(parts: OpenParts) {
     if (!areParts(parts)) throw new TypeError(`use ZgqIndex.open(path) instead of new ZgqIndex(${describe(parts)})`)
@@ -83,7 +85,13 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
     })
     const { threads } = checked
     const seen = new SeenQueries()
-    return new ZgqIndex<I, P>({ index, options: checked, seen, later: new AsyncSearches({ index, seen, threads }) })
+    return new ZgqIndex<I, P>({
+      index,
+      options: checked,
+      seen,
+      later: new AsyncSearches({ index, seen, threads }),
+      changes: new IndexChanges(index, checked)
+    })
   }
 
   /**
@@ -254,7 +262,7 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
    * `signal`.
    */
   async add(rows: RowsInput<I, P>, options: AddOptions = {}): Promise<Written> {
-    return await (await this.#write()).add(rows, options)
+    return await this.#expectOpen().changes.add(rows, options)
   }
 
   /**
@@ -262,7 +270,7 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
    * transaction. Rejects as `add` does, but for ids that exist.
    */
   async upsert(rows: RowsInput<I, P>, options: UpsertOptions = {}): Promise<Written> {
-    return await (await this.#write()).upsert(rows, options)
+    return await this.#expectOpen().changes.upsert(rows, options)
   }
 
   /**
@@ -270,14 +278,24 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
    * or by ids. Resolves to the number of rows. Rejects as `add` does.
    */
   async update(rows: readonly I[] | Filter, values: Readonly<Record<string, unknown>>): Promise<number> {
-    return await (await this.#write()).update(rows, values)
+    return await this.#expectOpen().changes.update(rows, values)
   }
 
   /**
    * Deletes rows, by ids or by a filter that is not empty; resolves to how many there were. Rejects as `add` does.
    */
   async delete(rows: RowChoice<I>): Promise<number> {
-    return await (await this.#write()).delete(rows)
+    return await this.#expectOpen().changes.delete(rows)
+  }
+
+  /**
+   * Folds what was written into zones, in a thread: rows that were added join them, deleted rows leave the disk, and
+   * zones are split and merged so that searches stay as fast and as good as in a fresh build. Reads and writes go on,
+   * in other processes too. Does nothing where there is nothing to do. Rejects with the reason of `signal`, ZGQ_LOCKED
+   * where another process folds the index, ZGQ_READ_ONLY, ZGQ_IO, ZGQ_CLOSED; what was published by then stays.
+   */
+  async optimize(options: OptimizeOptions = {}): Promise<Optimized> {
+    return await this.#expectOpen().changes.optimize(options)
   }
 
   /**
@@ -297,27 +315,6 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
    */
   refresh(): boolean {
     return this.#expectOpen().index.refresh()
-  }
-
-  /** What writes, started at the first call that needs it. */
-  async #write(): Promise<IndexWriter> {
-    const { index, options } = this.#expectOpen()
-    if (options.mode !== 'write')
-      throw new ZgqError('ZGQ_READ_ONLY', "the index was opened for reading: open it with { mode: 'write' }", {
-        path: this.#path
-      })
-    const start = (): Promise<IndexWriter> =>
-      import('./write/index-writer.ts').then((module) => new module.IndexWriter(index, options))
-    const begun = (this.#writer ??= start())
-    let writer: IndexWriter | undefined
-    try {
-      writer = await begun
-    } finally {
-      // What failed, or whose thread has died, is begun anew by the next call.
-      if (this.#writer === begun && writer?.isAlive !== true) this.#writer = undefined
-    }
-    this.#expectOpen()
-    return writer.isAlive ? writer : await this.#write()
   }
 
   /** Describes the index and how it was opened. Throws ZGQ_CLOSED. */
@@ -341,12 +338,7 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
    */
   close(): void {
     this.#parts?.later.close()
-    void this.#writer?.then(
-      (writer) => {
-        writer.close()
-      },
-      () => undefined // whoever began it was told
-    )
+    this.#parts?.changes.close()
     this.#parts?.index.close()
     this.#parts = undefined
   }

@@ -33,6 +33,8 @@ const LEVELS = [
   ['cache', 'live'],
   ['search'],
   ['pool', 'build', 'write', 'check'],
+  ['fold'],
+  ['index-changes'],
   ['zgq-index'],
   ['index']
 ]
