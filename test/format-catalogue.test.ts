@@ -12,6 +12,13 @@ import {
   decodeCalibration,
   encodeCalibration
 } from '../src/format/calibration-record.ts'
+import {
+  CHANGES_RECORD,
+  decodeChangesMeta,
+  encodeChangesMeta,
+  NO_CHANGES,
+  sameChanges
+} from '../src/format/changes-record.ts'
 import { chunkChecksum, chunksDigest } from '../src/format/chunks.ts'
 import { decodeFileRecords, encodeFileRecords, FILE_RECORD, fileNameOf } from '../src/format/file-record.ts'
 import { decodeIndexMeta, encodeIndexMeta, INDEX_RECORD } from '../src/format/index-record.ts'
@@ -152,6 +159,35 @@ describe('the index record', () => {
   it('is read with writer features that are not known, and where what is reserved is not zero', () => {
     for (const name of ['writerFeatures', 'reserved'] as const) expect(decodeForged(name, 8n)).toEqual(INDEX_META)
     expect(decodeForged('writerFeatures', 2n ** 63n)).toEqual(INDEX_META)
+  })
+})
+
+describe('the record of changes', () => {
+  const meta = {
+    nextSequence: 100,
+    freshCount: 2,
+    freshBytes: 3,
+    freshRemoved: 4,
+    deletedCount: 5,
+    patchCount: 6,
+    rowsSinceCalibration: 7
+  }
+
+  it('is read back as it was written', () => {
+    expect(decodeChangesMeta(encodeChangesMeta(meta), PATH)).toEqual(meta)
+    expect(decodeChangesMeta(encodeChangesMeta(NO_CHANGES), PATH)).toEqual(NO_CHANGES)
+    expect(decodeChangesMeta(undefined, PATH)).toEqual(NO_CHANGES)
+  })
+
+  it.each(Object.keys(meta))('is another one where %s is another', (name) => {
+    expect(sameChanges(meta, { ...meta })).toBe(true)
+    expect(sameChanges(meta, { ...meta, [name]: 1 })).toBe(false)
+  })
+
+  it.each(u64Fields(CHANGES_RECORD.fields))('is corrupt where %s is above 2^53 - 1', (name) => {
+    const field = CHANGES_RECORD.fields[name as keyof typeof CHANGES_RECORD.fields]
+    const other = forged(encodeChangesMeta(meta), field, ABOVE_SAFE)
+    expect(codeOf(() => decodeChangesMeta(other, PATH))).toBe('ZGQ_CORRUPT')
   })
 })
 

@@ -152,7 +152,8 @@ export class Changer {
       freshBytes: changes.freshBytes + (by.freshBytes ?? 0),
       freshRemoved: changes.freshRemoved + (by.freshRemoved ?? 0),
       deletedCount: changes.deletedCount + (by.deletedCount ?? 0),
-      patchCount: changes.patchCount + (by.patchCount ?? 0)
+      patchCount: changes.patchCount + (by.patchCount ?? 0),
+      rowsSinceCalibration: changes.rowsSinceCalibration + (by.rowsSinceCalibration ?? 0)
     }
   }
 
