@@ -1280,13 +1280,16 @@ def check_directory(index, row):
         if entry.segment in missing:  # others were superseded
             missing.remove(entry.segment)
             segment = index.segments[entry.segment]
-            named = [field for field in entry._fields if field != "reserved"]
+            named = [field for field in entry._fields if field not in ("zone", "reserved")]
             need(entry.rows_offset > last, f"{name}: the directory is not in file order")
             need(all(getattr(entry, field) == getattr(segment, field) for field in named)
                  and data[DIRECTORY_ENTRY.size:] == index.centroids[segment.zone] + bytes(-centroid_bytes % 8),
                  f"{name}: the directory says other things of segment {entry.segment} than the catalogue")
             last = entry.rows_offset
     need(not missing, f"{name}: the directory does not have all segments")
+    for at in range(start + footer.segment_count * size, start + length, 8):
+        need(int.from_bytes(read_at(file, at, 8), "little") not in index.segments,
+             f"{name}: the directory says that a segment of the catalogue was superseded")
 
 
 def check_filter(index, wanted):
