@@ -134,7 +134,7 @@ export class Changer {
   refresh(): void {
     const { snapshot, changes } = this.writer.read(this.known)
     if (snapshot !== undefined) this.snapshot = snapshot
-    this.meta = { ...this.snapshot.meta, commit: changes.commit }
+    this.meta = this.writer.meta
     this.changes = changes.meta
   }
 
