@@ -55,7 +55,8 @@ export function lockedError({ database, own, path, lockTimeoutMs }: Lock, cause:
   )
 }
 
-function describeWriters(database: Database, own: number | undefined): string[] {
+/** Lists who else has the index open for writing, for people. */
+export function describeWriters(database: Database, own: number | undefined): string[] {
   return tryListing(database).flatMap((found) => (found.writer === own ? [] : (describeAbout(found) ?? [])))
 }
 
