@@ -32,7 +32,7 @@ const LEVELS = [
   ['input', 'catalogue', 'storage', 'quantizer', 'filter'],
   ['cache', 'live'],
   ['search'],
-  ['pool', 'build', 'write', 'check'],
+  ['pool', 'build', 'write', 'fold', 'check'],
   ['zgq-index'],
   ['index']
 ]

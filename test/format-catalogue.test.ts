@@ -20,7 +20,7 @@ import {
   sameChanges
 } from '../src/format/changes-record.ts'
 import { chunkChecksum, chunksDigest } from '../src/format/chunks.ts'
-import { decodeFileRecords, encodeFileRecords, FILE_RECORD, fileNameOf } from '../src/format/file-record.ts'
+import { decodeFileRecords, encodeFileRecords, FILE_RECORD, fileNameOf, parseFileName } from '../src/format/file-record.ts'
 import { decodeIndexMeta, encodeIndexMeta, INDEX_RECORD } from '../src/format/index-record.ts'
 import { decodeMessagePack, encodeMessagePack } from '../src/format/message-pack.ts'
 import { decodeQuantizer, encodeQuantizer } from '../src/format/quantizer.ts'
@@ -60,6 +60,25 @@ describe('a file record', () => {
   it('gives the name of the file', () => {
     expect(fileNameOf({ kind: 'codes', generation: 12, shard: 3 })).toBe('codes-000012-00003.zgq')
     expect(fileNameOf({ kind: 'vectors', generation: 1_234_567, shard: 123_456 })).toBe('vectors-1234567-123456.zgq')
+  })
+
+  it.each([
+    ['codes', 12, 3],
+    ['delta', 1_234_567, 123_456]
+  ] as const)('is found by the name of the file (%s)', (kind, generation, shard) => {
+    expect(parseFileName(fileNameOf({ kind, generation, shard }))).toEqual({ kind, generation, shard })
+  })
+
+  it.each([
+    'notes-000001-00000.zgq',
+    'codes-1-00000.zgq',
+    'codes-0000001-00000.zgq',
+    'codes-000001-000000.zgq',
+    'codes-000001-00000.zgq.bak',
+    'my-codes-000001-00000.zgq',
+    'codes-000001-00000'
+  ])('is of no file %s', (name) => {
+    expect(parseFileName(name)).toBeUndefined()
   })
 
   it.each([0, 7, 8, 0xffff_ffff])('is unsupported with kind %d', (kind) => {
