@@ -106,7 +106,10 @@ describe('a file that is no lock of ours', () => {
     const folder = emptyCatalogue()
     make(join(folder, FOLD_LOCK_NAME))
     const before = readdirSync(folder)
-    expect(errorOf(() => take(folder))).toMatchObject({ code: 'ZGQ_CORRUPT', path: expect.stringContaining('fold.lock') })
+    expect(errorOf(() => take(folder))).toMatchObject({
+      code: 'ZGQ_CORRUPT',
+      path: expect.stringContaining('fold.lock')
+    })
     expect(readdirSync(folder)).toEqual(before)
   })
 

@@ -2,7 +2,13 @@
 // section 7.8).
 
 import { ZgqError } from '../errors.ts'
-import { decodeFileRecords, encodeFileRecords, FILE_RECORD, fileNameOf, type FileRecord } from '../format/file-record.ts'
+import {
+  decodeFileRecords,
+  encodeFileRecords,
+  FILE_RECORD,
+  fileNameOf,
+  type FileRecord
+} from '../format/file-record.ts'
 import type { IndexMeta } from '../format/index-record.ts'
 import type { Database } from './driver.ts'
 import { isCount, rowChecksum } from './rows.ts'
@@ -50,7 +56,12 @@ export function listSuperseded(
   let last = -1
   for (const row of database.prepare(selectStatement(SUPERSEDED_TABLE, FILE_RECORD.byteLength)).iterate()) {
     const [file, bytes, since, crc] = row
-    if (!isCount(file) || !(bytes instanceof Uint8Array) || !isCount(since) || rowChecksum([file, bytes, since]) !== crc)
+    if (
+      !isCount(file) ||
+      !(bytes instanceof Uint8Array) ||
+      !isCount(since) ||
+      rowChecksum([file, bytes, since]) !== crc
+    )
       throw damage('has a row that does not fit its CRC')
     if (file <= last) throw damage(`has file ${file} after ${last}`)
     if (bytes.byteLength !== FILE_RECORD.byteLength) throw damage(`has a record of ${bytes.byteLength} bytes`)
