@@ -143,7 +143,7 @@ export class WriteSession {
       throw error
     }
     const { live } = this.#index.context.documents
-    this.#meta = { ...this.#index.snapshot.meta, commit: live.commit }
+    this.#meta = this.#writer.meta // not of the snapshot: a fold may have reserved numbers since
     this.#changes = live.meta
     this.#before = live.meta
   }
