@@ -9,7 +9,7 @@ import type { DocumentSearch, FoundDocuments } from '../search/document-search.t
 import { placeHits, tablesOf, withPayloads } from '../search/documents.ts'
 import type { HitWants } from '../search/hit-wants.ts'
 import type { FilterMasks } from '../search/filter-masks.ts'
-import { findBuilt, findChanged, isFresh, placesOfId, rangesOfLookup, type RowPlace } from '../search/lookup.ts'
+import { findBuilt, findChanged, isFresh, loadLookup, placesOfId, rangesOfLookup, type RowPlace } from '../search/lookup.ts'
 import type { SearchContext } from '../search/search-context.ts'
 import type { FileRange } from '../storage/reader.ts'
 import type { Hit, Id } from '../types.ts'
@@ -111,7 +111,9 @@ export async function readVectorLater(
   const changed = findChanged(documents, id)
   if (changed !== undefined) return { found: changed, vector: await vectorLater(later, changed, signal) }
   for (let ranges = rangesOfLookup(documents, id); ranges.length > 0; ranges = rangesOfLookup(documents, id))
-    await reading(later, { ranges, signal }, () => documents.ids?.load(ranges))
+    await reading(later, { ranges, signal }, () => {
+      loadLookup(documents, ranges)
+    })
   const candidates = placesOfId(documents, id)
   const ofIds = { signal, ranges: documents.files.rangesOfTables(candidates, { ids: true, payloads: false }) }
   const found = await reading(later, ofIds, () => findBuilt(documents, id))

@@ -121,7 +121,6 @@ function openDocuments(
     { files, readers },
     { verify, cacheBytes: cacheBytes * DOCUMENTS_SHARE }
   )
-  const idsFile = snapshot.files.find(({ kind }) => kind === 'ids')
   const cataloguePath = join(snapshot.folder, CATALOGUE_NAME)
   const { dim, metric, zoneCount } = meta
   const live = new LiveRows(memory, { dim, metric, fields, path: cataloguePath })
@@ -130,22 +129,25 @@ function openDocuments(
     segments,
     usesOrdinals: files.usesOrdinals,
     files: documents,
-    ids:
-      idsFile &&
-      new IdLookup(idsFile, {
-        readers,
-        path: fileOf(readers.files, idsFile.file).path,
-        indexId: meta.indexId,
-        verify
-      }),
+    ids: openLookups(snapshot, readers, verify),
     filters: new Filters({ memory, segments, zoneCount, documents, fields, live }, cacheBytes * MASKS_SHARE),
     idType: meta.idType,
     cataloguePath,
     live,
     deltaIds: new DeltaIds({ segments, builtZones: zoneCount, files: documents }),
     builtZones: zoneCount,
-    ...calibratedFacts(snapshot)
+    ...factsOf(snapshot)
   }
+}
+
+/** Of each ids file, the newest first: what is looked up is mostly new. */
+function openLookups({ files, meta }: Snapshot, readers: Readers, verify: Verify): IdLookup[] {
+  const { indexId } = meta
+  const found = files.filter(({ kind }) => kind === 'ids').reverse()
+  return found.map((record) => {
+    const { path } = fileOf(readers.files, record.file)
+    return new IdLookup(record, { readers, path, indexId, verify })
+  })
 }
 
 /** Takes changes of rows whose segments are adopted; returns once searches that begin will see them. */
@@ -159,11 +161,15 @@ function withSegments(before: DocumentsContext, snapshot: Snapshot): DocumentsCo
   const { builtZones, files } = before
   const { segments } = snapshot
   const deltaIds = new DeltaIds({ segments, builtZones, files }, before.deltaIds)
-  return { ...before, segments, deltaIds, ...calibratedFacts(snapshot) }
+  return { ...before, segments, deltaIds, ...factsOf(snapshot) }
 }
 
-function calibratedFacts({ calibration }: Snapshot): Pick<DocumentsContext, 'alignment' | 'gain'> {
-  return { alignment: calibration?.alignment ?? UNKNOWN_ALIGNMENT, gain: calibration?.gain ?? 1 }
+function factsOf({ meta, calibration }: Snapshot): Pick<DocumentsContext, 'nextSegment' | 'alignment' | 'gain'> {
+  return {
+    nextSegment: meta.nextSegment,
+    alignment: calibration?.alignment ?? UNKNOWN_ALIGNMENT,
+    gain: calibration?.gain ?? 1
+  }
 }
 
 function cacheBytesOfRows(
