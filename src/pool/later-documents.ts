@@ -9,7 +9,15 @@ import type { DocumentSearch, FoundDocuments } from '../search/document-search.t
 import { placeHits, tablesOf, withPayloads } from '../search/documents.ts'
 import type { HitWants } from '../search/hit-wants.ts'
 import type { FilterMasks } from '../search/filter-masks.ts'
-import { findBuilt, findChanged, isFresh, loadLookup, placesOfId, rangesOfLookup, type RowPlace } from '../search/lookup.ts'
+import {
+  findBuilt,
+  findChanged,
+  isFresh,
+  loadLookup,
+  placesOfId,
+  rangesOfLookup,
+  type RowPlace
+} from '../search/lookup.ts'
 import type { SearchContext } from '../search/search-context.ts'
 import type { FileRange } from '../storage/reader.ts'
 import type { Hit, Id } from '../types.ts'
@@ -76,8 +84,9 @@ async function takeMasks(
   signal: AbortSignal | undefined
 ): Promise<FilterMasks | undefined> {
   if (filter === undefined) return undefined
-  const { documents, files } = context
-  return documents.filters.takeLater(filter, { fetcher, files, turn: () => setImmediate() }, signal)
+  const { documents, files, states } = context
+  const of = { fetcher, files, turn: () => setImmediate(), lease: () => states.lease() }
+  return documents.filters.takeLater(filter, of, signal)
 }
 
 /** Queries whose hits are completed between two turns of the event loop. */

@@ -14,7 +14,7 @@ import type { Filters } from './filters.ts'
 import type { Explain, Hit, IdType } from '../types.ts'
 import type { CentroidCodes } from './centroid-codes.ts'
 import type { PackedCentroids } from './packed-centroids.ts'
-import type { SearchStates } from './search-state.ts'
+import type { SearchStates } from './search-states.ts'
 import type { Workspace } from './workspace.ts'
 
 /** Codes of an open index. */
