@@ -1,5 +1,5 @@
-// Looking a row up by its id: among fresh rows, then among those of deltas, then through the ids files, the newest first,
-// or where an index has none in every segment. A row that was deleted is not found.
+// Looking a row up by its id: among fresh rows, then among those of deltas, then through the ids files, the newest
+// first, or where an index has none in every segment. A row that was deleted is not found.
 
 import type { FreshRow } from '../catalogue/changes.ts'
 import { hashInteger, hashText, idHash, type IdHash } from '../format/id-hash.ts'
