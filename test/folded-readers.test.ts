@@ -263,3 +263,27 @@ it('an iterator that nobody goes on with does not hold what closed', async () =>
   // The writer's thread has descriptors, too, for as long as it takes to end.
   if (process.platform === 'linux') await vi.waitFor(() => expect(openDescriptors(temp)).toEqual([]))
 })
+
+it('nprobe counts zones that match a filter, however many segments they have', async () => {
+  const folder = temp.fresh('index')
+  const count = 6000
+  const random = randomFrom(SEED + 3)
+  await buildIndex({
+    input: Float32Array.from({ length: count * DIM }, () => random() * 2 - 1),
+    dim: DIM,
+    zones: 20,
+    output: folder,
+    calibrate: false,
+    fields: { group: 'number' },
+    payloads: Array.from({ length: count }, (_, row) => ({ group: row % 4 }))
+  })
+  foldByHand(folder, () => true) // every two zones become one
+  using index: Index = ZgqIndex.open(folder)
+  const { zones } = index.info()
+  expect(zones).toBe(10)
+  for (const nprobe of [1, 4, zones]) {
+    const options = { k: 1, nprobe, filter: { group: { $lt: 3 } }, explain: true } as const
+    const { explain } = index.search(new Float32Array(DIM).fill(0.1), options)
+    expect(explain.zones.length).toBe(nprobe)
+  }
+})
