@@ -58,6 +58,7 @@ export function remainsByCatalogue(snapshot: Snapshot, losses: Losses): Remains 
         patches.size > 0 ||
         changes.fresh.some(({ payload }) => payload !== undefined),
       fields,
+      hadFields: true,
       model: losses.attempt(path, () => modelOf(snapshot)),
       note: noteOf(snapshot, path, losses),
       seed: seedOf(snapshot, path, losses),

@@ -44,6 +44,7 @@ export function remainsByFiles(
       fresh: [],
       hasPayloads: fields.length > 0 || segments.some(({ payload }) => payload.byteLength > 0),
       fields,
+      hadFields: false,
       model: undefined,
       note: undefined,
       seed: 1,

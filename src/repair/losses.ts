@@ -122,8 +122,8 @@ export class Losses {
   }
 }
 
-/** The message without the place behind it, which stands beside it. */
-function messageOf({ message, path, offset }: ZgqError): string {
+/** The message of an error without the place behind it, which stands beside it. */
+export function messageOf({ message, path, offset }: ZgqError): string {
   const end = path === undefined ? '' : ` (${path}${offset === undefined ? '' : ` at byte ${offset}`})`
   return end !== '' && message.endsWith(end) ? message.slice(0, -end.length) : message
 }

@@ -2,7 +2,7 @@
 
 import { ZgqError } from '../errors.ts'
 import { columnsTableBytes, MOST_COLUMNS } from '../format/columns.ts'
-import { faultOfValue, type DeclaredField } from '../format/fields.ts'
+import { faultOfValue } from '../format/fields.ts'
 import { checksum } from '../format/layout.ts'
 import { MOST_PAYLOAD_BYTES } from '../format/payload.ts'
 import { decodePayloadHead, type PayloadTable } from '../format/payload-extent.ts'
@@ -11,12 +11,11 @@ import { u64At } from '../format/u64.ts'
 import { EncodedPayload } from '../input/encoded-payload.ts'
 import { PIECE_BYTES } from '../storage/extents.ts'
 import type { Losses } from './losses.ts'
-import type { RemainingFiles } from './remaining-files.ts'
+import type { Remains } from './remains.ts'
 
 interface PayloadsOf {
-  readonly files: RemainingFiles
+  readonly remains: Pick<Remains, 'files' | 'fields' | 'hadFields'>
   readonly losses: Losses
-  readonly fields: readonly DeclaredField[]
 }
 
 export class RemainingPayloads {
@@ -30,13 +29,14 @@ export class RemainingPayloads {
   constructor(segment: SegmentRecord, of: PayloadsOf) {
     this.#segment = segment
     this.#of = of
-    this.#path = of.files.pathOf(segment.payload.file)
+    this.#path = of.remains.files.pathOf(segment.payload.file)
     this.#table = this.#openTable()
   }
 
   #openTable(): PayloadTable | undefined {
     const { segment, rowCount, payload } = this.#segment
-    const { files, losses } = this.#of
+    const { files } = this.#of.remains
+    const { losses } = this.#of
     if (payload.byteLength === 0 || !files.has(payload.file)) return undefined
     const { byteLength, offset, crc } = payload
     const read = (from: number, length: number): Uint8Array => {
@@ -74,12 +74,12 @@ export class RemainingPayloads {
     if (byteLength > MOST_PAYLOAD_BYTES) throw damage(`has ${byteLength} bytes`)
     const bytes = this.#bytesAt(offset, byteLength)
     if (checksum(bytes) !== table.crcs[row]) throw damage('does not fit its CRC')
-    return encodedPayload(bytes, this.#of.fields, this.#path)
+    return encodedPayload(bytes, this.#of.remains, this.#path)
   }
 
   /** Reads many that lie together at once. */
   #bytesAt(offset: number, byteLength: number): Uint8Array {
-    const { files } = this.#of
+    const { files } = this.#of.remains
     const { file, ...payload } = this.#segment.payload
     const end = this.#piece.offset + this.#piece.bytes.byteLength
     if (offset < this.#piece.offset || offset + byteLength > end) {
@@ -99,10 +99,14 @@ export class RemainingPayloads {
   }
 }
 
-/** Takes the bytes of a payload; throws ZGQ_CORRUPT for what is none, or has a field of another type than declared. */
-export function encodedPayload(bytes: Uint8Array, fields: readonly DeclaredField[], path: string): EncodedPayload {
+/** Takes the bytes of a payload; throws ZGQ_CORRUPT for what is none, or does not have the fields of the index. */
+export function encodedPayload(
+  bytes: Uint8Array,
+  { fields, hadFields }: Pick<Remains, 'fields' | 'hadFields'>,
+  path: string
+): EncodedPayload {
   const payload = EncodedPayload.of(bytes, fields, path)
-  for (const { name, type } of fields) {
+  for (const { name, type } of hadFields ? fields : []) {
     const value = Object.hasOwn(payload.values, name) ? payload.values[name] : undefined
     const fault = faultOfValue(type, value)
     if (fault !== undefined) throw new ZgqError('ZGQ_CORRUPT', `the field ${name} of a payload ${fault}`, { path })

@@ -24,6 +24,8 @@ export interface Remains {
   readonly fresh: readonly FreshRow[]
   readonly hasPayloads: boolean
   readonly fields: readonly DeclaredField[]
+  /** The index had these fields: a payload that does not fit them is damaged. */
+  readonly hadFields: boolean
   readonly model: string | undefined
   readonly note: Readonly<Record<string, unknown>> | undefined
   readonly seed: number

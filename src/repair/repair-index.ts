@@ -21,7 +21,7 @@ import type { Fields } from '../types.ts'
 import { alreadyThere, createIndex } from '../write/create-index.ts'
 import { remainsByCatalogue } from './from-catalogue.ts'
 import { remainsByFiles } from './from-files.ts'
-import { isDamage, Losses, type RepairDamage, type RepairLosses } from './losses.ts'
+import { isDamage, Losses, messageOf, type RepairDamage, type RepairLosses } from './losses.ts'
 import type { Remains } from './remains.ts'
 import { Salvage } from './salvage.ts'
 
@@ -118,7 +118,7 @@ function findRemains(plan: RepairPlan, losses: Losses): Remains {
     snapshot = readCatalogue(input)
   } catch (error) {
     if (!isDamage(error) || !isFolder(input)) throw error
-    losses.noteError(error, join(input, CATALOGUE_NAME))
+    losses.note(join(input, CATALOGUE_NAME), null, messageOf(error))
     losses.hasCatalogue = false
     const remains = remainsByFiles(input, { fields, losses })
     if (remains === undefined) throw error

@@ -83,7 +83,7 @@ export class Salvage {
       return
     }
     const rows = crcs && new RemainingRows(segment, crcs, of)
-    const payloads = new RemainingPayloads(segment, { files, losses, fields: this.#remains.fields })
+    const payloads = new RemainingPayloads(segment, { remains: this.#remains, losses })
     for (let first = 0; first < rowCount; first += this.#batchRows) {
       const batch = this.#take({ segment, ids, rows, payloads, dead, place }, first)
       if (batch.ids.length > 0) yield batch
@@ -128,8 +128,8 @@ export class Salvage {
   /** A payload that the catalogue has. */
   #ofCatalogue(bytes: Uint8Array | undefined): EncodedPayload {
     if (bytes === undefined) return EncodedPayload.none
-    const { folder, fields } = this.#remains
-    const found = this.#losses.attempt(folder, () => encodedPayload(bytes, fields, folder))
+    const { folder } = this.#remains
+    const found = this.#losses.attempt(folder, () => encodedPayload(bytes, this.#remains, folder))
     if (found === undefined) this.#losses.losePayload()
     return found ?? EncodedPayload.none
   }
