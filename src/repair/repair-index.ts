@@ -1,27 +1,21 @@
 // A repair on one page: read what is left of an index -> give the rows that are live and whole to a build -> say what
 // was lost. All that is derived from rows and payloads is made anew by the build, into a folder of its own.
 
-import { existsSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync } from 'node:fs'
 
 import { expectPath } from '../arguments.ts'
 import { refuseAsarPath } from '../asar-path.ts'
 import { buildIndex } from '../build/build-index.ts'
 import type { BuildStage } from '../build/build-options.ts'
 import { expectFlag, expectFunction, expectSignal } from '../build/option-checks.ts'
-import { readCatalogue } from '../catalogue/reader.ts'
-import type { Snapshot } from '../catalogue/snapshot.ts'
-import { countOf } from '../describe.ts'
 import { ZgqError } from '../errors.ts'
 import { checkFields } from '../format/fields.ts'
-import { CATALOGUE_NAME } from '../format/layout.ts'
 import type { VectorBatch } from '../input/vector-batch.ts'
 import { checkOptionNames } from '../options.ts'
 import type { Fields } from '../types.ts'
 import { alreadyThere, createIndex } from '../write/create-index.ts'
-import { remainsByCatalogue } from './from-catalogue.ts'
-import { remainsByFiles } from './from-files.ts'
-import { isDamage, Losses, messageOf, type RepairDamage, type RepairLosses } from './losses.ts'
+import { findRemains } from './find-remains.ts'
+import { Losses, type RepairDamage, type RepairLosses } from './losses.ts'
 import type { Remains } from './remains.ts'
 import { Salvage } from './salvage.ts'
 
@@ -76,7 +70,7 @@ export async function repairIndex(options: RepairOptions): Promise<RepairReport>
   plan.signal?.throwIfAborted()
   if (existsSync(plan.output)) throw alreadyThere(plan.output)
   const losses = new Losses()
-  const remains = findRemains(plan, losses)
+  const remains = findRemains(plan.input, losses, plan)
   try {
     const salvage = new Salvage(remains, losses)
     await write(plan, remains, salvage)
@@ -104,42 +98,9 @@ function checkOptions(options: RepairOptions) {
     input,
     output,
     acceptLoss: expectFlag('acceptLoss', acceptLoss),
-    fields: fields === undefined ? undefined : checkFields(fields),
+    fields: fields === undefined ? [] : checkFields(fields),
     onProgress: expectFunction('onProgress', onProgress),
     signal: expectSignal('signal', options.signal)
-  }
-}
-
-/** Goes by the catalogue, or without one where that is what is damaged. */
-function findRemains(plan: RepairPlan, losses: Losses): Remains {
-  const { input, acceptLoss, fields = [] } = plan
-  let snapshot: Snapshot
-  try {
-    snapshot = readCatalogue(input)
-  } catch (error) {
-    if (!isDamage(error) || !isFolder(input)) throw error
-    losses.note(join(input, CATALOGUE_NAME), null, messageOf(error))
-    losses.hasCatalogue = false
-    const remains = remainsByFiles(input, { fields, losses })
-    if (remains === undefined) throw error
-    if (acceptLoss) return remains
-    remains.files.close()
-    throw new ZgqError(
-      'ZGQ_CORRUPT',
-      `the catalogue cannot be read: ${countOf(remains.rowCount, 'row')} in data files may be saved; rows, deletions ` +
-        'and updates since the last fold, declared fields, the model and the note are lost with the catalogue. ' +
-        'To go on without them set acceptLoss: true',
-      { path: input, cause: error }
-    )
-  }
-  return remainsByCatalogue(snapshot, losses)
-}
-
-function isFolder(path: string): boolean {
-  try {
-    return statSync(path).isDirectory()
-  } catch {
-    return false
   }
 }
 

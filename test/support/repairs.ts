@@ -2,12 +2,16 @@
 // payloads and where each row is.
 
 import { createHash } from 'node:crypto'
-import { readdirSync, readFileSync } from 'node:fs'
+import { cpSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { readCatalogue } from '../../src/catalogue/reader.ts'
 import { hasBit } from '../../src/format/bitmap.ts'
 import type { SegmentRecord } from '../../src/format/segment-record.ts'
+import { EncodedPayload } from '../../src/input/encoded-payload.ts'
+import { findRemains } from '../../src/repair/find-remains.ts'
+import { Losses, type RepairDamage, type RepairLosses } from '../../src/repair/losses.ts'
+import { Salvage } from '../../src/repair/salvage.ts'
 import { findDataFiles } from '../../src/storage/data-files.ts'
 import { DocumentFiles } from '../../src/storage/document-files.ts'
 import { openReaders } from '../../src/storage/open-readers.ts'
@@ -120,4 +124,44 @@ export function filesIn(folder: string): Map<string, string> {
       .sort()
       .map((name) => [name, digestOf(name)])
   )
+}
+
+/** Copies a folder; returns where to. */
+export function copyOf(folder: string, to: string): string {
+  cpSync(folder, to, { recursive: true })
+  return to
+}
+
+/** Reads bytes of a file. */
+export function readAt(path: string, offset: number, byteLength: number): Uint8Array {
+  return Uint8Array.from(readFileSync(path).subarray(offset, offset + byteLength))
+}
+
+/** What a repair would give to its build, and what it would say. */
+export interface Salvaged {
+  /** In hex. */
+  readonly rows: ReadonlyMap<Id, { readonly vector: string; readonly payload: string }>
+  readonly lost: RepairLosses
+  readonly damage: readonly RepairDamage[]
+}
+
+/** Reads what is left of an index, without building another one of it. */
+export async function salvageFrom(folder: string, acceptLoss = false): Promise<Salvaged> {
+  const losses = new Losses()
+  const remains = findRemains(folder, losses, { acceptLoss, fields: [] })
+  try {
+    const rows = new Map<Id, { vector: string; payload: string }>()
+    const { dim } = remains.meta
+    for await (const { ids = [], vectors, payloads = [] } of new Salvage(remains, losses).batches()) {
+      for (let i = 0; i < ids.length; i++) {
+        const payload = payloads[i]
+        const bytes = payload instanceof EncodedPayload ? payload.bytes : new Uint8Array(0)
+        if (rows.has(ids[i])) throw new Error(`the id ${ids[i]} came twice`)
+        rows.set(ids[i], { vector: hexOf(bytesOf(vectors.subarray(i * dim, (i + 1) * dim))), payload: hexOf(bytes) })
+      }
+    }
+    return { rows, lost: losses.lost, damage: losses.damage }
+  } finally {
+    remains.files.close()
+  }
 }
