@@ -14,8 +14,8 @@ import { syncFolder } from '../storage/file-writer.ts'
 const GRACE_MS = 60_000
 /** What the system says where a file is open elsewhere (Windows), or its folder may not be changed. */
 const REFUSALS = ['EBUSY', 'EPERM', 'EACCES']
-/** Ends the name of what stands beside a vectors file while that is written. */
-const COLUMNS_ENDING = /\.columns$/
+/** Ends the name of what stands beside a file while that is written. */
+const BESIDE_ENDING = /\.(columns|run)$/
 
 export interface CleanUpOptions {
   readonly writer: ChangeWriter
@@ -71,7 +71,7 @@ function takeDead(found: FoldFiles, sweep: Sweep, dead: readonly number[]): numb
   const known = new Set([...found.files, ...found.superseded.map(({ record }) => record)].map(fileNameOf))
   const refused = new Set<number>()
   for (const name of sweep.list()) {
-    const file = parseFileName(name.replace(COLUMNS_ENDING, ''))
+    const file = parseFileName(name.replace(BESIDE_ENDING, ''))
     if (file === undefined || !dead.includes(file.generation) || known.has(fileNameOf(file))) continue
     if (!sweep.remove(name)) refused.add(file.generation)
   }
