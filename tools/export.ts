@@ -39,7 +39,7 @@ export const EXPORT: Command = {
     'Rows of .npy and .fvecs with integer ids come in the order of their ids; all others as the index has them.\n' +
     'In .jsonl the keys of a payload stand beside id and vector; it cannot hold bytes or infinite numbers.',
   examples: [
-    'zgq export notes.zgq notes.jsonl',
+    'zgq export notes.zgq rows.jsonl',
     `zgq export notes.zgq drafts.jsonl --filter '{"draft": true}'`,
     'zgq export docs.zgq vectors.npy --ids ids.txt'
   ],
