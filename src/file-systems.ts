@@ -1,6 +1,6 @@
 // Tells on which file systems files may be mapped by default, and which an index is not written to. A read that fails
-// under a mapping ends the process (SIGBUS), where a plain read is an error: so disks that can go away are read plainly,
-// and so is all that is not known here.
+// under a mapping ends the process (SIGBUS), where a plain read is an error: so disks that can go away are read
+// plainly, and so is all that is not known here.
 
 import { statfsSync } from 'node:fs'
 import { resolve } from 'node:path'
