@@ -8,13 +8,13 @@ import type { PayloadColumns } from './payload-columns.ts'
 
 export type BatchFormat = 'parquet' | 'jsonl' | 'hdf5' | 'sqlite'
 
-/** Where the vectors are in a file that holds more than vectors. */
+/** Names the vectors and ids in a file that has more than vectors. */
 export interface BatchFileOptions {
   /** Column of the vectors in Parquet, JSON lines and queries, data set in HDF5. */
   readonly column?: string | undefined
   /** Column of the ids in Parquet, JSON lines and queries. */
   readonly idColumn?: string | undefined
-  /** A SELECT of ids and vectors, or of vectors, from a SQLite database; other columns may go into payloads. */
+  /** A SELECT of ids and vectors, or of vectors, from a SQLite database. Other columns can go into payloads. */
   readonly query?: string | undefined
 }
 

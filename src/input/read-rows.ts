@@ -66,9 +66,9 @@ interface GivenIds {
 }
 
 /**
- * Reads the rows of a file that `buildIndex` takes as input, in batches of some thousands, for `add` and `upsert`:
- * `index.upsert(readRows('chunks.parquet'))`. Rejects as `buildIndex` does for its input, and with ZGQ_BUILD_INPUT for
- * a file without ids, unless `ids` or `firstId` gives them; with the reason of `signal`.
+ * Reads the rows of any file that `buildIndex` takes as input, in batches of some thousands, for `add` and `upsert`:
+ * `index.upsert(readRows('chunks.parquet'))`. Rejects as `buildIndex` does for its input; with ZGQ_BUILD_INPUT if the
+ * file has no ids and neither `ids` nor `firstId` is given; with the reason of `signal`.
  */
 export function readRows<I extends Id = number, P = Payload>(
   path: string | URL,
