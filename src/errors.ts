@@ -106,13 +106,9 @@ function wrapDenied(error: unknown, path: string, doing: string): ZgqError {
   const permission = typeof error === 'object' && error !== null && 'permission' in error ? error.permission : undefined
   const place = { path, cause: error }
   if (permission === 'FileSystemRead')
-    return new ZgqError('ZGQ_IO', `cannot ${doing}: start Node with --allow-fs-read for what is to be read`, place)
+    return new ZgqError('ZGQ_IO', `cannot ${doing}: start Node with --allow-fs-read for this path`, place)
   if (permission === 'FileSystemWrite')
-    return new ZgqError(
-      'ZGQ_READ_ONLY',
-      `cannot ${doing}: start Node with --allow-fs-write for what is to be written`,
-      place
-    )
+    return new ZgqError('ZGQ_READ_ONLY', `cannot ${doing}: start Node with --allow-fs-write for this path`, place)
   const reason = error instanceof Error ? error.message : String(error)
   return new ZgqError(
     'ZGQ_UNSUPPORTED',

@@ -211,7 +211,7 @@ describe('zgq add', () => {
     [['--upsert', '--replace', 'draft'], '--replace must be a JSON object'],
     [['--upsert', '--replace', '{}'], '--replace is empty'],
     [['--first-id', 'x'], '--first-id must be a whole number'],
-    [['--first-id', '1', '--ids', 'x.txt'], '--ids and --first-id exclude each other'],
+    [['--first-id', '1', '--ids', 'x.txt'], 'give --ids or --first-id, not both'],
     [['--payload', 'body'], '--payload is for columns'],
     [['--format', 'npy'], '--format is for standard input']
   ])('with wrong usage %j ends with 2', async (options, message) => {
@@ -351,7 +351,7 @@ describe('an index that was changed', () => {
     expect(await checkIndex(copy)).toMatchObject({ count })
     expect(runZgq('backup', index, copy)).toMatchObject({
       code: 1,
-      stderr: expect.stringMatching(/ZGQ_EXISTS: .*is there already/)
+      stderr: expect.stringMatching(/ZGQ_EXISTS: .*exists/)
     })
   })
 

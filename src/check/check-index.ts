@@ -196,7 +196,7 @@ function findBuildsBeside(path: string): string[] {
       notes.push(`${path}.replaced is there: perhaps an old index whose replacement was interrupted`)
   } catch (error) {
     if (!isDenied(error)) throw error
-    notes.push(`node --permission forbids to look for leftovers of builds: it does not allow reading ${path}.building`)
+    notes.push(`cannot look for leftovers of builds: node --permission does not allow reading ${path}.building`)
   }
   return notes
 }

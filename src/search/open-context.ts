@@ -284,7 +284,8 @@ function expectSameIndex({ meta: before, folder }: Snapshot, { meta }: Snapshot)
     before.dim === meta.dim &&
     before.metric === meta.metric &&
     before.bits === meta.bits
-  if (!isSame) throw new ZgqError('ZGQ_MISMATCH', 'another index came into this place; open it anew', { path: folder })
+  if (!isSame)
+    throw new ZgqError('ZGQ_MISMATCH', 'the index was replaced by another one: open it again', { path: folder })
 }
 
 function isSameQuantizer({ quantizer: a }: Snapshot, { quantizer: b }: Snapshot): boolean {
