@@ -42,7 +42,7 @@ describe('the declaration of fields', () => {
     [{ $and: 'string' }, RangeError, /begins with \$/],
     [{ '\ud800': 'string' }, RangeError, /surrogate/],
     [{ ['\u00e9'.repeat(128)]: 'string' }, RangeError, /256 bytes, more than 255/],
-    [long, RangeError, /at most 256, found 257/]
+    [long, RangeError, /at most 256 names, found 257/]
   ])('%j is refused', (fields, type, message) => {
     expect(() => checkFields(fields)).toThrow(type)
     expect(() => checkFields(fields)).toThrow(message)

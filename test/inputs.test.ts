@@ -954,7 +954,7 @@ describe('options that do not fit are a TypeError', () => {
     ['query for an array', { input: vectors, dim, query: SELECT }, /query is for/],
     ['an empty column', { input: 'x.parquet', column: '' }, /column must be a non-empty string/],
     ['no query for a database', { input: 'x.sqlite3' }, /needs a query/],
-    ['ids and idColumn', { input: 'x.parquet', idColumn: 'id', ids: 'ids.txt' }, /give ids or idColumn, not both/]
+    ['ids and idColumn', { input: 'x.parquet', idColumn: 'id', ids: 'ids.txt' }, /cannot be given together/]
   ])('%s', async (_, options, message) => {
     const error = await rejection(buildIndex({ input: '', ...options, output: temp.fresh('never') }))
     expect(error).toBeInstanceOf(TypeError)

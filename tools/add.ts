@@ -220,7 +220,7 @@ function ofFile(error: unknown, rowsBefore: number, path: string): unknown {
   const message = error.message
     .replace(/^row (\d+)/, (_, number: string) => `row ${row(number)}`)
     .replace(/in rows (\d+) and (\d+) of the call$/, (_, a: string, b: string) => `in rows ${row(a)} and ${row(b)}`)
-    .replace(/; upsert replaces it\. Nothing of this call was added$/, '; --upsert replaces it')
+    .replace(/; upsert replaces its row\. Nothing of this call was added$/, '; --upsert replaces its row')
   const before = rowsBefore === 0 ? 'nothing was added' : `${addedWords(rowsBefore)} before and stay`
   return new ZgqError(isOfRow ? 'ZGQ_BUILD_INPUT' : error.code, `${message}; ${before}`, { path, cause: error })
 }

@@ -89,5 +89,5 @@ export function expectBatchOptions(
   }
   if (format === 'sqlite' && query === undefined)
     throw new TypeError('a SQLite database needs a query: SELECT id, vector FROM ...')
-  if (idColumn !== undefined && ids !== undefined) throw new TypeError('give ids or idColumn, not both')
+  if (idColumn !== undefined && ids !== undefined) throw new TypeError('ids and idColumn cannot be given together')
 }

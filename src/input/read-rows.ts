@@ -83,7 +83,7 @@ export function readRows(
   const { ids, firstId, query } = options
   expectBatchOptions({ ...options, input: file, ids })
   if (firstId !== undefined) expectWholeNumber('firstId', firstId, { least: 0 })
-  if (ids !== undefined && firstId !== undefined) throw new TypeError('give ids or firstId, not both')
+  if (ids !== undefined && firstId !== undefined) throw new TypeError('ids and firstId cannot be given together')
   if (ids !== undefined && !isUrl(ids) && typeof ids !== 'string' && !Array.isArray(ids))
     throw new TypeError(`ids must be a path, a file: URL or an array of integers or strings, found ${describe(ids)}`)
   const columns = payloadColumnsOf(options)
