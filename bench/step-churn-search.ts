@@ -69,9 +69,7 @@ const opened = folders.map((folder) => {
   return { folder, index, openMs, firstMs: performance.now() - startedAt - openMs }
 })
 // An index refuses a recall that its calibration does not reach.
-const promised = recalls.filter((recall) =>
-  opened.every(({ index }) => (index.info().calibration?.highestRecall ?? 0) >= recall)
-)
+const promised = recalls.filter((recall) => opened.every(({ index }) => canPromise(index, recall)))
 // Before anything is timed: all that was just loaded is slow at first.
 const asked = opened.map(({ index }) =>
   promised.map((recall) => ({ asked: recall, recall: recallAt(index, recall), meanUs: [], p99Us: [] }))
@@ -92,6 +90,17 @@ stepResult(
   })
 )
 for (const { index } of opened) index.close()
+
+function canPromise(index: ZgqIndex, recall: number): boolean {
+  try {
+    index.search(vectors[0], { k: K, recall })
+    return true
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && (error.code === 'ZGQ_RECALL' || error.code === 'ZGQ_UNSUPPORTED'))
+      return false
+    throw error
+  }
+}
 
 function recallAt(index: ZgqIndex, recall: number): number {
   const found = vectors.map((query) => index.search(query, { k: K, recall }).map(({ id }) => id))
