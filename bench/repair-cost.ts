@@ -24,6 +24,9 @@ const CASES: readonly RepairCase[] = [
   { name: 'the catalogue', without: /^catalogue/, acceptLoss: true }
 ]
 
+const HEAD = ['', 'round', 's', '/ build', 'peak MiB', 'wrote MiB', 'MiB on disk'] as const
+const EMPTY = { s: '', '/ build': '', 'peak MiB': '', 'wrote MiB': '', 'MiB on disk': '' }
+
 const options = readOptions(['data', 'dim', 'rows', 'rounds'], ['quick'])
 const isQuick = options.flags.has('quick')
 const spec: ChurnSpec = {
@@ -38,7 +41,7 @@ const [folder, damaged, output] = ['repair.zgq', 'repair-damaged.zgq', 'repair-o
   join(options.work, name)
 )
 const machine = startReport(`Repair of ${spec.rows.toLocaleString('en-US')} x ${spec.dim}`)
-const rows: Record<string, string>[] = []
+const rows: Record<(typeof HEAD)[number], string>[] = []
 const results: object[] = []
 for (let round = 1; round <= rounds; round++) {
   const build = await buildRound({ ...stepDefaults(isQuick), spec, work: options.work }, 0, folder)
@@ -60,13 +63,17 @@ for (let round = 1; round <= rounds; round++) {
     rmSync(damaged, { recursive: true, force: true })
     cpSync(folder, damaged, { recursive: true })
     for (const file of readdirSync(damaged)) if (without?.test(file) === true) rmSync(join(damaged, file))
-    show(`repair, missing: ${name}`, await repair({ folder: damaged, output, acceptLoss }))
+    try {
+      show(`repair, missing: ${name}`, await repair({ folder: damaged, output, acceptLoss }))
+    } catch (error) {
+      console.error(error)
+      rows.push({ ...EMPTY, '': `repair, missing: ${name}: FAILED`, round: String(round) })
+    }
   }
 }
-const head = Object.keys(rows[0])
 printTable(
-  head,
-  rows.map((row) => head.map((name) => row[name]))
+  HEAD,
+  rows.map((row) => HEAD.map((name) => row[name]))
 )
 for (const path of [folder, damaged, output]) rmSync(path, { recursive: true, force: true })
 endReport(machine, { spec: { ...spec, data: undefined }, results }, options.json)
