@@ -47,6 +47,9 @@ function wrap(index: ZgqIndex): OpenLiving {
     async deleteTag(tag) {
       await index.delete({ filter: { tag } })
     },
+    async compact() {
+      await index.optimize()
+    },
     search: (query, k) => index.search(query, { k }).map(({ id }) => id),
     searchExact: (query, k) => index.search(query, { k, exact: true }).map(({ id }) => id),
     close() {
