@@ -24,6 +24,8 @@ export interface LivingInput {
   readonly hasTags: boolean
   /** How far searches go, one of the engine's efforts; undefined: as they go by themselves. */
   readonly effort?: number | undefined
+  /** False: only calls of `compact` fold. Default: as the engine does by itself. */
+  readonly autoOptimize?: boolean | undefined
 }
 
 type Done = void | Promise<void>
