@@ -10,7 +10,7 @@ import type { ChurnSpec } from './churn-rows.ts'
 import { buildRound, findTruth, stepDefaults, type StepSettings } from './churn-steps.ts'
 import { findLiving } from './engines/living.ts'
 import { packageVersion } from './packages.ts'
-import { endReport, printTable, showMib, spread, startReport } from './report.ts'
+import { endReport, printTable, showMib, startReport } from './report.ts'
 import { ONE_THREAD } from './run-engine.ts'
 import type { ChurnPeerInput, PeerSearched, PeerWritten } from './step-churn-peer.ts'
 
@@ -158,7 +158,7 @@ function printAll(): void {
       rows.map(({ round, isFresh, written, searched: found }) => [
         isFresh && round > 0 ? `${round}, fresh build` : String(round),
         found?.recall.toFixed(4) ?? '',
-        found === undefined ? '' : spread(found.meanUs).median.toFixed(0),
+        found === undefined ? '' : found.meanUs.toFixed(0),
         showMib(written.bytes),
         found === undefined ? '' : showMib(found.rss),
         isFresh
@@ -182,13 +182,12 @@ function printAgainstFresh(): void {
       const [churned, fresh] = rows.filter(({ round }) => round === rounds)
       if (churned?.searched === undefined || fresh?.searched === undefined) return []
       const [own, other] = [churned.searched, fresh.searched]
-      const [us, freshUs] = [own, other].map(({ meanUs }) => spread(meanUs).median)
       return [
         [
           engine,
           `${own.recall.toFixed(4)}, ${other.recall.toFixed(4)}`,
-          `${us.toFixed(0)}, ${freshUs.toFixed(0)}`,
-          (us / freshUs).toFixed(2),
+          `${own.meanUs.toFixed(0)}, ${other.meanUs.toFixed(0)}`,
+          (own.meanUs / other.meanUs).toFixed(2),
           (churned.written.bytes / fresh.written.bytes).toFixed(2),
           (own.rss / other.rss).toFixed(2)
         ]

@@ -1,9 +1,9 @@
 // The tables of `npm run churn`, and what they are made of.
 
 import { rowsARound, type ChurnSpec } from './churn-rows.ts'
-import { pairedRatio, printTable, showMib, showSpread, spread } from './report.ts'
+import { printTable, showMib } from './report.ts'
 import type { ChurnBuildResult } from './step-churn-build.ts'
-import type { AskedRow, ChurnSearchRow } from './step-churn-search.ts'
+import type { ChurnSearchRow } from './step-churn-search.ts'
 import type { ChurnWriteResult } from './step-churn-write.ts'
 import type { FoldResult } from './step-fold.ts'
 
@@ -75,7 +75,7 @@ function printRounds({ spec, rounds }: ChurnRun): void {
       return [
         String(round),
         search === undefined ? '' : search.asked.map(({ recall }) => recall.toFixed(4)).join(', '),
-        search === undefined ? '' : search.asked.map(({ meanUs }) => spread(meanUs).median.toFixed(0)).join(', '),
+        search === undefined ? '' : search.asked.map(({ meanUs }) => meanUs.toFixed(0)).join(', '),
         search === undefined ? '' : String(search.zones),
         search === undefined ? '' : `${search.deltaRows + search.freshRows}, ${search.deletedRows}`,
         search === undefined ? '' : showMib(search.bytes),
@@ -117,8 +117,8 @@ function printFresh({ fresh, rounds }: ChurnRun): void {
           own.recall.toFixed(4),
           other.recall.toFixed(4),
           (own.recall - other.recall).toFixed(4),
-          [own, other].map(({ meanUs }: AskedRow) => spread(meanUs).median.toFixed(0)).join(', '),
-          showSpread(pairedRatio(own.meanUs, other.meanUs), 2),
+          [own, other].map(({ meanUs }) => meanUs.toFixed(0)).join(', '),
+          (own.meanUs / other.meanUs).toFixed(2),
           search === undefined ? '' : (search.bytes / alone.bytes).toFixed(2),
           search === undefined ? '' : (search.rss / alone.rss).toFixed(2),
           folded === undefined ? '' : (folded.seconds / build.seconds).toFixed(2),

@@ -8,7 +8,7 @@ import { readCount, readOptions } from './arguments.ts'
 import { runStep } from './child.ts'
 import type { ChurnSpec } from './churn-rows.ts'
 import { buildRound, findTruth, fold, searchRound, stepDefaults, type StepSettings } from './churn-steps.ts'
-import { endReport, pairedRatio, printTable, showMib, showSpread, spread, startReport } from './report.ts'
+import { endReport, printTable, showMib, startReport } from './report.ts'
 import type { ChurnSearchRow } from './step-churn-search.ts'
 import type { GrowingInput, GrowingResult } from './step-growing.ts'
 
@@ -128,8 +128,8 @@ function printFinal(all: readonly (readonly [string, Compared])[]): void {
         row.asked.toFixed(2),
         row.recall.toFixed(4),
         fresh.asked[i].recall.toFixed(4),
-        [row, fresh.asked[i]].map(({ meanUs }) => spread(meanUs).median.toFixed(0)).join(', '),
-        showSpread(pairedRatio(row.meanUs, fresh.asked[i].meanUs), 2),
+        [row, fresh.asked[i]].map(({ meanUs }) => meanUs.toFixed(0)).join(', '),
+        (row.meanUs / fresh.asked[i].meanUs).toFixed(2),
         `${own.zones}, ${fresh.zones}`,
         (own.bytes / fresh.bytes).toFixed(2),
         String(otherTruths)

@@ -90,7 +90,7 @@ function askedOf(round, search, series) {
     series,
     asked: `asked ${asked}`,
     recall,
-    us: median(meanUs)
+    us: meanUs
   }))
 }
 
@@ -133,11 +133,6 @@ function panel({ title, values, field = 'value', byAsked = false, zero, last, he
       }
     ]
   }
-}
-
-function median(values) {
-  const sorted = [...values].sort((a, b) => a - b)
-  return (sorted[(sorted.length - 1) >> 1] + sorted[sorted.length >> 1]) / 2
 }
 
 async function draw(name, spec) {

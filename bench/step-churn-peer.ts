@@ -11,7 +11,7 @@ import { metricOf } from './living-rows.ts'
 import { warmFolder } from './page-cache.ts'
 import { ownDeviceWrites, ownMemory } from './process-memory.ts'
 import { recallOf } from './queries.ts'
-import { mean } from './report.ts'
+import { mean, spread } from './report.ts'
 
 export interface ChurnPeerInput {
   readonly action: 'build' | 'round' | 'search'
@@ -42,8 +42,8 @@ export interface PeerWritten {
 export interface PeerSearched {
   readonly effort: number | undefined
   readonly recall: number
-  /** Of each pass: the mean over the queries. */
-  readonly meanUs: readonly number[]
+  /** Of each query the median of its passes, then the mean. */
+  readonly meanUs: number
   /** Hits that were deleted before, of all queries, and hits that are missing. */
   readonly deletedHits: number
   readonly missingHits: number
@@ -108,19 +108,18 @@ async function measure(open: OpenLiving, effort: number | undefined): Promise<Pe
   const live = new Set(churnedIds(spec, round).live)
   const found: number[][] = []
   for (const query of queries) found.push(await open.search(query, K))
-  const meanUs: number[] = []
-  for (let pass = 0; pass < input.passes; pass++) {
-    const startedAt = performance.now()
-    for (const query of queries) {
+  const micros: number[][] = queries.map(() => [])
+  for (let pass = 0; pass < input.passes; pass++)
+    for (const [i, query] of queries.entries()) {
+      const startedAt = performance.now()
       const pending = open.search(query, K)
       if (pending instanceof Promise) await pending
+      micros[i].push((performance.now() - startedAt) * 1000)
     }
-    meanUs.push(((performance.now() - startedAt) * 1000) / queries.length)
-  }
   return {
     effort,
     recall: mean(found.map((ids, i) => recallOf(ids, truth[i], K))),
-    meanUs,
+    meanUs: mean(micros.map((times) => spread(times).median)),
     deletedHits: found.flat().filter((id) => !live.has(id)).length,
     missingHits: found.reduce((sum, ids) => sum + K - ids.length, 0),
     bytes: folderBytes(folder),

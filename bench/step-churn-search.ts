@@ -10,7 +10,7 @@ import { loadZgq, type ZgqIndex } from './packages.ts'
 import { warmFolder } from './page-cache.ts'
 import { ownMemory } from './process-memory.ts'
 import { measureSearch, recallOf, type Queries } from './queries.ts'
-import { mean, quantile } from './report.ts'
+import { mean, quantile, spread } from './report.ts'
 
 export interface ChurnSearchInput {
   readonly spec: ChurnSpec
@@ -27,9 +27,11 @@ export interface ChurnSearchInput {
 export interface AskedRow {
   readonly asked: number
   readonly recall: number
-  /** Of each pass: the mean and the 99th percentile over the queries. */
-  readonly meanUs: readonly number[]
-  readonly p99Us: readonly number[]
+  /** Of each query the median of its passes; of these the mean, and the 99th percentile. */
+  readonly meanUs: number
+  readonly p99Us: number
+  /** Of each pass the mean over the queries: what noise did. */
+  readonly passesUs: readonly number[]
 }
 
 export interface ChurnSearchRow {
@@ -47,6 +49,13 @@ export interface ChurnSearchRow {
   /** After all searches, with all indexes; before the first was opened. */
   readonly rss: number
   readonly rssBefore: number
+}
+
+/** As it is measured: micros of each query, pass by pass. */
+interface Timed {
+  readonly asked: number
+  readonly recall: number
+  readonly passes: Float64Array[]
 }
 
 const K = 10
@@ -71,14 +80,15 @@ const opened = folders.map((folder) => {
 // An index refuses a recall that its calibration does not reach.
 const promised = recalls.filter((recall) => opened.every(({ index }) => canPromise(index, recall)))
 // Before anything is timed: all that was just loaded is slow at first.
-const asked = opened.map(({ index }) =>
-  promised.map((recall) => ({ asked: recall, recall: recallAt(index, recall), meanUs: [], p99Us: [] }))
+const timed = opened.map(({ index }) =>
+  promised.map((recall): Timed => ({ asked: recall, recall: recallAt(index, recall), passes: [] }))
 )
-for (const i of promised.keys())
+for (const [i, recall] of promised.entries())
   for (let pass = 0; pass < passes; pass++) {
     const turns = opened.map((_, turn) => turn)
     // Every second pass runs backwards, so that nothing always follows the same neighbour.
-    for (const turn of pass % 2 === 0 ? turns : turns.reverse()) measurePass(opened[turn].index, asked[turn][i])
+    for (const turn of pass % 2 === 0 ? turns : turns.reverse())
+      timed[turn][i].passes.push(measureSearch(opened[turn].index, queries, { k: K, recall }).micros)
   }
 const { rss } = ownMemory()
 stepResult(
@@ -86,7 +96,7 @@ stepResult(
     const { zones, bytes, changes } = index.info()
     const { deltaRows, freshRows, deletedRows } = changes
     const found = { zones, deltaRows, freshRows, deletedRows, folderBytes: folderBytes(folder), bytes }
-    return { asked: asked[i], openMs, firstMs, ...found, rss, rssBefore }
+    return { asked: timed[i].map(summarize), openMs, firstMs, ...found, rss, rssBefore }
   })
 )
 for (const { index } of opened) index.close()
@@ -107,8 +117,7 @@ function recallAt(index: ZgqIndex, recall: number): number {
   return mean(found.map((ids, i) => recallOf(ids, queries.truth[i], Math.min(K, queries.truth[i].length))))
 }
 
-function measurePass(index: ZgqIndex, row: { asked: number; meanUs: number[]; p99Us: number[] }): void {
-  const { micros } = measureSearch(index, queries, { k: K, recall: row.asked })
-  row.meanUs.push(mean(micros))
-  row.p99Us.push(quantile(micros, 0.99))
+function summarize({ asked, recall, passes: all }: Timed): AskedRow {
+  const micros = vectors.map((_, query) => spread(all.map((pass) => pass[query])).median)
+  return { asked, recall, meanUs: mean(micros), p99Us: quantile(micros, 0.99), passesUs: all.map(mean) }
 }
