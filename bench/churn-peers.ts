@@ -35,8 +35,8 @@ const CANNOT: Readonly<Record<string, string>> = {
     'Deleting marks rows. optimizeSync() merges segments; with deleted rows, and for IVF always, it builds the index ' +
     'anew. No recall can be asked for.',
   usearch:
-    'Deleting marks a node, whose place a later row may take; the graph keeps its size, and there is no compaction ' +
-    'but adding all rows to a new graph. Each call saves the whole graph. No recall can be asked for.'
+    'Deleting marks a node, whose place a later row may take; the graph keeps its size. The JavaScript package has ' +
+    'no compaction. Each call saves the whole graph: nothing else of it lasts. No recall can be asked for.'
 }
 
 const options = readOptions(['data', 'dim', 'rows', 'drift', 'rounds', 'part', 'only', 'queries'], ['quick'])
