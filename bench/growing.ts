@@ -54,8 +54,8 @@ printFinal([
 ])
 console.log(
   `Growing took ${grown.addSeconds.toFixed(1)} s of calls and ${grown.idleSeconds.toFixed(1)} s more until folds ` +
-    `were through, the build ${build.seconds.toFixed(1)} s, optimize() ${folded.seconds.toFixed(1)} s. Bytes written / ` +
-    `bytes of the vectors: ${(grown.writtenBytes / (spec.rows * spec.dim * 4)).toFixed(2)}. Peak: ` +
+    `were through, the build ${build.seconds.toFixed(1)} s, optimize() ${folded.seconds.toFixed(1)} s. Bytes written ` +
+    `/ bytes of the vectors: ${(grown.writtenBytes / (spec.rows * spec.dim * 4)).toFixed(2)}. Peak: ` +
     `${showMib(Math.max(peaks.rss, grown.peakRss))} MiB, of the build ${showMib(build.peakRss)} MiB.\n`
 )
 for (const path of [folder, built]) rmSync(path, { recursive: true, force: true })

@@ -1,5 +1,5 @@
-// Searches an index that nobody writes, then the same while another process, or this one, adds rows: one query a turn of
-// the event loop, one after the other.
+// Searches an index that nobody writes, then the same while another process, or this one, adds rows: one query a turn
+// of the event loop, one after the other.
 
 import { setImmediate as turn } from 'node:timers/promises'
 

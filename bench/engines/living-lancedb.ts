@@ -1,5 +1,5 @@
-// LanceDB: a table with columns of ids and vectors, a B-tree on the ids, and IVF_FLAT where it was built; rows that came
-// later are scanned. A call writes files, which it does not sync.
+// LanceDB: a table with columns of ids and vectors, a B-tree on the ids, and IVF_FLAT where it was built; rows that
+// came later are scanned. A call writes files, which it does not sync.
 
 import { createRequire } from 'node:module'
 
