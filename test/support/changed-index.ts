@@ -89,6 +89,25 @@ function bruteForce(documents: readonly Document[], query: Float32Array): { id: 
     .sort((a, b) => a.distance - b.distance || (a.id < b.id ? -1 : 1))
 }
 
+/** The rows of writers as an index has them. */
+export function readRows(path: string, writers: number): Rows[] {
+  const index: Index = ZgqIndex.open(path)
+  try {
+    const documents = Array.from(index.documents())
+    return Array.from(
+      { length: writers },
+      (_, writer) =>
+        new Map(
+          documents
+            .filter(({ id }) => id.startsWith(`${writer}-`))
+            .map(({ id, vector, payload }) => [id, { id, vector: Array.from(vector), payload: { ...payload } }])
+        )
+    )
+  } finally {
+    index.close()
+  }
+}
+
 const describe = (error: unknown): string =>
   error instanceof ZgqError ? `${error.code} ${error.message}` : `not a ZgqError: ${String(error)}`
 

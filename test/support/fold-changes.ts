@@ -1,0 +1,45 @@
+// Changes of an index with folds, copies and repairs among them, and what is left in its folder after all of them.
+
+import { readdirSync } from 'node:fs'
+
+import { ZgqIndex } from '../../src/zgq-index.ts'
+import { drawChanges, type Change, type ChangesWish, type Rows } from './changes.ts'
+import { LITTLE_MEMORY, largeRows } from './changing-folders.ts'
+import { randomFrom } from './random.ts'
+
+export interface FoldedChangesWish extends ChangesWish {
+  /** Paths for copies that nothing was given before; left out: none are made. */
+  readonly copy?: (kind: 'backup' | 'repair') => string
+  /** Large rows that come first. */
+  readonly large?: number
+}
+
+const numberOf = (id: string): number => Number(id.slice(id.indexOf('-') + 1))
+
+/** Draws changes, a fold after every few of them, each with several steps where the index is large enough. */
+export function drawFoldedChanges(wish: FoldedChangesWish): Change[] {
+  const { seed, writer, copy, large = 60, before = new Map() } = wish
+  const random = randomFrom(seed * 17 + writer)
+  const first = Math.max(-1, ...Array.from(before.keys(), numberOf)) + 1
+  const added = largeRows(writer, first, large)
+  const held: Rows = new Map([...before, ...added.map((row) => [row.id, row] as const)])
+  const changes: Change[] = [{ call: 'add', rows: added }]
+  for (const change of drawChanges({ ...wish, before: held })) {
+    changes.push(change)
+    const kind = random()
+    if (kind < 0.3) changes.push({ call: 'optimize', all: random() < 0.6, memoryBytes: LITTLE_MEMORY })
+    else if (copy !== undefined && kind < 0.4) changes.push({ call: 'backup', path: copy('backup') })
+    else if (copy !== undefined && kind < 0.48) changes.push({ call: 'repair', path: copy('repair') })
+  }
+  return changes
+}
+
+/** Names in the folder of an index that belong neither to it nor to what is kept beside it for good. */
+export function leftovers(path: string): string[] {
+  const index = ZgqIndex.open(path)
+  const named = new Set(index.info().files.map(({ name }) => name))
+  index.close()
+  return readdirSync(path)
+    .filter((name) => !named.has(name) && !/^(catalogue\.sqlite|fold\.lock)(-wal|-shm|-journal)?$/.test(name))
+    .sort()
+}
