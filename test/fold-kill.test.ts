@@ -8,12 +8,14 @@ import { basename, dirname, join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 
-import { applyChange, ONE_DELTA, possibleRows, type Change, type Rows } from './support/changes.ts'
+import { ONE_DELTA, possibleRows, type Change, type Rows } from './support/changes.ts'
 import { hastyCleanUp, readMarks, runChanges, startChanges, type RunningChanges } from './support/changes-program.ts'
 import { problemsOf, readRows, type Expected } from './support/changed-index.ts'
 import { builtIndex, emptyIndex, foldedIndex, LITTLE_MEMORY, type ChangingFolder } from './support/changing-folders.ts'
 import { shimEnv } from './support/crash-log.ts'
-import { drawFoldedChanges, leftovers } from './support/fold-changes.ts'
+import { drawFoldedChanges } from './support/fold-changes.ts'
+import { leftovers } from './support/leftovers.ts'
+import { history } from './support/power-runs.ts'
 import { randomFrom } from './support/random.ts'
 import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
 import { step } from './support/torture.ts'
@@ -74,18 +76,6 @@ function statesAt(changes: readonly Change[], call: number, of: { marks: readonl
   return possibleRows(changes.slice(0, call), { ...of, writer: 0 })
 }
 
-/** Every state that the rows of a writer whose calls all succeed go through. */
-function history(changes: readonly Change[], before: Rows): Rows[] {
-  const states = [before]
-  for (const change of changes) {
-    const parts = change.call === 'together' ? change.changes : [change]
-    let some = [states.at(-1)!]
-    for (const part of parts) some = [...some, ...some.map((rows) => applyChange(rows, part))]
-    states.push(...some)
-  }
-  return states
-}
-
 interface Death {
   readonly isKilled: boolean
   readonly at: string
@@ -124,7 +114,7 @@ async function die(of: ChangingFolder, manner: Manner, seed: number): Promise<De
     ...failed,
     ...ended.map(({ stderr }) => stderr),
     ...(await problemsOf(of.path, expected, { writes: random() < 0.2 })),
-    ...(await problemsOfCopies(own, { marks: lines, before: of.rows[0], others: history(others, of.rows[1]) }))
+    ...(await problemsOfCopies(own, { marks: lines, before: of.rows[0], others: history({ changes: others, before: of.rows[1] }) }))
   ]
   removeCopies(copies)
   const rows = problems.length > 0 ? of.rows : readRows(of.path, 2)

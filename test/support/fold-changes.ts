@@ -1,8 +1,5 @@
-// Changes of an index with folds, copies and repairs among them, and what is left in its folder after all of them.
+// Changes of an index, drawn at random, with folds, copies and repairs among them.
 
-import { readdirSync } from 'node:fs'
-
-import { ZgqIndex } from '../../src/zgq-index.ts'
 import { drawChanges, type Change, type ChangesWish, type Rows } from './changes.ts'
 import { LITTLE_MEMORY, largeRows } from './changing-folders.ts'
 import { randomFrom } from './random.ts'
@@ -32,14 +29,4 @@ export function drawFoldedChanges(wish: FoldedChangesWish): Change[] {
     else if (copy !== undefined && kind < 0.48) changes.push({ call: 'repair', path: copy('repair') })
   }
   return changes
-}
-
-/** Names in the folder of an index that belong neither to it nor to what is kept beside it for good. */
-export function leftovers(path: string): string[] {
-  const index = ZgqIndex.open(path)
-  const named = new Set(index.info().files.map(({ name }) => name))
-  index.close()
-  return readdirSync(path)
-    .filter((name) => !named.has(name) && !/^(catalogue\.sqlite|fold\.lock)(-wal|-shm|-journal)?$/.test(name))
-    .sort()
 }
