@@ -180,10 +180,10 @@ for (let i = 0; !fs.existsSync(end); i++) {
 }
 // All is committed by now: the next turn of the event loop sees the last of it.
 await setTimeout(20)
-const { documents } = { documents: whole('the end', Array.from(index.documents())) }
+const registers = whole('the end', Array.from(index.documents()))
 const { generation, changes } = index.info()
 index.close()
-console.log(JSON.stringify({ answers, problems, registers: documents, generation, commit: changes.commit }))
+console.log(JSON.stringify({ answers, problems, registers, generation, commit: changes.commit }))
 `
 
 export interface WriterTask {
