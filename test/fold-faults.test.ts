@@ -209,7 +209,7 @@ describe('a fold that is cancelled', () => {
       const path = copyOfBase()
       let seen = 0
       const tell = { ...quiet, [kind]: () => {
-        if (++seen === at) throw new Cancelled()
+        if (++seen >= at) throw new Cancelled() // once it is cancelled it stays so
       } }
       const error = await errorOf(fold(path, tell))
       const problems = await problemsOf(path, true)
@@ -221,13 +221,16 @@ describe('a fold that is cancelled', () => {
   it('has published whole steps, which stay', async () => {
     const path = copyOfBase()
     const before = readCatalogue(path).meta
-    let published = 0
+    let [published, isCancelled] = [0, false]
     const tell: FoldTell = {
       note({ stage, done, total }) {
         if (stage === 'publish' && done === total) published++
-        if (published === 1 && stage === 'plan') throw new Cancelled()
+        if (published === 1 && stage === 'plan') isCancelled = true
+        tell.check()
       },
-      check: () => undefined
+      check() {
+        if (isCancelled) throw new Cancelled()
+      }
     }
     expect(await errorOf(fold(path, tell))).toBeInstanceOf(Cancelled)
     expect(published).toBe(1)

@@ -75,7 +75,7 @@ describe.runIf(process.platform === 'linux')('readers of an index that is writte
       const ends = await Promise.all(writers.map(({ ended }) => ended))
       writeFileSync(end, '')
       const found = await Promise.all(readers.map(({ of }) => of.ended))
-      const index = ZgqIndex.open(path)
+      const index = ZgqIndex.open<string>(path)
       const { generation, changes } = index.info()
       const rows = Array.from(index.documents())
       index.close()

@@ -26,9 +26,9 @@ export interface ChangingFolder {
 
 /** Memory of folds that have several steps on a folded index: the least that `optimize` takes, half of it for rows. */
 export const LITTLE_MEMORY = 2 ** 20
-const LARGE_ROWS = 200
-/** Of a payload, so that the rows of a step are some 250. */
-const BODY = 'body '.repeat(400)
+/** Rows of one call that become a delta, larger than what a step of such a fold takes. */
+export const LARGE_ROWS = 520
+const BODY = 'body '.repeat(200)
 
 /** Rows of a writer that are large for their number, from an id on. */
 export function largeRows(writer: number, first: number, count = LARGE_ROWS): ChangedRow[] {

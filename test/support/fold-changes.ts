@@ -1,13 +1,13 @@
 // Changes of an index, drawn at random, with folds, copies and repairs among them.
 
 import { drawChanges, type Change, type ChangesWish, type Rows } from './changes.ts'
-import { LITTLE_MEMORY, largeRows } from './changing-folders.ts'
+import { LARGE_ROWS, LITTLE_MEMORY, largeRows } from './changing-folders.ts'
 import { randomFrom } from './random.ts'
 
 export interface FoldedChangesWish extends ChangesWish {
   /** Paths for copies that nothing was given before; left out: none are made. */
   readonly copy?: (kind: 'backup' | 'repair') => string
-  /** Large rows that come first. */
+  /** Large rows that come first; left out: some, or so many that they become a delta. */
   readonly large?: number
 }
 
@@ -15,8 +15,9 @@ const numberOf = (id: string): number => Number(id.slice(id.indexOf('-') + 1))
 
 /** Draws changes, a fold after every few of them, each with several steps where the index is large enough. */
 export function drawFoldedChanges(wish: FoldedChangesWish): Change[] {
-  const { seed, writer, copy, large = 60, before = new Map() } = wish
+  const { seed, writer, copy, before = new Map() } = wish
   const random = randomFrom(seed * 17 + writer)
+  const { large = random() < 0.2 ? LARGE_ROWS : 30 } = wish
   const first = Math.max(-1, ...Array.from(before.keys(), numberOf)) + 1
   const added = largeRows(writer, first, large)
   const held: Rows = new Map([...before, ...added.map((row) => [row.id, row] as const)])
