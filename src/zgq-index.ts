@@ -32,6 +32,7 @@ import { OpenIndex } from './search/open-index.ts'
 import { checkRequest } from './search/request.ts'
 import type { DocumentsOptions } from './search/rows.ts'
 import { search } from './search/search.ts'
+import type { Lease } from './search/search-states.ts'
 import { SeenQueries } from './search/seen-queries.ts'
 import type {
   AsyncSearchOptions,
@@ -195,11 +196,30 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
     return this.#each(placesOf(this.#current(), filter), (place, context) => documentAt(context, place, wish))
   }
 
-  *#each<Result>(
+  /** Goes through rows of the generation that there is now, whatever comes meanwhile. */
+  #each<Result>(
     places: Iterable<RowPlace>,
     make: (place: RowPlace, context: OpenIndex['context']) => Result
   ): IterableIterator<Result> {
-    for (const place of places) yield make(place, this.#expectOpen().index.context)
+    const { context } = this.#expectOpen().index
+    const lease = context.states.lease()
+    const rows = this.#eachIn(places, { make: (place) => make(place, context), lease })
+    context.states.endWith(rows, lease)
+    return rows
+  }
+
+  *#eachIn<Result>(
+    places: Iterable<RowPlace>,
+    { make, lease }: { readonly make: (place: RowPlace) => Result; readonly lease: Lease }
+  ): IterableIterator<Result> {
+    try {
+      for (const place of places) {
+        this.#expectOpen()
+        yield make(place)
+      }
+    } finally {
+      lease.end()
+    }
   }
 
   /**

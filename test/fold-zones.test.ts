@@ -37,7 +37,11 @@ const placed = (before: number | undefined, around?: Float32Array): PlacedZone =
 
 describe('numbers of zones', () => {
   it('stay for zones that stay, and new zones fill the gaps first', () => {
-    const { zoneCount, kept, written } = numberZones([placed(undefined), placed(2)], 4, (zone) => zone === 0 || zone === 3)
+    const { zoneCount, kept, written } = numberZones(
+      [placed(undefined), placed(2)],
+      4,
+      (zone) => zone === 0 || zone === 3
+    )
     expect(zoneCount).toBe(4)
     expect([...kept]).toEqual([
       [0, 0],
@@ -57,7 +61,11 @@ describe('numbers of zones', () => {
   })
 
   it('go on behind the others where there are more new zones than gaps', () => {
-    const { zoneCount, written } = numberZones([placed(1), placed(undefined), placed(undefined)], 2, (zone) => zone === 0)
+    const { zoneCount, written } = numberZones(
+      [placed(1), placed(undefined), placed(undefined)],
+      2,
+      (zone) => zone === 0
+    )
     expect(zoneCount).toBe(4)
     expect(written.map(({ zone }) => zone)).toEqual([1, 2, 3])
   })
@@ -78,7 +86,8 @@ describe('zones of a fold', () => {
     )
     const { zones } = placeAnew(rows, { zones: 4, rowsPerZone: 50, metric, seed: 1 }, () => undefined)
     expect(zones.map(({ members }) => members.length)).toEqual([50, 50, 50, 50])
-    for (const { members } of zones) expect(new Set(Array.from(members, (index) => Math.floor(index / 50))).size).toBe(1)
+    for (const { members } of zones)
+      expect(new Set(Array.from(members, (index) => Math.floor(index / 50))).size).toBe(1)
   })
 
   it('are split where they grew, and lose no row', () => {

@@ -59,6 +59,15 @@ it('the blocks of docs/changing.md are one program, which prints what the commen
   expect(printed).toMatch(/commit: \d+,\s+freshRows: 3,\s+deltaRows: 0,/)
 })
 
+it('the blocks of docs/repairing.md are one program, which prints what stands below it', () => {
+  const guide = readFileSync(join(ROOT, 'docs/repairing.md'), 'utf8')
+  const [, wanted] = /\n```\n([^]*?)```/.exec(guide.slice(guide.indexOf('prints\n'))) ?? []
+  const printed = run('repairing.mjs', blocksOf('docs/repairing.md').join('\n'))
+  const ids = /\[\n?[^\]]+\]/
+  expect(printed.replace(ids, '[ ... ]')).toBe(`${wanted}1000\n`)
+  expect(ids.exec(printed)?.[0].match(/\d+/g)).toHaveLength(16)
+})
+
 describe('docs/moving.md', () => {
   const blocks = blocksOf('docs/moving.md')
   const [task, own, ...others] = blocks

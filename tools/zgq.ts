@@ -21,6 +21,7 @@ import { inWordsOf } from './messages.ts'
 import { Interrupted } from './interrupt.ts'
 import { OPTIMIZE } from './optimize.ts'
 import { print } from './output.ts'
+import { REPAIR } from './repair.ts'
 import { SEARCH } from './search.ts'
 
 const COMMANDS: readonly Command[] = [
@@ -34,7 +35,8 @@ const COMMANDS: readonly Command[] = [
   INSPECT,
   EXPORT,
   BACKUP,
-  CHECK
+  CHECK,
+  REPAIR
 ]
 const HELP = new Set(['--help', '-h'])
 

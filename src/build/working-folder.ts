@@ -16,7 +16,8 @@ import { RECIPE_NAME } from './site.ts'
 
 /** Names of files in the folder of an index; anything else there is the user's. */
 const OWN_FILES = new RegExp(
-  `^(catalogue\\.sqlite(-journal|-wal|-shm)?|(${FILE_KIND_NAMES.join('|')})-\\d{6}-\\d{5}\\.zgq|(lock|recipe|joined)\\.json)$`
+  `^(catalogue\\.sqlite(-journal|-wal|-shm)?|fold\\.lock|(lock|recipe|joined)\\.json|` +
+    `(${FILE_KIND_NAMES.join('|')})-\\d{6}-\\d{5}\\.zgq)$`
 )
 /** Begins the names of locks that processes of one stage hold side by side. */
 const STAGE_LOCK = 'lock-'

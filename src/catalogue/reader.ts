@@ -1,7 +1,7 @@
 // Reads the catalogue once into a frozen snapshot and closes it. Search never asks SQLite.
 
 import { isUtf8 } from 'node:buffer'
-import { lstatSync, statSync } from 'node:fs'
+import { lstatSync, readdirSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
 
 import { refuseAsarPath } from '../asar-path.ts'
@@ -14,6 +14,7 @@ import { planesByteLength } from '../format/codes.ts'
 import { decodeFields } from '../format/fields.ts'
 import { decodeFileRecords, FILE_RECORD } from '../format/file-record.ts'
 import { decodeIndexMeta } from '../format/index-record.ts'
+import { FILE_KIND_NAMES } from '../format/kinds.ts'
 import { bytesEqual, CATALOGUE_NAME, ELEMENT_BYTES } from '../format/layout.ts'
 import { decodeQuantizer } from '../format/quantizer.ts'
 import { areFinite } from '../format/row-values.ts'
@@ -98,8 +99,20 @@ function expectFile(folder: string, path: string): void {
     if (!lstatSync(path).isFile()) throw notAnIndex(`${CATALOGUE_NAME} is not a file`)
   } catch (error) {
     throw systemCode(error) === 'ENOENT'
-      ? notAnIndex(`this folder has no ${CATALOGUE_NAME}`)
+      ? notAnIndex(`this folder has no ${CATALOGUE_NAME}${hintOf(folder)}`)
       : wrapReadError(error, path, 'open the catalogue')
+  }
+}
+
+const DATA_FILE = new RegExp(`^(${FILE_KIND_NAMES.join('|')})-\\d+-\\d+\\.zgq$`)
+
+/** Of an index that lost its catalogue much may be left. */
+function hintOf(folder: string): string {
+  try {
+    const hasData = readdirSync(folder).some((name) => DATA_FILE.test(name))
+    return hasData ? ', but data files of an index, whose rows zgq repair (repairIndex) saves' : ''
+  } catch {
+    return ''
   }
 }
 

@@ -122,11 +122,11 @@ function openFiles(snapshot: Snapshot): { snapshot: Snapshot; files: DataFiles; 
   }
 }
 
-/** Verifies all segments, and that no id is there twice; returns how many pages of the ids file were verified. */
+/** Verifies all segments, and that no id is there twice; returns how many pages of ids files were verified. */
 async function checkSegments(snapshot: Snapshot, files: SegmentFiles, of: ToCheck): Promise<number> {
   const { segments, meta } = snapshot
   const { options, ids, documents, changes } = of
-  const entries = ids === undefined ? undefined : new IdEntriesCheck()
+  const entries = ids.length === 0 ? undefined : new IdEntriesCheck()
   let isFirst = true
   const repeated = await findRepeatedId(meta.count + snapshot.changes.fresh.length, async (take) => {
     let rows = 0
@@ -135,7 +135,7 @@ async function checkSegments(snapshot: Snapshot, files: SegmentFiles, of: ToChec
       if (isFirst) documents.check(segment)
       eachIds(segment, { files, idType: meta.idType }, (found, firstRow) => {
         take(changes.liveOf(segment, found, firstRow))
-        // The ids file does not know the rows of deltas.
+        // The ids files do not know the rows of deltas.
         if (isFirst && segment.zone < meta.zoneCount) entries?.takeRows({ segment: segment.segment, firstRow }, found)
       })
       rows += segment.rowCount
@@ -148,7 +148,9 @@ async function checkSegments(snapshot: Snapshot, files: SegmentFiles, of: ToChec
   })
   if (repeated !== undefined)
     throw new ZgqError('ZGQ_CORRUPT', `duplicate id ${describe(repeated)}: two rows have it`, { path: snapshot.folder })
-  return ids === undefined || entries === undefined ? 0 : entries.expectEntries(ids)
+  if (entries === undefined) return 0
+  const known = new Set(Array.from(segments, ({ segment }) => segment))
+  return entries.expectEntries(ids, { segments: known, nextSegment: meta.nextSegment })
 }
 
 /** Reads the ids of a segment in pieces. */
@@ -166,7 +168,7 @@ function eachIds(
 
 interface ToCheck {
   readonly options: CheckOptions
-  readonly ids: IdsToVerify | undefined
+  readonly ids: readonly IdsToVerify[]
   readonly documents: DocumentCheck
   readonly changes: ChangesCheck
 }

@@ -61,7 +61,10 @@ export class FoldRows {
   }
 
   /** Takes a row of a segment; returns its index. */
-  takeRow(from: { readonly segment: number; readonly rowCount: number; readonly row: number }, taken: TakenRow): number {
+  takeRow(
+    from: { readonly segment: number; readonly rowCount: number; readonly row: number },
+    taken: TakenRow
+  ): number {
     let rows = this.#ofSegments.get(from.segment)
     if (rows === undefined) this.#ofSegments.set(from.segment, (rows = new Uint32Array(from.rowCount)))
     rows[from.row] = this.count + 1

@@ -1,9 +1,6 @@
 // A fold: step after step until nothing is left to do, each published by a transaction of its own, so that it may stop
 // between any two instructions. It holds fold.lock: there is one fold of an index at a time.
 
-import { mkdirSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
-
 import { ChangeWriter } from '../catalogue/change-writer.ts'
 import { FoldLock } from '../catalogue/fold-lock.ts'
 import type { ReservedNumbers } from '../catalogue/reservations.ts'
@@ -105,26 +102,18 @@ export class FoldSession {
       segments: plan.numbering.written.length,
       files: FILES_PER_STEP + Math.ceil(plan.rows.byteLength / 2 ** 29)
     })
-    const scratch = join(this.#options.folder, scratchName(numbers))
     try {
-      mkdirSync(scratch)
-      await this.#write(plan, { numbers, scratch })
+      await this.#write(plan, numbers)
     } catch (error) {
       this.#abandon()
       throw error
-    } finally {
-      rmSync(scratch, { recursive: true, force: true })
     }
     return true
   }
 
-  async #write(
-    plan: StepPlan,
-    at: { readonly numbers: ReservedNumbers; readonly scratch: string }
-  ): Promise<void> {
+  async #write(plan: StepPlan, numbers: ReservedNumbers): Promise<void> {
     const { folder } = this.#options
     const { snapshot, context } = this.#index
-    const { numbers, scratch } = at
     const since = context.documents.live.meta.nextSequence
     const quantizer = quantizerFor(snapshot.quantizer, plan.origin)
     const merges = this.#mergesIds(plan)
@@ -133,7 +122,6 @@ export class FoldSession {
         folder,
         meta: snapshot.meta,
         numbers,
-        scratch,
         quantizer,
         fields: snapshot.fields,
         superseded: plan.removed
@@ -148,7 +136,10 @@ export class FoldSession {
     this.#tell.check()
     const { count: total } = plan.rows
     this.#tell.note({ stage: 'publish', done: 0, total })
-    publishStep({ index: this.#index, writer: this.#writer, folder }, { plan, written, folded, numbers, since, calibration })
+    publishStep(
+      { index: this.#index, writer: this.#writer, folder },
+      { plan, written, folded, numbers, since, calibration }
+    )
     this.#note(plan, written)
     this.#tell.note({ stage: 'publish', done: total, total })
   }
@@ -173,7 +164,12 @@ export class FoldSession {
     const changedRows = plan.rows.count
     const { rowsSinceCalibration } = context.documents.live.meta
     if (folded.segments.length === 0) return { measured: null, changedRows: 0 }
-    if (!isCalibrationDue(snapshot, { rowsSinceCalibration: rowsSinceCalibration + changedRows, isAnew: plan.origin !== undefined }))
+    if (
+      !isCalibrationDue(snapshot, {
+        rowsSinceCalibration: rowsSinceCalibration + changedRows,
+        isAnew: plan.origin !== undefined
+      })
+    )
       return { measured: undefined, changedRows }
     return { measured: await calibrateFold(snapshot, { folded, generation }, this.#tell), changedRows: 0 }
   }
@@ -212,7 +208,7 @@ export class FoldSession {
   #cleanUp(): void {
     const { folder } = this.#options
     this.#tell.note({ stage: 'clean-up', done: 0, total: 0 })
-    const { removed } = cleanUp(folder, { writer: this.#writer, nowMs: wallMillis() })
+    const { removed } = cleanUp(folder, { writer: this.#writer, isFoldHeld: true, nowMs: wallMillis() })
     this.#report = { ...this.#report, removedFiles: this.#report.removedFiles + removed.length }
   }
 
@@ -233,11 +229,6 @@ function openSame(folder: string, read: CheckedOpenOptions, indexId: Uint8Array)
     if (bytesEqual(meta.indexId, indexId)) return
     throw new ZgqError('ZGQ_MISMATCH', 'the index was moved or replaced: open it again', { path: folder })
   })
-}
-
-/** Folder for what a step needs meanwhile. */
-function scratchName({ generation }: ReservedNumbers): string {
-  return `fold-${String(generation).padStart(6, '0')}`
 }
 
 /** Where zones are trained anew the codes have another origin. */

@@ -76,11 +76,7 @@ export function neededFiles(files: readonly FileRecord[], segments: readonly Seg
 }
 
 /** Adds the deltas that stay, behind the built zones. */
-export function withDeltas(
-  folded: FoldedIndex,
-  snapshot: Snapshot,
-  removed: ReadonlySet<number>
-): FoldedIndex {
+export function withDeltas(folded: FoldedIndex, snapshot: Snapshot, removed: ReadonlySet<number>): FoldedIndex {
   const { meta, segments: before, centroids: all } = snapshot
   const { dim } = meta
   const deltas = [...before].filter(({ zone, segment }) => zone >= meta.zoneCount && !removed.has(segment))

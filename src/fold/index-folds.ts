@@ -90,10 +90,7 @@ export class IndexFolds {
 
   async #run(
     of: Pick<FoldOptions, 'all' | 'memoryBytes' | 'isAutomatic'>,
-    {
-      onProgress,
-      signal
-    }: Pick<OptimizeOptions, 'onProgress' | 'signal'>
+    { onProgress, signal }: Pick<OptimizeOptions, 'onProgress' | 'signal'>
   ): Promise<FoldReport> {
     if (this.#isClosed) throw this.#closed()
     const { mapping, verify, lockTimeoutMs, allowNetworkFileSystem } = this.#options
@@ -104,7 +101,11 @@ export class IndexFolds {
       indexId: this.#index.snapshot.meta.indexId,
       write: { durability: 'full', lockTimeoutMs, allowNetworkFileSystem },
       // mmap-io works on the main thread only; whole segments are read once, which a mapping makes no faster.
-      read: { mapping: mapping === 'mmap' || mapping === 'mmap-io' ? 'pread' : mapping, verify, cacheBytes: CACHE_BYTES }
+      read: {
+        mapping: mapping === 'mmap' || mapping === 'mmap-io' ? 'pread' : mapping,
+        verify,
+        cacheBytes: CACHE_BYTES
+      }
     }
     const thread = new Thread<'fold', FoldReport | undefined, FoldProgress>('fold-worker', { options, cancelled })
     const flag = new Int32Array(cancelled)

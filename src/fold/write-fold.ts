@@ -3,13 +3,14 @@
 
 import { join } from 'node:path'
 
-import { IdRunWriter, ID_RUNS_NAME } from '../build/id-run.ts'
+import { IdRunWriter, RUN_ENTRIES } from '../build/id-run.ts'
 import { joinIdRuns } from '../build/join-id-runs.ts'
 import type { ReservedNumbers } from '../catalogue/reservations.ts'
 import type { DeclaredField } from '../format/fields.ts'
 import type { FileRecord } from '../format/file-record.ts'
 import { idColumn, type IdsOfRows } from '../format/id-column.ts'
 import type { IndexMeta } from '../format/index-record.ts'
+import { dataFileName } from '../format/layout.ts'
 import type { QuantizerMeta } from '../format/quantizer.ts'
 import { NO_EXTENT, type FileExtent, type SegmentRecord } from '../format/segment-record.ts'
 import { KernelMemory } from '../kernels/kernel-memory.ts'
@@ -19,6 +20,7 @@ import { ZoneStatistics } from '../quantizer/zone-statistics.ts'
 import { encodeCodes } from '../storage/codes-extent.ts'
 import { encodeFieldsExtent, encodePayloadExtent } from '../storage/documents-extents.ts'
 import { ExtentsWriter } from '../storage/extents-writer.ts'
+import { removeTemporary } from '../storage/file-writer.ts'
 import { VectorsWriter } from '../storage/vectors-writer.ts'
 import { fieldValuesOf } from '../write/field-values.ts'
 import type { FoldRows } from './fold-rows.ts'
@@ -30,8 +32,6 @@ export interface FoldPlace {
   readonly folder: string
   readonly meta: IndexMeta
   readonly numbers: ReservedNumbers
-  /** For what a run of ids needs meanwhile. */
-  readonly scratch: string
   readonly quantizer: QuantizerMeta | undefined
   readonly fields: readonly DeclaredField[]
   /** Segments that these replace, ascending. */
@@ -63,14 +63,16 @@ export async function writeFold(
   },
   tell: FoldTell
 ): Promise<WrittenFold> {
-  const { meta, folder, numbers, scratch } = of
+  const { meta, folder, numbers } = of
+  // Beside the file that it becomes, so that a clean-up knows whose it is.
+  const runName = `${dataFileName('ids', numbers.generation, 0)}.run`
   const facts = { folder, indexId: meta.indexId, generation: numbers.generation, dim: meta.dim, metric: meta.metric }
   const writers = {
-    vectors: new VectorsWriter(facts, of.superseded),
+    vectors: new VectorsWriter(facts),
     codes: new ExtentsWriter(facts, 'codes'),
     fields: new ExtentsWriter(facts, 'fields'),
     payload: new ExtentsWriter(facts, 'payload'),
-    ids: new IdRunWriter(scratch)
+    ids: new IdRunWriter(folder, RUN_ENTRIES, runName)
   }
   try {
     for (const { segment, ids } of given.otherIds) writers.ids.collect(segment, ids)
@@ -81,15 +83,16 @@ export async function writeFold(
       done += zone.members.length
       tell.note({ stage: 'write', done, total: given.rows.count })
     }
-    writers.vectors.finish()
+    if (given.zones.length > 0) writers.vectors.finish(of.superseded)
     const runs = writers.ids.finish(false)
-    const idsFile = await joinIdRuns([{ ...runs, path: join(scratch, ID_RUNS_NAME) }], facts, () => {
+    const idsFile = await joinIdRuns([{ ...runs, path: join(folder, runName) }], facts, () => {
       tell.check()
       return Promise.resolve()
     })
     return written.finish(idsFile)
   } finally {
     for (const writer of Object.values(writers)) writer.close()
+    removeTemporary(join(folder, runName))
   }
 }
 

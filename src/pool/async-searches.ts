@@ -21,15 +21,21 @@ export interface AsyncSource {
   readonly threads: number
 }
 
+/** A pool, and how many calls are under way that hold it. */
+interface HeldPool {
+  readonly pool: SearchPool
+  calls: number
+}
+
 interface CheckedSearch extends DocumentSearch {
   readonly signal: AbortSignal | undefined
 }
 
 export class AsyncSearches {
   readonly #source: AsyncSource
-  #lazyPool: SearchPool | undefined
-  /** Calls that are under way, and hold the pool. */
-  #underWay = 0
+  #lazyPool: HeldPool | undefined
+  /** Of generations before, with calls that are under way. */
+  readonly #poolsBefore = new Set<HeldPool>()
   #isClosed = false
 
   constructor(source: AsyncSource) {
@@ -37,7 +43,7 @@ export class AsyncSearches {
   }
 
   get threadsInfo(): ThreadsInfo {
-    return this.#pool().threadsInfo
+    return this.#current().pool.threadsInfo
   }
 
   /** Searches many queries; rejects as `ZgqIndex.searchBatch` does. */
@@ -60,21 +66,24 @@ export class AsyncSearches {
     const { id } = query
     expectId(id, index.context.documents)
     return await this.#holding(async (pool) => {
-      const row = await readVectorLater({ context: index.context, fetcher: pool.fetcher }, id, of.signal)
+      const row = await readVectorLater(pool, id, of.signal)
       if (row === undefined) throw notFound(id)
       const [found] = await this.#run(pool, row.vector, { ...of, leftOut: id, isBatch: false })
       return found
     })
   }
 
-  /** Works with the pool, which is not replaced meanwhile. */
+  /** Works with a pool on one generation of the index. */
   async #holding<Result>(work: (pool: SearchPool) => Promise<Result>): Promise<Result> {
-    const pool = this.#pool()
-    this.#underWay++
+    const held = this.#current()
+    const lease = held.pool.context.states.lease()
+    held.calls++
     try {
-      return await work(pool)
+      return await work(held.pool)
     } finally {
-      this.#underWay--
+      held.calls--
+      lease.end()
+      if (held.calls === 0 && this.#poolsBefore.delete(held)) held.pool.close()
     }
   }
 
@@ -91,21 +100,26 @@ export class AsyncSearches {
     of: CheckedSearch & { readonly isBatch: boolean }
   ): Promise<FoundDocuments[]> {
     this.#expectOpen()
-    const { context } = this.#source.index
+    const { context, fetcher } = pool
     const { request, signal, isBatch } = of
     if (isPlain(context, of)) return await pool.run({ queries, request, isBatch, signal })
-    const found = await searchDocumentsLater({ context, pool, fetcher: pool.fetcher }, { queries, isBatch, signal }, of)
+    const found = await searchDocumentsLater({ context, pool, fetcher }, { queries, isBatch, signal }, of)
     this.#expectOpen()
     return found
   }
 
   /** The pool, made at the first call that needs it. Its threads know the index as it was then. */
-  #pool(): SearchPool {
-    if (this.#underWay === 0 && this.#lazyPool?.isOutdated === true) {
-      this.#lazyPool.close()
+  #current(): HeldPool {
+    const before = this.#lazyPool
+    if (
+      before?.pool.isOutdated === true &&
+      (before.calls === 0 || before.pool.context !== this.#source.index.context)
+    ) {
+      if (before.calls === 0) before.pool.close()
+      else this.#poolsBefore.add(before)
       this.#lazyPool = undefined
     }
-    this.#lazyPool ??= new SearchPool(this.#source)
+    this.#lazyPool ??= { pool: new SearchPool(this.#source), calls: 0 }
     return this.#lazyPool
   }
 
@@ -117,6 +131,7 @@ export class AsyncSearches {
   /** Searches that are not done reject with ZGQ_CLOSED; worker threads end as soon as they are through. */
   close(): void {
     this.#isClosed = true
-    this.#lazyPool?.close()
+    this.#lazyPool?.pool.close()
+    for (const { pool } of this.#poolsBefore) pool.close()
   }
 }

@@ -12,7 +12,8 @@ import { ZgqError } from '../errors.ts'
 import { sameChanges, type ChangesMeta } from '../format/changes-record.ts'
 import { bytesEqual } from '../format/layout.ts'
 import type { Readers } from '../storage/open-readers.ts'
-import { adoptSnapshot, openContext, takeChanges, type CheckedOpenOptions, type OpenedContext } from './open-context.ts'
+import { adoptSnapshot, takeChanges } from './adopt-snapshot.ts'
+import { openContext, type CheckedOpenOptions, type OpenedContext } from './open-context.ts'
 import { requestedIndex, type RequestedIndex } from './request.ts'
 import type { SearchContext } from './search-context.ts'
 
@@ -35,6 +36,8 @@ export class OpenIndex {
   #wasAsked = false
   /** What was taken may be incomplete: all is opened anew before the next answer. */
   #isBroken = false
+  /** Readers of generations before that somebody still works with. */
+  readonly #readersBefore = new Set<Readers>()
 
   private constructor(opened: OpenedContext) {
     this.#opened = opened
@@ -130,7 +133,7 @@ export class OpenIndex {
     const { live } = this.context.documents
     if (snapshot === undefined && changes.commit === live.commit && sameChanges(changes.meta, live.meta)) return
     try {
-      if (snapshot !== undefined) this.#opened = adoptSnapshot(this.#opened, snapshot)
+      if (snapshot !== undefined) this.#adopt(snapshot)
       takeChanges(this.context, changes)
     } catch (error) {
       this.#isBroken = true
@@ -139,10 +142,23 @@ export class OpenIndex {
     this.#requested = requestedIndex(this.snapshot, this.context.documents.live.fresh.count)
   }
 
+  #adopt(snapshot: Snapshot): void {
+    const before = this.#opened
+    this.#opened = adoptSnapshot(before, snapshot)
+    const { readers, context } = before
+    if (readers === this.#opened.readers) return
+    this.#readersBefore.add(readers)
+    context.states.whenUnused(() => {
+      readers.close()
+      this.#readersBefore.delete(readers)
+    })
+  }
+
   /** Closes files and mappings; nothing else is called then. */
   close(): void {
     this.#watch.close()
     this.#opened.readers.close()
+    for (const readers of this.#readersBefore) readers.close()
   }
 }
 

@@ -11,17 +11,39 @@ import { bytesEqual, METRIC_CODES, PAGE_BYTES } from '../format/layout.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
 import { fileOf, type DataFile, type DataFiles, type Reader } from './reader.ts'
 
+/** Names of missing files that a message has. */
+const MOST_NAMED = 8
+const REPAIR = 'zgq repair (repairIndex) saves what is left'
+
 /**
- * Lists the data files with their paths; throws ZGQ_CORRUPT for a missing or longer one and for what is no
- * regular file, ZGQ_TRUNCATED for a shorter one.
+ * Lists the data files with their paths; throws ZGQ_CORRUPT for missing ones, all of them named, for a longer one and
+ * for what is no regular file, ZGQ_TRUNCATED for a shorter one.
  */
 export function findDataFiles(snapshot: Pick<Snapshot, 'folder' | 'files'>): DataFiles {
-  return new Map(snapshot.files.map((record) => [record.file, findDataFile(snapshot.folder, record)]))
+  const files = new Map<number, DataFile>()
+  const missing: string[] = []
+  for (const record of snapshot.files) {
+    const found = findDataFile(snapshot.folder, record)
+    if (found === undefined) missing.push(fileNameOf(record))
+    else files.set(record.file, found)
+  }
+  if (missing.length > 0) throw missingFiles(snapshot.folder, missing)
+  return files
 }
 
-function findDataFile(folder: string, file: FileRecord): DataFile {
+function missingFiles(folder: string, names: readonly string[]): ZgqError {
+  const [first, ...others] = names
+  const named = others.slice(0, MOST_NAMED).join(', ') + (others.length > MOST_NAMED ? ', ...' : '')
+  const what = others.length === 0 ? 'a file of the index is missing' : `files of the index are missing, also ${named}`
+  return new ZgqError('ZGQ_CORRUPT', `${what}; ${REPAIR}`, { path: join(folder, first) })
+}
+
+/** Undefined: nothing is there. */
+function findDataFile(folder: string, file: FileRecord): DataFile | undefined {
   const path = join(folder, fileNameOf(file))
-  const { size: found, dev, ino } = fileStats(path)
+  const stats = fileStats(path)
+  if (stats === undefined) return undefined
+  const { size: found, dev, ino } = stats
   if (found < file.byteLength)
     throw new ZgqError('ZGQ_TRUNCATED', `the file has ${found} bytes, the catalogue says ${file.byteLength}`, { path })
   if (found > file.byteLength)
@@ -29,15 +51,14 @@ function findDataFile(folder: string, file: FileRecord): DataFile {
   return { path, absolutePath: resolve(path), byteLength: file.byteLength, identity: `${dev}:${ino}` }
 }
 
-function fileStats(path: string): Stats {
+function fileStats(path: string): Stats | undefined {
   try {
     // Not of what a link points to: that is in another folder, or a device.
     const found = lstatSync(path)
     if (!found.isFile()) throw new ZgqError('ZGQ_CORRUPT', 'a file of the index is not a regular file', { path })
     return found
   } catch (cause) {
-    if (systemCode(cause) === 'ENOENT')
-      throw new ZgqError('ZGQ_CORRUPT', 'a file of the index is missing', { path, cause })
+    if (systemCode(cause) === 'ENOENT') return undefined
     throw wrapReadError(cause, path, 'open a file of the index')
   }
 }

@@ -9,8 +9,8 @@ import type { IndexMeta } from '../format/index-record.ts'
 import { ZgqError } from '../errors.ts'
 import { bytesEqual, ELEMENT_BYTES } from '../format/layout.ts'
 import type { WriteOptions } from '../open-options.ts'
+import { takeChanges } from '../search/adopt-snapshot.ts'
 import type { CheckedOpenOptions } from '../search/open-context.ts'
-import { takeChanges } from '../search/open-context.ts'
 import { OpenIndex } from '../search/open-index.ts'
 import { writeDelta } from './delta-file.ts'
 import type { WriteAnswer, WriteRequest } from './messages.ts'
@@ -143,7 +143,7 @@ export class WriteSession {
       throw error
     }
     const { live } = this.#index.context.documents
-    this.#meta = { ...this.#index.snapshot.meta, commit: live.commit }
+    this.#meta = this.#writer.meta // not of the snapshot: a fold may have reserved numbers since
     this.#changes = live.meta
     this.#before = live.meta
   }
