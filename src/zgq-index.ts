@@ -281,8 +281,9 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
   }
 
   /**
-   * Copies the index, as it is at one moment, to a folder that is not there yet; writes may go on. Rejects with
-   * ZGQ_EXISTS, ZGQ_IO, ZGQ_CLOSED, the reason of `signal`.
+   * Copies the index, as it is at one moment, to a folder that is not there yet. Writes may go on; a fold that is under
+   * way is waited for. Rejects with ZGQ_EXISTS, ZGQ_IO, ZGQ_CLOSED, ZGQ_LOCKED where a fold takes ten minutes, or the
+   * reason of `signal`.
    */
   async backup(path: string | URL, options: BackupOptions = {}): Promise<void> {
     const folder = expectPath('path', path)

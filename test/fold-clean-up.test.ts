@@ -11,9 +11,9 @@ import { encodeFileRecords, fileNameOf, type FileRecord } from '../src/format/fi
 import { FOLD_LOCK_NAME } from '../src/format/layout.ts'
 import { cleanUp, type CleanUpOptions, type CleanUpReport } from '../src/fold/clean-up.ts'
 import { ZgqIndex } from '../src/index.ts'
-import { writeDelta } from '../src/write/delta-file.ts'
 import { Changer, closedAfterEach, copiesOfBuilt, editCatalogue } from './support/changed-catalogue.ts'
 import { codeOf } from './support/errors.ts'
+import { foldDeltas, type FoldedIndex } from './support/folded-catalogue.ts'
 import { DIM, SMALL } from './support/small-build.ts'
 import { useTempFolder } from './support/temp-folder.ts'
 
@@ -24,37 +24,11 @@ const NOW_MS = 1_700_000_000_000
 const LATER_MS = NOW_MS + 60_000
 
 /** An index whose two deltas were taken out by a fold at NOW_MS. */
-function foldedIndex(): { folder: string; changer: Changer; superseded: readonly FileRecord[] } {
+function foldedIndex(): FoldedIndex & { readonly folder: string } {
   const folder = copyOfBuilt()
-  const changer = own(new Changer(folder))
-  const { files, segments, centroids, zoneCodes, meta } = changer.snapshot
-  for (const id of [9001, 9002]) {
-    changer.change(() => {
-      const { quantizer, fields } = changer.snapshot
-      const rows = { count: 1, ids: [id], vectors: SMALL.slice(0, DIM), payloads: [undefined] }
-      const delta = writeDelta({ folder, meta: changer.meta, quantizer, fields }, rows)
-      changer.meta = changer.writer.addDelta(delta, changer.meta)
-    })
-  }
-  const superseded = changer.reread().files.slice(-2)
-  const { generation } = changer.writer.reserve({ segments: 0, files: 0 })
-  changer.change(() => {
-    changer.meta = changer.writer.publishFold(
-      {
-        generation,
-        files,
-        segments: [...segments],
-        centroids,
-        zoneCount: meta.zoneCount,
-        zoneCodes,
-        quantizer: undefined,
-        calibration: undefined,
-        nowMs: NOW_MS
-      },
-      changer.meta
-    )
-  })
-  return { folder, changer, superseded }
+  const folded = foldDeltas(folder, { nowMs: NOW_MS })
+  own(folded.changer)
+  return { folder, ...folded }
 }
 
 /** Cleans up as a fold does. */
