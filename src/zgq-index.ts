@@ -320,8 +320,8 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
   }
 
   /**
-   * Copies the index, as it is at one moment, to a new folder; writes may go on. Rejects with ZGQ_EXISTS, ZGQ_IO,
-   * ZGQ_CLOSED, the reason of `signal`.
+   * Copies the index, as it is at one moment, to a new folder. Writes may go on; it waits for a fold that is under way.
+   * Rejects with ZGQ_EXISTS, ZGQ_IO, ZGQ_CLOSED, ZGQ_LOCKED if a fold takes ten minutes, or the reason of `signal`.
    */
   async backup(path: string | URL, options: BackupOptions = {}): Promise<void> {
     const folder = expectPath('path', path)
