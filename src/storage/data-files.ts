@@ -4,7 +4,7 @@
 import { lstatSync, type Stats } from 'node:fs'
 import { join, resolve } from 'node:path'
 
-import { systemCode, wrapReadError, ZgqError } from '../errors.ts'
+import { missingFile, systemCode, wrapReadError, ZgqError } from '../errors.ts'
 import { fileNameOf, type FileRecord } from '../format/file-record.ts'
 import { decodeHeader, hex, type Header } from '../format/header.ts'
 import { bytesEqual, METRIC_CODES, PAGE_BYTES } from '../format/layout.ts'
@@ -36,8 +36,7 @@ function fileStats(path: string): Stats {
     if (!found.isFile()) throw new ZgqError('ZGQ_CORRUPT', 'a file of the index is not a regular file', { path })
     return found
   } catch (cause) {
-    if (systemCode(cause) === 'ENOENT')
-      throw new ZgqError('ZGQ_CORRUPT', 'a file of the index is missing', { path, cause })
+    if (systemCode(cause) === 'ENOENT') throw missingFile(path, cause)
     throw wrapReadError(cause, path, 'open a file of the index')
   }
 }
