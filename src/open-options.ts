@@ -96,7 +96,8 @@ export function expectModel(
   if (model !== undefined)
     throw new ZgqError(
       'ZGQ_MISMATCH',
-      `the vectors are of model ${describe(of.model)}, the queries of ${describe(model)}: distances mean nothing`,
+      `the vectors are of model ${describe(of.model)}, the queries of model ${describe(model)}: they cannot be ` +
+        'compared',
       { path }
     )
   if (mode === 'write')

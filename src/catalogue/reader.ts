@@ -75,7 +75,7 @@ export function checkDatabase(snapshot: Snapshot): void {
     return database.pragma('integrity_check(1)')
   })
   if (found !== 'ok')
-    throw new ZgqError('ZGQ_CORRUPT', `the catalogue is damaged where no row is: ${String(found)}`, { path })
+    throw new ZgqError('ZGQ_CORRUPT', `the catalogue is damaged outside of its rows: ${String(found)}`, { path })
 }
 
 function readFolder(folder: string): Snapshot {

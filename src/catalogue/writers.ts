@@ -49,8 +49,8 @@ export function lockedError({ database, own, path, lockTimeoutMs }: Lock, cause:
   const others = describeWriters(database, own)
   return new ZgqError(
     'ZGQ_LOCKED',
-    `cannot write to the index: somebody else kept it locked for ${lockTimeoutMs} ms (lockTimeoutMs); ` +
-      (others.length === 0 ? 'who that is is not known' : `open for writing: ${others.join('; ')}`),
+    `cannot write to the index: another writer kept it locked for ${lockTimeoutMs} ms (lockTimeoutMs); ` +
+      (others.length === 0 ? 'zgq does not know which process that is' : `open for writing: ${others.join('; ')}`),
     { path, cause }
   )
 }

@@ -32,20 +32,20 @@ import { IdEntriesCheck } from './check-id-entries.ts'
 import { checkZoneCodes } from './check-zone-codes.ts'
 import { findRepeatedId, type IdsToCompare } from './repeated-ids.ts'
 
-/** The report of `checkIndex`, which resolves only for a sound index. */
+/** The report of `checkIndex` about a sound index; it rejects for a damaged one. */
 export interface CheckReport {
   readonly ok: true
   readonly path: string
-  /** Rows that are live. */
+  /** Live rows. */
   readonly count: number
-  /** Rows that are deleted, and still in the files. */
+  /** Deleted rows that are still in the files. */
   readonly deletedRows: number
   readonly zones: number
-  /** Data files, without the catalogue. */
+  /** Number of data files, without the catalogue. */
   readonly files: number
   readonly bytesChecked: number
   readonly pagesChecked: number
-  /** Leftovers of builds that died, and other things that are no damage. */
+  /** Leftovers of builds that died, and other findings that are not damage. */
   readonly notes: readonly string[]
 }
 
@@ -56,8 +56,8 @@ export interface CheckOptions {
 }
 
 /**
- * Verifies the index in folder `path` (a path or a `file:` URL). Rejects with the first ZgqError on damage, or with the
- * signal's reason.
+ * Verifies every byte of the index in folder `path` (a path or a `file:` URL) that can change an answer. Rejects with
+ * the ZgqError of the first damage that it finds, or with the signal's reason.
  */
 export async function checkIndex(path: string | URL, options: CheckOptions = {}): Promise<CheckReport> {
   const folder = expectPath('path', path)
@@ -198,7 +198,7 @@ function findBuildsBeside(path: string): string[] {
       notes.push(`${path}.replaced is there: perhaps an old index whose replacement was interrupted`)
   } catch (error) {
     if (!isDenied(error)) throw error
-    notes.push(`node --permission forbids to look for leftovers of builds: it does not allow reading ${path}.building`)
+    notes.push(`cannot look for leftovers of builds: node --permission does not allow reading ${path}.building`)
   }
   return notes
 }

@@ -81,6 +81,7 @@ export class FoldSession {
   async run(): Promise<FoldReport> {
     this.#cleanUp() // what a dead fold has left would take room
     while (await this.#step());
+    this.#tell.note({ stage: 'clean-up', done: 0, total: 0 })
     this.#cleanUp()
     return { ...this.#report, zones: this.#index.snapshot.meta.zoneCount }
   }
@@ -207,7 +208,6 @@ export class FoldSession {
 
   #cleanUp(): void {
     const { folder } = this.#options
-    this.#tell.note({ stage: 'clean-up', done: 0, total: 0 })
     const { removed } = cleanUp(folder, { writer: this.#writer, isFoldHeld: true, nowMs: wallMillis() })
     this.#report = { ...this.#report, removedFiles: this.#report.removedFiles + removed.length }
   }

@@ -121,9 +121,13 @@ export class WriteSession {
     } catch (error) {
       if (!(error instanceof ZgqError) || error.code !== 'ZGQ_IO') throw error
       // Where the sync failed, the log may have it whole all the same.
-      throw new ZgqError('ZGQ_IO', `${error.message}; it may be stored: look before you repeat the call`, {
-        cause: error
-      })
+      throw new ZgqError(
+        'ZGQ_IO',
+        `${error.message}; the write may be stored all the same: check that before you repeat it`,
+        {
+          cause: error
+        }
+      )
     }
   }
 
