@@ -62,12 +62,12 @@ function textsOf(path: string): string[] {
 beforeAll(async () => {
   base = (await foldedIndex(temp, 2)).path
   const index = ZgqIndex.open<string>(base, { mode: 'write', autoOptimize: false })
-  const body = 'later '.repeat(500)
+  const body = 'later '.repeat(100)
   await index.add(
     Array.from({ length: 300 }, (_, i) => ({ id: `0-${900 + i}`, vector: [i, 2, 0, i % 5], payload: { writer: 0, body } }))
   )
-  await index.delete(Array.from({ length: 60 }, (_, i) => `1-${i * 2}`))
-  await index.update(['0-1', '0-3', '1-1'], { version: 7, tags: ['updated'] })
+  await index.delete(Array.from({ length: 60 }, (_, i) => `1-${i * 8}`))
+  await index.update(['0-1', '0-300', '1-1'], { version: 7, tags: ['updated'] })
   await index.add([{ id: '1-900', vector: [1, 2, 3, 4], payload: { writer: 1 } }])
   index.close()
   documents = textsOf(base)
@@ -153,7 +153,7 @@ describe('a fold where the file system fails it', () => {
     await fold(probe)
     const calls = [...faults.calls]
     resetFaults()
-    const every = step(5)
+    const every = step(11)
     const chosen = Array.from(calls.keys()).filter((i) => WRITES.includes(calls[i])).filter((_, i) => i % every === 0)
     const wrong: unknown[] = []
     for (const failingCall of chosen) {
@@ -180,7 +180,7 @@ describe('a fold where the file system fails it', () => {
     await fold(probe)
     const bytes = faults.bytesWritten
     const wrong: unknown[] = []
-    const points = step(8, 100)
+    const points = step(4, 100)
     for (let point = 0; point < points; point++) {
       const path = copyOfBase()
       resetFaults()
@@ -204,7 +204,7 @@ describe('a fold that is cancelled', () => {
     await fold(probe, { ...quiet, [kind]: () => void total++ })
     expect(total).toBeGreaterThan(5)
     const wrong: unknown[] = []
-    const every = step(Math.ceil(total / 12))
+    const every = step(Math.ceil(total / 6))
     for (let at = 1; at <= total; at += every) {
       const path = copyOfBase()
       let seen = 0

@@ -214,11 +214,14 @@ export class FoldSession {
 
   /** Closes, and frees the lock. A second call does nothing. */
   close(): void {
-    this.#index.close()
     try {
-      this.#writer.close()
+      this.#index.close()
     } finally {
-      this.#lock.release()
+      try {
+        this.#writer.close()
+      } finally {
+        this.#lock.release()
+      }
     }
   }
 }

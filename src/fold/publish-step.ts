@@ -57,7 +57,7 @@ function publish({ index, writer, folder }: PublishPlace, step: StepToPublish): 
   const { live } = context.documents
   const removed = new Set(plan.removed)
   const { segments } = snapshot
-  const recoded = plan.origin === undefined ? undefined : recodeLater({ index, folder }, step, removed)
+  const recoded = plan.origin === undefined ? undefined : recodeLater({ index, writer, folder }, step, removed)
   const gone = [...plan.removed, ...(recoded?.removed ?? [])].sort((a, b) => a - b)
   const rows = { ...plan, removed: gone }
   const changes = carryOver(writer, live, { plan: rows, written: written.segments, segments, since })
@@ -85,7 +85,7 @@ interface Recoded {
 
 /** Writes the deltas that came meanwhile once more, with the origin that codes have from now on. */
 function recodeLater(
-  { index, folder }: Pick<PublishPlace, 'index' | 'folder'>,
+  { index, writer, folder }: PublishPlace,
   { folded }: StepToPublish,
   removed: ReadonlySet<number>
 ): Recoded | undefined {
@@ -97,7 +97,8 @@ function recodeLater(
   for (const segment of later) takeSegment(context, rows, { segment })
   const names = later.map(({ segment }) => segment)
   if (rows.count === 0) return { folded, removed: names, numbers: meta }
-  const place = { ...meta, zoneCount: folded.zoneCount, deltaZoneCount: 0 }
+  // The numbers that this fold has reserved are not in the snapshot.
+  const place = { ...writer.meta, zoneCount: folded.zoneCount, deltaZoneCount: 0 }
   const delta = writeDelta({ folder, meta: place, quantizer: folded.quantizer, fields }, rowsOf(rows))
   const centroids = new Float32Array(folded.centroids.length + delta.centroids.length)
   centroids.set(folded.centroids)
