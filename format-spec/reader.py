@@ -93,7 +93,7 @@ INDEX_RECORD = Layout("IndexRecord", """version:u32 metric:u32 element_type:u32 
     reader_features:flags64 writer_features:flags64 index_id:bytes16 generation:u64 commit:u64 dim:u64 count:u64
     zone_count:u64 segment_count:u64 file_count:u64 next_segment:u64 next_file:u64 delta_zone_count:u64 digest:bytes32""")
 CHANGES_RECORD = Layout("ChangesRecord", """next_sequence:u64 fresh_count:u64 fresh_bytes:u64 fresh_removed:u64
-    deleted_count:u64 patch_count:u64 reserved:u64 reserved2:u64""")
+    deleted_count:u64 patch_count:u64 rows_since_calibration:u64 reserved:u64""")
 QUANTIZER_HEADER = Layout("QuantizerHeader", "rounds:u32 reserved:u32")
 CALIBRATION_HEADER = Layout("CalibrationHeader", """source:u32 flags:u32 queries:u64 confidence:f64 highest_recall:f64
     scale:f64 copies:f64 nearest_zone:f64 farthest_zone:f64 farthest_hit:f64
@@ -107,7 +107,9 @@ CHANGE_TABLES = (
     ("fresh", "sequence", (("id", "BLOB"), ("vector", "BLOB"), ("payload", "BLOB"))),
     ("masks", "sequence", (("segment", "INTEGER"), ("deleted", "BLOB"))),
     ("patches", "sequence", (("segment", "INTEGER"), ("row", "INTEGER"), ("payload", "BLOB"))),
-    ("writers", "writer", (("about", "BLOB"),)))
+    ("writers", "writer", (("about", "BLOB"),)),
+    ("reservations", "generation", (("about", "BLOB"),)),
+    ("superseded", "file", (("record", "BLOB"), ("since", "INTEGER"))))
 
 
 def schema():
@@ -1298,13 +1300,16 @@ def check_directory(index, row):
         if entry.segment in missing:  # others were superseded
             missing.remove(entry.segment)
             segment = index.segments[entry.segment]
-            named = [field for field in entry._fields if field != "reserved"]
+            named = [field for field in entry._fields if field not in ("zone", "reserved")]
             need(entry.rows_offset > last, f"{name}: the directory is not in file order")
             need(all(getattr(entry, field) == getattr(segment, field) for field in named)
                  and data[DIRECTORY_ENTRY.size:] == index.centroids[segment.zone] + bytes(-centroid_bytes % 8),
                  f"{name}: the directory says other things of segment {entry.segment} than the catalogue")
             last = entry.rows_offset
     need(not missing, f"{name}: the directory does not have all segments")
+    for at in range(start + footer.segment_count * size, start + length, 8):
+        need(int.from_bytes(read_at(file, at, 8), "little") not in index.segments,
+             f"{name}: the directory says that a segment of the catalogue was superseded")
 
 
 def check_filter(index, wanted):

@@ -28,7 +28,7 @@ type Row = { id: Id; vector: Float32Array; payload?: Record<string, unknown> }
 
 /** What a step does; numbers choose ids, values and handles. */
 interface Step {
-  readonly kind: 'add' | 'upsert' | 'replace' | 'update' | 'updateIds' | 'delete' | 'deleteFilter' | 'reopen' | 'many'
+  readonly kind: 'add' | 'upsert' | 'replace' | 'update' | 'updateIds' | 'delete' | 'deleteFilter' | 'reopen' | 'many' | 'fold' | 'foldAll' | 'foldWith'
   readonly seed: number
   readonly count: number
   readonly byOther: boolean
@@ -47,7 +47,10 @@ const anyStep: fc.Arbitrary<Step> = fc.record({
     'delete',
     'deleteFilter',
     'reopen',
-    'many'
+    'many',
+    'fold',
+    'foldAll',
+    'foldWith'
   ),
   seed: fc.nat(1_000_000),
   count: fc.integer({ min: 1, max: 12 }),
@@ -156,6 +159,26 @@ class World {
           payloads: rows.map(({ payload }) => payload)
         })
         for (const row of rows) this.#set(row)
+        break
+      }
+      case 'fold':
+      case 'foldAll':
+        await index.optimize({ all: kind === 'foldAll', memoryBytes: seed % 2 === 0 ? 2 ** 20 : 2 ** 28 })
+        break
+      case 'foldWith': {
+        // The other handle writes meanwhile.
+        const folding = index.optimize({ all: true })
+        const writing = byOther ? this.#writer : this.#other
+        const rows = this.#rows(count, false)
+        const some = this.#some(count)
+        await writing.upsert(rows)
+        await writing.delete(some)
+        await writing.update({ group: 1 }, { extra: seed })
+        for (const row of rows) this.#set(row)
+        for (const id of some) model.delete(id)
+        for (const [id, { vector, payload }] of [...model])
+          if (payload?.['group'] === 1) model.set(id, { vector, payload: { ...payload, extra: seed } })
+        await folding
         break
       }
       case 'upsert':

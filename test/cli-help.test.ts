@@ -13,17 +13,19 @@ import { CHECK } from '../tools/check.ts'
 import { DELETE } from '../tools/delete.ts'
 import { EVAL } from '../tools/eval.ts'
 import { EXPORT } from '../tools/export.ts'
+import { OPTIMIZE } from '../tools/optimize.ts'
 import { didYouMean } from '../tools/help.ts'
 import { INSPECT } from '../tools/inspect.ts'
 import { inWordsOf } from '../tools/messages.ts'
 import { countOf } from '../src/describe.ts'
+import { REPAIR } from '../tools/repair.ts'
 import { SEARCH } from '../tools/search.ts'
 import { runZgq } from './support/run-zgq.ts'
 import { ROOT } from './support/sources.ts'
 import { useTempFolder } from './support/temp-folder.ts'
 
 const temp = useTempFolder('cli-help')
-const COMMANDS = [BUILD, ADD, DELETE, SEARCH, EVAL, CALIBRATE, INSPECT, EXPORT, BACKUP, CHECK]
+const COMMANDS = [BUILD, ADD, DELETE, OPTIMIZE, SEARCH, EVAL, CALIBRATE, INSPECT, EXPORT, BACKUP, CHECK, REPAIR]
 
 describe('zgq --help', () => {
   it('lists every command with a line of its own', () => {

@@ -36,6 +36,9 @@ const UNITS: Readonly<Record<string, string>> = {
   write: 'row',
   add: 'row',
   backup: 'byte',
+  plan: 'row',
+  publish: 'row',
+  'clean-up': 'row',
   calibrate: 'query',
   check: 'row',
   export: 'row'

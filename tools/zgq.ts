@@ -19,10 +19,25 @@ import { describeCommand, describeCommands, didYouMean, usageOf } from './help.t
 import { INSPECT } from './inspect.ts'
 import { inWordsOf } from './messages.ts'
 import { Interrupted } from './interrupt.ts'
+import { OPTIMIZE } from './optimize.ts'
 import { print } from './output.ts'
+import { REPAIR } from './repair.ts'
 import { SEARCH } from './search.ts'
 
-const COMMANDS: readonly Command[] = [BUILD, ADD, DELETE, SEARCH, EVAL, CALIBRATE, INSPECT, EXPORT, BACKUP, CHECK]
+const COMMANDS: readonly Command[] = [
+  BUILD,
+  ADD,
+  DELETE,
+  OPTIMIZE,
+  SEARCH,
+  EVAL,
+  CALIBRATE,
+  INSPECT,
+  EXPORT,
+  BACKUP,
+  CHECK,
+  REPAIR
+]
 const HELP = new Set(['--help', '-h'])
 
 async function main(args: readonly string[]): Promise<number> {

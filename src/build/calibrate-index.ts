@@ -26,19 +26,20 @@ export interface CalibrateOptions {
    * index.
    */
   readonly queries?: string | URL | Float32Array | Float64Array | undefined
-  /** Chooses the rows. Default 1. */
+  /** Seed that chooses the rows. Default 1. */
   readonly seed?: number | undefined
-  /** Called as queries are done. */
+  /** Called with the number of queries that are done. */
   readonly onProgress?: ((progress: { readonly done: number; readonly total: number }) => void) | undefined
   readonly signal?: AbortSignal | undefined
 }
 
 /**
- * Measures how far searches in the index at `path` must probe for a recall, stores that in its catalogue and returns
- * it. Rows of deltas play no part in it: every search looks at all of them. Indexes that are open already keep what
- * they read. Rejects with ZGQ_UNSUPPORTED where no row is in a zone; ZGQ_DIMENSION, ZGQ_NON_FINITE, ZGQ_ZERO_VECTOR or
- * ZGQ_BUILD_INPUT for queries; ZGQ_READ_ONLY, ZGQ_LOCKED or ZGQ_IO where the catalogue cannot be written; ZGQ_MISMATCH
- * where another index was put in its place meanwhile; with what `ZgqIndex.open` throws; with the signal's reason.
+ * Measures how many zones searches in the index at `path` must probe for a recall. Stores the result in the catalogue
+ * and returns it. Rows of deltas play no part in it, because every search scans all of them. Rejects with
+ * ZGQ_UNSUPPORTED if no row is in a zone; ZGQ_DIMENSION, ZGQ_NON_FINITE, ZGQ_ZERO_VECTOR or ZGQ_BUILD_INPUT for
+ * queries; ZGQ_READ_ONLY, ZGQ_LOCKED or ZGQ_IO if the catalogue cannot be written; ZGQ_MISMATCH if another index took
+ * the place of this one meanwhile; with what `ZgqIndex.open` throws; with the signal's reason. An index that is open
+ * keeps the calibration that it has read.
  */
 export async function calibrateIndex(path: string | URL, options: CalibrateOptions = {}): Promise<Calibration> {
   const folder = expectPath('path', path)

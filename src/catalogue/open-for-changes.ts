@@ -80,7 +80,7 @@ export function expectOwnDisk(
   if (risk === undefined) return
   throw new ZgqError(
     'ZGQ_UNSUPPORTED',
-    `${risk}; where no other machine has it open, allowNetworkFileSystem: true opens it all the same`,
+    `${risk}; if no other machine has it open, allow this with allowNetworkFileSystem: true`,
     { path: folder }
   )
 }

@@ -1,7 +1,7 @@
 // Reads the catalogue once into a frozen snapshot and closes it. Search never asks SQLite.
 
 import { isUtf8 } from 'node:buffer'
-import { lstatSync, statSync } from 'node:fs'
+import { lstatSync, readdirSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
 
 import { refuseAsarPath } from '../asar-path.ts'
@@ -14,6 +14,7 @@ import { planesByteLength } from '../format/codes.ts'
 import { decodeFields } from '../format/fields.ts'
 import { decodeFileRecords, FILE_RECORD } from '../format/file-record.ts'
 import { decodeIndexMeta } from '../format/index-record.ts'
+import { FILE_KIND_NAMES } from '../format/kinds.ts'
 import { bytesEqual, CATALOGUE_NAME, ELEMENT_BYTES } from '../format/layout.ts'
 import { decodeQuantizer } from '../format/quantizer.ts'
 import { areFinite } from '../format/row-values.ts'
@@ -23,6 +24,7 @@ import { stampCatalogue } from './catalogue-stamp.ts'
 import { readChangesTo } from './changes.ts'
 import type { Database } from './driver.ts'
 import { checkFiles, checkSegments } from './extents.ts'
+import { readFoldFiles, type FoldFiles } from './fold-files.ts'
 import { measureDatabase, withCatalogue } from './open-catalogue.ts'
 import { readChunks, readMeta, type ReadRecords } from './rows.ts'
 import { expectCatalogue, expectSchema, standGuard } from './schema.ts'
@@ -65,16 +67,23 @@ function readIfThere(folder: string): Snapshot | undefined {
   }
 }
 
-/** Has SQLite check the whole database, beyond the rows that a snapshot is made of; throws ZGQ_CORRUPT. */
-export function checkDatabase(snapshot: Snapshot): void {
+/**
+ * Has SQLite check the whole database, and looks at the rows that no snapshot is made of; returns what folds keep in the
+ * folder beside the files of the index. Throws ZGQ_CORRUPT.
+ */
+export function checkDatabase(snapshot: Pick<Snapshot, 'folder'>): FoldFiles {
   const path = join(snapshot.folder, CATALOGUE_NAME)
-  const found = withCatalogue(path, (database) => {
+  return withCatalogue(path, (database) => {
     standGuard(database, 'read')
     checkWriters(database, path)
-    return database.pragma('integrity_check(1)')
+    // Of the state that is there now, which may be a newer one than the snapshot.
+    const meta = decodeIndexMeta(readMeta(database, path).get('index'), path)
+    const foldFiles = readFoldFiles(database, { meta, path })
+    const found = database.pragma('integrity_check(1)')
+    if (found !== 'ok')
+      throw new ZgqError('ZGQ_CORRUPT', `the catalogue is damaged where no row is: ${String(found)}`, { path })
+    return foldFiles
   })
-  if (found !== 'ok')
-    throw new ZgqError('ZGQ_CORRUPT', `the catalogue is damaged where no row is: ${String(found)}`, { path })
 }
 
 function readFolder(folder: string): Snapshot {
@@ -98,8 +107,20 @@ function expectFile(folder: string, path: string): void {
     if (!lstatSync(path).isFile()) throw notAnIndex(`${CATALOGUE_NAME} is not a file`)
   } catch (error) {
     throw systemCode(error) === 'ENOENT'
-      ? notAnIndex(`this folder has no ${CATALOGUE_NAME}`)
+      ? notAnIndex(`this folder has no ${CATALOGUE_NAME}${hintOf(folder)}`)
       : wrapReadError(error, path, 'open the catalogue')
+  }
+}
+
+const DATA_FILE = new RegExp(`^(${FILE_KIND_NAMES.join('|')})-\\d+-\\d+\\.zgq$`)
+
+/** Of an index that lost its catalogue much may be left. */
+function hintOf(folder: string): string {
+  try {
+    const hasData = readdirSync(folder).some((name) => DATA_FILE.test(name))
+    return hasData ? ', but data files of an index, whose rows zgq repair (repairIndex) saves' : ''
+  } catch {
+    return ''
   }
 }
 

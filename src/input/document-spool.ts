@@ -11,6 +11,7 @@ import { encodeStringId, findBadStringId } from '../format/string-ids.ts'
 import { FileWriter } from '../storage/file-writer.ts'
 import type { IdType } from '../types.ts'
 import { BlobSpoolWriter } from './blob-spool.ts'
+import { EncodedPayload } from './encoded-payload.ts'
 import { FieldEncoder } from './field-values.ts'
 
 /** Files of a spool; undefined: only digests are taken. */
@@ -148,9 +149,10 @@ export class PayloadSpool {
    */
   append(payload: unknown): void {
     const row = this.#origin.nameOfRow(this.#payloads.count)
-    this.#payloads.append(this.#encode(payload, row))
+    const isEncoded = payload instanceof EncodedPayload
+    this.#payloads.append(isEncoded ? payload.bytes : this.#encode(payload, row))
     if (typeof payload !== 'object' || payload === null || this.#fieldEncoder === undefined) return
-    this.#fields?.append(this.#fieldEncoder.encode(payload, row, this.#origin.path))
+    this.#fields?.append(this.#fieldEncoder.encode(isEncoded ? payload.values : payload, row, this.#origin.path))
   }
 
   /** Returns what was spooled: payloads, and fields if any are declared. */

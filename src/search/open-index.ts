@@ -151,7 +151,9 @@ export class OpenIndex {
     const { snapshot: before, options, readers } = this.#opened
     const opened = withSnapshot(before.folder, (snapshot) => {
       if (!bytesEqual(snapshot.meta.indexId, before.meta.indexId))
-        throw new ZgqError('ZGQ_MISMATCH', 'another index came into this place; open it anew', { path: before.folder })
+        throw new ZgqError('ZGQ_MISMATCH', 'the index was replaced by another one: open it again', {
+          path: before.folder
+        })
       return openContext(placed(snapshot), options)
     })
     readers.close()

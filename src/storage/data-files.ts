@@ -4,19 +4,44 @@
 import { lstatSync, type Stats } from 'node:fs'
 import { join, resolve } from 'node:path'
 
-import { missingFile, systemCode, wrapReadError, ZgqError } from '../errors.ts'
+import { isMissingFile, missingFile, systemCode, wrapReadError, ZgqError } from '../errors.ts'
 import { fileNameOf, type FileRecord } from '../format/file-record.ts'
 import { decodeHeader, hex, type Header } from '../format/header.ts'
 import { bytesEqual, METRIC_CODES, PAGE_BYTES } from '../format/layout.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
 import { fileOf, type DataFile, type DataFiles, type Reader } from './reader.ts'
 
+/** Names of missing files that a message has. */
+const MOST_NAMED = 8
+
 /**
- * Lists the data files with their paths; throws ZGQ_CORRUPT for a missing or longer one and for what is no
- * regular file, ZGQ_TRUNCATED for a shorter one.
+ * Lists the data files with their paths; throws ZGQ_CORRUPT for missing ones, all of them named, for a longer one and
+ * for what is no regular file, ZGQ_TRUNCATED for a shorter one.
  */
 export function findDataFiles(snapshot: Pick<Snapshot, 'folder' | 'files'>): DataFiles {
-  return new Map(snapshot.files.map((record) => [record.file, findDataFile(snapshot.folder, record)]))
+  const files = new Map<number, DataFile>()
+  const missing: { readonly name: string; readonly error: unknown }[] = []
+  for (const record of snapshot.files) {
+    try {
+      files.set(record.file, findDataFile(snapshot.folder, record))
+    } catch (error) {
+      if (!isMissingFile(error)) throw error
+      missing.push({ name: fileNameOf(record), error })
+    }
+  }
+  if (missing.length > 0) throw missingFiles(snapshot.folder, missing)
+  return files
+}
+
+function missingFiles(
+  folder: string,
+  [first, ...others]: readonly { readonly name: string; readonly error: unknown }[]
+): unknown {
+  if (others.length === 0) return first.error
+  const names = others.map(({ name }) => name)
+  const named = names.slice(0, MOST_NAMED).join(', ') + (names.length > MOST_NAMED ? ', ...' : '')
+  const cause = first.error instanceof ZgqError ? first.error.cause : first.error
+  return missingFile(join(folder, first.name), cause, `files of the index are missing, also ${named}`)
 }
 
 function findDataFile(folder: string, file: FileRecord): DataFile {

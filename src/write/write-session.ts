@@ -121,9 +121,13 @@ export class WriteSession {
     } catch (error) {
       if (!(error instanceof ZgqError) || error.code !== 'ZGQ_IO') throw error
       // Where the sync failed, the log may have it whole all the same.
-      throw new ZgqError('ZGQ_IO', `${error.message}; it may be stored: look before you repeat the call`, {
-        cause: error
-      })
+      throw new ZgqError(
+        'ZGQ_IO',
+        `${error.message}; the write may be stored all the same: check that before you repeat it`,
+        {
+          cause: error
+        }
+      )
     }
   }
 
@@ -143,7 +147,7 @@ export class WriteSession {
       throw error
     }
     const { live } = this.#index.context.documents
-    this.#meta = { ...this.#index.snapshot.meta, commit: live.commit }
+    this.#meta = this.#writer.meta // not of the snapshot: a fold may have reserved numbers since
     this.#changes = live.meta
     this.#before = live.meta
   }

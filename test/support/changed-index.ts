@@ -4,6 +4,7 @@ import { checkIndex } from '../../src/check.ts'
 import { ZgqError } from '../../src/errors.ts'
 import type { StoredDocument } from '../../src/types.ts'
 import { ZgqIndex } from '../../src/zgq-index.ts'
+import { strays } from './leftovers.ts'
 import { applyChange, type Change, type ChangedRow, type Rows } from './changes.ts'
 
 /** What a writer may have left. */
@@ -25,7 +26,8 @@ const sorted = (payload: unknown): string =>
 const textOf = ({ id, vector, payload }: ChangedRow | Document): string =>
   `${id} ${Array.from(vector).join()} ${sorted(payload)}`
 
-const textsOf = (rows: Iterable<ChangedRow | Document>): string[] => Array.from(rows, textOf).sort()
+/** Rows as lines of text, sorted. */
+export const textsOf = (rows: Iterable<ChangedRow | Document>): string[] => Array.from(rows, textOf).sort()
 
 /** Names up to a few rows in which two states differ. */
 function difference(found: readonly string[], wanted: readonly string[]): string {
@@ -89,6 +91,25 @@ function bruteForce(documents: readonly Document[], query: Float32Array): { id: 
     .sort((a, b) => a.distance - b.distance || (a.id < b.id ? -1 : 1))
 }
 
+/** The rows of writers as an index has them. */
+export function readRows(path: string, writers: number): Rows[] {
+  const index: Index = ZgqIndex.open(path)
+  try {
+    const documents = Array.from(index.documents())
+    return Array.from(
+      { length: writers },
+      (_, writer) =>
+        new Map(
+          documents
+            .filter(({ id }) => id.startsWith(`${writer}-`))
+            .map(({ id, vector, payload }) => [id, { id, vector: Array.from(vector), payload: { ...payload } }])
+        )
+    )
+  } finally {
+    index.close()
+  }
+}
+
 const describe = (error: unknown): string =>
   error instanceof ZgqError ? `${error.code} ${error.message}` : `not a ZgqError: ${String(error)}`
 
@@ -104,6 +125,8 @@ async function tried(what: string, work: () => unknown): Promise<string[]> {
 export interface ChangedIndexOptions {
   /** Write to it, too, and look again. */
   readonly writes?: boolean
+  /** Fold all of it, too, and look again; nothing that is no part of it is left. */
+  readonly folds?: boolean
   /** Ids that may have gone. */
   readonly gone?: Iterable<string>
 }
@@ -112,7 +135,7 @@ export interface ChangedIndexOptions {
 export async function problemsOf(
   path: string,
   expected: readonly Expected[],
-  { writes = false, gone = [] }: ChangedIndexOptions = {}
+  { writes = false, folds = false, gone = [] }: ChangedIndexOptions = {}
 ): Promise<string[]> {
   const problems = [
     ...(await tried('check', async () => {
@@ -131,8 +154,30 @@ export async function problemsOf(
       }
     }))
   ]
+  if (folds && problems.length === 0)
+    problems.push(...(await tried('fold afterwards', async () => await problemsOfFolding(path))))
   if (!writes || problems.length > 0) return problems
   return await tried('write afterwards', async () => await problemsOfWriting(path))
+}
+
+async function problemsOfFolding(path: string): Promise<string[]> {
+  const index: Index = ZgqIndex.open(path, { mode: 'write', autoOptimize: false })
+  try {
+    const before = textsOf(index.documents())
+    await index.optimize({ all: true })
+    const documents = Array.from(index.documents())
+    const found = textsOf(documents)
+    const { deltaRows, deletedRows, patchedRows, freshRows } = index.info().changes
+    return [
+      ...(found.join('\n') === before.join('\n') ? [] : [`after a fold: ${difference(found, before)}`]),
+      ...problemsOfAnswers(index, documents, []),
+      ...(deltaRows + deletedRows + patchedRows + freshRows > 0 ? ['a fold of all left something'] : []),
+      ...strays(path).map((name) => `${name} is left after a fold`)
+    ]
+  } finally {
+    index.close()
+    await checkIndex(path)
+  }
 }
 
 const LATER: readonly Change[] = [

@@ -31,7 +31,8 @@ export type Change =
     }
   | { readonly call: 'delete'; readonly rows: readonly string[] | { readonly filter: GroupFilter } }
   | { readonly call: 'reopen' }
-  | { readonly call: 'backup'; readonly path: string }
+  | { readonly call: 'backup' | 'repair'; readonly path: string }
+  | { readonly call: 'optimize'; readonly all: boolean; readonly memoryBytes: number }
   | { readonly call: 'together'; readonly changes: readonly Change[] }
 
 /** Rows by id. */
@@ -67,6 +68,8 @@ export function applyChange(rows: Rows, change: Change): Rows {
       return change.changes.reduce(applyChange, rows)
     case 'reopen':
     case 'backup':
+    case 'repair':
+    case 'optimize':
       break
   }
   return after
@@ -147,6 +150,9 @@ export function drawChanges({ seed, writer, count, most = 12, before = new Map()
   })
 }
 
+/** Calls after which rows may be others. */
+const CHANGING: ReadonlySet<Change['call']> = new Set(['add', 'upsert', 'update', 'delete', 'together'])
+
 /** What became of a call, by the marks of its writer (changes-program.ts). */
 type Told = 'done' | 'failed' | 'begun'
 
@@ -174,7 +180,7 @@ export function possibleRows(
   for (const [call, change] of parts) {
     const what = told.get(call)
     if (what === 'failed' && !(failsAtSync && groupOf(call) === first)) continue
-    if (what === undefined || change.call === 'reopen' || change.call === 'backup') continue
+    if (what === undefined || !CHANGING.has(change.call)) continue
     const after = states.map((rows) => applyChange(rows, change))
     states = what === 'done' ? after : [...states, ...after]
   }
