@@ -90,13 +90,13 @@ describe('optimize', () => {
       })(),
       output: path,
       dim: DIM,
-      fields: { n: 'number' },
-      zones: 40
+      fields: { n: 'number' }
     })
     using index = ZgqIndex.open(path, { mode: 'write', autoOptimize: false })
+    const built = index.info().zones
     await index.add(rows(60, 4000))
     const first = await index.optimize({ memoryBytes: 2 ** 20 })
-    console.log(first, index.info().zones)
+    expect(first).toMatchObject({ rows: 60, zones: built })
     expect(index.info().changes.deltaRows).toBe(0)
     await index.delete(Array.from({ length: 1500 }, (_, i) => i))
     await index.update({ n: { $gte: 3500 } }, { text: 'changed' })

@@ -1,12 +1,14 @@
 // A fold: step after step until nothing is left to do, each published by a transaction of its own, so that it may stop
 // between any two instructions. It holds fold.lock: there is one fold of an index at a time.
 
+import { join } from 'node:path'
+
 import { ChangeWriter } from '../catalogue/change-writer.ts'
 import { FoldLock } from '../catalogue/fold-lock.ts'
 import type { ReservedNumbers } from '../catalogue/reservations.ts'
 import { wallMillis } from '../clock.ts'
 import { ZgqError } from '../errors.ts'
-import { bytesEqual } from '../format/layout.ts'
+import { bytesEqual, dataFileName } from '../format/layout.ts'
 import type { QuantizerMeta } from '../format/quantizer.ts'
 import type { Segment } from '../format/segment-table.ts'
 import { encodeStringId } from '../format/string-ids.ts'
@@ -14,7 +16,7 @@ import type { WriteOptions } from '../open-options.ts'
 import type { CheckedOpenOptions } from '../search/open-context.ts'
 import { OpenIndex } from '../search/open-index.ts'
 import type { DocumentFiles } from '../storage/document-files.ts'
-import { syncFolder } from '../storage/file-writer.ts'
+import { removeTemporary, syncFolder } from '../storage/file-writer.ts'
 import type { Calibration, IdType } from '../types.ts'
 import { calibrateFold, isCalibrationDue } from './calibrate-fold.ts'
 import { cleanUp } from './clean-up.ts'
@@ -22,6 +24,7 @@ import type { FoldReport, FoldTell } from './fold-messages.ts'
 import { foldedZones, type FoldedIndex } from './folded-index.ts'
 import { planStep, type StepPlan } from './plan-step.ts'
 import { publishStep } from './publish-step.ts'
+import { supersededSegments } from './superseded-segments.ts'
 import { writeFold, type SegmentIds, type WrittenFold } from './write-fold.ts'
 
 /** What a fold works with. */
@@ -103,6 +106,8 @@ export class FoldSession {
       segments: plan.numbering.written.length,
       files: FILES_PER_STEP + Math.ceil(plan.rows.byteLength / 2 ** 29)
     })
+    // A delta of that number is what a writer left that died: no other one takes it any more.
+    removeTemporary(join(this.#options.folder, dataFileName('delta', numbers.generation, 0)))
     try {
       await this.#write(plan, numbers)
     } catch (error) {
@@ -125,7 +130,7 @@ export class FoldSession {
         numbers,
         quantizer,
         fields: snapshot.fields,
-        superseded: plan.removed
+        superseded: supersededSegments(this.#index, plan.removed)
       },
       { rows: plan.rows, zones: plan.numbering.written, otherIds: merges ? this.#idsThatStay(plan) : [] },
       this.#tell
