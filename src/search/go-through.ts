@@ -1,5 +1,5 @@
-// Iterators over rows of an open index. They go through the generation that there was when they were asked for, whatever
-// is committed meanwhile.
+// Iterators over rows of an open index. They go through the generation that there was when they were asked for,
+// whatever is committed meanwhile.
 
 import { ZgqError } from '../errors.ts'
 import type { RowPlace } from './lookup.ts'
