@@ -189,7 +189,7 @@ export class FoldSession {
     let staying = rows.count
     for (const { segment, zone, rowCount } of segments)
       if (zone < meta.zoneCount && !gone.has(segment)) staying += rowCount
-    return ids.length >= MOST_ID_FILES || staying < entries * MOST_STALE
+    return ids.length === 0 || ids.length >= MOST_ID_FILES || staying < entries * MOST_STALE
   }
 
   *#idsThatStay({ removed }: StepPlan): Iterable<SegmentIds> {
