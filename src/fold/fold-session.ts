@@ -167,7 +167,7 @@ export class FoldSession {
     { generation }: ReservedNumbers
   ): Promise<{ readonly measured: Calibration | null | undefined; readonly changedRows: number }> {
     const { snapshot, context } = this.#index
-    const changedRows = plan.rows.count
+    const { changedRows } = plan
     const { rowsSinceCalibration } = context.documents.live.meta
     if (folded.segments.length === 0) return { measured: null, changedRows: 0 }
     if (
