@@ -9,6 +9,9 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { buildIndex } from '../src/build.ts'
 import { FoldLock } from '../src/catalogue/fold-lock.ts'
 import { checkIndex } from '../src/check.ts'
+import { IndexFolds } from '../src/fold/index-folds.ts'
+import { checkOpenOptions } from '../src/open-options.ts'
+import { OpenIndex } from '../src/search/open-index.ts'
 import type { OpenOptions } from '../src/types.ts'
 import { ZgqIndex } from '../src/zgq-index.ts'
 import { randomFrom } from './support/random.ts'
@@ -234,6 +237,24 @@ describe('optimize', () => {
     using again = ZgqIndex.open(path)
     expect(again.count()).toBe(6000)
   })
+})
+
+describe('files that a fold replaced', () => {
+  it('stay for readers, and go by themselves after that', async () => {
+    const index = await create()
+    await addAll(index, 2000)
+    index.close()
+    const options = checkOpenOptions({ mode: 'write' })
+    const opened = OpenIndex.open(path, options)
+    const folds = new IndexFolds(opened, options, 50)
+    await folds.optimize({})
+    const deltas = (): string[] => filesOf(path).filter((name) => name.startsWith('delta'))
+    expect(deltas().length).toBeGreaterThan(0)
+    for (let i = 0; deltas().length > 0 && i < 600; i++) await setTimeout(50)
+    expect(deltas()).toEqual([])
+    folds.close()
+    opened.close()
+  }, 60_000)
 })
 
 describe('an index that is open for writing', () => {

@@ -40,6 +40,10 @@ export interface FoldOptions {
   readonly all: boolean
   /** It was started by itself. */
   readonly isAutomatic: boolean
+  /** It only removes files that folds before it have left. */
+  readonly onlyCleansUp: boolean
+  /** How long files stay that a fold replaced. */
+  readonly graceMs: number
 }
 
 /** Ids files that a look-up may have to ask, and part of their entries that may lead nowhere. */
@@ -83,6 +87,7 @@ export class FoldSession {
   /** Folds until nothing is left to do. What was published stays where it throws. */
   async run(): Promise<FoldReport> {
     this.#cleanUp() // what a dead fold has left would take room
+    if (this.#options.onlyCleansUp) return { ...this.#report, zones: this.#index.snapshot.meta.zoneCount }
     while (await this.#step());
     this.#tell.note({ stage: 'clean-up', done: 0, total: 0 })
     this.#cleanUp()
@@ -212,8 +217,8 @@ export class FoldSession {
   }
 
   #cleanUp(): void {
-    const { folder } = this.#options
-    const { removed } = cleanUp(folder, { writer: this.#writer, isFoldHeld: true, nowMs: wallMillis() })
+    const { folder, graceMs } = this.#options
+    const { removed } = cleanUp(folder, { writer: this.#writer, isFoldHeld: true, nowMs: wallMillis(), graceMs })
     this.#report = { ...this.#report, removedFiles: this.#report.removedFiles + removed.length }
   }
 
