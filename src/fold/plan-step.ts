@@ -159,10 +159,11 @@ class StepMaker {
     }
     const rewritten = chosen.map((booked) => ({ booked, members: this.#takeZone(booked, joining) }))
     for (const { zone } of chosen) joining.delete(zone)
-    // A zone has one further segment at most: what came before is written once more with what comes now.
+    // A zone has one further segment, as far as memory allows: what came before is written again with what comes now.
     for (const [zone, members] of joining) {
       const further = others(this.#book.zones[zone].segments)
-      if (further.length > 0) members.push(...this.#takeMore(further))
+      const bytes = further.reduce((sum, segment) => sum + bytesOf(segment), this.#rows.byteLength)
+      if (further.length > 0 && bytes <= budgetBytes) members.push(...this.#takeMore(further))
     }
     const placed = placeAmong(
       this.#rows,
