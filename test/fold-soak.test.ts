@@ -17,7 +17,7 @@ const SAMPLES = step(25, 400)
 /** Part of the samples for which the index grows to its size, and caches fill. */
 const WARM_UP = step(0.5, 0.2)
 /** Part by which memory may have grown between the warm-up and the end: what noise there is. */
-const GROWTH = step(0.3, 0.12)
+const GROWTH = step(0.8, 0.12)
 /** Superseded files stay for a minute: folder bytes are at most so many times those of the index in the end. */
 const FOLDER = step(8, 60)
 

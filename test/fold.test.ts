@@ -145,6 +145,17 @@ describe('optimize', () => {
     expect(await checkIndex(path)).toMatchObject({ ok: true })
   })
 
+  it('goes on where of the deltas that came first no row is left', async () => {
+    const index = await create()
+    await addAll(index, 12_000)
+    await index.delete({ filter: { n: { $lt: 10_000 } } })
+    await index.optimize({ memoryBytes: 2 ** 20 })
+    expect(index.info()).toMatchObject({ count: 2000, changes: { deltaRows: 0, deletedRows: 0 } })
+    expect(recallOf(index)).toBeGreaterThan(0.85)
+    index.close()
+    expect(await checkIndex(path)).toMatchObject({ ok: true })
+  })
+
   it('carries over what is written while it works', async () => {
     const index = await create()
     await addAll(index, 4000)

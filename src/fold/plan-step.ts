@@ -68,12 +68,14 @@ function areZonesOff(zones: number, wanted: number): boolean {
   return Math.max(zones, wanted) > 4 && (zones > wanted * ZONES_FACTOR || wanted > zones * ZONES_FACTOR)
 }
 
+const NO_ZONES: Numbering = { zoneCount: 0, written: [], kept: new Map() }
+
 /** All rows are deleted. */
 function emptied({ snapshot }: OpenIndex): StepPlan {
   const { meta, segments } = snapshot
   return {
     rows: new FoldRows(meta),
-    numbering: { zoneCount: 0, written: [], kept: new Map() },
+    numbering: NO_ZONES,
     removed: [...segments].map(({ segment }) => segment),
     lifted: new Map(),
     changedRows: 0,
@@ -110,6 +112,8 @@ class StepMaker {
     for (const { segments } of this.#book.zones) this.#takeAll(segments)
     this.#takeAll(this.#deltas(this.#options.budgetBytes))
     if (fits) takeFresh(this.#rows, this.#fresh)
+    // Of the deltas that came first no row may be left.
+    if (this.#rows.count === 0) return { ...this.#plan(NO_ZONES), lifted: new Map(), origin: undefined }
     const { liveRows } = this.#book
     const expected = fits ? this.#rows.count : liveRows
     // Zones for what follows too, but none that the rows at hand would leave empty.

@@ -158,7 +158,7 @@ const asks = [
     whole('searchAsync', hits)
   },
   async (i) => {
-    const batch = await index.searchBatch([query(i), query(i + 1)].flat(), { k: 60, payload: true })
+    const batch = await index.searchBatch(Float32Array.from([query(i), query(i + 1)].flat()), { k: 60, payload: true })
     for (const hits of batch) look('searchBatch', registersOf('searchBatch', distinct('searchBatch', hits)))
   },
   () => {
@@ -244,7 +244,11 @@ export const startWriter = (task: WriterTask, file: string, env: Env): RunningPr
 export const startReader = (task: ReaderTask, file: string): RunningProgram<ReaderEnd> =>
   startProgram(READER, task, { file, env: {} })
 
-function startProgram<T>(program: string, task: object, of: { readonly file: string; readonly env: Env }): RunningProgram<T> {
+function startProgram<T>(
+  program: string,
+  task: object,
+  of: { readonly file: string; readonly env: Env }
+): RunningProgram<T> {
   const { file, env } = of
   writeFileSync(file, JSON.stringify(task))
   writeFileSync(`${file}.mjs`, program)
