@@ -1,7 +1,7 @@
 // Folds where the file system fails them, where they are cancelled, and where files cannot be removed: a typed error,
 // the index as it was, nothing left behind, and the next fold works. What SQLite writes fails in write-faults.test.ts.
 
-import { cpSync, readdirSync, rmSync } from 'node:fs'
+import { cpSync, readdirSync, readlinkSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 
@@ -12,13 +12,18 @@ import { FoldSession } from '../src/fold/fold-session.ts'
 import { readCatalogue } from '../src/catalogue/reader.ts'
 import { ZgqIndex } from '../src/zgq-index.ts'
 import { faults, resetFaults } from './support/failing-fs.ts'
-import { foldedIndex, LITTLE_MEMORY } from './support/changing-folders.ts'
+import { repeated } from './support/changes.ts'
+import { FOLDED_DIM, foldedIndex, LITTLE_MEMORY } from './support/changing-folders.ts'
 import { leftovers, strays } from './support/leftovers.ts'
 import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
 import { step } from './support/torture.ts'
 
-/** The error of every removal, where the system refuses them. */
-const refused = vi.hoisted((): { code: string | undefined; names: string[] } => ({ code: undefined, names: [] }))
+/** The error of removals, where the system refuses them: of the files that were there when that began. */
+const refused = vi.hoisted((): { code: string | undefined; open: readonly string[]; names: string[] } => ({
+  code: undefined,
+  open: [],
+  names: []
+}))
 
 vi.mock('node:fs', async (importOriginal) => {
   const { failingFs: failing } = await import('./support/failing-fs.ts')
@@ -26,7 +31,7 @@ vi.mock('node:fs', async (importOriginal) => {
   const { unlinkSync } = replaced
   const remove = (path: string): void => {
     const { code } = refused
-    if (code !== undefined) {
+    if (code !== undefined && refused.open.includes(path)) {
       refused.names.push(path)
       throw Object.assign(new Error(`${code}: made by the test`), { code, syscall: 'unlink' })
     }
@@ -64,11 +69,15 @@ beforeAll(async () => {
   const index = ZgqIndex.open<string>(base, { mode: 'write', autoOptimize: false })
   const body = 'later '.repeat(100)
   await index.add(
-    Array.from({ length: 300 }, (_, i) => ({ id: `0-${900 + i}`, vector: [i, 2, 0, i % 5], payload: { writer: 0, body } }))
+    Array.from({ length: 300 }, (_, i) => ({
+      id: `0-${900 + i}`,
+      vector: repeated([i, 2, 0, i % 5], FOLDED_DIM),
+      payload: { writer: 0, body }
+    }))
   )
   await index.delete(Array.from({ length: 60 }, (_, i) => `1-${i * 8}`))
   await index.update(['0-1', '0-300', '1-1'], { version: 7, tags: ['updated'] })
-  await index.add([{ id: '1-900', vector: [1, 2, 3, 4], payload: { writer: 1 } }])
+  await index.add([{ id: '1-900', vector: repeated([1, 2, 3, 4], FOLDED_DIM), payload: { writer: 1 } }])
   index.close()
   documents = textsOf(base)
 })
@@ -99,6 +108,11 @@ async function fold(path: string, tell: FoldTell = quiet, lockTimeoutMs = 0): Pr
   } finally {
     session.close()
   }
+}
+
+function refuseRemovals(path: string, code: string): void {
+  refused.code = code
+  refused.open = readdirSync(path).map((name) => join(path, name))
 }
 
 const errorOf = async (work: Promise<unknown>): Promise<unknown> =>
@@ -153,8 +167,10 @@ describe('a fold where the file system fails it', () => {
     await fold(probe)
     const calls = [...faults.calls]
     resetFaults()
-    const every = step(11)
-    const chosen = Array.from(calls.keys()).filter((i) => WRITES.includes(calls[i])).filter((_, i) => i % every === 0)
+    const every = step(6)
+    const chosen = Array.from(calls.keys())
+      .filter((i) => WRITES.includes(calls[i]))
+      .filter((_, i) => i % every === 0)
     const wrong: unknown[] = []
     for (const failingCall of chosen) {
       const path = copyOfBase()
@@ -208,9 +224,12 @@ describe('a fold that is cancelled', () => {
     for (let at = 1; at <= total; at += every) {
       const path = copyOfBase()
       let seen = 0
-      const tell = { ...quiet, [kind]: () => {
-        if (++seen >= at) throw new Cancelled() // once it is cancelled it stays so
-      } }
+      const tell = {
+        ...quiet,
+        [kind]: () => {
+          if (++seen >= at) throw new Cancelled() // once it is cancelled it stays so
+        }
+      }
       const error = await errorOf(fold(path, tell))
       const problems = await problemsOf(path, true)
       if (!(error instanceof Cancelled) || problems.length > 0) wrong.push({ at, error: String(error), problems })
@@ -269,7 +288,7 @@ describe('a fold where files that are open cannot be removed', () => {
     // More than the minute for which readers may need them.
     vi.spyOn(Date, 'now').mockReturnValue(Date.now() + 3_600_000)
     try {
-      refused.code = code
+      refuseRemovals(path, code)
       expect(await fold(path)).toMatchObject({ removedFiles: 0 })
       expect(refused.names.length).toBeGreaterThan(0)
       expect(leftovers(path)).toEqual(waiting)
@@ -298,7 +317,7 @@ describe('a fold where files that are open cannot be removed', () => {
     expect(error).toBeDefined()
     resetFaults()
     expect(strays(path).length).toBeGreaterThan(0)
-    refused.code = 'EBUSY'
+    refuseRemovals(path, 'EBUSY')
     await fold(path)
     expect(refused.names.length).toBeGreaterThan(0)
     expect(strays(path).length).toBeGreaterThan(0)
@@ -312,7 +331,6 @@ it('keeps no file open in its folder', async () => {
   const path = copyOfBase()
   await fold(path)
   if (process.platform !== 'linux') return
-  const { readlinkSync } = await vi.importActual<typeof import('node:fs')>('node:fs')
   const open = readdirSync('/proc/self/fd').flatMap((name) => {
     try {
       return [readlinkSync(join('/proc/self/fd', name))]

@@ -86,7 +86,9 @@ describe.runIf(process.platform === 'linux')('readers of an index that is writte
       }
       const answers = found.reduce((sum, one) => sum + one.answers, 0)
       const folds = ends.reduce((sum, one) => sum + one.folds, 0)
-      console.log(`${changes.commit} commits, generation ${generation}, ${folds} steps that were told, ${answers} answers`)
+      console.log(
+        `${changes.commit} commits, generation ${generation}, ${folds} steps that were told, ${answers} answers`
+      )
       expect(found.flatMap(({ problems }) => problems)).toEqual([])
       expect(found.map((one) => one.registers)).toEqual(found.map(() => registers))
       expect(found.map((one) => [one.generation, one.commit])).toEqual(found.map(() => [generation, changes.commit]))

@@ -8,7 +8,7 @@ import { basename, dirname, join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 
-import { ONE_DELTA, possibleRows, type Change, type Rows } from './support/changes.ts'
+import { CHANGES_DIM, ONE_DELTA, possibleRows, type Change, type Rows } from './support/changes.ts'
 import { hastyCleanUp, readMarks, runChanges, startChanges, type RunningChanges } from './support/changes-program.ts'
 import { problemsOf, readRows, type Expected } from './support/changed-index.ts'
 import { builtIndex, emptyIndex, foldedIndex, LITTLE_MEMORY, type ChangingFolder } from './support/changing-folders.ts'
@@ -28,10 +28,22 @@ const INDEXES = step(1, 56)
 const DEATHS = step(6, 10)
 const CHANGES = 8
 /** Calls that change files of a writer that is not killed, about. */
-const CALLS = 900
+const CALLS = 500
 /** What a writer is killed at: a call that has begun, or a stage of a fold. */
-const AIMS = ['add', 'delete', 'backup', 'repair', 'plan', 'train', 'write', 'calibrate', 'publish', 'clean-up'] as const
-type Aim = (typeof AIMS)[number]
+type Aim = Change['call'] | 'plan' | 'write' | 'calibrate' | 'publish' | 'clean-up'
+
+/** Draws one of those that a writer comes to: copies and repairs, which are rare, more often. */
+function drawAim(changes: readonly Change[], random: () => number): Aim {
+  const calls = changes.map(({ call }) => call)
+  const has = (call: Change['call']): boolean => calls.includes(call)
+  const stages = ['plan', 'write', 'write', 'calibrate', 'publish', 'publish', 'clean-up'] as const
+  const aims: Aim[] = [
+    ...(['add', 'delete', 'update', 'backup', 'repair'] as const).filter(has),
+    ...(['backup', 'repair'] as const).filter(has),
+    ...(has('optimize') ? stages : [])
+  ]
+  return aims[Math.floor(random() * aims.length)]
+}
 
 /** The call or the stage of a fold of which a mark tells. */
 function aimOf(line: string, changes: readonly Change[]): string {
@@ -48,8 +60,8 @@ interface Killing {
 
 /** Kills a process a little after it has come to something, or somewhere where it does not come to that. */
 async function killAt(running: RunningChanges, aim: Aim, { marks, changes, random }: Killing): Promise<void> {
-  // Not the first time that it comes to it, always.
-  let times = 1 + Math.floor(random() * 2)
+  // Not always the first time that it comes to it.
+  let times = random() < 0.2 ? 2 : 1
   let seen = 0
   const isRunning = (): boolean => running.process.exitCode === null && running.process.signalCode === null
   while (isRunning() && times > 0) {
@@ -93,15 +105,20 @@ async function die(of: ChangingFolder, manner: Manner, seed: number): Promise<De
   // In some of them rows become deltas, so that folds start by themselves.
   const most = random() < 0.2 ? ONE_DELTA : 12
   const [own, others] = of.rows.map((before, writer) =>
-    drawFoldedChanges({ seed, writer, count: CHANGES, most: writer === 0 ? most : 12, before, ...(writer === 0 ? { copy } : {}) })
+    drawFoldedChanges({
+      ...{ seed, writer, count: CHANGES, most: writer === 0 ? most : 12, before, dim: of.dim },
+      ...(writer === 0 ? { copy } : {})
+    })
   )
   const start = (changes: readonly Change[], writer: number, env: Record<string, string>): RunningChanges =>
-    startChanges({ path: of.path, writer, changes, marks }, temp.fresh('task.json'), { ...hastyCleanUp(), ...env })
+    startChanges({ path: of.path, writer, changes, marks, open: { lockTimeoutMs: 60_000 } }, temp.fresh('task.json'), {
+      ...hastyCleanUp(),
+      ...env
+    })
   const kill = `${['before', 'after', 'half'][Math.floor(random() * 3)]}:${1 + Math.floor(random() * CALLS)}`
   const running = start(own, 0, manner === 'at a call' ? shimEnv(temp, { folder: of.folder, marks, kill }) : {})
   const beside = start(others, 1, {})
-  if (manner === 'at a moment')
-    await killAt(running, AIMS[Math.floor(random() * AIMS.length)], { marks, changes: own, random })
+  if (manner === 'at a moment') await killAt(running, drawAim(own, random), { marks, changes: own, random })
   const [end, other] = await Promise.all([running.ended, beside.ended])
   const lines = readMarks(marks)
   const expected = [own, others].map((changes, writer) => ({
@@ -114,7 +131,11 @@ async function die(of: ChangingFolder, manner: Manner, seed: number): Promise<De
     ...failed,
     ...ended.map(({ stderr }) => stderr),
     ...(await problemsOf(of.path, expected, { writes: random() < 0.2 })),
-    ...(await problemsOfCopies(own, { marks: lines, before: of.rows[0], others: history({ changes: others, before: of.rows[1] }) }))
+    ...(await problemsOfCopies(own, {
+      marks: lines,
+      before: of.rows[0],
+      others: history({ changes: others, before: of.rows[1] })
+    }))
   ]
   removeCopies(copies)
   const rows = problems.length > 0 ? of.rows : readRows(of.path, 2)
@@ -174,7 +195,7 @@ describe.runIf(process.platform === 'linux').each(MANNERS)(
       const wrong: unknown[] = []
       for (let i = 0; i < INDEXES; i++) {
         let of = await [foldedIndex, emptyIndex, builtIndex][i % 3](temp, 2)
-        const watcher = startWatcher({ path: of.path, dim: 4 }, temp.fresh('watch.json'))
+        const watcher = startWatcher({ path: of.path, dim: of.dim ?? CHANGES_DIM }, temp.fresh('watch.json'))
         for (let death = 0; death < DEATHS; death++) {
           const seed = SEED * 10_000 + i * 100 + death * 2 + (manner === 'at a call' ? 1 : 0)
           const left = await die(of, manner, seed)
@@ -186,8 +207,16 @@ describe.runIf(process.platform === 'linux').each(MANNERS)(
         }
         const watched = await watcher.stop()
         answers += watched.answers
-        const problems = [...watched.problems, ...(await tidy(of.path))]
-        problems.push(...(await problemsOf(of.path, of.rows.map((rows, writer) => ({ writer, states: [rows] })))))
+        const problems = [...watched.problems]
+        if (wrong.length === 0) {
+          problems.push(...(await tidy(of.path)))
+          problems.push(
+            ...(await problemsOf(
+              of.path,
+              of.rows.map((rows, writer) => ({ writer, states: [rows] }))
+            ))
+          )
+        }
         if (problems.length > 0) wrong.push({ i, problems })
         rmSync(of.folder, { recursive: true })
       }

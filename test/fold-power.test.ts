@@ -21,8 +21,10 @@ const all: Change = { call: 'optimize', all: true, memoryBytes: LITTLE_MEMORY }
 const some: Change = { call: 'optimize', all: false, memoryBytes: LITTLE_MEMORY }
 
 /** Two folds with changes before, between and after them. */
-const twoFolds = (writer: number, before: Rows): Change[] => {
-  const drawn = drawFoldedChanges({ seed: SEED, writer, count: 6, before }).filter(({ call }) => call !== 'optimize')
+const twoFolds = (writer: number, before: Rows, dim?: number): Change[] => {
+  const drawn = drawFoldedChanges({ seed: SEED, writer, count: 6, before, dim }).filter(
+    ({ call }) => call !== 'optimize'
+  )
   return [...drawn.slice(0, 4), all, ...drawn.slice(4), all, some]
 }
 
@@ -52,8 +54,7 @@ const run = async (
   make: typeof foldedIndex,
   writers: number,
   options: Omit<RunOptions, 'seed' | 'env'>
-): Promise<Run> =>
-  await runLogged(temp, await make(temp, writers), { seed: SEED, env: hastyCleanUp(), ...options })
+): Promise<Run> => await runLogged(temp, await make(temp, writers), { seed: SEED, env: hastyCleanUp(), ...options })
 
 const isRemoval = /^index\/(vectors|codes|payload)-/
 

@@ -9,7 +9,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { drawChanges, PART_OF_DELTA, possibleRows, type Change, type ChangedRow, type Rows } from './support/changes.ts'
 import { indexIn, readMarks, runChanges } from './support/changes-program.ts'
 import { problemsOf } from './support/changed-index.ts'
-import { builtIndex, emptyIndex, foldedIndex, type ChangingFolder } from './support/changing-folders.ts'
+import { builtIndex, emptyIndex, FOLDED_DIM, foldedIndex, type ChangingFolder } from './support/changing-folders.ts'
 import { shimEnv } from './support/crash-log.ts'
 import { drawFoldedChanges } from './support/fold-changes.ts'
 import { IN_MEMORY, useTempFolder, type TempFolder } from './support/temp-folder.ts'
@@ -64,7 +64,7 @@ const SCENARIOS: readonly Scenario[] = [
   {
     name: 'folds',
     make: foldedIndex,
-    changes: (before) => drawFoldedChanges({ seed: SEED, writer: 0, count: 6, before }),
+    changes: (before) => drawFoldedChanges({ seed: SEED, writer: 0, count: 6, before, dim: FOLDED_DIM }),
     folds: true
   }
 ]

@@ -90,10 +90,23 @@ export interface ChangesWish {
   readonly most?: number
   /** What the index holds of this writer before. */
   readonly before?: Rows
+  /** Numbers of a vector; default CHANGES_DIM. */
+  readonly dim?: number | undefined
 }
 
+/** A vector of any length that repeats some numbers. */
+export const repeated = (numbers: readonly number[], dim: number): number[] =>
+  Array.from({ length: dim }, (_, i) => numbers[i % numbers.length])
+
 /** Draws changes; each call is for rows that its writer made. */
-export function drawChanges({ seed, writer, count, most = 12, before = new Map() }: ChangesWish): Change[] {
+export function drawChanges({
+  seed,
+  writer,
+  count,
+  most = 12,
+  before = new Map(),
+  dim = CHANGES_DIM
+}: ChangesWish): Change[] {
   const random = randomFrom(seed * 31 + writer)
   const below = (limit: number): number => Math.floor(random() * limit)
   let rows: Rows = before
@@ -102,7 +115,7 @@ export function drawChanges({ seed, writer, count, most = 12, before = new Map()
   const rowOf = (id: string, group: number): ChangedRow => {
     version++
     const payload = { writer, group, version, tags: [`tag ${below(3)}`], body: 'text '.repeat(below(20)) }
-    return { id, vector: [numberOf(id) / 8, version / 4, writer, below(9)], payload }
+    return { id, vector: repeated([numberOf(id) / 8, version / 4, writer, below(9)], dim), payload }
   }
   const newRows = (number: number): ChangedRow[] =>
     Array.from({ length: number }, () => rowOf(`${writer}-${next++}`, below(GROUPS)))

@@ -10,6 +10,7 @@ import {
   CHANGES_DIM,
   CHANGES_INDEX,
   drawChanges,
+  repeated,
   type Change,
   type ChangedRow,
   type Rows
@@ -22,32 +23,46 @@ export interface ChangingFolder {
   readonly folder: string
   readonly path: string
   readonly rows: readonly Rows[]
+  /** Numbers of a vector. */
+  readonly dim?: number
 }
 
 /** Memory of folds that have several steps on a folded index: the least that `optimize` takes, half of it for rows. */
 export const LITTLE_MEMORY = 2 ** 20
 /** Rows of one call that become a delta, larger than what a step of such a fold takes. */
 export const LARGE_ROWS = 520
-const BODY = 'body '.repeat(200)
+const BODY = 'body '.repeat(160)
+/** Of a folded index: zones have some 130 rows. */
+export const FOLDED_DIM = 64
 
 /** Rows of a writer that are large for their number, from an id on. */
-export function largeRows(writer: number, first: number, count = LARGE_ROWS): ChangedRow[] {
+export function largeRows(
+  writer: number,
+  first: number,
+  { count = LARGE_ROWS, dim = FOLDED_DIM }: { readonly count?: number; readonly dim?: number } = {}
+): ChangedRow[] {
   return Array.from({ length: count }, (_, i) => ({
     id: `${writer}-${first + i}`,
-    vector: [(first + i) / 8, i % 7, writer, (i * 5) % 11],
+    vector: repeated([(first + i) / 8, i % 7, writer, (i * 5) % 11], dim),
     payload: { writer, group: i % 4, version: 0, tags: [`tag ${i % 3}`], body: BODY }
   }))
 }
 
 /** Makes an index that holds large rows of each writer in zones. */
 export async function foldedIndex(temp: TempFolder, writers: number): Promise<ChangingFolder> {
-  const { folder, path } = await emptyIndex(temp, writers)
-  const index = ZgqIndex.open<string>(path, { mode: 'write', autoOptimize: false })
+  const folder = temp.fresh('changing')
+  mkdirSync(folder)
+  const path = indexIn(folder)
+  const index = await ZgqIndex.create<string, Record<string, unknown>>(path, {
+    ...CHANGES_INDEX,
+    dim: FOLDED_DIM,
+    autoOptimize: false
+  })
   const given = Array.from({ length: writers }, (_, writer) => largeRows(writer, 0))
   for (const rows of given) await index.add(rows)
   await index.optimize({ all: true, memoryBytes: LITTLE_MEMORY })
   index.close()
-  return { folder, path, rows: given.map((rows) => new Map(rows.map((row) => [row.id, row]))) }
+  return { folder, path, dim: FOLDED_DIM, rows: given.map((rows) => new Map(rows.map((row) => [row.id, row]))) }
 }
 
 const rowsAfter = (changes: readonly Change[]): Rows => changes.reduce<Rows>(applyChange, new Map())

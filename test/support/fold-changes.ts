@@ -1,6 +1,6 @@
 // Changes of an index, drawn at random, with folds, copies and repairs among them.
 
-import { drawChanges, type Change, type ChangesWish, type Rows } from './changes.ts'
+import { CHANGES_DIM, drawChanges, type Change, type ChangesWish, type Rows } from './changes.ts'
 import { LARGE_ROWS, LITTLE_MEMORY, largeRows } from './changing-folders.ts'
 import { randomFrom } from './random.ts'
 
@@ -15,11 +15,11 @@ const numberOf = (id: string): number => Number(id.slice(id.indexOf('-') + 1))
 
 /** Draws changes, a fold after every few of them, each with several steps where the index is large enough. */
 export function drawFoldedChanges(wish: FoldedChangesWish): Change[] {
-  const { seed, writer, copy, before = new Map() } = wish
+  const { seed, writer, copy, dim = CHANGES_DIM, before = new Map() } = wish
   const random = randomFrom(seed * 17 + writer)
   const { large = random() < 0.2 ? LARGE_ROWS : 30 } = wish
   const first = Math.max(-1, ...Array.from(before.keys(), numberOf)) + 1
-  const added = largeRows(writer, first, large)
+  const added = largeRows(writer, first, { count: large, dim })
   const held: Rows = new Map([...before, ...added.map((row) => [row.id, row] as const)])
   const changes: Change[] = [{ call: 'add', rows: added }]
   for (const change of drawChanges({ ...wish, before: held })) {

@@ -244,7 +244,11 @@ export const startWriter = (task: WriterTask, file: string, env: Env): RunningPr
 export const startReader = (task: ReaderTask, file: string): RunningProgram<ReaderEnd> =>
   startProgram(READER, task, { file, env: {} })
 
-function startProgram<T>(program: string, task: object, of: { readonly file: string; readonly env: Env }): RunningProgram<T> {
+function startProgram<T>(
+  program: string,
+  task: object,
+  of: { readonly file: string; readonly env: Env }
+): RunningProgram<T> {
   const { file, env } = of
   writeFileSync(file, JSON.stringify(task))
   writeFileSync(`${file}.mjs`, program)

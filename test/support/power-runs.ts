@@ -29,7 +29,7 @@ export interface RunOptions {
   /** Another Node.js. */
   readonly node?: string
   /** Of every writer, or of each; left out: drawn. */
-  readonly changes?: readonly Change[] | ((writer: number, before: Rows) => readonly Change[])
+  readonly changes?: readonly Change[] | ((writer: number, before: Rows, dim?: number) => readonly Change[])
   /** Of the processes, too. */
   readonly env?: Readonly<Record<string, string>>
 }
@@ -42,7 +42,7 @@ export async function runLogged(temp: TempFolder, of: ChangingFolder, options: R
   const env = { ...options.env, ...shimEnv(temp, { folder: of.folder, log, marks }) }
   const { changes: wanted } = options
   const given = (writer: number, before: Rows): readonly Change[] | undefined =>
-    typeof wanted === 'function' ? wanted(writer, before) : wanted
+    typeof wanted === 'function' ? wanted(writer, before, of.dim) : wanted
   const tasks = of.rows.map((before, writer) => ({
     writer,
     before,

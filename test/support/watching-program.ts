@@ -41,7 +41,7 @@ for (let i = 0; !fs.existsSync(stop); i++) {
   } catch (error) {
     wrong(error?.code + ' ' + error?.stack)
   }
-  await setTimeout(i % 5)
+  await setTimeout(5 + (i % 20))
 }
 index.close()
 console.log(JSON.stringify({ answers, problems }))
