@@ -96,6 +96,19 @@ export function systemCode(error: unknown): string | undefined {
   return error instanceof ZgqError ? undefined : error.code
 }
 
+/** The error of a data file that is not there, or of several. */
+export function missingFile(path: string, cause: unknown, what = 'a file of the index is missing'): ZgqError {
+  return new ZgqError('ZGQ_CORRUPT', `${what}; zgq repair (repairIndex) saves what is left`, { path, cause })
+}
+
+/** Whether a data file was not there: a fold may have given it up since the catalogue was read. */
+export function isMissingFile(error: unknown): boolean {
+  if (!(error instanceof ZgqError) || error.code !== 'ZGQ_CORRUPT') return false
+  const { cause } = error
+  // On their way from other threads errors lose their code.
+  return systemCode(cause) === 'ENOENT' || (cause instanceof Error && cause.message.startsWith('ENOENT'))
+}
+
 /** Whether `node --permission` refused something. */
 export function isDenied(error: unknown): boolean {
   return systemCode(error) === 'ERR_ACCESS_DENIED'

@@ -89,8 +89,7 @@ export class IndexChanges {
   }
 
   #expectOpen(): void {
-    if (this.#isClosed)
-      throw new ZgqError('ZGQ_CLOSED', 'the index was closed', { path: this.#index.snapshot.folder })
+    if (this.#isClosed) throw new ZgqError('ZGQ_CLOSED', 'the index was closed', { path: this.#index.snapshot.folder })
   }
 
   /** What waits rejects with ZGQ_CLOSED. A second call does nothing. */

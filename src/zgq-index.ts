@@ -21,18 +21,16 @@ import type { IndexInfo, ZoneInfo } from './info-types.ts'
 import { checkOpenOptions, expectModel, type CheckedOptions } from './open-options.ts'
 import { checkOptionNames } from './options.ts'
 import { AsyncSearches } from './pool/async-searches.ts'
-import { queryOf } from './search/id-query.ts'
-import { isPlain, searchDocuments, type FoundDocuments } from './search/document-search.ts'
+import type { FoundDocuments } from './search/document-search.ts'
 import { summarizeField, type FieldSummary, type FieldSummaryOptions } from './search/field-summary.ts'
-import { checkPayload, checkWants } from './search/hit-wants.ts'
+import { checkPayload } from './search/hit-wants.ts'
+import { goThrough } from './search/go-through.ts'
 import { describeIndex, describeZones } from './search/index-info.ts'
 import { countRows, documentAt, findPlace, placesOf, vectorAt } from './search/index-rows.ts'
 import type { RowPlace } from './search/lookup.ts'
 import { OpenIndex } from './search/open-index.ts'
-import { checkRequest } from './search/request.ts'
 import type { DocumentsOptions } from './search/rows.ts'
-import { search } from './search/search.ts'
-import type { Lease } from './search/search-states.ts'
+import { searchIndex } from './search/search-index.ts'
 import { SeenQueries } from './search/seen-queries.ts'
 import type {
   AsyncSearchOptions,
@@ -123,27 +121,13 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
   ): Hit<I, P>[]
   search(query: QueryVector | IdQuery<I>, options?: SearchOptions): Hit<I, P>[] | ExplainedHits<I, P>
   search(query: QueryVector | IdQuery<Id>, options: SearchOptions = {}): FoundDocuments {
-    const index = this.#current()
-    const { context, requested } = index
-    const request = checkRequest(options, requested)
-    const wants = checkWants(options, context.documents.filters)
-    const { vector, leftOut } = queryOf(index, query)
-    const of = { request, wants, leftOut }
     const { seen } = this.#expectOpen()
-    if (!isPlain(context, of)) {
-      const { found, isUnlike } = searchDocuments(context, vector, of)
-      // Whether a query is unlike is not asked where a filter decides.
-      if (wants.filter === undefined) seen.note(request, isUnlike)
-      return found
-    }
-    const result = search(context, vector, request)
-    seen.note(request, result.isUnlike)
-    return result.explain === undefined ? result.hits : { hits: result.hits, explain: result.explain }
+    return this.#read((index) => searchIndex(index, { query, options, seen }))
   }
 
   /** Tells whether the index has a row with this id. Throws as `search` does for the files. */
   has(id: I): boolean {
-    return findPlace(this.#current(), id) !== undefined
+    return this.#read((index) => findPlace(index, id) !== undefined)
   }
 
   /**
@@ -151,9 +135,10 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
    * does for the files.
    */
   get(id: I): Float32Array | undefined {
-    const index = this.#current()
-    const found = findPlace(index, id)
-    return found && vectorAt(index.context, found)
+    return this.#read((index) => {
+      const found = findPlace(index, id)
+      return found && vectorAt(index.context, found)
+    })
   }
 
   /**
@@ -162,14 +147,15 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
    */
   document(id: I): StoredDocument<I, P> | undefined
   document(id: Id): StoredDocument<Id, unknown> | undefined {
-    const index = this.#current()
-    const found = findPlace(index, id)
-    return found && documentAt(index.context, found, true)
+    return this.#read((index) => {
+      const found = findPlace(index, id)
+      return found && documentAt(index.context, found, true)
+    })
   }
 
   /** Counts the rows, or those that meet a filter. Throws ZGQ_FILTER, and as `search` does for the files. */
   count(filter?: Filter): number {
-    return countRows(this.#current(), filter)
+    return this.#read((index) => countRows(index, filter))
   }
 
   /**
@@ -179,9 +165,7 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
    */
   ids(filter?: Filter): IterableIterator<I>
   ids(filter?: Filter): IterableIterator<Id> {
-    return this.#each(placesOf(this.#current(), filter), (place, { documents }) =>
-      'sequence' in place ? place.id : documents.files.idOf(place)
-    )
+    return this.#each(filter, (place, { documents }) => ('sequence' in place ? place.id : documents.files.idOf(place)))
   }
 
   /**
@@ -193,33 +177,16 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
     checkOptionNames('documents', options, ['filter', 'payload'])
     const { filter, payload = true } = options
     const wish = checkPayload(payload)
-    return this.#each(placesOf(this.#current(), filter), (place, context) => documentAt(context, place, wish))
+    return this.#each(filter, (place, context) => documentAt(context, place, wish))
   }
 
-  /** Goes through rows of the generation that there is now, whatever comes meanwhile. */
   #each<Result>(
-    places: Iterable<RowPlace>,
+    filter: Filter | undefined,
     make: (place: RowPlace, context: OpenIndex['context']) => Result
   ): IterableIterator<Result> {
-    const { context } = this.#expectOpen().index
-    const lease = context.states.lease()
-    const rows = this.#eachIn(places, { make: (place) => make(place, context), lease })
-    context.states.endWith(rows, lease)
-    return rows
-  }
-
-  *#eachIn<Result>(
-    places: Iterable<RowPlace>,
-    { make, lease }: { readonly make: (place: RowPlace) => Result; readonly lease: Lease }
-  ): IterableIterator<Result> {
-    try {
-      for (const place of places) {
-        this.#expectOpen()
-        yield make(place)
-      }
-    } finally {
-      lease.end()
-    }
+    const { index } = this.#expectOpen()
+    const expectOpen = (): void => void this.#expectOpen()
+    return goThrough(index, { places: () => placesOf(index, filter), make, expectOpen })
   }
 
   /**
@@ -228,9 +195,10 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
    * `search` does for the files, and ZGQ_CLOSED.
    */
   fieldSummary(name: string, options: FieldSummaryOptions = {}): FieldSummary {
-    const { snapshot, context } = this.#current()
-    const { segments, files, live, cataloguePath: path } = context.documents
-    return summarizeField({ segments, files, fields: snapshot.fields, live, path }, name, options)
+    return this.#read(({ snapshot, context }) => {
+      const { segments, files, live, cataloguePath: path } = context.documents
+      return summarizeField({ segments, files, fields: snapshot.fields, live, path }, name, options)
+    })
   }
 
   /**
@@ -320,8 +288,8 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
   }
 
   /**
-   * Copies the index, as it is at one moment, to a new folder; writes may go on. Rejects with ZGQ_EXISTS, ZGQ_IO,
-   * ZGQ_CLOSED, the reason of `signal`.
+   * Copies the index, as it is at one moment, to a new folder. Writes may go on; it waits for a fold that is under way.
+   * Rejects with ZGQ_EXISTS, ZGQ_IO, ZGQ_CLOSED, ZGQ_LOCKED if a fold takes ten minutes, or the reason of `signal`.
    */
   async backup(path: string | URL, options: BackupOptions = {}): Promise<void> {
     const folder = expectPath('path', path)
@@ -366,6 +334,12 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
 
   [Symbol.dispose](): void {
     this.close()
+  }
+
+  /** Does work that reads, as `OpenIndex.read` does. */
+  #read<Result>(work: (index: OpenIndex) => Result): Result {
+    const { index } = this.#expectOpen()
+    return index.read(() => work(index))
   }
 
   /** The index with all that was committed before this turn of the event loop. */

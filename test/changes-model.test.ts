@@ -28,7 +28,19 @@ type Row = { id: Id; vector: Float32Array; payload?: Record<string, unknown> }
 
 /** What a step does; numbers choose ids, values and handles. */
 interface Step {
-  readonly kind: 'add' | 'upsert' | 'replace' | 'update' | 'updateIds' | 'delete' | 'deleteFilter' | 'reopen' | 'many' | 'fold' | 'foldAll' | 'foldWith'
+  readonly kind:
+    | 'add'
+    | 'upsert'
+    | 'replace'
+    | 'update'
+    | 'updateIds'
+    | 'delete'
+    | 'deleteFilter'
+    | 'reopen'
+    | 'many'
+    | 'fold'
+    | 'foldAll'
+    | 'foldWith'
   readonly seed: number
   readonly count: number
   readonly byOther: boolean

@@ -109,6 +109,15 @@ describe('programs', () => {
     expect(printed).toMatch(/commit: \d+,\s+freshRows: 3,\s+deltaRows: 0,/)
   })
 
+  it('of docs/repairing.md print what stands below them', () => {
+    const [wanted] = take('docs/repairing.md', '')
+    const printed = runPrograms('docs/repairing.md')
+    const ids = /\[\n?[^\]]+\]/
+    expect(printed.replace(ids, '[ ... ]')).toBe(`${wanted.code}1000\n`)
+    expect(ids.exec(printed)?.[0].match(/\d+/g)).toHaveLength(16)
+    noteRun([wanted])
+  })
+
   it('of docs/files.md replace an index that is open', () => {
     expect(runPrograms('docs/files.md', makeFolder('indexes'))).toBe('')
   })
@@ -180,7 +189,8 @@ describe('commands', () => {
     ['README.md', 'files'],
     ['docs/building.md', 'files'],
     ['docs/documents.md', 'files'],
-    ['docs/changing.md', 'indexes']
+    ['docs/changing.md', 'indexes'],
+    ['docs/repairing.md', 'indexes']
   ] as const)('of %s succeed one after the other', (page, from) => {
     for (const block of take(page, 'sh')) {
       runCommands(block.code, makeFolder(from), COMMANDS)

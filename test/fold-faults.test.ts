@@ -99,7 +99,9 @@ async function fold(path: string, tell: FoldTell = quiet, lockTimeoutMs = 0): Pr
       read: { mapping: 'pread', verify: 'touch', cacheBytes: 2 ** 20 },
       memoryBytes: LITTLE_MEMORY,
       all: true,
-      isAutomatic: false
+      isAutomatic: false,
+      onlyCleansUp: false,
+      graceMs: 60_000
     },
     tell
   )

@@ -134,12 +134,12 @@ class Changing {
   }
 }
 
-function nearest(rows: Model, query: Float32Array, isWanted: (row: Row) => boolean = () => true): Hit<Id>[] {
+function nearest(rows: Model, query: Float32Array, isWanted: (row: Row) => boolean = () => true, most = 10): Hit<Id>[] {
   return Array.from(rows)
     .filter(([, row]) => isWanted(row))
     .map(([id, { vector }]) => ({ id, distance: vector.reduce((sum, value, i) => sum + (value - query[i]) ** 2, 0) }))
     .sort((a, b) => a.distance - b.distance)
-    .slice(0, 10)
+    .slice(0, most)
 }
 
 const idsOf = (hits: readonly { readonly id: Id }[]): Id[] => hits.map(({ id }) => id)
@@ -286,4 +286,30 @@ it('nprobe counts zones that match a filter, however many segments they have', a
     const { explain } = index.search(new Float32Array(DIM).fill(0.1), options)
     expect(explain.zones.length).toBe(nprobe)
   }
+})
+
+it('threads search again once a fold has taken in what was changed', { timeout: 60_000 }, async () => {
+  const changing = new Changing({ bits: 4, ids: 'integer' }, randomFrom(SEED + 4))
+  await changing.build()
+  using reader: Index = ZgqIndex.open(changing.folder, { threads: 1 })
+  const query = changing.vector()
+  const many = Float32Array.from(Array.from({ length: 10_000 }, () => [...query]).flat())
+  const find = async (): Promise<Id[][]> => (await reader.searchBatch(many, { exact: true })).map(idsOf)
+  const expectFound = (found: readonly Id[][]): void => {
+    const expected = idsOf(nearest(changing.rows, query))
+    expect(found.every((ids) => ids.join() === expected.join())).toBe(true)
+  }
+  const findUntilThreadsRun = async (): Promise<void> => {
+    do expectFound(await find())
+    while (reader.info().threads.running === 0)
+  }
+  await findUntilThreadsRun()
+  await changing.add(5)
+  expectFound(await find())
+  await changing.delete(5)
+  changing.fold(0)
+  expect(reader.count()).toBe(changing.rows.size)
+  expect(reader.info().threads.running).toBe(0) // other ones, which are not there yet
+  await findUntilThreadsRun()
+  changing.writer.close()
 })

@@ -20,7 +20,13 @@ import {
   sameChanges
 } from '../src/format/changes-record.ts'
 import { chunkChecksum, chunksDigest } from '../src/format/chunks.ts'
-import { decodeFileRecords, encodeFileRecords, FILE_RECORD, fileNameOf, parseFileName } from '../src/format/file-record.ts'
+import {
+  decodeFileRecords,
+  encodeFileRecords,
+  FILE_RECORD,
+  fileNameOf,
+  parseFileName
+} from '../src/format/file-record.ts'
 import { decodeIndexMeta, encodeIndexMeta, INDEX_RECORD } from '../src/format/index-record.ts'
 import { decodeMessagePack, encodeMessagePack } from '../src/format/message-pack.ts'
 import { decodeQuantizer, encodeQuantizer } from '../src/format/quantizer.ts'

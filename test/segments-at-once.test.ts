@@ -1,5 +1,5 @@
-// Searches in one call of the kernel where zones have any number of segments, in slots that are not the numbers of zones:
-// they find to the bit what the stages find, one by one and together, and what brute force finds.
+// Searches in one call of the kernel where zones have any number of segments, in slots that are not the numbers of
+// zones: they find to the bit what the stages find, one by one and together, and what brute force finds.
 
 import { mkdirSync } from 'node:fs'
 import { describe, expect, it, vi } from 'vitest'

@@ -4,7 +4,7 @@
 import { setImmediate } from 'node:timers/promises'
 
 import { expectPath } from '../arguments.ts'
-import { ZgqError } from '../errors.ts'
+import { isMissingFile, ZgqError } from '../errors.ts'
 import { checkOptionNames, expectWholeNumber } from '../options.ts'
 import { openContext } from '../search/open-context.ts'
 import { withSnapshot } from '../catalogue/reader.ts'
@@ -44,10 +44,28 @@ export interface CalibrateOptions {
 export async function calibrateIndex(path: string | URL, options: CalibrateOptions = {}): Promise<Calibration> {
   const folder = expectPath('path', path)
   checkOptionNames('calibrateIndex', options, ['queries', 'seed', 'onProgress', 'signal'])
-  const { seed = 1, onProgress, signal } = options
+  const { seed = 1 } = options
   const queries = expectQueries(options.queries)
   expectWholeNumber('seed', seed, { least: 0 })
   loadDriver()
+  const commitOf = (): number => withSnapshot(folder, ({ meta }) => meta.commit)
+  const before = commitOf()
+  try {
+    return await calibrateOnce(folder, { ...options, queries, seed })
+  } catch (error) {
+    // A fold may have given up a file that was not read yet.
+    if (!isMissingFile(error) || commitOf() === before) throw error
+    return await calibrateOnce(folder, { ...options, queries, seed })
+  }
+}
+
+interface CheckedOptions extends Pick<CalibrateOptions, 'onProgress' | 'signal'> {
+  readonly queries: ReturnType<typeof expectQueries>
+  readonly seed: number
+}
+
+async function calibrateOnce(folder: string, options: CheckedOptions): Promise<Calibration> {
+  const { queries, seed, onProgress, signal } = options
   const { snapshot, readers, context } = withSnapshot(folder, (found) =>
     openContext(withoutDeltas(found), { mapping: 'pread', cacheBytes: CACHE_BYTES, verify: 'touch' })
   )

@@ -35,6 +35,18 @@ export class FoldLock {
    * the file is none of ours; ZGQ_IO.
    */
   static take(folder: string, lockTimeoutMs: number): FoldLock {
+    const lock = FoldLock.#open(folder, lockTimeoutMs)
+    if (lock instanceof FoldLock) return lock
+    throw lockedError(folder, lockTimeoutMs, lock.busy)
+  }
+
+  /** Takes it without waiting; undefined: somebody else holds it. Throws as `take` does. */
+  static tryTake(folder: string): FoldLock | undefined {
+    const lock = FoldLock.#open(folder, 0)
+    return lock instanceof FoldLock ? lock : undefined
+  }
+
+  static #open(folder: string, timeoutMs: number): FoldLock | { readonly busy: unknown } {
     const path = join(folder, FOLD_LOCK_NAME)
     expectWritable(folder, path)
     expectEmpty(path)
@@ -43,7 +55,7 @@ export class FoldLock {
       const opened = loadDriver().open(path, { mode: 'create' })
       database = opened
       opened.pragma('busy_timeout = 0')
-      whileBusy(lockTimeoutMs, () => {
+      whileBusy(timeoutMs, () => {
         // A journal would stay where the process is killed, and there is nothing to roll back.
         opened.pragma('journal_mode = MEMORY')
         opened.exec('BEGIN EXCLUSIVE')
@@ -51,8 +63,8 @@ export class FoldLock {
       return new FoldLock(opened)
     } catch (error) {
       database?.close()
-      if (!isBusy(error)) throw wrapSqliteWriteError(error, path, DOING)
-      throw lockedError({ folder, path, lockTimeoutMs }, error)
+      if (isBusy(error)) return { busy: error }
+      throw wrapSqliteWriteError(error, path, DOING)
     }
   }
 
@@ -86,13 +98,12 @@ function expectEmpty(path: string): void {
   }
 }
 
-function lockedError(of: { folder: string; path: string; lockTimeoutMs: number }, cause: unknown): ZgqError {
-  const { folder, path, lockTimeoutMs } = of
+function lockedError(folder: string, lockTimeoutMs: number, cause: unknown): ZgqError {
   return new ZgqError(
     'ZGQ_LOCKED',
     `another process is folding this index or backs it up, for longer than ${lockTimeoutMs} ms (lockTimeoutMs): ` +
       describeHolder(folder),
-    { path, cause }
+    { path: join(folder, FOLD_LOCK_NAME), cause }
   )
 }
 

@@ -10,9 +10,10 @@ import { describe } from '../describe.ts'
 import { isDenied, wrapReadError, ZgqError } from '../errors.ts'
 import { decodeBuildFacts } from '../format/build-facts.ts'
 import { decodeIds } from '../format/columns.ts'
-import { fileNameOf } from '../format/file-record.ts'
-import { CATALOGUE_NAME } from '../format/layout.ts'
+import { fileNameOf, parseFileName } from '../format/file-record.ts'
+import { CATALOGUE_NAME, FOLD_LOCK_NAME } from '../format/layout.ts'
 import type { Segment } from '../format/segment-table.ts'
+import type { FoldFiles } from '../catalogue/fold-files.ts'
 import { checkDatabase, withSnapshot } from '../catalogue/reader.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
 import { checkHeaders, findDataFiles } from '../storage/data-files.ts'
@@ -62,7 +63,7 @@ export interface CheckOptions {
 export async function checkIndex(path: string | URL, options: CheckOptions = {}): Promise<CheckReport> {
   const folder = expectPath('path', path)
   checkOptionNames('checkIndex', options, ['onProgress', 'signal'])
-  const { snapshot, files, readers } = withSnapshot(folder, openFiles)
+  const { snapshot, foldFiles, files, readers } = withSnapshot(folder, openFiles)
   try {
     const segments = segmentsByFile(snapshot)
     for (const record of snapshot.files) {
@@ -90,7 +91,7 @@ export async function checkIndex(path: string | URL, options: CheckOptions = {})
       files: snapshot.files.length,
       bytesChecked,
       pagesChecked: segmentFiles.counters.pagesVerified + idPages,
-      notes: findLeftovers(folder, snapshot)
+      notes: findLeftovers(folder, snapshot, foldFiles)
     }
   } finally {
     readers.close()
@@ -108,14 +109,21 @@ function segmentsByFile({ segments }: Snapshot): Map<number, Segment[]> {
   return found
 }
 
+interface OpenedFiles {
+  readonly snapshot: Snapshot
+  readonly foldFiles: FoldFiles
+  readonly files: DataFiles
+  readonly readers: Readers
+}
+
 /** Checks the database, and opens the files whose headers fit it. */
-function openFiles(snapshot: Snapshot): { snapshot: Snapshot; files: DataFiles; readers: Readers } {
-  checkDatabase(snapshot)
+function openFiles(snapshot: Snapshot): OpenedFiles {
+  const foldFiles = checkDatabase(snapshot)
   const files = findDataFiles(snapshot)
   const readers = openReaders(snapshot.folder, files, 'pread')
   try {
     checkHeaders(snapshot, files, readers.fresh)
-    return { snapshot, files, readers }
+    return { snapshot, foldFiles, files, readers }
   } catch (error) {
     readers.close()
     throw error
@@ -173,13 +181,24 @@ interface ToCheck {
   readonly changes: ChangesCheck
 }
 
-function findLeftovers(path: string, snapshot: Snapshot): string[] {
+function findLeftovers(path: string, snapshot: Snapshot, foldFiles: FoldFiles): string[] {
   const catalogue = ['', '-wal', '-shm'].map((ending) => CATALOGUE_NAME + ending)
-  const known = new Set([...catalogue, ...snapshot.files.map(fileNameOf)])
+  const known = new Set([...catalogue, FOLD_LOCK_NAME, ...snapshot.files.map(fileNameOf)])
   const notes = listFolder(snapshot.folder)
     .filter((name) => !known.has(name))
-    .map((name) => `${name} is in the folder and not part of the index`)
+    .map((name) => `${name} ${describeStranger(name, foldFiles)}`)
   return [...notes, ...findBuildsBeside(resolve(path))]
+}
+
+/** Says what a file is that is not part of the index. */
+function describeStranger(name: string, { files, superseded, reservations }: FoldFiles): string {
+  if (superseded.some(({ record }) => fileNameOf(record) === name))
+    return 'was part of the index before a fold: the next fold removes it'
+  if (files.some((record) => fileNameOf(record) === name)) return 'was added to the index while it was checked'
+  const generation = parseFileName(name.replace(/\.columns$/, ''))?.generation
+  return reservations.some((reserved) => reserved.generation === generation)
+    ? 'is of a fold that is under way, or died: the next fold removes it'
+    : 'is in the folder and not part of the index'
 }
 
 function listFolder(folder: string): string[] {

@@ -1,12 +1,11 @@
 // Which zones a fold rewrites: those where enough has changed, the neediest first, as many as fit into memory.
 
+import type { Segment } from '../format/segment-table.ts'
 import { LARGE, SMALL } from './place-rows.ts'
 import type { BookedZone, ZoneBook } from './zone-book.ts'
 
-/** Part of a zone's rows that may be deleted or have come before it is rewritten. */
+/** Part of a zone's rows that may be deleted, or have come since it was written, before it is written anew. */
 const CHANGED = 1 / 5
-/** Segments of a zone: that which it was written as, and what came twice. */
-const MOST_SEGMENTS = 3
 
 export interface Choice {
   /** Bytes of rows that may be taken. */
@@ -33,6 +32,12 @@ export function chooseZones(book: ZoneBook, joining: ReadonlyMap<number, number>
   return chosen
 }
 
+/** The segments of a zone that came after it was written: all but the largest. */
+export function others(segments: readonly Segment[]): Segment[] {
+  const largest = segments.reduce((best, segment) => (segment.rowCount > best.rowCount ? segment : best), segments[0])
+  return segments.filter((segment) => segment !== largest)
+}
+
 /** How much a zone needs to be rewritten; 0: not at all. */
 function needOf(
   zone: BookedZone,
@@ -41,9 +46,8 @@ function needOf(
 ): number {
   const { segments, rowCount, deletedCount, patchedRows, isInPoorFile } = zone
   if (rowCount === 0) return 0
-  const changed = (deletedCount + joining) / rowCount
-  // What is written anyway need not wait until all segments are taken.
-  if (segments.length + (joining > 0 ? 1 : 0) > MOST_SEGMENTS) return 1 + changed
+  const joined = others(segments).reduce((rows, segment) => rows + segment.rowCount, 0)
+  const changed = (deletedCount + joining + joined) / rowCount
   if (changed >= CHANGED) return changed
   if (choice.all && (deletedCount > 0 || patchedRows > 0 || segments.length > 1)) return CHANGED
   const isOwn = segments.every(({ segment }) => segment >= choice.firstOwnSegment)

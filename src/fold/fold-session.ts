@@ -1,12 +1,14 @@
 // A fold: step after step until nothing is left to do, each published by a transaction of its own, so that it may stop
 // between any two instructions. It holds fold.lock: there is one fold of an index at a time.
 
+import { join } from 'node:path'
+
 import { ChangeWriter } from '../catalogue/change-writer.ts'
 import { FoldLock } from '../catalogue/fold-lock.ts'
 import type { ReservedNumbers } from '../catalogue/reservations.ts'
 import { wallMillis } from '../clock.ts'
 import { ZgqError } from '../errors.ts'
-import { bytesEqual } from '../format/layout.ts'
+import { bytesEqual, dataFileName } from '../format/layout.ts'
 import type { QuantizerMeta } from '../format/quantizer.ts'
 import type { Segment } from '../format/segment-table.ts'
 import { encodeStringId } from '../format/string-ids.ts'
@@ -14,7 +16,7 @@ import type { WriteOptions } from '../open-options.ts'
 import type { CheckedOpenOptions } from '../search/open-context.ts'
 import { OpenIndex } from '../search/open-index.ts'
 import type { DocumentFiles } from '../storage/document-files.ts'
-import { syncFolder } from '../storage/file-writer.ts'
+import { removeTemporary, syncFolder } from '../storage/file-writer.ts'
 import type { Calibration, IdType } from '../types.ts'
 import { calibrateFold, isCalibrationDue } from './calibrate-fold.ts'
 import { cleanUp } from './clean-up.ts'
@@ -22,6 +24,7 @@ import type { FoldReport, FoldTell } from './fold-messages.ts'
 import { foldedZones, type FoldedIndex } from './folded-index.ts'
 import { planStep, type StepPlan } from './plan-step.ts'
 import { publishStep } from './publish-step.ts'
+import { supersededSegments } from './superseded-segments.ts'
 import { writeFold, type SegmentIds, type WrittenFold } from './write-fold.ts'
 
 /** What a fold works with. */
@@ -37,6 +40,10 @@ export interface FoldOptions {
   readonly all: boolean
   /** It was started by itself. */
   readonly isAutomatic: boolean
+  /** It only removes files that folds before it have left. */
+  readonly onlyCleansUp: boolean
+  /** How long files stay that a fold replaced. */
+  readonly graceMs: number
 }
 
 /** Ids files that a look-up may have to ask, and part of their entries that may lead nowhere. */
@@ -80,6 +87,7 @@ export class FoldSession {
   /** Folds until nothing is left to do. What was published stays where it throws. */
   async run(): Promise<FoldReport> {
     this.#cleanUp() // what a dead fold has left would take room
+    if (this.#options.onlyCleansUp) return { ...this.#report, zones: this.#index.snapshot.meta.zoneCount }
     while (await this.#step());
     this.#tell.note({ stage: 'clean-up', done: 0, total: 0 })
     this.#cleanUp()
@@ -103,6 +111,8 @@ export class FoldSession {
       segments: plan.numbering.written.length,
       files: FILES_PER_STEP + Math.ceil(plan.rows.byteLength / 2 ** 29)
     })
+    // A delta of that number is what a writer left that died: no other one takes it any more.
+    removeTemporary(join(this.#options.folder, dataFileName('delta', numbers.generation, 0)))
     try {
       await this.#write(plan, numbers)
     } catch (error) {
@@ -125,7 +135,7 @@ export class FoldSession {
         numbers,
         quantizer,
         fields: snapshot.fields,
-        superseded: plan.removed
+        superseded: supersededSegments(this.#index, plan.removed)
       },
       { rows: plan.rows, zones: plan.numbering.written, otherIds: merges ? this.#idsThatStay(plan) : [] },
       this.#tell
@@ -162,7 +172,7 @@ export class FoldSession {
     { generation }: ReservedNumbers
   ): Promise<{ readonly measured: Calibration | null | undefined; readonly changedRows: number }> {
     const { snapshot, context } = this.#index
-    const changedRows = plan.rows.count
+    const { changedRows } = plan
     const { rowsSinceCalibration } = context.documents.live.meta
     if (folded.segments.length === 0) return { measured: null, changedRows: 0 }
     if (
@@ -184,7 +194,7 @@ export class FoldSession {
     let staying = rows.count
     for (const { segment, zone, rowCount } of segments)
       if (zone < meta.zoneCount && !gone.has(segment)) staying += rowCount
-    return ids.length >= MOST_ID_FILES || staying < entries * MOST_STALE
+    return ids.length === 0 || ids.length >= MOST_ID_FILES || staying < entries * MOST_STALE
   }
 
   *#idsThatStay({ removed }: StepPlan): Iterable<SegmentIds> {
@@ -207,8 +217,8 @@ export class FoldSession {
   }
 
   #cleanUp(): void {
-    const { folder } = this.#options
-    const { removed } = cleanUp(folder, { writer: this.#writer, isFoldHeld: true, nowMs: wallMillis() })
+    const { folder, graceMs } = this.#options
+    const { removed } = cleanUp(folder, { writer: this.#writer, isFoldHeld: true, nowMs: wallMillis(), graceMs })
     this.#report = { ...this.#report, removedFiles: this.#report.removedFiles + removed.length }
   }
 

@@ -3,7 +3,7 @@
 import type { Snapshot } from '../catalogue/snapshot.ts'
 import type { FileRecord } from '../format/file-record.ts'
 import type { QuantizerMeta } from '../format/quantizer.ts'
-import { EXTENT_KINDS } from '../format/kinds.ts'
+import type { EXTENT_KINDS } from '../format/kinds.ts'
 import { encodeSegmentRecords, type SegmentRecord } from '../format/segment-record.ts'
 import { SegmentTable, type Segment } from '../format/segment-table.ts'
 import { KernelMemory } from '../kernels/kernel-memory.ts'

@@ -20,6 +20,18 @@ const LEAST_MEMORY_BYTES = 2 ** 20
 const CACHE_BYTES = 16 * 2 ** 20
 /** After a fold that failed or found nothing to do, so many writes pass before the next one starts by itself. */
 const WRITES_AFTER_FAILURE = 64
+/** How long files stay that a fold replaced: readers may need them. */
+const GRACE_MS = 60_000
+/** They are removed so long after that. */
+const CLEAN_UP_AFTER_MS = 1000
+
+/** What a fold is asked for, if nothing else is said. */
+const ASKED: Pick<FoldOptions, 'all' | 'memoryBytes' | 'isAutomatic' | 'onlyCleansUp'> = {
+  all: false,
+  memoryBytes: DEFAULT_MEMORY_BYTES,
+  isAutomatic: false,
+  onlyCleansUp: false
+}
 
 /** A fold that runs. */
 interface RunningFold {
@@ -36,11 +48,14 @@ export class IndexFolds {
   /** Calls of `optimize`, one after the other. */
   #last: Promise<unknown> = Promise.resolve()
   #writesToPass = 0
+  readonly #graceMs: number
+  #cleanUpTimer: NodeJS.Timeout | undefined
   #isClosed = false
 
-  constructor(index: OpenIndex, options: CheckedOptions) {
+  constructor(index: OpenIndex, options: CheckedOptions, graceMs = GRACE_MS) {
     this.#index = index
     this.#options = options
+    this.#graceMs = graceMs
     this.#folder = resolve(index.snapshot.folder)
   }
 
@@ -59,7 +74,7 @@ export class IndexFolds {
       signal?.throwIfAborted()
       // What runs by itself does less than what was asked for: it makes way.
       if (this.#isAutomatic) await this.#cancel()
-      return await this.#run({ all, memoryBytes, isAutomatic: false }, { onProgress, signal })
+      return await this.#run({ ...ASKED, all, memoryBytes }, { onProgress, signal })
     })
     this.#last = turn.catch(() => undefined)
     return await turn
@@ -74,7 +89,7 @@ export class IndexFolds {
     }
     if (!isFoldDue(this.#index)) return
     this.#isAutomatic = true
-    this.#run({ all: false, memoryBytes: DEFAULT_MEMORY_BYTES, isAutomatic: true }, {}).then(
+    this.#run({ ...ASKED, isAutomatic: true }, {}).then(
       ({ steps }) => {
         this.#isAutomatic = false
         if (steps === 0) this.#writesToPass = WRITES_AFTER_FAILURE
@@ -89,7 +104,7 @@ export class IndexFolds {
   }
 
   async #run(
-    of: Pick<FoldOptions, 'all' | 'memoryBytes' | 'isAutomatic'>,
+    of: typeof ASKED,
     { onProgress, signal }: Pick<OptimizeOptions, 'onProgress' | 'signal'>
   ): Promise<FoldReport> {
     if (this.#isClosed) throw this.#closed()
@@ -97,6 +112,7 @@ export class IndexFolds {
     const cancelled = new SharedArrayBuffer(4)
     const options: FoldOptions = {
       ...of,
+      graceMs: this.#graceMs,
       folder: this.#folder,
       indexId: this.#index.snapshot.meta.indexId,
       write: { durability: 'full', lockTimeoutMs, allowNetworkFileSystem },
@@ -126,6 +142,7 @@ export class IndexFolds {
     this.#running = running
     try {
       const report = await running.done
+      if (report !== undefined && report.steps > 0) this.#cleanUpLater()
       if (failed !== undefined) throw failed.error
       if (report !== undefined) return report
       signal?.throwIfAborted()
@@ -136,6 +153,20 @@ export class IndexFolds {
       void thread.close()
       this.#see()
     }
+  }
+
+  /** Has the files removed that a fold replaced, once nobody needs them; whoever folds next does it, too. */
+  #cleanUpLater(): void {
+    clearTimeout(this.#cleanUpTimer)
+    if (this.#isClosed) return
+    this.#cleanUpTimer = setTimeout(() => {
+      // After what runs: a fold that is under way makes more of them.
+      this.#last = this.#last.then(async () => {
+        if (this.#isClosed || this.#running !== undefined) return
+        await this.#run({ ...ASKED, onlyCleansUp: true }, {}).catch(() => undefined)
+      })
+    }, this.#graceMs + CLEAN_UP_AFTER_MS)
+    this.#cleanUpTimer.unref()
   }
 
   /** Sees what was published; what is in the way of that is for the next read to say. */
@@ -161,6 +192,7 @@ export class IndexFolds {
   /** What runs is cancelled, and leaves nothing half-done. */
   close(): void {
     this.#isClosed = true
+    clearTimeout(this.#cleanUpTimer)
     void this.#cancel()
   }
 }

@@ -4,7 +4,7 @@ import type { FreshRow } from '../catalogue/changes.ts'
 import { defaultZones } from '../build/default-zones.ts'
 import type { Segment } from '../format/segment-table.ts'
 import type { OpenIndex } from '../search/open-index.ts'
-import { chooseZones } from './choose-zones.ts'
+import { chooseZones, others } from './choose-zones.ts'
 import { arePatchesMany } from './fold-due.ts'
 import { FoldRows } from './fold-rows.ts'
 import { numberZones, type Numbering } from './number-zones.ts'
@@ -17,7 +17,7 @@ import { bytesOf, readBook, type BookedZone, type ZoneBook } from './zone-book.t
 /** Below so many rows no zones are made: to look at all of them costs nothing. */
 const FEWEST_ZONED_ROWS = 1000
 /** Part of an index from which on it is trained anew, where all of it fits into memory. */
-const ANEW_PART = 0.5
+const ANEW_PART = 0.4
 /** Zones are trained anew where their number is this far from what it should be. */
 const ZONES_FACTOR = 1.7
 const SEED = 1
@@ -38,6 +38,8 @@ export interface StepPlan {
   readonly removed: readonly number[]
   /** Rows of segments that stay which are elsewhere from now on: they were updated. */
   readonly lifted: ReadonlyMap<Segment, readonly number[]>
+  /** Rows that came into zones, or leave them. */
+  readonly changedRows: number
   /** Origin of the codes, where zones were trained anew; undefined: as it was. */
   readonly origin: Float32Array | undefined
 }
@@ -74,6 +76,7 @@ function emptied({ snapshot }: OpenIndex): StepPlan {
     numbering: { zoneCount: 0, written: [], kept: new Map() },
     removed: [...segments].map(({ segment }) => segment),
     lifted: new Map(),
+    changedRows: 0,
     origin: undefined
   }
 }
@@ -156,6 +159,12 @@ class StepMaker {
     }
     const rewritten = chosen.map((booked) => ({ booked, members: this.#takeZone(booked, joining) }))
     for (const { zone } of chosen) joining.delete(zone)
+    // A zone has one further segment, as far as memory allows: what came before is written again with what comes now.
+    for (const [zone, members] of joining) {
+      const further = others(this.#book.zones[zone].segments)
+      const bytes = further.reduce((sum, segment) => sum + bytesOf(segment), this.#rows.byteLength)
+      if (further.length > 0 && bytes <= budgetBytes) members.push(...this.#takeMore(further))
+    }
     const placed = placeAmong(
       this.#rows,
       { metric: meta.metric, rowsPerZone: this.#book.rowsPerZone, centroids: built, zoneCount: meta.zoneCount },
@@ -170,7 +179,12 @@ class StepMaker {
 
   #plan(numbering: Numbering): Omit<StepPlan, 'lifted' | 'origin'> {
     const removed = this.#removed.map(({ segment }) => segment).sort((a, b) => a - b)
-    return { rows: this.#rows, numbering, removed }
+    const { zoneCount } = this.#index.snapshot.meta
+    const { masks } = this.#index.context.documents.live
+    const built = this.#removed.filter(({ zone }) => zone < zoneCount)
+    const before = built.reduce((rows, { rowCount, slot }) => rows + rowCount - (masks.of(slot)?.count ?? 0), 0)
+    const deleted = built.reduce((rows, { slot }) => rows + (masks.of(slot)?.count ?? 0), 0)
+    return { rows: this.#rows, numbering, removed, changedRows: Math.max(0, this.#rows.count - before) + deleted }
   }
 
   #takeAll(segments: readonly Segment[]): void {
@@ -182,7 +196,12 @@ class StepMaker {
   }
 
   /** Takes the rows of a zone that are not here yet; returns all that it is to have. */
-  #takeZone({ segments }: BookedZone, joining: ReadonlyMap<number, readonly number[]>): number[] {
+  #takeZone({ zone, segments }: BookedZone, joining: ReadonlyMap<number, readonly number[]>): number[] {
+    return [...(joining.get(zone) ?? []), ...this.#takeMore(segments)]
+  }
+
+  /** Takes the rows of segments that are not here yet. */
+  #takeMore(segments: readonly Segment[]): number[] {
     this.#tell.check()
     const first = this.#rows.count
     for (const segment of segments) {
@@ -190,8 +209,7 @@ class StepMaker {
       takeSegment(this.#index.context, this.#rows, { segment, isWanted })
       this.#removed.push(segment)
     }
-    const own = Array.from({ length: this.#rows.count - first }, (_, i) => first + i)
-    return [...(joining.get(segments[0].zone) ?? []), ...own]
+    return Array.from({ length: this.#rows.count - first }, (_, i) => first + i)
   }
 
   /** The deltas that came first, as many as fit into some bytes, one at least. */

@@ -71,7 +71,7 @@ function publish({ index, writer, folder }: PublishPlace, step: StepToPublish): 
       calibration: calibration.measured,
       nowMs: wallMillis()
     },
-    { ...snapshot.meta, ...recoded?.numbers }
+    { ...writer.meta, ...recoded?.numbers }
   )
   const rowsSinceCalibration = calibration.measured === undefined ? before + calibration.changedRows : 0
   writer.commit({ meta, changes: { ...changes, rowsSinceCalibration } })
@@ -90,15 +90,15 @@ function recodeLater(
   removed: ReadonlySet<number>
 ): Recoded | undefined {
   const { snapshot, context } = index
-  const { meta, fields } = snapshot
+  const { fields } = snapshot
+  const { meta } = writer // numbers may have been given since the snapshot
   const later = [...snapshot.segments].filter(({ zone, segment }) => zone >= meta.zoneCount && !removed.has(segment))
   if (later.length === 0) return undefined
   const rows = new FoldRows(meta)
   for (const segment of later) takeSegment(context, rows, { segment })
   const names = later.map(({ segment }) => segment)
   if (rows.count === 0) return { folded, removed: names, numbers: meta }
-  // The numbers that this fold has reserved are not in the snapshot.
-  const place = { ...writer.meta, zoneCount: folded.zoneCount, deltaZoneCount: 0 }
+  const place = { ...meta, zoneCount: folded.zoneCount, deltaZoneCount: 0 }
   const delta = writeDelta({ folder, meta: place, quantizer: folded.quantizer, fields }, rowsOf(rows))
   const centroids = new Float32Array(folded.centroids.length + delta.centroids.length)
   centroids.set(folded.centroids)

@@ -31,8 +31,10 @@ export interface ZoneBook {
   readonly rowsPerZone: number
 }
 
-/** A file is poor when fewer of its rows than this part are in segments that are there. */
+/** A file is poor when fewer of its rows than this part are in segments that are there, */
 const POOR_FILE = 2 / 3
+/** and files are looked at where those of zones have so many times the rows of the zones. */
+const POOR_INDEX = 1.3
 
 export function readBook(index: OpenIndex): ZoneBook {
   const { snapshot, context } = index
@@ -77,8 +79,9 @@ function poorFiles({ snapshot }: OpenIndex): ReadonlySet<number> {
     const { file } = segments.extent(position, 'rows')
     left.set(file, (left.get(file) ?? 0) + segments.long(position, SEGMENT_WORDS.rowCount))
   }
-  const isPoor = (file: number, rowCount: number): boolean => (left.get(file) ?? 0) < rowCount * POOR_FILE
-  return new Set(
-    files.filter(({ kind, file, rowCount }) => kind === 'vectors' && isPoor(file, rowCount)).map(({ file }) => file)
-  )
+  const vectors = files.filter(({ kind }) => kind === 'vectors')
+  const leftIn = (file: number): number => left.get(file) ?? 0
+  const written = vectors.reduce((rows, { rowCount }) => rows + rowCount, 0)
+  if (written < vectors.reduce((rows, { file }) => rows + leftIn(file), 0) * POOR_INDEX) return new Set()
+  return new Set(vectors.filter(({ file, rowCount }) => leftIn(file) < rowCount * POOR_FILE).map(({ file }) => file))
 }

@@ -27,6 +27,9 @@ interface HeldPool {
   calls: number
 }
 
+/** Work with a pool for a search that was checked. */
+type PoolWork<Result> = (pool: SearchPool, of: CheckedSearch) => Promise<Result>
+
 interface CheckedSearch extends DocumentSearch {
   readonly signal: AbortSignal | undefined
 }
@@ -48,24 +51,26 @@ export class AsyncSearches {
 
   /** Searches many queries; rejects as `ZgqIndex.searchBatch` does. */
   async batch(queries: Float32Array | Float64Array, options: AsyncSearchOptions): Promise<FoundDocuments[]> {
-    const of = this.#check(options)
-    const checked = checkQueries(queries, this.#source.index.snapshot.meta.dim)
-    return await this.#holding((pool) => this.#run(pool, checked, { ...of, isBatch: true }))
+    const first = this.#check(options)
+    const own = checkQueries(queries, this.#source.index.snapshot.meta.dim).slice()
+    return await this.#repeating({ first, options }, (pool, of) => this.#run(pool, own, { ...of, isBatch: true }))
   }
 
   /** Searches one query; rejects as `ZgqIndex.searchAsync` does. */
   async one(query: QueryVector | IdQuery<Id>, options: AsyncSearchOptions): Promise<FoundDocuments> {
     const { index } = this.#source
     const { dim, metric } = index.snapshot.meta
-    const of = this.#check(options)
+    const first = this.#check(options)
     if (!isIdQuery(query)) {
-      const checked = checkQuery(query, dim, metric)
-      const [found] = await this.#holding((pool) => this.#run(pool, checked, { ...of, isBatch: false }))
+      const own = checkQuery(query, dim, metric).slice()
+      const [found] = await this.#repeating({ first, options }, (pool, of) =>
+        this.#run(pool, own, { ...of, isBatch: false })
+      )
       return found
     }
     const { id } = query
     expectId(id, index.context.documents)
-    return await this.#holding(async (pool) => {
+    return await this.#repeating({ first, options }, async (pool, of) => {
       const row = await readVectorLater(pool, id, of.signal)
       if (row === undefined) throw notFound(id)
       const [found] = await this.#run(pool, row.vector, { ...of, leftOut: id, isBatch: false })
@@ -73,13 +78,28 @@ export class AsyncSearches {
     })
   }
 
-  /** Works with a pool on one generation of the index. */
-  async #holding<Result>(work: (pool: SearchPool) => Promise<Result>): Promise<Result> {
+  /** Where work misses a file that a fold has given up since, it is done once more on what there is by then. */
+  async #repeating<Result>(
+    asked: { readonly first: CheckedSearch; readonly options: AsyncSearchOptions },
+    work: PoolWork<Result>
+  ): Promise<Result> {
+    const { index } = this.#source
+    const { commit } = index
+    try {
+      return await this.#holding(asked.first, work)
+    } catch (error) {
+      if (this.#isClosed || !index.hasMovedOn(error, commit)) throw error
+      return await this.#holding(this.#check(asked.options), work)
+    }
+  }
+
+  /** Works with a pool on the generation that there is now, which the search was checked for. */
+  async #holding<Result>(of: CheckedSearch, work: PoolWork<Result>): Promise<Result> {
     const held = this.#current()
     const lease = held.pool.context.states.lease()
     held.calls++
     try {
-      return await work(held.pool)
+      return await work(held.pool, of)
     } finally {
       held.calls--
       lease.end()

@@ -33,7 +33,7 @@ export interface LaterDocuments {
 
 /** Queries to be searched with one request. */
 export interface DocumentQueries {
-  /** float32, n * dim */
+  /** Nobody changes them. float32, n * dim */
   readonly queries: Float32Array
   readonly isBatch: boolean
   readonly signal: AbortSignal | undefined
@@ -46,7 +46,7 @@ export async function searchDocumentsLater(
   of: DocumentSearch
 ): Promise<FoundDocuments[]> {
   const { context, pool } = later
-  const queries = task.queries.slice() // the caller's may change while a filter is evaluated
+  const { queries } = task
   const masks = await takeMasks(later, of.wants, task.signal)
   try {
     const k = firstK(context, of)

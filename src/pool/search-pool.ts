@@ -112,9 +112,8 @@ export class SearchPool {
   }
 
   /**
-   * Searches the queries of a task: at once what is little, the rest in a promise, with a copy of the queries. Throws
-   * and rejects with what `search` throws, with ZGQ_CLOSED, with ZGQ_IO for a thread that died, and with the reason of
-   * its signal.
+   * Searches the queries of a task: at once what is little, the rest in a promise. Throws and rejects with what
+   * `search` throws, with ZGQ_CLOSED, with ZGQ_IO for a thread that died, and with the reason of its signal.
    */
   run(task: SearchTask): Found[] | Promise<Found[]> {
     task.signal?.throwIfAborted()

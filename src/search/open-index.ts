@@ -8,7 +8,7 @@ import { withSnapshot } from '../catalogue/reader.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
 import { CatalogueWatch } from '../catalogue/watch.ts'
 import { nowMicros } from '../clock.ts'
-import { ZgqError } from '../errors.ts'
+import { isMissingFile, ZgqError } from '../errors.ts'
 import { sameChanges, type ChangesMeta } from '../format/changes-record.ts'
 import { bytesEqual } from '../format/layout.ts'
 import type { Readers } from '../storage/open-readers.ts'
@@ -98,6 +98,33 @@ export class OpenIndex {
     if (this.#isBroken || this.#watch.hasChanged()) this.refresh()
   }
 
+  /**
+   * Does work that reads, with all that was committed. Where it misses a file that a fold has given up since, it is done
+   * once more on what there is by then. Throws as `refresh` and the work do.
+   */
+  read<Result>(work: () => Result): Result {
+    this.refreshIfDue()
+    const { commit } = this
+    try {
+      return work()
+    } catch (error) {
+      if (!this.hasMovedOn(error, commit)) throw error
+      return work()
+    }
+  }
+
+  /** Tells whether an error is of a file that is missing, and more was committed since `commit`, which it then takes. */
+  hasMovedOn(error: unknown, commit: number): boolean {
+    if (!isMissingFile(error)) return false
+    this.refresh()
+    return this.commit !== commit
+  }
+
+  /** The last commit that was taken. */
+  get commit(): number {
+    return this.context.documents.live.commit
+  }
+
   readonly #endTurn = (): void => {
     this.#wasAsked = false
   }
@@ -107,11 +134,16 @@ export class OpenIndex {
    * ZGQ_MISMATCH or ZGQ_IO.
    */
   refresh(): boolean {
-    const { commit } = this.context.documents.live
+    const { commit } = this
     if (this.#isBroken) this.#reopen()
     const news = this.#watch.read(this.seen)
-    if (news !== undefined) this.take(news)
-    return this.context.documents.live.commit !== commit
+    try {
+      if (news !== undefined) this.take(news)
+    } catch (error) {
+      if (!isMissingFile(error)) throw error
+      this.#reopen()
+    }
+    return this.commit !== commit
   }
 
   /** Opens all anew where it could not be taken whole; searches under way that have to read reject. */

@@ -1,5 +1,5 @@
-// Who works with an open index: searches under way, each with a state of its own, and work that goes on over several turns
-// of the event loop. As long as there is any, the index does not become another generation under its hands.
+// Who works with an open index: searches under way, each with a state of its own, and work that goes on over several
+// turns of the event loop. As long as there is any, the index does not become another generation under its hands.
 
 import type { SearchState } from './search-state.ts'
 

@@ -26,7 +26,8 @@ const sorted = (payload: unknown): string =>
 const textOf = ({ id, vector, payload }: ChangedRow | Document): string =>
   `${id} ${Array.from(vector).join()} ${sorted(payload)}`
 
-const textsOf = (rows: Iterable<ChangedRow | Document>): string[] => Array.from(rows, textOf).sort()
+/** Rows as lines of text, sorted. */
+export const textsOf = (rows: Iterable<ChangedRow | Document>): string[] => Array.from(rows, textOf).sort()
 
 /** Names up to a few rows in which two states differ. */
 function difference(found: readonly string[], wanted: readonly string[]): string {

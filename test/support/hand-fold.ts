@@ -1,6 +1,6 @@
 // Folds an index by hand, as simply as can be: rows of segments that are given up become segments of new zones, zones
-// without segments go, and what is left is renumbered, two of them becoming one zone. So readers are tested without what
-// folds indexes. Codes are not around the centroids of zones that were joined: estimates of theirs are worthless.
+// without segments go, and what is left is renumbered, two of them becoming one zone. So readers are tested without
+// what folds indexes. Codes are not around the centroids of zones that were joined: estimates of theirs are worthless.
 
 import { unlinkSync } from 'node:fs'
 import { join } from 'node:path'
