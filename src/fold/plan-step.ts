@@ -110,6 +110,11 @@ class StepMaker {
     for (const { segments } of this.#book.zones) this.#takeAll(segments)
     this.#takeAll(this.#deltas(this.#options.budgetBytes))
     if (fits) takeFresh(this.#rows, this.#fresh)
+    // Of deltas that came first all rows may have been replaced since: nothing is there to train on.
+    if (this.#rows.count === 0) {
+      const numbering = { zoneCount: 0, written: [], kept: new Map<number, number>() }
+      return { ...this.#plan(numbering), lifted: new Map(), origin: undefined }
+    }
     const { liveRows } = this.#book
     const expected = fits ? this.#rows.count : liveRows
     // Zones for what follows too, but none that the rows at hand would leave empty.

@@ -158,7 +158,7 @@ const asks = [
     whole('searchAsync', hits)
   },
   async (i) => {
-    const batch = await index.searchBatch([query(i), query(i + 1)].flat(), { k: 60, payload: true })
+    const batch = await index.searchBatch(Float32Array.from([query(i), query(i + 1)].flat()), { k: 60, payload: true })
     for (const hits of batch) look('searchBatch', registersOf('searchBatch', distinct('searchBatch', hits)))
   },
   () => {
