@@ -17,7 +17,8 @@ const SAMPLES = step(25, 400)
 /** Part of the samples for which the index grows to its size, and caches fill. */
 const WARM_UP = step(0.5, 0.2)
 /** Part by which memory may have grown between the warm-up and the end: what noise there is. */
-const GROWTH = step(0.8, 0.12)
+const GROWTH = step(0.3, 0.12)
+const MOST_BYTES = 400 * 2 ** 20
 /** Superseded files stay for a minute: folder bytes are at most so many times those of the index in the end. */
 const FOLDER = step(8, 60)
 
@@ -79,11 +80,12 @@ describe.runIf(process.platform === 'linux')('an index that is used for long', (
           `${(folder / MB).toFixed(1)} MB, files in the end ${(written.fileBytes / MB).toFixed(1)} MB; ` +
           JSON.stringify({ writer, reader })
       )
-      if (IS_TORTURE) writeFileSync(`${temp.path}.json`, JSON.stringify({ written, read }))
       expect(written.problems).toEqual([])
       expect(read.problems).toEqual([])
-      for (const [what, { rss, heap, descriptors }] of Object.entries({ writer, reader })) {
-        expect(rss, `rss of the ${what}`).toBeLessThan(GROWTH)
+      for (const [what, { rss, heap, descriptors, mostRss }] of Object.entries({ writer, reader })) {
+        // In the short run the index still grows, and its first folds have threads of their own.
+        if (IS_TORTURE) expect(rss, `rss of the ${what}`).toBeLessThan(GROWTH)
+        expect(mostRss, `most memory of the ${what}`).toBeLessThan(MOST_BYTES)
         expect(heap, `heap of the ${what}`).toBeLessThan(GROWTH)
         // A thread more or less of a fold, and files that were just taken over.
         expect(descriptors[1] - descriptors[0], `descriptors of the ${what}`).toBeLessThan(60)
