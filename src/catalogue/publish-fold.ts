@@ -100,7 +100,7 @@ const segmentNumber = ({ segment }: SegmentRecord): number => segment
 /** Throws where a reader would refuse the index: a fold that goes wrong must not make it unreadable. */
 function expectWhole(fold: FoldToPublish, meta: IndexMeta): void {
   const { dim, bits } = meta
-  const { segments, files, centroids, zoneCount, zoneCodes } = fold
+  const { segments, files, centroids, zoneCount, zoneCodes, quantizer } = fold
   const known = new Set(files.map(fileNumber))
   const zones = centroids.length / dim
   const names = (segment: SegmentRecord): number[] =>
@@ -110,6 +110,8 @@ function expectWhole(fold: FoldToPublish, meta: IndexMeta): void {
   const isWhole =
     Number.isSafeInteger(zones) &&
     zones >= zoneCount &&
+    centroids.every(Number.isFinite) &&
+    (quantizer === undefined || quantizer.mean.every(Number.isFinite)) &&
     zoneCodes.byteLength > 0 === (bits > 0 && zoneCount > 0) &&
     segments.every(({ segment }, i) => i === 0 || segment > segments[i - 1].segment) &&
     files.every(({ file }, i) => i === 0 || file > files[i - 1].file) &&
