@@ -73,7 +73,7 @@ export interface OptimizeOptions {
   readonly all?: boolean | undefined
   /** Memory that a fold takes, about; at most half of it for rows. Default 256 MB. */
   readonly memoryBytes?: number | undefined
-  /** Called as the work goes on. `total`: rows that it has found to move so far. */
+  /** Called as each step goes on: `done` of `total` rows, rounds (`train`) or queries (`calibrate`). */
   readonly onProgress?:
     | ((progress: {
         readonly stage: 'plan' | 'train' | 'write' | 'calibrate' | 'publish' | 'clean-up'

@@ -37,8 +37,6 @@ const UNITS: Readonly<Record<string, string>> = {
   add: 'row',
   backup: 'byte',
   plan: 'row',
-  publish: 'row',
-  'clean-up': 'row',
   calibrate: 'query',
   check: 'row',
   export: 'row'

@@ -3,7 +3,7 @@
 /** What a fold is at. */
 export type FoldStage = 'plan' | 'train' | 'write' | 'calibrate' | 'publish' | 'clean-up'
 
-/** How far a fold is: in rows, of those that it has found to move so far. */
+/** How far a step of a fold is: in rows that it moves; of training in rounds, of a calibration in queries. */
 export interface FoldProgress {
   readonly stage: FoldStage
   readonly done: number

@@ -119,12 +119,11 @@ class StepMaker {
     // Zones for what follows too, but none that the rows at hand would leave empty.
     const zones = Math.min(defaultZones(Math.max(1, expected), meta.dim), Math.ceil(this.#rows.count / 16))
     const rowsPerZone = Math.max(1, this.#rows.count / zones)
-    const total = this.#rows.count
     const { zones: placed, origin } = placeAnew(
       this.#rows,
       { zones, metric: meta.metric, seed: SEED, rowsPerZone },
       (round, rounds) => {
-        this.#tell.note({ stage: 'train', done: Math.floor((round / rounds) * total), total })
+        this.#tell.note({ stage: 'train', done: round, total: rounds })
       }
     )
     const numbering = numberZones(placed, 0, () => false)
