@@ -1,12 +1,16 @@
 // Random changes of an index against a model in memory: whatever is asked after each of them, by the handle that wrote
 // and by another one, is what brute force over the model says.
 
+import { existsSync, renameSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+
 import fc from 'fast-check'
 import { Query } from 'mingo'
 import { describe, expect, it } from 'vitest'
 
 import { buildIndex } from '../src/build.ts'
-import { checkIndex } from '../src/check.ts'
+import { checkIndex, repairIndex } from '../src/check.ts'
 import type { Filter, Hit, Id, Metric } from '../src/types.ts'
 import { ZgqIndex } from '../src/zgq-index.ts'
 import { randomFrom } from './support/random.ts'
@@ -41,6 +45,7 @@ interface Step {
     | 'fold'
     | 'foldAll'
     | 'foldWith'
+    | 'repair'
   readonly seed: number
   readonly count: number
   readonly byOther: boolean
@@ -62,7 +67,8 @@ const anyStep: fc.Arbitrary<Step> = fc.record({
     'many',
     'fold',
     'foldAll',
-    'foldWith'
+    'foldWith',
+    'repair'
   ),
   seed: fc.nat(1_000_000),
   count: fc.integer({ min: 1, max: 12 }),
@@ -233,6 +239,17 @@ class World {
         const ids = this.#matching(filter)
         expect(await index.delete({ filter })).toBe(ids.length)
         for (const id of ids) model.delete(id)
+        break
+      }
+      case 'repair': {
+        this.close()
+        while (existsSync(join(this.path, 'catalogue.sqlite-wal'))) await setTimeout(2) // its thread seals it
+        const output = temp.fresh('repaired')
+        expect(await repairIndex({ input: this.path, output })).toMatchObject({ rows: model.size, lost: { rows: 0 } })
+        rmSync(this.path, { recursive: true })
+        renameSync(output, this.path)
+        this.#writer = this.#open()
+        this.#other = this.#open()
         break
       }
       case 'reopen':
