@@ -69,7 +69,9 @@ export interface CreateOptions extends Omit<OpenOptions, 'mode'> {
 
 /** Options of `optimize`. */
 export interface OptimizeOptions {
-  /** Rewrite every zone that has a deleted or updated row, however few: all their bytes leave the disk. Default false. */
+  /**
+   * Rewrite every zone that has a deleted or updated row, however few: all their bytes leave the disk. Default false.
+   */
   readonly all?: boolean | undefined
   /** Memory that a fold takes, about; at most half of it for rows. Default 256 MB. */
   readonly memoryBytes?: number | undefined

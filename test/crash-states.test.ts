@@ -1,5 +1,5 @@
-// The states that a fold leaves where it dies (spec, section 10, "A fold"): each row of the table is made, read, checked
-// and folded again.
+// The states that a fold leaves where it dies (spec, section 10, "A fold"): each row of the table is made, read,
+// checked and folded again.
 
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

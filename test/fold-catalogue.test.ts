@@ -1,5 +1,5 @@
-// What a fold does to the catalogue: it reserves numbers, publishes its segments in one transaction, and notes the files
-// that it takes out of the index. On a Node without node:sqlite the same tests run under Node 24, too.
+// What a fold does to the catalogue: it reserves numbers, publishes its segments in one transaction, and notes the
+// files that it takes out of the index. On a Node without node:sqlite the same tests run under Node 24, too.
 
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -6,8 +6,8 @@ import { expectSchema, standGuard } from './schema.ts'
 import { wrapSqliteWriteError } from './sqlite-errors.ts'
 
 /**
- * Copies the catalogue at `path` to where nothing is; the copy is sealed, and has what is part of the index alone. Throws ZGQ_CORRUPT,
- * ZGQ_LOCKED or ZGQ_IO.
+ * Copies the catalogue at `path` to where nothing is; the copy is sealed, and has what is part of the index alone.
+ * Throws ZGQ_CORRUPT, ZGQ_LOCKED or ZGQ_IO.
  */
 export function copyCatalogue(path: string, to: string): void {
   const driver = loadDriver()

@@ -60,8 +60,8 @@ export function openForChanges<T>(folder: string, options: ChangeWriterOptions, 
 }
 
 /**
- * Throws ZGQ_READ_ONLY where the index in a folder may not be written, and ZGQ_UNSUPPORTED for a disk that other machines
- * may have open: what can be known before anything is opened.
+ * Throws ZGQ_READ_ONLY where the index in a folder may not be written, and ZGQ_UNSUPPORTED for a disk that other
+ * machines may have open: what can be known before anything is opened.
  */
 export function expectChangeableFolder(
   folder: string,

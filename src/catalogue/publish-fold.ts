@@ -46,8 +46,8 @@ export interface PublishedFold {
 }
 
 /**
- * Publishes a fold; `of.meta` is what the index was before it in this transaction. Throws ZGQ_MISMATCH where its numbers are not
- * reserved any more, or its parts contradict each other.
+ * Publishes a fold; `of.meta` is what the index was before it in this transaction. Throws ZGQ_MISMATCH where its
+ * numbers are not reserved any more, or its parts contradict each other.
  */
 export function publishFold(database: Database, fold: FoldToPublish, of: CatalogueState): PublishedFold {
   const { meta } = of

@@ -68,8 +68,8 @@ function readIfThere(folder: string): Snapshot | undefined {
 }
 
 /**
- * Has SQLite check the whole database, and looks at the rows that no snapshot is made of; returns what folds keep in the
- * folder beside the files of the index. Throws ZGQ_CORRUPT.
+ * Has SQLite check the whole database, and looks at the rows that no snapshot is made of; returns what folds keep in
+ * the folder beside the files of the index. Throws ZGQ_CORRUPT.
  */
 export function checkDatabase(snapshot: Pick<Snapshot, 'folder'>): FoldFiles {
   const path = join(snapshot.folder, CATALOGUE_NAME)

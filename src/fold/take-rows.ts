@@ -7,7 +7,8 @@ import type { SearchContext } from '../search/search-context.ts'
 import type { FoldRows } from './fold-rows.ts'
 
 /**
- * Takes the live rows of a segment, with the payloads that they have by now; `isWanted`: only these. Throws as reads do.
+ * Takes the live rows of a segment, with the payloads that they have by now; `isWanted`: only these. Throws as reads
+ * do.
  */
 export function takeSegment(
   context: SearchContext,

@@ -79,8 +79,8 @@ export function encodeDirectory(
 }
 
 /**
- * Decodes numbers of superseded segments, of which `bytes` are some; one above 2^53 - 1, which is damage, comes out as no
- * safe integer.
+ * Decodes numbers of superseded segments, of which `bytes` are some; one above 2^53 - 1, which is damage, comes out as
+ * no safe integer.
  */
 export function decodeSuperseded(bytes: Uint8Array): Float64Array {
   const words = new Uint32Array(bytes.slice().buffer)

@@ -100,7 +100,9 @@ export class SegmentTable {
     this.#byZone = countingSort(zones, zoneCount)
   }
 
-  /** Takes over all segments of a table whose slots are positions, where more follow them here; tells whether it did. */
+  /**
+   * Takes over all segments of a table whose slots are positions, where more follow them here; tells whether it did.
+   */
   #extends(previous: SegmentTable): boolean {
     const { byteLength } = previous.records
     if (previous.#slots !== undefined || byteLength > this.records.byteLength) return false

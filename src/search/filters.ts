@@ -121,8 +121,8 @@ export class Filters {
   }
 
   /**
-   * Takes what changed: rows in these slots, and where some came, other segments. Searches under way keep the masks that
-   * they began with.
+   * Takes what changed: rows in these slots, and where some came, other segments. Searches under way keep the masks
+   * that they began with.
    */
   expire(slots: ReadonlySet<number>, segments: SegmentTable): void {
     const isSame = slots.size === 0 && this.#context.segments === segments

@@ -99,8 +99,8 @@ export class OpenIndex {
   }
 
   /**
-   * Does work that reads, with all that was committed. Where it misses a file that a fold has given up since, it is done
-   * once more on what there is by then. Throws as `refresh` and the work do.
+   * Does work that reads, with all that was committed. Where it misses a file that a fold has given up since, it is
+   * done once more on what there is by then. Throws as `refresh` and the work do.
    */
   read<Result>(work: () => Result): Result {
     this.refreshIfDue()
@@ -113,7 +113,9 @@ export class OpenIndex {
     }
   }
 
-  /** Tells whether an error is of a file that is missing, and more was committed since `commit`, which it then takes. */
+  /**
+   * Tells whether an error is of a file that is missing, and more was committed since `commit`, which it then takes.
+   */
   hasMovedOn(error: unknown, commit: number): boolean {
     if (!isMissingFile(error)) return false
     this.refresh()

@@ -15,8 +15,8 @@ export interface ChangesTask {
   readonly writer: number
   readonly changes: readonly Change[]
   /**
-   * Lines are appended: `w0 begun 3`, `w0 done 3`, `w0 failed 3 ZGQ_IO message`; 3.1: the second of a group. A fold adds
-   * `w0 at train`.
+   * Lines are appended: `w0 begun 3`, `w0 done 3`, `w0 failed 3 ZGQ_IO message`; 3.1: the second of a group. A fold
+   * adds `w0 at train`.
    */
   readonly marks: string
   /** For `ZgqIndex.create`; left out: the index is there. */
