@@ -95,9 +95,12 @@ export class IndexChanges {
   /** What waits rejects with ZGQ_CLOSED. A second call does nothing. */
   close(): void {
     this.#isClosed = true
-    void this.#folds?.then((folds) => {
-      folds.close()
-    })
+    void this.#folds?.then(
+      (folds) => {
+        folds.close()
+      },
+      () => undefined // whoever asked for a fold was told
+    )
     void this.#writer?.then(
       (writer) => {
         writer.close()
