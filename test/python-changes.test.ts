@@ -1,21 +1,17 @@
 // The second reader, format-spec/reader.py, reads what was changed: fresh rows, deltas, deletions and patches.
 
-import { spawnSync } from 'node:child_process'
-import { cpSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { cpSync } from 'node:fs'
 import { describe, expect, it, vi } from 'vitest'
 
 import { buildIndex } from '../src/build.ts'
 import { ZgqIndex } from '../src/index.ts'
-import type { Hit, Metric } from '../src/types.ts'
+import type { Metric } from '../src/types.ts'
 import { rowOf } from './support/brute-force.ts'
 import { editCatalogue, logsOf } from './support/changed-catalogue.ts'
 import { makeVectors } from './support/datasets.ts'
 import { documentId, documentPayload, DOCUMENT_FIELDS } from './support/document-index.ts'
-import { expectSameHits } from './support/hits.ts'
-import { ROOT } from './support/sources.ts'
+import { expectReaderAgrees, runReader } from './support/second-reader.ts'
 import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
-import { fbin } from './support/vector-files.ts'
 
 const temp = useTempFolder('python-changes', IN_MEMORY)
 const SEED = 2400
@@ -24,16 +20,6 @@ const BUILT = 200
 const COUNT = 1600
 const METRICS: readonly Metric[] = ['l2', 'cosine', 'ip']
 const ROWS = makeVectors('clustered', { count: COUNT, dim: DIM }, SEED)
-
-/** Runs the second reader; returns the JSON that it printed, or the code of the error. */
-function runReader(...args: readonly string[]): unknown {
-  const { status, stdout, stderr } = spawnSync('python3', [join(ROOT, 'format-spec/reader.py'), ...args], {
-    encoding: 'utf8',
-    maxBuffer: 2 ** 26
-  })
-  if (status === 0) return JSON.parse(stdout)
-  return /^reader: (ZGQ_\w+): /.exec(stderr)?.[1] ?? stderr
-}
 
 const numbers = (first: number, end: number): number[] => Array.from({ length: end - first }, (_, i) => first + i)
 const rowsFrom = (
@@ -81,22 +67,10 @@ describe.each(METRICS)('the second reader, under %s', (metric) => {
     const { folder, count } = await changedIndex(metric, 4)
     expect(count).toBe(COUNT - 6)
     const queries = Float32Array.from([8, 3, 250, 1500, 1450].flatMap((row) => [...rowOf(ROWS, DIM, row)]))
-    const path = temp.fresh('queries.fbin')
-    writeFileSync(path, fbin(queries, DIM))
-    using index = ZgqIndex.open<string>(folder)
-    for (const filter of [{}, { tags: 'patched' }]) {
-      const printed = runReader(folder, path, '--k', '7', '--exact', '--filter', JSON.stringify(filter))
-      if (typeof printed === 'string') throw new Error(printed)
-      const { queries: found }: { queries: { hits: Hit[] }[] } = Object(printed)
-      found.forEach(({ hits }, i) => {
-        const own = index.search(rowOf(queries, DIM, i), { k: 7, exact: true, filter })
-        expectSameHits(
-          hits,
-          Array.from(own, ({ id, distance }) => Object({ id, distance }))
-        )
-        expect(hits).toHaveLength('tags' in filter ? 3 : 7)
-      })
-    }
+    using index = ZgqIndex.open(folder)
+    const of = { temp, folder, queries, dim: DIM, k: 7 }
+    for (const hits of expectReaderAgrees(index, of)) expect(hits).toHaveLength(7)
+    for (const hits of expectReaderAgrees(index, { ...of, filter: { tags: 'patched' } })) expect(hits).toHaveLength(3)
     expect(runReader(folder, '--check')).toMatchObject({ ok: true, count })
     for (const row of [3, 250, 1450]) expect(runReader(folder, '--id', documentId(row))).toMatchObject({ found: null })
     for (const row of [0, 7, 260, 1500]) expect(runReader(folder, '--id', documentId(row))).not.toMatchObject({ found: null }) // prettier-ignore

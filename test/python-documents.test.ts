@@ -1,14 +1,12 @@
 // Documents in the second reader, written from the spec alone: the same hits, filtered and with payloads, as ours.
 
-import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 
 import type { Filter, Id } from '../src/types.ts'
 import { ZgqIndex } from '../src/zgq-index.ts'
 import { buildDocuments } from './support/document-index.ts'
-import { ROOT } from './support/sources.ts'
+import { runReader } from './support/second-reader.ts'
 import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
 import { fbin } from './support/vector-files.ts'
 
@@ -33,14 +31,6 @@ interface PythonHit {
   readonly id: Id
   readonly distance: number
   readonly payload: unknown
-}
-
-function runReader(...args: readonly string[]): { queries: { hits: PythonHit[] }[]; ok?: boolean } {
-  const { stdout, stderr, status } = spawnSync('python3', [join(ROOT, 'format-spec/reader.py'), ...args], {
-    encoding: 'utf8'
-  })
-  if (status !== 0) throw new Error(stderr)
-  return JSON.parse(stdout)
 }
 
 /** Bytes as the second reader prints them. */
@@ -76,7 +66,8 @@ describe.each([
       const [query] = queries
       const ours = index.search(query, { k: K, exact: true, payload: true, filter })
       const options = ['--exact', '--k', String(K), '--filter', JSON.stringify(wanted), '--payload']
-      const [theirs] = runReader(folder, queriesPath, ...options).queries
+      const { queries: found }: { queries: { hits: PythonHit[] }[] } = Object(runReader(folder, queriesPath, ...options))
+      const [theirs] = found
       expect(theirs.hits.map(({ id, payload }) => ({ id, payload }))).toEqual(
         ours.map(({ id, payload }) => ({ id, payload: printed(payload) }))
       )

@@ -1,8 +1,6 @@
 // The second reader, format-spec/reader.py, on ids: strings beside the rows, and the ids file that leads to them.
 
-import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 
 import { buildIndex } from '../src/build.ts'
@@ -10,7 +8,7 @@ import { readCatalogue } from '../src/catalogue/reader.ts'
 import { checkIndex } from '../src/check.ts'
 import type { ZgqError } from '../src/errors.ts'
 import { makeVectors } from './support/datasets.ts'
-import { ROOT } from './support/sources.ts'
+import { runReader } from './support/second-reader.ts'
 import { useTempFolder } from './support/temp-folder.ts'
 import { giveIdsFile, giveTextIds, integerIdsOf, type PlacedId } from './support/text-ids.ts'
 import { fbin } from './support/vector-files.ts'
@@ -20,17 +18,6 @@ const SEED = 62
 const DIM = 4
 const COUNT = 900 // four leaves and a root
 const PAGE = 4096
-
-/** Runs the second reader; returns the JSON that it printed, or the code of the error. */
-function runReader(...args: readonly string[]): unknown {
-  const { status, stdout, stderr } = spawnSync('python3', [join(ROOT, 'format-spec/reader.py'), ...args], {
-    encoding: 'utf8'
-  })
-  if (status === 0) return JSON.parse(stdout)
-  const code = /^reader: (ZGQ_\w+): /.exec(stderr)?.[1]
-  if (status !== 1 || code === undefined) throw new Error(`reader.py ended with ${String(status)}: ${stderr}`)
-  return code
-}
 
 const vectors = makeVectors('small integers', { count: COUNT, dim: DIM }, SEED)
 

@@ -19,7 +19,7 @@ import { errorOf } from './support/errors.ts'
 import { expectSameHits } from './support/hits.ts'
 import { changeCatalogue } from './support/index-damage.ts'
 import { writeSegmentedIndex } from './support/segmented-index.ts'
-import { ROOT } from './support/sources.ts'
+import { runReader } from './support/second-reader.ts'
 import { useTempFolder } from './support/temp-folder.ts'
 import { fbin } from './support/vector-files.ts'
 
@@ -33,18 +33,6 @@ beforeAll(() => {
   if (spawnSync('python3', ['--version']).status !== 0)
     throw new Error('python3 is needed for this test: the second reader is written in Python')
 })
-
-/** Runs the second reader; returns the JSON that it printed, or the code of the error. */
-function runReader(...args: readonly string[]): unknown {
-  const { status, stdout, stderr } = spawnSync('python3', [join(ROOT, 'format-spec/reader.py'), ...args], {
-    encoding: 'utf8',
-    maxBuffer: 2 ** 26
-  })
-  if (status === 0) return JSON.parse(stdout)
-  const code = /^reader: (ZGQ_\w+): /.exec(stderr)?.[1]
-  if (status !== 1 || code === undefined) throw new Error(`reader.py ended with ${String(status)}: ${stderr}`)
-  return code
-}
 
 async function build(
   kind: DataSetName,

@@ -2,7 +2,7 @@
 
 import { expect } from 'vitest'
 
-import type { Hit } from '../../src/types.ts'
+import type { Hit, Id } from '../../src/types.ts'
 import { bruteForce, type Problem } from './brute-force.ts'
 
 /** Distances agree to 1e-9 relative or 1e-12 absolute, whatever the order of summation. */
@@ -16,7 +16,7 @@ export function expectNearest(found: readonly Hit[], problem: Problem, k: number
 }
 
 /** Expects the same ids in the same order, and distances that agree. */
-export function expectSameHits(found: readonly Hit[], expected: readonly Hit[]): void {
+export function expectSameHits(found: readonly Hit<Id>[], expected: readonly Hit<Id>[]): void {
   expect(found.map((hit) => hit.id)).toEqual(expected.map((hit) => hit.id))
   const differing = found.filter((hit, i) => !isSameDistance(hit.distance, expected[i].distance))
   expect(differing).toEqual([])
