@@ -1,7 +1,9 @@
 // Indexes that tests change and kill: empty ones, ones that were built, whose rows lie in zones, and ones that grew by
 // writes and were folded, step after step.
 
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 
 import { buildIndex } from '../../src/build.ts'
 import { ZgqIndex } from '../../src/zgq-index.ts'
@@ -62,6 +64,8 @@ export async function foldedIndex(temp: TempFolder, writers: number): Promise<Ch
   for (const rows of given) await index.add(rows)
   await index.optimize({ all: true, memoryBytes: LITTLE_MEMORY })
   index.close()
+  // The thread that writes seals the index after that: what copies the folder must not come in between.
+  while (existsSync(join(path, 'catalogue.sqlite-wal'))) await setTimeout(5)
   return { folder, path, dim: FOLDED_DIM, rows: given.map((rows) => new Map(rows.map((row) => [row.id, row]))) }
 }
 
