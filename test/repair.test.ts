@@ -1,18 +1,30 @@
 // Repairs of indexes that are sound, or whose catalogue is gone: what comes out, and what is said of it. Damage to data
 // files is in repair-damage.test.ts.
 
-import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 
 import { buildIndex } from '../src/build.ts'
 import { readCatalogue } from '../src/catalogue/reader.ts'
 import { checkIndex, repairIndex, type RepairOptions, type RepairReport } from '../src/check.ts'
-import { CATALOGUE_NAME } from '../src/format/layout.ts'
+import { FOOTER } from '../src/format/directory.ts'
+import { CATALOGUE_NAME, checksum } from '../src/format/layout.ts'
 import type { Id } from '../src/types.ts'
 import { ZgqIndex } from '../src/zgq-index.ts'
 import { addDelta, rowsOf } from './support/delta-index.ts'
 import { DOCUMENT_FIELDS } from './support/document-index.ts'
+import { flipByte } from './support/flip-byte.ts'
 import { contentOf, filesIn, makeChangedDocuments, rowsIn } from './support/repairs.ts'
 import { DIM, errorFrom, rejection, SMALL } from './support/small-build.ts'
 import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
@@ -29,6 +41,21 @@ async function changedIndex(shape: (typeof SHAPES)[number] = SHAPES[0]): Promise
   const output = temp.fresh('changed')
   await makeChangedDocuments({ ...shape, output, count: 300, seed: 7 })
   return output
+}
+
+/** Writes a footer that says of segments that the file replaces them. */
+function supersede(path: string, segments: readonly number[]): void {
+  const bytes = readFileSync(path)
+  const at = bytes.byteLength - FOOTER.byteLength
+  const footer = FOOTER.decode(bytes, at, path)
+  const end = footer.directoryOffset + footer.directoryByteLength
+  segments.forEach((segment, i) => bytes.writeBigUInt64LE(BigInt(segment), end + i * 8))
+  const directoryByteLength = footer.directoryByteLength + segments.length * 8
+  const directoryCrc = checksum(bytes.subarray(footer.directoryOffset, footer.directoryOffset + directoryByteLength))
+  const record = { ...footer, directoryByteLength, directoryCrc, supersededCount: segments.length }
+  FOOTER.encode(record, bytes, at)
+  FOOTER.encode({ ...record, crc: checksum(bytes.subarray(at, at + FOOTER.fields.crc.offset)) }, bytes, at)
+  writeFileSync(path, bytes)
 }
 
 /** A folder with nothing but the index to come, so that leftovers show. */
@@ -91,6 +118,16 @@ describe('a sound index', () => {
     expect({ rows, damage }).toEqual({ rows: 0, damage: [] })
     const { meta, fields } = readCatalogue(path)
     expect([meta.dim, meta.idType, fields]).toEqual([3, 'string', [{ number: 1, name: 'a', type: 'number' }]])
+  })
+
+  it('but for two rows of one id comes out with one of them', async () => {
+    const input = temp.fresh('twins')
+    await buildIndex({ input: SMALL, dim: DIM, zones: 4, output: input })
+    addDelta(input, rowsOf({ ids: [7, 900], vectors: SMALL.slice(0, 2 * DIM) }))
+    expect((await errorFrom(checkIndex(input))).code).toBe('ZGQ_CORRUPT')
+    const { rows, lost, damage } = await repaired(input)
+    expect([rows, lost.rows, lost.ids]).toEqual([SMALL.length / DIM + 1, 1, [7]])
+    expect(damage).toEqual([{ file: 'delta-000002-00000.zgq', offset: null, what: 'duplicate id 7: two rows have it' }])
   })
 
   it('tells the stages, rows read out of all rows first', async () => {
@@ -249,6 +286,28 @@ describe('an index without its catalogue', () => {
     expect(index.get(7)).toEqual(SMALL.slice(0, DIM))
     expect(index.get(8)).toEqual(SMALL.slice(3 * DIM, 4 * DIM))
     index.close()
+  })
+
+  it('leaves out segments that a fold replaced, unless the file that says so is damaged', async () => {
+    const input = temp.fresh('folded')
+    await buildIndex({ input: SMALL, dim: DIM, zones: 4, output: input })
+    const [first] = readCatalogue(input).segments
+    // What a fold would leave of the first zone, half of whose rows were deleted.
+    const ids = Array.from(contentOf(input)).flatMap(([id, { place }]) =>
+      place?.segment.segment === first.segment && place.row % 2 === 0 ? [id] : []
+    )
+    addDelta(input, rowsOf({ ids, vectors: SMALL.slice(0, ids.length * DIM) }))
+    const file = join(input, 'delta-000002-00000.zgq')
+    supersede(file, [first.segment])
+    rmSync(join(input, CATALOGUE_NAME))
+    const { rows, path } = await repaired(input, { acceptLoss: true })
+    expect(rows).toBe(SMALL.length / DIM - first.rowCount + ids.length)
+    const index = ZgqIndex.open<Id>(path)
+    expect(index.get(ids[0])).toEqual(SMALL.slice(0, DIM))
+    index.close()
+    flipByte(file, statSync(file).size - 1)
+    const all = await repaired(input, { acceptLoss: true })
+    expect(all.rows).toBe(SMALL.length / DIM)
   })
 
   it('takes no file of another index among its own', async () => {

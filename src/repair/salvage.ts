@@ -2,6 +2,7 @@
 
 import { setImmediate } from 'node:timers/promises'
 
+import { describe } from '../describe.ts'
 import { countBits, hasBit } from '../format/bitmap.ts'
 import { ELEMENT_BYTES, pageCount } from '../format/layout.ts'
 import type { SegmentRecord } from '../format/segment-record.ts'
@@ -36,10 +37,11 @@ export class Salvage {
   /** Rows that were given out. */
   count = 0
 
-  constructor(remains: Remains, losses: Losses) {
+  /** hasTwins: rows of one id are looked for though the catalogue allows none, which takes 24 to 48 bytes a row. */
+  constructor(remains: Remains, losses: Losses, hasTwins = false) {
     this.#remains = remains
     this.#losses = losses
-    this.#known = remains.hasOlderRows ? new KnownIds() : undefined
+    this.#known = remains.hasOlderRows || hasTwins ? new KnownIds() : undefined
     const rowBytes = remains.meta.dim * ELEMENT_BYTES
     this.#batchRows = Math.max(1, Math.min(MOST_BATCH_ROWS, Math.floor(BATCH_BYTES / rowBytes)))
   }
@@ -55,8 +57,10 @@ export class Salvage {
         await setImmediate()
       }
     }
-    for (let first = 0; first < this.#remains.fresh.length; first += this.#batchRows)
-      yield this.#give(this.#freshRows(first))
+    for (let first = 0; first < this.#remains.fresh.length; first += this.#batchRows) {
+      const batch = this.#freshRows(first)
+      if (batch.ids.length > 0) yield this.#give(batch)
+    }
   }
 
   #give({ ids, vectors, payloads }: Batch): VectorBatch {
@@ -103,8 +107,10 @@ export class Salvage {
       const row = first + i
       const id = ids[i]
       if (of.dead !== undefined && hasBit(of.dead, row)) continue
-      // An older row of an id is none that was lost, whatever is wrong with it.
-      if (id !== undefined && this.#known?.add(id) === false) continue
+      if (id !== undefined && this.#known?.add(id) === false) {
+        this.#leaveOut(id, of.place)
+        continue
+      }
       if (read === undefined || read.areGood[i] === 0 || id === undefined) {
         this.#losses.loseRow(id, of.place)
         continue
@@ -117,9 +123,21 @@ export class Salvage {
     return batch
   }
 
+  /** Leaves out a row whose id another one has: an older one, which is no loss, or one that cannot be. */
+  #leaveOut(id: Id, place: { readonly segment: number; readonly path: string }): void {
+    if (this.#remains.hasOlderRows) return
+    this.#losses.note(place.path, null, `duplicate id ${describe(id)}: two rows have it`)
+    this.#losses.loseRow(id, place)
+  }
+
   #freshRows(first: number): Batch {
     const { dim } = this.#remains.meta
-    const some = this.#remains.fresh.slice(first, first + this.#batchRows)
+    const place = { segment: -1, path: this.#remains.folder }
+    const some = this.#remains.fresh.slice(first, first + this.#batchRows).filter(({ id }) => {
+      const isNew = this.#known?.add(id) !== false
+      if (!isNew) this.#leaveOut(id, place)
+      return isNew
+    })
     const vectors = new Float32Array(some.length * dim)
     for (const [i, { vector }] of some.entries()) vectors.set(vector, i * dim)
     return { ids: some.map(({ id }) => id), vectors, payloads: some.map(({ payload }) => this.#ofCatalogue(payload)) }

@@ -146,13 +146,13 @@ export interface Salvaged {
 }
 
 /** Reads what is left of an index, without building another one of it. */
-export async function salvageFrom(folder: string, acceptLoss = false): Promise<Salvaged> {
+export async function salvageFrom(folder: string, acceptLoss = false, hasTwins = false): Promise<Salvaged> {
   const losses = new Losses()
   const remains = findRemains(folder, losses, { acceptLoss, fields: [] })
   try {
     const rows = new Map<Id, { vector: string; payload: string }>()
     const { dim } = remains.meta
-    for await (const { ids = [], vectors, payloads = [] } of new Salvage(remains, losses).batches()) {
+    for await (const { ids = [], vectors, payloads = [] } of new Salvage(remains, losses, hasTwins).batches()) {
       for (let i = 0; i < ids.length; i++) {
         const payload = payloads[i]
         const bytes = payload instanceof EncodedPayload ? payload.bytes : new Uint8Array(0)
