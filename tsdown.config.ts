@@ -26,6 +26,7 @@ export default defineConfig([
       'search-worker': 'src/pool/search-worker.ts',
       'build-worker': 'src/build/build-worker.ts',
       'writer-worker': 'src/write/writer-worker.ts',
+      'fold-worker': 'src/fold/fold-worker.ts',
       'query-process': 'src/catalogue/query-process.ts'
     },
     format: 'esm',

@@ -1,6 +1,6 @@
 // npm run living -- --data DIR: searching and opening an index with rows that are not folded into zones yet, searching
-// while rows come in, and how soon another process finds a row. Part `peers` needs the exact neighbours that part
-// `unfolded` left in --work.
+// while rows come in, and how soon another process finds a row. Nothing folds here but in part `seen`. Part `peers`
+// needs the exact neighbours that part `unfolded` left in --work.
 
 import { appendFileSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'

@@ -7,10 +7,12 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 
 import type * as BuildEntryModule from '../src/build.ts'
+import type * as CheckEntryModule from '../src/check.ts'
 import type * as Entry from '../src/index.ts'
 import type koffi from 'koffi'
 
 export type BuildEntry = typeof BuildEntryModule
+export type CheckEntry = typeof CheckEntryModule
 export type ZgqIndex = Entry.ZgqIndex
 
 const requireHere = createRequire(import.meta.url)
@@ -28,6 +30,11 @@ export async function loadZgq(): Promise<typeof Entry> {
 
 export async function loadZgqBuild(): Promise<BuildEntry> {
   const name: string = 'zgq/build'
+  return await import(name)
+}
+
+export async function loadZgqCheck(): Promise<CheckEntry> {
+  const name: string = 'zgq/check'
   return await import(name)
 }
 

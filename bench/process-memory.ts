@@ -35,3 +35,8 @@ export function ownMemory(): ProcessMemory {
 export function ownDeviceReads(): number {
   return Number(/^read_bytes: (\d+)$/m.exec(readFileSync('/proc/self/io', 'latin1'))?.[1])
 }
+
+/** Bytes that this process, with its threads, dirtied in the page cache or wrote past it. */
+export function ownDeviceWrites(): number {
+  return Number(/^write_bytes: (\d+)$/m.exec(readFileSync('/proc/self/io', 'latin1'))?.[1])
+}

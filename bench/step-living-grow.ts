@@ -25,7 +25,7 @@ const ROWS_AT_ONCE = 10_000
 const input = stepInput<GrowInput>()
 const { dim, data, folder, base, batch } = input
 const engine = findLiving(input.engine)
-const of = { folder, dim, metric: metricOf(dim), hasTags: false }
+const of = { folder, dim, metric: metricOf(dim), hasTags: false, autoOptimize: false }
 const startedAt = performance.now()
 if (base !== undefined) {
   rmSync(folder, { recursive: true, force: true })

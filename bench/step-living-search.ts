@@ -49,7 +49,7 @@ const MOST_ROUNDS = 5
 const input = stepInput<LivingSearchInput>()
 const { dim, data, folder } = input
 const engine = findLiving(input.engine)
-const of = { folder, dim, metric: metricOf(dim), hasTags: false }
+const of = { folder, dim, metric: metricOf(dim), hasTags: false, autoOptimize: false }
 const queries = await livingQueries(dim, input.queries, data)
 await loadEngine()
 warmFolder(folder)

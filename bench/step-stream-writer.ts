@@ -8,6 +8,6 @@ import { streamRows, writeSteadily, type StreamWriterInput } from './steady-writ
 const input = stepInput<StreamWriterInput>()
 const { dim, folder } = input
 const vectors = await streamRows(input)
-const open = await findLiving('zgq').open({ folder, dim, metric: metricOf(dim), hasTags: false })
+const open = await findLiving('zgq').open({ folder, dim, metric: metricOf(dim), hasTags: false, autoOptimize: false })
 stepResult(await writeSteadily(open, vectors, input))
 await open.close()

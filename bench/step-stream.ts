@@ -1,5 +1,5 @@
-// Searches an index that nobody writes, then the same while another process, or this one, adds rows: one query a turn of
-// the event loop, one after the other.
+// Searches an index that nobody writes, then the same while another process, or this one, adds rows: one query a turn
+// of the event loop, one after the other.
 
 import { setImmediate as turn } from 'node:timers/promises'
 
@@ -44,7 +44,7 @@ const input = stepInput<StreamInput>()
 const { dim, data, folder } = input.writer
 const { ZgqIndex: Index } = await loadZgq()
 const queries = await livingQueries(dim, 500, data)
-const index: ZgqIndex = Index.open(pathOf({ folder }), { mode: input.isOwn ? 'write' : 'read' })
+const index: ZgqIndex = Index.open(pathOf({ folder }), input.isOwn ? { mode: 'write', autoOptimize: false } : {})
 const vectors = input.isOwn ? await streamRows(input.writer) : new Float32Array()
 await searchFor(2)
 const still = await searchFor(input.stillSeconds)

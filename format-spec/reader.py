@@ -7,7 +7,7 @@
 
 Searches read the float32 rows; --filter {"field": value} finds rows whose fields equal the values (a list: one of its
 strings does), --payload prints the payloads of hits. --estimates prints what the codes say of every zone and row, beside the true distance.
---id prints the vector of a row, found through the ids file where there is one.
+--id prints the vector of a row, found through the ids files where there are some.
 
 It needs Python 3.9 and the standard library. The answer is one JSON object on standard output;
 a rejected index is exit 1 and one line on standard error, wrong usage is exit 2.
@@ -93,7 +93,7 @@ INDEX_RECORD = Layout("IndexRecord", """version:u32 metric:u32 element_type:u32 
     reader_features:flags64 writer_features:flags64 index_id:bytes16 generation:u64 commit:u64 dim:u64 count:u64
     zone_count:u64 segment_count:u64 file_count:u64 next_segment:u64 next_file:u64 delta_zone_count:u64 digest:bytes32""")
 CHANGES_RECORD = Layout("ChangesRecord", """next_sequence:u64 fresh_count:u64 fresh_bytes:u64 fresh_removed:u64
-    deleted_count:u64 patch_count:u64 reserved:u64 reserved2:u64""")
+    deleted_count:u64 patch_count:u64 rows_since_calibration:u64 reserved:u64""")
 QUANTIZER_HEADER = Layout("QuantizerHeader", "rounds:u32 reserved:u32")
 CALIBRATION_HEADER = Layout("CalibrationHeader", """source:u32 flags:u32 queries:u64 confidence:f64 highest_recall:f64
     scale:f64 copies:f64 nearest_zone:f64 farthest_zone:f64 farthest_hit:f64
@@ -107,7 +107,9 @@ CHANGE_TABLES = (
     ("fresh", "sequence", (("id", "BLOB"), ("vector", "BLOB"), ("payload", "BLOB"))),
     ("masks", "sequence", (("segment", "INTEGER"), ("deleted", "BLOB"))),
     ("patches", "sequence", (("segment", "INTEGER"), ("row", "INTEGER"), ("payload", "BLOB"))),
-    ("writers", "writer", (("about", "BLOB"),)))
+    ("writers", "writer", (("about", "BLOB"),)),
+    ("reservations", "generation", (("about", "BLOB"),)),
+    ("superseded", "file", (("record", "BLOB"), ("since", "INTEGER"))))
 
 
 def schema():
@@ -595,15 +597,14 @@ class Index:
             need(file.generation <= self.record.generation,
                  f"file {file.file} is of generation {file.generation}, the index of {self.record.generation}", "ZGQ_MISMATCH")
         need(len(set(map(self.name, self.files.values()))) == len(self.files), "two files have one name")
-        ids_files = [file for file in self.files.values() if file.kind == IDS_FILE]
-        need(len(ids_files) <= 1, "there is more than one ids file")
-        self.ids_file = ids_files[0] if ids_files else None
-        if self.ids_file:
-            self.built_rows = count = sum(row.row_count for row in self.segments.values() if not self.is_delta(row))
-            self.levels = levels_of(count)
-            need(count > 0 and self.ids_file.row_count == count and self.ids_file.segment_count == 0
-                 and self.ids_file.byte_length == (1 + sum(self.levels)) * PAGE,
-                 "the ids file has other counts or another length than its rows give")
+        self.ids_files = [file for file in self.files.values() if file.kind == IDS_FILE]
+        for file in self.ids_files:
+            need(file.row_count > 0 and file.segment_count == 0
+                 and file.byte_length == (1 + sum(levels_of(file.row_count))) * PAGE,
+                 f"{self.name(file)} has other counts or another length than its entries give")
+        built_rows = sum(row.row_count for row in self.segments.values() if not self.is_delta(row))
+        need(not self.ids_files or sum(file.row_count for file in self.ids_files) >= built_rows,
+             "the ids files have fewer entries than there are rows")
 
     def is_delta(self, segment):
         """Section 6: zones of deltas are numbered after the others."""
@@ -869,20 +870,21 @@ class Index:
         columns = self.columns(segment)
         return self.ids(segment, columns), self.rows(segment, decode("I", columns[PAGE_CRCS])), columns
 
-    def ids_page(self, level, number):
-        """Section 4.1: the entries of a page of the ids file, verified by themselves; `number` counts within its level."""
-        page = 1 + sum(self.levels[:level]) + number
-        where, data = f"page {page} of the ids file", read_at(self.handles[self.ids_file.file], page * PAGE, PAGE)
+    def ids_page(self, file, level, number):
+        """Section 4.1: the entries of a page of an ids file, verified by themselves; `number` counts within its level."""
+        levels = levels_of(file.row_count)
+        page = 1 + sum(levels[:level]) + number
+        where, data = f"page {page} of {self.name(file)}", read_at(self.handles[file.file], page * PAGE, PAGE)
         count, found_level, zero, crc = IDS_PAGE_END.unpack_from(data, PAGE - IDS_PAGE_END.size)
         need(zlib.crc32(self.record.index_id + struct.pack("<Q", page) + data[:-4]) == crc, f"{where}: the CRC does not fit")
-        below = self.levels[level - 1] if level else self.built_rows
+        below = levels[level - 1] if level else file.row_count
         expected = min(PAGE_ENTRIES, below - number * PAGE_ENTRIES)
         end = count * IDS_ENTRY.size
         need((found_level, count, zero) == (level, expected, 0) and not any(data[end:PAGE_ENTRIES * IDS_ENTRY.size]),
              f"{where}: not what must be there")
         entries = [(high << 32 | low, segment, row) for low, high, row, segment in IDS_ENTRY.iter_unpack(data[:end])]
         if level:
-            first = 1 + sum(self.levels[:level - 1]) + number * PAGE_ENTRIES
+            first = 1 + sum(levels[:level - 1]) + number * PAGE_ENTRIES
             need([high << 32 | low for _, high, low in entries] == list(range(first, first + count)),
                  f"{where}: an entry leads to another page than its place gives")
             entries = [entry[0] for entry in entries]
@@ -891,12 +893,24 @@ class Index:
 
     def places_of(self, number):
         """Section 4.1: the pairs (segment, row) that may have an id with this hash."""
-        leaf = 0
-        for level in range(len(self.levels) - 1, 0, -1):
-            hashes = self.ids_page(level, leaf)
+        for file in reversed(self.ids_files):
+            for segment, row in self.places_in(file, number):
+                need(self.is_known(segment) and (segment not in self.segments or row < self.segments[segment].row_count),
+                     "an ids file leads to a row that is not there")
+                if segment in self.segments:
+                    yield segment, row
+
+    def is_known(self, segment):
+        """Section 4.1: whether there is, or was, a segment."""
+        return segment < self.record.next_segment
+
+    def places_in(self, file, number):
+        levels, leaf = levels_of(file.row_count), 0
+        for level in range(len(levels) - 1, 0, -1):
+            hashes = self.ids_page(file, level, leaf)
             leaf = leaf * PAGE_ENTRIES + max(0, bisect.bisect_left(hashes, number) - 1)
-        for page in range(leaf, self.levels[0]):
-            for found, *place in self.ids_page(0, page):
+        for page in range(leaf, levels[0]):
+            for found, *place in self.ids_page(file, 0, page):
                 if found > number:
                     return
                 if found == number:
@@ -1125,12 +1139,10 @@ def find(index, row_id):
     if row_id in index.fresh:
         vector, sequence, _ = index.fresh[row_id]
         return None, sequence, vector.tolist()
-    if index.ids_file:
+    if index.ids_files:
         places = list(index.places_of(hash_of(row_id)))
         places += [(number, row) for number, segment in index.segments.items() if index.is_delta(segment)
                    for row in range(segment.row_count)]
-        need(all(segment in index.segments and row < index.segments[segment].row_count for segment, row in places),
-             "the ids file leads to a row that is not there")
     else:
         places = [(segment, row) for segment in index.segments for row in range(index.segments[segment].row_count)]
     for number, in_segment in itertools.groupby(places, lambda place: place[0]):
@@ -1153,17 +1165,27 @@ def read_id(text, index):
     return int(text)
 
 
-def check_ids_file(index, expected):
-    """Section 4.1: every row has its entry, by the hash of its id, and inner pages say what the leaves begin with."""
-    below = None
-    for level, count in enumerate(index.levels):
-        found = [index.ids_page(level, number) for number in range(count)]
+def check_ids_files(index, expected):
+    """Section 4.1: every row has its entry, by the hash of its id, in one of them; others are of segments that went."""
+    entries = [entry for file in index.ids_files for entry in check_ids_file(index, file)]
+    need(all(index.is_known(segment) for _, segment, _ in entries), "an ids file has an entry of a segment that never was")
+    live = [entry for entry in entries if entry[1] in index.segments]
+    need(sorted(live) == sorted(expected), "the ids files have other entries than the rows give")
+
+
+def check_ids_file(index, file):
+    """Section 4.1: inner pages say what the leaves begin with. Returns the entries of the leaves."""
+    leaves, below = None, None
+    for level, count in enumerate(levels_of(file.row_count)):
+        found = [index.ids_page(file, level, number) for number in range(count)]
         entries = [entry for page in found for entry in page]
         if level == 0:
-            need(entries == sorted(expected), "the ids file has other entries than the rows give")
+            leaves = entries
+            need(all(a < b for a, b in zip(entries, entries[1:])), f"entries of {index.name(file)} are out of order")
         else:
-            need(entries == below, f"level {level} of the ids file has other hashes than the pages below it begin with")
+            need(entries == below, f"level {level} of {index.name(file)} has other hashes than the pages below it begin with")
         below = [page[0] if level else page[0][0] for page in found]
+    return leaves
 
 
 def estimate(index, queries):
@@ -1214,7 +1236,7 @@ def check(index):
         live = [row_id for row, row_id in enumerate(ids) if index.is_live(segment.segment, row)]
         need(len(set(live)) == len(live) and seen.isdisjoint(live), f"{where}: an id is repeated")
         seen.update(live)
-        if index.ids_file and not index.is_delta(segment):
+        if index.ids_files and not index.is_delta(segment):
             entries += [(hash_of(row_id), segment.segment, row) for row, row_id in enumerate(ids)]
         norms = [math.sqrt(dot(x, x)) for x in rows]
         fits = [math.isclose(min(norms), segment.min_norm, rel_tol=1e-6),
@@ -1235,8 +1257,8 @@ def check(index):
     for file in index.files.values():
         if file.kind in (VECTORS, DELTA):
             check_directory(index, file)
-    if index.ids_file:
-        check_ids_file(index, entries)
+    if index.ids_files:
+        check_ids_files(index, entries)
     need(seen.isdisjoint(index.fresh) and len(index.fresh) == index.changes.fresh_count, "fresh: an id is repeated")
     seen.update(index.fresh)
     return {"ok": True, "count": len(seen), "zones": index.record.zone_count, "files": len(index.files)}
@@ -1278,13 +1300,16 @@ def check_directory(index, row):
         if entry.segment in missing:  # others were superseded
             missing.remove(entry.segment)
             segment = index.segments[entry.segment]
-            named = [field for field in entry._fields if field != "reserved"]
+            named = [field for field in entry._fields if field not in ("zone", "reserved")]
             need(entry.rows_offset > last, f"{name}: the directory is not in file order")
             need(all(getattr(entry, field) == getattr(segment, field) for field in named)
                  and data[DIRECTORY_ENTRY.size:] == index.centroids[segment.zone] + bytes(-centroid_bytes % 8),
                  f"{name}: the directory says other things of segment {entry.segment} than the catalogue")
             last = entry.rows_offset
     need(not missing, f"{name}: the directory does not have all segments")
+    for at in range(start + footer.segment_count * size, start + length, 8):
+        need(int.from_bytes(read_at(file, at, 8), "little") not in index.segments,
+             f"{name}: the directory says that a segment of the catalogue was superseded")
 
 
 def check_filter(index, wanted):

@@ -19,7 +19,7 @@ export function refuseAsarPath(path: string): void {
   const name = parts[archive]
   const twin = parts.with(archive, `${name}.unpacked`).join(sep)
   const instead = existsSync(twin)
-    ? `its unpacked twin is there, give that path: ${twin}`
+    ? `give the path of its unpacked copy: ${twin}`
     : `list it under asarUnpack, and give its path in ${name}.unpacked`
   throw new ZgqError('ZGQ_UNSUPPORTED', `files inside the Electron archive ${name} cannot be opened; ${instead}`, {
     path

@@ -7,7 +7,7 @@ export interface RowToWrite<I extends Id = number, P = Payload> {
   readonly id: I
   /** `dim` values, rounded to float32. */
   readonly vector: QueryVector
-  /** Undefined: the row has none. */
+  /** Undefined: the row has no payload. */
   readonly payload?: P | undefined
 }
 
@@ -28,15 +28,15 @@ export type RowsInput<I extends Id = number, P = Payload> =
 
 /** Options of `add` and `upsert`. */
 export interface AddOptions {
-  /** Called after each batch with the rows that are written by then. */
+  /** Called after each batch with the number of rows written so far. */
   readonly onProgress?: ((progress: { readonly rows: number }) => void) | undefined
-  /** Stops between two batches: those before it stay. */
+  /** Stops between two batches. Batches that were written stay. */
   readonly signal?: AbortSignal | undefined
 }
 
 /** Options of `upsert`. */
 export interface UpsertOptions extends AddOptions {
-  /** Rows that match are removed before the new ones come, in the same transaction. Not with batches. */
+  /** Rows that match are removed in the same transaction. Not allowed with batches. */
   readonly replace?: Filter | undefined
 }
 
@@ -44,11 +44,11 @@ export interface UpsertOptions extends AddOptions {
 export interface Written {
   /** Rows that were written. */
   readonly rows: number
-  /** Rows that went: those with the same ids, and those that `replace` chose. */
+  /** Rows that were removed: those with the same ids, and those that `replace` chose. */
   readonly removed: number
 }
 
-/** Rows that a change is for: by their ids, or by a filter that is not empty. */
+/** Rows to change, by their ids or by a filter, which must not be empty. */
 export type RowChoice<I extends Id = number> = readonly I[] | { readonly filter: Filter }
 
 /** Options of `ZgqIndex.create`. */
@@ -59,12 +59,46 @@ export interface CreateOptions extends Omit<OpenOptions, 'mode'> {
   readonly metric?: Metric | undefined
   /** Default `integer`. */
   readonly ids?: IdType | undefined
-  /** Declared fields, which filters may ask. */
+  /** Declared fields, which filters can use. */
   readonly fields?: Fields | undefined
-  /** Bits a dimension of the codes: 0 (none), 1, 2, 4 or 8. Default 4. */
+  /** Bits of the codes per dimension: 0 (no codes), 1, 2, 4 or 8. Default 4. */
   readonly bits?: number | undefined
-  /** Of the app: what MessagePack can hold. `info()` returns it. */
+  /** Data of the app, as far as MessagePack can hold it. `info()` returns it. */
   readonly note?: unknown
+}
+
+/** Options of `optimize`. */
+export interface OptimizeOptions {
+  /**
+   * Rewrite every zone that has a deleted or updated row, however few: all their bytes leave the disk. Default false.
+   */
+  readonly all?: boolean | undefined
+  /** Memory that a fold takes, about; at most half of it for rows. Default 256 MB. */
+  readonly memoryBytes?: number | undefined
+  /** Called as each step goes on: `done` of `total` rows, rounds (`train`) or queries (`calibrate`). */
+  readonly onProgress?:
+    | ((progress: {
+        readonly stage: 'plan' | 'train' | 'write' | 'calibrate' | 'publish' | 'clean-up'
+        readonly done: number
+        readonly total: number
+      }) => void)
+    | undefined
+  /** Stops the fold; what it has published by then stays. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** What `optimize` did. */
+export interface Optimized {
+  /** Generations that were published; 0: there was nothing to do. */
+  readonly steps: number
+  /** Rows that were written into zones. */
+  readonly rows: number
+  /** Zones that there are now. */
+  readonly zones: number
+  /** Bytes of the files that were written. */
+  readonly bytesWritten: number
+  /** Files that were removed. */
+  readonly removedFiles: number
 }
 
 /** Options of `backup`. */

@@ -7,7 +7,7 @@ export type ZgqErrorCode =
   | 'ZGQ_NOT_FOUND'
   /** Something exists at the path, but it is not a ZGQ index. */
   | 'ZGQ_NOT_AN_INDEX'
-  /** The output path exists and replacing it was not asked for. */
+  /** Something exists at the output path, and the call does not ask to replace it. */
   | 'ZGQ_EXISTS'
   /** The index, the option or the platform needs something that this version does not have. */
   | 'ZGQ_UNSUPPORTED'
@@ -15,25 +15,31 @@ export type ZgqErrorCode =
   | 'ZGQ_CORRUPT'
   /** A file is shorter than it must be. */
   | 'ZGQ_TRUNCATED'
-  /** Files of different builds are in one folder, or stages of a build were given different options. */
+  /**
+   * Two things do not belong together: files of different builds in one folder, options of the stages of a build, the
+   * model of queries and of vectors, or an index that was opened and the one that is there now.
+   */
   | 'ZGQ_MISMATCH'
-  /** A vector has another number of dimensions than it must have. */
+  /** A vector has the wrong number of dimensions. */
   | 'ZGQ_DIMENSION'
   /** A vector holds NaN or an infinity. */
   | 'ZGQ_NON_FINITE'
-  /** A vector has length zero, and so no direction that the cosine metric could compare. */
+  /** A vector has length zero, so the cosine metric cannot compare it. */
   | 'ZGQ_ZERO_VECTOR'
   /** The recall asked for cannot be reached. */
   | 'ZGQ_RECALL'
-  /** The input has a duplicate id. */
+  /** An id is in the index already, or twice among the rows that are given. */
   | 'ZGQ_ID_EXISTS'
-  /** The file or folder cannot be written. */
+  /** The index was opened for reading, or a file or folder cannot be written. */
   | 'ZGQ_READ_ONLY'
-  /** Another process is building or changing the same index, or holds a database; on Windows: has the index open. */
+  /**
+   * Another process is building or changing the same index, or has a lock on a database. On Windows also: it has the
+   * index open that is to be replaced.
+   */
   | 'ZGQ_LOCKED'
   /** The index was closed. */
   | 'ZGQ_CLOSED'
-  /** The operating system failed a read or a write: the disk is full, a sector is bad. */
+  /** The operating system could not read or write: the disk is full, a sector is bad, and the like. */
   | 'ZGQ_IO'
   /** The input of a build is not what its format says, or changed while it was read. */
   | 'ZGQ_BUILD_INPUT'
@@ -90,6 +96,19 @@ export function systemCode(error: unknown): string | undefined {
   return error instanceof ZgqError ? undefined : error.code
 }
 
+/** The error of a data file that is not there, or of several. */
+export function missingFile(path: string, cause: unknown, what = 'a file of the index is missing'): ZgqError {
+  return new ZgqError('ZGQ_CORRUPT', `${what}; zgq repair (repairIndex) saves what is left`, { path, cause })
+}
+
+/** Whether a data file was not there: a fold may have given it up since the catalogue was read. */
+export function isMissingFile(error: unknown): boolean {
+  if (!(error instanceof ZgqError) || error.code !== 'ZGQ_CORRUPT') return false
+  const { cause } = error
+  // On their way from other threads errors lose their code.
+  return systemCode(cause) === 'ENOENT' || (cause instanceof Error && cause.message.startsWith('ENOENT'))
+}
+
 /** Whether `node --permission` refused something. */
 export function isDenied(error: unknown): boolean {
   return systemCode(error) === 'ERR_ACCESS_DENIED'
@@ -100,13 +119,9 @@ function wrapDenied(error: unknown, path: string, doing: string): ZgqError {
   const permission = typeof error === 'object' && error !== null && 'permission' in error ? error.permission : undefined
   const place = { path, cause: error }
   if (permission === 'FileSystemRead')
-    return new ZgqError('ZGQ_IO', `cannot ${doing}: start Node with --allow-fs-read for what is to be read`, place)
+    return new ZgqError('ZGQ_IO', `cannot ${doing}: start Node with --allow-fs-read for this path`, place)
   if (permission === 'FileSystemWrite')
-    return new ZgqError(
-      'ZGQ_READ_ONLY',
-      `cannot ${doing}: start Node with --allow-fs-write for what is to be written`,
-      place
-    )
+    return new ZgqError('ZGQ_READ_ONLY', `cannot ${doing}: start Node with --allow-fs-write for this path`, place)
   const reason = error instanceof Error ? error.message : String(error)
   return new ZgqError(
     'ZGQ_UNSUPPORTED',

@@ -1,6 +1,6 @@
 // Tells on which file systems files may be mapped by default, and which an index is not written to. A read that fails
-// under a mapping ends the process (SIGBUS), where a plain read is an error: so disks that can go away are read plainly,
-// and so is all that is not known here.
+// under a mapping ends the process (SIGBUS), where a plain read is an error: so disks that can go away are read
+// plainly, and so is all that is not known here.
 
 import { statfsSync } from 'node:fs'
 import { resolve } from 'node:path'
@@ -55,12 +55,12 @@ const SHARED_ON_LINUX: ReadonlyMap<number, string> = new Map([
 
 /** Types that Linux gives to file systems of disks that can be pulled out. */
 const REMOVABLE_ON_LINUX: ReadonlyMap<number, string> = new Map([
-  [0x4d44, 'FAT, which removable media have'],
-  [0x2011bab0, 'exFAT, which removable media have'],
-  [0x7366746e, 'NTFS, which removable media have'],
-  [0x5346544e, 'NTFS, which removable media have'],
-  [0x9660, 'ISO 9660, which removable media have'],
-  [0x15013346, 'UDF, which removable media have']
+  [0x4d44, 'FAT, a file system of removable media'],
+  [0x2011bab0, 'exFAT, a file system of removable media'],
+  [0x7366746e, 'NTFS, a file system of removable media'],
+  [0x5346544e, 'NTFS, a file system of removable media'],
+  [0x9660, 'ISO 9660, a file system of removable media'],
+  [0x15013346, 'UDF, a file system of removable media']
 ])
 
 /**
@@ -75,7 +75,7 @@ export function findMappingRisk(folder: string): string | undefined {
     if (process.platform === 'linux') return riskOnLinux(type)
     return process.platform === 'darwin'
       ? riskOnMacos(type, statfsSync('/').type)
-      : `what file systems are safe to map is not known on ${process.platform}`
+      : `zgq does not know which file systems are safe to map on ${process.platform}`
   } catch {
     return 'the index is on a file system that does not answer statfs'
   }

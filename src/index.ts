@@ -7,6 +7,8 @@ export type {
   AddOptions,
   BackupOptions,
   CreateOptions,
+  Optimized,
+  OptimizeOptions,
   RowBatch,
   RowChoice,
   RowsInput,

@@ -2,11 +2,11 @@
 
 import type { Calibration, Fields, Metric, OpenMode, ReaderKind, Verify } from './types.ts'
 
-/** How a search without options goes. */
+/** How a search without options works. */
 export interface SearchPlan {
   /**
-   * `exact`: all rows are scanned, which costs hardly more; `recall`: each query probes as many zones as the
-   * calibration says; `nprobe`: a fixed number of zones, and no recall is promised.
+   * `exact`: all rows are scanned, because that costs hardly more; `recall`: each query probes as many zones as the
+   * calibration says; `nprobe`: a fixed number of zones is probed, and no recall is promised.
    */
   readonly kind: 'exact' | 'recall' | 'nprobe'
   /** One sentence. */
@@ -35,22 +35,22 @@ export interface IndexInfo {
   readonly bytes: number
   readonly generation: number
   readonly mode: OpenMode
-  /** What was written and is not folded into zones yet. */
+  /** Changes that are not folded into zones yet. */
   readonly changes: ChangesInfo
-  /** Bits a dimension of the codes; 0 = no codes. */
+  /** Bits of the codes per dimension; 0 = no codes. */
   readonly bits: number
-  /** How far searches probe for a recall, and how that was measured. */
+  /** How many zones a recall needs, and how that was measured. Null: the index is not calibrated. */
   readonly calibration: Calibration | null
-  /** How a search without options goes: for 10 hits. */
+  /** How a search without options works, for 10 hits. */
   readonly plan: SearchPlan
   /** Searches since the index was opened. */
   readonly queries: SearchedQueries
-  /** Where the recall that is promised is doubtful, and why: a sentence each. */
+  /** Reasons why the recall may be lower than promised: one sentence for each. */
   readonly warnings: readonly string[]
   readonly reader: { readonly kind: ReaderKind; readonly reason: string }
   /** The SQLite that reads the catalogue. */
   readonly sqlite: SqliteInfo
-  /** `wasm`, or `scalar` where WebAssembly SIMD does not load. */
+  /** `wasm`, or `scalar` if WebAssembly SIMD does not load. */
   readonly kernel: 'wasm' | 'scalar'
   readonly cacheBytes: number
   readonly verify: Verify
@@ -60,23 +60,23 @@ export interface IndexInfo {
   /** Facts of the build: seed, zones asked for, input digest, rows trained on. */
   readonly build: Readonly<Record<string, unknown>>
   readonly ids: 'integer' | 'string'
-  /** Declared fields, which filters may ask. */
+  /** Declared fields, which filters can use. */
   readonly fields: Fields
-  /** Name of the model that made the vectors; undefined: nobody said. */
+  /** Name of the model that made the vectors; undefined: none was given. */
   readonly model: string | undefined
-  /** Of the app, as it was given; undefined: there is none. */
+  /** Data of the app, as it was given; undefined: none was given. */
   readonly note: unknown
 }
 
 /** What was written to an index since its zones were made. */
 export interface ChangesInfo {
-  /** Number of the last change; 0: there was none. */
+  /** Number of the last change; 0: no change yet. */
   readonly commit: number
   /** Rows in the catalogue; every search scans them exactly. */
   readonly freshRows: number
-  /** Rows in files of their own, deleted ones too; every search scans their codes. */
+  /** Rows in delta files, deleted ones included; every search scans their codes. */
   readonly deltaRows: number
-  /** Rows of zones and deltas that are deleted, and not found. */
+  /** Deleted rows that are still in the files of zones and deltas; no search finds them. */
   readonly deletedRows: number
   /** Rows whose payload was updated. */
   readonly patchedRows: number
@@ -88,9 +88,9 @@ export type SqliteDriverName = 'better-sqlite3' | 'node:sqlite'
 /** The SQLite of this process: chosen at the first use, for all its threads. */
 export interface SqliteInfo {
   readonly driver: SqliteDriverName
-  /** Of SQLite itself: `3.54.1`. */
+  /** Version of SQLite itself, such as `3.54.1`. */
   readonly version: string
-  /** Why this driver: what is installed, or why better-sqlite3 cannot be used. */
+  /** Why this driver was chosen. */
   readonly reason: string
 }
 
@@ -99,11 +99,11 @@ export interface ThreadsInfo {
   readonly most: number
   /** Open at this moment. */
   readonly running: number
-  /** Cache of each of them, on top of `cacheBytes` of the caller's thread. */
+  /** Cache of each thread, in addition to `cacheBytes` of the calling thread. */
   readonly cacheBytes: number
   /**
-   * Why a thread could not be started; none is tried again, and searches run on the threads that there are, or on the
-   * caller's. Most often: the index was replaced on disk since it was opened.
+   * Why a thread could not be started. No further start is tried: searches use the threads that run, and the calling
+   * thread. The most common reason: the index was replaced on disk since it was opened.
    */
   readonly failure: string | undefined
 }
@@ -122,7 +122,7 @@ export interface ZoneInfo {
   /** Its number, as in `Explain.zones`. */
   readonly zone: number
   readonly rows: number
-  /** Largest Euclidean distance of a row to the centroid; `cosine`: of the row scaled to length 1. */
+  /** Largest Euclidean distance of a row to the centroid; for `cosine`, of rows scaled to length 1. */
   readonly radius: number
   /** Euclidean length of its shortest row. */
   readonly minNorm: number

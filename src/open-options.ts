@@ -32,6 +32,7 @@ export interface CheckedOptions extends WriteOptions {
   readonly cacheBytes: number
   readonly verify: Verify
   readonly threads: number
+  readonly autoOptimize: boolean
 }
 
 /** Of an index that is opened, or made. */
@@ -43,7 +44,8 @@ export const SHARED_NAMES: readonly (keyof OpenOptions)[] = [
   'model',
   'durability',
   'lockTimeoutMs',
-  'allowNetworkFileSystem'
+  'allowNetworkFileSystem',
+  'autoOptimize'
 ]
 
 /** Throws TypeError and RangeError. */
@@ -61,7 +63,8 @@ export function checkOpenOptions(
     threads = Math.min(Math.max(1, availableParallelism() - 1), DEFAULT_MOST_THREADS),
     durability = 'full',
     lockTimeoutMs = DEFAULT_LOCK_TIMEOUT_MS,
-    allowNetworkFileSystem = false
+    allowNetworkFileSystem = false,
+    autoOptimize = true
   } = options
   expectOneOf('mode', mode, ['read', 'write'])
   expectOneOf('mapping', mapping, ['auto', 'mmap', 'mmap-io', 'pread'])
@@ -72,7 +75,9 @@ export function checkOpenOptions(
   expectWholeNumber('lockTimeoutMs', lockTimeoutMs, { least: 0, most: MOST_LOCK_TIMEOUT_MS })
   if (typeof allowNetworkFileSystem !== 'boolean')
     throw new TypeError(`allowNetworkFileSystem must be a boolean, found ${describe(allowNetworkFileSystem)}`)
-  return { mode, mapping, cacheBytes, verify, threads, durability, lockTimeoutMs, allowNetworkFileSystem }
+  if (typeof autoOptimize !== 'boolean')
+    throw new TypeError(`autoOptimize must be a boolean, found ${describe(autoOptimize)}`)
+  return { mode, mapping, cacheBytes, verify, threads, durability, lockTimeoutMs, allowNetworkFileSystem, autoOptimize }
 }
 
 /**
@@ -91,7 +96,8 @@ export function expectModel(
   if (model !== undefined)
     throw new ZgqError(
       'ZGQ_MISMATCH',
-      `the vectors are of model ${describe(of.model)}, the queries of ${describe(model)}: distances mean nothing`,
+      `the vectors are of model ${describe(of.model)}, the queries of model ${describe(model)}: they cannot be ` +
+        'compared',
       { path }
     )
   if (mode === 'write')

@@ -7,6 +7,8 @@ import type {
   AddOptions,
   BackupOptions,
   CreateOptions,
+  Optimized,
+  OptimizeOptions,
   RowChoice,
   RowsInput,
   UpsertOptions,
@@ -14,21 +16,21 @@ import type {
 } from './change-types.ts'
 import { describe } from './describe.ts'
 import { ZgqError } from './errors.ts'
+import { IndexChanges } from './index-changes.ts'
 import type { IndexInfo, ZoneInfo } from './info-types.ts'
 import { checkOpenOptions, expectModel, type CheckedOptions } from './open-options.ts'
 import { checkOptionNames } from './options.ts'
 import { AsyncSearches } from './pool/async-searches.ts'
-import { queryOf } from './search/id-query.ts'
-import { isPlain, searchDocuments, type FoundDocuments } from './search/document-search.ts'
+import type { FoundDocuments } from './search/document-search.ts'
 import { summarizeField, type FieldSummary, type FieldSummaryOptions } from './search/field-summary.ts'
-import { checkPayload, checkWants } from './search/hit-wants.ts'
+import { checkPayload } from './search/hit-wants.ts'
+import { goThrough } from './search/go-through.ts'
 import { describeIndex, describeZones } from './search/index-info.ts'
 import { countRows, documentAt, findPlace, placesOf, vectorAt } from './search/index-rows.ts'
 import type { RowPlace } from './search/lookup.ts'
 import { OpenIndex } from './search/open-index.ts'
-import { checkRequest } from './search/request.ts'
 import type { DocumentsOptions } from './search/rows.ts'
-import { search } from './search/search.ts'
+import { searchIndex } from './search/search-index.ts'
 import { SeenQueries } from './search/seen-queries.ts'
 import type {
   AsyncSearchOptions,
@@ -43,25 +45,24 @@ import type {
   SearchOptions,
   StoredDocument
 } from './types.ts'
-import type { IndexWriter } from './write/index-writer.ts'
 
 interface OpenParts {
   readonly index: OpenIndex
   readonly options: CheckedOptions
   readonly seen: SeenQueries
   readonly later: AsyncSearches
+  readonly changes: IndexChanges
 }
 
 /**
  * A vector index on disk, open for searching, or for writing too. Instances come from `ZgqIndex.open` and
- * `ZgqIndex.create`. `I`: the type of its ids, `P`: of its payloads; both are for the compiler, which takes the
- * caller's word for them.
+ * `ZgqIndex.create`. `I` is the type of its ids, `P` that of its payloads. Both are for the compiler; nothing is
+ * checked at run time.
  */
 export class ZgqIndex<I extends Id = number, P = Payload> {
   readonly #path: string
   /** Undefined once closed, so that memory is given back while the object lives on. */
   #parts: OpenParts | undefined
-  #writer: Promise<IndexWriter> | undefined
 
   private constructor(parts: OpenParts) {
     if (!areParts(parts)) throw new TypeError(`use ZgqIndex.open(path) instead of new ZgqIndex(${describe(parts)})`)
@@ -83,12 +84,18 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
     })
     const { threads } = checked
     const seen = new SeenQueries()
-    return new ZgqIndex<I, P>({ index, options: checked, seen, later: new AsyncSearches({ index, seen, threads }) })
+    return new ZgqIndex<I, P>({
+      index,
+      options: checked,
+      seen,
+      later: new AsyncSearches({ index, seen, threads }),
+      changes: new IndexChanges(index, checked)
+    })
   }
 
   /**
-   * Makes an empty index in a folder that is not there yet, and opens it for writing. Rejects with ZGQ_EXISTS where
-   * something is, ZGQ_IO, ZGQ_UNSUPPORTED; TypeError or RangeError for bad options.
+   * Makes an empty index at `path`, where nothing may exist yet, and opens it for writing. Rejects with ZGQ_EXISTS,
+   * ZGQ_IO, ZGQ_UNSUPPORTED; TypeError or RangeError for bad options.
    */
   static create<P = Payload>(
     path: string | URL,
@@ -102,10 +109,10 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
   }
 
   /**
-   * Finds the vectors nearest to `query` (`dim` values, or `{ id }` of a stored vector, which is left out), nearest
-   * first; equal distances: lower id first. Throws ZGQ_DIMENSION, ZGQ_NON_FINITE, ZGQ_ZERO_VECTOR for the query,
-   * ZGQ_NOT_FOUND for an id that is not there, ZGQ_FILTER; ZGQ_CORRUPT, ZGQ_TRUNCATED, ZGQ_IO for the files;
-   * ZGQ_CLOSED.
+   * Finds the vectors nearest to `query`, nearest first; of equal distances the lower id comes first. `query` has `dim`
+   * values, or is `{ id }` of a stored vector, which is not among the hits itself. Throws ZGQ_DIMENSION, ZGQ_NON_FINITE
+   * or ZGQ_ZERO_VECTOR for the query, ZGQ_NOT_FOUND for an unknown id, ZGQ_FILTER for the filter, ZGQ_RECALL for the
+   * recall; ZGQ_CORRUPT, ZGQ_TRUNCATED or ZGQ_IO for the files; ZGQ_CLOSED.
    */
   search(query: QueryVector | IdQuery<I>, options: SearchOptions & { readonly explain: true }): ExplainedHits<I, P>
   search(
@@ -114,27 +121,13 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
   ): Hit<I, P>[]
   search(query: QueryVector | IdQuery<I>, options?: SearchOptions): Hit<I, P>[] | ExplainedHits<I, P>
   search(query: QueryVector | IdQuery<Id>, options: SearchOptions = {}): FoundDocuments {
-    const index = this.#current()
-    const { context, requested } = index
-    const request = checkRequest(options, requested)
-    const wants = checkWants(options, context.documents.filters)
-    const { vector, leftOut } = queryOf(index, query)
-    const of = { request, wants, leftOut }
     const { seen } = this.#expectOpen()
-    if (!isPlain(context, of)) {
-      const { found, isUnlike } = searchDocuments(context, vector, of)
-      // Whether a query is unlike is not asked where a filter decides.
-      if (wants.filter === undefined) seen.note(request, isUnlike)
-      return found
-    }
-    const result = search(context, vector, request)
-    seen.note(request, result.isUnlike)
-    return result.explain === undefined ? result.hits : { hits: result.hits, explain: result.explain }
+    return this.#read((index) => searchIndex(index, { query, options, seen }))
   }
 
-  /** Tells whether the index has a vector with this id. Throws as `search` does for the files. */
+  /** Tells whether the index has a row with this id. Throws as `search` does for the files. */
   has(id: I): boolean {
-    return findPlace(this.#current(), id) !== undefined
+    return this.#read((index) => findPlace(index, id) !== undefined)
   }
 
   /**
@@ -142,74 +135,77 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
    * does for the files.
    */
   get(id: I): Float32Array | undefined {
-    const index = this.#current()
-    const found = findPlace(index, id)
-    return found && vectorAt(index.context, found)
+    return this.#read((index) => {
+      const found = findPlace(index, id)
+      return found && vectorAt(index.context, found)
+    })
   }
 
   /**
-   * Returns the row with this id, vector and payload, or undefined where there is none. Throws as `search` does for the
-   * files.
+   * Returns the row with this id, its vector and its payload, or undefined if there is none. Throws as `search` does
+   * for the files.
    */
   document(id: I): StoredDocument<I, P> | undefined
   document(id: Id): StoredDocument<Id, unknown> | undefined {
-    const index = this.#current()
-    const found = findPlace(index, id)
-    return found && documentAt(index.context, found, true)
+    return this.#read((index) => {
+      const found = findPlace(index, id)
+      return found && documentAt(index.context, found, true)
+    })
   }
 
   /** Counts the rows, or those that meet a filter. Throws ZGQ_FILTER, and as `search` does for the files. */
   count(filter?: Filter): number {
-    return countRows(this.#current(), filter)
+    return this.#read((index) => countRows(index, filter))
   }
 
   /**
-   * Goes through all ids, or those of the rows that meet a filter, in the order of the files, reading them as they are
-   * asked for. Which rows there are is settled by the call. Throws ZGQ_FILTER, and as `search` does for the files;
-   * ZGQ_CLOSED once the index is closed.
+   * Goes through the ids of all rows, or of those that meet a filter, in the order of the files. Goes through the rows
+   * that exist at the time of the call, and reads ids as the caller asks for them. Throws ZGQ_FILTER, and as `search`
+   * does for the files; ZGQ_CLOSED once the index is closed.
    */
   ids(filter?: Filter): IterableIterator<I>
   ids(filter?: Filter): IterableIterator<Id> {
-    return this.#each(placesOf(this.#current(), filter), (place, { documents }) =>
-      'sequence' in place ? place.id : documents.files.idOf(place)
-    )
+    return this.#each(filter, (place, { documents }) => ('sequence' in place ? place.id : documents.files.idOf(place)))
   }
 
   /**
-   * Goes through all rows, or those that meet a filter, with vectors and payloads, in the order of the files, reading
-   * them as they are asked for. Throws as `ids` does.
+   * Goes through all rows, or those that meet a filter, with vectors and payloads, in the order of the files. Reads
+   * rows as the caller asks for them. Throws as `ids` does.
    */
   documents(options?: DocumentsOptions): IterableIterator<StoredDocument<I, P>>
   documents(options: DocumentsOptions = {}): IterableIterator<StoredDocument<Id, unknown>> {
     checkOptionNames('documents', options, ['filter', 'payload'])
     const { filter, payload = true } = options
     const wish = checkPayload(payload)
-    return this.#each(placesOf(this.#current(), filter), (place, context) => documentAt(context, place, wish))
+    return this.#each(filter, (place, context) => documentAt(context, place, wish))
   }
 
-  *#each<Result>(
-    places: Iterable<RowPlace>,
+  #each<Result>(
+    filter: Filter | undefined,
     make: (place: RowPlace, context: OpenIndex['context']) => Result
   ): IterableIterator<Result> {
-    for (const place of places) yield make(place, this.#expectOpen().index.context)
+    const { index } = this.#expectOpen()
+    const expectOpen = (): void => void this.#expectOpen()
+    return goThrough(index, { places: () => placesOf(index, filter), make, expectOpen })
   }
 
   /**
-   * Tells which values a declared field has: how many rows, the commonest values or the range. Reads the columns of the
-   * field: about a second for a million rows. Throws ZGQ_FILTER for a field that is not declared, as `search` does for
-   * the files, and ZGQ_CLOSED.
+   * Tells which values a declared field has: the number of rows, and the most common values or the range. Reads the
+   * columns of the field: about a second for a million rows. Throws ZGQ_FILTER for a field that is not declared, as
+   * `search` does for the files, and ZGQ_CLOSED.
    */
   fieldSummary(name: string, options: FieldSummaryOptions = {}): FieldSummary {
-    const { snapshot, context } = this.#current()
-    const { segments, files, live, cataloguePath: path } = context.documents
-    return summarizeField({ segments, files, fields: snapshot.fields, live, path }, name, options)
+    return this.#read(({ snapshot, context }) => {
+      const { segments, files, live, cataloguePath: path } = context.documents
+      return summarizeField({ segments, files, fields: snapshot.fields, live, path }, name, options)
+    })
   }
 
   /**
-   * Searches many queries (`queries`: n * `dim` values, row after row) and leaves the event loop free; resolves to the
-   * hits of each, the same as of `search`. The queries are copied before this returns. Rejects as `search` throws, with
-   * the number of the query; with the reason of `signal`; with ZGQ_IO if a worker thread dies, ZGQ_CLOSED if the index
-   * is closed meanwhile. What was called waits in memory: await a batch before the next.
+   * Searches many queries (n * `dim` values, row after row) and leaves the event loop free. Resolves to the hits of
+   * each query, the same as those of `search`. Copies the queries before it returns. Pending calls stay in memory:
+   * await a batch before you start the next. Rejects as `search` throws, with the number of the query; with the reason
+   * of `signal`; with ZGQ_IO if a worker thread dies, with ZGQ_CLOSED if the index is closed meanwhile.
    */
   searchBatch(
     queries: Float32Array | Float64Array,
@@ -229,8 +225,8 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
   }
 
   /**
-   * Searches one query and leaves the event loop free, even where files have to be read; resolves to the hits of
-   * `search`, rejects as `searchBatch` does.
+   * Searches one query and leaves the event loop free, even while files are read. Resolves to the hits of `search`;
+   * rejects as `searchBatch` does.
    */
   searchAsync(
     query: QueryVector | IdQuery<I>,
@@ -247,42 +243,53 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
   }
 
   /**
-   * Adds rows: `[{ id, vector, payload }]`, `{ ids, vectors, payloads }`, or batches of them, each in a transaction of
-   * its own. They are found once this resolves, and on the disk (see `durability`). Rejects with ZGQ_ID_EXISTS,
-   * ZGQ_DIMENSION, ZGQ_NON_FINITE, ZGQ_ZERO_VECTOR, ZGQ_FILTER or TypeError for a row, and nothing of its call or batch
-   * is added; with ZGQ_READ_ONLY, ZGQ_LOCKED, ZGQ_MISMATCH, ZGQ_UNSUPPORTED, ZGQ_IO; with ZGQ_CLOSED, and the reason of
-   * `signal`.
+   * Adds rows: `[{ id, vector, payload }]`, `{ ids, vectors, payloads }`, or batches of them. A call, or each batch, is
+   * one transaction. Once this resolves, searches find the rows, and they are on disk (see `durability`). Rejects with
+   * ZGQ_ID_EXISTS, ZGQ_DIMENSION, ZGQ_NON_FINITE, ZGQ_ZERO_VECTOR, ZGQ_FILTER or TypeError for a row, and then adds
+   * nothing of the call or batch; with ZGQ_READ_ONLY, ZGQ_LOCKED, ZGQ_MISMATCH, ZGQ_UNSUPPORTED, ZGQ_IO; with
+   * ZGQ_CLOSED; with the reason of `signal`.
    */
   async add(rows: RowsInput<I, P>, options: AddOptions = {}): Promise<Written> {
-    return await (await this.#write()).add(rows, options)
+    return await this.#expectOpen().changes.add(rows, options)
   }
 
   /**
-   * Adds rows, or replaces those that have their ids; with `replace`, what matches goes and the rows come in one
-   * transaction. Rejects as `add` does, but for ids that exist.
+   * Adds rows, and replaces those with the same ids. With `replace`, it also removes the rows that match that filter,
+   * in the same transaction. Rejects as `add` does, except for ids that exist.
    */
   async upsert(rows: RowsInput<I, P>, options: UpsertOptions = {}): Promise<Written> {
-    return await (await this.#write()).upsert(rows, options)
+    return await this.#expectOpen().changes.upsert(rows, options)
   }
 
   /**
-   * Sets keys of the payloads of some rows: `update({ path: 'a.md' }, { draft: true })`, by a filter that is not empty
-   * or by ids. Resolves to the number of rows. Rejects as `add` does.
+   * Sets keys in the payloads of the rows with these ids, or that meet a filter, which must not be empty:
+   * `update({ path: 'a.md' }, { draft: true })`. Resolves to the number of rows. Rejects as `add` does.
    */
   async update(rows: readonly I[] | Filter, values: Readonly<Record<string, unknown>>): Promise<number> {
-    return await (await this.#write()).update(rows, values)
+    return await this.#expectOpen().changes.update(rows, values)
   }
 
   /**
-   * Deletes rows, by ids or by a filter that is not empty; resolves to how many there were. Rejects as `add` does.
+   * Deletes the rows with these ids, or that meet a filter, which must not be empty. Resolves to the number of rows
+   * that were deleted. Rejects as `add` does.
    */
   async delete(rows: RowChoice<I>): Promise<number> {
-    return await (await this.#write()).delete(rows)
+    return await this.#expectOpen().changes.delete(rows)
   }
 
   /**
-   * Copies the index, as it is at one moment, to a folder that is not there yet; writes may go on. Rejects with
-   * ZGQ_EXISTS, ZGQ_IO, ZGQ_CLOSED, the reason of `signal`.
+   * Folds what was written into zones, in a thread: rows that were added join them, deleted rows leave the disk, and
+   * zones are split and merged so that searches stay as fast and as good as in a fresh build. Reads and writes go on,
+   * in other processes too. Does nothing where there is nothing to do. Rejects with the reason of `signal`, ZGQ_LOCKED
+   * where another process folds the index, ZGQ_READ_ONLY, ZGQ_IO, ZGQ_CLOSED; what was published by then stays.
+   */
+  async optimize(options: OptimizeOptions = {}): Promise<Optimized> {
+    return await this.#expectOpen().changes.optimize(options)
+  }
+
+  /**
+   * Copies the index, as it is at one moment, to a new folder. Writes may go on; it waits for a fold that is under way.
+   * Rejects with ZGQ_EXISTS, ZGQ_IO, ZGQ_CLOSED, ZGQ_LOCKED if a fold takes ten minutes, or the reason of `signal`.
    */
   async backup(path: string | URL, options: BackupOptions = {}): Promise<void> {
     const folder = expectPath('path', path)
@@ -292,32 +299,11 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
   }
 
   /**
-   * Takes what others committed, now; tells whether there was something. Calls do that by themselves, in every turn of
-   * the event loop. Throws as `open` does.
+   * Takes in now what others committed; returns whether there was something. Other calls do this by themselves, once in
+   * every turn of the event loop. Throws as `open` does.
    */
   refresh(): boolean {
     return this.#expectOpen().index.refresh()
-  }
-
-  /** What writes, started at the first call that needs it. */
-  async #write(): Promise<IndexWriter> {
-    const { index, options } = this.#expectOpen()
-    if (options.mode !== 'write')
-      throw new ZgqError('ZGQ_READ_ONLY', "the index was opened for reading: open it with { mode: 'write' }", {
-        path: this.#path
-      })
-    const start = (): Promise<IndexWriter> =>
-      import('./write/index-writer.ts').then((module) => new module.IndexWriter(index, options))
-    const begun = (this.#writer ??= start())
-    let writer: IndexWriter | undefined
-    try {
-      writer = await begun
-    } finally {
-      // What failed, or whose thread has died, is begun anew by the next call.
-      if (this.#writer === begun && writer?.isAlive !== true) this.#writer = undefined
-    }
-    this.#expectOpen()
-    return writer.isAlive ? writer : await this.#write()
   }
 
   /** Describes the index and how it was opened. Throws ZGQ_CLOSED. */
@@ -328,31 +314,32 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
   }
 
   /**
-   * Describes every zone, in the order of their numbers. Makes copies: 4 * dim bytes a zone and call. Reads no vectors.
-   * Throws ZGQ_CLOSED.
+   * Describes every zone, in the order of their numbers. Copies their centroids: 4 * dim bytes for each zone. Reads no
+   * vectors. Throws ZGQ_CLOSED.
    */
   zones(): ZoneInfo[] {
     return describeZones(this.#current().snapshot)
   }
 
   /**
-   * Closes files and mappings; searches and writes that are not done reject with ZGQ_CLOSED, and worker threads end as
-   * soon as they are through with what they are at. Calling it again does nothing.
+   * Closes files and mappings. Searches and writes that are not done reject with ZGQ_CLOSED. Worker threads end as soon
+   * as their current work is done. Calling it again does nothing.
    */
   close(): void {
     this.#parts?.later.close()
-    void this.#writer?.then(
-      (writer) => {
-        writer.close()
-      },
-      () => undefined // whoever began it was told
-    )
+    this.#parts?.changes.close()
     this.#parts?.index.close()
     this.#parts = undefined
   }
 
   [Symbol.dispose](): void {
     this.close()
+  }
+
+  /** Does work that reads, as `OpenIndex.read` does. */
+  #read<Result>(work: (index: OpenIndex) => Result): Result {
+    const { index } = this.#expectOpen()
+    return index.read(() => work(index))
   }
 
   /** The index with all that was committed before this turn of the event loop. */

@@ -33,7 +33,7 @@ const UNPACK = {
 const twinOf = (name: string): object => ({
   code: 'ZGQ_UNSUPPORTED',
   path: inside(name),
-  message: expect.stringContaining(`give that path: ${join(unpacked, name)} (`)
+  message: expect.stringContaining(`give the path of its unpacked copy: ${join(unpacked, name)} (`)
 })
 
 describe('a path inside app.asar', () => {

@@ -1,12 +1,16 @@
 // Random changes of an index against a model in memory: whatever is asked after each of them, by the handle that wrote
 // and by another one, is what brute force over the model says.
 
+import { existsSync, renameSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+
 import fc from 'fast-check'
 import { Query } from 'mingo'
 import { describe, expect, it } from 'vitest'
 
 import { buildIndex } from '../src/build.ts'
-import { checkIndex } from '../src/check.ts'
+import { checkIndex, repairIndex } from '../src/check.ts'
 import type { Filter, Hit, Id, Metric } from '../src/types.ts'
 import { ZgqIndex } from '../src/zgq-index.ts'
 import { randomFrom } from './support/random.ts'
@@ -28,7 +32,20 @@ type Row = { id: Id; vector: Float32Array; payload?: Record<string, unknown> }
 
 /** What a step does; numbers choose ids, values and handles. */
 interface Step {
-  readonly kind: 'add' | 'upsert' | 'replace' | 'update' | 'updateIds' | 'delete' | 'deleteFilter' | 'reopen' | 'many'
+  readonly kind:
+    | 'add'
+    | 'upsert'
+    | 'replace'
+    | 'update'
+    | 'updateIds'
+    | 'delete'
+    | 'deleteFilter'
+    | 'reopen'
+    | 'many'
+    | 'fold'
+    | 'foldAll'
+    | 'foldWith'
+    | 'repair'
   readonly seed: number
   readonly count: number
   readonly byOther: boolean
@@ -47,7 +64,11 @@ const anyStep: fc.Arbitrary<Step> = fc.record({
     'delete',
     'deleteFilter',
     'reopen',
-    'many'
+    'many',
+    'fold',
+    'foldAll',
+    'foldWith',
+    'repair'
   ),
   seed: fc.nat(1_000_000),
   count: fc.integer({ min: 1, max: 12 }),
@@ -158,6 +179,26 @@ class World {
         for (const row of rows) this.#set(row)
         break
       }
+      case 'fold':
+      case 'foldAll':
+        await index.optimize({ all: kind === 'foldAll', memoryBytes: seed % 2 === 0 ? 2 ** 20 : 2 ** 28 })
+        break
+      case 'foldWith': {
+        // The other handle writes meanwhile.
+        const folding = index.optimize({ all: true })
+        const writing = byOther ? this.#writer : this.#other
+        const rows = this.#rows(count, false)
+        const some = this.#some(count)
+        await writing.upsert(rows)
+        await writing.delete(some)
+        await writing.update({ group: 1 }, { extra: seed })
+        for (const row of rows) this.#set(row)
+        for (const id of some) model.delete(id)
+        for (const [id, { vector, payload }] of [...model])
+          if (payload?.['group'] === 1) model.set(id, { vector, payload: { ...payload, extra: seed } })
+        await folding
+        break
+      }
       case 'upsert':
       case 'replace': {
         const rows = this.#rows(count, false)
@@ -198,6 +239,17 @@ class World {
         const ids = this.#matching(filter)
         expect(await index.delete({ filter })).toBe(ids.length)
         for (const id of ids) model.delete(id)
+        break
+      }
+      case 'repair': {
+        this.close()
+        while (existsSync(join(this.path, 'catalogue.sqlite-wal'))) await setTimeout(2) // its thread seals it
+        const output = temp.fresh('repaired')
+        expect(await repairIndex({ input: this.path, output })).toMatchObject({ rows: model.size, lost: { rows: 0 } })
+        rmSync(this.path, { recursive: true })
+        renameSync(output, this.path)
+        this.#writer = this.#open()
+        this.#other = this.#open()
         break
       }
       case 'reopen':

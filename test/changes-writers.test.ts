@@ -55,7 +55,7 @@ describe('opening for writing', () => {
     const { loadDriver } = await import('../src/catalogue/load-driver.ts')
     const other = own(loadDriver().open(join(folder, CATALOGUE_NAME), { mode: 'write' }))
     other.exec('BEGIN EXCLUSIVE')
-    expect(errorOf(() => open(folder)).message).toContain('who that is is not known')
+    expect(errorOf(() => open(folder)).message).toContain('zgq does not know which process that is')
     other.exec('ROLLBACK')
     open(folder)
   })

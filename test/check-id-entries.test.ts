@@ -24,6 +24,9 @@ const SEGMENTS = [2, 5, 9].map((segment, i) => ({
   ids: Float64Array.from({ length: ROWS }, (_, row) => 17 * (row * 3 + i))
 }))
 
+/** One went. */
+const KNOWN = { segments: new Set([1, 2, 5, 9]), nextSegment: 10 }
+
 function entryOf(id: number | Uint8Array, place: { segment: number; row: number }): IdEntry {
   const hash = idHash()
   if (typeof id === 'number') hashInteger(id, hash)
@@ -43,24 +46,38 @@ function toVerify(file: Uint8Array, rowCount: number): IdsToVerify & { close(): 
   return { file: 0, path, indexId: INDEX_ID, tree: idTree(rowCount), reader, close }
 }
 
-/** Checks a file of these entries against the segments; returns how many pages were verified. */
-function check(entries: readonly IdEntry[], file = encodeIdsFile([...entries].sort(compareEntries))): number {
-  const ids = toVerify(file, entries.length)
+/** Checks files of these entries against the segments; returns how many pages were verified. */
+function check(...files: readonly (readonly IdEntry[])[]): number {
+  const ids = files.map((entries) => toVerify(encodeIdsFile([...entries].sort(compareEntries)), entries.length))
   try {
     const checking = new IdEntriesCheck()
     for (const { segment, ids: all } of SEGMENTS) {
       checking.takeRows({ segment, firstRow: 0 }, all.subarray(0, 100))
       checking.takeRows({ segment, firstRow: 100 }, all.subarray(100))
     }
-    return checking.expectEntries(ids)
+    return checking.expectEntries(ids, KNOWN)
   } finally {
-    ids.close()
+    for (const { close } of ids) close()
   }
 }
 
 describe('the check of ids', () => {
   it('passes where every row has its entry', () => {
     expect(check(ENTRIES)).toBe(5)
+  })
+
+  it('passes where entries of segments that went are there besides', () => {
+    expect(check([...ENTRIES, entryOf(1, { segment: 3, row: 4 })])).toBe(5)
+  })
+
+  it('passes where they are in several files', () => {
+    const [first, second] = [0, 1].map((part) => ENTRIES.filter((_, i) => i % 2 === part))
+    expect(check(first, [...second, entryOf(1, { segment: 3, row: 4 })])).toBe(6)
+  })
+
+  it('refuses an entry that two files have, and one that none has', () => {
+    expect(codeOf(() => check(ENTRIES, [ENTRIES[5]]))).toBe('ZGQ_CORRUPT')
+    expect(codeOf(() => check(ENTRIES.slice(3), ENTRIES.slice(0, 2)))).toBe('ZGQ_CORRUPT')
   })
 
   it('passes for texts, whatever pieces they come in and in whatever order', () => {
@@ -70,7 +87,7 @@ describe('the check of ids', () => {
     const checking = new IdEntriesCheck()
     checking.takeRows({ segment: 1, firstRow: 4000 }, texts.slice(4000))
     checking.takeRows({ segment: 1, firstRow: 0 }, texts.slice(0, 4000))
-    expect(checking.expectEntries(ids)).toBe(idTree(5000).rootPage)
+    expect(checking.expectEntries([ids], KNOWN)).toBe(idTree(5000).rootPage)
     ids.close()
   })
 
@@ -80,7 +97,8 @@ describe('the check of ids', () => {
   it.each([
     ['an entry of another row', replaced(7, { row: 8 })],
     ['an entry of another segment', replaced(7, { segment: 9 })],
-    ['an entry of a segment that is not there', replaced(7, { segment: 3 })],
+    ['an entry of a segment that went', replaced(7, { segment: 3 })],
+    ['an entry of a segment that never was', [...ENTRIES, entryOf(1, { segment: 10, row: 0 })]],
     ['an entry of a row that is not there', replaced(7, { row: ROWS })],
     ['another hash', replaced(899, { low: ENTRIES[899].low ^ 1 })],
     ['two rows in the place of each other', replaced(7, { row: 8 }).map((e, i) => (i === 8 ? { ...e, row: 7 } : e))],

@@ -165,7 +165,7 @@ describe('zgq add', () => {
       code: 1,
       stdout: '',
       stderr: expect.stringMatching(
-        /^zgq: ZGQ_ID_EXISTS: row 9000: there is .* id 9000 already; --upsert replaces it; 8,192 rows were added before and stay .*many\.fbin\)$/m
+        /^zgq: ZGQ_ID_EXISTS: row 9000: id 9000 is in the index already; --upsert replaces its row; 8,192 rows were added before and stay .*many\.fbin\)$/m
       )
     })
     expect(countIn(index)).toBe(8193)
@@ -207,11 +207,11 @@ describe('zgq add', () => {
   })
 
   it.each([
-    [['--replace', '{"draft": true}'], '--replace is for --upsert'],
+    [['--replace', '{"draft": true}'], '--replace needs --upsert'],
     [['--upsert', '--replace', 'draft'], '--replace must be a JSON object'],
     [['--upsert', '--replace', '{}'], '--replace is empty'],
     [['--first-id', 'x'], '--first-id must be a whole number'],
-    [['--first-id', '1', '--ids', 'x.txt'], '--ids and --first-id exclude each other'],
+    [['--first-id', '1', '--ids', 'x.txt'], '--ids and --first-id cannot be given together'],
     [['--payload', 'body'], '--payload is for columns'],
     [['--format', 'npy'], '--format is for standard input']
   ])('with wrong usage %j ends with 2', async (options, message) => {
@@ -351,7 +351,7 @@ describe('an index that was changed', () => {
     expect(await checkIndex(copy)).toMatchObject({ count })
     expect(runZgq('backup', index, copy)).toMatchObject({
       code: 1,
-      stderr: expect.stringMatching(/ZGQ_EXISTS: .*is there already/)
+      stderr: expect.stringMatching(/ZGQ_EXISTS: .*exists/)
     })
   })
 

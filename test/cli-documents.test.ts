@@ -84,7 +84,7 @@ describe('zgq search', () => {
     ['--max-distance that is no number', ['--max-distance', 'far'], 2, '--max-distance must be a number, found far'],
     ['--id beside QUERIES', ['--id', 'x'], 2, 'give QUERIES or --id, not both'],
     ['--out for string ids', ['--out', 'hits.ivecs'], 1, 'ZGQ_UNSUPPORTED: .*string ids'],
-    ['--payload beside --out', ['--out', 'hits.ivecs', '--payload'], 2, '--out has no room for payloads']
+    ['--payload beside --out', ['--out', 'hits.ivecs', '--payload'], 2, '--out cannot hold payloads']
   ])('refuses %s', (_, options, code, message) => {
     const ended = runZgq('search', index, queries, ...options)
     expect(ended).toMatchObject({ code, stderr: expect.stringMatching(new RegExp(`^zgq: ${message}`)) })

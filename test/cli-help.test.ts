@@ -13,6 +13,7 @@ import { CHECK } from '../tools/check.ts'
 import { DELETE } from '../tools/delete.ts'
 import { EVAL } from '../tools/eval.ts'
 import { EXPORT } from '../tools/export.ts'
+import { OPTIMIZE } from '../tools/optimize.ts'
 import { didYouMean } from '../tools/help.ts'
 import { INSPECT } from '../tools/inspect.ts'
 import { inWordsOf } from '../tools/messages.ts'
@@ -24,7 +25,7 @@ import { ROOT } from './support/sources.ts'
 import { useTempFolder } from './support/temp-folder.ts'
 
 const temp = useTempFolder('cli-help')
-const COMMANDS = [BUILD, ADD, DELETE, SEARCH, EVAL, CALIBRATE, INSPECT, EXPORT, BACKUP, CHECK, REPAIR]
+const COMMANDS = [BUILD, ADD, DELETE, OPTIMIZE, SEARCH, EVAL, CALIBRATE, INSPECT, EXPORT, BACKUP, CHECK, REPAIR]
 
 describe('zgq --help', () => {
   it('lists every command with a line of its own', () => {

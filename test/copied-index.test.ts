@@ -103,7 +103,9 @@ interface Copied {
   readonly folder: string
 }
 
-/** Copies an index in every order while a process writes to it; returns the copies, and the states that it went through. */
+/**
+ * Copies an index in every order while a process writes to it; returns the copies, and the states that it went through.
+ */
 async function copiesWhileWriting(): Promise<{ copies: Copied[]; states: Rows[] }> {
   const { path, rows } = await builtIndex(temp, 1)
   const changes = drawChanges({ seed: SEED, writer: 0, count: CHANGES, most: ONE_DELTA, before: rows[0] })

@@ -152,7 +152,7 @@ describe('payloads are refused', () => {
       [{ tags: [1, new Date(0)] }, /^row 3: payload\.tags\[1\] is a Date, expected a plain object/],
       [[1], /^row 3: payload is an array/],
       [null, /^row 3: payload is null/],
-      [cyclic, /^row 3: payload\.me\[0\] is an object that holds itself/],
+      [cyclic, /^row 3: payload\.me\[0\] is an object that contains itself/],
       [{ a: 'x'.repeat(2 ** 24) }, /^row 3: payload is too large: expected at most 16 MB/]
     ]
     for (const [bad, message] of table) {
@@ -181,8 +181,8 @@ describe('payloads are refused', () => {
   })
 
   it.each<[string, unknown[], string, RegExp]>([
-    ['not one each', [{ vectors: two, payloads: [{}] }], 'ZGQ_BUILD_INPUT', /2 vectors and not as many payloads/],
-    ['no array', [{ vectors: two, payloads: {} }], 'ZGQ_BUILD_INPUT', /not as many payloads/],
+    ['not one each', [{ vectors: two, payloads: [{}] }], 'ZGQ_BUILD_INPUT', /2 vectors and another number of payloads/],
+    ['no array', [{ vectors: two, payloads: {} }], 'ZGQ_BUILD_INPUT', /another number of payloads/],
     [
       'in some batches alone',
       [{ vectors: two, payloads: [{}, {}] }, { vectors: two }],
@@ -199,7 +199,7 @@ describe('payloads are refused', () => {
   it('that lack where fields are declared', async () => {
     expect(await errorFrom(read({ input: batches({ vectors: two }), fields: { a: 'number' } }))).toMatchObject({
       code: 'ZGQ_BUILD_INPUT',
-      message: expect.stringMatching(/row 0 has no payloads, expected them: fields are in them/)
+      message: expect.stringMatching(/row 0 has no payloads, which the fields need/)
     })
   })
 })
@@ -319,7 +319,7 @@ describe('a build that goes on', () => {
     const model = buildStage({ ...options, output, stage: 'train', model: 'm' })
     expect(await errorFrom(model)).toMatchObject({ code: 'ZGQ_MISMATCH', message: expect.stringMatching(/model/) })
     const note = buildStage({ ...options, output, stage: 'train', note: { secret: 1 } })
-    expect((await errorFrom(note)).message).toMatch(/started with note of its own choice, .* with another one/)
+    expect((await errorFrom(note)).message).toMatch(/started with note \(default\), .* with another one/)
     for (const stage of ['train', 'assign', 'write', 'publish'] as const)
       expect(await buildStage({ ...options, output, stage })).toMatchObject({ stage })
   })

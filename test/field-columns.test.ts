@@ -244,7 +244,7 @@ describe('forged columns of a field', () => {
       /string 1 inside/
     ],
     [
-      'a half of a surrogate pair',
+      'a a lone surrogate',
       'string',
       4,
       withBytes(STRINGS, 'fieldDictionary', table([Uint8Array.of(0x61), Uint8Array.of(0xed, 0xa0, 0x80)])),

@@ -42,7 +42,7 @@ describe('the declaration of fields', () => {
     [{ $and: 'string' }, RangeError, /begins with \$/],
     [{ '\ud800': 'string' }, RangeError, /surrogate/],
     [{ ['\u00e9'.repeat(128)]: 'string' }, RangeError, /256 bytes, more than 255/],
-    [long, RangeError, /at most 256, found 257/]
+    [long, RangeError, /at most 256 names, found 257/]
   ])('%j is refused', (fields, type, message) => {
     expect(() => checkFields(fields)).toThrow(type)
     expect(() => checkFields(fields)).toThrow(message)
@@ -77,7 +77,7 @@ describe('values of fields', () => {
     ['number', 1n, 'is the bigint 1, expected a number'],
     ['boolean', 0, 'is 0, expected a boolean'],
     ['string', ['a'], 'is an array of 1 value, expected a string'],
-    ['string', 'a\ud800', 'is a string with half of a surrogate pair: "a\\ud800"'],
+    ['string', 'a\ud800', 'is a string with a lone surrogate: "a\\ud800"'],
     ['string[]', 'a', 'is "a", expected an array of strings'],
     ['string[]', ['a', null], 'has at [1] null, expected a string'],
     ['string[]', [], undefined]

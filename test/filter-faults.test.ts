@@ -54,7 +54,7 @@ describe('a wrong filter is told where it is wrong', () => {
     ['$all of booleans', { draft: { $all: [true] } }, /at draft\.\$all: a field of type boolean/],
     ['a prefix of a number', { size: { $startsWith: '1' } }, /at size\.\$startsWith: a field of type number/],
     ['a prefix that is none', { path: { $startsWith: null } }, /at path\.\$startsWith: expected a string, found null/],
-    ['half of a surrogate pair', { path: { $contains: 'a\udc00' } }, /at path\.\$contains: half of a surrogate pair/],
+    ['a lone surrogate', { path: { $contains: 'a\udc00' } }, /at path\.\$contains: a lone surrogate/],
     ['$in without a list', { size: { $in: 1 } }, /at size\.\$in: expected an array of values, found 1/],
     ['$exists without a boolean', { size: { $exists: 1 } }, /at size\.\$exists: expected true or false, found 1/],
     ['$not without operators', { size: { $not: 1 } }, /at size\.\$not: expected operators, found 1/],

@@ -12,8 +12,21 @@ import {
   decodeCalibration,
   encodeCalibration
 } from '../src/format/calibration-record.ts'
+import {
+  CHANGES_RECORD,
+  decodeChangesMeta,
+  encodeChangesMeta,
+  NO_CHANGES,
+  sameChanges
+} from '../src/format/changes-record.ts'
 import { chunkChecksum, chunksDigest } from '../src/format/chunks.ts'
-import { decodeFileRecords, encodeFileRecords, FILE_RECORD, fileNameOf } from '../src/format/file-record.ts'
+import {
+  decodeFileRecords,
+  encodeFileRecords,
+  FILE_RECORD,
+  fileNameOf,
+  parseFileName
+} from '../src/format/file-record.ts'
 import { decodeIndexMeta, encodeIndexMeta, INDEX_RECORD } from '../src/format/index-record.ts'
 import { decodeMessagePack, encodeMessagePack } from '../src/format/message-pack.ts'
 import { decodeQuantizer, encodeQuantizer } from '../src/format/quantizer.ts'
@@ -53,6 +66,25 @@ describe('a file record', () => {
   it('gives the name of the file', () => {
     expect(fileNameOf({ kind: 'codes', generation: 12, shard: 3 })).toBe('codes-000012-00003.zgq')
     expect(fileNameOf({ kind: 'vectors', generation: 1_234_567, shard: 123_456 })).toBe('vectors-1234567-123456.zgq')
+  })
+
+  it.each([
+    ['codes', 12, 3],
+    ['delta', 1_234_567, 123_456]
+  ] as const)('is found by the name of the file (%s)', (kind, generation, shard) => {
+    expect(parseFileName(fileNameOf({ kind, generation, shard }))).toEqual({ kind, generation, shard })
+  })
+
+  it.each([
+    'notes-000001-00000.zgq',
+    'codes-1-00000.zgq',
+    'codes-0000001-00000.zgq',
+    'codes-000001-000000.zgq',
+    'codes-000001-00000.zgq.bak',
+    'my-codes-000001-00000.zgq',
+    'codes-000001-00000'
+  ])('is of no file %s', (name) => {
+    expect(parseFileName(name)).toBeUndefined()
   })
 
   it.each([0, 7, 8, 0xffff_ffff])('is unsupported with kind %d', (kind) => {
@@ -152,6 +184,35 @@ describe('the index record', () => {
   it('is read with writer features that are not known, and where what is reserved is not zero', () => {
     for (const name of ['writerFeatures', 'reserved'] as const) expect(decodeForged(name, 8n)).toEqual(INDEX_META)
     expect(decodeForged('writerFeatures', 2n ** 63n)).toEqual(INDEX_META)
+  })
+})
+
+describe('the record of changes', () => {
+  const meta = {
+    nextSequence: 100,
+    freshCount: 2,
+    freshBytes: 3,
+    freshRemoved: 4,
+    deletedCount: 5,
+    patchCount: 6,
+    rowsSinceCalibration: 7
+  }
+
+  it('is read back as it was written', () => {
+    expect(decodeChangesMeta(encodeChangesMeta(meta), PATH)).toEqual(meta)
+    expect(decodeChangesMeta(encodeChangesMeta(NO_CHANGES), PATH)).toEqual(NO_CHANGES)
+    expect(decodeChangesMeta(undefined, PATH)).toEqual(NO_CHANGES)
+  })
+
+  it.each(Object.keys(meta))('is another one where %s is another', (name) => {
+    expect(sameChanges(meta, { ...meta })).toBe(true)
+    expect(sameChanges(meta, { ...meta, [name]: 1 })).toBe(false)
+  })
+
+  it.each(u64Fields(CHANGES_RECORD.fields))('is corrupt where %s is above 2^53 - 1', (name) => {
+    const field = CHANGES_RECORD.fields[name as keyof typeof CHANGES_RECORD.fields]
+    const other = forged(encodeChangesMeta(meta), field, ABOVE_SAFE)
+    expect(codeOf(() => decodeChangesMeta(other, PATH))).toBe('ZGQ_CORRUPT')
   })
 })
 

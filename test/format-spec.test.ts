@@ -182,7 +182,7 @@ describe('numbers in the spec', () => {
     expect(ENTRIES_PER_PAGE * ID_LEAF_ENTRY.byteLength).toBe(count.offset)
     expect(ID_INNER_ENTRY.byteLength).toBe(ID_LEAF_ENTRY.byteLength)
     const [, rows, leaves, above] =
-      /([\d,]+) rows have ([\d,]+) leaves, (\d+) pages above them and a root/.exec(SPEC) ?? []
+      /([\d,]+) entries have ([\d,]+) leaves, (\d+) pages above them and a root/.exec(SPEC) ?? []
     const numberOf = (text: string): number => Number(text.replaceAll(',', ''))
     expect(idTree(numberOf(rows)).levels.map(({ pageCount }) => pageCount)).toEqual([
       numberOf(leaves),

@@ -21,6 +21,7 @@ import {
   DIRECTORY_ENTRY,
   directoryBytes,
   directoryRecordBytes,
+  decodeSuperseded,
   encodeDirectory,
   encodeFooter,
   FOOTER
@@ -474,6 +475,15 @@ describe('a directory', () => {
     expect(directoryBytes(3, { segmentCount: 2, supersededCount: 5 })).toBe(2 * 96 + 40)
   })
 
+  it('ends with the numbers of superseded segments', () => {
+    const superseded = [0, 7, 2 ** 33 + 1, Number.MAX_SAFE_INTEGER]
+    const bytes = encodeDirectory(DIRECTORY_RECORDS, 3, superseded)
+    expect(bytes.byteLength).toBe(directoryBytes(3, { segmentCount: 2, supersededCount: 4 }))
+    expect(bytes.subarray(0, 2 * 96)).toEqual(encodeDirectory(DIRECTORY_RECORDS, 3))
+    expect([...decodeSuperseded(bytes.subarray(2 * 96))]).toEqual(superseded)
+    expect(Buffer.from(bytes.subarray(-16, -8)).toString('hex')).toBe('0100000002000000')
+  })
+
   it.each(u64Fields(DIRECTORY_ENTRY.fields))('is corrupt where %s is above 2^53 - 1', (name) => {
     const field = DIRECTORY_ENTRY.fields[name as keyof typeof DIRECTORY_ENTRY.fields]
     const bytes = forged(encodeDirectory(DIRECTORY_RECORDS, 3), field, ABOVE_SAFE)
@@ -486,6 +496,7 @@ describe('a footer', () => {
     directoryOffset: 8192,
     directoryByteLength: 192,
     segmentCount: 2,
+    supersededCount: 3,
     indexId: INDEX_ID,
     directoryCrc: 0xdead_beef
   }
@@ -494,7 +505,7 @@ describe('a footer', () => {
   it('is read back as it was written', () => {
     expect(decodeFooter(bytes, 'vectors', { path: PATH, offset: 100 })).toMatchObject({
       ...facts,
-      supersededCount: 0,
+      supersededCount: 3,
       magic: MAGICS.vectors,
       version: FORMAT_VERSION,
       reserved: 0

@@ -480,7 +480,12 @@ describe('Parquet is refused', () => {
     ['empty', new Uint8Array(0), 'ZGQ_BUILD_INPUT', /not Parquet/],
     ['of another kind', 'a,b\n1,2\n', 'ZGQ_BUILD_INPUT', /not Parquet: it begins with "a,b\\n", expected PAR1/],
     ['nothing but its first bytes', 'PAR1', 'ZGQ_TRUNCATED', /too short/],
-    ['without its footer', `PAR1${'x'.repeat(100)}PAR1`, 'ZGQ_BUILD_INPUT', /damaged, or of a kind that is not read/],
+    [
+      'without its footer',
+      `PAR1${'x'.repeat(100)}PAR1`,
+      'ZGQ_BUILD_INPUT',
+      /damaged, or of a kind that is not supported/
+    ],
     ['encrypted', `PARE${'x'.repeat(100)}PARE`, 'ZGQ_BUILD_INPUT', /encrypted/]
   ])('if it is %s', async (_, bytes, code, message) => {
     expect(await buildError({ input: fileOf('x.parquet', bytes) })).toMatchObject({
@@ -949,7 +954,7 @@ describe('options that do not fit are a TypeError', () => {
     ['query for an array', { input: vectors, dim, query: SELECT }, /query is for/],
     ['an empty column', { input: 'x.parquet', column: '' }, /column must be a non-empty string/],
     ['no query for a database', { input: 'x.sqlite3' }, /needs a query/],
-    ['ids and idColumn', { input: 'x.parquet', idColumn: 'id', ids: 'ids.txt' }, /exclude each other/]
+    ['ids and idColumn', { input: 'x.parquet', idColumn: 'id', ids: 'ids.txt' }, /cannot be given together/]
   ])('%s', async (_, options, message) => {
     const error = await rejection(buildIndex({ input: '', ...options, output: temp.fresh('never') }))
     expect(error).toBeInstanceOf(TypeError)

@@ -70,7 +70,7 @@ describe.each(['mjs', 'cjs'] as const)('a program in a .%s file', (ending) => {
           'readRows',
           'readVectors'
         ],
-        ['ZgqError', 'checkIndex']
+        ['ZgqError', 'checkIndex', 'repairIndex']
       ],
       count: 100,
       kernel: 'wasm',

@@ -127,7 +127,7 @@ describe('payloads', () => {
     ['a hole in a list', { a: new Array(2) }, /payload\.a\[0\] is undefined/],
     ['an instance of a class', { n: new Note() }, /payload\.n is an instance of Note/],
     ['another typed array', { v: new Float32Array(2) }, /payload\.v is a Float32Array/],
-    ['itself', cyclic, /payload\.deep\.list\[1\] is an object that holds itself/],
+    ['itself', cyclic, /payload\.deep\.list\[1\] is an object that contains itself/],
     ['too much depth', { a: nested(32) }, /at most 32 deep/],
     ['a lone surrogate', { a: 'x\ud800' }, /payload\.a .*lone surrogate/],
     ['a key with a lone surrogate', { '\ud800': 1 }, /key with a lone surrogate/],

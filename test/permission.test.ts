@@ -67,7 +67,7 @@ describe('under node --permission', () => {
     expect(runPermitted(code, [READ])).toEqual({
       hits: 3,
       ok: true,
-      notes: [expect.stringContaining('forbids to look for leftovers')]
+      notes: [expect.stringContaining('cannot look for leftovers')]
     })
   })
 

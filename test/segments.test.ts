@@ -7,8 +7,9 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { readCatalogue } from '../src/catalogue/reader.ts'
 import { checkIndex } from '../src/check.ts'
 import { CONFIDENCE } from '../src/search/confidence.ts'
-import { adoptSnapshot, openContext, type OpenedContext } from '../src/search/open-context.ts'
-import { search } from '../src/search/search.ts'
+import { adoptSnapshot } from '../src/search/adopt-snapshot.ts'
+import { openContext, type OpenedContext } from '../src/search/open-context.ts'
+import { finishSearch, search } from '../src/search/search.ts'
 import type { Hit, Metric } from '../src/types.ts'
 import { ZgqIndex } from '../src/zgq-index.ts'
 import { bruteForce, rowOf } from './support/brute-force.ts'
@@ -342,17 +343,32 @@ describe('an open index that goes on with another snapshot', () => {
     expectFound(context, index, queriesFrom(random))
   })
 
-  it('is refused while a search is under way, and done after it', () => {
+  it('is another context while a search is under way, which ends on what it began with', () => {
     const random = randomFrom(SEED + 14)
     const index = makeIndex({ metric: 'l2', bits: 4 }, 3, random)
     index.add(segmentsOf([0, 1, 2], random))
     const context = open(index)
-    index.add(segmentsOf([1], random))
+    const { states } = context.context
+    const [query] = queriesFrom(random)
+    const before = expectedHits(index, query, 10)
+    const request = { k: 10, probe: { nprobe: 3 }, explain: false, isExact: true, rerank: 0, confidence: CONFIDENCE }
+    const state = states.take()
+    state.start(query, request)
+    index.add(segmentsOf([1, 0], random))
+    index.drop([0, 2])
     index.publish()
-    context.context.states.use(() => {
-      expect(() => adoptSnapshot(context, readCatalogue(index.folder))).toThrow(/1 searches are under way/)
+    const adopted = adoptSnapshot(context, readCatalogue(index.folder))
+    opened.push(adopted)
+    index.removeFiles(readdirSync(index.folder))
+    let hasEnded = false
+    states.whenUnused(() => {
+      hasEnded = true
     })
-    expectFound(adoptSnapshot(context, readCatalogue(index.folder)), index, queriesFrom(random))
+    expectFound(adopted, index, queriesFrom(random))
+    expectSameHits(finishSearch(context.context, state).hits, before)
+    expect(hasEnded).toBe(false)
+    states.giveBack(state)
+    expect(hasEnded).toBe(true)
   })
 
   it('keeps what it had where the other snapshot names a file that is not there', () => {

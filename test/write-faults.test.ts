@@ -9,8 +9,9 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { drawChanges, PART_OF_DELTA, possibleRows, type Change, type ChangedRow, type Rows } from './support/changes.ts'
 import { indexIn, readMarks, runChanges } from './support/changes-program.ts'
 import { problemsOf } from './support/changed-index.ts'
-import { builtIndex, emptyIndex, type ChangingFolder } from './support/changing-folders.ts'
+import { builtIndex, emptyIndex, FOLDED_DIM, foldedIndex, type ChangingFolder } from './support/changing-folders.ts'
 import { shimEnv } from './support/crash-log.ts'
+import { drawFoldedChanges } from './support/fold-changes.ts'
 import { IN_MEMORY, useTempFolder, type TempFolder } from './support/temp-folder.ts'
 import { step } from './support/torture.ts'
 
@@ -27,6 +28,8 @@ interface Scenario {
   readonly changes: (before: Rows) => Change[]
   /** Another writer, whose calls do not fail, changes the index meanwhile. */
   readonly hasOther?: boolean
+  /** Afterwards a fold leaves nothing of those that failed. */
+  readonly folds?: boolean
 }
 
 /** Calls by which the log grows beyond 8 MB, so that it is moved into the catalogue. */
@@ -57,6 +60,12 @@ const SCENARIOS: readonly Scenario[] = [
     make: builtIndex,
     changes: (before) => drawChanges({ seed: SEED + 1, writer: 0, count: 20, before }),
     hasOther: true
+  },
+  {
+    name: 'folds',
+    make: foldedIndex,
+    changes: (before) => drawFoldedChanges({ seed: SEED, writer: 0, count: 6, before, dim: FOLDED_DIM }),
+    folds: true
   }
 ]
 
@@ -68,6 +77,7 @@ interface Faulty {
 }
 
 interface Drawn extends ChangingFolder {
+  readonly folds: boolean
   /** Of each writer. */
   readonly changes: readonly (readonly Change[])[]
 }
@@ -97,7 +107,7 @@ async function runWith(fail: string | undefined, of: Drawn): Promise<Faulty> {
     ...failures.filter((line) => !TYPED.test(line)),
     ...lines.filter((line) => line.includes(' misread ')),
     ...(fail === undefined || /\d$/.test(fail) ? afterOneFault(lines).map((line) => `failed later: ${line}`) : []),
-    ...(await problemsOf(path, expected, { writes: true }))
+    ...(await problemsOf(path, expected, { writes: true, folds: of.folds }))
   ]
   rmSync(folder, { recursive: true, maxRetries: 5 })
   return { problems, failures, counts: readFileSync(counts, 'utf8').split(' ').map(Number) }
@@ -120,10 +130,10 @@ interface Ready extends Drawn {
   readonly counts: readonly number[]
 }
 
-async function makeReady({ name, make, changes, hasOther = false }: Scenario): Promise<Ready> {
+async function makeReady({ name, make, changes, hasOther = false, folds = false }: Scenario): Promise<Ready> {
   const made = await make(temp, hasOther ? 2 : 1)
   const others = made.rows.slice(1).map((before) => drawChanges({ seed: SEED, writer: 1, count: 12, before }))
-  const drawn = { ...made, changes: [changes(made.rows[0]), ...others] }
+  const drawn = { ...made, folds, changes: [changes(made.rows[0]), ...others] }
   const { counts, problems } = await runWith(undefined, drawn)
   expect(problems).toEqual([])
   return { ...drawn, name, counts }

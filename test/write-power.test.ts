@@ -1,76 +1,30 @@
 // Writers over which the power fails: whatever of it the disk kept (support/crash-images.ts), the index opens and is
 // whole, every acknowledged call is there, and no call is there by half.
 
-import { cpSync, mkdirSync, rmSync } from 'node:fs'
+import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 
-import {
-  applyChange,
-  CHANGES_INDEX,
-  drawChanges,
-  ONE_DELTA,
-  PART_OF_DELTA,
-  possibleRows,
-  type Change,
-  type Rows
-} from './support/changes.ts'
-import { indexIn, startChanges } from './support/changes-program.ts'
+import { applyChange, drawChanges, ONE_DELTA, PART_OF_DELTA, type Change } from './support/changes.ts'
+import { indexIn } from './support/changes-program.ts'
 import { problemsOf } from './support/changed-index.ts'
 import { builtIndex, emptyIndex, type ChangingFolder } from './support/changing-folders.ts'
-import { crashImages, filesBelow, finalFiles, writeImage } from './support/crash-images.ts'
-import { readCallLog, shimEnv, type LoggedCall } from './support/crash-log.ts'
+import { crashImages, writeImage } from './support/crash-images.ts'
 import { nodeWithSqlite } from './support/node-24.ts'
+import {
+  history,
+  problemsOfImages,
+  runLogged,
+  type ImagesWish,
+  type Run,
+  type RunOptions
+} from './support/power-runs.ts'
 import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
 import { step } from './support/torture.ts'
 
 const temp = useTempFolder('write-power', IN_MEMORY)
 const SEED = Number(process.env['ZGQ_SEED'] ?? 15)
 const IMAGES = step(16, 1500)
-
-interface Run {
-  readonly base: string
-  readonly calls: readonly LoggedCall[]
-  readonly tasks: readonly { readonly writer: number; readonly changes: readonly Change[]; readonly before: Rows }[]
-}
-
-interface RunOptions {
-  readonly most?: number
-  readonly count?: number
-  readonly open?: Readonly<Record<string, unknown>>
-  /** The index is made by the writer itself. */
-  readonly creates?: boolean
-  /** Another Node.js. */
-  readonly node?: string
-  /** Left out: drawn. */
-  readonly changes?: readonly Change[]
-}
-
-/** Lets writers change an index to the end, under the shim. */
-async function run(of: ChangingFolder, options: RunOptions): Promise<Run> {
-  const { most = 12, count = 14, open = {}, creates = false, node = process.execPath } = options
-  const [base, log, marks] = ['base', 'log', 'marks'].map((name) => temp.fresh(name))
-  cpSync(of.folder, base, { recursive: true })
-  const env = shimEnv(temp, { folder: of.folder, log, marks })
-  const tasks = of.rows.map((before, writer) => ({
-    writer,
-    before,
-    changes: options.changes ?? drawChanges({ seed: SEED, writer, count, most, before })
-  }))
-  const ends = await Promise.all(
-    tasks.map(async ({ writer, changes }) => {
-      const create = creates ? { create: { ...CHANGES_INDEX, ...open } } : {}
-      const task = { path: of.path, writer, changes, marks, open, node, ...create }
-      return await startChanges(task, temp.fresh('task.json'), env).ended
-    })
-  )
-  expect(ends).toEqual(ends.map(() => ({ code: 0, signal: null, stderr: '' })))
-  const calls = readCallLog(log)
-  const [made, found] = [finalFiles(base, calls), filesBelow(of.folder)]
-  expect(Array.from(made.keys()).sort()).toEqual(Array.from(found.keys()).sort())
-  for (const [name, bytes] of found) expect(Buffer.from(made.get(name)!).equals(bytes), name).toBe(true)
-  return { base, calls, tasks }
-}
 
 /** Files with writes that were not synced when a call resolved, by its mark. */
 function unsyncedAtMarks({ calls }: Run): string[] {
@@ -90,44 +44,12 @@ function unsyncedAtMarks({ calls }: Run): string[] {
   return found
 }
 
-/** Every state that the rows of a writer went through, the last one last; calls made together end in any order. */
-function history({ changes, before }: { changes: readonly Change[]; before: Rows }): Rows[] {
-  const states = [before]
-  for (const change of changes) {
-    const parts = change.call === 'together' ? change.changes : [change]
-    let some = [states.at(-1)!]
-    for (const part of parts) some = [...some, ...some.map((rows) => applyChange(rows, part))]
-    states.push(...some)
-  }
-  return states
-}
+/** A run that draws with the seed of this file. */
+const run = async (of: ChangingFolder, options: Omit<RunOptions, 'seed'>): Promise<Run> =>
+  await runLogged(temp, of, { seed: SEED, ...options })
 
-/** Opens images of a run, until so many are wrong; `isSynced`: what was acknowledged is on the disk. */
-async function problemsOfImages(
-  { base, calls, tasks }: Run,
-  { isSynced = true, most = Infinity }: { readonly isSynced?: boolean; readonly most?: number } = {}
-): Promise<unknown[]> {
-  const wrong: unknown[] = []
-  let images = 0
-  for (const image of crashImages({ base, calls, count: IMAGES, seed: SEED })) {
-    const folder = temp.fresh('image')
-    writeImage(folder, image)
-    images++
-    const isThere = image.marks.some((mark) => /^w\d+ opened/.test(mark)) || image.files.has('index/')
-    const expected = tasks.map(({ writer, changes, before }) => ({
-      writer,
-      states: isSynced ? possibleRows(changes, { marks: image.marks, writer, before }) : history({ changes, before })
-    }))
-    const problems = isThere ? await problemsOf(indexIn(folder), expected, { writes: image.number % 8 === 0 }) : []
-    const failed = image.marks.filter((mark) => /^w\d+ (failed|unopened|unclosed)/.test(mark))
-    if (problems.length + failed.length > 0)
-      wrong.push({ image: image.number, mode: image.mode, point: image.point, problems, failed })
-    rmSync(folder, { recursive: true, maxRetries: 5 })
-    if (wrong.length >= most) return wrong
-  }
-  console.log(`${images} images of ${calls.length} calls`)
-  return wrong
-}
+const imagesOf = async (made: Run, wish: Partial<ImagesWish> = {}): Promise<unknown[]> =>
+  await problemsOfImages(temp, made, { count: IMAGES, seed: SEED, ...wish })
 
 const MANNERS = [
   ['calls of all kinds on an empty index', 1, emptyIndex, {}],
@@ -139,12 +61,12 @@ const MANNERS = [
 
 describe.runIf(process.platform === 'linux')(`an index over which the power fails (seed ${SEED})`, () => {
   it.each(MANNERS)('keeps what was acknowledged: %s', { timeout: 3_600_000 }, async (_, writers, make, options) => {
-    expect(await problemsOfImages(await run(await make(temp, writers), options))).toEqual([])
+    expect(await imagesOf(await run(await make(temp, writers), options))).toEqual([])
   })
 
   it('keeps what was acknowledged: the SQLite of Node.js', { timeout: 3_600_000 }, async () => {
     const made = await run(await builtIndex(temp, 1), { node: nodeWithSqlite() })
-    expect(await problemsOfImages(made)).toEqual([])
+    expect(await imagesOf(made)).toEqual([])
     expect(unsyncedAtMarks(made)).toEqual([])
   })
 
@@ -159,7 +81,7 @@ describe.runIf(process.platform === 'linux')(`an index over which the power fail
     const folder = temp.fresh('changing')
     mkdirSync(folder)
     const made = await run({ folder, path: indexIn(folder), rows: [new Map()] }, { creates: true, count: 3 })
-    expect(await problemsOfImages(made)).toEqual([])
+    expect(await imagesOf(made)).toEqual([])
   })
 
   it(
@@ -167,7 +89,7 @@ describe.runIf(process.platform === 'linux')(`an index over which the power fail
     { timeout: 3_600_000 },
     async () => {
       const made = await run(await builtIndex(temp, 1), { open: { durability: 'batch' } })
-      expect(await problemsOfImages(made, { isSynced: false })).toEqual([])
+      expect(await imagesOf(made, { isSynced: false })).toEqual([])
       // Once the index is closed, all is on the disk.
       const end = made.calls.length
       const closed = Array.from(crashImages({ ...made, count: IMAGES, seed: SEED })).filter(
@@ -188,7 +110,7 @@ describe.runIf(process.platform === 'linux')(`an index over which the power fail
     for (const needed of [/-wal$/, /\/delta-/, /^index$/]) {
       const calls = made.calls.filter(({ kind, path }) => kind !== 'sync' || !needed.test(path))
       expect(calls.length, String(needed)).toBeLessThan(made.calls.length)
-      expect(await problemsOfImages({ ...made, calls }, { most: 1 }), String(needed)).toHaveLength(1)
+      expect(await imagesOf({ ...made, calls }, { most: 1 }), String(needed)).toHaveLength(1)
     }
   })
 })

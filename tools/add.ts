@@ -28,22 +28,22 @@ const MOST_REPLACING_BYTES = 256 * 2 ** 20
 
 export const ADD: Command = {
   name: 'add',
-  summary: 'add the rows of a file to an index, or replace those with the same ids',
+  summary: 'add the rows of a file to an index, or replace rows with the same ids',
   positionals: [
     INDEX,
     { name: 'INPUT', about: `a file: ${VECTOR_FILES}; or a SQLite database (see --query)`, library: 'input' }
   ],
   options: {
-    upsert: { about: 'replace rows that have the same ids; without it an id that exists is an error' },
+    upsert: { about: 'replace rows that have the same ids; without this option an id that exists is an error' },
     replace: {
       value: 'JSON',
-      about: 'with --upsert: rows that meet this filter go as the new ones come, all in one transaction'
+      about: 'with --upsert: also remove the rows that meet this filter, in the same transaction'
     },
     ids: {
       value: 'FILE',
-      about: 'ids of the rows: text with an id a line, or .npy of integers; for files without ids'
+      about: 'for files without ids: a file of ids, text of one id per line or .npy of integers'
     },
-    'first-id': { value: 'N', about: 'number the rows from N on; for files without ids', library: 'firstId' },
+    'first-id': { value: 'N', about: 'for files without ids: number the rows from N on', library: 'firstId' },
     column: { value: 'NAME', about: VECTORS_COLUMN },
     'id-column': { value: 'NAME', about: IDS_COLUMN, library: 'idColumn' },
     query: {
@@ -54,14 +54,14 @@ export const ADD: Command = {
       value: 'NAME,...',
       about: 'further columns or keys to keep with each vector, or all (default: the fields of the index alone)'
     },
-    model: { value: 'NAME', about: 'the model that made the vectors; needed where the index names one' },
+    model: { value: 'NAME', about: 'the model that made the vectors; required if the index names one' },
     format: FORMAT_OPTION,
     'allow-network-file-system': NETWORK_OPTION,
     json: JSON_OPTION
   },
   notes:
-    'Rows are written in batches of some thousands. Each batch is on the disk before the next begins: where the\n' +
-    'command fails or is stopped, the batches before stay, and --upsert repeats all of it safely.',
+    'Rows are written in batches of some thousands. Each batch is on disk before the next begins. If the command\n' +
+    'fails or is stopped, the batches before stay. Repeat it with --upsert to add the rest.',
   examples: [
     'zgq add docs.zgq more.fbin --first-id 100000',
     'zgq add notes.zgq notes.jsonl --upsert --payload body',
@@ -78,9 +78,9 @@ interface Done {
 
 async function runAdd({ positionals: [path, source], given }: CommandArguments): Promise<void> {
   const replace = jsonFilter(given, 'replace')
-  if (replace !== undefined && !flag(given, 'upsert')) throw new UsageError('--replace is for --upsert: give both')
+  if (replace !== undefined && !flag(given, 'upsert')) throw new UsageError('--replace needs --upsert')
   if (replace !== undefined && Object.keys(replace).length === 0)
-    throw new UsageError('--replace is empty, which would remove every row; name a condition')
+    throw new UsageError('--replace is empty and would remove every row; give a condition')
   const startedAt = performance.now()
   const progress = new ProgressLine()
   const done: Done = { rows: 0, removed: 0 }
@@ -220,7 +220,7 @@ function ofFile(error: unknown, rowsBefore: number, path: string): unknown {
   const message = error.message
     .replace(/^row (\d+)/, (_, number: string) => `row ${row(number)}`)
     .replace(/in rows (\d+) and (\d+) of the call$/, (_, a: string, b: string) => `in rows ${row(a)} and ${row(b)}`)
-    .replace(/; upsert replaces it\. Nothing of this call was added$/, '; --upsert replaces it')
+    .replace(/; upsert replaces its row\. Nothing of this call was added$/, '; --upsert replaces its row')
   const before = rowsBefore === 0 ? 'nothing was added' : `${addedWords(rowsBefore)} before and stay`
   return new ZgqError(isOfRow ? 'ZGQ_BUILD_INPUT' : error.code, `${message}; ${before}`, { path, cause: error })
 }

@@ -11,9 +11,10 @@ import { ProgressLine } from './progress.ts'
 export const BACKUP: Command = {
   name: 'backup',
   summary: 'copy an index as it is now, while others may write to it',
-  positionals: [INDEX, { name: 'TO', about: 'the folder to make' }],
+  positionals: [INDEX, { name: 'TO', about: 'the folder to create' }],
   options: { json: JSON_OPTION },
-  notes: 'TO appears whole or not at all. It is an index like any other: open it, search it, or move it into place.',
+  notes:
+    'The copy is made whole or not at all. It is an index like any other: open it, search it, or move it into place.',
   examples: ['zgq backup notes.zgq notes-copy.zgq'],
   run: runBackup
 }

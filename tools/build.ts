@@ -52,7 +52,8 @@ const OPTIONS = declareOptions({
   },
   zones: {
     value: 'N',
-    about: 'zones to aim at (default: 1.5 to 4 times the square root of the count, fewer for little data)',
+    about:
+      'target for the number of zones (default: 1.5 to 4 times the square root of the count, fewer for little data)',
     read: wholeNumber
   },
   bits: {
@@ -75,7 +76,7 @@ const OPTIONS = declareOptions({
   fields: {
     value: 'NAME:TYPE,...',
     about:
-      'fields that filters may ask: columns of .parquet or of a query, keys in .jsonl; types string, number, ' +
+      'fields that filters can use: columns of .parquet or of a query, keys in .jsonl; types string, number, ' +
       'boolean, string[]',
     read: fieldList
   },
@@ -95,23 +96,23 @@ const OPTIONS = declareOptions({
   },
   memory: {
     value: 'SIZE',
-    about: 'memory to use at most, such as 2GB (default 512MB, at least 64MB)',
+    about: 'most memory to use, such as 2GB (default 512MB, at least 64MB)',
     library: 'memoryBytes',
     isSize: true,
     read: byteSize
   },
   workers: {
     value: 'N',
-    about: 'worker threads (default: one for each core, fewer where memory is short)',
+    about: 'worker threads (default: one for each core, fewer if memory is short)',
     read: wholeNumber
   },
   seed: {
     value: 'N',
-    about: 'chooses the sample; the same input, options and seed give the same bytes (default 1)',
+    about: 'seed of random choices; the same input, options and seed give the same bytes (default 1)',
     read: wholeNumber
   },
   stage: { value: 'STAGE', about: 'run one stage alone: read, train, assign, write or publish' },
-  shard: { value: 'I/N', about: 'with --stage assign or write: do the I-th of N shares of the work' },
+  shard: { value: 'I/N', about: 'with --stage assign or write: do share I of N shares of the work' },
   force: { about: 'replace an existing index', read: flag },
   json: JSON_OPTION
 })
@@ -121,7 +122,7 @@ export const BUILD: Command = {
   summary: 'build an index from vectors; resumes a build that was stopped',
   positionals: [
     { name: 'VECTORS', about: `a file: ${VECTOR_FILES}; or a SQLite database (see --query)`, library: 'input' },
-    { name: 'INDEX', about: 'the folder to make', library: 'output' }
+    { name: 'INDEX', about: 'the folder to create', library: 'output' }
   ],
   options: OPTIONS,
   notes: 'Sizes: MB = 2^20 bytes. Standard input is copied to a temporary file beside INDEX first.',
@@ -137,8 +138,7 @@ async function runBuild({ positionals: [source, output], given }: CommandArgumen
   const progress = new ProgressLine()
   const stage = oneOf(given, 'stage', STAGES)
   const shard = readShard(given)
-  if (shard !== undefined && stage === undefined)
-    throw new UsageError('--shard is for a stage: give --stage assign or --stage write too')
+  if (shard !== undefined && stage === undefined) throw new UsageError('--shard needs --stage assign or --stage write')
   if (stage !== undefined && source === '-')
     throw new UsageError('a stage reads a file, not standard input: give the path of a file')
   if (source === '-' && given['queries'] === '-')

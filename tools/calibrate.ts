@@ -21,7 +21,7 @@ export const CALIBRATE: Command = {
     }
   ],
   options: {
-    seed: { value: 'N', about: 'chooses the rows of the index (default 1); not with QUERIES' },
+    seed: { value: 'N', about: 'seed that chooses the rows of the index (default 1); not with QUERIES' },
     ...QUERY_OPTIONS
   },
   examples: ['zgq calibrate docs.zgq my-queries.fbin'],
@@ -30,7 +30,7 @@ export const CALIBRATE: Command = {
 
 async function runCalibrate({ positionals: [path, queries], given }: CommandArguments): Promise<void> {
   if (queries !== undefined && given['seed'] !== undefined)
-    throw new UsageError('--seed chooses rows of the index; with QUERIES there is nothing to choose')
+    throw new UsageError('--seed chooses rows of the index: leave it out, or leave out QUERIES')
   const progress = new ProgressLine()
   try {
     const calibration = await interruptible(

@@ -13,18 +13,19 @@ export const DELETE: Command = {
   summary: 'delete rows of an index, by ids or by a filter',
   positionals: [INDEX],
   options: {
-    id: { value: 'ID', about: 'the row with this id; may be given more than once', isList: true },
+    id: { value: 'ID', about: 'delete the row with this id; may be given more than once', isList: true },
     ids: {
       value: 'FILE',
-      about: 'the rows whose ids are in FILE, an id a line as zgq export --ids writes them; - for standard input'
+      about:
+        'delete the rows whose ids are in FILE, one id per line, as zgq export --ids writes them; - for standard input'
     },
-    filter: { value: 'JSON', about: 'all rows that meet this filter on declared fields' },
+    filter: { value: 'JSON', about: 'delete all rows that meet this filter on declared fields' },
     'allow-network-file-system': NETWORK_OPTION,
     json: JSON_OPTION
   },
   notes:
-    'All rows go in one transaction, or none. Ids that are not there are no error: the count tells.\n' +
-    'Deleted rows are not found from then on; their bytes stay in the files of the index (docs/changing.md).',
+    'All rows are deleted in one transaction, or none. Unknown ids are no error: see the count that is printed.\n' +
+    'Searches do not find deleted rows any more. docs/changing.md says when their bytes leave the files.',
   examples: ["zgq delete notes.zgq --id 'a.md#0' --id 'a.md#1'", `zgq delete notes.zgq --filter '{"path": "a.md"}'`],
   run: runDelete
 }
@@ -53,7 +54,7 @@ function expectOneChoice(given: Given, filter: Filter | undefined): void {
   if (ways.length === 0) throw new UsageError('expected --id, --ids or --filter, found none of them')
   if (ways.length > 1) throw new UsageError(`give one of --id, --ids and --filter, found ${ways.join(' and ')}`)
   if (filter !== undefined && Object.keys(filter).length === 0)
-    throw new UsageError('--filter is empty, which would be for every row; name a condition')
+    throw new UsageError('--filter is empty and would match every row; give a condition')
 }
 
 function readIds(index: ZgqIndex<Id>, given: Given): Id[] {

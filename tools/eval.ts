@@ -37,7 +37,7 @@ interface EvalRow {
 
 async function runEval({ positionals: [path, queriesPath, truthPath], given }: CommandArguments): Promise<void> {
   const k = wholeNumber(given, 'k') ?? 10
-  if (k < 1) throw new UsageError('--k must be at least 1: recall of nothing is not defined')
+  if (k < 1) throw new UsageError('--k must be at least 1')
   const nprobes = numberList(given, 'nprobe')
   const recalls = numberList(given, 'recall')
   if (nprobes !== undefined && recalls !== undefined) throw new UsageError('give --nprobe or --recall, not both')
@@ -46,7 +46,7 @@ async function runEval({ positionals: [path, queriesPath, truthPath], given }: C
   const ways = nprobes?.map((nprobe) => ({ nprobe })) ?? (recalls ?? [DEFAULT_RECALL]).map((recall) => ({ recall }))
   await withQueries({ path, queriesPath, given }, (index, queries) => {
     if (index.info().ids === 'string')
-      throw new ZgqError('ZGQ_UNSUPPORTED', 'the index has string ids, .ivecs files have integers only', { path })
+      throw new ZgqError('ZGQ_UNSUPPORTED', 'the index has string ids, and .ivecs files have integers only', { path })
     const truth = readTruth(truthPath, { k, count: queries.count })
     const rows = ways.map((way) => measure({ index, queries, truth }, k, way))
     if (given['json'] === true) printJson({ k, queries: queries.count, rows })

@@ -67,7 +67,7 @@ function placesAsTheyCome(ids: NewFile | undefined): (id: Id) => number {
       if (/[\n\r]/.test(String(id)))
         throw new ZgqError(
           'ZGQ_UNSUPPORTED',
-          `the id ${showId(id)} has a line end: there is one id a line in the file`,
+          `the id ${showId(id)} contains a line break, and the file has one id per line`,
           {
             path: ids.path
           }

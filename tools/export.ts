@@ -24,22 +24,22 @@ export const EXPORT: Command = {
   summary: 'write the rows of an index to a file, with ids and payloads as JSON lines',
   positionals: [
     INDEX,
-    { name: 'FILE', about: 'the file to make: .jsonl (ids, vectors, payloads), .npy or .fvecs (vectors alone)' }
+    { name: 'FILE', about: 'the file to create: .jsonl (ids, vectors, payloads), .npy or .fvecs (vectors alone)' }
   ],
   options: {
     filter: FILTER_OPTION,
     payload: { value: 'NAME,...', about: 'for .jsonl: keys of payloads to write, or none (default all)' },
     column: { value: 'NAME', about: 'for .jsonl: the key of vectors (default vector)' },
     'id-column': { value: 'NAME', about: 'for .jsonl: the key of ids (default id)' },
-    ids: { value: 'FILE', about: 'for .npy and .fvecs: write the ids to FILE, an id a line' },
-    force: { about: 'replace files that are there' },
+    ids: { value: 'FILE', about: 'for .npy and .fvecs: write the ids to FILE, one id per line' },
+    force: { about: 'replace files that exist' },
     json: JSON_OPTION
   },
   notes:
-    'Rows of .npy and .fvecs with integer ids come in the order of their ids; all others as the index has them.\n' +
-    'In .jsonl the keys of a payload stand beside id and vector; it cannot hold bytes or infinite numbers.',
+    '.npy and .fvecs with integer ids have the rows in the order of their ids, all others in that of the index.\n' +
+    '.jsonl has the keys of a payload beside id and vector. It cannot hold bytes or infinite numbers.',
   examples: [
-    'zgq export notes.zgq notes.jsonl',
+    'zgq export notes.zgq rows.jsonl',
     `zgq export notes.zgq drafts.jsonl --filter '{"draft": true}'`,
     'zgq export docs.zgq vectors.npy --ids ids.txt'
   ],

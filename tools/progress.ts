@@ -36,6 +36,7 @@ const UNITS: Readonly<Record<string, string>> = {
   write: 'row',
   add: 'row',
   backup: 'byte',
+  plan: 'row',
   calibrate: 'query',
   check: 'row',
   export: 'row'

@@ -23,7 +23,7 @@ export const SEARCH: Command = {
   positionals: [INDEX, { ...QUERIES, about: `${QUERIES.about}; not with --id`, isOptional: true }],
   options: {
     k: K_OPTION,
-    id: { value: 'ID', about: 'search with the stored vector of this id, which is left out, instead of QUERIES' },
+    id: { value: 'ID', about: 'search with the stored vector of this id instead of QUERIES; it is not among the hits' },
     filter: FILTER_OPTION,
     'max-distance': {
       value: 'D',
@@ -83,7 +83,7 @@ function readOptions(given: Given): Omit<SearchOptions, 'explain'> {
   const ways = ['recall', 'nprobe', 'exact'].filter((name) => given[name] !== undefined).map((name) => `--${name}`)
   if (ways.length > 1) throw new UsageError(`give one of --recall, --nprobe and --exact, found ${ways.join(' and ')}`)
   const hasPayloads = flag(given, 'payload')
-  if (hasPayloads && given['out'] !== undefined) throw new UsageError('--out has no room for payloads: leave --payload')
+  if (hasPayloads && given['out'] !== undefined) throw new UsageError('--out cannot hold payloads: leave out --payload')
   return {
     k: wholeNumber(given, 'k') ?? 10,
     nprobe: wholeNumber(given, 'nprobe'),

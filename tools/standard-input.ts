@@ -33,7 +33,7 @@ export async function fileOf(
 ): Promise<ReadableFile> {
   const format = text(given, 'format')
   if (path !== STANDARD_INPUT) {
-    if (format !== undefined) throw new UsageError('--format is for standard input: give - in the place of the file')
+    if (format !== undefined) throw new UsageError('--format is for standard input: give - instead of the file')
     return { path, release: () => undefined }
   }
   oneOf(given, 'format', FORMATS)

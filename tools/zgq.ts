@@ -19,6 +19,7 @@ import { describeCommand, describeCommands, didYouMean, usageOf } from './help.t
 import { INSPECT } from './inspect.ts'
 import { inWordsOf } from './messages.ts'
 import { Interrupted } from './interrupt.ts'
+import { OPTIMIZE } from './optimize.ts'
 import { print } from './output.ts'
 import { REPAIR } from './repair.ts'
 import { SEARCH } from './search.ts'
@@ -27,6 +28,7 @@ const COMMANDS: readonly Command[] = [
   BUILD,
   ADD,
   DELETE,
+  OPTIMIZE,
   SEARCH,
   EVAL,
   CALIBRATE,

@@ -1,5 +1,5 @@
-// LanceDB: a table with columns of ids and vectors, a B-tree on the ids, and IVF_FLAT where it was built; rows that came
-// later are scanned. A call writes files, which it does not sync.
+// LanceDB: a table with columns of ids and vectors, a B-tree on the ids, and IVF_FLAT where it was built; rows that
+// came later are scanned. A call writes files, which it does not sync.
 
 import { createRequire } from 'node:module'
 
@@ -10,6 +10,7 @@ interface LivingTable extends Table {
   add(rows: unknown): Promise<unknown>
   update(of: { where: string; values: Record<string, number> }): Promise<unknown>
   delete(condition: string): Promise<unknown>
+  optimize(options: { cleanupOlderThan: Date; deleteUnverified: boolean }): Promise<unknown>
   mergeInsert(on: string): Merge
 }
 interface Merge {
@@ -32,6 +33,7 @@ export const livingLancedb: LivingEngine = {
   name: 'lancedb',
   packageName: '@lancedb/lancedb',
   settings: 'not synced; IVF_FLAT, sqrt(count) partitions, 20 of them probed (its default)',
+  efforts: [5, 10, 20, 40, 80, 160, 320],
   async create(input) {
     const connection = await connect(input)
     const table = await connection.createEmptyTable('rows', arrowOf(input.dim, undefined, input.hasTags).schema)
@@ -62,7 +64,7 @@ function btree(): unknown {
 
 function wrap(
   { connection, table }: { readonly connection: Connection; readonly table: LivingTable },
-  { dim, metric, hasTags }: LivingInput
+  { dim, metric, hasTags, effort }: LivingInput
 ): OpenLiving {
   const isIn = (ids: readonly number[]): string => `id IN (${ids.join(', ')})`
   return {
@@ -85,8 +87,13 @@ function wrap(
     async deleteTag(tag) {
       await table.delete(`tag = ${tag}`)
     },
+    async compact() {
+      // It keeps versions of the last seven days unless it is told otherwise; no other process works on the table.
+      await table.optimize({ cleanupOlderThan: new Date(), deleteUnverified: true })
+    },
     async search(query, k) {
       const found: Query = table.query().nearestTo(query).column(COLUMN).distanceType(metric).limit(k)
+      if (effort !== undefined) found.nprobes(effort)
       const column = (await found.select(['id', '_distance']).toArrow()).getChild('id')
       return column === null ? [] : Array.from(column.toArray(), Number)
     },

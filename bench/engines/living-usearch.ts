@@ -19,6 +19,7 @@ export const livingUsearch: LivingEngine = {
   name: 'usearch',
   packageName: 'usearch',
   settings: 'each call saves the whole graph and syncs the file; HNSW, f32, its defaults',
+  efforts: [16, 32, 64, 96, 128, 192, 256, 384],
   create: (input) => wrap(make(input), input),
   async build(input, rows) {
     const opened = wrap(make(input), input)
@@ -36,7 +37,7 @@ function pathOf({ folder }: LivingInput): string {
   return join(folder, 'index.usearch')
 }
 
-function make({ dim, metric }: LivingInput): Index {
+function make({ dim, metric, effort = 64 }: LivingInput): Index {
   const { Index: Graph }: { Index: new (options: object) => Index } = createRequire(import.meta.url)('usearch')
   return new Graph({
     dimensions: dim,
@@ -44,7 +45,7 @@ function make({ dim, metric }: LivingInput): Index {
     quantization: 'f32',
     connectivity: 16,
     expansion_add: 128,
-    expansion_search: 64,
+    expansion_search: effort,
     multi: false
   })
 }

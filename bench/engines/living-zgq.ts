@@ -11,9 +11,9 @@ export const livingZgq: LivingEngine = {
   settings: 'synced; recall .95 (the default)',
   async create(input) {
     const { ZgqIndex: Index } = await loadZgq()
-    const { dim, metric, hasTags } = input
+    const { dim, metric, hasTags, autoOptimize } = input
     const fields = hasTags ? ({ tag: 'number' } as const) : undefined
-    return wrap(await Index.create(pathOf(input), { dim, metric, fields }))
+    return wrap(await Index.create(pathOf(input), { dim, metric, fields, autoOptimize }))
   },
   async build(input, { ids, vectors }) {
     const { buildIndex } = await loadZgqBuild()
@@ -22,7 +22,7 @@ export const livingZgq: LivingEngine = {
   },
   async open(input) {
     const { ZgqIndex: Index } = await loadZgq()
-    return wrap(Index.open(pathOf(input), { mode: 'write' }))
+    return wrap(Index.open(pathOf(input), { mode: 'write', autoOptimize: input.autoOptimize }))
   }
 }
 
@@ -46,6 +46,9 @@ function wrap(index: ZgqIndex): OpenLiving {
     },
     async deleteTag(tag) {
       await index.delete({ filter: { tag } })
+    },
+    async compact() {
+      await index.optimize()
     },
     search: (query, k) => index.search(query, { k }).map(({ id }) => id),
     searchExact: (query, k) => index.search(query, { k, exact: true }).map(({ id }) => id),

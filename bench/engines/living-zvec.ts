@@ -31,6 +31,7 @@ export const livingZvec: LivingEngine = {
   name: 'zvec',
   packageName: '@zvec/zvec',
   settings: 'not synced; IVF, sqrt(count) lists, nprobe 10 (its default)',
+  efforts: [5, 10, 20, 40, 80, 160, 320],
   create: (input) => wrap(make(input, 0), input),
   async build(input, rows) {
     const collection = make(input, rows.ids.length)
@@ -74,7 +75,8 @@ function make(input: LivingInput, count: number): LivingCollection {
   return zvec.ZVecCreateAndOpen(pathOf(input), schema)
 }
 
-function wrap(collection: LivingCollection, { dim, hasTags }: LivingInput): OpenLiving {
+function wrap(collection: LivingCollection, { dim, hasTags, effort }: LivingInput): OpenLiving {
+  const params = effort === undefined ? {} : { params: { indexType: load().ZVecIndexType.IVF, nprobe: effort } }
   const write = (rows: LivingRows, put: (documents: object[]) => Status[]): void => {
     const { ids, vectors, tags } = rows
     for (let from = 0; from < ids.length; from += MOST_ROWS) {
@@ -102,8 +104,13 @@ function wrap(collection: LivingCollection, { dim, hasTags }: LivingInput): Open
     deleteTag(tag) {
       expectOk([collection.deleteByFilterSync(`tag = ${tag}`)])
     },
+    compact() {
+      collection.optimizeSync({ concurrency: BUILD_THREADS })
+    },
     search: (vector, k) =>
-      collection.querySync({ fieldName: 'vector', topk: k, vector, outputFields: [] }).map(({ id }) => Number(id)),
+      collection
+        .querySync({ fieldName: 'vector', topk: k, vector, outputFields: [], ...params })
+        .map(({ id }) => Number(id)),
     close() {
       collection.closeSync()
     }

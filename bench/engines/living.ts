@@ -22,6 +22,10 @@ export interface LivingInput {
   readonly dim: number
   readonly metric: 'l2' | 'cosine'
   readonly hasTags: boolean
+  /** How far searches go, one of the engine's efforts; undefined: as they go by themselves. */
+  readonly effort?: number | undefined
+  /** False: only calls of `compact` fold. Default: as the engine does by itself. */
+  readonly autoOptimize?: boolean | undefined
 }
 
 type Done = void | Promise<void>
@@ -35,6 +39,8 @@ export interface OpenLiving {
   update?(ids: readonly number[], tag: number): Done
   delete?(ids: readonly number[]): Done
   deleteTag?(tag: number): Done
+  /** Takes new rows into the index, and gives back the room of those that went: all that the engine offers for it. */
+  compact?(): Done
   /** Ids, nearest first; the settings that the engine takes by itself. */
   search(query: Float32Array, k: number): number[] | Promise<number[]>
   searchExact?(query: Float32Array, k: number): number[]
@@ -46,6 +52,8 @@ export interface LivingEngine {
   readonly packageName: string
   /** What is on the disk once a call is done, and how it searches. */
   readonly settings: string
+  /** Rising; searches with an effort find more, and take longer. */
+  readonly efforts?: readonly number[]
   create(input: LivingInput): OpenLiving | Promise<OpenLiving>
   /** Makes an index of many rows, with what makes it fast. */
   build(input: LivingInput, rows: LivingRows): Promise<void>

@@ -12,13 +12,13 @@ import { assignStage, trainStage, withCrew, writeStage } from './stages.ts'
 import { WorkingFolder } from './working-folder.ts'
 
 /**
- * Builds an index from vectors and publishes it by one rename; nothing is visible at `output` before.
- * On Windows an index that is open is not replaced: ZGQ_LOCKED, and what was built is kept for a build of the same.
+ * Builds an index from vectors and publishes it by one rename; nothing is visible at `output` before. Windows cannot
+ * replace an index that is open: the build rejects with ZGQ_LOCKED and keeps its work, and the same call resumes it.
  * Rejects with ZGQ_EXISTS, ZGQ_NOT_AN_INDEX, ZGQ_LOCKED, ZGQ_NOT_FOUND, ZGQ_READ_ONLY or ZGQ_IO for the output;
  * ZGQ_BUILD_INPUT, ZGQ_TRUNCATED, ZGQ_DIMENSION, ZGQ_NON_FINITE, ZGQ_ZERO_VECTOR or ZGQ_ID_EXISTS for the input;
  * ZGQ_UNSUPPORTED for a path inside app.asar; TypeError or RangeError for bad options; the signal's reason when
- * aborted. A build that rejects leaves nothing, unless it was aborted and `keepWork` is set; one that was killed leaves
- * its work, and the same call goes on with it.
+ * aborted. Otherwise a build that rejects leaves nothing, unless it was aborted and `keepWork` is true. A build that
+ * was killed leaves its work, and the same call resumes it.
  */
 export async function buildIndex(options: BuildOptions): Promise<BuildReport> {
   const plan = checkBuildOptions(options)

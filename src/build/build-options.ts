@@ -32,7 +32,7 @@ const MIN_MEMORY_BYTES = 64 * MIB
 
 export type BuildStage = 'read' | 'sample' | 'train' | 'assign' | 'write' | 'calibrate' | 'publish'
 
-/** How far a stage is. `total` is 0 where it is not known before. Units: rows, for `train` rounds. */
+/** Progress of a stage, in rows; `train` counts rounds. `total` is 0 if it is not known in advance. */
 export interface BuildProgress {
   readonly stage: BuildStage
   readonly done: number
@@ -47,92 +47,93 @@ export interface BuildOptions {
    */
   readonly input: string | URL | Float32Array | AsyncIterable<VectorBatch>
   /**
-   * Where the vectors are: a column in .parquet (default: the only one of lists of numbers), a key in .jsonl (default
+   * Name of the vectors: a column in .parquet (default: the only one of lists of numbers), a key in .jsonl (default
    * `vector`), a data set in .hdf5 (default `train`), a column of a query (default: the last of one or two, else the
    * only BLOB, or the one called `vector` or `embedding`).
    */
   readonly column?: string | undefined
   /**
-   * Where the ids, integers or strings, are: a column in .parquet (default: row numbers), a key in .jsonl (default
-   * `id`, where lines have it), a column of a query (default: the first, unless that is the vector).
+   * Name of the ids, integers or strings: a column in .parquet (default: row numbers), a key in .jsonl (default `id`,
+   * if lines have it), a column of a query (default: the first, unless that is the vector).
    */
   readonly idColumn?: string | undefined
   /**
-   * For a SQLite database: a SELECT of ids and vectors, or of vectors, each a BLOB of float32; further columns may go
-   * into payloads.
+   * For a SQLite database: a SELECT of ids and vectors, or of vectors alone. A vector is a BLOB of float32. Further
+   * columns can go into payloads.
    */
   readonly query?: string | undefined
-  /** Folder to make: a path or a `file:` URL. */
+  /** Folder to create: a path or a `file:` URL. */
   readonly output: string | URL
-  /** Values in a vector; for arrays and batches. */
+  /** Values per vector. Only for arrays and batches, which need it. */
   readonly dim?: number | undefined
   /** Default `l2`. */
   readonly metric?: Metric | undefined
   /**
-   * A file of ids (.npy of integers, or one decimal a line), or the ids: integers, or strings of 1 to 1,024 bytes of
-   * UTF-8. Default: row numbers.
+   * A file of ids (.npy of integers, or text of one decimal integer per line), or the ids themselves: integers, or
+   * strings of 1 to 1,024 bytes of UTF-8. Default: row numbers.
    */
   readonly ids?: string | URL | ArrayLike<number> | readonly string[] | undefined
   /**
    * Payloads of the rows, for an array, a vector file or .hdf5: plain objects of strings, numbers, booleans, null,
-   * Uint8Array, arrays and objects, 16 MB at most as MessagePack. Batches bring their own; other files have columns.
+   * Uint8Array, arrays and objects, up to 16 MB each as MessagePack. Batches have payloads of their own; other files
+   * have columns or keys (see `payload`).
    */
   readonly payloads?: readonly object[] | undefined
   /**
-   * Fields to declare, by name: parts of payloads that filters may ask. A row may lack a field, or have null; a value
-   * of another type rejects with ZGQ_BUILD_INPUT.
+   * Fields to declare, by name: parts of payloads that filters can use. A row may lack a field, or have null. A value
+   * of the wrong type rejects with ZGQ_BUILD_INPUT.
    */
   readonly fields?: Fields | undefined
   /**
-   * For .parquet, .jsonl and queries: keys or columns that go into payloads besides the declared fields; `all`: all but
-   * the id and the vector. Default: none. Times become numbers of milliseconds since 1970.
+   * For .parquet, .jsonl and queries: keys or columns to keep in payloads besides the declared fields. `all` keeps all
+   * but the id and the vector. Default: none. Times become milliseconds since 1970.
    */
   readonly payload?: 'all' | readonly string[] | undefined
-  /** Name of the model that made the vectors, 1 to 1,024 bytes of UTF-8; kept in the index. */
+  /** Name of the model that made the vectors, 1 to 1,024 bytes of UTF-8. The index stores it. */
   readonly model?: string | undefined
-  /** Anything of the app, like a payload, 1 MB at most; kept in the index. */
+  /** Data of the app, up to 1 MB; the same values as in payloads. The index stores it. */
   readonly note?: Readonly<Record<string, unknown>> | undefined
   /**
-   * Zones to aim at; the index may have fewer, or up to twice as many where zones had to be split. Default: from count
-   * and dim.
+   * Target for the number of zones. The index may have fewer, or up to twice as many if zones had to be split. Default:
+   * by count and dim.
    */
   readonly zones?: number | undefined
   /**
-   * Bits a dimension of the codes: 0 (no codes: float32 rows are scanned), 1, 2, 4 or 8. Default 4, whatever the
-   * dimension.
+   * Bits of the codes per dimension: 1, 2, 4 or 8, or 0 for no codes (searches then scan float32 rows). Default 4 for
+   * every dimension.
    */
   readonly bits?: number | undefined
   /**
-   * Queries like those that will be searched for, to calibrate with: a vector file, or float32, n * dim. Default: rows
-   * of the input.
+   * Queries to calibrate with, like those that you will search for: a vector file, or an array of n * dim values.
+   * Default: rows of the input.
    */
   readonly queries?: string | URL | Float32Array | Float64Array | undefined
   /**
-   * Default true: measure how many zones a recall needs. False saves that part of the build: searches then probe a
-   * fixed number of zones, `recall` throws ZGQ_UNSUPPORTED, and `info().warnings` says that nothing is promised. An
-   * index so small that searches scan all of it needs no calibration: any recall is met exactly, and nothing is
-   * measured unless `queries` are given.
+   * Measure how many zones a recall needs. Default true. With false the build takes less time; searches then probe a
+   * fixed number of zones, `recall` throws ZGQ_UNSUPPORTED, and `info().warnings` says that no recall is promised.
+   * Small indexes, of which searches scan all rows, need no calibration: they are calibrated only if `queries` are
+   * given.
    */
   readonly calibrate?: boolean | undefined
-  /** Memory that the build may use on top of the process, in bytes. Default 512 MB, at least 64 MB. */
+  /** Memory that the build may use in addition to that of the process, in bytes. Default 512 MB, at least 64 MB. */
   readonly memoryBytes?: number | undefined
   /**
-   * Worker threads, at most. Default: one for each core. There are fewer where memory is short, none for small inputs.
-   * 0: all work is done in this thread.
+   * Most worker threads to start. Default: one for each core. Fewer are started if memory is short, none for small
+   * inputs. 0: the calling thread does all work.
    */
   readonly workers?: number | undefined
-  /** Default 1. The same input, options and seed give the same data files. */
+  /** Seed of all random choices. Default 1. The same input, options and seed give the same data files. */
   readonly seed?: number | undefined
-  /** Replace an index that exists at `output`. */
+  /** Replace an index that exists at `output`. Default false: such an index is ZGQ_EXISTS. */
   readonly force?: boolean | undefined
   /**
-   * Called with the progress of each stage. If it throws, the build rejects with that. The last call comes once the
-   * index is in its place.
+   * Called with the progress of each stage. If it throws, the build rejects with what it threw. The last call comes
+   * when the index is in its place.
    */
   readonly onProgress?: ((progress: BuildProgress) => void) | undefined
-  /** Called first, with the stage that comes next, if this build resumes one that was killed or interrupted. */
+  /** Called first, with the next stage, if this build resumes one that was killed or interrupted. */
   readonly onResume?: ((stage: BuildStage) => void) | undefined
-  /** Stops the build at once, which then rejects with the signal's reason. What was done is removed, see `keepWork`. */
+  /** Stops the build at once. It rejects with the signal's reason and removes its work, unless `keepWork` is true. */
   readonly signal?: AbortSignal | undefined
   /**
    * Keep finished work when `signal` stops the build, so that the same call resumes it. Default false. A build that

@@ -15,40 +15,40 @@ import { TaskContext } from './task-context.ts'
 import { WorkingFolder } from './working-folder.ts'
 import { isWritten } from './write-shard.ts'
 
-/** Stages that can be run by themselves, in their order. `train` samples too, `publish` calibrates too. */
+/** Stages that can run by themselves, in their order. `train` also samples, `publish` also calibrates. */
 export type RunnableStage = 'read' | 'train' | 'assign' | 'write' | 'publish'
 
 const RUNNABLE_STAGES: readonly RunnableStage[] = ['read', 'train', 'assign', 'write', 'publish']
 
-/** Which share of a stage's tasks is meant: number `index`, from 1 on, of `of`. */
+/** A share of the tasks of a stage: number `index`, from 1 on, of `of` shares. */
 export interface StageShare {
   readonly index: number
   readonly of: number
 }
 
-/** Options of `buildStage`: those of a build, the same for every stage, with a file for input. */
+/** Options of `buildStage`: those of a build, the same for every stage. The input must be a file. */
 export interface StageOptions extends BuildOptions {
   readonly stage: RunnableStage
-  /** Which share of `assign` or `write` to do. Default: all. */
+  /** The share of `assign` or `write` to do. Default: all of it. */
   readonly shard?: StageShare | undefined
 }
 
-/** Progress of a stage over all processes that share it. */
+/** Progress of a stage, over all processes that share it. */
 export interface StageReport {
   readonly stage: RunnableStage
-  /** Tasks of the stage that are done by now, by whatever process, and tasks that there are. */
+  /** Tasks of the stage that are done, by any process; `total`: all its tasks. */
   readonly done: number
   readonly total: number
-  /** Of `publish`: what was built. */
+  /** For `publish`: the report of the build. */
   readonly built?: BuildReport
 }
 
 /**
- * Runs one stage of a build in the folder OUTPUT.building. `read`, `train` and `publish` want it for themselves;
- * `assign` and `write` are shared by as many processes as there are shards of the work. A stage that is done already
- * does nothing. The data files are the same, byte for byte, as those of `buildIndex`. Rejects as `buildIndex` does, and
- * with ZGQ_NOT_FOUND where an earlier stage is not done, ZGQ_MISMATCH where it was given other options or another
- * input, ZGQ_LOCKED where another process does the same.
+ * Runs one stage of a build in the folder OUTPUT.building. `read`, `train` and `publish` run in one process. Several
+ * processes can share `assign` and `write`, each with a shard of its own. A stage that is done already does nothing.
+ * The data files are the same, byte for byte, as those of `buildIndex`. Rejects as `buildIndex` does; with
+ * ZGQ_NOT_FOUND if an earlier stage is not done, ZGQ_MISMATCH if an earlier stage had other options or another input,
+ * ZGQ_LOCKED if another process does the same work.
  */
 export async function buildStage(options: StageOptions): Promise<StageReport> {
   checkOptionNames('buildStage', options, [...OPTION_NAMES, 'stage', 'shard'])

@@ -4,7 +4,7 @@
 import { setImmediate } from 'node:timers/promises'
 
 import { expectPath } from '../arguments.ts'
-import { ZgqError } from '../errors.ts'
+import { isMissingFile, ZgqError } from '../errors.ts'
 import { checkOptionNames, expectWholeNumber } from '../options.ts'
 import { openContext } from '../search/open-context.ts'
 import { withSnapshot } from '../catalogue/reader.ts'
@@ -26,27 +26,46 @@ export interface CalibrateOptions {
    * index.
    */
   readonly queries?: string | URL | Float32Array | Float64Array | undefined
-  /** Chooses the rows. Default 1. */
+  /** Seed that chooses the rows. Default 1. */
   readonly seed?: number | undefined
-  /** Called as queries are done. */
+  /** Called with the number of queries that are done. */
   readonly onProgress?: ((progress: { readonly done: number; readonly total: number }) => void) | undefined
   readonly signal?: AbortSignal | undefined
 }
 
 /**
- * Measures how far searches in the index at `path` must probe for a recall, stores that in its catalogue and returns
- * it. Rows of deltas play no part in it: every search looks at all of them. Indexes that are open already keep what
- * they read. Rejects with ZGQ_UNSUPPORTED where no row is in a zone; ZGQ_DIMENSION, ZGQ_NON_FINITE, ZGQ_ZERO_VECTOR or
- * ZGQ_BUILD_INPUT for queries; ZGQ_READ_ONLY, ZGQ_LOCKED or ZGQ_IO where the catalogue cannot be written; ZGQ_MISMATCH
- * where another index was put in its place meanwhile; with what `ZgqIndex.open` throws; with the signal's reason.
+ * Measures how many zones searches in the index at `path` must probe for a recall. Stores the result in the catalogue
+ * and returns it. Rows of deltas play no part in it, because every search scans all of them. Rejects with
+ * ZGQ_UNSUPPORTED if no row is in a zone; ZGQ_DIMENSION, ZGQ_NON_FINITE, ZGQ_ZERO_VECTOR or ZGQ_BUILD_INPUT for
+ * queries; ZGQ_READ_ONLY, ZGQ_LOCKED or ZGQ_IO if the catalogue cannot be written; ZGQ_MISMATCH if another index took
+ * the place of this one meanwhile; with what `ZgqIndex.open` throws; with the signal's reason. An index that is open
+ * keeps the calibration that it has read.
  */
 export async function calibrateIndex(path: string | URL, options: CalibrateOptions = {}): Promise<Calibration> {
   const folder = expectPath('path', path)
   checkOptionNames('calibrateIndex', options, ['queries', 'seed', 'onProgress', 'signal'])
-  const { seed = 1, onProgress, signal } = options
+  const { seed = 1 } = options
   const queries = expectQueries(options.queries)
   expectWholeNumber('seed', seed, { least: 0 })
   loadDriver()
+  const commitOf = (): number => withSnapshot(folder, ({ meta }) => meta.commit)
+  const before = commitOf()
+  try {
+    return await calibrateOnce(folder, { ...options, queries, seed })
+  } catch (error) {
+    // A fold may have given up a file that was not read yet.
+    if (!isMissingFile(error) || commitOf() === before) throw error
+    return await calibrateOnce(folder, { ...options, queries, seed })
+  }
+}
+
+interface CheckedOptions extends Pick<CalibrateOptions, 'onProgress' | 'signal'> {
+  readonly queries: ReturnType<typeof expectQueries>
+  readonly seed: number
+}
+
+async function calibrateOnce(folder: string, options: CheckedOptions): Promise<Calibration> {
+  const { queries, seed, onProgress, signal } = options
   const { snapshot, readers, context } = withSnapshot(folder, (found) =>
     openContext(withoutDeltas(found), { mapping: 'pread', cacheBytes: CACHE_BYTES, verify: 'touch' })
   )

@@ -73,7 +73,7 @@ export function expectUnchanged(stamps: readonly FileStamp[]): void {
       now === undefined
         ? 'it is gone'
         : now.byteLength !== then.byteLength
-          ? `it has ${now.byteLength} bytes, at the beginning ${then.byteLength}`
+          ? `it has ${now.byteLength} bytes, and had ${then.byteLength} at the beginning`
           : now.mtimeMs !== then.mtimeMs || now.ctimeMs !== then.ctimeMs || now.sample !== then.sample
             ? 'it was written to, replaced or renamed'
             : undefined

@@ -39,10 +39,10 @@ export class IdRunWriter {
   #written = 0
   #lastSegment = -1
 
-  /** Collects for the file `ids.run` of a folder, which appears with the first run. */
-  constructor(folder: string, runEntries = RUN_ENTRIES) {
+  /** Collects for a file of a folder, `ids.run`, which appears with the first run. */
+  constructor(folder: string, runEntries = RUN_ENTRIES, name = ID_RUNS_NAME) {
     if (!(runEntries >= 1 && runEntries <= MOST_RUN_ENTRIES)) throw new RangeError(`runs of ${runEntries} entries`)
-    this.#path = join(folder, ID_RUNS_NAME)
+    this.#path = join(folder, name)
     this.#runEntries = runEntries
     const length = Math.min(FIRST_ENTRIES, runEntries)
     this.#low = new Uint32Array(length)

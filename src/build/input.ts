@@ -84,8 +84,7 @@ export function checkRows(
     if (isZero && metric === 'cosine') {
       throw new ZgqError(
         'ZGQ_ZERO_VECTOR',
-        `row ${firstRow + start / dim} of ${label} has length zero, which has no direction: cosine cannot ` +
-          'compare it'
+        `row ${firstRow + start / dim} of ${label} has length zero: cosine cannot compare it`
       )
     }
   }

@@ -27,7 +27,7 @@ export interface BuildReport {
   readonly bytes: number
   /** 32 hex digits. */
   readonly indexId: string
-  /** Where the recall that is promised is doubtful, and why: a sentence each, as in `info().warnings`. */
+  /** Reasons why the recall may be lower than promised, as in `info().warnings`. */
   readonly warnings: readonly string[]
 }
 

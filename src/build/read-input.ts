@@ -191,7 +191,7 @@ function expectSameOptions(plan: BuildPlan, recipe: Recipe, path: string): void 
   for (const [name, value] of Object.entries(optionsDeciding(plan, 'recipe'))) {
     if (value === begun.get(name)) continue
     const shown = (given: unknown): unknown => (name === 'note' && typeof given === 'string' ? 'another one' : given)
-    const [before, now] = [shown(begun.get(name)) ?? 'of its own choice', shown(value) ?? 'left to choose']
+    const [before, now] = [shown(begun.get(name)) ?? '(default)', shown(value) ?? '(default)']
     throw new ZgqError(
       'ZGQ_MISMATCH',
       `the build was started with ${name} ${before}, this stage was called with ${now}: call all stages with the ` +

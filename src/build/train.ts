@@ -9,15 +9,13 @@ import { RowSums } from './row-sums.ts'
 import { planShards } from './shards.ts'
 import { trainedPath, type Site, type StoredTraining } from './site.ts'
 import type { RowSource } from '../input/row-source.ts'
+import { splitLarge } from './split-large.ts'
 import { encodeArray, writeStored } from './stored-json.ts'
 
 /** Rounds over the early sample, then over all of it: most movement is in the first rounds, which need fewer rows. */
 const EARLY_ROUNDS = 5
 const FULL_ROUNDS = 3
 const ROUNDS = EARLY_ROUNDS + FULL_ROUNDS
-/** A cluster above this many times the mean is split, as long as one below SMALL times the mean can be given up. */
-const LARGE = 2
-const SMALL = 0.25
 
 /** Rows of the sample that one task holds against the centroids, as a multiple of those of one call. */
 const BLOCKS_PER_TASK = 8
@@ -131,42 +129,4 @@ async function accumulate(
       }
     }
   )
-}
-
-/**
- * Gives the centroids of empty and small clusters to the largest ones: both then start a little apart and share the
- * members.
- */
-function splitLarge(centroids: Float32Array, sizes: Float64Array, random: () => number): void {
-  const zones = sizes.length
-  const dim = centroids.length / zones
-  const mean = sizes.reduce((sum, size) => sum + size, 0) / zones
-  const bySize = Array.from(sizes.keys()).sort((a, b) => sizes[a] - sizes[b] || a - b)
-  const spread = standardDeviations(centroids, dim)
-  for (let low = 0, high = zones - 1; low < high; low++, high--) {
-    const small = bySize[low]
-    const large = bySize[high]
-    const isWorth = sizes[small] === 0 ? sizes[large] > 1 : sizes[small] < SMALL * mean && sizes[large] > LARGE * mean
-    if (!isWorth) break
-    for (let i = 0; i < dim; i++) {
-      const shift = (random() - 0.5) * 0.1 * spread[i]
-      centroids[small * dim + i] = centroids[large * dim + i] + shift
-      centroids[large * dim + i] -= shift
-    }
-  }
-}
-
-function standardDeviations(centroids: Float32Array, dim: number): Float64Array {
-  const deviations = new Float64Array(dim)
-  const count = centroids.length / dim
-  for (let i = 0; i < dim; i++) {
-    let sum = 0
-    let squares = 0
-    for (let at = i; at < centroids.length; at += dim) {
-      sum += centroids[at]
-      squares += centroids[at] * centroids[at]
-    }
-    deviations[i] = Math.sqrt(Math.max(0, squares / count - (sum / count) ** 2))
-  }
-  return deviations
 }

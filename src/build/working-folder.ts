@@ -16,7 +16,8 @@ import { RECIPE_NAME } from './site.ts'
 
 /** Names of files in the folder of an index; anything else there is the user's. */
 const OWN_FILES = new RegExp(
-  `^(catalogue\\.sqlite(-journal|-wal|-shm)?|(${FILE_KIND_NAMES.join('|')})-\\d{6}-\\d{5}\\.zgq|(lock|recipe|joined)\\.json)$`
+  `^(catalogue\\.sqlite(-journal|-wal|-shm)?|fold\\.lock|(lock|recipe|joined)\\.json|` +
+    `(${FILE_KIND_NAMES.join('|')})-\\d{6}-\\d{5}\\.zgq)$`
 )
 /** Begins the names of locks that processes of one stage hold side by side. */
 const STAGE_LOCK = 'lock-'
@@ -232,7 +233,7 @@ export class WorkingFolder {
     if (!existsSync(join(this.path, LOCK_NAME)) && !existsSync(join(this.path, RECIPE_NAME))) {
       throw new ZgqError(
         'ZGQ_EXISTS',
-        `${basename(this.path)} exists, and it is not left by a build: move it away, or choose another output`,
+        `${basename(this.path)} exists, and no build left it: move it away, or choose another output`,
         { path: this.path }
       )
     }
@@ -286,9 +287,13 @@ export class WorkingFolder {
     if (lock === undefined || (!lock.isReplacing && isHeld(lock))) return
     expectDead(this.#output)
     if (lock.isReplacing && !this.#removeReplaced())
-      throw new ZgqError('ZGQ_LOCKED', 'the index that was replaced last is still open: close it (index.close())', {
-        path: this.#replaced
-      })
+      throw new ZgqError(
+        'ZGQ_LOCKED',
+        'the index that the last build replaced is still open: close it (index.close())',
+        {
+          path: this.#replaced
+        }
+      )
     clearTraces(this.#output)
   }
 
@@ -308,8 +313,8 @@ export class WorkingFolder {
     this.leave()
     throw new ZgqError(
       'ZGQ_LOCKED',
-      `the index to be replaced is open (${open}), and Windows replaces no folder with open files: close it wherever ` +
-        'it is open (index.close()) and build again; what was built is kept',
+      `the index to replace is open (${open}), and Windows does not replace a folder with open files: close it ` +
+        'everywhere (index.close()) and build again; the work of this build is kept',
       { path: this.#output }
     )
   }
@@ -326,7 +331,7 @@ export class WorkingFolder {
     expectIndex(this.#output)
     const stranger = readdirSync(this.#output).find((name) => !OWN_FILES.test(name))
     if (stranger !== undefined)
-      throw refuse(`holds ${stranger}, which is not part of an index: it is not replaced; move that file away`)
+      throw refuse(`holds ${stranger}, which is not part of an index, so it is not replaced; move that file away`)
     if (existsSync(this.#replaced)) {
       throw new ZgqError(
         'ZGQ_EXISTS',
@@ -370,7 +375,7 @@ function expectIndex(path: string): void {
     if (!(cause instanceof ZgqError) || cause.code !== 'ZGQ_NOT_AN_INDEX') return
     throw new ZgqError(
       'ZGQ_NOT_AN_INDEX',
-      `${basename(path)} exists and is not an index: it is not replaced; move it away, or choose another output`,
+      `${basename(path)} exists and is not an index, so it is not replaced; move it away, or choose another output`,
       { path, cause }
     )
   }

@@ -19,6 +19,7 @@ import { IdRunWriter, type StoredIdRuns } from './id-run.ts'
 import { discardPartsOfShard, ShardRows, type ZoneRun } from './parts.ts'
 import { shardPath, type Site } from './site.ts'
 import type { RowSource } from '../input/row-source.ts'
+import { scaleToUnit } from '../quantizer/scale-to-unit.ts'
 import { splitZone } from './split-zone.ts'
 import { encodeArray, writeStored } from './stored-json.ts'
 import { fillFolder } from './temporary-folder.ts'
@@ -180,13 +181,6 @@ function evenPieces(rows: RowSource, zone: ZoneRun, of: { meanRows: number; metr
     positions: members.map((member) => zone.positions[member]),
     ids: Float64Array.from(members, (member) => zone.ids[member])
   }))
-}
-
-function scaleToUnit(row: Float32Array): void {
-  let norm2 = 0
-  for (let i = 0; i < row.length; i++) norm2 += row[i] * row[i]
-  const scale = 1 / Math.sqrt(norm2)
-  for (let i = 0; i < row.length; i++) row[i] *= scale
 }
 
 function writeZone(

@@ -1,20 +1,14 @@
 // Makes a delta part of the index: its records as chunks of their own, and what the index record says of all chunks.
 
 import { ZgqError } from '../errors.ts'
-import {
-  centroidChunks,
-  chunkChecksum,
-  chunksDigest,
-  CHUNK_TABLES,
-  type Chunk,
-  type ChunkTable
-} from '../format/chunks.ts'
+import { centroidChunks, chunkChecksum, CHUNK_TABLES, type Chunk, type ChunkTable } from '../format/chunks.ts'
 import type { WrittenDelta } from '../format/delta.ts'
 import { encodeFileRecords } from '../format/file-record.ts'
 import type { IndexMeta } from '../format/index-record.ts'
 import { encodeSegmentRecords } from '../format/segment-record.ts'
 import type { Database } from './driver.ts'
-import { isCount, numberedChunks } from './rows.ts'
+import { digestOf } from './rewrite-chunks.ts'
+import { numberedChunks } from './rows.ts'
 import { CHUNK_DECLARATIONS, insertStatement } from './tables.ts'
 
 /** Adds a delta in the transaction that its caller has begun; returns what the index is by then. */
@@ -54,15 +48,4 @@ function expectNext({ file, segments, centroids }: WrittenDelta, meta: IndexMeta
     segments.every(({ segment }, i) => segment >= (i === 0 ? meta.nextSegment : segments[i - 1].segment + 1)) &&
     segments.reduce((rows, { rowCount }) => rows + rowCount, 0) === file.rowCount
   if (!isNext) throw new ZgqError('ZGQ_MISMATCH', 'the delta was written for another state of the index')
-}
-
-/** Over the checksums of all chunks that are there now: they were verified when they were read or written. */
-function digestOf(database: Database): Uint8Array {
-  const checksums = CHUNK_TABLES.flatMap((table) =>
-    database
-      .prepare(`SELECT crc FROM ${table} ORDER BY first`)
-      .all()
-      .map(([crc]) => crc)
-  )
-  return chunksDigest(checksums.filter(isCount))
 }

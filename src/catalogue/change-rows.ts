@@ -64,6 +64,10 @@ export class ChangeRows {
     return payload.byteLength
   }
 
+  removeMasks(sequences: Iterable<number>): void {
+    for (const sequence of sequences) this.#removeMask.run(sequence)
+  }
+
   removePatches(sequences: Iterable<number>): void {
     for (const sequence of sequences) this.#removePatch.run(sequence)
   }

@@ -15,8 +15,11 @@ import { ChangeRows } from './change-rows.ts'
 import { nothingChanged, type FreshRow, type MaskRow, type PatchRow } from './changes.ts'
 import { Checkpoints } from './checkpoints.ts'
 import { inTransaction, type Database, type Statement } from './driver.ts'
+import { readFoldFiles, removeFoldFiles, type FoldFiles, type FoldFilesDone } from './fold-files.ts'
 import { openForChanges, type ChangeWriterOptions } from './open-for-changes.ts'
+import { publishFold, type FoldToPublish } from './publish-fold.ts'
 import { expectIndex, readNewState, SchemaWatch, type KnownState, type NewState } from './refresh.ts'
+import { removeReservation, reserveNumbers, type ReservedNumbers } from './reservations.ts'
 import { prepareValue, readValue } from './rows.ts'
 import { seal } from './seal.ts'
 import { isBusy, wrapSqliteWriteError } from './sqlite-errors.ts'
@@ -37,8 +40,8 @@ export class ChangeWriter {
   readonly #valueOf: Statement
   /** `failed`: SQLite may have rolled back by itself, so that nothing more may be written. */
   #transaction: 'none' | 'open' | 'failed' = 'none'
-  /** In the index record, as the transaction found it. */
-  #commit = 0
+  /** As the transaction found it. */
+  #meta: IndexMeta | undefined
   /** Row in table writers, once it is committed. */
   #writer: number | undefined
   #isUnsynced = false
@@ -90,12 +93,18 @@ export class ChangeWriter {
         const meta = decodeIndexMeta(index, this.#path)
         expectChangeable(index, this.#path)
         expectIndex(meta, this.#options.indexId, this.#path)
-        this.#commit = meta.commit
+        this.#meta = meta
       })
     } catch (error) {
       this.rollback()
       throw error
     }
+  }
+
+  /** The index record as the transaction found it: numbers may be reserved without a change of anything else. */
+  get meta(): IndexMeta {
+    if (this.#transaction === 'none' || this.#meta === undefined) throw new Error('no transaction is under way')
+    return this.#meta
   }
 
   /** Reads within the transaction what others have changed. */
@@ -158,6 +167,12 @@ export class ChangeWriter {
     })
   }
 
+  removeMasks(sequences: Iterable<number>): void {
+    this.#write(() => {
+      this.#rows.removeMasks(sequences)
+    })
+  }
+
   removePatches(sequences: Iterable<number>): void {
     this.#write(() => {
       this.#rows.removePatches(sequences)
@@ -170,11 +185,77 @@ export class ChangeWriter {
   }
 
   /**
+   * Puts what a fold made in the place of what it found; returns what the index is by then. Removing and storing rows
+   * of changes is for its caller. Throws ZGQ_MISMATCH where its reservation is gone: its files may be, too.
+   */
+  publishFold(fold: FoldToPublish, meta: IndexMeta): IndexMeta {
+    return this.#write(() => {
+      const state = { meta: notBelow(meta, this.meta), path: this.#path }
+      const published = publishFold(this.#database, fold, state)
+      this.#checkpoints.written(published.byteLength)
+      return published.meta
+    })
+  }
+
+  /**
+   * Takes numbers for the segments and files of a fold, in a transaction of its own, which is synced; throws as `begin`
+   * does.
+   */
+  reserve(counts: { readonly segments: number; readonly files: number }): ReservedNumbers {
+    return this.#alone(() => {
+      const { numbers, meta } = reserveNumbers(this.#database, this.meta, counts)
+      this.#rows.putIndex(meta)
+      return numbers
+    })
+  }
+
+  /** Gives up a reservation whose files are gone, in a transaction of its own. */
+  dropReservation(generation: number): void {
+    this.#alone(() => {
+      removeReservation(this.#database, generation)
+    })
+  }
+
+  /** Reads which files are whose, in a transaction of its own; throws ZGQ_CORRUPT. */
+  readFoldFiles(): FoldFiles {
+    return this.#alone(() => readFoldFiles(this.#database, { meta: this.meta, path: this.#path }))
+  }
+
+  /** Removes rows whose files are gone, in a transaction of its own. */
+  removeFoldFiles(done: FoldFilesDone): void {
+    this.#alone(() => {
+      removeFoldFiles(this.#database, done)
+    })
+  }
+
+  /** Does something in a transaction of its own, which is synced whatever the durability. */
+  #alone<T>(work: () => T): T {
+    const isBatch = this.#options.durability === 'batch'
+    if (isBatch) this.#database.pragma('synchronous = FULL')
+    try {
+      this.begin()
+      try {
+        const result = this.#write(work)
+        this.#write(() => {
+          this.#database.exec('COMMIT')
+        })
+        this.#transaction = 'none'
+        return result
+      } catch (error) {
+        this.rollback()
+        throw error
+      }
+    } finally {
+      if (isBatch) this.#database.pragma('synchronous = NORMAL')
+    }
+  }
+
+  /**
    * Ends the transaction; when this returns, everything is stored, and with durability `full` synced. Returns the meta
    * of the index, whose `commit` is one more than it was. After an error nothing is stored.
    */
   commit(state: { readonly meta: IndexMeta; readonly changes: ChangesMeta }): IndexMeta {
-    const meta = { ...state.meta, commit: this.#commit + 1 }
+    const meta = { ...notBelow(state.meta, this.meta), commit: this.meta.commit + 1 }
     const noted = this.#write(() => {
       this.#rows.putChanges(state.changes)
       this.#rows.putIndex(meta)
@@ -294,5 +375,15 @@ export class ChangeWriter {
     } catch (error) {
       throw wrapSqliteWriteError(error, this.#path, doing)
     }
+  }
+}
+
+/** Numbers that were given are never given again, whatever somebody takes the index for. */
+function notBelow(meta: IndexMeta, { generation, nextSegment, nextFile }: IndexMeta): IndexMeta {
+  return {
+    ...meta,
+    generation: Math.max(meta.generation, generation),
+    nextSegment: Math.max(meta.nextSegment, nextSegment),
+    nextFile: Math.max(meta.nextFile, nextFile)
   }
 }

@@ -5,7 +5,10 @@ import { loadDriver } from './load-driver.ts'
 import { expectSchema, standGuard } from './schema.ts'
 import { wrapSqliteWriteError } from './sqlite-errors.ts'
 
-/** Copies the catalogue at `path` to where nothing is; the copy is sealed. Throws ZGQ_CORRUPT, ZGQ_LOCKED or ZGQ_IO. */
+/**
+ * Copies the catalogue at `path` to where nothing is; the copy is sealed, and has what is part of the index alone.
+ * Throws ZGQ_CORRUPT, ZGQ_LOCKED or ZGQ_IO.
+ */
 export function copyCatalogue(path: string, to: string): void {
   const driver = loadDriver()
   const opened: Database[] = []
@@ -22,7 +25,8 @@ export function copyCatalogue(path: string, to: string): void {
     const copy = open(to, 'write')
     standGuard(copy, 'write')
     copy.pragma('synchronous = FULL')
-    copy.exec('DELETE FROM writers')
+    // Files that are no part of the index are not copied, and nobody folds or writes to the copy.
+    copy.exec('DELETE FROM writers; DELETE FROM reservations; DELETE FROM superseded')
   } catch (error) {
     throw wrapSqliteWriteError(error, path, 'copy the catalogue')
   } finally {

@@ -47,18 +47,25 @@ export function checkFiles(of: { meta: IndexMeta; files: readonly FileRecord[] }
     names.add(name)
     last = file.file
   }
-  const ids = of.files.filter(({ kind }) => kind === 'ids')
-  if (ids.length > 1) throw damage(`it has ${ids.length} ids files, expected one at most`)
 }
 
-/** An ids file has an entry for every row of the built zones, and the length that follows from their number. */
-function expectIds(file: FileRecord, count: number, damage: Damage): void {
-  if (count === 0 || file.rowCount !== count)
-    throw damage(`${fileNameOf(file)} has ${file.rowCount} ids, the built zones ${count} rows`)
-  if (file.segmentCount !== 0) throw damage(`${fileNameOf(file)} has ${file.segmentCount} segments, expected none`)
-  const { byteLength } = idTree(count)
-  if (file.byteLength !== byteLength)
-    throw damage(`${fileNameOf(file)} has ${file.byteLength} bytes, expected ${byteLength} for its ids`)
+/**
+ * Ids files have the length that follows from the number of their entries, and together one for every row of the built
+ * zones; more where segments went that they know.
+ */
+function expectIds(files: readonly FileRecord[], builtRows: number, damage: Damage): void {
+  const ids = files.filter(({ kind }) => kind === 'ids')
+  if (ids.length === 0) return
+  for (const file of ids) {
+    const name = fileNameOf(file)
+    if (file.rowCount < 1) throw damage(`${name} has ${file.rowCount} ids`)
+    if (file.segmentCount !== 0) throw damage(`${name} has ${file.segmentCount} segments, expected none`)
+    const { byteLength } = idTree(file.rowCount)
+    if (file.byteLength !== byteLength)
+      throw damage(`${name} has ${file.byteLength} bytes, expected ${byteLength} for its ids`)
+  }
+  const entries = ids.reduce((sum, { rowCount }) => sum + rowCount, 0)
+  if (entries < builtRows) throw damage(`its ids files have ${entries} ids, the built zones ${builtRows} rows`)
 }
 
 /**
@@ -104,7 +111,7 @@ export function checkSegments(
       { path }
     )
   if (rows !== meta.count) throw damage(`the segments have ${rows} rows, the index ${meta.count}`)
-  for (const file of of.files) if (file.kind === 'ids') expectIds(file, builtRows, damage)
+  expectIds(of.files, builtRows, damage)
   layout.expectApart(damage)
 }
 

@@ -163,8 +163,8 @@ function copyCatalogue(path: string, copy: string): void {
       if (size > MOST_BYTES)
         throw new ZgqError(
           'ZGQ_READ_ONLY',
-          `the catalogue was left in the middle of a change, and with ${size} bytes it is too large to be recovered ` +
-            `in a copy, which has ${MOST_BYTES} at most: run "PRAGMA journal_mode = DELETE" on it by sqlite3`,
+          `the catalogue was left in the middle of a change, and its ${size} bytes are too many to recover it in ` +
+            `a copy (at most ${MOST_BYTES}): run "PRAGMA journal_mode = DELETE" on it with sqlite3`,
           { path: path + ending }
         )
       if (ending === '-journal') refuseSuperJournal(path + ending)

@@ -60,8 +60,8 @@ export function openForChanges<T>(folder: string, options: ChangeWriterOptions, 
 }
 
 /**
- * Throws ZGQ_READ_ONLY where the index in a folder may not be written, and ZGQ_UNSUPPORTED for a disk that other machines
- * may have open: what can be known before anything is opened.
+ * Throws ZGQ_READ_ONLY where the index in a folder may not be written, and ZGQ_UNSUPPORTED for a disk that other
+ * machines may have open: what can be known before anything is opened.
  */
 export function expectChangeableFolder(
   folder: string,
@@ -80,7 +80,7 @@ export function expectOwnDisk(
   if (risk === undefined) return
   throw new ZgqError(
     'ZGQ_UNSUPPORTED',
-    `${risk}; where no other machine has it open, allowNetworkFileSystem: true opens it all the same`,
+    `${risk}; if no other machine has it open, allow this with allowNetworkFileSystem: true`,
     { path: folder }
   )
 }

@@ -24,6 +24,7 @@ import { stampCatalogue } from './catalogue-stamp.ts'
 import { readChangesTo } from './changes.ts'
 import type { Database } from './driver.ts'
 import { checkFiles, checkSegments } from './extents.ts'
+import { readFoldFiles, type FoldFiles } from './fold-files.ts'
 import { measureDatabase, withCatalogue } from './open-catalogue.ts'
 import { readChunks, readMeta, type ReadRecords } from './rows.ts'
 import { expectCatalogue, expectSchema, standGuard } from './schema.ts'
@@ -66,16 +67,23 @@ function readIfThere(folder: string): Snapshot | undefined {
   }
 }
 
-/** Has SQLite check the whole database, beyond the rows that a snapshot is made of; throws ZGQ_CORRUPT. */
-export function checkDatabase(snapshot: Snapshot): void {
+/**
+ * Has SQLite check the whole database, and looks at the rows that no snapshot is made of; returns what folds keep in
+ * the folder beside the files of the index. Throws ZGQ_CORRUPT.
+ */
+export function checkDatabase(snapshot: Pick<Snapshot, 'folder'>): FoldFiles {
   const path = join(snapshot.folder, CATALOGUE_NAME)
-  const found = withCatalogue(path, (database) => {
+  return withCatalogue(path, (database) => {
     standGuard(database, 'read')
     checkWriters(database, path)
-    return database.pragma('integrity_check(1)')
+    // Of the state that is there now, which may be a newer one than the snapshot.
+    const meta = decodeIndexMeta(readMeta(database, path).get('index'), path)
+    const foldFiles = readFoldFiles(database, { meta, path })
+    const found = database.pragma('integrity_check(1)')
+    if (found !== 'ok')
+      throw new ZgqError('ZGQ_CORRUPT', `the catalogue is damaged where no row is: ${String(found)}`, { path })
+    return foldFiles
   })
-  if (found !== 'ok')
-    throw new ZgqError('ZGQ_CORRUPT', `the catalogue is damaged where no row is: ${String(found)}`, { path })
 }
 
 function readFolder(folder: string): Snapshot {

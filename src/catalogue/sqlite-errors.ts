@@ -67,7 +67,11 @@ export function wrapQueryError(error: unknown, path: string): ZgqError {
     case 'not a database':
       return new ZgqError('ZGQ_BUILD_INPUT', `the file is not a SQLite database: ${reason}`, place)
     case 'busy':
-      return new ZgqError('ZGQ_LOCKED', `another process holds the database: ${reason}; repeat when it is done`, place)
+      return new ZgqError(
+        'ZGQ_LOCKED',
+        `another process has locked the database: ${reason}; repeat when it is done`,
+        place
+      )
     case 'corrupt':
       return new ZgqError('ZGQ_BUILD_INPUT', `the database is damaged: ${reason}`, place)
     case 'cannot open':

@@ -62,6 +62,15 @@ export const PATCHES_TABLE: TableDeclaration = numberedTable('patches', 'sequenc
 /** Who has the index open for writing; for messages only. */
 export const WRITERS_TABLE: TableDeclaration = numberedTable('writers', 'writer', { about: 'blob' })
 
+/** Numbers that a fold has taken for files which it has not published yet. */
+export const RESERVATIONS_TABLE: TableDeclaration = numberedTable('reservations', 'generation', { about: 'blob' })
+
+/** Files that are no part of the index any more, and may still be read by who opened it before. */
+export const SUPERSEDED_TABLE: TableDeclaration = numberedTable('superseded', 'file', {
+  record: 'blob',
+  since: 'integer'
+})
+
 /** A table of rows that have a number each, and a checksum. */
 function numberedTable(
   name: string,
@@ -83,7 +92,16 @@ function numberedTable(
   }
 }
 
-const TABLES = [META_TABLE, ...CHUNK_DECLARATIONS, FRESH_TABLE, MASKS_TABLE, PATCHES_TABLE, WRITERS_TABLE]
+const TABLES = [
+  META_TABLE,
+  ...CHUNK_DECLARATIONS,
+  FRESH_TABLE,
+  MASKS_TABLE,
+  PATCHES_TABLE,
+  WRITERS_TABLE,
+  RESERVATIONS_TABLE,
+  SUPERSEDED_TABLE
+]
 
 function createTable({ name, columns, isWithoutRowid }: TableDeclaration): string {
   const lines = columns.map((column) => `  ${column.name} ${column.type.toUpperCase()} ${column.constraint}`)

@@ -100,7 +100,7 @@ function cannotStart(cause: unknown, path: string): ZgqError {
   const flag = isDenied(cause) ? 'start Node with --allow-child-process, or ' : ''
   return new ZgqError(
     'ZGQ_UNSUPPORTED',
-    `a database is read by a process of its own, which cannot be started: ${reason}. Instead, ${flag}run the ` +
+    `a database is read by a separate process, which cannot be started: ${reason}. Instead, ${flag}run the ` +
       'query yourself and give its rows as an async iterable',
     { path, cause }
   )
@@ -138,13 +138,17 @@ async function* messagesOf(
   } catch (error) {
     signal?.throwIfAborted()
     if (!(error instanceof ZgqError)) await ended.catch(failed) // Deno closes the pipes of what it did not start
-    throw wrapReadError(error, path, 'read what the process sends that reads the database')
+    throw wrapReadError(error, path, 'read rows from the process that reads the database')
   }
   signal?.throwIfAborted()
   const how = await ended.catch(failed)
-  throw new ZgqError('ZGQ_IO', `the process that reads the database ended ${how} before its rows did: ${words}`, {
-    path
-  })
+  throw new ZgqError(
+    'ZGQ_IO',
+    `the process that reads the database ended ${how} before it had sent all rows: ${words}`,
+    {
+      path
+    }
+  )
 }
 
 async function* rowsOf(messages: AsyncIterable<QueryMessage>): AsyncGenerator<readonly unknown[]> {

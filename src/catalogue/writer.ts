@@ -6,26 +6,18 @@ import { join } from 'node:path'
 import { ZgqError } from '../errors.ts'
 import { encodeBuildFacts, type BuildFacts } from '../format/build-facts.ts'
 import { encodeCalibration } from '../format/calibration-record.ts'
-import {
-  CHUNK_TABLES,
-  centroidChunks,
-  chunkChecksum,
-  chunksDigest,
-  zonesPerChunk,
-  type Chunk,
-  type ChunkTable
-} from '../format/chunks.ts'
-import { planesByteLength } from '../format/codes.ts'
+import { CHUNK_TABLES, chunkChecksum, chunksDigest } from '../format/chunks.ts'
 import { encodeFields, type DeclaredField } from '../format/fields.ts'
-import { encodeFileRecords, type FileRecord } from '../format/file-record.ts'
+import type { FileRecord } from '../format/file-record.ts'
 import { decodeIndexMeta, encodeIndexMeta, expectChangeable, type IndexMeta } from '../format/index-record.ts'
 import { bytesEqual, CATALOGUE_NAME, FORMAT_VERSION } from '../format/layout.ts'
 import { encodeQuantizer, type QuantizerMeta } from '../format/quantizer.ts'
-import { encodeSegmentRecords, type SegmentRecord } from '../format/segment-record.ts'
+import type { SegmentRecord } from '../format/segment-record.ts'
 import type { Calibration } from '../types.ts'
+import { contentChunks } from './content-chunks.ts'
 import { inTransaction, type Database } from './driver.ts'
 import { loadDriver } from './load-driver.ts'
-import { metaChecksum, numberedChunks, readMeta } from './rows.ts'
+import { metaChecksum, readMeta } from './rows.ts'
 import { expectSchema, standGuard } from './schema.ts'
 import { seal, SYNCED } from './seal.ts'
 import { APPLICATION_ID, CATALOGUE_DDL, CHUNK_DECLARATIONS, insertStatement, META_TABLE } from './tables.ts'
@@ -169,19 +161,8 @@ function zoneCountOf({ centroids, meta }: CatalogueContent): number {
 
 /** Writes all chunks; returns their checksums in the order of the digest. */
 function insertChunks(database: Database, content: CatalogueContent): number[] {
-  const { files, segments, centroids, zoneCodes, meta } = content
-  const { dim } = meta
-  const zoneCount = zoneCountOf(content)
-  const perChunk = zonesPerChunk(dim)
-  const chunks: Record<ChunkTable, Chunk[]> = {
-    files: numberedChunks(files, ({ file }) => file, encodeFileRecords),
-    segments: numberedChunks(segments, ({ segment }) => segment, encodeSegmentRecords),
-    zones: centroidChunks(centroids, { first: 0, dim }),
-    zone_codes: zoneChunks(meta.bits === 0 ? 0 : zoneCount, perChunk, (from, to) =>
-      zoneCodes.subarray(planesByteLength(from, dim), planesByteLength(to, dim))
-    ),
-    delta_zones: []
-  }
+  const { meta, ...records } = content
+  const chunks = contentChunks({ ...records, dim: meta.dim, zoneCount: zoneCountOf(content) })
   return CHUNK_TABLES.flatMap((table, i) => {
     const insert = database.prepare(insertStatement(CHUNK_DECLARATIONS[i]))
     return chunks[table].map((chunk) => {
@@ -189,13 +170,5 @@ function insertChunks(database: Database, content: CatalogueContent): number[] {
       insert.run(chunk.first, chunk.count, chunk.records, crc)
       return crc
     })
-  })
-}
-
-function zoneChunks(zoneCount: number, perChunk: number, recordsOf: (from: number, to: number) => Uint8Array): Chunk[] {
-  return Array.from({ length: Math.ceil(zoneCount / perChunk) }, (_, i) => {
-    const first = i * perChunk
-    const end = Math.min(zoneCount, first + perChunk)
-    return { first, count: end - first, records: recordsOf(first, end) }
   })
 }

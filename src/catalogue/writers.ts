@@ -1,24 +1,19 @@
 // Who has an index open for writing: rows that say so to whoever waits for them in vain (spec, section 7.7). Nothing
 // but messages depends on them.
 
-import { isHeld, nameProcess, processNameOf, type ProcessName } from '../build-lock.ts'
-import { wallMillis } from '../clock.ts'
+import { isHeld } from '../build-lock.ts'
 import { ZgqError } from '../errors.ts'
+import { decodeAbout, describeAbout, encodeAbout, MOST_ABOUT_BYTES, type About } from './about.ts'
 import type { Database } from './driver.ts'
 import { isCount, rowChecksum } from './rows.ts'
 import { insertStatement, selectStatement, WRITERS_TABLE } from './tables.ts'
 
 /** More rows are not looked at, and those of other machines that are older are removed. */
 const MOST_WRITERS = 256
-const MOST_ABOUT_BYTES = 1024
 
 /** A row of the table. */
-interface Writer {
+interface Writer extends About {
   readonly writer: number
-  /** Undefined: the row does not say. */
-  readonly process: ProcessName | undefined
-  /** Milliseconds since 1970. */
-  readonly since: number
 }
 
 /** Notes this process in the transaction that its caller has begun, and removes who is dead; returns its number. */
@@ -28,7 +23,7 @@ export function noteWriter(database: Database): number {
   for (const { writer, process } of writers) if (process === undefined || !isHeld(process)) remove.run(writer)
   if (writers.length === MOST_WRITERS) database.exec('DELETE FROM writers')
   const writer = writers.reduce((most, { writer: other }) => Math.max(most, other), 0) + 1
-  const about = Buffer.from(JSON.stringify({ ...nameProcess(), since: wallMillis() }))
+  const about = encodeAbout()
   // A row of that number that was not listed is damaged, and says nothing.
   remove.run(writer)
   database.prepare(insertStatement(WRITERS_TABLE)).run(writer, about, rowChecksum([writer, about]))
@@ -54,21 +49,15 @@ export function lockedError({ database, own, path, lockTimeoutMs }: Lock, cause:
   const others = describeWriters(database, own)
   return new ZgqError(
     'ZGQ_LOCKED',
-    `cannot write to the index: somebody else kept it locked for ${lockTimeoutMs} ms (lockTimeoutMs); ` +
-      (others.length === 0 ? 'who that is is not known' : `open for writing: ${others.join('; ')}`),
+    `cannot write to the index: another writer kept it locked for ${lockTimeoutMs} ms (lockTimeoutMs); ` +
+      (others.length === 0 ? 'zgq does not know which process that is' : `open for writing: ${others.join('; ')}`),
     { path, cause }
   )
 }
 
-function describeWriters(database: Database, own: number | undefined): string[] {
-  const here = nameProcess()
-  return tryListing(database).flatMap(({ writer, process, since }) => {
-    if (writer === own || process === undefined || !isHeld(process)) return []
-    const { pid, host } = process
-    const who = pid === here.pid && host === here.host ? 'this process' : `process ${pid}`
-    const seconds = Math.max(0, Math.round((wallMillis() - since) / 1000))
-    return `${who}${host === here.host ? '' : ` on ${host}`}, for ${seconds} s`
-  })
+/** Lists who else has the index open for writing, for people. */
+export function describeWriters(database: Database, own: number | undefined): string[] {
+  return tryListing(database).flatMap((found) => (found.writer === own ? [] : (describeAbout(found) ?? [])))
 }
 
 /** Whoever holds the lock may keep readers out, too. */
@@ -103,15 +92,5 @@ function rowsOf(database: Database): Iterable<unknown[]> {
 
 function decodeWriter([writer, about, crc]: readonly unknown[]): Writer | undefined {
   if (!isCount(writer) || !(about instanceof Uint8Array) || rowChecksum([writer, about]) !== crc) return undefined
-  const found = parse(Buffer.from(about).toString())
-  const since = typeof found === 'object' && found !== null && 'since' in found ? Number(found.since) : NaN
-  return { writer, process: processNameOf(found), since }
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
+  return { writer, ...decodeAbout(about) }
 }

@@ -4,6 +4,7 @@ import type { Snapshot } from '../catalogue/snapshot.ts'
 import { ZgqError } from '../errors.ts'
 import {
   decodeFooter,
+  decodeSuperseded,
   DIRECTORY_ENTRY,
   directoryBytes,
   directoryRecordBytes,
@@ -17,8 +18,7 @@ import type { Segment } from '../format/segment-table.ts'
 import { u64At } from '../format/u64.ts'
 import { fileOf, type DataFiles, type Reader } from '../storage/reader.ts'
 
-/** Where a record has four bytes that are not looked at. */
-const RESERVED = DIRECTORY_ENTRY.fields.reserved.offset
+const { reserved: RESERVED, zone: ZONE } = DIRECTORY_ENTRY.fields
 /** Bytes of superseded segment numbers that are read at a time. */
 const NUMBERS_BYTES = 2 ** 16
 
@@ -61,20 +61,28 @@ export function checkDirectory(
     const offset = directoryOffset + i * recordBytes
     const bytes = read(offset, recordBytes)
     computed = checksum(bytes, computed)
-    bytes.fill(0, RESERVED, RESERVED + 4)
+    bytes.fill(0, RESERVED.offset, RESERVED.offset + 4)
     // Segments that were superseded since are still in the directory, but not in the catalogue.
     const segment = live.at(found)
     if (segment?.segment !== u64At(new Uint32Array(bytes.buffer), 0)) continue
     found++
+    // A fold may have given the zone another number since; its centroid tells which it is.
+    new DataView(bytes.buffer).setUint32(ZONE.offset, segment.zone, true)
     if (!bytesEqual(bytes, encodeDirectory([directoryRecordOf(segment, snapshot)], dim)))
       throw damage(`the directory and the catalogue differ about segment ${segment.segment}`, offset)
   }
   if (found !== live.length)
     throw damage(`the directory lacks segment ${live[found].segment}, which the catalogue has`, directoryOffset)
-  for (let at = directoryOffset + footer.segmentCount * recordBytes; at < end; at += NUMBERS_BYTES)
-    computed = checksum(read(at, Math.min(NUMBERS_BYTES, end - at)), computed)
+  let dropped: number | undefined
+  for (let at = directoryOffset + footer.segmentCount * recordBytes; at < end; at += NUMBERS_BYTES) {
+    const bytes = read(at, Math.min(NUMBERS_BYTES, end - at))
+    computed = checksum(bytes, computed)
+    dropped ??= decodeSuperseded(bytes).find((number) => snapshot.segments.find(number) !== -1)
+  }
   if (computed !== footer.directoryCrc)
     throw damage(`the directory has CRC ${computed}, expected ${footer.directoryCrc}`, directoryOffset)
+  if (dropped !== undefined)
+    throw damage(`the directory says that segment ${dropped} was superseded, the catalogue has it`, directoryOffset)
 }
 
 function directoryRecordOf(segment: Segment, snapshot: Snapshot): Parameters<typeof encodeDirectory>[0][number] {

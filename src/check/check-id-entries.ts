@@ -1,4 +1,5 @@
-// Holds an ids file against the ids beside the rows: every row must have its entry, and no entry may be of another.
+// Holds ids files against the ids beside the rows: every row must have its entry in one of them, and no entry may be of
+// another row. Entries of segments that went since are no fault.
 
 import { createCipheriv, randomBytes, type Cipher } from 'node:crypto'
 
@@ -33,28 +34,58 @@ export class IdEntriesCheck {
       entry[0] = this.#hash[0]
       entry[1] = this.#hash[1]
       entry[2] = of.firstRow + i
-      entry[3] = of.segment
+      entry[SEGMENT_WORD] = of.segment
       this.#rows.add(entry)
     }
   }
 
   /**
-   * Reads the ids file, once all rows were taken, and returns how many pages were verified; throws ZGQ_CORRUPT where it
-   * does not have exactly their entries, and what `verifyIds` throws.
+   * Reads the ids files, at least one, once all rows were taken, and returns how many pages were verified. Throws
+   * ZGQ_CORRUPT where they do not have exactly the entries of these rows besides those of segments that went, and what
+   * `verifyIds` throws.
    */
-  expectEntries(ids: IdsToVerify): number {
+  expectEntries(files: readonly IdsToVerify[], of: KnownSegments): number {
     const entries = new EntrySum(this.#key)
-    const pages = verifyIds(ids, (words) => {
-      entries.add(words)
-    })
+    let pages = 0
+    for (const ids of files)
+      pages += verifyIds(ids, (words) => {
+        entries.add(entriesOfRows(words, ids, of))
+      })
     const [found, expected] = [entries.finish(), this.#rows.finish()]
     if (found.some((word, i) => word !== expected[i]))
-      throw new ZgqError('ZGQ_CORRUPT', 'the ids do not lead to the rows that have them', {
-        path: ids.path,
-        offset: PAGE_BYTES
-      })
+      throw damageOf(files[0], 'do not lead to the rows that have them')
     return pages
   }
+}
+
+/** Which segments entries may be of. */
+export interface KnownSegments {
+  /** Numbers of those that are there. */
+  readonly segments: ReadonlySet<number>
+  /** Numbers below it are of segments that are there, or were. */
+  readonly nextSegment: number
+}
+
+/** Leaves out the entries of segments that went. */
+function entriesOfRows(words: Uint32Array, ids: IdsToVerify, of: KnownSegments): Uint32Array {
+  const left = new Uint32Array(words.length)
+  let count = 0
+  for (let at = 0; at < words.length; at += ENTRY_WORDS) {
+    const segment = words[at + SEGMENT_WORD]
+    if (of.segments.has(segment)) {
+      left.set(words.subarray(at, at + ENTRY_WORDS), count)
+      count += ENTRY_WORDS
+    } else if (segment >= of.nextSegment) {
+      throw damageOf(ids, `name segment ${segment}, and the next to come is ${of.nextSegment}`)
+    }
+  }
+  return count === words.length ? words : left.subarray(0, count)
+}
+
+const SEGMENT_WORD = 3
+
+function damageOf({ path }: IdsToVerify, what: string): ZgqError {
+  return new ZgqError('ZGQ_CORRUPT', `the ids ${what}`, { path, offset: PAGE_BYTES })
 }
 
 /** Entries that are enciphered at a time. */

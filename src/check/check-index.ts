@@ -10,9 +10,10 @@ import { describe } from '../describe.ts'
 import { isDenied, wrapReadError, ZgqError } from '../errors.ts'
 import { decodeBuildFacts } from '../format/build-facts.ts'
 import { decodeIds } from '../format/columns.ts'
-import { fileNameOf } from '../format/file-record.ts'
-import { CATALOGUE_NAME } from '../format/layout.ts'
+import { fileNameOf, parseFileName } from '../format/file-record.ts'
+import { CATALOGUE_NAME, FOLD_LOCK_NAME } from '../format/layout.ts'
 import type { Segment } from '../format/segment-table.ts'
+import type { FoldFiles } from '../catalogue/fold-files.ts'
 import { checkDatabase, withSnapshot } from '../catalogue/reader.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
 import { checkHeaders, findDataFiles } from '../storage/data-files.ts'
@@ -32,20 +33,20 @@ import { IdEntriesCheck } from './check-id-entries.ts'
 import { checkZoneCodes } from './check-zone-codes.ts'
 import { findRepeatedId, type IdsToCompare } from './repeated-ids.ts'
 
-/** The report of `checkIndex`, which resolves only for a sound index. */
+/** The report of `checkIndex` about a sound index; it rejects for a damaged one. */
 export interface CheckReport {
   readonly ok: true
   readonly path: string
-  /** Rows that are live. */
+  /** Live rows. */
   readonly count: number
-  /** Rows that are deleted, and still in the files. */
+  /** Deleted rows that are still in the files. */
   readonly deletedRows: number
   readonly zones: number
-  /** Data files, without the catalogue. */
+  /** Number of data files, without the catalogue. */
   readonly files: number
   readonly bytesChecked: number
   readonly pagesChecked: number
-  /** Leftovers of builds that died, and other things that are no damage. */
+  /** Leftovers of builds that died, and other findings that are not damage. */
   readonly notes: readonly string[]
 }
 
@@ -56,13 +57,13 @@ export interface CheckOptions {
 }
 
 /**
- * Verifies the index in folder `path` (a path or a `file:` URL). Rejects with the first ZgqError on damage, or with the
- * signal's reason.
+ * Verifies every byte of the index in folder `path` (a path or a `file:` URL) that can change an answer. Rejects with
+ * the ZgqError of the first damage that it finds, or with the signal's reason.
  */
 export async function checkIndex(path: string | URL, options: CheckOptions = {}): Promise<CheckReport> {
   const folder = expectPath('path', path)
   checkOptionNames('checkIndex', options, ['onProgress', 'signal'])
-  const { snapshot, files, readers } = withSnapshot(folder, openFiles)
+  const { snapshot, foldFiles, files, readers } = withSnapshot(folder, openFiles)
   try {
     const segments = segmentsByFile(snapshot)
     for (const record of snapshot.files) {
@@ -90,7 +91,7 @@ export async function checkIndex(path: string | URL, options: CheckOptions = {})
       files: snapshot.files.length,
       bytesChecked,
       pagesChecked: segmentFiles.counters.pagesVerified + idPages,
-      notes: findLeftovers(folder, snapshot)
+      notes: findLeftovers(folder, snapshot, foldFiles)
     }
   } finally {
     readers.close()
@@ -108,25 +109,32 @@ function segmentsByFile({ segments }: Snapshot): Map<number, Segment[]> {
   return found
 }
 
+interface OpenedFiles {
+  readonly snapshot: Snapshot
+  readonly foldFiles: FoldFiles
+  readonly files: DataFiles
+  readonly readers: Readers
+}
+
 /** Checks the database, and opens the files whose headers fit it. */
-function openFiles(snapshot: Snapshot): { snapshot: Snapshot; files: DataFiles; readers: Readers } {
-  checkDatabase(snapshot)
+function openFiles(snapshot: Snapshot): OpenedFiles {
+  const foldFiles = checkDatabase(snapshot)
   const files = findDataFiles(snapshot)
   const readers = openReaders(snapshot.folder, files, 'pread')
   try {
     checkHeaders(snapshot, files, readers.fresh)
-    return { snapshot, files, readers }
+    return { snapshot, foldFiles, files, readers }
   } catch (error) {
     readers.close()
     throw error
   }
 }
 
-/** Verifies all segments, and that no id is there twice; returns how many pages of the ids file were verified. */
+/** Verifies all segments, and that no id is there twice; returns how many pages of ids files were verified. */
 async function checkSegments(snapshot: Snapshot, files: SegmentFiles, of: ToCheck): Promise<number> {
   const { segments, meta } = snapshot
   const { options, ids, documents, changes } = of
-  const entries = ids === undefined ? undefined : new IdEntriesCheck()
+  const entries = ids.length === 0 ? undefined : new IdEntriesCheck()
   let isFirst = true
   const repeated = await findRepeatedId(meta.count + snapshot.changes.fresh.length, async (take) => {
     let rows = 0
@@ -135,7 +143,7 @@ async function checkSegments(snapshot: Snapshot, files: SegmentFiles, of: ToChec
       if (isFirst) documents.check(segment)
       eachIds(segment, { files, idType: meta.idType }, (found, firstRow) => {
         take(changes.liveOf(segment, found, firstRow))
-        // The ids file does not know the rows of deltas.
+        // The ids files do not know the rows of deltas.
         if (isFirst && segment.zone < meta.zoneCount) entries?.takeRows({ segment: segment.segment, firstRow }, found)
       })
       rows += segment.rowCount
@@ -148,7 +156,9 @@ async function checkSegments(snapshot: Snapshot, files: SegmentFiles, of: ToChec
   })
   if (repeated !== undefined)
     throw new ZgqError('ZGQ_CORRUPT', `duplicate id ${describe(repeated)}: two rows have it`, { path: snapshot.folder })
-  return ids === undefined || entries === undefined ? 0 : entries.expectEntries(ids)
+  if (entries === undefined) return 0
+  const known = new Set(Array.from(segments, ({ segment }) => segment))
+  return entries.expectEntries(ids, { segments: known, nextSegment: meta.nextSegment })
 }
 
 /** Reads the ids of a segment in pieces. */
@@ -166,18 +176,29 @@ function eachIds(
 
 interface ToCheck {
   readonly options: CheckOptions
-  readonly ids: IdsToVerify | undefined
+  readonly ids: readonly IdsToVerify[]
   readonly documents: DocumentCheck
   readonly changes: ChangesCheck
 }
 
-function findLeftovers(path: string, snapshot: Snapshot): string[] {
+function findLeftovers(path: string, snapshot: Snapshot, foldFiles: FoldFiles): string[] {
   const catalogue = ['', '-wal', '-shm'].map((ending) => CATALOGUE_NAME + ending)
-  const known = new Set([...catalogue, ...snapshot.files.map(fileNameOf)])
+  const known = new Set([...catalogue, FOLD_LOCK_NAME, ...snapshot.files.map(fileNameOf)])
   const notes = listFolder(snapshot.folder)
     .filter((name) => !known.has(name))
-    .map((name) => `${name} is in the folder and not part of the index`)
+    .map((name) => `${name} ${describeStranger(name, foldFiles)}`)
   return [...notes, ...findBuildsBeside(resolve(path))]
+}
+
+/** Says what a file is that is not part of the index. */
+function describeStranger(name: string, { files, superseded, reservations }: FoldFiles): string {
+  if (superseded.some(({ record }) => fileNameOf(record) === name))
+    return 'was part of the index before a fold: the next fold removes it'
+  if (files.some((record) => fileNameOf(record) === name)) return 'was added to the index while it was checked'
+  const generation = parseFileName(name.replace(/\.columns$/, ''))?.generation
+  return reservations.some((reserved) => reserved.generation === generation)
+    ? 'is of a fold that is under way, or died: the next fold removes it'
+    : 'is in the folder and not part of the index'
 }
 
 function listFolder(folder: string): string[] {
@@ -196,7 +217,7 @@ function findBuildsBeside(path: string): string[] {
       notes.push(`${path}.replaced is there: perhaps an old index whose replacement was interrupted`)
   } catch (error) {
     if (!isDenied(error)) throw error
-    notes.push(`node --permission forbids to look for leftovers of builds: it does not allow reading ${path}.building`)
+    notes.push(`cannot look for leftovers of builds: node --permission does not allow reading ${path}.building`)
   }
   return notes
 }

@@ -10,7 +10,7 @@ export function checkZoneCodes({ zoneCodes, meta }: Snapshot, path: string): voi
   if (bad !== undefined)
     throw new ZgqError('ZGQ_CORRUPT', `the code of a centroid has the factors ${bad.add} and ${bad.multiply}`, { path })
   if (zoneCodes.byteLength > 0 && !isFilledUp(zoneCodes, meta.zoneCount, meta.dim))
-    throw new ZgqError('ZGQ_CORRUPT', 'the codes of the centroids have a block that is not filled up as it must be', {
+    throw new ZgqError('ZGQ_CORRUPT', 'the codes of the centroids have a block whose unused places are wrong', {
       path
     })
 }

@@ -227,7 +227,7 @@ function expectBoolean(value: unknown, at: Place, i?: number): boolean {
 function expectString(value: unknown, at: Place, i?: number): string {
   if (typeof value !== 'string') throw mistyped('a string', value, placeOf(at, i))
   // It would become U+FFFD, and find that.
-  if (LONE_SURROGATE.test(value)) throw fault(placeOf(at, i), `half of a surrogate pair in ${describe(value)}`)
+  if (LONE_SURROGATE.test(value)) throw fault(placeOf(at, i), `a lone surrogate in ${describe(value)}`)
   return value
 }
 

@@ -17,8 +17,8 @@ export const CHANGES_RECORD = struct(64, {
   freshRemoved: { offset: 24, type: 'u64' },
   deletedCount: { offset: 32, type: 'u64' },
   patchCount: { offset: 40, type: 'u64' },
-  reserved: { offset: 48, type: 'u64' },
-  reserved2: { offset: 56, type: 'u64' }
+  rowsSinceCalibration: { offset: 48, type: 'u64' },
+  reserved: { offset: 56, type: 'u64' }
 })
 
 /** Counts of what was changed. */
@@ -28,11 +28,13 @@ export interface ChangesMeta {
   readonly freshCount: number
   /** Bytes of the vectors and payloads of fresh rows. */
   readonly freshBytes: number
-  /** Fresh rows that were ever removed: deleted, replaced, or moved into a delta. */
+  /** Fresh rows that were ever removed: deleted, replaced, or moved into a delta or a zone. */
   readonly freshRemoved: number
   /** Rows of segments that are deleted. */
   readonly deletedCount: number
   readonly patchCount: number
+  /** Rows that folds brought into zones, or dropped from them, since the calibration was measured. */
+  readonly rowsSinceCalibration: number
 }
 
 /** Nothing was ever changed. */
@@ -42,12 +44,13 @@ export const NO_CHANGES: ChangesMeta = {
   freshBytes: 0,
   freshRemoved: 0,
   deletedCount: 0,
-  patchCount: 0
+  patchCount: 0,
+  rowsSinceCalibration: 0
 }
 
 export function encodeChangesMeta(meta: ChangesMeta): Uint8Array {
   const bytes = new Uint8Array(CHANGES_RECORD.byteLength)
-  CHANGES_RECORD.encode({ ...meta, reserved: 0, reserved2: 0 }, bytes)
+  CHANGES_RECORD.encode({ ...meta, reserved: 0 }, bytes)
   return bytes
 }
 
@@ -57,7 +60,7 @@ export function decodeChangesMeta(bytes: Uint8Array | undefined, path: string): 
   const damage = (what: string): ZgqError => new ZgqError('ZGQ_CORRUPT', `meta value "changes": ${what}`, { path })
   if (bytes.byteLength !== CHANGES_RECORD.byteLength)
     throw damage(`${bytes.byteLength} bytes, expected ${CHANGES_RECORD.byteLength}`)
-  const { reserved: _, reserved2: _2, ...meta } = CHANGES_RECORD.decode(bytes, 0, path)
+  const { reserved: _, ...meta } = CHANGES_RECORD.decode(bytes, 0, path)
   const { nextSequence, freshCount, freshRemoved, patchCount } = meta
   if (nextSequence < 1) throw damage('the next sequence is 0, expected 1 or more')
   // Every fresh row and every patch took a sequence.
@@ -74,7 +77,8 @@ export function sameChanges(left: ChangesMeta, right: ChangesMeta): boolean {
     left.freshBytes === right.freshBytes &&
     left.freshRemoved === right.freshRemoved &&
     left.deletedCount === right.deletedCount &&
-    left.patchCount === right.patchCount
+    left.patchCount === right.patchCount &&
+    left.rowsSinceCalibration === right.rowsSinceCalibration
   )
 }
 

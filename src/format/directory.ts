@@ -4,6 +4,7 @@ import { ZgqError } from '../errors.ts'
 import { MAGICS } from './header.ts'
 import { alignUp, bytesEqual, checksum, ELEMENT_BYTES, FORMAT_VERSION } from './layout.ts'
 import { struct, type RecordOf } from './struct.ts'
+import { highWord, lowWord, u64At } from './u64.ts'
 import { expectVersion } from './version.ts'
 
 export const DIRECTORY_ENTRY = struct(80, {
@@ -52,10 +53,15 @@ export function directoryBytes(dim: number, counts: { segmentCount: number; supe
   return counts.segmentCount * directoryRecordBytes(dim) + counts.supersededCount * 8
 }
 
-/** Encodes the directory of a file that supersedes no segment. */
-export function encodeDirectory(records: readonly DirectoryRecord[], dim: number): Uint8Array {
+/** Encodes the directory of a file, which takes the place of segments of older files: their numbers end it. */
+export function encodeDirectory(
+  records: readonly DirectoryRecord[],
+  dim: number,
+  superseded: readonly number[] = []
+): Uint8Array {
   const recordBytes = directoryRecordBytes(dim)
-  const bytes = new Uint8Array(recordBytes * records.length)
+  const counts = { segmentCount: records.length, supersededCount: superseded.length }
+  const bytes = new Uint8Array(directoryBytes(dim, counts))
   records.forEach((record, i) => {
     DIRECTORY_ENTRY.encode({ ...record, flags: 0, reserved: 0 }, bytes, i * recordBytes)
     const { centroid } = record
@@ -64,21 +70,38 @@ export function encodeDirectory(records: readonly DirectoryRecord[], dim: number
       i * recordBytes + DIRECTORY_ENTRY.byteLength
     )
   })
+  const view = new DataView(bytes.buffer, records.length * recordBytes)
+  superseded.forEach((segment, i) => {
+    view.setUint32(i * 8, lowWord(segment), true)
+    view.setUint32(i * 8 + 4, highWord(segment), true)
+  })
   return bytes
+}
+
+/**
+ * Decodes numbers of superseded segments, of which `bytes` are some; one above 2^53 - 1, which is damage, comes out as
+ * no safe integer.
+ */
+export function decodeSuperseded(bytes: Uint8Array): Float64Array {
+  const words = new Uint32Array(bytes.slice().buffer)
+  return Float64Array.from({ length: bytes.byteLength / 8 }, (_, i) => u64At(words, i))
 }
 
 /** Kinds of files that stand alone. */
 export type StandingKind = 'vectors' | 'delta'
 
-/** Encodes the footer of a file that supersedes no segment. */
+/** Encodes the footer of a file. */
 export function encodeFooter(
   kind: StandingKind,
-  facts: Pick<Footer, 'directoryOffset' | 'directoryByteLength' | 'segmentCount' | 'indexId' | 'directoryCrc'>
+  facts: Pick<Footer, 'directoryOffset' | 'directoryByteLength' | 'segmentCount' | 'indexId' | 'directoryCrc'> & {
+    /** Numbers behind the records of the directory; none by default. */
+    readonly supersededCount?: number
+  }
 ): Uint8Array {
   const bytes = new Uint8Array(FOOTER.byteLength)
   const record = {
     ...facts,
-    supersededCount: 0,
+    supersededCount: facts.supersededCount ?? 0,
     reserved: 0,
     magic: MAGICS[kind],
     version: FORMAT_VERSION,

@@ -28,7 +28,7 @@ export function checkFields(fields: unknown): readonly DeclaredField[] {
     throw new TypeError(`fields must be an object of names and types, found ${describe(fields)}`)
   const entries = Object.entries(fields)
   if (entries.length > MOST_FIELDS)
-    throw new RangeError(`fields must be at most ${MOST_FIELDS}, found ${entries.length}`)
+    throw new RangeError(`fields must have at most ${MOST_FIELDS} names, found ${entries.length}`)
   return entries.map(([name, type], i) => {
     const wrong = faultOfName(name)
     if (wrong !== undefined) throw new RangeError(`fields: the name ${describe(name)} ${wrong}`)
@@ -89,7 +89,7 @@ export function faultOfValue(type: FieldType, value: unknown): string | undefine
 
 function faultOfString(value: unknown): string | undefined {
   if (typeof value !== 'string') return `${describe(value)}, expected a string`
-  return LONE_SURROGATE.test(value) ? `a string with half of a surrogate pair: ${describe(value)}` : undefined
+  return LONE_SURROGATE.test(value) ? `a string with a lone surrogate: ${describe(value)}` : undefined
 }
 
 function isFieldType(value: unknown): value is FieldType {
@@ -101,7 +101,7 @@ function faultOfName(name: string): string | undefined {
   if (name === '') return 'is empty'
   // Filters take such names for operators.
   if (name.startsWith('$')) return 'begins with $'
-  if (LONE_SURROGATE.test(name)) return 'has half of a surrogate pair'
+  if (LONE_SURROGATE.test(name)) return 'has a lone surrogate'
   const byteLength = Buffer.byteLength(name)
   return byteLength > MOST_NAME_BYTES ? `has ${byteLength} bytes, more than ${MOST_NAME_BYTES}` : undefined
 }

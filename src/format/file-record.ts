@@ -2,7 +2,7 @@
 
 import { ZgqError } from '../errors.ts'
 import { dataFileName, PAGE_BYTES } from './layout.ts'
-import { FILE_KINDS, fileKindOf, type FileKind } from './kinds.ts'
+import { FILE_KIND_NAMES, FILE_KINDS, fileKindOf, type FileKind } from './kinds.ts'
 import { struct } from './struct.ts'
 
 export const FILE_RECORD = struct(64, {
@@ -34,6 +34,15 @@ export interface FileRecord {
 /** The name of the file in the folder of the index. */
 export function fileNameOf(file: Pick<FileRecord, 'kind' | 'generation' | 'shard'>): string {
   return dataFileName(file.kind, file.generation, file.shard)
+}
+
+/** Reads the name of a data file; undefined: it is none. */
+export function parseFileName(name: string): Pick<FileRecord, 'kind' | 'generation' | 'shard'> | undefined {
+  const [, kindName, ...numbers] = /^([a-z]+)-(\d{6,16})-(\d{5,16})\.zgq$/.exec(name) ?? []
+  const kind = FILE_KIND_NAMES.find((known) => known === kindName)
+  if (kind === undefined) return undefined
+  const [generation, shard] = numbers.map(Number)
+  return dataFileName(kind, generation, shard) === name ? { kind, generation, shard } : undefined
 }
 
 export function encodeFileRecords(files: readonly FileRecord[]): Uint8Array {

@@ -15,7 +15,7 @@ export const FILE_KINDS = {
 export type FileKind = keyof typeof FILE_KINDS
 
 /** With these the names of data files begin. */
-export const FILE_KIND_NAMES: readonly string[] = Object.keys(FILE_KINDS)
+export const FILE_KIND_NAMES = Object.keys(FILE_KINDS) as readonly FileKind[]
 
 /**
  * Extents of a segment, in the order of their places in its record, and the kind of file that each is in; a delta file
@@ -55,6 +55,5 @@ export const COLUMN_KINDS = {
 
 /** Returns the name of a kind of file by its code; undefined: this version does not read it. */
 export function fileKindOf(code: number): FileKind | undefined {
-  const names = Object.keys(FILE_KINDS) as FileKind[]
-  return names.find((name) => FILE_KINDS[name].code === code)
+  return FILE_KIND_NAMES.find((name) => FILE_KINDS[name].code === code)
 }

@@ -16,6 +16,8 @@ export const KNOWN_READER_FEATURES = 0
 export const KNOWN_WRITER_FEATURES = 0
 
 export const CATALOGUE_NAME = 'catalogue.sqlite'
+/** Empty; whoever folds the index has it locked. */
+export const FOLD_LOCK_NAME = 'fold.lock'
 
 /** Codes of the metrics in headers (spec, section 2). */
 export const METRIC_CODES: Readonly<Record<Metric, number>> = { l2: METRIC_L2, cosine: METRIC_COSINE, ip: METRIC_IP }

@@ -104,7 +104,7 @@ export class MessagePackReader {
     const entries = new Map<string, string>()
     for (let i = 0; i < length; i++) {
       const key = this.#key()
-      if (entries.has(key)) throw new Fault('a key stands twice')
+      if (entries.has(key)) throw new Fault('it has a duplicate key')
       const tag = this.#byte()
       const size = isInteger(tag) || FIXED.has(tag) ? undefined : this.#sizeOf(tag)
       if (size?.kind !== 'text') throw new Fault('a value is not a string')
@@ -143,7 +143,7 @@ export class MessagePackReader {
       const keys = new Set<string>()
       for (let i = 0; i < length; i++) {
         const key = this.#key()
-        if (keys.has(key)) throw new Fault('a key stands twice')
+        if (keys.has(key)) throw new Fault('it has a duplicate key')
         keys.add(key)
         this.#skip(depth + 1)
       }
@@ -216,7 +216,7 @@ export class MessagePackReader {
     const passed = new Set<string>()
     for (let i = 0; i < length; i++) {
       const key = this.#key()
-      if (Object.hasOwn(map, key) || passed.has(key)) throw new Fault('a key stands twice')
+      if (Object.hasOwn(map, key) || passed.has(key)) throw new Fault('it has a duplicate key')
       if (wanted !== undefined && !wanted.has(key)) {
         passed.add(key)
         this.#skip(depth + 1)
@@ -247,7 +247,7 @@ export class MessagePackReader {
   #enter(length: number, leastBytes: number, depth: number): void {
     if (depth === this.#limits.depth) throw new Fault(`maps and lists are more than ${this.#limits.depth} deep`)
     const left = this.#bytes.byteLength - this.at
-    if (leastBytes > left) throw new Fault(`${length} items are said where ${left} bytes are`)
+    if (leastBytes > left) throw new Fault(`it says ${length} items and has ${left} bytes left`)
     this.#items += length
     if (this.#items > this.#limits.items) throw new Fault(`it has more than ${this.#limits.items} items`)
   }

@@ -104,7 +104,7 @@ export class PayloadEncoder {
 
   #enter(value: object, length: number): void {
     const { depth, items } = this.#limits
-    if (this.#around.includes(value)) this.#refuse('an object that holds itself', 'expected no cycle')
+    if (this.#around.includes(value)) this.#refuse('an object that contains itself', 'expected no cycle')
     if (this.#around.length === depth) this.#refuse(describe(value), `expected maps and lists at most ${depth} deep`)
     this.#items += length
     if (this.#items > items) this.#refuse(describe(value), `expected at most ${items} entries and elements altogether`)

@@ -100,7 +100,9 @@ export class SegmentTable {
     this.#byZone = countingSort(zones, zoneCount)
   }
 
-  /** Takes over all segments of a table whose slots are positions, where more follow them here; tells whether it did. */
+  /**
+   * Takes over all segments of a table whose slots are positions, where more follow them here; tells whether it did.
+   */
   #extends(previous: SegmentTable): boolean {
     const { byteLength } = previous.records
     if (previous.#slots !== undefined || byteLength > this.records.byteLength) return false
@@ -143,6 +145,19 @@ export class SegmentTable {
     }
     const { order, starts } = this.#byZone
     for (let i = starts[zone]; i < starts[zone + 1]; i++) take(this.at(order[i]))
+  }
+
+  /**
+   * Writes where the slots of each zone start among all (zones + 1 numbers), and the slots, zone by zone, in ascending
+   * order of number.
+   */
+  writeZoneSlots(starts: Uint32Array, slots: Uint32Array): void {
+    const sorted = this.#byZone
+    for (let zone = 0; zone < starts.length; zone++) starts[zone] = sorted === undefined ? zone : sorted.starts[zone]
+    for (let i = 0; i < slots.length; i++) {
+      const position = sorted === undefined ? i : sorted.order[i]
+      slots[i] = this.#slots === undefined ? position : this.#slots[position]
+    }
   }
 
   /** Without calls: it runs once for each index, with code that has not run before. */

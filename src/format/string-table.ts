@@ -138,7 +138,7 @@ export function decodeStringTable(encoded: Uint8Array, damage: (what: string) =>
   if (copy.byteLength < 2 * WORD_BYTES) throw damage(`has only ${copy.byteLength} bytes`)
   const count = new Uint32Array(copy.buffer, 0, 1)[0]
   const tableBytes = WORD_BYTES * (count + 2)
-  if (tableBytes > copy.byteLength) throw damage(`says ${count} strings where ${copy.byteLength} bytes are`)
+  if (tableBytes > copy.byteLength) throw damage(`says ${count} strings and has ${copy.byteLength} bytes`)
   const starts = new Uint32Array(copy.buffer, WORD_BYTES, count + 1)
   const bytes = Buffer.from(copy.buffer, tableBytes)
   checkStarts(starts, bytes.byteLength, damage)

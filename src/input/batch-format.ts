@@ -8,13 +8,13 @@ import type { PayloadColumns } from './payload-columns.ts'
 
 export type BatchFormat = 'parquet' | 'jsonl' | 'hdf5' | 'sqlite'
 
-/** Where the vectors are in a file that holds more than vectors. */
+/** Names the vectors and ids in a file that has more than vectors. */
 export interface BatchFileOptions {
   /** Column of the vectors in Parquet, JSON lines and queries, data set in HDF5. */
   readonly column?: string | undefined
   /** Column of the ids in Parquet, JSON lines and queries. */
   readonly idColumn?: string | undefined
-  /** A SELECT of ids and vectors, or of vectors, from a SQLite database; other columns may go into payloads. */
+  /** A SELECT of ids and vectors, or of vectors, from a SQLite database. Other columns can go into payloads. */
   readonly query?: string | undefined
 }
 
@@ -89,6 +89,5 @@ export function expectBatchOptions(
   }
   if (format === 'sqlite' && query === undefined)
     throw new TypeError('a SQLite database needs a query: SELECT id, vector FROM ...')
-  if (idColumn !== undefined && ids !== undefined)
-    throw new TypeError('ids and idColumn exclude each other: both say which ids the vectors have')
+  if (idColumn !== undefined && ids !== undefined) throw new TypeError('ids and idColumn cannot be given together')
 }

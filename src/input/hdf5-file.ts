@@ -249,7 +249,7 @@ function openFile(hdf5: Hdf5Package, path: string): InstanceType<Hdf5Package['Fi
 function wrapHdf5Error(error: unknown, path: string): ZgqError {
   const reason = deepestReason(error)
   const code = reason.includes('truncated file') ? 'ZGQ_TRUNCATED' : 'ZGQ_BUILD_INPUT'
-  return new ZgqError(code, `the HDF5 file is damaged, or of a kind that is not read: ${reason}`, {
+  return new ZgqError(code, `the HDF5 file is damaged, or of a kind that is not supported: ${reason}`, {
     path,
     cause: error
   })

@@ -4,7 +4,7 @@
 import { expectPath } from '../arguments.ts'
 import { openRowFile } from './vector-file.ts'
 
-/** Rows of integers, in a search's ground truth the ids of the nearest neighbours, nearest first. */
+/** Rows of integers. In a ground truth: the ids of the nearest neighbours of each query, nearest first. */
 export interface IntegerRows {
   readonly count: number
   readonly dim: number

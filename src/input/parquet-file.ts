@@ -24,7 +24,7 @@ import type { VectorBatch } from './vector-batch.ts'
 
 const MAGIC = 'PAR1'
 const ENCRYPTED_MAGIC = 'PARE'
-const DAMAGED = 'the Parquet file is damaged, or of a kind that is not read'
+const DAMAGED = 'the Parquet file is damaged, or of a kind that is not supported'
 
 /**
  * Opens a Parquet file: vectors from `column` (default: the only column of lists of numbers), ids from `idColumn`

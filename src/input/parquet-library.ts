@@ -63,7 +63,7 @@ export function inflate(
     case 'LZ4_RAW':
       return library.codecs.decompressLz4Raw(bytes, byteLength)
     default:
-      throw new Error(`the compression ${codec}, which is not read`)
+      throw new Error(`the compression ${codec}, which is not supported`)
   }
 }
 

@@ -51,7 +51,7 @@ export class NumberDecoder implements ValueDecoder<Numbers> {
         return [this.#toNumbers(new Uint8Array(unpacked.buffer))]
       }
       default:
-        throw new Error(`values in the encoding ${encoding}, which is not read`)
+        throw new Error(`values in the encoding ${encoding}, which is not supported`)
     }
   }
 

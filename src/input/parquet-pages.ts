@@ -171,7 +171,7 @@ class PageReader<Values> {
     let rest = this.#inflate(bytes, header.uncompressed_page_size)
     const take = (encoding: string, most: number): Uint8Array | undefined => {
       if (most === 0) return undefined
-      if (encoding !== 'RLE') throw new Error(`levels in the encoding ${encoding}, which is not read`)
+      if (encoding !== 'RLE') throw new Error(`levels in the encoding ${encoding}, which is not supported`)
       if (rest.length < 4) throw new Error('a page that ends before its levels')
       const byteLength = new DataView(rest.buffer, rest.byteOffset).getUint32(0, true)
       const levels = this.#levels(rest.subarray(4, 4 + byteLength), count, most)

@@ -45,7 +45,7 @@ export class ByteArrayDecoder implements ValueDecoder<readonly unknown[]> {
       case 'DELTA_BYTE_ARRAY':
         return this.#deltas(bytes, count)
       default:
-        throw new Error(`values in the encoding ${encoding}, which is not read`)
+        throw new Error(`values in the encoding ${encoding}, which is not supported`)
     }
   }
 
@@ -148,7 +148,7 @@ export class BooleanDecoder implements ValueDecoder<readonly boolean[]> {
       decodeHybrid(bytes.subarray(LENGTH_BYTES, LENGTH_BYTES + byteLength), 1, bits)
       return [Array.from(bits, (bit) => bit === 1)]
     }
-    if (encoding !== 'PLAIN') throw new Error(`values in the encoding ${encoding}, which is not read`)
+    if (encoding !== 'PLAIN') throw new Error(`values in the encoding ${encoding}, which is not supported`)
     const expected = Math.ceil(count / 8)
     if (bytes.length !== expected) throw new Error(`a page has ${bytes.length} bytes of values, expected ${expected}`)
     return [Array.from({ length: count }, (_, i) => ((bytes[i >>> 3] >>> (i & 7)) & 1) === 1)]

@@ -66,9 +66,9 @@ interface GivenIds {
 }
 
 /**
- * Reads the rows of a file that `buildIndex` takes as input, in batches of some thousands, for `add` and `upsert`:
- * `index.upsert(readRows('chunks.parquet'))`. Rejects as `buildIndex` does for its input, and with ZGQ_BUILD_INPUT for
- * a file without ids, unless `ids` or `firstId` gives them; with the reason of `signal`.
+ * Reads the rows of any file that `buildIndex` takes as input, in batches of some thousands, for `add` and `upsert`:
+ * `index.upsert(readRows('chunks.parquet'))`. Rejects as `buildIndex` does for its input; with ZGQ_BUILD_INPUT if the
+ * file has no ids and neither `ids` nor `firstId` is given; with the reason of `signal`.
  */
 export function readRows<I extends Id = number, P = Payload>(
   path: string | URL,
@@ -83,8 +83,7 @@ export function readRows(
   const { ids, firstId, query } = options
   expectBatchOptions({ ...options, input: file, ids })
   if (firstId !== undefined) expectWholeNumber('firstId', firstId, { least: 0 })
-  if (ids !== undefined && firstId !== undefined)
-    throw new TypeError('ids and firstId exclude each other: both say which ids the vectors have')
+  if (ids !== undefined && firstId !== undefined) throw new TypeError('ids and firstId cannot be given together')
   if (ids !== undefined && !isUrl(ids) && typeof ids !== 'string' && !Array.isArray(ids))
     throw new TypeError(`ids must be a path, a file: URL or an array of integers or strings, found ${describe(ids)}`)
   const columns = payloadColumnsOf(options)

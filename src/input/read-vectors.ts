@@ -10,7 +10,7 @@ import { openVectorFile, VECTOR_ENDINGS } from './vector-file.ts'
 
 /** Vectors read from a file. */
 export interface FileVectors {
-  /** Values of a vector. */
+  /** Values per vector. */
   readonly dim: number
   /** float32, count * dim, row-major. */
   readonly vectors: Float32Array
@@ -18,8 +18,8 @@ export interface FileVectors {
 
 /**
  * Reads all vectors of a file that `buildIndex` takes as input: vector files, Parquet, JSON lines, HDF5, or a query of
- * a SQLite database. Ids are left out. Meant for queries: everything is held in memory. Rejects as `buildIndex` does
- * for its input: ZGQ_NOT_FOUND, ZGQ_BUILD_INPUT, ZGQ_DIMENSION, ZGQ_TRUNCATED, ZGQ_IO, ZGQ_UNSUPPORTED.
+ * a SQLite database. Leaves ids out. Holds all vectors in memory, so it is meant for queries. Rejects as `buildIndex`
+ * does for its input: ZGQ_NOT_FOUND, ZGQ_BUILD_INPUT, ZGQ_DIMENSION, ZGQ_TRUNCATED, ZGQ_IO, ZGQ_UNSUPPORTED.
  */
 export async function readVectors(path: string | URL, options: BatchFileOptions = {}): Promise<FileVectors> {
   const file = expectPath('path', path)

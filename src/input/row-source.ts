@@ -4,11 +4,11 @@
 import { ZgqError, type ZgqErrorPlace } from '../errors.ts'
 import { MAX_DIM } from '../format/layout.ts'
 
-/** Vectors of one dimension, readable in any order, as often as wanted. */
+/** Vectors of one dimension, which can be read in any order and repeatedly. */
 export interface RowSource {
   readonly dim: number
   readonly count: number
-  /** Names the source in messages: a path, or what kind of value it is. */
+  /** Name of the source in messages: a path, or the kind of value. */
   readonly label: string
   /** Reads rows `firstRow` up to `firstRow + target.length / dim` into `target` (float32, row-major). */
   readRows(firstRow: number, target: Float32Array): void

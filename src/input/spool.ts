@@ -132,10 +132,7 @@ function checkColumns(
     )
   }
   if (of.wantsPayloads && !has.payloads)
-    throw new ZgqError(
-      'ZGQ_BUILD_INPUT',
-      `the batch at row ${of.row} has no payloads, expected them: fields are in them`
-    )
+    throw new ZgqError('ZGQ_BUILD_INPUT', `the batch at row ${of.row} has no payloads, which the fields need`)
   return has
 }
 
@@ -204,7 +201,7 @@ function checkBatch(batch: unknown, dim: number, firstRow: number): number {
     if (typeof column !== 'object' || column === null || !('length' in column) || column.length !== length / dim)
       throw new ZgqError(
         'ZGQ_BUILD_INPUT',
-        `the batch at row ${firstRow} has ${length / dim} vectors and not as many ${name}`
+        `the batch at row ${firstRow} has ${length / dim} vectors and another number of ${name}`
       )
   }
   return length / dim

@@ -1,9 +1,9 @@
 // Batches: the form in which inputs arrive that can only be read once.
 
 /**
- * Vectors that arrive together: `vectors` is float32, rows * dim, row-major; `ids` has one id a row, integers or
- * strings, in every batch or in none, and one kind in all; `payloads` has one plain object a row, in every batch or in
- * none.
+ * Rows that arrive together. `vectors` is float32, rows * dim, row-major. `ids` has one id for each row, integers or
+ * strings, of one kind in all batches. `payloads` has one plain object for each row. Every batch has ids, or none; the
+ * same goes for payloads.
  */
 export interface VectorBatch {
   readonly vectors: Float32Array

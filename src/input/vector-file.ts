@@ -46,10 +46,10 @@ const FORMATS: ReadonlyMap<string, (file: InputFile) => RowLayout> = new Map([
 export const VECTOR_ENDINGS: readonly string[] = [...FORMATS.keys()]
 
 /**
- * Opens a file of vectors, its format chosen by the ending and checked by the content; integers and halves are read as
- * the nearest float32. Throws ZGQ_NOT_FOUND; ZGQ_BUILD_INPUT for an unknown ending, no vectors, a directory, too long a
- * file or a wrong header; ZGQ_TRUNCATED; ZGQ_DIMENSION (from `readRows` too, where a row has another d than the first);
- * ZGQ_IO.
+ * Opens a file of vectors. The ending says the format, and the content is checked against it. Integers and halves are
+ * read as the nearest float32. Throws ZGQ_NOT_FOUND; ZGQ_BUILD_INPUT for an unknown ending, a file without vectors, a
+ * directory, a file that is too long or a wrong header; ZGQ_TRUNCATED; ZGQ_DIMENSION, from `readRows` too if a row has
+ * another d than the first; ZGQ_IO.
  */
 export function openVectorFile(path: string | URL): RowSource {
   return openRowFile(expectPath('path', path), VECTOR_ENDINGS)

@@ -249,7 +249,11 @@ export const SEARCH_DELTA_CENTROIDS_AT = 272
 export const SEARCH_DELTA_DISTANCES_AT = 276
 /** Addresses of masks by place in the segment table: u32 each, as in a list, or MASK_OF_NONE; 0: there are none. */
 export const SEARCH_MASKS_AT = 280
-export const SEARCH_BYTES = 288
+/** u32: where the slots of each zone start among all, one number more; 0: the slot of a zone is its number. */
+export const SEARCH_ZONE_STARTS_AT = 284
+/** u32: slots of segments, zone by zone, in the order of their numbers. */
+export const SEARCH_ZONE_SLOTS_AT = 288
+export const SEARCH_BYTES = 296
 /** In the place of the address of a mask: no row of the segment may be found. */
 export const MASK_OF_NONE = 0xffff_ffff
 /** What `searchCodes` returns. */

@@ -100,6 +100,13 @@ export class LiveMasks {
     return deleted !== undefined && hasBit(deleted.words, row)
   }
 
+  /** The masks as the catalogue has them. */
+  rows(): MaskRow[] {
+    return Array.from(this.#bySlot.values(), ({ sequence, segment, rowCount, words }) => {
+      return { sequence, segment, rowCount, deleted: words }
+    })
+  }
+
   values(): Iterable<Deleted> {
     return this.#bySlot.values()
   }

@@ -1,7 +1,7 @@
 // What changed in an open index since its segments were written: fresh rows, deleted rows, patches. Each commit that is
 // taken makes another version.
 
-import type { Changes } from '../catalogue/changes.ts'
+import type { Changes, MaskRow } from '../catalogue/changes.ts'
 import { ZgqError } from '../errors.ts'
 import { NO_CHANGES, type ChangesMeta } from '../format/changes-record.ts'
 import type { SegmentTable } from '../format/segment-table.ts'
@@ -25,6 +25,26 @@ export class LiveRows {
     this.#masks = LiveMasks.none(memory)
     this.#masks.take()
     this.#patches = new Patches(of)
+  }
+
+  /** Goes on with what `before` knows, over other segments: those that stayed are found by their numbers. */
+  static after(
+    before: LiveRows,
+    memory: KernelMemory,
+    of: FreshRowsFacts & { readonly before: SegmentTable; readonly segments: SegmentTable }
+  ): LiveRows {
+    const { segments } = of
+    const live = new LiveRows(memory, of)
+    const hasStayed = ({ segment }: { readonly segment: number }): boolean => segments.find(segment) !== -1
+    live.fresh.change(before.fresh.list(), undefined)
+    const masks = before.#masks.rows().filter(hasStayed)
+    if (masks.length > 0) live.#takeMasks(masks, segments)
+    const patches = before.#patches.rows(of.before).filter(hasStayed)
+    live.#patches = live.#patches.with(patches, { segments, deleted: [] })
+    live.#meta = before.#meta
+    live.#commit = before.#commit
+    live.#version = before.#version + 1
+    return live
   }
 
   /** What changes with every commit that is taken. */
@@ -61,12 +81,7 @@ export class LiveRows {
   take(changes: Changes, segments: SegmentTable): Set<number> {
     const { fresh, kept, masks, patches, meta, commit } = changes
     this.fresh.change(fresh, kept)
-    if (masks.length > 0 || !this.#masks.covers(segments)) {
-      const before = this.#masks
-      this.#masks = before.with(masks, segments)
-      this.#masks.take()
-      before.giveBack()
-    }
+    if (masks.length > 0 || !this.#masks.covers(segments)) this.#takeMasks(masks, segments)
     const slotOf = (segment: number): number => segments.at(segments.find(segment)).slot
     const slots = new Set(masks.map(({ segment }) => slotOf(segment)))
     if (masks.length > 0 || patches.length > 0) {
@@ -81,6 +96,13 @@ export class LiveRows {
     this.#version++
     this.#expectCounts(meta)
     return slots
+  }
+
+  #takeMasks(masks: readonly MaskRow[], segments: SegmentTable): void {
+    const before = this.#masks
+    this.#masks = before.with(masks, segments)
+    this.#masks.take()
+    before.giveBack()
   }
 
   #expectCounts({ freshCount, deletedCount, patchCount }: ChangesMeta): void {

@@ -92,6 +92,14 @@ export class Patches {
     return found
   }
 
+  /** The patches as the catalogue has them; segments: those that they are of. */
+  rows(segments: SegmentTable): PatchRow[] {
+    return Array.from(this.#bySlot, ([slot, ofRows]) => {
+      const { segment } = segments.inSlot(slot)
+      return Array.from(ofRows, ([row, { sequence, payload }]) => ({ sequence, segment, row, payload }))
+    }).flat()
+  }
+
   slots(): Iterable<number> {
     return this.#bySlot.keys()
   }

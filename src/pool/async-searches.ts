@@ -21,15 +21,24 @@ export interface AsyncSource {
   readonly threads: number
 }
 
+/** A pool, and how many calls are under way that hold it. */
+interface HeldPool {
+  readonly pool: SearchPool
+  calls: number
+}
+
+/** Work with a pool for a search that was checked. */
+type PoolWork<Result> = (pool: SearchPool, of: CheckedSearch) => Promise<Result>
+
 interface CheckedSearch extends DocumentSearch {
   readonly signal: AbortSignal | undefined
 }
 
 export class AsyncSearches {
   readonly #source: AsyncSource
-  #lazyPool: SearchPool | undefined
-  /** Calls that are under way, and hold the pool. */
-  #underWay = 0
+  #lazyPool: HeldPool | undefined
+  /** Of generations before, with calls that are under way. */
+  readonly #poolsBefore = new Set<HeldPool>()
   #isClosed = false
 
   constructor(source: AsyncSource) {
@@ -37,44 +46,64 @@ export class AsyncSearches {
   }
 
   get threadsInfo(): ThreadsInfo {
-    return this.#pool().threadsInfo
+    return this.#current().pool.threadsInfo
   }
 
   /** Searches many queries; rejects as `ZgqIndex.searchBatch` does. */
   async batch(queries: Float32Array | Float64Array, options: AsyncSearchOptions): Promise<FoundDocuments[]> {
-    const of = this.#check(options)
-    const checked = checkQueries(queries, this.#source.index.snapshot.meta.dim)
-    return await this.#holding((pool) => this.#run(pool, checked, { ...of, isBatch: true }))
+    const first = this.#check(options)
+    const own = checkQueries(queries, this.#source.index.snapshot.meta.dim).slice()
+    return await this.#repeating({ first, options }, (pool, of) => this.#run(pool, own, { ...of, isBatch: true }))
   }
 
   /** Searches one query; rejects as `ZgqIndex.searchAsync` does. */
   async one(query: QueryVector | IdQuery<Id>, options: AsyncSearchOptions): Promise<FoundDocuments> {
     const { index } = this.#source
     const { dim, metric } = index.snapshot.meta
-    const of = this.#check(options)
+    const first = this.#check(options)
     if (!isIdQuery(query)) {
-      const checked = checkQuery(query, dim, metric)
-      const [found] = await this.#holding((pool) => this.#run(pool, checked, { ...of, isBatch: false }))
+      const own = checkQuery(query, dim, metric).slice()
+      const [found] = await this.#repeating({ first, options }, (pool, of) =>
+        this.#run(pool, own, { ...of, isBatch: false })
+      )
       return found
     }
     const { id } = query
     expectId(id, index.context.documents)
-    return await this.#holding(async (pool) => {
-      const row = await readVectorLater({ context: index.context, fetcher: pool.fetcher }, id, of.signal)
+    return await this.#repeating({ first, options }, async (pool, of) => {
+      const row = await readVectorLater(pool, id, of.signal)
       if (row === undefined) throw notFound(id)
       const [found] = await this.#run(pool, row.vector, { ...of, leftOut: id, isBatch: false })
       return found
     })
   }
 
-  /** Works with the pool, which is not replaced meanwhile. */
-  async #holding<Result>(work: (pool: SearchPool) => Promise<Result>): Promise<Result> {
-    const pool = this.#pool()
-    this.#underWay++
+  /** Where work misses a file that a fold has given up since, it is done once more on what there is by then. */
+  async #repeating<Result>(
+    asked: { readonly first: CheckedSearch; readonly options: AsyncSearchOptions },
+    work: PoolWork<Result>
+  ): Promise<Result> {
+    const { index } = this.#source
+    const { commit } = index
     try {
-      return await work(pool)
+      return await this.#holding(asked.first, work)
+    } catch (error) {
+      if (this.#isClosed || !index.hasMovedOn(error, commit)) throw error
+      return await this.#holding(this.#check(asked.options), work)
+    }
+  }
+
+  /** Works with a pool on the generation that there is now, which the search was checked for. */
+  async #holding<Result>(of: CheckedSearch, work: PoolWork<Result>): Promise<Result> {
+    const held = this.#current()
+    const lease = held.pool.context.states.lease()
+    held.calls++
+    try {
+      return await work(held.pool, of)
     } finally {
-      this.#underWay--
+      held.calls--
+      lease.end()
+      if (held.calls === 0 && this.#poolsBefore.delete(held)) held.pool.close()
     }
   }
 
@@ -91,21 +120,26 @@ export class AsyncSearches {
     of: CheckedSearch & { readonly isBatch: boolean }
   ): Promise<FoundDocuments[]> {
     this.#expectOpen()
-    const { context } = this.#source.index
+    const { context, fetcher } = pool
     const { request, signal, isBatch } = of
     if (isPlain(context, of)) return await pool.run({ queries, request, isBatch, signal })
-    const found = await searchDocumentsLater({ context, pool, fetcher: pool.fetcher }, { queries, isBatch, signal }, of)
+    const found = await searchDocumentsLater({ context, pool, fetcher }, { queries, isBatch, signal }, of)
     this.#expectOpen()
     return found
   }
 
   /** The pool, made at the first call that needs it. Its threads know the index as it was then. */
-  #pool(): SearchPool {
-    if (this.#underWay === 0 && this.#lazyPool?.isOutdated === true) {
-      this.#lazyPool.close()
+  #current(): HeldPool {
+    const before = this.#lazyPool
+    if (
+      before?.pool.isOutdated === true &&
+      (before.calls === 0 || before.pool.context !== this.#source.index.context)
+    ) {
+      if (before.calls === 0) before.pool.close()
+      else this.#poolsBefore.add(before)
       this.#lazyPool = undefined
     }
-    this.#lazyPool ??= new SearchPool(this.#source)
+    this.#lazyPool ??= { pool: new SearchPool(this.#source), calls: 0 }
     return this.#lazyPool
   }
 
@@ -117,6 +151,7 @@ export class AsyncSearches {
   /** Searches that are not done reject with ZGQ_CLOSED; worker threads end as soon as they are through. */
   close(): void {
     this.#isClosed = true
-    this.#lazyPool?.close()
+    this.#lazyPool?.pool.close()
+    for (const { pool } of this.#poolsBefore) pool.close()
   }
 }

@@ -9,7 +9,15 @@ import type { DocumentSearch, FoundDocuments } from '../search/document-search.t
 import { placeHits, tablesOf, withPayloads } from '../search/documents.ts'
 import type { HitWants } from '../search/hit-wants.ts'
 import type { FilterMasks } from '../search/filter-masks.ts'
-import { findBuilt, findChanged, isFresh, placesOfId, rangesOfLookup, type RowPlace } from '../search/lookup.ts'
+import {
+  findBuilt,
+  findChanged,
+  isFresh,
+  loadLookup,
+  placesOfId,
+  rangesOfLookup,
+  type RowPlace
+} from '../search/lookup.ts'
 import type { SearchContext } from '../search/search-context.ts'
 import type { FileRange } from '../storage/reader.ts'
 import type { Hit, Id } from '../types.ts'
@@ -25,7 +33,7 @@ export interface LaterDocuments {
 
 /** Queries to be searched with one request. */
 export interface DocumentQueries {
-  /** float32, n * dim */
+  /** Nobody changes them. float32, n * dim */
   readonly queries: Float32Array
   readonly isBatch: boolean
   readonly signal: AbortSignal | undefined
@@ -38,7 +46,7 @@ export async function searchDocumentsLater(
   of: DocumentSearch
 ): Promise<FoundDocuments[]> {
   const { context, pool } = later
-  const queries = task.queries.slice() // the caller's may change while a filter is evaluated
+  const { queries } = task
   const masks = await takeMasks(later, of.wants, task.signal)
   try {
     const k = firstK(context, of)
@@ -76,8 +84,9 @@ async function takeMasks(
   signal: AbortSignal | undefined
 ): Promise<FilterMasks | undefined> {
   if (filter === undefined) return undefined
-  const { documents, files } = context
-  return documents.filters.takeLater(filter, { fetcher, files, turn: () => setImmediate() }, signal)
+  const { documents, files, states } = context
+  const of = { fetcher, files, turn: () => setImmediate(), lease: () => states.lease() }
+  return documents.filters.takeLater(filter, of, signal)
 }
 
 /** Queries whose hits are completed between two turns of the event loop. */
@@ -111,7 +120,9 @@ export async function readVectorLater(
   const changed = findChanged(documents, id)
   if (changed !== undefined) return { found: changed, vector: await vectorLater(later, changed, signal) }
   for (let ranges = rangesOfLookup(documents, id); ranges.length > 0; ranges = rangesOfLookup(documents, id))
-    await reading(later, { ranges, signal }, () => documents.ids?.load(ranges))
+    await reading(later, { ranges, signal }, () => {
+      loadLookup(documents, ranges)
+    })
   const candidates = placesOfId(documents, id)
   const ofIds = { signal, ranges: documents.files.rangesOfTables(candidates, { ids: true, payloads: false }) }
   const found = await reading(later, ofIds, () => findBuilt(documents, id))

@@ -9,7 +9,7 @@ import type { SearchCost } from './search-cost.ts'
 import type { SeenQueries } from '../search/seen-queries.ts'
 
 export interface SearchTask {
-  /** Not checked yet. float32, n * dim */
+  /** Not checked yet; nobody changes them. float32, n * dim */
   readonly queries: Float32Array
   readonly request: SearchRequest
   /** Tells whether errors name the number of the query. */
@@ -56,7 +56,6 @@ export class SearchJob {
   waiting = 0
   readonly #task: SearchTask
   readonly #parts: JobParts
-  /** A copy: callers may change theirs. */
   readonly #queries: Float32Array
   /** One place a query, filled once. */
   readonly #found: (Found | undefined)[]
@@ -78,7 +77,7 @@ export class SearchJob {
     this.cost = parts.cost
     this.#task = task
     this.#parts = parts
-    this.#queries = task.queries.slice()
+    this.#queries = task.queries
     this.#found = [...parts.found]
     this.#ranges = [{ from: length, to: count }]
     this.#untaken = count - length

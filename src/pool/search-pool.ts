@@ -6,12 +6,11 @@ import { ZgqError } from '../errors.ts'
 import type { ThreadsInfo } from '../info-types.ts'
 import type { OpenIndex } from '../search/open-index.ts'
 import { Fetcher } from '../search/fetcher.ts'
-import type { SearchResult } from '../search/search-context.ts'
+import type { SearchContext, SearchResult } from '../search/search-context.ts'
 import { isSoonerTogether } from '../search/search-together.ts'
 import { search } from '../search/search.ts'
 import { searchLater, type LaterContext } from '../search/search-later.ts'
 import type { SeenQueries } from '../search/seen-queries.ts'
-import type { Readers } from '../storage/open-readers.ts'
 import { openAsyncReader } from '../storage/async-reader.ts'
 import {
   CHUNK_HITS,
@@ -51,9 +50,10 @@ export interface PoolSource {
 }
 
 export class SearchPool {
+  /** Of the generation that it searches. */
+  readonly context: SearchContext
   readonly #index: OpenIndex
   readonly #seen: SeenQueries
-  readonly #readers: Readers
   /** The last change of the index that its threads know. */
   readonly #commit: number
   readonly #costs: SearchCosts
@@ -72,9 +72,9 @@ export class SearchPool {
   constructor(source: PoolSource) {
     const { index, threads, seen } = source
     const { snapshot, options, readers } = index
+    this.context = index.context
     this.#index = index
     this.#seen = seen
-    this.#readers = readers
     this.#commit = index.context.documents.live.commit
     this.#costs = new SearchCosts(snapshot)
     const { usesOrdinals } = index.context.documents
@@ -83,23 +83,21 @@ export class SearchPool {
       this.#pump()
     })
     this.#isSmall = snapshot.files.reduce((sum, file) => sum + file.byteLength, 0) <= SMALL_INDEX_BYTES
-    this.#later = { index, turns: this.#turns, fetcher: new Fetcher(openAsyncReader(readers)) }
+    this.#later = { index: this, turns: this.#turns, fetcher: new Fetcher(openAsyncReader(readers)) }
   }
 
-  /** Its threads do not know what is in the index now, and nothing is under way. */
+  /** It searches another generation than the index has now; or its threads do, and nothing is under way. */
   get isOutdated(): boolean {
+    if (this.context !== this.#index.context) return true
     if (this.#jobs.size > 0 || this.#waiting > 0) return false
-    return this.#readers !== this.#index.readers || (this.#live.commit !== this.#commit && this.#live.isUnchanged)
+    return this.#live.commit !== this.#commit && this.#live.isUnchanged
   }
 
   get #live(): LiveRows {
-    return this.#index.context.documents.live
+    return this.context.documents.live
   }
 
-  /**
-   * Searches that stay on the caller's thread: the masks of a filter are in its kernel memory, and so are rows that
-   * changed.
-   */
+  /** Searches that stay on the caller's thread, which has the masks of filters, and rows that changed, in memory. */
   #staysHere({ filter }: SearchRequest): boolean {
     return filter !== undefined || this.#live.commit !== this.#commit || !this.#live.isUnchanged
   }
@@ -114,9 +112,8 @@ export class SearchPool {
   }
 
   /**
-   * Searches the queries of a task: at once what is little, the rest in a promise, with a copy of the queries. Throws
-   * and rejects with what `search` throws, with ZGQ_CLOSED, with ZGQ_IO for a thread that died, and with the reason of
-   * its signal.
+   * Searches the queries of a task: at once what is little, the rest in a promise. Throws and rejects with what
+   * `search` throws, with ZGQ_CLOSED, with ZGQ_IO for a thread that died, and with the reason of its signal.
    */
   run(task: SearchTask): Found[] | Promise<Found[]> {
     task.signal?.throwIfAborted()
@@ -181,7 +178,7 @@ export class SearchPool {
   }
 
   #searchOne(query: Float32Array, { request, signal }: SearchTask | SearchJob): SearchResult | Promise<SearchResult> {
-    if (this.#isSmall) return this.#turns.measure(() => search(this.#index.context, query, request))
+    if (this.#isSmall) return this.#turns.measure(() => search(this.context, query, request))
     return searchLater(this.#later, { query, request, signal })
   }
 
@@ -271,7 +268,7 @@ export class SearchPool {
   /** How many queries of a job a thread is to search together; undefined where that is no sooner than one by one. */
   #togetherOf({ untaken, request }: SearchJob): number | undefined {
     const share = Math.min(Math.ceil(untaken * TOGETHER_SHARE), MOST_TOGETHER)
-    return !request.explain && isSoonerTogether(this.#index.context, share) ? share : undefined
+    return !request.explain && isSoonerTogether(this.context, share) ? share : undefined
   }
 
   async #searchThere(thread: SearchThread, job: SearchJob, taken: TakenQueries): Promise<void> {

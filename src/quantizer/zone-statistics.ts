@@ -69,7 +69,8 @@ export class ZoneStatistics {
     }
   }
 
-  measure(rows: PlacedRows, positions: Uint32Array): ZoneFacts {
+  /** `around`: the centroid of the zone that the rows join; else they have one of their own, their mean. */
+  measure(rows: PlacedRows, positions: Uint32Array, around?: Float32Array): ZoneFacts {
     const { kernel } = this.#memory
     const sums = this.#memory.float64At(this.#sums, this.#dim).fill(0)
     const inverseNorms = this.#metric === 'cosine' ? new Float32Array(positions.length) : undefined
@@ -89,7 +90,7 @@ export class ZoneStatistics {
       kernel.addRows(this.#rows, count, this.#dim, this.#zeros, this.#sums)
       done += count
     }
-    const centroid = Float32Array.from(sums, (sum) => sum / positions.length)
+    const centroid = around ?? Float32Array.from(sums, (sum) => sum / positions.length)
     const maxNorm = Math.sqrt(maxNorm2)
     const { radius, spread } = this.#reach(rows, positions, centroid)
     // Distances of huge values overflow float32; both then fall back to a bound that holds.

@@ -21,8 +21,8 @@ export interface WithoutCatalogue {
 }
 
 /**
- * Goes by the catalogue, or without one. Throws ZGQ_CORRUPT where that loses what is not accepted; its caller closes the
- * files.
+ * Goes by the catalogue, or without one. Throws ZGQ_CORRUPT where that loses what is not accepted; its caller closes
+ * the files.
  */
 export function findRemains(input: string, losses: Losses, { acceptLoss, fields }: WithoutCatalogue): Remains {
   let snapshot: Snapshot

@@ -3,6 +3,7 @@
 
 import { decodePayload } from '../format/payload.ts'
 import { rowOf, slotOf } from '../format/ordinals.ts'
+import type { DocumentFiles } from '../storage/document-files.ts'
 import type { FileRange } from '../storage/reader.ts'
 import type { Ordinal } from '../storage/segment-reads.ts'
 import type { FoundHit } from './found-hit.ts'
@@ -118,7 +119,7 @@ export function compareIds(a: Id, b: Id): number {
 function writtenOf(documents: DocumentsContext, place: RowPlace, wish: PayloadWish): Payload | undefined {
   const { files, usesOrdinals } = documents
   if (isFresh(place) || !usesOrdinals) return payloadOf(documents, place, wish)
-  return decodedAt(files.payloadPath(place), files.payloadOf(place), wish)
+  return decodedFile(files, place, wish)
 }
 
 /** Reads and decodes the payload of a row, or some keys of it; undefined: it has none. */
@@ -127,7 +128,13 @@ export function payloadOf(documents: DocumentsContext, place: RowPlace, wish: Pa
   if (isFresh(place)) return decoded(documents, place.payload, wish)
   const patch = live.patches.find(place.segment.slot, place.row)
   if (patch !== undefined) return decoded(documents, patch.payload, wish)
-  return decodedAt(files.payloadPath(place), files.payloadOf(place), wish)
+  return decodedFile(files, place, wish)
+}
+
+/** A segment without payloads names no file. */
+function decodedFile(files: DocumentFiles, place: Ordinal, wish: PayloadWish): Payload | undefined {
+  const bytes = files.payloadOf(place)
+  return bytes && decodedAt(files.payloadPath(place), bytes, wish)
 }
 
 function decoded(

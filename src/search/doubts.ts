@@ -40,7 +40,7 @@ export function findDoubts(index: DoubtedIndex): string[] {
   if (calibration.source === 'base') doubts.push(...doubtsOfRows(index, calibration))
   if (queries.unlike >= SOME_UNLIKE && queries.unlike >= queries.byRecall * SHARE_UNLIKE)
     doubts.push(
-      `${queries.unlike} of ${queries.byRecall} queries were unlike those of the calibration, so what they reach was ` +
+      `${queries.unlike} of ${queries.byRecall} queries were unlike those of the calibration, so their recall was ` +
         'not measured, and they took longer. Calibrate with queries like them.'
     )
   return doubts

@@ -13,20 +13,20 @@ import { checkOptionNames, expectWholeNumber } from '../options.ts'
 import type { FieldType } from '../types.ts'
 import type { RowsContext } from './rows.ts'
 
-/** A value, and in how many rows it is; of a list, how many rows have it among their elements. */
+/** A value, and the number of rows that have it. For lists: the number of rows that have it among their elements. */
 export interface ValueCount {
   readonly value: string | boolean
   readonly rows: number
 }
 
-/** Rows with a number from `from` to `to`: `to` itself counts only in the last. */
+/** Rows with a number from `from` to below `to`; the last bin includes `to`. */
 export interface NumberBin {
   readonly from: number
   readonly to: number
   readonly rows: number
 }
 
-/** What values a declared field has. */
+/** The values of a declared field. */
 export interface FieldSummary {
   readonly name: string
   readonly type: FieldType
@@ -35,13 +35,13 @@ export interface FieldSummary {
   readonly nulls: number
   /** Rows that do not have the field. */
   readonly missing: number
-  /** Distinct values of strings, elements of lists, and booleans; undefined for numbers. */
+  /** Number of distinct strings, elements of lists, or booleans; undefined for numbers. */
   readonly distinct?: number | undefined
   /** True if there are more distinct values than were counted: `distinct` is then a lower bound. */
   readonly isCut?: boolean | undefined
-  /** The commonest values, and equally common ones in their order; undefined for numbers. */
+  /** The most common values, equally common ones in their order; undefined for numbers. */
   readonly values?: readonly ValueCount[] | undefined
-  /** Undefined where no row has a number. */
+  /** Undefined if no row has a number. */
   readonly min?: number | undefined
   readonly max?: number | undefined
   /** Finite numbers in bins of equal width; undefined for other types. */
@@ -50,9 +50,9 @@ export interface FieldSummary {
 
 /** Options of `ZgqIndex.fieldSummary`. */
 export interface FieldSummaryOptions {
-  /** How many of the commonest values to list. Default 20. */
+  /** How many of the most common values to list. Default 20. */
   readonly values?: number | undefined
-  /** Bins of the histogram at most. Default 20. */
+  /** Most bins of the histogram. Default 20. */
   readonly bins?: number | undefined
 }
 

@@ -98,13 +98,23 @@ function listSome(
   state.takeSegments(state.zoneCount, masks, 'first')
 }
 
-/** Returns the position in the list up to which there are so many rows that match besides those of deltas, or all. */
+/**
+ * Returns the position in the list up to which there are so many rows that match besides those of deltas, in `nprobe`
+ * zones or more, or all. Segments of a zone follow each other.
+ */
 function endOfMatches(state: SearchState, { masks, nprobe = 0 }: RequestFilter, wanted: number): number {
   const { segments, deltasFirst } = state
-  let found = 0
+  let [found, zones, last] = [0, 0, -1]
   let end = deltasFirst
-  while (end < segments.length && (found < wanted || end < deltasFirst + nprobe))
-    found += masks.countOf(segments[end++].slot)
+  for (; end < segments.length; end++) {
+    const { slot, zone } = segments[end]
+    if (zone !== last) {
+      if (found >= wanted && zones >= nprobe) break
+      zones++
+      last = zone
+    }
+    found += masks.countOf(slot)
+  }
   return end
 }
 

@@ -9,6 +9,7 @@ import { unlessAborted } from '../storage/async-reader.ts'
 import type { SegmentTable } from '../format/segment-table.ts'
 import type { SegmentFiles } from '../storage/segment-files.ts'
 import { nowMicros } from '../clock.ts'
+import type { Lease } from './search-states.ts'
 
 /** Filters that are kept, and bytes of their masks beyond the last. */
 const MOST_FILTERS = 512
@@ -25,6 +26,8 @@ export interface LaterEvaluation {
   readonly files: SegmentFiles
   /** Lets others have their turn. */
   readonly turn: () => Promise<void>
+  /** Holds the generation of the index: it goes on where those who asked have left. */
+  readonly lease: () => Lease
 }
 
 export class Filters {
@@ -88,6 +91,7 @@ export class Filters {
   }
 
   async #evaluateLater(filter: CompiledFilter, later: LaterEvaluation): Promise<void> {
+    const lease = later.lease()
     const masks = new FilterMasks(this.#context, filter)
     this.#unfinished.add(masks)
     try {
@@ -97,6 +101,7 @@ export class Filters {
       throw error
     } finally {
       this.#unfinished.delete(masks)
+      lease.end()
     }
     // A search that could not wait may have been as far.
     if (this.#masks.has(filter.key)) masks.close()
@@ -116,8 +121,8 @@ export class Filters {
   }
 
   /**
-   * Takes what changed: rows in these slots, and where some came, other segments. Searches under way keep the masks that
-   * they began with.
+   * Takes what changed: rows in these slots, and where some came, other segments. Searches under way keep the masks
+   * that they began with.
    */
   expire(slots: ReadonlySet<number>, segments: SegmentTable): void {
     const isSame = slots.size === 0 && this.#context.segments === segments

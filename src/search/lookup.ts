@@ -1,10 +1,11 @@
-// Looking a row up by its id: among fresh rows, then among those of deltas, then through the ids file, or where an index
-// has none in every segment. A row that was deleted is not found.
+// Looking a row up by its id: among fresh rows, then among those of deltas, then through the ids files, the newest
+// first, or where an index has none in every segment. A row that was deleted is not found.
 
 import type { FreshRow } from '../catalogue/changes.ts'
 import { hashInteger, hashText, idHash, type IdHash } from '../format/id-hash.ts'
 import { checkStringId } from '../format/string-ids.ts'
 import { expectWholeNumber } from '../options.ts'
+import type { IdLookup } from '../storage/id-lookup.ts'
 import type { FileRange } from '../storage/reader.ts'
 import type { Ordinal } from '../storage/segment-reads.ts'
 import type { Id } from '../types.ts'
@@ -42,28 +43,47 @@ export function findBuilt(documents: DocumentsContext, id: Id): Ordinal | undefi
   const { ids, files, live } = documents
   const isIt = (place: Ordinal): boolean =>
     files.idOf(place) === id && !live.masks.isDeleted(place.segment.slot, place.row)
-  if (ids === undefined) return findByReading(documents, isIt)
-  return placesOfId(documents, id).find(isIt)
+  if (ids.length === 0) return findByReading(documents, isIt)
+  const hash = hashOf(id)
+  for (const lookup of ids) {
+    const found = placesIn(lookup, hash, documents).find(isIt)
+    if (found !== undefined) return found
+  }
+  return undefined
 }
 
 /** Returns the rows of built zones that may have an id, by its hash; none where the index has no ids file. */
-export function placesOfId({ segments, ids }: DocumentsContext, id: Id): Ordinal[] {
-  if (ids === undefined) return []
-  return Array.from({ length: ids.find(hashOf(id)) }, (_, i) => {
-    const [number, row] = [ids.segments[i], ids.rows[i]]
+export function placesOfId(documents: DocumentsContext, id: Id): Ordinal[] {
+  const hash = hashOf(id)
+  return documents.ids.flatMap((lookup) => placesIn(lookup, hash, documents))
+}
+
+function placesIn(lookup: IdLookup, hash: IdHash, { segments, nextSegment }: DocumentsContext): Ordinal[] {
+  const places: Ordinal[] = []
+  const count = lookup.find(hash)
+  for (let i = 0; i < count; i++) {
+    const [number, row] = [lookup.segments[i], lookup.rows[i]]
     const position = segments.find(number)
+    if (position === -1 && number < nextSegment) continue // it went since, and its rows with it
     const segment = position === -1 ? undefined : segments.at(position)
     if (segment === undefined || row >= segment.rowCount)
       throw new ZgqError('ZGQ_CORRUPT', `the ids file names row ${row} of segment ${number}, which is not there`, {
-        path: ids.path
+        path: lookup.path
       })
-    return { segment, row }
-  })
+    places.push({ segment, row })
+  }
+  return places
 }
 
-/** The ranges that a lookup lacks next: see `IdLookup.rangesFor`. */
+/** The ranges that a lookup lacks next in any ids file: see `IdLookup.rangesFor`. */
 export function rangesOfLookup({ ids }: DocumentsContext, id: Id): FileRange[] {
-  return ids?.rangesFor(hashOf(id)) ?? []
+  const hash = hashOf(id)
+  return ids.flatMap((lookup) => lookup.rangesFor(hash))
+}
+
+/** Takes ranges that `rangesOfLookup` gave and that are served; throws as reads of ids do. */
+export function loadLookup({ ids }: DocumentsContext, ranges: readonly FileRange[]): void {
+  for (const lookup of ids) lookup.load(ranges.filter(({ file }) => file === lookup.file))
 }
 
 function hashOf(id: Id): IdHash {

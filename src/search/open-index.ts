@@ -8,11 +8,12 @@ import { withSnapshot } from '../catalogue/reader.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
 import { CatalogueWatch } from '../catalogue/watch.ts'
 import { nowMicros } from '../clock.ts'
-import { ZgqError } from '../errors.ts'
+import { isMissingFile, ZgqError } from '../errors.ts'
 import { sameChanges, type ChangesMeta } from '../format/changes-record.ts'
 import { bytesEqual } from '../format/layout.ts'
 import type { Readers } from '../storage/open-readers.ts'
-import { adoptSnapshot, openContext, takeChanges, type CheckedOpenOptions, type OpenedContext } from './open-context.ts'
+import { adoptSnapshot, takeChanges } from './adopt-snapshot.ts'
+import { openContext, type CheckedOpenOptions, type OpenedContext } from './open-context.ts'
 import { requestedIndex, type RequestedIndex } from './request.ts'
 import type { SearchContext } from './search-context.ts'
 
@@ -35,6 +36,8 @@ export class OpenIndex {
   #wasAsked = false
   /** What was taken may be incomplete: all is opened anew before the next answer. */
   #isBroken = false
+  /** Readers of generations before that somebody still works with. */
+  readonly #readersBefore = new Set<Readers>()
 
   private constructor(opened: OpenedContext) {
     this.#opened = opened
@@ -95,6 +98,35 @@ export class OpenIndex {
     if (this.#isBroken || this.#watch.hasChanged()) this.refresh()
   }
 
+  /**
+   * Does work that reads, with all that was committed. Where it misses a file that a fold has given up since, it is
+   * done once more on what there is by then. Throws as `refresh` and the work do.
+   */
+  read<Result>(work: () => Result): Result {
+    this.refreshIfDue()
+    const { commit } = this
+    try {
+      return work()
+    } catch (error) {
+      if (!this.hasMovedOn(error, commit)) throw error
+      return work()
+    }
+  }
+
+  /**
+   * Tells whether an error is of a file that is missing, and more was committed since `commit`, which it then takes.
+   */
+  hasMovedOn(error: unknown, commit: number): boolean {
+    if (!isMissingFile(error)) return false
+    this.refresh()
+    return this.commit !== commit
+  }
+
+  /** The last commit that was taken. */
+  get commit(): number {
+    return this.context.documents.live.commit
+  }
+
   readonly #endTurn = (): void => {
     this.#wasAsked = false
   }
@@ -104,11 +136,16 @@ export class OpenIndex {
    * ZGQ_MISMATCH or ZGQ_IO.
    */
   refresh(): boolean {
-    const { commit } = this.context.documents.live
+    const { commit } = this
     if (this.#isBroken) this.#reopen()
     const news = this.#watch.read(this.seen)
-    if (news !== undefined) this.take(news)
-    return this.context.documents.live.commit !== commit
+    try {
+      if (news !== undefined) this.take(news)
+    } catch (error) {
+      if (!isMissingFile(error)) throw error
+      this.#reopen()
+    }
+    return this.commit !== commit
   }
 
   /** Opens all anew where it could not be taken whole; searches under way that have to read reject. */
@@ -116,7 +153,9 @@ export class OpenIndex {
     const { snapshot: before, options, readers } = this.#opened
     const opened = withSnapshot(before.folder, (snapshot) => {
       if (!bytesEqual(snapshot.meta.indexId, before.meta.indexId))
-        throw new ZgqError('ZGQ_MISMATCH', 'another index came into this place; open it anew', { path: before.folder })
+        throw new ZgqError('ZGQ_MISMATCH', 'the index was replaced by another one: open it again', {
+          path: before.folder
+        })
       return openContext(placed(snapshot), options)
     })
     readers.close()
@@ -130,7 +169,7 @@ export class OpenIndex {
     const { live } = this.context.documents
     if (snapshot === undefined && changes.commit === live.commit && sameChanges(changes.meta, live.meta)) return
     try {
-      if (snapshot !== undefined) this.#opened = adoptSnapshot(this.#opened, snapshot)
+      if (snapshot !== undefined) this.#adopt(snapshot)
       takeChanges(this.context, changes)
     } catch (error) {
       this.#isBroken = true
@@ -139,10 +178,23 @@ export class OpenIndex {
     this.#requested = requestedIndex(this.snapshot, this.context.documents.live.fresh.count)
   }
 
+  #adopt(snapshot: Snapshot): void {
+    const before = this.#opened
+    this.#opened = adoptSnapshot(before, snapshot)
+    const { readers, context } = before
+    if (readers === this.#opened.readers) return
+    this.#readersBefore.add(readers)
+    context.states.whenUnused(() => {
+      readers.close()
+      this.#readersBefore.delete(readers)
+    })
+  }
+
   /** Closes files and mappings; nothing else is called then. */
   close(): void {
     this.#watch.close()
     this.#opened.readers.close()
+    for (const readers of this.#readersBefore) readers.close()
   }
 }
 

@@ -138,11 +138,11 @@ export function describePlan(index: RequestedIndex): SearchPlan {
         `${met} is met exactly`
     }
   }
-  if (zoneCount === 0) return { kind: 'recall', reason: 'there are no zones yet: each query looks at all rows' }
+  if (zoneCount === 0) return { kind: 'recall', reason: 'there are no zones yet: each query scans all rows' }
   return 'nprobe' in wish
     ? {
         kind: 'nprobe',
-        reason: `not calibrated: ${wish.nprobe} of ${zoneCount} zones for every query, whatever the recall`
+        reason: `not calibrated: every query probes ${wish.nprobe} of ${zoneCount} zones, whatever the recall`
       }
     : { kind: 'recall', reason: 'each query probes as many zones as the calibration says' }
 }
@@ -173,7 +173,7 @@ function wishFor(recall: number | undefined, k: number, index: RequestedIndex): 
       const most = (Math.floor(calibration.highestRecall * 10_000) / 10_000).toString()
       throw new ZgqError(
         'ZGQ_RECALL',
-        `a recall of ${recall} was asked for; ${calibration.queries} queries of the calibration can promise up ` +
+        `a recall of ${recall} cannot be promised; the calibration by ${calibration.queries} queries allows up ` +
           `to ${most}. Ask for less, calibrate with more queries, or use exact: true`
       )
     }
@@ -214,8 +214,7 @@ export function expectComparable(
       'ZGQ_NON_FINITE',
       `the query holds ${of.query[at]} at position ${at}, which is not a finite float32`
     )
-  if (metric === 'cosine')
-    throw new ZgqError('ZGQ_ZERO_VECTOR', 'the query has length zero, which has no direction: cosine cannot compare it')
+  if (metric === 'cosine') throw new ZgqError('ZGQ_ZERO_VECTOR', 'the query has length zero: cosine cannot compare it')
 }
 
 function toVector(query: QueryVector, dim: number): Float32Array {

@@ -13,7 +13,7 @@ import { SegmentMatcher, type MatchedRows } from './match-rows.ts'
 export interface DocumentsOptions {
   /** Only rows that meet this filter. */
   readonly filter?: Filter | undefined
-  /** Whole payloads (`true`, the default), the keys wanted of them, or none (`false`). */
+  /** Whole payloads (`true`, the default), only these keys of them, or no payloads (`false`). */
   readonly payload?: boolean | readonly string[] | undefined
 }
 

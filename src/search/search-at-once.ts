@@ -61,7 +61,9 @@ import {
   SEARCH_WINDOW_AT,
   SEARCH_ZONE_COUNT_AT,
   SEARCH_ZONE_DISTANCES_AT,
-  SEARCH_ZONE_LIST_AT
+  SEARCH_ZONE_LIST_AT,
+  SEARCH_ZONE_SLOTS_AT,
+  SEARCH_ZONE_STARTS_AT
 } from '../kernels/layouts.ts'
 import { slackOf } from '../quantizer/query-codes.ts'
 import type { CodeState } from './code-state.ts'
@@ -88,7 +90,6 @@ export function isForOneCall(
   return (
     context.codes !== undefined &&
     workspace.memory.kernel.kind === 'wasm' &&
-    workspace.segments.isOnePerZone &&
     workspace.segments.count > 0 &&
     passes.length === 0 &&
     k > 0 &&
@@ -180,7 +181,11 @@ function layOut(codes: CodesContext, state: SearchState, codeState: CodeState): 
 function layOutList({ workspace, masks: ofState, memory, deltaZoneCount }: SearchState, at: number): void {
   const { words } = memory
   const masks = ofState?.table ?? 0
-  words[(at + SEARCH_LIST_AT) / WORD] = deltaZoneCount === 0 && masks === 0 ? 0 : workspace.segmentList()
+  const { starts, slots } = workspace.zoneSlots()
+  const isZones = deltaZoneCount === 0 && masks === 0 && starts === 0
+  words[(at + SEARCH_LIST_AT) / WORD] = isZones ? 0 : workspace.segmentList()
+  words[(at + SEARCH_ZONE_STARTS_AT) / WORD] = starts
+  words[(at + SEARCH_ZONE_SLOTS_AT) / WORD] = slots
   words[(at + SEARCH_DELTA_COUNT_AT) / WORD] = deltaZoneCount
   words[(at + SEARCH_DELTA_CENTROIDS_AT) / WORD] = workspace.deltas.centroids
   words[(at + SEARCH_DELTA_DISTANCES_AT) / WORD] = workspace.deltas.distances

@@ -14,7 +14,7 @@ import type { Filters } from './filters.ts'
 import type { Explain, Hit, IdType } from '../types.ts'
 import type { CentroidCodes } from './centroid-codes.ts'
 import type { PackedCentroids } from './packed-centroids.ts'
-import type { SearchStates } from './search-state.ts'
+import type { SearchStates } from './search-states.ts'
 import type { Workspace } from './workspace.ts'
 
 /** Codes of an open index. */
@@ -46,8 +46,8 @@ export interface DocumentsContext {
   /** Heaps hold ordinals, not ids. */
   readonly usesOrdinals: boolean
   readonly files: DocumentFiles
-  /** Undefined where the index has no ids file: ids are then looked for in every segment. */
-  readonly ids: IdLookup | undefined
+  /** Of each ids file, the newest first; none: ids are looked for in every segment. */
+  readonly ids: readonly IdLookup[]
   readonly filters: Filters
   readonly idType: IdType
   /** For messages. */
@@ -57,6 +57,8 @@ export interface DocumentsContext {
   readonly deltaIds: DeltaIds
   /** Zones of a build; those behind them are of deltas. */
   readonly builtZones: number
+  /** Numbers of segments that are there, or were, are below it. */
+  readonly nextSegment: number
   /** Deviation of the cosine that masked-rule.ts explains. */
   readonly alignment: number
   /** Part of the rule's least gain at which searches stop. */

@@ -22,6 +22,9 @@ export class Workspace {
   readonly deltas: DeltaZones
   #segmentList = 0
   #listCapacity = 0
+  /** Of `#slotsOf`; address 0: the slot of a zone is its number. */
+  #zoneSlots: ZoneSlots = { starts: 0, slots: 0 }
+  #slotsOf: SegmentTable | undefined
 
   constructor(snapshot: Snapshot, memory: KernelMemory) {
     const { dim, metric } = snapshot.meta
@@ -62,9 +65,9 @@ export class Workspace {
     return this.deltas.count
   }
 
-  /** A list with room for a segment of each zone, laid out as a heap: for who fills and reads it in one call. */
+  /** A list with room for all segments, laid out as a heap: for who fills and reads it in one call. */
   segmentList(): number {
-    const wanted = this.zoneCount + this.deltaZoneCount
+    const wanted = this.segments.count
     if (wanted > this.#listCapacity) {
       const capacity = Math.max(wanted, this.#listCapacity * 2)
       this.#segmentList = this.memory.replace(this.#segmentList, heapByteLength(capacity))
@@ -72,6 +75,18 @@ export class Workspace {
       this.memory.words[(this.#segmentList + HEAP_CAPACITY_AT) / 4] = capacity
     }
     return this.#segmentList
+  }
+
+  /** The slots of the segments of each zone, for who reads them in one call. */
+  zoneSlots(): ZoneSlots {
+    const { segments } = this
+    if (this.#slotsOf !== segments) {
+      const before = this.#zoneSlots
+      this.#zoneSlots = layOutSlots(segments, this.memory)
+      this.memory.free(before.starts)
+      this.#slotsOf = segments
+    }
+    return this.#zoneSlots
   }
 
   get segments(): SegmentTable {
@@ -112,6 +127,21 @@ export class Workspace {
   get zoneList(): number {
     return this.#zones.list
   }
+}
+
+/** Addresses of u32: where the slots of each zone start, one number more; and the slots, zone by zone. */
+interface ZoneSlots {
+  readonly starts: number
+  readonly slots: number
+}
+
+function layOutSlots(segments: SegmentTable, memory: KernelMemory): ZoneSlots {
+  if (segments.isOnePerZone) return { starts: 0, slots: 0 }
+  const { zoneCount, count } = segments
+  const starts = memory.allocate((zoneCount + 1 + count) * 4)
+  const slots = starts + (zoneCount + 1) * 4
+  segments.writeZoneSlots(memory.uint32At(starts, zoneCount + 1), memory.uint32At(slots, count))
+  return { starts, slots }
 }
 
 /** Facts of a snapshot. */

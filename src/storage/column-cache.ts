@@ -43,6 +43,11 @@ export class ColumnCache<Value> {
     }
   }
 
+  /** Forgets the values whose keys somebody tells. */
+  dropWhere(isDropped: (key: number) => boolean): void {
+    for (const key of [...this.#entries.keys()]) if (isDropped(key)) this.#drop(key)
+  }
+
   #drop(key: number): void {
     const entry = this.#entries.get(key)
     if (entry === undefined) return

@@ -4,7 +4,7 @@
 import { lstatSync, type Stats } from 'node:fs'
 import { join, resolve } from 'node:path'
 
-import { systemCode, wrapReadError, ZgqError } from '../errors.ts'
+import { isMissingFile, missingFile, systemCode, wrapReadError, ZgqError } from '../errors.ts'
 import { fileNameOf, type FileRecord } from '../format/file-record.ts'
 import { decodeHeader, hex, type Header } from '../format/header.ts'
 import { bytesEqual, METRIC_CODES, PAGE_BYTES } from '../format/layout.ts'
@@ -13,7 +13,6 @@ import { fileOf, type DataFile, type DataFiles, type Reader } from './reader.ts'
 
 /** Names of missing files that a message has. */
 const MOST_NAMED = 8
-const REPAIR = 'zgq repair (repairIndex) saves what is left'
 
 /**
  * Lists the data files with their paths; throws ZGQ_CORRUPT for missing ones, all of them named, for a longer one and
@@ -21,29 +20,33 @@ const REPAIR = 'zgq repair (repairIndex) saves what is left'
  */
 export function findDataFiles(snapshot: Pick<Snapshot, 'folder' | 'files'>): DataFiles {
   const files = new Map<number, DataFile>()
-  const missing: string[] = []
+  const missing: { readonly name: string; readonly error: unknown }[] = []
   for (const record of snapshot.files) {
-    const found = findDataFile(snapshot.folder, record)
-    if (found === undefined) missing.push(fileNameOf(record))
-    else files.set(record.file, found)
+    try {
+      files.set(record.file, findDataFile(snapshot.folder, record))
+    } catch (error) {
+      if (!isMissingFile(error)) throw error
+      missing.push({ name: fileNameOf(record), error })
+    }
   }
   if (missing.length > 0) throw missingFiles(snapshot.folder, missing)
   return files
 }
 
-function missingFiles(folder: string, names: readonly string[]): ZgqError {
-  const [first, ...others] = names
-  const named = others.slice(0, MOST_NAMED).join(', ') + (others.length > MOST_NAMED ? ', ...' : '')
-  const what = others.length === 0 ? 'a file of the index is missing' : `files of the index are missing, also ${named}`
-  return new ZgqError('ZGQ_CORRUPT', `${what}; ${REPAIR}`, { path: join(folder, first) })
+function missingFiles(
+  folder: string,
+  [first, ...others]: readonly { readonly name: string; readonly error: unknown }[]
+): unknown {
+  if (others.length === 0) return first.error
+  const names = others.map(({ name }) => name)
+  const named = names.slice(0, MOST_NAMED).join(', ') + (names.length > MOST_NAMED ? ', ...' : '')
+  const cause = first.error instanceof ZgqError ? first.error.cause : first.error
+  return missingFile(join(folder, first.name), cause, `files of the index are missing, also ${named}`)
 }
 
-/** Undefined: nothing is there. */
-function findDataFile(folder: string, file: FileRecord): DataFile | undefined {
+function findDataFile(folder: string, file: FileRecord): DataFile {
   const path = join(folder, fileNameOf(file))
-  const stats = fileStats(path)
-  if (stats === undefined) return undefined
-  const { size: found, dev, ino } = stats
+  const { size: found, dev, ino } = fileStats(path)
   if (found < file.byteLength)
     throw new ZgqError('ZGQ_TRUNCATED', `the file has ${found} bytes, the catalogue says ${file.byteLength}`, { path })
   if (found > file.byteLength)
@@ -51,14 +54,14 @@ function findDataFile(folder: string, file: FileRecord): DataFile | undefined {
   return { path, absolutePath: resolve(path), byteLength: file.byteLength, identity: `${dev}:${ino}` }
 }
 
-function fileStats(path: string): Stats | undefined {
+function fileStats(path: string): Stats {
   try {
     // Not of what a link points to: that is in another folder, or a device.
     const found = lstatSync(path)
     if (!found.isFile()) throw new ZgqError('ZGQ_CORRUPT', 'a file of the index is not a regular file', { path })
     return found
   } catch (cause) {
-    if (systemCode(cause) === 'ENOENT') return undefined
+    if (systemCode(cause) === 'ENOENT') throw missingFile(path, cause)
     throw wrapReadError(cause, path, 'open a file of the index')
   }
 }

@@ -73,6 +73,13 @@ export class DocumentFiles {
     this.#fields = new ColumnCache(options.cacheBytes / 2)
   }
 
+  /** Forgets what it knows of segments, whose slots may be others' from then on. */
+  drop(slots: readonly number[]): void {
+    const dropped = new Set(slots)
+    for (const cache of [this.#ids, this.#payloads, this.#fields])
+      cache.dropWhere((key) => dropped.has(Math.floor(key / KEYS_OF_SLOT)))
+  }
+
   /** Where reads are counted: with the search that they are for. */
   get counters(): ReadCounters {
     return this.#files.counters

@@ -40,7 +40,8 @@ export class IdLookup {
   /** Segments and rows that were found last, the least (segment, row) first; good until the next search. */
   segments = new Uint32Array(16)
   rows = new Uint32Array(16)
-  readonly #file: number
+  /** Number of the ids file. */
+  readonly file: number
   readonly #tree: IdTree
   readonly #of: Parameters<typeof verifyIdPage>[2]
   readonly #readers: IdReaders
@@ -58,7 +59,7 @@ export class IdLookup {
     of: { readonly readers: IdReaders; readonly path: string; readonly indexId: Uint8Array; readonly verify: Verify }
   ) {
     const { readers, path, indexId, verify } = of
-    this.#file = record.file
+    this.file = record.file
     this.#tree = idTree(record.rowCount)
     this.#of = { path, indexId, tree: this.#tree, verifiesChecksum: verify !== 'none' }
     this.#readers = readers
@@ -144,7 +145,7 @@ export class IdLookup {
   }
 
   #rangeOf(first: number, end: number): FileRange {
-    return { file: this.#file, offset: first * PAGE_BYTES, byteLength: (end - first) * PAGE_BYTES }
+    return { file: this.file, offset: first * PAGE_BYTES, byteLength: (end - first) * PAGE_BYTES }
   }
 
   #note(words: Uint32Array, at: number): void {
@@ -202,9 +203,9 @@ export class IdLookup {
   #read(page: number, words: Uint32Array): void {
     const bytes = bytesOfPage(words)
     if (this.#verified.has(SLOT, page)) {
-      this.#readers.readSettled(this.#file, page * PAGE_BYTES, bytes)
+      this.#readers.readSettled(this.file, page * PAGE_BYTES, bytes)
     } else {
-      this.#readers.readFresh(this.#file, page * PAGE_BYTES, bytes)
+      this.#readers.readFresh(this.file, page * PAGE_BYTES, bytes)
       verifyIdPage(words, page, this.#of)
       this.#verified.add(SLOT, page)
       this.counters.pagesVerified++

@@ -2,7 +2,7 @@
 
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 
-import { systemCode, wrapReadError, ZgqError } from '../errors.ts'
+import { missingFile, systemCode, wrapReadError, ZgqError } from '../errors.ts'
 import { DescriptorPool, type RetainedDescriptor } from './descriptor-pool.ts'
 import type { Libc } from './libc.ts'
 import { fileOf, type DataFile, type DataFiles, type Reader } from './reader.ts'
@@ -100,9 +100,7 @@ export function openFile(file: DataFile): number {
   } catch (cause) {
     if (['ELOOP', 'ENXIO'].includes(systemCode(cause) ?? '')) throw notAFile(file.path, cause)
     const error = wrapReadError(cause, file.path, 'open a file of the index')
-    throw error.code === 'ZGQ_NOT_FOUND'
-      ? new ZgqError('ZGQ_CORRUPT', 'a file of the index is missing', { path: file.path, cause })
-      : error
+    throw error.code === 'ZGQ_NOT_FOUND' ? missingFile(file.path, cause) : error
   }
   try {
     const found = fstatSync(descriptor)

@@ -381,7 +381,7 @@ export class SegmentFiles {
     const computed = checksum(bytes)
     if (computed !== crc)
       throw damage(`a page of segment ${segment.segment} is damaged: its CRC is ${computed}, expected ${crc}`)
-    if (!areFinite(bytes)) throw damage(`a row of segment ${segment.segment} holds what is not a finite number`)
+    if (!areFinite(bytes)) throw damage(`a row of segment ${segment.segment} has a value that is not a finite number`)
     this.counters.pagesVerified++
     this.#verified.open(segment.slot, pageCount(segment.rows.byteLength))
     this.#verified.add(segment.slot, page)

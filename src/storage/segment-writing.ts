@@ -60,8 +60,15 @@ export interface DirectorySegment extends Omit<SegmentRecord, 'codes' | 'fields'
 export function writeDirectory(
   file: FileWriter,
   segments: readonly DirectorySegment[],
-  of: { readonly kind: StandingKind; readonly indexId: Uint8Array; readonly dim: number }
+  of: {
+    readonly kind: StandingKind
+    readonly indexId: Uint8Array
+    readonly dim: number
+    /** Segments of older files that this one supersedes; none by default. */
+    readonly superseded?: readonly number[]
+  }
 ): void {
+  const { superseded = [] } = of
   const directory = encodeDirectory(
     segments.map(({ rows, columns, spread: _, ...facts }) => ({
       ...facts,
@@ -70,7 +77,8 @@ export function writeDirectory(
       columnsByteLength: columns.byteLength,
       columnsCrc: columns.crc
     })),
-    of.dim
+    of.dim,
+    superseded
   )
   const directoryOffset = file.byteLength
   file.write(directory)
@@ -82,6 +90,7 @@ export function writeDirectory(
       directoryOffset,
       directoryByteLength: directory.byteLength,
       segmentCount: segments.length,
+      supersededCount: superseded.length,
       indexId: of.indexId,
       directoryCrc: checksum(directory)
     })

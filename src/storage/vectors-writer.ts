@@ -70,9 +70,13 @@ export class VectorsWriter {
     return pageCrcs
   }
 
-  /** Completes and syncs the last file. */
-  finish(): void {
-    if (this.#file !== undefined) this.#finishFile()
+  /**
+   * Completes and syncs the last file, which says what the files supersede: where that is whole, all of them are. Makes
+   * a file without segments where they supersede some and have none.
+   */
+  finish(superseded: readonly number[] = []): void {
+    if (this.#file === undefined && superseded.length > 0) this.#startFile()
+    if (this.#file !== undefined) this.#finishFile(superseded)
   }
 
   /** Closes what is open, after a failure; idempotent. */
@@ -90,7 +94,7 @@ export class VectorsWriter {
     return file
   }
 
-  #finishFile(): void {
+  #finishFile(superseded: readonly number[] = []): void {
     const file = this.#file
     const extentsFile = this.#columns
     if (file === undefined || extentsFile === undefined) return
@@ -101,7 +105,7 @@ export class VectorsWriter {
       return { ...segment, columns }
     })
     moveInto(extentsFile, file)
-    writeDirectory(file, segments, { ...this.#facts, kind: 'vectors' })
+    writeDirectory(file, segments, { ...this.#facts, kind: 'vectors', superseded })
     const rowCount = segments.reduce((sum, segment) => sum + segment.rowCount, 0)
     this.files.push(
       completeFile(file, {

@@ -1,4 +1,4 @@
-// Verifies what rows have besides vectors, without keeping anything: ids, fields, payloads, and the ids file. For
+// Verifies what rows have besides vectors, without keeping anything: ids, fields, payloads, and the ids files. For
 // opening with verify: 'open'; a check holds them against each other, too.
 
 import { idTree } from '../format/id-tree.ts'
@@ -20,15 +20,16 @@ export function verifyDocuments(
     for (const field of snapshot.fields) documents.fieldOf(segment, field)
     documents.eachPayload(segment, () => undefined)
   }
-  const ids = idsToVerify(snapshot, of.readers)
-  if (ids !== undefined) verifyIds(ids)
+  for (const ids of idsToVerify(snapshot, of.readers)) verifyIds(ids)
 }
 
-/** The ids file of an index, if it has one. */
-export function idsToVerify({ files, meta }: Snapshot, readers: Readers): IdsToVerify | undefined {
-  const record = files.find(({ kind }) => kind === 'ids')
-  if (record === undefined) return undefined
-  const { file, rowCount } = record
-  const { path } = fileOf(readers.files, file)
-  return { file, path, indexId: meta.indexId, tree: idTree(rowCount), reader: readers.fresh }
+/** The ids files of an index. */
+export function idsToVerify({ files, meta }: Snapshot, readers: Readers): IdsToVerify[] {
+  const { indexId } = meta
+  return files
+    .filter(({ kind }) => kind === 'ids')
+    .map(({ file, rowCount }) => {
+      const { path } = fileOf(readers.files, file)
+      return { file, path, indexId, tree: idTree(rowCount), reader: readers.fresh }
+    })
 }

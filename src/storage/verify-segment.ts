@@ -97,7 +97,7 @@ function verifyCodes(
     if (!isFilledUp(last, segment.rowCount, meta.dim))
       throw damage(
         codes,
-        `the codes of segment ${segment.segment} have a block that is not filled up as it must be`,
+        `the codes of segment ${segment.segment} have a block whose unused places are wrong`,
         planes.offset
       )
   }

@@ -141,6 +141,8 @@ function startWorker(name: WorkerName, options: WorkerOptions): Worker {
         return new Worker(new URL('./search-worker.js', import.meta.url), options)
       case 'writer-worker':
         return new Worker(new URL('./writer-worker.js', import.meta.url), options)
+      case 'fold-worker':
+        return new Worker(new URL('./fold-worker.js', import.meta.url), options)
       default:
         return new Worker(new URL('./build-worker.js', import.meta.url), options)
     }

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { ZgqError } from '../errors.ts'
 import { MODULE_URL } from '../module-url.ts'
 
-export type WorkerName = 'build-worker' | 'search-worker' | 'writer-worker' | 'query-process'
+export type WorkerName = 'build-worker' | 'search-worker' | 'writer-worker' | 'fold-worker' | 'query-process'
 
 /** Bundles may give the entry files another ending. */
 const ENDINGS = ['.js', '.mjs', '.cjs']

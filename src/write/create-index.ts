@@ -93,7 +93,7 @@ export function publish(place: string, write: (folder: string) => void): void {
 }
 
 export function alreadyThere(place: string, cause?: unknown): ZgqError {
-  return new ZgqError('ZGQ_EXISTS', `${describe(place)} is there already: choose another place, or open it`, {
+  return new ZgqError('ZGQ_EXISTS', `${describe(place)} exists: choose another path, or open it`, {
     path: place,
     cause
   })

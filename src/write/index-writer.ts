@@ -60,9 +60,9 @@ export class IndexWriter {
     const { replace } = options
     if (replace !== undefined) {
       this.#expectFilter(replace)
-      if (isBatches(rows)) throw new TypeError('upsert: replace is for rows that come at once, not for batches')
+      if (isBatches(rows)) throw new TypeError('upsert: replace is not for batches: give all rows in one call')
       if (this.#choosesAll(replace))
-        throw new TypeError('upsert: replace is an empty filter, which would remove every row')
+        throw new TypeError('upsert: replace is an empty filter and would remove every row')
     }
     return await this.#writeAll(rows, options, { replaces: true, replace })
   }
@@ -120,7 +120,7 @@ export class IndexWriter {
       throw new TypeError(`${what}: expected an array of ids or a filter, found ${describe(rows)}`)
     this.#expectFilter(filter)
     if (this.#choosesAll(filter))
-      throw new TypeError(`${what}: the filter is empty, which would be for every row; name a condition`)
+      throw new TypeError(`${what}: the filter is empty and would match every row; give a condition`)
     return { filter }
   }
 

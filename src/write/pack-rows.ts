@@ -141,7 +141,7 @@ function expectVector(vector: Float32Array, { metric }: PackedFor, name: string)
       `${name}: the vector holds ${vector[at]} at position ${at}, expected finite float32`
     )
   if (metric === 'cosine')
-    throw new ZgqError('ZGQ_ZERO_VECTOR', `${name}: the vector has length zero, which has no direction under cosine`)
+    throw new ZgqError('ZGQ_ZERO_VECTOR', `${name}: the vector has length zero: cosine cannot compare it`)
 }
 
 /** Throws TypeError where a declared field has a value of another type. */

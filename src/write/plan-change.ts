@@ -66,7 +66,8 @@ function planRows(index: OpenIndex, request: Extract<WriteRequest, { readonly ki
     if (!request.replaces)
       throw new ZgqError(
         'ZGQ_ID_EXISTS',
-        `row ${row}: there is a row with id ${describe(id)} already; upsert replaces it. Nothing of this call was added`
+        `row ${row}: id ${describe(id)} is in the index already; upsert replaces its row. Nothing of this call was ` +
+          'added'
       )
     removed.set(id, place)
   }

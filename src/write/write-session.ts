@@ -9,8 +9,8 @@ import type { IndexMeta } from '../format/index-record.ts'
 import { ZgqError } from '../errors.ts'
 import { bytesEqual, ELEMENT_BYTES } from '../format/layout.ts'
 import type { WriteOptions } from '../open-options.ts'
+import { takeChanges } from '../search/adopt-snapshot.ts'
 import type { CheckedOpenOptions } from '../search/open-context.ts'
-import { takeChanges } from '../search/open-context.ts'
 import { OpenIndex } from '../search/open-index.ts'
 import { writeDelta } from './delta-file.ts'
 import type { WriteAnswer, WriteRequest } from './messages.ts'
@@ -121,9 +121,13 @@ export class WriteSession {
     } catch (error) {
       if (!(error instanceof ZgqError) || error.code !== 'ZGQ_IO') throw error
       // Where the sync failed, the log may have it whole all the same.
-      throw new ZgqError('ZGQ_IO', `${error.message}; it may be stored: look before you repeat the call`, {
-        cause: error
-      })
+      throw new ZgqError(
+        'ZGQ_IO',
+        `${error.message}; the write may be stored all the same: check that before you repeat it`,
+        {
+          cause: error
+        }
+      )
     }
   }
 
@@ -143,7 +147,7 @@ export class WriteSession {
       throw error
     }
     const { live } = this.#index.context.documents
-    this.#meta = { ...this.#index.snapshot.meta, commit: live.commit }
+    this.#meta = this.#writer.meta // not of the snapshot: a fold may have reserved numbers since
     this.#changes = live.meta
     this.#before = live.meta
   }

@@ -134,7 +134,7 @@ export class Changer {
   refresh(): void {
     const { snapshot, changes } = this.writer.read(this.known)
     if (snapshot !== undefined) this.snapshot = snapshot
-    this.meta = { ...this.snapshot.meta, commit: changes.commit }
+    this.meta = this.writer.meta
     this.changes = changes.meta
   }
 
@@ -152,7 +152,8 @@ export class Changer {
       freshBytes: changes.freshBytes + (by.freshBytes ?? 0),
       freshRemoved: changes.freshRemoved + (by.freshRemoved ?? 0),
       deletedCount: changes.deletedCount + (by.deletedCount ?? 0),
-      patchCount: changes.patchCount + (by.patchCount ?? 0)
+      patchCount: changes.patchCount + (by.patchCount ?? 0),
+      rowsSinceCalibration: changes.rowsSinceCalibration + (by.rowsSinceCalibration ?? 0)
     }
   }
 

@@ -4,7 +4,8 @@ import { checkIndex } from '../../src/check.ts'
 import { ZgqError } from '../../src/errors.ts'
 import type { StoredDocument } from '../../src/types.ts'
 import { ZgqIndex } from '../../src/zgq-index.ts'
-import { applyChange, type Change, type ChangedRow, type Rows } from './changes.ts'
+import { strays } from './leftovers.ts'
+import { applyChange, repeated, type Change, type ChangedRow, type Rows } from './changes.ts'
 
 /** What a writer may have left. */
 export interface Expected {
@@ -58,6 +59,7 @@ export function problemsOfAnswers(index: Index, documents: readonly Document[], 
   expect('count', index.count(), documents.length)
   expect('ids', Array.from(index.ids()).sort(), ids.slice().sort())
   for (const id of gone) expect(`has ${id}`, index.has(id), ids.includes(id))
+  const nprobe = Math.max(1, index.info().zones)
   const some = documents.filter((_, i) => i % Math.ceil(documents.length / 12) === 0)
   for (const document of some) {
     const { id, vector, payload } = document
@@ -66,7 +68,7 @@ export function problemsOfAnswers(index: Index, documents: readonly Document[], 
     const hitsOf = (hits: readonly { id: string; distance: number }[]): unknown =>
       hits.map((hit) => [hit.id, Number(hit.distance.toPrecision(5))])
     expect(`exact search at ${id}`, hitsOf(index.search(vector, { k: 5, exact: true })), hitsOf(nearest.slice(0, 5)))
-    expect(`search at ${id}`, index.search(vector, { k: 1 })[0]?.distance, 0)
+    expect(`search at ${id}`, index.search(vector, { k: 1, nprobe })[0]?.distance, 0)
     if (payload === undefined || tagOf(payload) === '') continue
     const filter = { writer: Number(payload['writer']), group: Number(payload['group']), tags: tagOf(payload) }
     const matching = documents.filter(
@@ -90,6 +92,25 @@ function bruteForce(documents: readonly Document[], query: Float32Array): { id: 
     .sort((a, b) => a.distance - b.distance || (a.id < b.id ? -1 : 1))
 }
 
+/** The rows of writers as an index has them. */
+export function readRows(path: string, writers: number): Rows[] {
+  const index: Index = ZgqIndex.open(path)
+  try {
+    const documents = Array.from(index.documents())
+    return Array.from(
+      { length: writers },
+      (_, writer) =>
+        new Map(
+          documents
+            .filter(({ id }) => id.startsWith(`${writer}-`))
+            .map(({ id, vector, payload }) => [id, { id, vector: Array.from(vector), payload: { ...payload } }])
+        )
+    )
+  } finally {
+    index.close()
+  }
+}
+
 const describe = (error: unknown): string =>
   error instanceof ZgqError ? `${error.code} ${error.message}` : `not a ZgqError: ${String(error)}`
 
@@ -105,6 +126,8 @@ async function tried(what: string, work: () => unknown): Promise<string[]> {
 export interface ChangedIndexOptions {
   /** Write to it, too, and look again. */
   readonly writes?: boolean
+  /** Fold all of it, too, and look again; nothing that is no part of it is left. */
+  readonly folds?: boolean
   /** Ids that may have gone. */
   readonly gone?: Iterable<string>
 }
@@ -113,7 +136,7 @@ export interface ChangedIndexOptions {
 export async function problemsOf(
   path: string,
   expected: readonly Expected[],
-  { writes = false, gone = [] }: ChangedIndexOptions = {}
+  { writes = false, folds = false, gone = [] }: ChangedIndexOptions = {}
 ): Promise<string[]> {
   const problems = [
     ...(await tried('check', async () => {
@@ -132,8 +155,30 @@ export async function problemsOf(
       }
     }))
   ]
+  if (folds && problems.length === 0)
+    problems.push(...(await tried('fold afterwards', async () => await problemsOfFolding(path))))
   if (!writes || problems.length > 0) return problems
   return await tried('write afterwards', async () => await problemsOfWriting(path))
+}
+
+async function problemsOfFolding(path: string): Promise<string[]> {
+  const index: Index = ZgqIndex.open(path, { mode: 'write', autoOptimize: false })
+  try {
+    const before = textsOf(index.documents())
+    await index.optimize({ all: true })
+    const documents = Array.from(index.documents())
+    const found = textsOf(documents)
+    const { deltaRows, deletedRows, patchedRows, freshRows } = index.info().changes
+    return [
+      ...(found.join('\n') === before.join('\n') ? [] : [`after a fold: ${difference(found, before)}`]),
+      ...problemsOfAnswers(index, documents, []),
+      ...(deltaRows + deletedRows + patchedRows + freshRows > 0 ? ['a fold of all left something'] : []),
+      ...strays(path).map((name) => `${name} is left after a fold`)
+    ]
+  } finally {
+    index.close()
+    await checkIndex(path)
+  }
 }
 
 const LATER: readonly Change[] = [
@@ -151,11 +196,14 @@ async function problemsOfWriting(path: string): Promise<string[]> {
     const before = textsOf(index.documents())
     let rows: Rows = new Map()
     for (const change of LATER) {
-      if (change.call === 'add') await index.add(change.rows)
+      const { dim } = index.info()
+      if (change.call === 'add')
+        await index.add(change.rows.map((row) => ({ ...row, vector: repeated(row.vector, dim) })))
       else if (change.call === 'update') await index.update(['9-1'], change.values)
       else await index.delete(['9-2'])
       rows = applyChange(rows, change)
     }
+    rows = new Map([...rows].map(([id, row]) => [id, { ...row, vector: repeated(row.vector, index.info().dim) }]))
     const wanted = [...before, ...textsOf(rows.values())].sort()
     const documents = Array.from(index.documents())
     const found = textsOf(documents)

@@ -4,6 +4,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 
 import type { Change } from './changes.ts'
 import { entryUrl } from './run-node.ts'
@@ -13,7 +14,10 @@ export interface ChangesTask {
   readonly path: string
   readonly writer: number
   readonly changes: readonly Change[]
-  /** Lines are appended: `w0 begun 3`, `w0 done 3`, `w0 failed 3 ZGQ_IO message`; 3.1: the second of a group. */
+  /**
+   * Lines are appended: `w0 begun 3`, `w0 done 3`, `w0 failed 3 ZGQ_IO message`; 3.1: the second of a group. A fold
+   * adds `w0 at train`.
+   */
   readonly marks: string
   /** For `ZgqIndex.create`; left out: the index is there. */
   readonly create?: Readonly<Record<string, unknown>>
@@ -27,6 +31,7 @@ export interface ChangesTask {
 const PROGRAM = `
 import fs from 'node:fs'
 import { ZgqIndex } from '${entryUrl('index')}'
+import * as check from '${entryUrl('check')}'
 const { path, writer, changes, marks, create, open, reads } = JSON.parse(fs.readFileSync(process.argv[2]))
 const marksFile = fs.openSync(marks, 'a')
 const mark = (text) => { fs.writeSync(marksFile, text + '\\n') }
@@ -38,7 +43,13 @@ const made = {
   upsert: (index, { rows, replace }) => index.upsert(rows, replace === undefined ? {} : { replace }),
   update: (index, { rows, values }) => index.update(rows, values),
   delete: (index, { rows }) => index.delete(rows),
-  backup: (index, { path }) => index.backup(path)
+  backup: (index, { path }) => index.backup(path),
+  repair: (_, { path: output }) => check.repairIndex({ input: path, output }),
+  optimize: (index, { all, memoryBytes }) => {
+    let last
+    const onProgress = ({ stage }) => { if (stage !== last) tell('at ' + (last = stage)) }
+    return index.optimize({ all, memoryBytes, onProgress })
+  }
 }
 let index
 async function make(change, call) {
@@ -89,6 +100,12 @@ export interface ChangesEnd {
 export interface RunningChanges {
   readonly process: ChildProcess
   readonly ended: Promise<ChangesEnd>
+}
+
+/** Variables for a process whose folds remove files that they took out of the index after a tenth of a second. */
+export function hastyCleanUp(): Record<string, string> {
+  const preload = fileURLToPath(new URL('hasty-clean-up.cjs', import.meta.url))
+  return { NODE_OPTIONS: `${process.env['NODE_OPTIONS'] ?? ''} --require=${JSON.stringify(preload)}` }
 }
 
 /** Starts the program; `file` is for what it is told. */

@@ -31,7 +31,8 @@ export type Change =
     }
   | { readonly call: 'delete'; readonly rows: readonly string[] | { readonly filter: GroupFilter } }
   | { readonly call: 'reopen' }
-  | { readonly call: 'backup'; readonly path: string }
+  | { readonly call: 'backup' | 'repair'; readonly path: string }
+  | { readonly call: 'optimize'; readonly all: boolean; readonly memoryBytes: number }
   | { readonly call: 'together'; readonly changes: readonly Change[] }
 
 /** Rows by id. */
@@ -67,6 +68,8 @@ export function applyChange(rows: Rows, change: Change): Rows {
       return change.changes.reduce(applyChange, rows)
     case 'reopen':
     case 'backup':
+    case 'repair':
+    case 'optimize':
       break
   }
   return after
@@ -87,10 +90,23 @@ export interface ChangesWish {
   readonly most?: number
   /** What the index holds of this writer before. */
   readonly before?: Rows
+  /** Numbers of a vector; default CHANGES_DIM. */
+  readonly dim?: number | undefined
 }
 
+/** A vector of any length that repeats some numbers. */
+export const repeated = (numbers: readonly number[], dim: number): number[] =>
+  Array.from({ length: dim }, (_, i) => numbers[i % numbers.length])
+
 /** Draws changes; each call is for rows that its writer made. */
-export function drawChanges({ seed, writer, count, most = 12, before = new Map() }: ChangesWish): Change[] {
+export function drawChanges({
+  seed,
+  writer,
+  count,
+  most = 12,
+  before = new Map(),
+  dim = CHANGES_DIM
+}: ChangesWish): Change[] {
   const random = randomFrom(seed * 31 + writer)
   const below = (limit: number): number => Math.floor(random() * limit)
   let rows: Rows = before
@@ -99,7 +115,7 @@ export function drawChanges({ seed, writer, count, most = 12, before = new Map()
   const rowOf = (id: string, group: number): ChangedRow => {
     version++
     const payload = { writer, group, version, tags: [`tag ${below(3)}`], body: 'text '.repeat(below(20)) }
-    return { id, vector: [numberOf(id) / 8, version / 4, writer, below(9)], payload }
+    return { id, vector: repeated([numberOf(id) / 8, version / 4, writer, below(9)], dim), payload }
   }
   const newRows = (number: number): ChangedRow[] =>
     Array.from({ length: number }, () => rowOf(`${writer}-${next++}`, below(GROUPS)))
@@ -147,6 +163,9 @@ export function drawChanges({ seed, writer, count, most = 12, before = new Map()
   })
 }
 
+/** Calls after which rows may be others. */
+const CHANGING: ReadonlySet<Change['call']> = new Set(['add', 'upsert', 'update', 'delete', 'together'])
+
 /** What became of a call, by the marks of its writer (changes-program.ts). */
 type Told = 'done' | 'failed' | 'begun'
 
@@ -174,7 +193,7 @@ export function possibleRows(
   for (const [call, change] of parts) {
     const what = told.get(call)
     if (what === 'failed' && !(failsAtSync && groupOf(call) === first)) continue
-    if (what === undefined || change.call === 'reopen' || change.call === 'backup') continue
+    if (what === undefined || !CHANGING.has(change.call)) continue
     const after = states.map((rows) => applyChange(rows, change))
     states = what === 'done' ? after : [...states, ...after]
   }

@@ -299,13 +299,15 @@ export interface CrashImagesOptions {
   readonly calls: readonly LoggedCall[]
   readonly count: number
   readonly seed: number
+  /** Points that are taken one after the other; left out: they are drawn, some of them the end of the log. */
+  readonly points?: readonly number[]
 }
 
-/** Draws images at `count` points of the log, some of them its end, in the order of the log; those that equal one before are left out. */
-export function* crashImages({ base, calls, count, seed }: CrashImagesOptions): Generator<CrashImage> {
+/** Makes images at `count` points of the log, in its order; those that equal one before are left out. */
+export function* crashImages({ base, calls, count, seed, points }: CrashImagesOptions): Generator<CrashImage> {
   const random = randomFrom(seed)
-  const draws = Array.from({ length: count }, () => ({
-    point: random() < AT_THE_END ? calls.length : Math.floor(random() * (calls.length + 1)),
+  const draws = Array.from({ length: count }, (_, i) => ({
+    point: points?.[i % points.length] ?? drawPoint(random, calls.length),
     mode: MODES[Math.floor(random() * MODES.length)],
     seed: random() * 2 ** 32
   })).sort((a, b) => a.point - b.point)
@@ -327,6 +329,10 @@ export function* crashImages({ base, calls, count, seed }: CrashImagesOptions): 
     seen.add(digest)
     yield { number, point: done, mode, marks, files }
   }
+}
+
+function drawPoint(random: () => number, end: number): number {
+  return random() < AT_THE_END ? end : Math.floor(random() * (end + 1))
 }
 
 function digestOf(files: ImageFiles, marks: number): string {

@@ -17,6 +17,8 @@ export const faults = {
   calls: new Array<string>(),
   /** Number of the call that fails with EIO. */
   failingCall: -1,
+  /** The call of a function that fails with EIO, as `fsyncSync 3`: where others come between, in any number. */
+  failingOne: '',
   /** From this call on, every call fails: nothing more happens on disk, as if the process had died. */
   dyingCall: Infinity,
   /** Called with the number of each call that is done: what another process does meanwhile. */
@@ -29,6 +31,7 @@ export function resetFaults(): void {
     bytesWritten: 0,
     calls: [],
     failingCall: -1,
+    failingOne: '',
     dyingCall: Infinity,
     afterCall: undefined
   })
@@ -52,6 +55,11 @@ const COUNTED = [
   'statfsSync'
 ] as const
 
+function isFailing(name: string): boolean {
+  const [wanted, nth] = faults.failingOne.split(' ')
+  return wanted === name && faults.calls.filter((other) => other === name).length === Number(nth)
+}
+
 function systemError(code: string, name: string): Error {
   return Object.assign(new Error(`${code}: made by the test, ${name}`), { code, syscall: name })
 }
@@ -71,6 +79,7 @@ export function failingFs(original: typeof FileSystem): Record<string, unknown> 
   for (const name of COUNTED) {
     replaced[name] = (...args: unknown[]): unknown => {
       const number = faults.calls.push(name) - 1
+      if (isFailing(name)) throw systemError('EIO', name)
       if (name === 'rmSync' && number === faults.dyingCall) removeFirstFiles(original, args)
       if (number >= faults.dyingCall) {
         // All that a dead process had open the system closes, also what its code would not have come to: one close

@@ -26,12 +26,14 @@ export interface IdsFileFacts {
   readonly indexId: Uint8Array
   readonly dim: number
   readonly metric: Metric
+  /** Of the file; default: 1. */
+  readonly generation?: number
 }
 
 /** Encodes a whole file. */
 export function encodeIdsFile(
   entries: readonly IdEntry[],
-  { indexId, dim, metric }: IdsFileFacts = { indexId: INDEX_ID, dim: 4, metric: 'l2' }
+  { indexId, dim, metric, generation = 1 }: IdsFileFacts = { indexId: INDEX_ID, dim: 4, metric: 'l2' }
 ): Uint8Array {
   const bytes = new Uint8Array(idTree(entries.length).byteLength)
   let at = PAGE_BYTES
@@ -45,7 +47,7 @@ export function encodeIdsFile(
     encodeHeader({
       kind: 'ids',
       indexId,
-      generation: 1,
+      generation,
       shard: 0,
       dim,
       metric,

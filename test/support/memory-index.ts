@@ -105,13 +105,14 @@ export function documentsOf({ snapshot, readers, files }: MemoryIndex, memory: K
     segments,
     usesOrdinals: false,
     files: documents,
-    ids: undefined,
+    ids: [],
     filters: new Filters({ memory, segments, zoneCount: segments.zoneCount, documents, fields, live }, 0),
     idType: 'integer',
     cataloguePath: '',
     live,
     deltaIds: new DeltaIds({ segments, builtZones: segments.zoneCount, files: documents }),
     builtZones: segments.zoneCount,
+    nextSegment: snapshot.meta.nextSegment,
     alignment: 0,
     gain: 1
   }

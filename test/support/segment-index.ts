@@ -1,12 +1,13 @@
 // Indexes made segment by segment, as changes will make them: several segments in a zone or none, in any order of
 // zones, files of several generations side by side. No builder.
 
-import { rmSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { writeCatalogue } from '../../src/catalogue/writer.ts'
 import { encodeIds } from '../../src/format/columns.ts'
 import { fileNameOf, type FileRecord } from '../../src/format/file-record.ts'
+import { HEADER } from '../../src/format/header.ts'
 import { CATALOGUE_NAME } from '../../src/format/layout.ts'
 import type { QuantizerMeta } from '../../src/format/quantizer.ts'
 import { NO_EXTENT, type SegmentRecord } from '../../src/format/segment-record.ts'
@@ -18,8 +19,10 @@ import { ExtentsWriter } from '../../src/storage/extents-writer.ts'
 import { VectorsWriter } from '../../src/storage/vectors-writer.ts'
 import type { Metric } from '../../src/types.ts'
 import { norms, rowOf, squaredDistance } from './brute-force.ts'
+import { compareEntries, encodeIdsFile } from './id-pages.ts'
 import { memoryOf } from './kernels.ts'
 import { inverseNorms } from './scan-all.ts'
+import { entryOf } from './text-ids.ts'
 
 /** Rows of a zone that are to lie together. */
 export interface PlannedSegment {
@@ -144,6 +147,30 @@ export class SegmentIndex {
     codes.write(encodeCodes({ segment, rowCount, ids, pageCrcs, planes, refinedCodes }))
   }
 
+  /** Writes an ids file of these segments. */
+  addIds(segments: readonly number[]): void {
+    this.#generation++
+    const { dim, metric } = this.shape
+    const of = { indexId: this.#indexId, dim, metric, generation: this.#generation }
+    const written = this.#segments.filter(({ record }) => segments.includes(record.segment))
+    const entries = written.flatMap(({ planned, record: { segment } }) =>
+      planned.ids.map((id, row) => entryOf({ id, segment, row }))
+    )
+    const bytes = encodeIdsFile(entries.sort(compareEntries), of)
+    const record: FileRecord = {
+      file: this.#nextFile++,
+      kind: 'ids',
+      headerCrc: HEADER.decode(bytes, 0, 'ids').crc,
+      generation: this.#generation,
+      shard: 0,
+      byteLength: bytes.byteLength,
+      segmentCount: 0,
+      rowCount: entries.length
+    }
+    writeFileSync(join(this.folder, fileNameOf(record)), bytes)
+    this.#files.push(record)
+  }
+
   /** Takes segments away, and files that then have none. */
   drop(segments: readonly number[]): void {
     this.#segments = this.#segments.filter(({ record }) => !segments.includes(record.segment))
@@ -153,7 +180,7 @@ export class SegmentIndex {
         ...(record.codes.byteLength === 0 ? [] : [record.codes.file])
       ])
     )
-    this.#files = this.#files.filter(({ file }) => used.has(file))
+    this.#files = this.#files.filter(({ file, kind }) => kind === 'ids' || used.has(file))
   }
 
   /** Writes the catalogue of what there is; files that went stay on disk until `removeFiles`. */

@@ -118,7 +118,8 @@ export function giveTextIds(folder: string, textOf: (id: number) => string): Pla
   return ids
 }
 
-function entryOf({ id, segment, row }: PlacedId): IdEntry {
+/** The entry of a row in an ids file. */
+export function entryOf({ id, segment, row }: PlacedId): IdEntry {
   const hash = idHash()
   if (typeof id === 'number') hashInteger(id, hash)
   else hashText(encodeStringId(id), hash)

@@ -84,6 +84,8 @@ import {
   SEARCH_ZONE_COUNT_AT,
   SEARCH_ZONE_DISTANCES_AT,
   SEARCH_ZONE_LIST_AT,
+  SEARCH_ZONE_SLOTS_AT,
+  SEARCH_ZONE_STARTS_AT,
   SEGMENT_ENTRY_BYTES,
   SEGMENT_PLANES_AT,
   SEGMENT_ROW_COUNT_AT,
@@ -145,7 +147,7 @@ function listSegments(search: usize, zones: usize, probed: u32): u32 {
   let listed: u32 = 0
   for (let i: u32 = 0; i < probed; i++) {
     const at = (<usize>i) << 3
-    listed = listSegment(search, listed, load<u32>(zoneIds + at), load<f64>(zoneDistances + at))
+    listed = listZone(search, listed, load<u32>(zoneIds + at), load<f64>(zoneDistances + at))
   }
   const count = word(search, SEARCH_DELTA_COUNT_AT)
   if (count == 0) return listed
@@ -157,8 +159,21 @@ function listSegments(search: usize, zones: usize, probed: u32): u32 {
   else l2Distances(centroids, count, dim, query, out)
   const first = word(search, SEARCH_ZONE_COUNT_AT)
   for (let i: u32 = 0; i < count; i++)
-    listed = listSegment(search, listed, first + i, <f64>load<f32>(out + ((<usize>i) << 2)))
+    listed = listZone(search, listed, first + i, <f64>load<f32>(out + ((<usize>i) << 2)))
   return listed
+}
+
+/** Lists the segments of a zone; returns how many are listed then. */
+@inline
+function listZone(search: usize, listed: u32, zone: u32, distance: f64): u32 {
+  const starts: usize = word(search, SEARCH_ZONE_STARTS_AT)
+  if (starts == 0) return listSegment(search, listed, zone, distance)
+  const slots: usize = word(search, SEARCH_ZONE_SLOTS_AT)
+  const at = starts + ((<usize>zone) << 2)
+  const end = load<u32>(at, 4)
+  let all = listed
+  for (let i = load<u32>(at); i < end; i++) all = listSegment(search, all, load<u32>(slots + ((<usize>i) << 2)), distance)
+  return all
 }
 
 /** Lists a segment, unless none of its rows may be found; returns how many are listed then. */
@@ -299,7 +314,7 @@ function zoneDistances(search: usize, positions: usize, count: u32, out: usize):
 
 /**
  * Makes ready for the scan of the first `count` segments of a list; tells whether all their codes are here, with room
- * for candidates. Each zone has one segment, in the place of its number.
+ * for candidates.
  */
 function startScan(search: usize, list: usize, count: u32): bool {
   const segments: usize = word(search, SEARCH_SEGMENTS_AT)

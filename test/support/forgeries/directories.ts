@@ -24,7 +24,6 @@ const footer = (
 const LONG = ['directoryOffset', 'directoryByteLength', 'segmentCount', 'supersededCount'] as const
 const ENTRY = [
   'segment',
-  'zone',
   'flags',
   'rowCount',
   'rowsOffset',
@@ -61,6 +60,13 @@ export const DIRECTORIES: readonly Forgery[] = [
       fields.set(name, fields.get(name) + 1)
     })
   ),
+  parts('nobody', 'directory: another zone than in the catalogue', (found) => {
+    const { fields } = found.file('vectors').directory.entries[1]
+    fields.set('zone', fields.get('zone') + 1)
+  }),
+  parts('check', 'directory: a segment of the catalogue that was superseded', (found) => {
+    found.file('vectors').directory.superseded = [77n, BigInt(found.segments[1].get('segment'))]
+  }),
   parts('check', 'directory: another centroid than in the catalogue', (found) => {
     found.file('vectors').directory.entries[1].centroid[3] += 1
   }),

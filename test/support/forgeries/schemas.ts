@@ -14,7 +14,9 @@ const COLUMNS: Record<string, readonly string[]> = {
   fresh: ['sequence', 'id', 'vector', 'payload', 'crc'],
   masks: ['sequence', 'segment', 'deleted', 'crc'],
   patches: ['sequence', 'segment', 'row', 'payload', 'crc'],
-  writers: ['writer', 'about', 'crc']
+  writers: ['writer', 'about', 'crc'],
+  reservations: ['generation', 'about', 'crc'],
+  superseded: ['file', 'record', 'since', 'crc']
 }
 
 /** A view in the place of a table, whose rows never end. */
