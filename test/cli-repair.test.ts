@@ -98,7 +98,7 @@ describe('zgq repair', () => {
     expect(existsSync(output)).toBe(false)
     const { code, stdout } = runZgq('repair', folder, output, '--accept-loss', '--fields', 'kind:string,size:number')
     expect(code).toBe(0)
-    expect(stdout).toContain('lost: rows, deletions and updates since the last fold (how many is not known)\n')
+    expect(stdout).toContain('lost: rows, deletions and updates that only the catalogue had (how many is not known)\n')
     expect(stdout).toContain('note: declared fields, the model and the note were in the catalogue alone')
     expect(runZgq('inspect', output).stdout).toMatch(/kind/)
   })

@@ -33,7 +33,7 @@ import { useTempFolder } from './support/temp-folder.ts'
 
 const temp = useTempFolder('fold-catalogue')
 const INSTALL_MS = 600_000
-const LEAST_TESTS = 40
+const LEAST_TESTS = 75
 /** What is checked with both drivers. */
 const FILES = ['fold-catalogue', 'fold-chunks', 'fold-lock', 'fold-clean-up'].map((name) => `test/${name}.test.ts`)
 const NOW_MS = 1_700_000_000_000

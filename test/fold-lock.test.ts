@@ -9,7 +9,7 @@ import { loadDriver } from '../src/catalogue/load-driver.ts'
 import { FOLD_LOCK_NAME } from '../src/format/layout.ts'
 import { Changer, closedAfterEach, makeEmptyCatalogue } from './support/changed-catalogue.ts'
 import { codeOf, errorOf } from './support/errors.ts'
-import { holdLock, takeAsSomebody } from './support/lock-holder.ts'
+import { holdLock, holdLockInThread, takeAsSomebody } from './support/lock-holder.ts'
 import { useTempFolder } from './support/temp-folder.ts'
 
 const temp = useTempFolder('fold-lock')
@@ -79,6 +79,14 @@ describe('the lock of folds', () => {
     const lock = take(folder)
     expect(readdirSync(folder).filter((name) => name.startsWith(FOLD_LOCK_NAME))).toEqual([FOLD_LOCK_NAME])
     lock.release()
+  })
+
+  it('is held across threads, and free once the one that has it was ended', async () => {
+    const folder = emptyCatalogue()
+    const thread = await holdLockInThread(folder, temp)
+    expect(codeOf(() => take(folder))).toBe('ZGQ_LOCKED')
+    await thread.terminate()
+    take(folder)
   })
 
   it('says how long it waited, and names who has reserved numbers', () => {

@@ -28,6 +28,12 @@ const twoFolds = (writer: number, before: Rows, dim?: number): Change[] => {
   return [...drawn.slice(0, 4), all, ...drawn.slice(4), all, some]
 }
 
+/** Enough rows that folds start by themselves, too. */
+const manyDeltas = (writer: number, before: Rows): Change[] => {
+  const drawn = drawFoldedChanges({ seed: SEED, writer, count: 9, most: ONE_DELTA, before, large: 0 })
+  return [...drawn.filter(({ call }) => call !== 'optimize'), all]
+}
+
 /** Points of the log from which on a fold is at work, until it is done. */
 function pointsOfFolds({ calls }: Run): number[] {
   const points: number[] = []
@@ -62,7 +68,7 @@ const MANNERS = [
   ['steps of some zones', 1, foldedIndex, { changes: twoFolds, open: { autoOptimize: false } }],
   ['zones that were built', 1, builtIndex, { changes: twoFolds, open: { autoOptimize: false } }],
   ['another writer beside', 2, foldedIndex, { changes: twoFolds }],
-  ['folds that start by themselves', 1, emptyIndex, { most: ONE_DELTA, count: 16 }]
+  ['zones that are trained on deltas', 1, emptyIndex, { changes: manyDeltas }]
 ] as const
 
 describe.runIf(process.platform === 'linux')(`a fold over which the power fails (seed ${SEED})`, () => {
@@ -76,9 +82,8 @@ describe.runIf(process.platform === 'linux')(`a fold over which the power fails 
     expect(await problemsOfImages(temp, made, { ...pointsOf(made), seed: SEED, folds: true })).toEqual([])
   })
 
-  it('would lose rows without any of its syncs, and the images show it', async () => {
+  it('would lose rows without any of the syncs of its files, and the images show it', async () => {
     const made = await run(foldedIndex, 1, { changes: twoFolds, open: { autoOptimize: false } })
-    // Those of the log are in write-power.test.ts: at the end, here, it is in the catalogue.
     for (const needed of [/\/vectors-/, /\/codes-/, /\/fields-/, /\/payload-/, /\/ids-/, /^index$/]) {
       const calls = made.calls.filter(({ kind, path }) => kind !== 'sync' || !needed.test(path))
       expect(calls.length, String(needed)).toBeLessThan(made.calls.length)

@@ -11,8 +11,7 @@ import { ProgressLine } from './progress.ts'
 
 const OPTIONS = {
   'accept-loss': {
-    about:
-      'go on without a catalogue that cannot be read: rows, deletions and updates since the last fold are lost with it',
+    about: 'go on without a catalogue that cannot be read: rows, deletions and updates that it alone has are lost',
     library: 'acceptLoss',
     read: flag
   },
@@ -87,6 +86,7 @@ function linesOfLosses(lost: RepairReport['lost']): string[] {
     lines.push(`  ids: ${named.join(', ')}${more}`)
   }
   if (payloads > 0) lines.push(`lost: the ${payloads === 1 ? 'payload' : 'payloads'} of ${countOf(payloads, 'row')}`)
-  if (freshRows === null) lines.push('lost: rows, deletions and updates since the last fold (how many is not known)')
+  if (freshRows === null)
+    lines.push('lost: rows, deletions and updates that only the catalogue had (how many is not known)')
   return lines.length === 0 ? ['nothing was lost'] : lines
 }

@@ -39,7 +39,7 @@ export function findRemains(input: string, losses: Losses, { acceptLoss, fields 
     throw new ZgqError(
       'ZGQ_CORRUPT',
       `the catalogue cannot be read: ${countOf(remains.rowCount, 'row')} in data files may be saved; rows, deletions ` +
-        'and updates since the last fold, declared fields, the model and the note are lost with the catalogue. ' +
+        'and updates that it alone has, declared fields, the model and the note are lost with it. ' +
         'To go on without them set acceptLoss: true',
       { path: input, cause: error }
     )

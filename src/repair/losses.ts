@@ -35,7 +35,7 @@ export interface RepairLosses {
   readonly segments: readonly LostSegment[]
   /** Rows that are restored without the payload that they had, or may have had. */
   readonly payloads: number
-  /** Rows, deletions and updates since the last fold: 0, or null where the catalogue that counted them is lost. */
+  /** Rows, deletions and updates that only the catalogue has: 0, or null where it is lost. */
   readonly freshRows: number | null
   readonly deletions: number | null
   readonly patches: number | null

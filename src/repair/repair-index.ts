@@ -34,7 +34,7 @@ export interface RepairOptions {
   readonly output: string | URL
   /**
    * Default false. True: where the catalogue cannot be read, go on without it, although rows, deletions and updates
-   * that came since the last fold are lost with it.
+   * that it alone has are lost.
    */
   readonly acceptLoss?: boolean | undefined
   /** Fields to declare where the catalogue, which has them, cannot be read. */

@@ -64,7 +64,8 @@ export async function foldedIndex(temp: TempFolder, writers: number): Promise<Ch
   for (const rows of given) await index.add(rows)
   await index.optimize({ all: true, memoryBytes: LITTLE_MEMORY })
   index.close()
-  while (existsSync(join(path, 'catalogue.sqlite-wal'))) await setTimeout(5) // its thread seals it
+  // The thread that writes seals the index after that: what copies the folder must not come in between.
+  while (existsSync(join(path, 'catalogue.sqlite-wal'))) await setTimeout(5)
   return { folder, path, dim: FOLDED_DIM, rows: given.map((rows) => new Map(rows.map((row) => [row.id, row]))) }
 }
 

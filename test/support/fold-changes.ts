@@ -21,7 +21,7 @@ export function drawFoldedChanges(wish: FoldedChangesWish): Change[] {
   const first = Math.max(-1, ...Array.from(before.keys(), numberOf)) + 1
   const added = largeRows(writer, first, { count: large, dim })
   const held: Rows = new Map([...before, ...added.map((row) => [row.id, row] as const)])
-  const changes: Change[] = [{ call: 'add', rows: added }]
+  const changes: Change[] = added.length === 0 ? [] : [{ call: 'add', rows: added }]
   for (const change of drawChanges({ ...wish, before: held })) {
     changes.push(change)
     const kind = random()

@@ -3,6 +3,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { Worker } from 'node:worker_threads'
 
 import { build } from 'esbuild'
 
@@ -22,6 +23,20 @@ export async function takeAsSomebody(folder: string, temp: TempFolder): Promise<
   const program = await programIn(temp)
   const env = { ...process.env, NODE_PATH: join(ROOT, 'node_modules'), ZGQ_UID: '65534' }
   return spawnSync(process.execPath, [program, folder], { env, encoding: 'utf8', input: '' }).stdout
+}
+
+/** Starts a thread that takes the lock; resolves once it has it. */
+export async function holdLockInThread(folder: string, temp: TempFolder): Promise<Worker> {
+  const program = await programIn(temp)
+  const env = { ...process.env, NODE_PATH: join(ROOT, 'node_modules') }
+  const thread = new Worker(program, { argv: [folder], env, stdin: true, stdout: true })
+  await new Promise<void>((resolve, reject) => {
+    thread.stdout.once('data', () => {
+      resolve()
+    })
+    thread.once('error', reject)
+  })
+  return thread
 }
 
 /** Starts a process that takes the lock; resolves once it has it. */
