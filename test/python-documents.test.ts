@@ -66,7 +66,9 @@ describe.each([
       const [query] = queries
       const ours = index.search(query, { k: K, exact: true, payload: true, filter })
       const options = ['--exact', '--k', String(K), '--filter', JSON.stringify(wanted), '--payload']
-      const { queries: found }: { queries: { hits: PythonHit[] }[] } = Object(runReader(folder, queriesPath, ...options))
+      const { queries: found }: { queries: { hits: PythonHit[] }[] } = Object(
+        runReader(folder, queriesPath, ...options)
+      )
       const [theirs] = found
       expect(theirs.hits.map(({ id, payload }) => ({ id, payload }))).toEqual(
         ours.map(({ id, payload }) => ({ id, payload: printed(payload) }))

@@ -87,6 +87,10 @@ it('the second reader does not look at reserved numbers and superseded files', a
   expect(askCatalogue(folder, 'SELECT count(*) > 0 FROM superseded')).toEqual([[1]])
   const copy = temp.fresh('copy')
   cpSync(folder, copy, { recursive: true })
-  editCatalogue(copy, ['UPDATE superseded SET crc = crc + 1'], ['INSERT INTO reservations VALUES (1, ?, 0)', Buffer.from('?')])
+  editCatalogue(
+    copy,
+    ['UPDATE superseded SET crc = crc + 1'],
+    ['INSERT INTO reservations VALUES (1, ?, 0)', Buffer.from('?')]
+  )
   expect(runReader(copy, '--check')).toMatchObject({ ok: true, count: COUNT - DELETED.length })
 })
