@@ -130,6 +130,41 @@ describe('optimize', () => {
     expect(await checkIndex(path)).toMatchObject({ ok: true })
   })
 
+  it.each([
+    ['nearly all rows are one', 64, 3000, (i: number) => (i % 10 === 0 ? i : 0)],
+    ['there are few rows of many dimensions', 1536, 40, (i: number) => i],
+    ['there are few different rows', 16, 2000, (i: number) => i % 20]
+  ])('ends where zones cannot be as many as they should: %s', async (_, dim, count, of) => {
+    const index = await ZgqIndex.create(path, { dim, autoOptimize: false })
+    const some = Array.from({ length: count }, (_row, i) => {
+      const drawn = randomFrom(of(i) + 1)
+      return { id: i, vector: Float32Array.from({ length: dim }, () => drawn()) }
+    })
+    for (let first = 0; first < count; first += 500) await index.add(some.slice(first, first + 500))
+    expect((await index.optimize({ all: true })).steps).toBeLessThan(5)
+    await index.add([{ id: count, vector: some[0].vector }])
+    expect((await index.optimize({ all: true })).steps).toBeLessThan(5)
+    expect(index.count()).toBe(count + 1)
+    index.close()
+    expect(await checkIndex(path)).toMatchObject({ ok: true })
+  })
+
+  it('ends beside a writer that never rests', async () => {
+    const index = await create()
+    await addAll(index, 2000)
+    await index.optimize()
+    const other = ZgqIndex.open(path, { mode: 'write', autoOptimize: false })
+    let isFolding = true
+    const folding = index.optimize({ all: true }).finally(() => (isFolding = false))
+    for (let i = 0; isFolding; i++) {
+      await other.add(rows(1, 5000 + i))
+      await other.delete([i])
+    }
+    expect((await folding).steps).toBeLessThan(6)
+    other.close()
+    index.close()
+  }, 60_000)
+
   it('empties an index of which all rows are deleted', async () => {
     const index = await create()
     await addAll(index, 2500)

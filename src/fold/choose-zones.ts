@@ -49,9 +49,10 @@ function needOf(
   const joined = others(segments).reduce((rows, segment) => rows + segment.rowCount, 0)
   const changed = (deletedCount + joining + joined) / rowCount
   if (changed >= CHANGED) return changed
-  if (choice.all && (deletedCount > 0 || patchedRows > 0 || segments.length > 1)) return CHANGED
+  // Beside a writer that never rests a fold would never end.
   const isOwn = segments.every(({ segment }) => segment >= choice.firstOwnSegment)
   if (isOwn) return 0
+  if (choice.all && (deletedCount > 0 || patchedRows > 0 || segments.length > 1)) return CHANGED
   const left = rowCount - deletedCount + joining
   const isOdd = left > book.rowsPerZone * LARGE || (left < book.rowsPerZone * SMALL && book.zones.length > 1)
   return isOdd || isInPoorFile ? CHANGED / 2 : 0

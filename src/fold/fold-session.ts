@@ -22,7 +22,7 @@ import { calibrateFold, isCalibrationDue } from './calibrate-fold.ts'
 import { cleanUp } from './clean-up.ts'
 import type { FoldReport, FoldTell } from './fold-messages.ts'
 import { foldedZones, type FoldedIndex } from './folded-index.ts'
-import { planStep, type StepPlan } from './plan-step.ts'
+import { planStep, type StepOptions, type StepPlan } from './plan-step.ts'
 import { publishStep } from './publish-step.ts'
 import { supersededSegments } from './superseded-segments.ts'
 import { writeFold, type SegmentIds, type WrittenFold } from './write-fold.ts'
@@ -58,7 +58,9 @@ export class FoldSession {
   readonly #lock: FoldLock
   readonly #index: OpenIndex
   readonly #writer: ChangeWriter
-  #firstOwnSegment: number | undefined
+  /** What there was when the fold began. */
+  #began: Pick<StepOptions, 'firstOwnSegment' | 'endSequence' | 'endSegment'> | undefined
+  #mayTrain = true
   #report: FoldReport = { steps: 0, rows: 0, zones: 0, bytesWritten: 0, removedFiles: 0 }
 
   /**
@@ -100,10 +102,11 @@ export class FoldSession {
     this.#index.refresh()
     const { all, isAutomatic, memoryBytes } = this.#options
     const { nextSegment } = this.#index.snapshot.meta
-    this.#firstOwnSegment ??= nextSegment
+    const { nextSequence } = this.#index.context.documents.live.meta
+    this.#began ??= { firstOwnSegment: nextSegment, endSequence: nextSequence, endSegment: nextSegment }
     const plan = planStep(
       this.#index,
-      { budgetBytes: memoryBytes / 2, all, takesFresh: !isAutomatic, firstOwnSegment: this.#firstOwnSegment },
+      { budgetBytes: memoryBytes / 2, all, takesFresh: !isAutomatic, mayTrain: this.#mayTrain, ...this.#began },
       this.#tell
     )
     if (plan === undefined) return false
@@ -118,6 +121,11 @@ export class FoldSession {
     } catch (error) {
       this.#abandon()
       throw error
+    }
+    if (plan.origin !== undefined) {
+      this.#mayTrain = false
+      // Deltas that were left were coded anew, under other numbers.
+      this.#began = { ...this.#began, endSegment: this.#index.snapshot.meta.nextSegment }
     }
     return true
   }

@@ -20,6 +20,7 @@ const FEWEST_ZONED_ROWS = 1000
 const ANEW_PART = 0.4
 /** Zones are trained anew where their number is this far from what it should be. */
 const ZONES_FACTOR = 1.7
+const ROWS_OF_SMALLEST = 16
 const SEED = 1
 
 export interface StepOptions {
@@ -28,6 +29,11 @@ export interface StepOptions {
   /** Fresh rows go into zones too: an automatic fold leaves them to become a delta. */
   readonly takesFresh: boolean
   readonly firstOwnSegment: number
+  /** Fresh rows from this sequence on, and deltas from this segment on, came after the fold began: for the next one. */
+  readonly endSequence: number
+  readonly endSegment: number
+  /** Zones may be trained anew: once in a fold, since what comes of it need not be what was aimed at. */
+  readonly mayTrain: boolean
 }
 
 /** What a step does. */
@@ -50,7 +56,7 @@ export function planStep(index: OpenIndex, options: StepOptions, tell: FoldTell)
   const { meta } = snapshot
   const { live } = context.documents
   const book = readBook(index)
-  const fresh = options.takesFresh ? live.fresh.list() : []
+  const fresh = options.takesFresh ? live.fresh.list().filter(({ sequence }) => sequence < options.endSequence) : []
   tell.note({ stage: 'plan', done: 0, total: book.deltaRows + fresh.length })
   const expected = book.liveRows + fresh.length
   if (expected === 0) return meta.segmentCount === 0 ? undefined : emptied(index)
@@ -60,8 +66,13 @@ export function planStep(index: OpenIndex, options: StepOptions, tell: FoldTell)
   const step = new StepMaker(index, options, { book, fresh, tell })
   const fits = book.byteLength + fresh.length * meta.dim * 4 <= options.budgetBytes
   if (meta.zoneCount === 0) return step.anew(fits)
-  if (fits && areZonesOff(meta.zoneCount, defaultZones(expected, meta.dim))) return step.anew(true)
+  if (options.mayTrain && fits && areZonesOff(meta.zoneCount, zonesFor(expected, meta.dim))) return step.anew(true)
   return step.among(fits)
+}
+
+/** Zones that are trained on so many rows: none that the rows would leave empty. */
+function zonesFor(rows: number, dim: number): number {
+  return Math.min(defaultZones(Math.max(1, rows), dim), Math.max(1, Math.ceil(rows / ROWS_OF_SMALLEST)))
 }
 
 function areZonesOff(zones: number, wanted: number): boolean {
@@ -106,18 +117,19 @@ class StepMaker {
   }
 
   /** Trains zones on all rows; where they do not fit, on the deltas that came first, and the others follow. */
-  anew(fits: boolean): StepPlan {
+  anew(fits: boolean): StepPlan | undefined {
     const { snapshot } = this.#index
     const { meta } = snapshot
     for (const { segments } of this.#book.zones) this.#takeAll(segments)
     this.#takeAll(this.#deltas(this.#options.budgetBytes))
     if (fits) takeFresh(this.#rows, this.#fresh)
     // Of the deltas that came first no row may be left.
+    if (this.#rows.count === 0 && this.#removed.length === 0) return undefined
     if (this.#rows.count === 0) return { ...this.#plan(NO_ZONES), lifted: new Map(), origin: undefined }
     const { liveRows } = this.#book
     const expected = fits ? this.#rows.count : liveRows
     // Zones for what follows too, but none that the rows at hand would leave empty.
-    const zones = Math.min(defaultZones(Math.max(1, expected), meta.dim), Math.ceil(this.#rows.count / 16))
+    const zones = Math.min(zonesFor(expected, meta.dim), Math.ceil(this.#rows.count / ROWS_OF_SMALLEST))
     const rowsPerZone = Math.max(1, this.#rows.count / zones)
     const { zones: placed, origin } = placeAnew(
       this.#rows,
@@ -153,7 +165,11 @@ class StepMaker {
     const chosen = chooseZones(this.#book, counts, { budgetBytes: left, all, firstOwnSegment })
     if (chosen.length === 0 && this.#rows.count === 0 && this.#removed.length === 0) return undefined
     const rewrittenRows = chosen.reduce((sum, { rowCount }) => sum + rowCount, 0)
-    if (fits && rewrittenRows + arrived > (this.#book.liveRows + this.#fresh.length) * ANEW_PART) {
+    if (
+      this.#options.mayTrain &&
+      fits &&
+      rewrittenRows + arrived > (this.#book.liveRows + this.#fresh.length) * ANEW_PART
+    ) {
       return new StepMaker(this.#index, this.#options, {
         book: this.#book,
         fresh: this.#fresh,
@@ -218,8 +234,9 @@ class StepMaker {
   /** The deltas that came first, as many as fit into some bytes, one at least. */
   #deltas(mostBytes: number): Segment[] {
     let bytes = 0
-    const fitting = this.#book.deltas.findIndex((segment) => (bytes += bytesOf(segment)) > mostBytes)
-    return this.#book.deltas.slice(0, fitting === -1 ? undefined : Math.max(1, fitting))
+    const deltas = this.#book.deltas.filter(({ segment }) => segment < this.#options.endSegment)
+    const fitting = deltas.findIndex((segment) => (bytes += bytesOf(segment)) > mostBytes)
+    return deltas.slice(0, fitting === -1 ? undefined : Math.max(1, fitting))
   }
 
   /** Takes updated rows of built zones, where there are many; they join the nearest zone as new ones do. */
