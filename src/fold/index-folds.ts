@@ -162,6 +162,7 @@ export class IndexFolds {
     this.#cleanUpTimer = setTimeout(() => {
       // After what runs: a fold that is under way makes more of them.
       this.#last = this.#last.then(async () => {
+        if (this.#running !== undefined) this.#cleanUpLater()
         if (this.#isClosed || this.#running !== undefined) return
         await this.#run({ ...ASKED, onlyCleansUp: true }, {}).catch(() => undefined)
       })

@@ -182,7 +182,8 @@ class StepMaker {
     for (const [zone, members] of joining) {
       const further = others(this.#book.zones[zone].segments)
       const bytes = further.reduce((sum, segment) => sum + bytesOf(segment), this.#rows.byteLength)
-      if (further.length > 0 && bytes <= budgetBytes) members.push(...this.#takeMore(further))
+      if (further.length === 0 || bytes > budgetBytes) continue
+      for (const index of this.#takeMore(further)) members.push(index)
     }
     const placed = placeAmong(
       this.#rows,

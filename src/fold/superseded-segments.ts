@@ -1,8 +1,17 @@
 // Which segments the files of a step replace, for whoever has no catalogue (spec, section 5): those that the step takes
 // out, and those that the files that go with them had replaced, as long as a file that stays holds one.
 
-import { decodeFooter, decodeSuperseded, directoryRecordBytes, FOOTER, type Footer } from '../format/directory.ts'
+import { ZgqError } from '../errors.ts'
+import {
+  decodeFooter,
+  decodeSuperseded,
+  directoryBytes,
+  directoryRecordBytes,
+  FOOTER,
+  type Footer
+} from '../format/directory.ts'
 import { fileNameOf, type FileRecord } from '../format/file-record.ts'
+import { PAGE_BYTES } from '../format/layout.ts'
 import type { Segment } from '../format/segment-table.ts'
 import { u64At } from '../format/u64.ts'
 import type { OpenIndex } from '../search/open-index.ts'
@@ -42,7 +51,16 @@ function footerOf(index: OpenIndex, record: FileRecord): Footer {
   const offset = record.byteLength - FOOTER.byteLength
   const bytes = read(index, record.file, { offset, byteLength: FOOTER.byteLength })
   const kind = record.kind === 'delta' ? 'delta' : 'vectors'
-  return decodeFooter(bytes, kind, { path: fileNameOf(record), offset })
+  const place = { path: fileNameOf(record), offset }
+  const footer = decodeFooter(bytes, kind, place)
+  // Before anything is read by its numbers: whoever forges a file forges its checksums.
+  const { directoryOffset, directoryByteLength } = footer
+  const isSound =
+    directoryByteLength === directoryBytes(index.snapshot.meta.dim, footer) &&
+    directoryOffset >= PAGE_BYTES &&
+    directoryOffset + directoryByteLength <= offset
+  if (isSound) return footer
+  throw new ZgqError('ZGQ_CORRUPT', `the footer says ${directoryByteLength} bytes of directory`, place)
 }
 
 /** Segments that a file says it replaces. */
