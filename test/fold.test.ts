@@ -149,6 +149,29 @@ describe('optimize', () => {
     expect(await checkIndex(path)).toMatchObject({ ok: true })
   })
 
+  it('has nothing to do where it was just done', async () => {
+    const index = await create()
+    await addAll(index, 4000)
+    for (const all of [false, true]) {
+      await index.delete(Array.from({ length: 300 }, (_, i) => i * 3 + (all ? 1 : 0)))
+      await index.optimize({ all })
+      expect(await index.optimize({ all })).toMatchObject({ steps: 0 })
+    }
+    index.close()
+  })
+
+  it('folds an import that is larger than its memory, step by step', async () => {
+    const index = await create()
+    await addAll(index, 20_000)
+    const { steps, rows: moved } = await index.optimize({ memoryBytes: 4 * 2 ** 20 })
+    expect(steps).toBeGreaterThan(2)
+    expect(moved).toBeLessThan(60_000)
+    expect(index.info().changes.deltaRows).toBe(0)
+    expect(recallOf(index)).toBeGreaterThan(0.85)
+    index.close()
+    expect(await checkIndex(path)).toMatchObject({ ok: true })
+  })
+
   it('ends beside a writer that never rests', async () => {
     const index = await create()
     await addAll(index, 2000)

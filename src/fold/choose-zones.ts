@@ -55,5 +55,6 @@ function needOf(
   if (choice.all && (deletedCount > 0 || patchedRows > 0 || segments.length > 1)) return CHANGED
   const left = rowCount - deletedCount + joining
   const isOdd = left > book.rowsPerZone * LARGE || (left < book.rowsPerZone * SMALL && book.zones.length > 1)
-  return isOdd || isInPoorFile ? CHANGED / 2 : 0
+  // A zone to which nothing came, and from which nothing went, is as it was meant, whatever its size.
+  return (isOdd && changed > 0) || isInPoorFile ? CHANGED / 2 : 0
 }

@@ -7,6 +7,9 @@ import type { Id, IdType } from '../types.ts'
 /** Rows whose vectors lie together. */
 const BLOCK_ROWS = 1024
 
+/** Bytes that a row takes in memory besides vector and payload: objects around its id and payload, and its places. */
+export const ROW_OVERHEAD = 256
+
 /** A row that is taken. */
 export interface TakenRow {
   readonly id: Id
@@ -32,9 +35,10 @@ export class FoldRows {
   readonly #ofSegments = new Map<number, Uint32Array>()
   /** By sequence of a fresh row. */
   readonly #ofFresh = new Map<number, number>()
-  /** The places that rows get, by index. */
-  readonly #places: (NewPlace | undefined)[] = []
-  #payloadBytes = 0
+  /** The segments and rows that they become, by index. */
+  readonly #newSegments: number[] = []
+  readonly #newRows: number[] = []
+  #valueBytes = 0
 
   constructor(of: { readonly dim: number; readonly idType: IdType }) {
     this.dim = of.dim
@@ -45,9 +49,14 @@ export class FoldRows {
     return this.#ids.length
   }
 
-  /** Bytes of vectors and payloads. */
+  /** Bytes that they take in memory, about. */
   get byteLength(): number {
-    return this.count * this.dim * 4 + this.#payloadBytes
+    return this.count * (this.dim * 4 + ROW_OVERHEAD) + this.#valueBytes
+  }
+
+  /** Bytes of payloads and string ids. */
+  get valueBytes(): number {
+    return this.#valueBytes
   }
 
   /** Segments of which rows were taken. */
@@ -84,7 +93,7 @@ export class FoldRows {
     this.#blocks[this.#blocks.length - 1].set(vector, inBlock * this.dim)
     this.#ids.push(id)
     this.#payloads.push(payload)
-    this.#payloadBytes += payload?.byteLength ?? 0
+    this.#valueBytes += (payload?.byteLength ?? 0) + (typeof id === 'string' ? id.length : 0)
     return index
   }
 
@@ -128,12 +137,14 @@ export class FoldRows {
 
   /** Notes that rows are those of a new segment, in this order. */
   place(indexes: Uint32Array, segment: number): void {
-    for (const [row, index] of indexes.entries()) this.#places[index] = { segment, row }
+    for (const [row, index] of indexes.entries()) {
+      this.#newSegments[index] = segment
+      this.#newRows[index] = row
+    }
   }
 
   placeOf(index: number): NewPlace {
-    const place = this.#places[index]
-    if (place === undefined) throw new Error(`row ${index} of the fold has no place`)
-    return place
+    if (!(index in this.#newRows)) throw new Error(`row ${index} of the fold has no place`)
+    return { segment: this.#newSegments[index], row: this.#newRows[index] }
   }
 }

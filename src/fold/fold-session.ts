@@ -112,7 +112,7 @@ export class FoldSession {
     if (plan === undefined) return false
     const numbers = this.#writer.reserve({
       segments: plan.numbering.written.length,
-      files: FILES_PER_STEP + Math.ceil(plan.rows.byteLength / 2 ** 29)
+      files: FILES_PER_STEP + Math.ceil(plan.rows.valueBytes / 2 ** 29)
     })
     // A delta of that number is what a writer left that died: no other one takes it any more.
     removeTemporary(join(this.#options.folder, dataFileName('delta', numbers.generation, 0)))
@@ -122,11 +122,7 @@ export class FoldSession {
       this.#abandon()
       throw error
     }
-    if (plan.origin !== undefined) {
-      this.#mayTrain = false
-      // Deltas that were left were coded anew, under other numbers.
-      this.#began = { ...this.#began, endSegment: this.#index.snapshot.meta.nextSegment }
-    }
+    if (plan.isAnew) this.#mayTrain = false
     return true
   }
 
@@ -186,7 +182,7 @@ export class FoldSession {
     if (
       !isCalibrationDue(snapshot, {
         rowsSinceCalibration: rowsSinceCalibration + changedRows,
-        isAnew: plan.origin !== undefined
+        isAnew: plan.isAnew
       })
     )
       return { measured: undefined, changedRows }

@@ -6,7 +6,7 @@ import type { Segment } from '../format/segment-table.ts'
 import type { OpenIndex } from '../search/open-index.ts'
 import { chooseZones, others } from './choose-zones.ts'
 import { arePatchesMany } from './fold-due.ts'
-import { FoldRows } from './fold-rows.ts'
+import { FoldRows, ROW_OVERHEAD } from './fold-rows.ts'
 import { numberZones, type Numbering } from './number-zones.ts'
 import { placeAmong, placeAnew } from './place-rows.ts'
 import type { FoldTell } from './fold-messages.ts'
@@ -46,7 +46,9 @@ export interface StepPlan {
   readonly lifted: ReadonlyMap<Segment, readonly number[]>
   /** Rows that came into zones, or leave them. */
   readonly changedRows: number
-  /** Origin of the codes, where zones were trained anew; undefined: as it was. */
+  /** Zones were trained anew. */
+  readonly isAnew: boolean
+  /** Origin of the codes from now on; undefined: as it was. */
   readonly origin: Float32Array | undefined
 }
 
@@ -64,7 +66,7 @@ export function planStep(index: OpenIndex, options: StepOptions, tell: FoldTell)
   if (meta.zoneCount === 0 && expected < FEWEST_ZONED_ROWS && meta.count < 2 * FEWEST_ZONED_ROWS && !options.all)
     return undefined
   const step = new StepMaker(index, options, { book, fresh, tell })
-  const fits = book.byteLength + fresh.length * meta.dim * 4 <= options.budgetBytes
+  const fits = book.byteLength + fresh.length * (meta.dim * 4 + ROW_OVERHEAD) <= options.budgetBytes
   if (meta.zoneCount === 0) return step.anew(fits)
   if (options.mayTrain && fits && areZonesOff(meta.zoneCount, zonesFor(expected, meta.dim))) return step.anew(true)
   return step.among(fits)
@@ -90,6 +92,7 @@ function emptied({ snapshot }: OpenIndex): StepPlan {
     removed: [...segments].map(({ segment }) => segment),
     lifted: new Map(),
     changedRows: 0,
+    isAnew: false,
     origin: undefined
   }
 }
@@ -120,12 +123,14 @@ class StepMaker {
   anew(fits: boolean): StepPlan | undefined {
     const { snapshot } = this.#index
     const { meta } = snapshot
-    for (const { segments } of this.#book.zones) this.#takeAll(segments)
-    this.#takeAll(this.#deltas(this.#options.budgetBytes))
-    if (fits) takeFresh(this.#rows, this.#fresh)
+    // What was taken before this was decided stays.
+    const isTaken = new Set(this.#removed)
+    for (const { segments } of this.#book.zones) this.#takeMore(segments)
+    this.#takeMore(this.#deltas(this.#options.budgetBytes).filter((segment) => !isTaken.has(segment)))
+    if (fits && this.#rows.fresh().size === 0) takeFresh(this.#rows, this.#fresh)
     // Of the deltas that came first no row may be left.
     if (this.#rows.count === 0 && this.#removed.length === 0) return undefined
-    if (this.#rows.count === 0) return { ...this.#plan(NO_ZONES), lifted: new Map(), origin: undefined }
+    if (this.#rows.count === 0) return { ...this.#plan(NO_ZONES), lifted: new Map(), isAnew: true, origin: undefined }
     const { liveRows } = this.#book
     const expected = fits ? this.#rows.count : liveRows
     // Zones for what follows too, but none that the rows at hand would leave empty.
@@ -139,7 +144,9 @@ class StepMaker {
       }
     )
     const numbering = numberZones(placed, 0, () => false)
-    return { ...this.#plan(numbering), lifted: new Map(), origin }
+    // Deltas that did not fit keep their codes: to code them again takes memory, and writers would wait for it.
+    const isRecoded = fits && snapshot.quantizer !== undefined
+    return { ...this.#plan(numbering), lifted: new Map(), isAnew: true, origin: isRecoded ? origin : undefined }
   }
 
   /** Rewrites some zones; undefined: there is no need. */
@@ -147,7 +154,7 @@ class StepMaker {
     const { snapshot } = this.#index
     const { meta, centroids } = snapshot
     const { budgetBytes, all, firstOwnSegment } = this.#options
-    this.#takeAll(this.#deltas(budgetBytes / 2))
+    this.#takeMore(this.#deltas(budgetBytes / 2))
     takeFresh(this.#rows, this.#fresh)
     const arrived = this.#rows.count
     const lifted = this.#lift()
@@ -169,13 +176,8 @@ class StepMaker {
       this.#options.mayTrain &&
       fits &&
       rewrittenRows + arrived > (this.#book.liveRows + this.#fresh.length) * ANEW_PART
-    ) {
-      return new StepMaker(this.#index, this.#options, {
-        book: this.#book,
-        fresh: this.#fresh,
-        tell: this.#tell
-      }).anew(true)
-    }
+    )
+      return this.anew(true)
     const rewritten = chosen.map((booked) => ({ booked, members: this.#takeZone(booked, joining) }))
     for (const { zone } of chosen) joining.delete(zone)
     // A zone has one further segment, as far as memory allows: what came before is written again with what comes now.
@@ -194,10 +196,10 @@ class StepMaker {
     const numbering = numberZones(placed, meta.zoneCount, (zone) => !gone.has(zone))
     const isThere = new Set(this.#removed)
     for (const segment of lifted.keys()) if (isThere.has(segment)) lifted.delete(segment)
-    return { ...this.#plan(numbering), lifted, origin: undefined }
+    return { ...this.#plan(numbering), lifted, isAnew: false, origin: undefined }
   }
 
-  #plan(numbering: Numbering): Omit<StepPlan, 'lifted' | 'origin'> {
+  #plan(numbering: Numbering): Omit<StepPlan, 'lifted' | 'isAnew' | 'origin'> {
     const removed = this.#removed.map(({ segment }) => segment).sort((a, b) => a - b)
     const { zoneCount } = this.#index.snapshot.meta
     const { masks } = this.#index.context.documents.live
@@ -207,14 +209,6 @@ class StepMaker {
     return { rows: this.#rows, numbering, removed, changedRows: Math.max(0, this.#rows.count - before) + deleted }
   }
 
-  #takeAll(segments: readonly Segment[]): void {
-    for (const segment of segments) {
-      this.#tell.check()
-      takeSegment(this.#index.context, this.#rows, { segment })
-      this.#removed.push(segment)
-    }
-  }
-
   /** Takes the rows of a zone that are not here yet; returns all that it is to have. */
   #takeZone({ zone, segments }: BookedZone, joining: ReadonlyMap<number, readonly number[]>): number[] {
     return [...(joining.get(zone) ?? []), ...this.#takeMore(segments)]
@@ -222,9 +216,9 @@ class StepMaker {
 
   /** Takes the rows of segments that are not here yet. */
   #takeMore(segments: readonly Segment[]): number[] {
-    this.#tell.check()
     const first = this.#rows.count
     for (const segment of segments) {
+      this.#tell.check()
       const isWanted = (row: number): boolean => this.#rows.indexOf(segment.segment, row) === undefined
       takeSegment(this.#index.context, this.#rows, { segment, isWanted })
       this.#removed.push(segment)

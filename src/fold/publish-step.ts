@@ -48,7 +48,6 @@ export function publishStep(place: PublishPlace, step: StepToPublish): void {
     writer.rollback()
     throw error
   }
-  index.refresh()
 }
 
 function publish({ index, writer, folder }: PublishPlace, step: StepToPublish): void {

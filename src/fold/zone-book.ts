@@ -4,6 +4,7 @@ import { SEGMENT_WORDS } from '../format/segment-record.ts'
 import type { Segment } from '../format/segment-table.ts'
 import { defaultZones } from '../build/default-zones.ts'
 import type { OpenIndex } from '../search/open-index.ts'
+import { ROW_OVERHEAD } from './fold-rows.ts'
 
 /** A built zone. */
 export interface BookedZone {
@@ -12,7 +13,7 @@ export interface BookedZone {
   readonly rowCount: number
   readonly deletedCount: number
   readonly patchedRows: number
-  /** Bytes of vectors and payloads. */
+  /** Bytes that its rows take in memory. */
   readonly byteLength: number
   /** Some of it lies in a file of which little is left. */
   readonly isInPoorFile: boolean
@@ -25,7 +26,7 @@ export interface ZoneBook {
   readonly deltaRows: number
   /** Rows of segments that are not deleted. */
   readonly liveRows: number
-  /** Bytes of vectors and payloads of all segments. */
+  /** Bytes that the rows of all segments take in memory. */
   readonly byteLength: number
   /** Rows that a zone should have. */
   readonly rowsPerZone: number
@@ -68,8 +69,9 @@ export function readBook(index: OpenIndex): ZoneBook {
   }
 }
 
-export function bytesOf({ rows, payload }: Segment): number {
-  return rows.byteLength + payload.byteLength
+/** Bytes that the rows of a segment take in the memory of a fold: the columns have their ids. */
+export function bytesOf({ rows, columns, payload, rowCount }: Segment): number {
+  return rows.byteLength + columns.byteLength + payload.byteLength + rowCount * ROW_OVERHEAD
 }
 
 function poorFiles({ snapshot }: OpenIndex): ReadonlySet<number> {
