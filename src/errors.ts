@@ -96,6 +96,11 @@ export function systemCode(error: unknown): string | undefined {
   return error instanceof ZgqError ? undefined : error.code
 }
 
+/** Whether the system refuses to touch a file: it is open elsewhere (Windows), or may not be changed. */
+export function isRefusal(error: unknown): boolean {
+  return ['EBUSY', 'EPERM', 'EACCES'].includes(systemCode(error) ?? '')
+}
+
 /** The error of a data file that is not there, or of several. */
 export function missingFile(path: string, cause: unknown, what = 'a file of the index is missing'): ZgqError {
   return new ZgqError('ZGQ_CORRUPT', `${what}; zgq repair (repairIndex) saves what is left`, { path, cause })

@@ -4,7 +4,7 @@ import { availableParallelism } from 'node:os'
 
 import { describe } from './describe.ts'
 import { ZgqError } from './errors.ts'
-import { checkOptionNames, expectOneOf, expectWholeNumber } from './options.ts'
+import { checkOptionNames, expectFlag, expectOneOf, expectWholeNumber } from './options.ts'
 import type { Mapping, OpenMode, OpenOptions, Verify } from './types.ts'
 
 const MIB = 2 ** 20
@@ -73,10 +73,8 @@ export function checkOpenOptions(
   expectWholeNumber('cacheBytes', cacheBytes, { least: 0, most: MAX_CACHE_BYTES })
   expectWholeNumber('threads', threads, { least: 0, most: MOST_THREADS })
   expectWholeNumber('lockTimeoutMs', lockTimeoutMs, { least: 0, most: MOST_LOCK_TIMEOUT_MS })
-  if (typeof allowNetworkFileSystem !== 'boolean')
-    throw new TypeError(`allowNetworkFileSystem must be a boolean, found ${describe(allowNetworkFileSystem)}`)
-  if (typeof autoOptimize !== 'boolean')
-    throw new TypeError(`autoOptimize must be a boolean, found ${describe(autoOptimize)}`)
+  expectFlag('allowNetworkFileSystem', allowNetworkFileSystem)
+  expectFlag('autoOptimize', autoOptimize)
   return { mode, mapping, cacheBytes, verify, threads, durability, lockTimeoutMs, allowNetworkFileSystem, autoOptimize }
 }
 

@@ -34,3 +34,20 @@ export function expectOneOf(name: string, value: unknown, choices: readonly stri
   if (typeof value !== 'string' || !choices.includes(value))
     throw new TypeError(`${name} must be one of ${choices.join(', ')}, found ${describe(value)}`)
 }
+
+/** Throws TypeError for what is not a boolean, and returns it. The others likewise. */
+export function expectFlag(name: string, given: boolean): boolean {
+  if (typeof given !== 'boolean') throw new TypeError(`${name} must be a boolean, found ${describe(given)}`)
+  return given
+}
+
+export function expectFunction<Call>(name: string, given: Call): Call {
+  if (typeof given !== 'function') throw new TypeError(`${name} must be a function, found ${describe(given)}`)
+  return given
+}
+
+export function expectSignal(name: string, given: AbortSignal | undefined): AbortSignal | undefined {
+  if (given !== undefined && !(given instanceof AbortSignal))
+    throw new TypeError(`${name} must be an AbortSignal, found ${describe(given)}`)
+  return given
+}

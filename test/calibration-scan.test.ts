@@ -1,4 +1,5 @@
-// The neighbours that a calibration is held against: those of an exact search but for rounding, for any number of queries at once.
+// The neighbours that a calibration is held against: those of an exact search but for rounding, for any number of
+// queries at once.
 
 import { describe, expect, it } from 'vitest'
 

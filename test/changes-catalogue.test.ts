@@ -1,4 +1,5 @@
-// Rows of the tables of changes: written in transactions, read back whole or from some state on. On a Node without node:sqlite the same tests run under Node 24, too.
+// Rows of the tables of changes: written in transactions, read back whole or from some state on. On a Node without
+// node:sqlite the same tests run under Node 24, too.
 
 import { describe, expect, it } from 'vitest'
 

@@ -1,5 +1,6 @@
 // Changing an index through its public face: what bad input gets, in which order calls are done, and what searches find
-// at places where other indexes do not look: between a commit and the next, where rows are gone, with the first payload.
+// at places where other indexes do not look: between a commit and the next, where rows are gone, with the first
+// payload.
 
 import { mkdirSync, renameSync } from 'node:fs'
 import { beforeEach, describe, expect, it } from 'vitest'

@@ -129,7 +129,9 @@ interface Stretch {
   readonly byteLength: number
 }
 
-/** What of the files some checksum covers; in the vectors file the columns alone, the rest is that of damage.test.ts. */
+/**
+ * What of the files some checksum covers; in the vectors file the columns alone, the rest is that of damage.test.ts.
+ */
 function stretchesOf(folder: string, kind: (typeof KINDS)[number]): Stretch[] {
   const parts = new Parts(folder)
   const file = parts.file(kind)

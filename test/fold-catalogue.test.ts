@@ -106,7 +106,7 @@ describe('reserved numbers', () => {
     const { writer } = own(new Changer(folder, { durability }))
     const { generation } = writer.reserve({ segments: 1, files: 1 })
     const other = writer.reserve({ segments: 1, files: 1 })
-    writer.dropReservation(generation)
+    writer.removeFoldFiles({ superseded: [], reservations: [generation] })
     expect(writer.readFoldFiles().reservations).toMatchObject([
       { generation: other.generation, process: { pid: process.pid } }
     ])
@@ -251,7 +251,7 @@ describe('a fold that is published', () => {
     const changer = own(new Changer(copyOfBuilt()))
     const before = changer.reread().meta
     const { generation } = changer.writer.reserve({ segments: 1, files: 1 })
-    changer.writer.dropReservation(generation)
+    changer.writer.removeFoldFiles({ superseded: [], reservations: [generation] })
     const fold = sameFold(changer.snapshot, generation)
     const publishing = (): void => {
       changer.change(() => {

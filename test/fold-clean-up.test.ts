@@ -35,7 +35,13 @@ function foldedIndex(): FoldedIndex & { readonly folder: string } {
 function clean(folder: string, changer: Changer, more: Partial<CleanUpOptions> = {}): CleanUpReport {
   const lock = FoldLock.take(folder, 1000)
   try {
-    const report = cleanUp(folder, { writer: changer.writer, isFoldHeld: true, nowMs: LATER_MS, ...more })
+    const report = cleanUp(folder, {
+      writer: changer.writer,
+      isFoldHeld: true,
+      nowMs: LATER_MS,
+      graceMs: 60_000,
+      ...more
+    })
     return { removed: report.removed.toSorted(), kept: report.kept.toSorted() }
   } finally {
     lock.release()

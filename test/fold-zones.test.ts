@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 
 import { FoldRows } from '../src/fold/fold-rows.ts'
 import { numberZones } from '../src/fold/number-zones.ts'
-import { placeAmong, placeAnew, type PlacedZone } from '../src/fold/place-rows.ts'
+import { assignAmong, assignAnew, type AssignedZone } from '../src/fold/assign-rows.ts'
 import { seededRandom } from '../src/quantizer/random.ts'
 
 function rowsAround(centres: readonly (readonly number[])[], each: number): FoldRows {
@@ -29,7 +29,7 @@ const booked = (zone: number) => ({
   isInPoorFile: false
 })
 
-const placed = (before: number | undefined, around?: Float32Array): PlacedZone => ({
+const assigned = (before: number | undefined, around?: Float32Array): AssignedZone => ({
   before,
   members: Uint32Array.of(0),
   around
@@ -38,7 +38,7 @@ const placed = (before: number | undefined, around?: Float32Array): PlacedZone =
 describe('numbers of zones', () => {
   it('stay for zones that stay, and new zones fill the gaps first', () => {
     const { zoneCount, kept, written } = numberZones(
-      [placed(undefined), placed(2)],
+      [assigned(undefined), assigned(2)],
       4,
       (zone) => zone === 0 || zone === 3
     )
@@ -54,7 +54,7 @@ describe('numbers of zones', () => {
   })
 
   it('leave no gap where zones go: zones from the end move there', () => {
-    const { zoneCount, kept, written } = numberZones([placed(4, new Float32Array(1))], 6, (zone) => zone > 2)
+    const { zoneCount, kept, written } = numberZones([assigned(4, new Float32Array(1))], 6, (zone) => zone > 2)
     expect(zoneCount).toBe(3)
     expect([...kept.values()].sort()).toEqual([0, 1, 2])
     expect(written[0].zone).toBe(kept.get(4)) // a further segment goes with its zone
@@ -62,7 +62,7 @@ describe('numbers of zones', () => {
 
   it('go on behind the others where there are more new zones than gaps', () => {
     const { zoneCount, written } = numberZones(
-      [placed(1), placed(undefined), placed(undefined)],
+      [assigned(1), assigned(undefined), assigned(undefined)],
       2,
       (zone) => zone === 0
     )
@@ -84,7 +84,7 @@ describe('zones of a fold', () => {
       ],
       50
     )
-    const { zones } = placeAnew(rows, { zones: 4, rowsPerZone: 50, metric, seed: 1 }, () => undefined)
+    const { zones } = assignAnew(rows, { zones: 4, rowsPerZone: 50, metric, seed: 1 }, () => undefined)
     expect(zones.map(({ members }) => members.length)).toEqual([50, 50, 50, 50])
     for (const { members } of zones)
       expect(new Set(Array.from(members, (index) => Math.floor(index / 50))).size).toBe(1)
@@ -100,7 +100,7 @@ describe('zones of a fold', () => {
       40
     )
     const all = Array.from({ length: rows.count }, (_, index) => index)
-    const zones = placeAmong(
+    const zones = assignAmong(
       rows,
       { metric, rowsPerZone: 40, centroids: Float32Array.of(5, 5, 90, 90), zoneCount: 2 },
       { rewritten: [{ booked: booked(0), members: all }], joining: new Map() }
@@ -112,7 +112,7 @@ describe('zones of a fold', () => {
 
   it('are given up where few rows are left, which go to the nearest of the others', () => {
     const rows = rowsAround([[0, 0]], 3)
-    const zones = placeAmong(
+    const zones = assignAmong(
       rows,
       { metric, rowsPerZone: 40, centroids: Float32Array.of(0, 0, 90, 90, 5, 5), zoneCount: 3 },
       { rewritten: [{ booked: booked(0), members: [0, 1, 2] }], joining: new Map() }
@@ -123,7 +123,7 @@ describe('zones of a fold', () => {
 
   it('keep rows where all that there are are small', () => {
     const rows = rowsAround([[0, 0]], 3)
-    const zones = placeAmong(
+    const zones = assignAmong(
       rows,
       { metric, rowsPerZone: 40, centroids: Float32Array.of(0, 0), zoneCount: 1 },
       { rewritten: [{ booked: booked(0), members: [0, 1, 2] }], joining: new Map() }

@@ -1,4 +1,5 @@
-// The rerank: the WebAssembly kernel against the scalar twin in all that can be seen of it, and both against brute force.
+// The rerank: the WebAssembly kernel against the scalar twin in all that can be seen of it, and both against brute
+// force.
 
 import { describe, expect, it } from 'vitest'
 

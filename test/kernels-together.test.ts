@@ -1,5 +1,5 @@
-// The scan of codes for a group of queries: WebAssembly against the scalar twin, and both against the scan of one query,
-// to the bit.
+// The scan of codes for a group of queries: WebAssembly against the scalar twin, and both against the scan of one
+// query, to the bit.
 
 import { describe, expect, it } from 'vitest'
 

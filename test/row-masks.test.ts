@@ -1,5 +1,5 @@
-// Searches with masks: exactly the rows that a mask leaves are found, whatever the kernel, the dimension and how rows lie
-// in frames, beside other searches with other masks or none.
+// Searches with masks: exactly the rows that a mask leaves are found, whatever the kernel, the dimension and how rows
+// lie in frames, beside other searches with other masks or none.
 
 import { setImmediate } from 'node:timers/promises'
 import { beforeAll, describe, expect, it, vi } from 'vitest'

@@ -1,5 +1,5 @@
-// Searches that wait, and caches: how many rounds they take where these are small, that rows are read once, and how much
-// memory that takes.
+// Searches that wait, and caches: how many rounds they take where these are small, that rows are read once, and how
+// much memory that takes.
 
 import { mkdirSync } from 'node:fs'
 import { setImmediate } from 'node:timers/promises'

@@ -1,5 +1,5 @@
-// Searches that wait in vain: a reader that fails, answers short, never answers, is closed, or brings damaged bytes. Only
-// the search that it happens to fails, and nothing is left behind.
+// Searches that wait in vain: a reader that fails, answers short, never answers, is closed, or brings damaged bytes.
+// Only the search that it happens to fails, and nothing is left behind.
 
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'

@@ -1,20 +1,33 @@
 // zgq optimize INDEX: folds what was written to an index into its zones.
 
 import { countOf } from '../src/describe.ts'
-import { byteSize, flag } from './arguments.ts'
+import { byteSize, declareOptions, flag, libraryOptions } from './arguments.ts'
 import { INDEX, JSON_OPTION, NETWORK_OPTION, type Command, type CommandArguments } from './command.ts'
 import { interruptible } from './interrupt.ts'
 import { openForWriting } from './open-for-writing.ts'
 import { formatBytes, print, printJson } from './output.ts'
 import { ProgressLine } from './progress.ts'
 
+const OPTIONS = declareOptions({
+  all: {
+    about: 'rewrite every zone that has a deleted or updated row, so that all their bytes leave the disk',
+    read: flag
+  },
+  memory: {
+    value: 'SIZE',
+    about: 'memory to use, about, such as 1GB (default 256MB, at least 1MB)',
+    library: 'memoryBytes',
+    isSize: true,
+    read: byteSize
+  }
+})
+
 export const OPTIMIZE: Command = {
   name: 'optimize',
   summary: 'fold added and deleted rows into the zones of an index',
   positionals: [INDEX],
   options: {
-    all: { about: 'rewrite every zone that has a deleted or updated row, so that all their bytes leave the disk' },
-    memory: { value: 'SIZE', about: 'memory to use, about; default 256MB' },
+    ...OPTIONS,
     'allow-network-file-system': NETWORK_OPTION,
     json: JSON_OPTION
   },
@@ -33,8 +46,7 @@ async function runOptimize({ positionals: [path], given }: CommandArguments): Pr
       (signal) =>
         index.optimize({
           signal,
-          all: flag(given, 'all'),
-          memoryBytes: byteSize(given, 'memory'),
+          ...libraryOptions(OPTIONS, given),
           onProgress: (state) => {
             progress.show(state)
           }

@@ -6,20 +6,17 @@ import { checkFields } from '../format/fields.ts'
 import { MAX_DIM } from '../format/layout.ts'
 import { expectPath } from '../arguments.ts'
 import { refuseAsarPath } from '../asar-path.ts'
-import { checkOptionNames } from '../options.ts'
+import { checkOptionNames, expectFlag, expectFunction, expectSignal } from '../options.ts'
 import { batchFormatOf, expectBatchOptions, hasColumns } from '../input/batch-format.ts'
 import { expectBits, expectMetric, expectModel, expectNote, expectText } from '../input/index-facts.ts'
 import type { VectorBatch } from '../input/vector-batch.ts'
 import type { Fields, Metric } from '../types.ts'
 import {
-  expectFlag,
-  expectFunction,
   expectIds,
   expectInput,
   expectPayload,
   expectPayloads,
   expectQueries,
-  expectSignal,
   expectWhole,
   isBatches
 } from './option-checks.ts'

@@ -4,7 +4,7 @@ import { existsSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { LOCK_NAME } from '../build-lock.ts'
-import { systemCode } from '../errors.ts'
+import { isRefusal, systemCode } from '../errors.ts'
 import { JOINED_NAME, RECIPE_NAME } from './site.ts'
 
 /** Removes from a published index what the build had there; the lock, which says what it is, last. */
@@ -41,8 +41,7 @@ export function removeDead(folder: string): void {
   try {
     rmSync(folder, { recursive: true, force: true })
   } catch (error) {
-    const isOpen =
-      process.platform === 'win32' && ['ENOTEMPTY', 'EBUSY', 'EPERM', 'EACCES'].includes(systemCode(error) ?? '')
+    const isOpen = process.platform === 'win32' && (isRefusal(error) || systemCode(error) === 'ENOTEMPTY')
     if (!isOpen) throw error
   }
 }

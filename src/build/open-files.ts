@@ -5,14 +5,13 @@
 import { closeSync, constants, openSync, readdirSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { systemCode } from '../errors.ts'
+import { isRefusal, systemCode } from '../errors.ts'
 
 /** Node hands flags to libuv as they are; UV_FS_O_EXLOCK opens with no sharing, which fails where a file is open. */
 const UNSHARED = 0x10000000
 /** Scanners, and readers that are just opening an index, have files open for a moment. */
 const ATTEMPTS = 40
 const PAUSE_MS = 25
-const IN_USE = ['EBUSY', 'EPERM', 'EACCES']
 
 /** Returns the name of a file in `folder` that is open in this or another process; undefined on other systems. */
 export function findOpenFile(folder: string): string | undefined {
@@ -36,7 +35,7 @@ export function renameFolder(from: string, to: string): void {
       renameSync(from, to)
       return
     } catch (error) {
-      const isInUse = process.platform === 'win32' && IN_USE.includes(systemCode(error) ?? '')
+      const isInUse = process.platform === 'win32' && isRefusal(error)
       if (!isInUse || attempt === ATTEMPTS) throw error
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE_MS)
     }

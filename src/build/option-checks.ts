@@ -71,19 +71,3 @@ export function expectWhole<T extends number | undefined>(name: string, given: T
   if (given !== undefined) expectWholeNumber(name, given, range)
   return given
 }
-
-export function expectFlag(name: string, given: boolean): boolean {
-  if (typeof given !== 'boolean') throw new TypeError(`${name} must be a boolean, found ${describe(given)}`)
-  return given
-}
-
-export function expectFunction<Call>(name: string, given: Call): Call {
-  if (typeof given !== 'function') throw new TypeError(`${name} must be a function, found ${describe(given)}`)
-  return given
-}
-
-export function expectSignal(name: string, given: AbortSignal | undefined): AbortSignal | undefined {
-  if (given !== undefined && !(given instanceof AbortSignal))
-    throw new TypeError(`${name} must be an AbortSignal, found ${describe(given)}`)
-  return given
-}

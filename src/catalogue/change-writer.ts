@@ -19,7 +19,7 @@ import { readFoldFiles, removeFoldFiles, type FoldFiles, type FoldFilesDone } fr
 import { openForChanges, type ChangeWriterOptions } from './open-for-changes.ts'
 import { publishFold, type FoldToPublish } from './publish-fold.ts'
 import { expectIndex, readNewState, SchemaWatch, type KnownState, type NewState } from './refresh.ts'
-import { removeReservation, reserveNumbers, type ReservedNumbers } from './reservations.ts'
+import { reserveNumbers, type ReservedNumbers } from './reservations.ts'
 import { prepareValue, readValue } from './rows.ts'
 import { seal } from './seal.ts'
 import { isBusy, wrapSqliteWriteError } from './sqlite-errors.ts'
@@ -206,13 +206,6 @@ export class ChangeWriter {
       const { numbers, meta } = reserveNumbers(this.#database, this.meta, counts)
       this.#rows.putIndex(meta)
       return numbers
-    })
-  }
-
-  /** Gives up a reservation whose files are gone, in a transaction of its own. */
-  dropReservation(generation: number): void {
-    this.#alone(() => {
-      removeReservation(this.#database, generation)
     })
   }
 

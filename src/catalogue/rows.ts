@@ -30,7 +30,9 @@ export function metaChecksum(key: string, value: Uint8Array): number {
 const SCRATCH_BYTES = 2 ** 14
 const SCRATCH = Buffer.alloc(SCRATCH_BYTES)
 
-/** Computes the checksum of a row of another table: of its values in turn, integers as u64, bytes after their length. */
+/**
+ * Computes the checksum of a row of another table: of its values in turn, integers as u64, bytes after their length.
+ */
 export function rowChecksum(values: readonly (number | Uint8Array)[]): number {
   let crc = 0
   let used = 0

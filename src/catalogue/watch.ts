@@ -62,8 +62,8 @@ export class CatalogueWatch {
 
   /**
    * Reads what is new, in one transaction that ends before this returns; undefined: the index was moved away or
-   * replaced by another, and what was opened goes on. Throws ZGQ_UNSUPPORTED where a newer version has written what this
-   * one does not know, ZGQ_LOCKED, ZGQ_CORRUPT and ZGQ_IO.
+   * replaced by another, and what was opened goes on. Throws ZGQ_UNSUPPORTED where a newer version has written what
+   * this one does not know, ZGQ_LOCKED, ZGQ_CORRUPT and ZGQ_IO.
    */
   read(before: KnownState): NewState | undefined {
     if (this.#isClosed) throw new ZgqError('ZGQ_CLOSED', 'the index was closed', { path: this.#path })

@@ -1,7 +1,7 @@
 // Which zones a fold rewrites: those where enough has changed, the neediest first, as many as fit into memory.
 
 import type { Segment } from '../format/segment-table.ts'
-import { LARGE, SMALL } from './place-rows.ts'
+import { LARGE, SMALL } from './assign-rows.ts'
 import type { BookedZone, ZoneBook } from './zone-book.ts'
 
 /** Part of a zone's rows that may be deleted, or have come since it was written, before it is written anew. */

@@ -6,14 +6,10 @@ import { join } from 'node:path'
 
 import type { ChangeWriter } from '../catalogue/change-writer.ts'
 import type { FoldFiles } from '../catalogue/fold-files.ts'
-import { systemCode, wrapReadError, wrapWriteError } from '../errors.ts'
+import { isRefusal, systemCode, wrapReadError, wrapWriteError } from '../errors.ts'
 import { fileNameOf, parseFileName } from '../format/file-record.ts'
 import { syncFolder } from '../storage/file-writer.ts'
 
-/** So long readers that opened the index before may need the files that a fold took out of it. */
-const GRACE_MS = 60_000
-/** What the system says where a file is open elsewhere (Windows), or its folder may not be changed. */
-const REFUSALS = ['EBUSY', 'EPERM', 'EACCES']
 /** Ends the name of what stands beside a file while that is written. */
 const BESIDE_ENDING = /\.(columns|run)$/
 
@@ -25,7 +21,8 @@ export interface CleanUpOptions {
   readonly ownGeneration?: number | undefined
   /** Milliseconds since 1970. */
   readonly nowMs: number
-  readonly graceMs?: number | undefined
+  /** So long readers that opened the index before may need the files that a fold took out of it. */
+  readonly graceMs: number
   /** Removes a file; throws a system error where it cannot. */
   readonly remove?: ((path: string) => void) | undefined
 }
@@ -54,7 +51,7 @@ export function cleanUp(folder: string, options: CleanUpOptions): CleanUpReport 
 
 /** Removes superseded files whose time is over; returns the numbers of those that are gone. */
 function takeSuperseded(found: FoldFiles, sweep: Sweep, options: CleanUpOptions): number[] {
-  const { nowMs, graceMs = GRACE_MS } = options
+  const { nowMs, graceMs } = options
   return found.superseded.flatMap(({ record, since }) => {
     const name = fileNameOf(record)
     // Where the clock was set back, a time that lies ahead says nothing.
@@ -113,9 +110,8 @@ class Sweep {
       if (!isOurs(path)) return true
       this.#remove(path)
     } catch (error) {
-      const code = systemCode(error) ?? ''
-      if (code === 'ENOENT') return true
-      if (!REFUSALS.includes(code)) throw wrapWriteError(error, path, 'remove a file of an older generation')
+      if (systemCode(error) === 'ENOENT') return true
+      if (!isRefusal(error)) throw wrapWriteError(error, path, 'remove a file of an older generation')
       this.keep(name)
       return false
     }

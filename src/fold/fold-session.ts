@@ -7,8 +7,7 @@ import { ChangeWriter } from '../catalogue/change-writer.ts'
 import { FoldLock } from '../catalogue/fold-lock.ts'
 import type { ReservedNumbers } from '../catalogue/reservations.ts'
 import { wallMillis } from '../clock.ts'
-import { ZgqError } from '../errors.ts'
-import { bytesEqual, dataFileName } from '../format/layout.ts'
+import { dataFileName } from '../format/layout.ts'
 import type { QuantizerMeta } from '../format/quantizer.ts'
 import type { Segment } from '../format/segment-table.ts'
 import { encodeStringId } from '../format/string-ids.ts'
@@ -73,7 +72,7 @@ export class FoldSession {
     this.#tell = tell
     this.#lock = FoldLock.take(folder, write.lockTimeoutMs)
     try {
-      this.#index = openSame(folder, read, indexId)
+      this.#index = OpenIndex.openSame(folder, read, indexId)
       try {
         this.#writer = ChangeWriter.open(folder, { indexId, ...write })
       } catch (error) {
@@ -238,14 +237,6 @@ export class FoldSession {
       }
     }
   }
-}
-
-/** Opens the index for the fold's own reading; throws ZGQ_MISMATCH where another one has taken its place. */
-function openSame(folder: string, read: CheckedOpenOptions, indexId: Uint8Array): OpenIndex {
-  return OpenIndex.open(folder, read, ({ meta }) => {
-    if (bytesEqual(meta.indexId, indexId)) return
-    throw new ZgqError('ZGQ_MISMATCH', 'the index was moved or replaced: open it again', { path: folder })
-  })
 }
 
 /** Where zones are trained anew the codes have another origin. */

@@ -3,11 +3,10 @@
 import { resolve } from 'node:path'
 
 import { onAbort } from '../abort.ts'
-import { describe } from '../describe.ts'
 import { ZgqError } from '../errors.ts'
 import type { OptimizeOptions, Optimized } from '../change-types.ts'
 import type { CheckedOptions } from '../open-options.ts'
-import { checkOptionNames, expectWholeNumber } from '../options.ts'
+import { checkOptionNames, expectFlag, expectFunction, expectSignal, expectWholeNumber } from '../options.ts'
 import type { OpenIndex } from '../search/open-index.ts'
 import { Thread } from '../threads/thread.ts'
 import { isFoldDue } from './fold-due.ts'
@@ -62,13 +61,11 @@ export class IndexFolds {
   /** Rejects with the reason of the signal, ZGQ_LOCKED, ZGQ_IO, ZGQ_CLOSED, and as reads do. */
   async optimize(options: OptimizeOptions): Promise<Optimized> {
     checkOptionNames('optimize', options, ['all', 'memoryBytes', 'onProgress', 'signal'])
-    const { all = false, memoryBytes = DEFAULT_MEMORY_BYTES, onProgress, signal } = options
-    if (typeof all !== 'boolean') throw new TypeError(`all must be a boolean, found ${describe(all)}`)
+    const { all = false, memoryBytes = DEFAULT_MEMORY_BYTES, onProgress = () => undefined, signal } = options
+    expectFlag('all', all)
     expectWholeNumber('memoryBytes', memoryBytes, { least: LEAST_MEMORY_BYTES })
-    if (onProgress !== undefined && typeof onProgress !== 'function')
-      throw new TypeError(`onProgress must be a function, found ${describe(onProgress)}`)
-    if (signal !== undefined && !(signal instanceof AbortSignal))
-      throw new TypeError(`signal must be an AbortSignal, found ${describe(signal)}`)
+    expectFunction('onProgress', onProgress)
+    expectSignal('signal', signal)
     signal?.throwIfAborted()
     const turn = this.#last.then(async () => {
       signal?.throwIfAborted()

@@ -1,10 +1,10 @@
 // Numbers the zones that a step of a fold leaves: they are numbered from 0 without gaps, and as few as can be get
 // another number, since what is known of a segment goes with it.
 
-import type { PlacedZone } from './place-rows.ts'
+import type { AssignedZone } from './assign-rows.ts'
 
 /** A zone that gets a segment, under its new number. */
-export interface NumberedZone extends PlacedZone {
+export interface NumberedZone extends AssignedZone {
   readonly zone: number
 }
 
@@ -18,24 +18,24 @@ export interface Numbering {
 
 /**
  * zoneCount: of zones before. isKept: tells of each whether its segments stay; zones that do not stay and are not among
- * the placed ones are gone.
+ * the assigned ones are gone.
  */
 export function numberZones(
-  placed: readonly PlacedZone[],
+  assigned: readonly AssignedZone[],
   zoneCount: number,
   isKept: (zone: number) => boolean
 ): Numbering {
-  const placedBefore = new Map(placed.flatMap((zone) => (zone.before === undefined ? [] : [[zone.before, zone]])))
-  const numberOf = new Map<PlacedZone | number, number>()
+  const assignedBefore = new Map(assigned.flatMap((zone) => (zone.before === undefined ? [] : [[zone.before, zone]])))
+  const numberOf = new Map<AssignedZone | number, number>()
   const holes: number[] = []
   for (let zone = 0; zone < zoneCount; zone++) {
-    const found = placedBefore.get(zone)
+    const found = assignedBefore.get(zone)
     if (isKept(zone)) numberOf.set(zone, zone)
     if (found !== undefined) numberOf.set(found, zone)
     if (!isKept(zone) && found === undefined) holes.push(zone)
   }
   let next = zoneCount
-  for (const zone of placed) if (zone.before === undefined) numberOf.set(zone, holes.shift() ?? next++)
+  for (const zone of assigned) if (zone.before === undefined) numberOf.set(zone, holes.shift() ?? next++)
   // Zones from the end fill what is left of the gaps.
   const total = next - holes.length
   const atEnd = [...numberOf].filter(([, number]) => number >= total)

@@ -8,7 +8,7 @@ import { chooseZones, others } from './choose-zones.ts'
 import { arePatchesMany } from './fold-due.ts'
 import { FoldRows, ROW_OVERHEAD } from './fold-rows.ts'
 import { numberZones, type Numbering } from './number-zones.ts'
-import { placeAmong, placeAnew } from './place-rows.ts'
+import { assignAmong, assignAnew } from './assign-rows.ts'
 import type { FoldTell } from './fold-messages.ts'
 import { takeFresh, takeSegment } from './take-rows.ts'
 import { nearestZones } from './train-rows.ts'
@@ -136,14 +136,14 @@ class StepMaker {
     // Zones for what follows too, but none that the rows at hand would leave empty.
     const zones = Math.min(zonesFor(expected, meta.dim), Math.ceil(this.#rows.count / ROWS_OF_SMALLEST))
     const rowsPerZone = Math.max(1, this.#rows.count / zones)
-    const { zones: placed, origin } = placeAnew(
+    const { zones: assigned, origin } = assignAnew(
       this.#rows,
       { zones, metric: meta.metric, seed: SEED, rowsPerZone },
       (round, rounds) => {
         this.#tell.note({ stage: 'train', done: round, total: rounds })
       }
     )
-    const numbering = numberZones(placed, 0, () => false)
+    const numbering = numberZones(assigned, 0, () => false)
     // Deltas that did not fit keep their codes: to code them again takes memory, and writers would wait for it.
     const isRecoded = fits && snapshot.quantizer !== undefined
     return { ...this.#plan(numbering), lifted: new Map(), isAnew: true, origin: isRecoded ? origin : undefined }
@@ -187,13 +187,13 @@ class StepMaker {
       if (further.length === 0 || bytes > budgetBytes) continue
       for (const index of this.#takeMore(further)) members.push(index)
     }
-    const placed = placeAmong(
+    const assigned = assignAmong(
       this.#rows,
       { metric: meta.metric, rowsPerZone: this.#book.rowsPerZone, centroids: built, zoneCount: meta.zoneCount },
       { rewritten, joining }
     )
     const gone = new Set(chosen.map(({ zone }) => zone))
-    const numbering = numberZones(placed, meta.zoneCount, (zone) => !gone.has(zone))
+    const numbering = numberZones(assigned, meta.zoneCount, (zone) => !gone.has(zone))
     const isThere = new Set(this.#removed)
     for (const segment of lifted.keys()) if (isThere.has(segment)) lifted.delete(segment)
     return { ...this.#plan(numbering), lifted, isAnew: false, origin: undefined }

@@ -2,16 +2,19 @@
 // was lost. All that is derived from rows and payloads is made anew by the build, into a folder of its own.
 
 import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 
 import { expectPath } from '../arguments.ts'
 import { refuseAsarPath } from '../asar-path.ts'
 import { buildIndex } from '../build/build-index.ts'
 import type { BuildStage } from '../build/build-options.ts'
-import { expectFlag, expectFunction, expectSignal } from '../build/option-checks.ts'
+import type { FoldLock } from '../catalogue/fold-lock.ts'
+import { waitForFolds } from '../catalogue/wait-for-folds.ts'
 import { ZgqError } from '../errors.ts'
 import { checkFields } from '../format/fields.ts'
+import { FOLD_LOCK_NAME } from '../format/layout.ts'
 import type { VectorBatch } from '../input/vector-batch.ts'
-import { checkOptionNames } from '../options.ts'
+import { checkOptionNames, expectFlag, expectFunction, expectSignal } from '../options.ts'
 import type { Fields } from '../types.ts'
 import { alreadyThere, createIndex } from '../write/create-index.ts'
 import { findRemains } from './find-remains.ts'
@@ -62,19 +65,37 @@ export interface RepairReport {
  * Makes a new index of what is left of a damaged one, and says what was lost. All that is derived (codes, columns of
  * fields, ids files, the calibration, the catalogue) is made anew; ids, vectors and payloads stay as they are. Rejects
  * with ZGQ_EXISTS where something is at `output`; ZGQ_NOT_FOUND or ZGQ_NOT_AN_INDEX where nothing is left of an index;
- * ZGQ_CORRUPT where no row is left, or the catalogue cannot be read and `acceptLoss` is not set; ZGQ_UNSUPPORTED for
- * another version of the format; as `buildIndex` does for the output; the reason of `signal`; TypeError for options.
+ * ZGQ_LOCKED where a fold takes ten minutes; ZGQ_CORRUPT where no row is left, or the catalogue cannot be read and
+ * `acceptLoss` is not set; ZGQ_UNSUPPORTED for another version of the format; as `buildIndex` does for the output; the
+ * reason of `signal`; TypeError for options.
  */
 export async function repairIndex(options: RepairOptions): Promise<RepairReport> {
   const plan = checkOptions(options)
   plan.signal?.throwIfAborted()
   if (existsSync(plan.output)) throw alreadyThere(plan.output)
+  const lock = await lockFolds(plan)
   try {
     return await repair(plan, false)
   } catch (error) {
     // Only who forges checksums makes an index with two rows of one id: looking for them takes memory.
     if (!(error instanceof ZgqError) || error.code !== 'ZGQ_ID_EXISTS') throw error
     return await repair(plan, true)
+  } finally {
+    lock?.release()
+  }
+}
+
+/**
+ * Keeps folds away: what one removed meanwhile would be taken for lost. No file is made for that in a folder that is
+ * not to be changed, and a lock that is damaged is no reason not to repair.
+ */
+async function lockFolds({ input, signal }: RepairPlan): Promise<FoldLock | undefined> {
+  if (!existsSync(join(input, FOLD_LOCK_NAME))) return undefined
+  try {
+    return await waitForFolds(input, signal)
+  } catch (error) {
+    if (error instanceof ZgqError && error.code === 'ZGQ_CORRUPT') return undefined
+    throw error
   }
 }
 

@@ -1,5 +1,5 @@
-// Searches where rows were deleted: what a calibration measured says little of a place where most rows are gone, and all
-// of the nearest zones may be empty.
+// Searches where rows were deleted: what a calibration measured says little of a place where most rows are gone, and
+// all of the nearest zones may be empty.
 
 import { heapIds } from '../kernels/addresses.ts'
 import { HEAP_CAPACITY_AT } from '../kernels/layouts.ts'

@@ -1,5 +1,5 @@
-// The centroids of deltas' zones in kernel memory. There are few, all of them are searched, and more come while searches
-// are under way.
+// The centroids of deltas' zones in kernel memory. There are few, all of them are searched, and more come while
+// searches are under way.
 
 import { ELEMENT_BYTES } from '../format/layout.ts'
 import type { KernelMemory } from '../kernels/kernel-memory.ts'

@@ -53,6 +53,14 @@ export class OpenIndex {
     })
   }
 
+  /** Opens it for the own reading of who writes to it; throws ZGQ_MISMATCH where another index has taken its place. */
+  static openSame(folder: string, options: CheckedOpenOptions, indexId: Uint8Array): OpenIndex {
+    return OpenIndex.open(folder, options, ({ meta }) => {
+      if (bytesEqual(meta.indexId, indexId)) return
+      throw new ZgqError('ZGQ_MISMATCH', 'the index was moved or replaced: open it again', { path: folder })
+    })
+  }
+
   get snapshot(): Snapshot {
     return this.#opened.snapshot
   }

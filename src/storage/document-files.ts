@@ -168,7 +168,8 @@ export class DocumentFiles {
     if (byteLength > MOST_PAYLOAD_BYTES)
       throw new ZgqError(
         'ZGQ_CORRUPT',
-        `the payload of row ${row} of segment ${segment} has ${byteLength} bytes, expected at most ${MOST_PAYLOAD_BYTES}`,
+        `the payload of row ${row} of segment ${segment} has ${byteLength} bytes, expected at most ` +
+          `${MOST_PAYLOAD_BYTES}`,
         { path: this.#pathOf(payload), offset }
       )
     return { file: payload.file, offset, byteLength }

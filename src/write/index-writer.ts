@@ -8,7 +8,7 @@ import { ZgqError } from '../errors.ts'
 import { PayloadEncoder } from '../format/payload.ts'
 import type { AddOptions, UpsertOptions, Written } from '../change-types.ts'
 import type { CheckedOptions } from '../open-options.ts'
-import { checkOptionNames } from '../options.ts'
+import { checkOptionNames, expectFunction, expectSignal } from '../options.ts'
 import { isPlainObject } from '../plain-object.ts'
 import type { CheckedOpenOptions } from '../search/open-context.ts'
 import type { OpenIndex } from '../search/open-index.ts'
@@ -72,9 +72,8 @@ export class IndexWriter {
     { onProgress, signal }: AddOptions,
     how: { readonly replaces: boolean; readonly replace: Filter | undefined }
   ): Promise<Written> {
-    expectSignal(signal)
-    if (onProgress !== undefined && typeof onProgress !== 'function')
-      throw new TypeError(`onProgress must be a function, found ${describe(onProgress)}`)
+    expectSignal('signal', signal)
+    if (onProgress !== undefined) expectFunction('onProgress', onProgress)
     const write = (batch: unknown): Promise<WriteAnswer> =>
       this.#call(async () => {
         signal?.throwIfAborted()
@@ -191,9 +190,4 @@ export class IndexWriter {
 function isBatches(rows: unknown): rows is AsyncIterable<unknown> | Iterable<unknown> {
   if (typeof rows !== 'object' || rows === null || Array.isArray(rows) || ArrayBuffer.isView(rows)) return false
   return Symbol.asyncIterator in rows || Symbol.iterator in rows
-}
-
-function expectSignal(signal: unknown): void {
-  if (signal !== undefined && !(signal instanceof AbortSignal))
-    throw new TypeError(`signal must be an AbortSignal, found ${describe(signal)}`)
 }

@@ -7,7 +7,7 @@ import { setBit, wordCount } from '../format/bitmap.ts'
 import { sameChanges, type ChangesMeta } from '../format/changes-record.ts'
 import type { IndexMeta } from '../format/index-record.ts'
 import { ZgqError } from '../errors.ts'
-import { bytesEqual, ELEMENT_BYTES } from '../format/layout.ts'
+import { ELEMENT_BYTES } from '../format/layout.ts'
 import type { WriteOptions } from '../open-options.ts'
 import { takeChanges } from '../search/adopt-snapshot.ts'
 import type { CheckedOpenOptions } from '../search/open-context.ts'
@@ -56,7 +56,7 @@ export class WriteSession {
   constructor(options: SessionOptions) {
     const { folder, indexId, write } = options
     this.#options = options
-    this.#index = openSame(options)
+    this.#index = OpenIndex.openSame(folder, options.read, indexId)
     this.#meta = this.#index.snapshot.meta
     this.#changes = this.#index.context.documents.live.meta
     this.#before = this.#changes
@@ -159,7 +159,8 @@ export class WriteSession {
   }
 
   #reopen(): void {
-    const index = openSame(this.#options)
+    const { folder, indexId, read } = this.#options
+    const index = OpenIndex.openSame(folder, read, indexId)
     this.#index.close()
     this.#index = index
     this.#isStale = false
@@ -288,14 +289,6 @@ export class WriteSession {
     this.#index.close()
     this.#writer.close()
   }
-}
-
-/** Opens the index for the session's own reading; throws ZGQ_MISMATCH where another one has taken its place. */
-function openSame({ folder, indexId, read }: SessionOptions): OpenIndex {
-  return OpenIndex.open(folder, read, ({ meta }) => {
-    if (bytesEqual(meta.indexId, indexId)) return
-    throw new ZgqError('ZGQ_MISMATCH', 'the index was moved or replaced: open it again', { path: folder })
-  })
 }
 
 function isLargeCall({ count, vectors, payloads }: Rows): boolean {

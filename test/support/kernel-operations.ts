@@ -11,7 +11,9 @@ import { scanAll } from './scan-all.ts'
 
 const CENTROIDS = 7
 const K = 4
-/** One word a block of 32 rows: of 33 rows, rows 0, 2 and 31 are live; of those from row 29 on, the third, and others. */
+/**
+ * One word a block of 32 rows: of 33 rows, rows 0, 2 and 31 are live; of those from row 29 on, the third, and others.
+ */
 const MASK = Uint32Array.of(0x8000_0005, 0xffff_fffe)
 
 export interface Input {

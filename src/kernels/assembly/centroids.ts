@@ -45,8 +45,8 @@ export function packCentroid(rotated: usize, width: u32, packed: usize, factors:
 }
 
 /**
- * Sum of byte * integer over all dimensions; width: a multiple of 16. Each lane fits: integers times the width are below
- * 2^26.
+ * Sum of byte * integer over all dimensions; width: a multiple of 16. Each lane fits: integers times the width are
+ * below 2^26.
  */
 @inline
 function productPacked(packed: usize, width: u32, integers: usize): f64 {

@@ -172,7 +172,10 @@ function listZone(search: usize, listed: u32, zone: u32, distance: f64): u32 {
   const at = starts + ((<usize>zone) << 2)
   const end = load<u32>(at, 4)
   let all = listed
-  for (let i = load<u32>(at); i < end; i++) all = listSegment(search, all, load<u32>(slots + ((<usize>i) << 2)), distance)
+  for (let i = load<u32>(at); i < end; i++) {
+    const slot = load<u32>(slots + ((<usize>i) << 2))
+    all = listSegment(search, all, slot, distance)
+  }
   return all
 }
 

@@ -6,7 +6,8 @@ import { step } from '../torture.ts'
 
 /**
  * Who has to see it: `open` = whoever opens the index; `rows` = whoever reads the rows; `codes` = whoever reads the
- * codes; `documents` = whoever reads all documents; `derived` = checks, and perhaps others; `build` = whoever shows facts of the build; `check` = checks alone; `nobody` = it is legal.
+ * codes; `documents` = whoever reads all documents; `derived` = checks, and perhaps others; `build` = whoever shows
+ * facts of the build; `check` = checks alone; `nobody` = it is legal.
  */
 export type Seen = 'open' | 'rows' | 'codes' | 'documents' | 'derived' | 'build' | 'check' | 'nobody'
 

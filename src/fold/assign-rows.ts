@@ -10,7 +10,7 @@ import { nearestZones, trainRows } from './train-rows.ts'
 import type { BookedZone } from './zone-book.ts'
 
 /** A zone as a step leaves it. */
-export interface PlacedZone {
+export interface AssignedZone {
   /** Its number before; undefined: it is new. */
   readonly before: number | undefined
   /** Indexes of rows that are written. */
@@ -23,17 +23,17 @@ export interface PlacedZone {
 export const LARGE = 2
 export const SMALL = 0.25
 
-export interface PlacedFor {
+export interface AssignedFor {
   readonly metric: Metric
   readonly rowsPerZone: number
 }
 
 /** Trains zones anew on all rows of an index. */
-export function placeAnew(
+export function assignAnew(
   rows: FoldRows,
-  of: PlacedFor & { readonly zones: number; readonly seed: number },
+  of: AssignedFor & { readonly zones: number; readonly seed: number },
   onRound: (round: number, rounds: number) => void
-): { readonly zones: PlacedZone[]; readonly origin: Float32Array } {
+): { readonly zones: AssignedZone[]; readonly origin: Float32Array } {
   const { zones, seed, metric } = of
   const { origin, centroids } = trainRows(rows, { zones, seed, metric }, onRound)
   const all = Array.from({ length: rows.count }, (_, index) => index)
@@ -50,14 +50,14 @@ export interface RewrittenZone {
 }
 
 /**
- * Places rows where some zones are rewritten and others get further segments: `joining` has the rows that come to each
+ * Assigns rows where some zones are rewritten and others get further segments: `joining` has the rows that come to each
  * of the others. centroids: of all built zones, float32.
  */
-export function placeAmong(
+export function assignAmong(
   rows: FoldRows,
-  of: PlacedFor & { readonly centroids: Float32Array; readonly zoneCount: number },
+  of: AssignedFor & { readonly centroids: Float32Array; readonly zoneCount: number },
   given: { readonly rewritten: readonly RewrittenZone[]; readonly joining: ReadonlyMap<number, readonly number[]> }
-): PlacedZone[] {
+): AssignedZone[] {
   const { centroids, zoneCount, metric, rowsPerZone } = of
   const { dim } = rows
   const centroidOf = (zone: number): Float32Array => centroids.subarray(zone * dim, (zone + 1) * dim)
@@ -65,7 +65,8 @@ export function placeAmong(
   // The last zone of all is not given up, or its rows had none.
   const isAll = given.rewritten.length === zoneCount
   const givenUp = given.rewritten.filter((zone, i) => isGivenUp(zone) && !(isAll && i === 0))
-  const others = given.rewritten.filter((zone) => !givenUp.includes(zone))
+  const isGone = new Set(givenUp)
+  const others = given.rewritten.filter((zone) => !isGone.has(zone))
   const joining = new Map(Array.from(given.joining, ([zone, members]) => [zone, [...members]]))
   // Pieces of zones that are too large, and the zones that stay as they are.
   const pieces = others.flatMap(({ booked, members }) =>
@@ -78,9 +79,9 @@ export function placeAmong(
   )
   const own = others.flatMap(({ members }) => members)
   const inPieces = dealt(own, nearestZones(rows, own, { centroids: joined(pieces, dim), metric }), pieces.length)
-  const placed = inPieces.map((members) => [...members])
-  settle(rows, givenUp, { metric, pieces, placed, joining, kept: keptZones(given.rewritten, zoneCount), centroidOf })
-  const result = placed.flatMap((members, i): PlacedZone[] => {
+  const assigned = inPieces.map((members) => [...members])
+  settle(rows, givenUp, { metric, pieces, assigned, joining, kept: keptZones(given.rewritten, zoneCount), centroidOf })
+  const result = assigned.flatMap((members, i): AssignedZone[] => {
     if (members.length === 0) return []
     return [{ before: pieces[i].before, members: Uint32Array.from(members), around: undefined }]
   })
@@ -102,7 +103,7 @@ function settle(
   of: {
     readonly metric: Metric
     readonly pieces: readonly Piece[]
-    readonly placed: number[][]
+    readonly assigned: number[][]
     readonly joining: Map<number, number[]>
     readonly kept: readonly number[]
     readonly centroidOf: (zone: number) => Float32Array
@@ -110,12 +111,12 @@ function settle(
 ): void {
   const homeless = givenUp.flatMap(({ members }) => members)
   if (homeless.length === 0) return
-  const { metric, pieces, placed, joining, kept, centroidOf } = of
+  const { metric, pieces, assigned, joining, kept, centroidOf } = of
   const all = [...pieces, ...kept.map((zone) => ({ before: zone, centroid: centroidOf(zone) }))]
   const nearest = nearestZones(rows, homeless, { centroids: joined(all, rows.dim), metric })
   for (const [i, index] of homeless.entries()) {
     if (nearest[i] < pieces.length) {
-      placed[nearest[i]].push(index)
+      assigned[nearest[i]].push(index)
       continue
     }
     const zone = kept[nearest[i] - pieces.length]
@@ -144,7 +145,7 @@ function dealt(indexes: readonly number[], zoneOf: Uint32Array, zones: number): 
 }
 
 /** Returns a zone, or the pieces of one that is too large. */
-function evenPieces(rows: FoldRows, members: Uint32Array, { rowsPerZone, metric }: PlacedFor): Uint32Array[] {
+function evenPieces(rows: FoldRows, members: Uint32Array, { rowsPerZone, metric }: AssignedFor): Uint32Array[] {
   const count = members.length
   if (count <= LARGE * rowsPerZone) return [members]
   const pieces = Math.max(2, Math.floor(count / rowsPerZone))
