@@ -3,7 +3,6 @@
 
 import { describe, expect, it } from 'vitest'
 
-import { loadNodeSqlite } from '../src/catalogue/node-sqlite.ts'
 import { readCatalogue } from '../src/catalogue/reader.ts'
 import { CatalogueWatch } from '../src/catalogue/watch.ts'
 import { checkIndex } from '../src/check.ts'
@@ -21,12 +20,11 @@ import {
   makeEmptyCatalogue
 } from './support/changed-catalogue.ts'
 import { codeOf, errorOf } from './support/errors.ts'
-import { runUnderNode24 } from './support/node-24.ts'
+import { alsoUnderNode24 } from './support/node-24.ts'
 import { DIM, SMALL } from './support/small-build.ts'
 import { useTempFolder } from './support/temp-folder.ts'
 
 const temp = useTempFolder('changes-catalogue')
-const INSTALL_MS = 600_000
 const LEAST_TESTS = 85
 /** What is checked with both drivers. */
 const FILES = ['changes-catalogue', 'changes-writers', 'changes-watch', 'changes-damage'].map(
@@ -277,17 +275,7 @@ function* endlessly(): Generator<never> {
   throw new Error('no more rows')
 }
 
-if (!('driver' in loadNodeSqlite()))
-  describe('under Node 24, by node:sqlite', () => {
-    it(
-      'all of this holds',
-      () => {
-        const { passed, output } = runUnderNode24(FILES, temp.fresh('results.json'))
-        expect(passed, output).toBeGreaterThanOrEqual(LEAST_TESTS)
-      },
-      INSTALL_MS
-    )
-  })
+alsoUnderNode24(FILES, { temp, least: LEAST_TESTS })
 
 function newsOf<News>(news: News | undefined): News {
   if (news === undefined) throw new Error('the index went away')

@@ -4,10 +4,10 @@ import { describe, expect, it, vi } from 'vitest'
 
 import { buildIndex } from '../src/build.ts'
 import { readCatalogue } from '../src/catalogue/reader.ts'
-import { MASK_OF_NONE, SEARCH_DONE } from '../src/kernels/layouts.ts'
+import { SEARCH_DONE } from '../src/kernels/layouts.ts'
 import { openContext, type OpenedContext } from '../src/search/open-context.ts'
 import { checkRequest, requestedIndex } from '../src/search/request.ts'
-import { RowMasks, type Masks } from '../src/search/row-masks.ts'
+import type { Masks } from '../src/search/row-masks.ts'
 import { search } from '../src/search/search.ts'
 import { searchTogether } from '../src/search/search-together.ts'
 import type { Hit, Metric, SearchOptions } from '../src/types.ts'
@@ -16,6 +16,7 @@ import { makeVectors } from './support/datasets.ts'
 import { createEmpty } from './support/empty-index.ts'
 import { addDelta, rowsOf } from './support/delta-index.ts'
 import { randomFrom } from './support/random.ts'
+import { tableMasks } from './support/table-masks.ts'
 import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
 
 const temp = useTempFolder('delta-at-once', IN_MEMORY)
@@ -57,23 +58,6 @@ async function open(of: Case): Promise<{ opened: OpenedContext; queries: Float32
   return { opened, queries: Array.from({ length: QUERIES }, (_, i) => rowOf(rows, dim, COUNT + i)) }
 }
 
-/** Masks with a table, of some segments; of some none is left. */
-function tableMasks({ context }: OpenedContext): Masks {
-  const { memory, segments } = context.workspace
-  const random = randomFrom(SEED)
-  const masks = new RowMasks(memory)
-  for (const segment of segments) {
-    if (random() < 0.3) continue
-    const isEmpty = random() < 0.2
-    const words = new Uint32Array(Math.ceil(segment.rowCount / 32))
-    masks.set(segment, isEmpty ? words : words.map(() => Math.floor(random() * 2 ** 32)))
-  }
-  const table = memory.allocate(segments.slotCount * 4)
-  for (let slot = 0; slot < segments.slotCount; slot++)
-    memory.words[table / 4 + slot] = masks.isEmpty(slot) ? MASK_OF_NONE : masks.addressOf(slot)
-  return { table, addressOf: (slot) => masks.addressOf(slot), isEmpty: (slot) => masks.isEmpty(slot) }
-}
-
 describe.each(CASES)('beside deltas under $metric, $bits bits, $dim dimensions, $zones zones', (of) => {
   it('finds in one call what the stages find, with masks and without', async () => {
     const { opened, queries } = await open(of)
@@ -84,7 +68,7 @@ describe.each(CASES)('beside deltas under $metric, $bits bits, $dim dimensions, 
       search(context, query, { ...checkRequest(options, index), masks }).hits
     const wishes = [{ nprobe: 1 }, { nprobe: 7, k: 30 }, { nprobe: 1000, rerank: 40 }]
     let done = 0
-    for (const masks of [undefined, tableMasks(opened)]) {
+    for (const masks of [undefined, tableMasks(opened, randomFrom(SEED))]) {
       for (const wish of wishes) {
         // By the stages, which read what is lacking.
         const expected = queries.map((query) => find(query, { ...wish, explain: true }, masks))
@@ -109,7 +93,7 @@ describe.each(CASES)('beside deltas under $metric, $bits bits, $dim dimensions, 
       queries[i % QUERIES].map((value, at) => value * (1 + 0.1 * Math.sin(i + at)))
     )
     const batch = Float32Array.from(many.flatMap((query) => [...query]))
-    for (const masks of [undefined, tableMasks(opened)]) {
+    for (const masks of [undefined, tableMasks(opened, randomFrom(SEED))]) {
       for (const options of [
         { nprobe: 9, k: 10 },
         { nprobe: 1000, k: 5 },

@@ -5,7 +5,6 @@ import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 
-import { loadNodeSqlite } from '../src/catalogue/node-sqlite.ts'
 import type { FoldToPublish } from '../src/catalogue/publish-fold.ts'
 import { readCatalogue } from '../src/catalogue/reader.ts'
 import type { Snapshot } from '../src/catalogue/snapshot.ts'
@@ -27,12 +26,11 @@ import {
 } from './support/changed-catalogue.ts'
 import { codeOf } from './support/errors.ts'
 import { CALIBRATION } from './support/format-samples.ts'
-import { runUnderNode24 } from './support/node-24.ts'
+import { alsoUnderNode24 } from './support/node-24.ts'
 import { DIM, SMALL } from './support/small-build.ts'
 import { useTempFolder } from './support/temp-folder.ts'
 
 const temp = useTempFolder('fold-catalogue')
-const INSTALL_MS = 600_000
 const LEAST_TESTS = 75
 /** What is checked with both drivers. */
 const FILES = ['fold-catalogue', 'fold-chunks', 'fold-lock', 'fold-clean-up'].map((name) => `test/${name}.test.ts`)
@@ -371,14 +369,4 @@ describe('the last vectors file of a fold', () => {
   })
 })
 
-if (!('driver' in loadNodeSqlite()))
-  describe('under Node 24, by node:sqlite', () => {
-    it(
-      'all of this holds',
-      () => {
-        const { passed, output } = runUnderNode24(FILES, temp.fresh('results.json'))
-        expect(passed, output).toBeGreaterThanOrEqual(LEAST_TESTS)
-      },
-      INSTALL_MS
-    )
-  })
+alsoUnderNode24(FILES, { temp, least: LEAST_TESTS })

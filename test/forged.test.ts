@@ -4,9 +4,8 @@
 import { cpSync, writeFileSync } from 'node:fs'
 import { beforeAll, describe, expect, it } from 'vitest'
 
-import { buildIndex } from '../src/build.ts'
 import { makeVectors } from './support/datasets.ts'
-import { buildDocuments } from './support/document-index.ts'
+import { buildSpecimens } from './support/forged-specimens.ts'
 import { GROUPS, type Forgery } from './support/forgeries/index.ts'
 import { COMMANDS, PYTHON_COMMANDS, runForged, type Job, type Outcome } from './support/run-forged.ts'
 import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
@@ -20,25 +19,10 @@ const MOST_BYTES = 64 * 2 ** 20
 /** Of processor time: the machine may be busy. */
 const MOST_MS = 1000
 
-const SPECIMENS = {
-  usual: { metric: 'l2', bits: 2 },
-  cosine: { metric: 'cosine', bits: 2 },
-  plain: { metric: 'ip', bits: 0 }
-} as const
-
-const folders = new Map<string, string>()
+let folders: ReadonlyMap<string, string> = new Map()
 const queries = temp.fresh('queries.fbin')
 beforeAll(async () => {
-  for (const [name, options] of Object.entries(SPECIMENS)) {
-    const output = temp.fresh(name)
-    const input = makeVectors('clustered', { count: COUNT, dim: DIM }, SEED)
-    // With queries: an index so small is not calibrated without.
-    await buildIndex({ ...options, input, dim: DIM, zones: 6, output, queries: input.slice(0, 40 * DIM) })
-    folders.set(name, output)
-  }
-  const documents = temp.fresh('documents')
-  await buildDocuments({ output: documents, count: COUNT, dim: DIM, metric: 'l2', bits: 2, ids: 'string', seed: SEED })
-  folders.set('documents', documents)
+  folders = await buildSpecimens(temp, { count: COUNT, dim: DIM, seed: SEED })
   writeFileSync(queries, fbin(makeVectors('clustered', { count: 2, dim: DIM }, SEED + 1), DIM))
 })
 

@@ -1,22 +1,22 @@
 // The golden files of format version 2 (test/data/golden-2): every version reads them and answers as the one that wrote
 // them did; the second reader does so too, and they can be written to, folded and repaired.
 
-import { spawnSync } from 'node:child_process'
-import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 
 import { checkIndex, repairIndex } from '../src/check.ts'
-import type { Hit, Id } from '../src/types.ts'
+import type { Id } from '../src/types.ts'
 import { ZgqIndex } from '../src/zgq-index.ts'
 import { answersOf } from './support/golden-answers.mjs'
+import { alsoUnderNode24 } from './support/node-24.ts'
+import { expectReaderAgrees, runReader } from './support/second-reader.ts'
 import { ROOT } from './support/sources.ts'
 import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
-import { fbin } from './support/vector-files.ts'
 
 const temp = useTempFolder('golden', IN_MEMORY)
 const FOLDER = join(ROOT, 'test/data/golden-2')
-const NAMES = ['built', 'documents', 'written', 'folded', 'empty'] as const
+const NAMES = ['built', 'documents', 'written', 'folded', 'empty', 'interrupted'] as const
 
 interface Answers {
   readonly queries: readonly (readonly number[])[]
@@ -25,7 +25,8 @@ interface Answers {
   readonly exact: readonly (readonly (readonly [Id, number])[])[]
 }
 
-const ANSWERS: Readonly<Record<string, Answers>> = JSON.parse(readFileSync(join(FOLDER, 'answers.json'), 'utf8'))
+const answersIn = (file: string): Record<string, Answers> => JSON.parse(readFileSync(join(FOLDER, file), 'utf8'))
+const ANSWERS = { ...answersIn('answers.json'), ...answersIn('interrupted.json') }
 
 function copyOf(name: string): string {
   const path = temp.fresh(name)
@@ -55,22 +56,13 @@ describe.each(NAMES)('the golden index "%s"', (name) => {
   })
 
   it('is read by the second reader', () => {
-    const run = (...args: readonly string[]): unknown => {
-      const { status, stdout, stderr } = spawnSync('python3', [join(ROOT, 'format-spec/reader.py'), ...args], {
-        encoding: 'utf8',
-        maxBuffer: 2 ** 26
-      })
-      expect([status, stderr]).toEqual([0, ''])
-      return JSON.parse(stdout)
-    }
     const folder = join(FOLDER, name)
-    expect(run(folder, '--check')).toMatchObject({ ok: true, count: wanted.facts.count })
-    const path = temp.fresh('queries.fbin')
-    writeFileSync(path, fbin(Float32Array.from(queries.flat()), wanted.facts.dim))
-    const { queries: found }: { queries: { hits: Hit<Id>[] }[] } = Object(run(folder, path, '--k', '10', '--exact'))
-    expect(found.map(({ hits }) => hits.map(({ id }) => id))).toEqual(
-      wanted.exact.map((hits) => hits.map(([id]) => id))
-    )
+    const { count, dim } = wanted.facts
+    expect(runReader(folder, '--check')).toMatchObject({ ok: true, count })
+    using index = ZgqIndex.open<Id>(folder)
+    const of = { temp, folder, queries: Float32Array.from(queries.flat()), dim, k: 10 }
+    expectReaderAgrees(index, of)
+    expectReaderAgrees(index, { ...of, nprobe: 2 })
   })
 
   it('can be written to and folded, and answers the same', async () => {
@@ -97,3 +89,5 @@ describe.each(NAMES)('the golden index "%s"', (name) => {
     index.close()
   })
 })
+
+alsoUnderNode24(['test/golden.test.ts'], { temp, least: NAMES.length * 5 })

