@@ -88,9 +88,15 @@ export function encodeOpened(records: Omit<PackedRecords, 'meta'>): Uint8Array {
 /** Encodes the head of a packed index; `digest`: SHA-256 of `opened`. */
 export function encodeHead(
   opened: Uint8Array,
-  of: { readonly meta: IndexMeta; readonly digest: Uint8Array; readonly parts: readonly PackedPart[] | undefined }
+  of: {
+    readonly meta: IndexMeta
+    readonly digest: Uint8Array
+    readonly centroidPageCount: number
+    /** Of one file; undefined: parts are files of their own. */
+    readonly parts: readonly PackedPart[] | undefined
+  }
 ): Uint8Array {
-  const { meta, digest, parts } = of
+  const { meta, digest, centroidPageCount, parts } = of
   const opening = deflate(opened)
   const header = encodePackedHeader({
     version: FORMAT_VERSION,
@@ -101,6 +107,7 @@ export function encodeHead(
     openingByteLength: opening.byteLength,
     openedByteLength: opened.byteLength,
     openingCrc: checksum(opening),
+    centroidPageCount,
     digest
   })
   return joinBytes([header, opening])
@@ -150,6 +157,8 @@ export function decodeOpening(opening: Uint8Array, header: PackedHeader, path: s
   const opened = inflate(opening, header.openedByteLength)
   if (opened === undefined) throw damage(`the opening part does not inflate to ${header.openedByteLength} bytes`)
   const records = decodeOpened(opened, path)
+  if (records.centroidCrcs.length !== header.centroidPageCount)
+    throw damage(`${records.centroidCrcs.length} pages of centroids, its header says ${header.centroidPageCount}`)
   if (header.fileByteLength !== 0) {
     const expected = packedByteLength(opening.byteLength, records.parts)
     if (header.fileByteLength !== expected)
