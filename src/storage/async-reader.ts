@@ -8,12 +8,19 @@ import { ZgqError } from '../errors.ts'
 import type { PreadReader } from './pread-reader.ts'
 import { fileOf, type DataFiles, type FileRange } from './reader.ts'
 
+/** What reads took of a way to a server: requests with their repetitions, and the bytes of their answers. */
+export interface ReadTally {
+  requests: number
+  bytes: number
+}
+
 export interface AsyncReader {
   /**
    * Reads ranges, in any order, and resolves to the bytes of each once all are read. Rejects with ZGQ_TRUNCATED or
-   * ZGQ_IO, and with the reason of the signal as soon as it is aborted.
+   * ZGQ_IO, and with the reason of the signal as soon as it is aborted. `tally` is added to where a reader has a way to
+   * go.
    */
-  readAsync(ranges: readonly FileRange[], signal: AbortSignal | undefined): Promise<Uint8Array[]>
+  readAsync(ranges: readonly FileRange[], signal: AbortSignal | undefined, tally?: ReadTally): Promise<Uint8Array[]>
   /** Idempotent. What reads that are under way bring is not looked at. */
   close(): void
 }
