@@ -9,7 +9,7 @@ import { readLock } from '../build-lock.ts'
 import { systemCode, wrapReadError, ZgqError } from '../errors.ts'
 import { decodeCalibration } from '../format/calibration-record.ts'
 import { decodeChangesMeta, NO_CHANGES, type ChangesMeta } from '../format/changes-record.ts'
-import { chunksDigest, DENSE_TABLES, STEPPED_TABLES, type ChunkTable } from '../format/chunks.ts'
+import { DENSE_TABLES, STEPPED_TABLES, type ChunkTable } from '../format/chunks.ts'
 import { planesByteLength } from '../format/codes.ts'
 import { decodeFields } from '../format/fields.ts'
 import { decodeFileRecords, FILE_RECORD } from '../format/file-record.ts'
@@ -22,6 +22,7 @@ import { SEGMENT_RECORD } from '../format/segment-record.ts'
 import { SegmentTable } from '../format/segment-table.ts'
 import { stampCatalogue } from './catalogue-stamp.ts'
 import { readChangesTo } from './changes.ts'
+import { chunksDigest } from './chunks-digest.ts'
 import type { Database } from './driver.ts'
 import { checkFiles, checkSegments } from './extents.ts'
 import { readFoldFiles, type FoldFiles } from './fold-files.ts'
@@ -90,7 +91,12 @@ function readFolder(folder: string): Snapshot {
   const path = join(folder, CATALOGUE_NAME)
   expectFile(folder, path)
   const stamp = stampCatalogue(path) // of a state that is read or older, never of one that comes later
-  return { folder, stamp, ...withCatalogue(path, (database, opened) => readTables(database, opened, path)) }
+  return {
+    folder,
+    cataloguePath: path,
+    stamp,
+    ...withCatalogue(path, (database, opened) => readTables(database, opened, path))
+  }
 }
 
 function expectFile(folder: string, path: string): void {
@@ -125,7 +131,11 @@ function hintOf(folder: string): string {
 }
 
 /** `opened`: the file that is read, which may be a copy of the one at `path`. */
-function readTables(database: Database, opened: string, path: string): Omit<Snapshot, 'folder' | 'stamp'> {
+function readTables(
+  database: Database,
+  opened: string,
+  path: string
+): Omit<Snapshot, 'folder' | 'cataloguePath' | 'stamp'> {
   standGuard(database, 'read')
   const version = expectCatalogue(database, path)
   const journalMode = database.pragma('journal_mode')
@@ -154,7 +164,10 @@ interface SnapshotSource {
 }
 
 /** Reads all tables in the transaction that its caller has begun. */
-export function readSnapshot(database: Database, of: SnapshotSource): Omit<Snapshot, 'folder' | 'stamp'> {
+export function readSnapshot(
+  database: Database,
+  of: SnapshotSource
+): Omit<Snapshot, 'folder' | 'cataloguePath' | 'stamp'> {
   const { values, path, catalogueBytes } = of
   const meta = decodeIndexMeta(values.get('index'), path)
   const { dim, zoneCount, deltaZoneCount, bits } = meta
