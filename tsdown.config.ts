@@ -34,6 +34,21 @@ export default defineConfig([
     clean: false,
     outExtensions: () => ({ js: '.js' })
   },
+  // For browsers and Node alike: no Node module, and nothing to install beside it.
+  ...(['esm', 'cjs'] as const).map((format): UserConfig => {
+    const ending = format === 'esm' ? 'ts' : 'cts'
+    return {
+      ...quiet,
+      entry: { remote: 'src/remote.ts' },
+      platform: 'browser',
+      target: 'es2022',
+      noExternal: [/./],
+      format,
+      dts: true,
+      clean: false,
+      outExtensions: () => ({ js: format === 'esm' ? '.js' : '.cjs', dts: `.d.${ending}` })
+    }
+  }),
   // `shims` gives import.meta.url to CommonJS.
   { ...shared, entry, format: 'cjs', shims: true, clean: false, outExtensions: () => ({ js: '.cjs', dts: '.d.cts' }) }
 ])

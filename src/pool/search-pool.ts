@@ -11,7 +11,7 @@ import { isSoonerTogether } from '../search/search-together.ts'
 import { search } from '../search/search.ts'
 import { searchLater, type LaterContext } from '../search/search-later.ts'
 import type { SeenQueries } from '../search/seen-queries.ts'
-import { openAsyncReader } from '../storage/async-reader.ts'
+import { openAsyncReader } from '../storage/open-async-reader.ts'
 import {
   CHUNK_HITS,
   FEW_WAITING,

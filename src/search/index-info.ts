@@ -1,12 +1,11 @@
 // What an open index says of itself: `info()` and `zones()`. Reads nothing.
 
-import { sqliteInfo } from '../catalogue/load-driver.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
 import { decodeBuildFacts } from '../format/build-facts.ts'
 import { fileNameOf } from '../format/file-record.ts'
 import { hex } from '../format/header.ts'
 import { decodeNote } from '../format/note.ts'
-import type { IndexInfo, ThreadsInfo, ZoneInfo } from '../info-types.ts'
+import type { IndexInfo, SqliteInfo, ThreadsInfo, ZoneInfo } from '../info-types.ts'
 import type { OpenMode } from '../types.ts'
 import { summarizeZones } from '../zone-sizes.ts'
 import { findDoubts } from './doubts.ts'
@@ -19,11 +18,12 @@ export interface IndexSurroundings {
   readonly options: { readonly mode: OpenMode }
   readonly seen: SeenQueries
   readonly threads: ThreadsInfo
+  readonly sqlite: SqliteInfo
 }
 
 export function describeIndex(index: OpenIndex, of: IndexSurroundings): IndexInfo {
   const { snapshot, readers, context, options, requested } = index
-  const { seen, threads } = of
+  const { seen, sqlite, threads } = of
   const { live } = context.documents
   const { meta, files, segments, fields, model, encodedNote } = snapshot
   const plan = describePlan(requested)
@@ -51,7 +51,7 @@ export function describeIndex(index: OpenIndex, of: IndexSurroundings): IndexInf
     queries: seen.counts,
     warnings: findDoubts({ ...snapshot, plan, queries: seen.counts }),
     reader: readers.chosen(),
-    sqlite: sqliteInfo(),
+    sqlite,
     kernel: context.workspace.memory.kernel.kind,
     cacheBytes: options.cacheBytes,
     verify: options.verify,
