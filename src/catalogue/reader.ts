@@ -103,7 +103,7 @@ export function readWithValues(folder: string): {
   expectFile(folder, path)
   const stamp = stampCatalogue(path)
   return withCatalogue(path, (database, opened) => ({
-    snapshot: { folder, stamp, ...readTables(database, opened, path) },
+    snapshot: { folder, cataloguePath: path, stamp, ...readTables(database, opened, path) },
     values: readMeta(database, path)
   }))
 }
