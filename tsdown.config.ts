@@ -41,7 +41,9 @@ export default defineConfig([
       ...quiet,
       entry: { remote: 'src/remote.ts' },
       platform: 'browser',
+      inputOptions: { platform: 'browser' }, // tsdown takes CommonJS to be for Node
       target: 'es2022',
+      minify: true,
       noExternal: [/./],
       format,
       dts: true,

@@ -311,7 +311,13 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
   info(): IndexInfo {
     const index = this.#current()
     const { options, seen, later } = this.#expectOpen()
-    return describeIndex(index, { options, seen, threads: later.threadsInfo, sqlite: sqliteInfo() })
+    const ofDisk = {
+      mode: options.mode,
+      reader: index.readers.chosen(),
+      sqlite: sqliteInfo(),
+      threads: later.threadsInfo
+    }
+    return { ...describeIndex(index, seen), ...ofDisk }
   }
 
   /**
