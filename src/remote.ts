@@ -1,12 +1,17 @@
-// Entry zgq/remote: what searches an index whose bytes come from elsewhere, in Node, in browsers and in their workers. It
-// imports no Node module (test/remote-bundle.test.ts).
+// Entry zgq/remote: searches packed indexes where they are, on any server of static files, in Node, in browsers and in
+// their workers. It imports no Node module (test/remote-bundle.test.ts).
 
 export { ZgqError, type ZgqErrorCode } from './errors.ts'
-export { searchDocumentsLater, readVectorLater } from './pool/later-documents.ts'
-export { ThreadTurns } from './pool/turns.ts'
-export { Fetcher } from './search/fetcher.ts'
-export { checkWants } from './search/hit-wants.ts'
-export { describeIndex, describeZones } from './search/index-info.ts'
-export { checkAsyncRequest, requestedIndex } from './search/request.ts'
-export { searchLater } from './search/search-later.ts'
-export { openSegmentFiles, startContext } from './search/start-context.ts'
+export type { ByteSource, GotBytes } from './remote/byte-source.ts'
+export type { NetworkUse } from './remote/counted-fetches.ts'
+export { httpSource, type HttpSourceOptions } from './remote/http-source.ts'
+export {
+  openRemote,
+  type LookupOptions,
+  type RemoteExplainedHits,
+  type RemoteIndex,
+  type RemoteInfo
+} from './remote/remote-index.ts'
+export type { RemoteOptions } from './remote/remote-options.ts'
+export type { RemoteExplain } from './remote/remote-search.ts'
+export type { AsyncSearchOptions, Filter, Hit, Id, IdQuery, Payload, QueryVector, StoredDocument } from './types.ts'

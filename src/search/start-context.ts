@@ -18,6 +18,7 @@ import { IdLookup } from '../storage/id-lookup.ts'
 import { SegmentFiles } from '../storage/segment-files.ts'
 import type { Verify } from '../types.ts'
 import { CentroidCodes, LARGEST_NORM } from './centroid-codes.ts'
+import type { CentroidSource } from './partial-centroids.ts'
 import { PackedCentroids } from './packed-centroids.ts'
 import { DeltaIds } from './delta-ids.ts'
 import { Filters } from './filters.ts'
@@ -61,15 +62,18 @@ export function openSegmentFiles(
   })
 }
 
-/** Lays out kernel memory for a snapshot whose files are open; `goOn`: what is kept of a context before. */
+/**
+ * Lays out kernel memory for a snapshot whose files are open. `centroids`: where those come from that the snapshot does
+ * not have; `goOn`: what is kept of a context before.
+ */
 export function startContext(
   snapshot: Snapshot,
-  of: ContextFiles & { readonly options: ContextOptions },
+  of: ContextFiles & { readonly options: ContextOptions; readonly centroids?: CentroidSource | undefined },
   goOn?: (memory: KernelMemory) => KeptDocuments
 ): SearchContext {
   const { readers, files, options } = of
   const memory = new KernelMemory(loadKernel())
-  const workspace = new Workspace(snapshot, memory)
+  const workspace = new Workspace(snapshot, memory, of.centroids)
   const codes = openCodes(snapshot, files, { workspace, cacheBytes: options.cacheBytes })
   // What the codes leave: rows are cached for exact searches, and where there are few.
   const cache = new RowCache(snapshot, files, { memory, cacheBytes: cacheBytesOfRows(snapshot, options, codes) })
