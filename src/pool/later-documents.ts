@@ -1,7 +1,7 @@
 // Searches with all that a caller may want of hits (search/document-search.ts) that leave the event loop free: what is
 // before them and after them is read without blocking, too.
 
-import { setImmediate } from 'node:timers/promises'
+import { inNextTurn } from '#platform'
 
 import type { Fetcher } from '../search/fetcher.ts'
 import { firstK, mustRepeat, requestWith, rowsOf, TIE_GROWTH, toComplete } from '../search/document-search.ts'
@@ -22,12 +22,17 @@ import type { SearchContext } from '../search/search-context.ts'
 import type { FileRange } from '../storage/reader.ts'
 import type { Hit, Id } from '../types.ts'
 import type { Found } from './search-chunk.ts'
-import type { SearchPool } from './search-pool.ts'
+import type { SearchTask } from './search-job.ts'
+
+/** Who searches the queries of a task: the threads of an index, or the caller's alone. */
+export interface Searcher {
+  run(task: SearchTask): Found[] | Promise<Found[]>
+}
 
 /** What searches that leave the event loop free work with. */
 export interface LaterDocuments {
   readonly context: SearchContext
-  readonly pool: SearchPool
+  readonly pool: Searcher
   readonly fetcher: Fetcher
 }
 
@@ -39,7 +44,7 @@ export interface DocumentQueries {
   readonly signal: AbortSignal | undefined
 }
 
-/** The same for many queries, without blocking; rejects as `SearchPool.run` does. */
+/** The same for many queries, without blocking; rejects as what runs them does. */
 export async function searchDocumentsLater(
   later: LaterDocuments,
   task: DocumentQueries,
@@ -85,8 +90,14 @@ async function takeMasks(
 ): Promise<FilterMasks | undefined> {
   if (filter === undefined) return undefined
   const { documents, files, states } = context
-  const of = { fetcher, files, turn: () => setImmediate(), lease: () => states.lease() }
+  const of = { fetcher, files, turn: nextTurn, lease: () => states.lease() }
   return documents.filters.takeLater(filter, of, signal)
+}
+
+async function nextTurn(): Promise<void> {
+  await new Promise<void>((resolve) => {
+    inNextTurn(resolve)
+  })
 }
 
 /** Queries whose hits are completed between two turns of the event loop. */
@@ -100,7 +111,7 @@ async function completeLater(
   const { documents } = later.context
   const completed: FoundDocuments[] = []
   for (const [i, each] of found.entries()) {
-    if (i % QUERIES_PER_TURN === QUERIES_PER_TURN - 1) await setImmediate()
+    if (i % QUERIES_PER_TURN === QUERIES_PER_TURN - 1) await nextTurn()
     const hits = toComplete(of, hitsOf(each))
     const ofHits = { signal, ranges: tablesOf(documents, hits) }
     const { placed, ranges } = await reading(later, ofHits, () => placeHits(documents, hits))
