@@ -12,6 +12,8 @@ const MOST_SECONDS = 2
 const SHORT_BYTES = 16 * 1024
 /** How much one more request changes what is known. */
 const WEIGHT = 0.2
+/** A short latency says more than a long one: the first requests had to connect, others waited for each other. */
+const WEIGHT_OF_SHORTER = 0.5
 
 export interface Measured {
   /** From a request to the begin of its answer. */
@@ -41,11 +43,14 @@ export class LinkMeasures {
   add(exchange: Exchange): void {
     const { byteLength, elapsedMs, atOnce } = exchange
     const latencyMs = exchange.latencyMs ?? (byteLength < SHORT_BYTES ? elapsedMs : undefined)
-    if (latencyMs !== undefined) this.#latencyMs = average(this.#latencyMs, latencyMs)
+    if (latencyMs !== undefined) {
+      const weight = latencyMs < (this.#latencyMs ?? 0) ? WEIGHT_OF_SHORTER : WEIGHT
+      this.#latencyMs = average(this.#latencyMs, latencyMs, weight)
+    }
     if (byteLength < SHORT_BYTES) return
     // Without a latency all of the time counts as transfer: too slow a line is guessed, never too fast a one.
     const transferMs = Math.max(elapsedMs - (exchange.latencyMs ?? this.#latencyMs ?? 0), elapsedMs / 100, 0.1)
-    this.#bytesPerSecond = average(this.#bytesPerSecond, (byteLength / transferMs) * 1000 * atOnce)
+    this.#bytesPerSecond = average(this.#bytesPerSecond, (byteLength / transferMs) * 1000 * atOnce, WEIGHT)
   }
 
   /**
@@ -63,8 +68,8 @@ export class LinkMeasures {
   }
 }
 
-function average(known: number | undefined, found: number): number {
-  return known === undefined ? found : known + WEIGHT * (found - known)
+function average(known: number | undefined, found: number, weight: number): number {
+  return known === undefined ? found : known + weight * (found - known)
 }
 
 function clamp(value: number, least: number, most: number): number {
