@@ -35,7 +35,7 @@ const LEVELS = [
   ['cache', 'live'],
   ['search'],
   ['pool', 'build', 'write', 'check', 'repair'],
-  ['fold'],
+  ['fold', 'remote'],
   ['index-changes'],
   ['zgq-index'],
   ['pack'],
@@ -209,7 +209,7 @@ describe('imports in src', () => {
 })
 
 /** The published entries, as sources. */
-const ENTRIES = ['src/index.ts', 'src/build.ts', 'src/check.ts']
+const ENTRIES = ['src/index.ts', 'src/build.ts', 'src/check.ts', 'src/pack.ts', 'src/remote.ts']
 /** What tools and bench may take of src beyond the entries: importer, what its path begins with, why. */
 const INTERNALS_USED = [
   ['tools/', 'src/describe.ts', 'the command writes counts as messages of the library do'],

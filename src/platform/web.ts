@@ -22,7 +22,8 @@ function crcTables(): Int32Array {
 export function crc32(bytes: Uint8Array, before: number): number {
   const { buffer, byteOffset, byteLength } = bytes
   const tables = CRC_TABLES
-  const head = Math.min(byteLength, -byteOffset & 3) // words begin at multiples of 4
+  const head = -byteOffset & 3 // words begin at multiples of 4
+  if (byteLength < head + 8) return ~crcOfBytes(bytes, ~before) >>> 0
   let crc = crcOfBytes(bytes.subarray(0, head), ~before)
   const words = new Int32Array(buffer, byteOffset + head, ((byteLength - head) >>> 3) * 2)
   for (let i = 0; i < words.length; i += 2) {
@@ -97,9 +98,8 @@ export function decodeUtf8(bytes: Uint8Array, start: number, end: number): strin
 export function decodeStrictUtf8(bytes: Uint8Array, start: number, end: number): string | undefined {
   try {
     return strictDecoder.decode(bytes.subarray(start, end))
-  } catch (error) {
-    if (error instanceof TypeError) return undefined
-    throw error
+  } catch {
+    return undefined
   }
 }
 
