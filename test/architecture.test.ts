@@ -65,6 +65,7 @@ const BUILD_LEVELS = [
     'assigner',
     'row-sums',
     'split-zone',
+    'order-zones',
     'split-large',
     'check-ids',
     'check-texts',
