@@ -67,6 +67,7 @@ const BUILD_LEVELS = [
     'assigner',
     'row-sums',
     'split-zone',
+    'order-zones',
     'split-large',
     'check-ids',
     'check-texts',
