@@ -23,6 +23,7 @@ import { OPTIMIZE } from './optimize.ts'
 import { print } from './output.ts'
 import { REPAIR } from './repair.ts'
 import { SEARCH } from './search.ts'
+import { SERVE } from './serve.ts'
 
 const COMMANDS: readonly Command[] = [
   BUILD,
@@ -36,7 +37,8 @@ const COMMANDS: readonly Command[] = [
   EXPORT,
   BACKUP,
   CHECK,
-  REPAIR
+  REPAIR,
+  SERVE
 ]
 const HELP = new Set(['--help', '-h'])
 
