@@ -1,8 +1,12 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+
 import { defineConfig, type UserConfig } from 'tsdown'
 
 const entry = { index: 'src/index.ts', build: 'src/build.ts', check: 'src/check.ts', pack: 'src/pack.ts' }
 // Timings of plugins and advice about CommonJS are no reason to fail, in CI or elsewhere.
 const quiet = { failOnWarn: false, checks: { legacyCjs: false, pluginTimings: false } } as const
+/** Small packages that are taken into the command, so that who installs zgq does not install them. */
+const inlined = ['fastest-levenshtein', 'srvx']
 const shared = {
   ...quiet,
   platform: 'node',
@@ -15,7 +19,8 @@ export default defineConfig([
   {
     ...shared,
     entry: { ...entry, zgq: 'tools/zgq.ts', demo: 'tools/demo.ts' },
-    inlineOnly: ['fastest-levenshtein'],
+    inlineOnly: inlined,
+    hooks: { 'build:done': writeLicences },
     format: 'esm',
     outExtensions: () => ({ js: '.js', dts: '.d.ts' })
   },
@@ -54,3 +59,14 @@ export default defineConfig([
   // `shims` gives import.meta.url to CommonJS.
   { ...shared, entry, format: 'cjs', shims: true, clean: false, outExtensions: () => ({ js: '.cjs', dts: '.d.cts' }) }
 ])
+
+/** Their licences ask to be passed on with the code. */
+function writeLicences(): void {
+  const texts = inlined.map((name) => {
+    const folder = `node_modules/${name}`
+    const file = readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry))
+    if (file === undefined) throw new Error(`${folder} has no licence`)
+    return `${name}\n\n${readFileSync(`${folder}/${file}`, 'utf8').trim()}\n`
+  })
+  writeFileSync('dist/LICENCES.txt', texts.join(`\n${'-'.repeat(80)}\n\n`))
+}

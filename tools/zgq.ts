@@ -24,6 +24,7 @@ import { print } from './output.ts'
 import { PACK } from './pack.ts'
 import { REPAIR } from './repair.ts'
 import { SEARCH } from './search.ts'
+import { SERVE } from './serve.ts'
 
 const COMMANDS: readonly Command[] = [
   BUILD,
@@ -38,7 +39,8 @@ const COMMANDS: readonly Command[] = [
   BACKUP,
   PACK,
   CHECK,
-  REPAIR
+  REPAIR,
+  SERVE
 ]
 const HELP = new Set(['--help', '-h'])
 
