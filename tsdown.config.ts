@@ -1,6 +1,6 @@
 import { defineConfig, type UserConfig } from 'tsdown'
 
-const entry = { index: 'src/index.ts', build: 'src/build.ts', check: 'src/check.ts' }
+const entry = { index: 'src/index.ts', build: 'src/build.ts', check: 'src/check.ts', pack: 'src/pack.ts' }
 // Timings of plugins and advice about CommonJS are no reason to fail, in CI or elsewhere.
 const quiet = { failOnWarn: false, checks: { legacyCjs: false, pluginTimings: false } } as const
 const shared = {
@@ -8,7 +8,7 @@ const shared = {
   platform: 'node',
   target: 'node20.19',
   dts: true,
-  external: ['better-sqlite3', 'koffi', 'mmap-io', 'msgpackr', 'h5wasm', 'hyparquet', 'hyparquet-compressors']
+  external: ['better-sqlite3', 'koffi', 'mmap-io', 'msgpackr', 'fflate', 'h5wasm', 'hyparquet', 'hyparquet-compressors']
 } satisfies UserConfig
 
 export default defineConfig([

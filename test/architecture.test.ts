@@ -36,7 +36,8 @@ const LEVELS = [
   ['fold'],
   ['index-changes'],
   ['zgq-index'],
-  ['index', 'entry zgq/check']
+  ['pack'],
+  ['index', 'entry zgq/check', 'entry zgq/pack']
 ]
 
 /** Files of src/build, likewise. */
@@ -103,6 +104,7 @@ const INTERNAL = IMPORTS.filter(({ target }) => target.startsWith('src/'))
 /** `src/format/header.ts` is of unit `format`, `src/errors.ts` of unit `errors`; an entry is one of its own. */
 function unitOf(file: string): string {
   if (file === 'src/check.ts') return 'entry zgq/check' // which has repair, too
+  if (file === 'src/pack.ts') return 'entry zgq/pack'
   return file.split('/')[1].replace(/\.ts$/, '')
 }
 

@@ -36,6 +36,8 @@ const UNITS: Readonly<Record<string, string>> = {
   write: 'row',
   add: 'row',
   backup: 'byte',
+  digest: 'byte',
+  pack: 'byte',
   plan: 'row',
   calibrate: 'query',
   check: 'row',

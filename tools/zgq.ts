@@ -21,6 +21,7 @@ import { inWordsOf } from './messages.ts'
 import { Interrupted } from './interrupt.ts'
 import { OPTIMIZE } from './optimize.ts'
 import { print } from './output.ts'
+import { PACK } from './pack.ts'
 import { REPAIR } from './repair.ts'
 import { SEARCH } from './search.ts'
 
@@ -35,6 +36,7 @@ const COMMANDS: readonly Command[] = [
   INSPECT,
   EXPORT,
   BACKUP,
+  PACK,
   CHECK,
   REPAIR
 ]

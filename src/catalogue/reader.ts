@@ -1,29 +1,24 @@
 // Reads the catalogue once into a frozen snapshot and closes it. Search never asks SQLite.
 
-import { isUtf8 } from 'node:buffer'
 import { lstatSync, readdirSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
 
 import { refuseAsarPath } from '../asar-path.ts'
 import { readLock } from '../build-lock.ts'
 import { systemCode, wrapReadError, ZgqError } from '../errors.ts'
-import { decodeCalibration } from '../format/calibration-record.ts'
 import { decodeChangesMeta, NO_CHANGES, type ChangesMeta } from '../format/changes-record.ts'
 import { chunksDigest, DENSE_TABLES, STEPPED_TABLES, type ChunkTable } from '../format/chunks.ts'
 import { planesByteLength } from '../format/codes.ts'
-import { decodeFields } from '../format/fields.ts'
-import { decodeFileRecords, FILE_RECORD } from '../format/file-record.ts'
+import { FILE_RECORD } from '../format/file-record.ts'
 import { decodeIndexMeta } from '../format/index-record.ts'
 import { FILE_KIND_NAMES } from '../format/kinds.ts'
 import { bytesEqual, CATALOGUE_NAME, ELEMENT_BYTES } from '../format/layout.ts'
-import { decodeQuantizer } from '../format/quantizer.ts'
 import { areFinite } from '../format/row-values.ts'
 import { SEGMENT_RECORD } from '../format/segment-record.ts'
-import { SegmentTable } from '../format/segment-table.ts'
 import { stampCatalogue } from './catalogue-stamp.ts'
 import { readChangesTo } from './changes.ts'
 import type { Database } from './driver.ts'
-import { checkFiles, checkSegments } from './extents.ts'
+import { decodeSnapshot, expectFitting } from './decode-snapshot.ts'
 import { readFoldFiles, type FoldFiles } from './fold-files.ts'
 import { measureDatabase, withCatalogue } from './open-catalogue.ts'
 import { readChunks, readMeta, type ReadRecords } from './rows.ts'
@@ -91,6 +86,20 @@ function readFolder(folder: string): Snapshot {
   expectFile(folder, path)
   const stamp = stampCatalogue(path) // of a state that is read or older, never of one that comes later
   return { folder, stamp, ...withCatalogue(path, (database, opened) => readTables(database, opened, path)) }
+}
+
+/** Reads the catalogue of the index in a folder, and the values of its table meta. Throws as `withSnapshot` does. */
+export function readWithValues(folder: string): {
+  readonly snapshot: Snapshot
+  readonly values: ReadonlyMap<string, Uint8Array>
+} {
+  const path = join(folder, CATALOGUE_NAME)
+  expectFile(folder, path)
+  const stamp = stampCatalogue(path)
+  return withCatalogue(path, (database, opened) => ({
+    snapshot: { folder, stamp, ...readTables(database, opened, path) },
+    values: readMeta(database, path)
+  }))
 }
 
 function expectFile(folder: string, path: string): void {
@@ -185,21 +194,16 @@ export function readSnapshot(database: Database, of: SnapshotSource): Omit<Snaps
     )
   const centroids = joinRecords(zones.records, deltaZones.records)
   if (!areFinite(centroids)) throw new ZgqError('ZGQ_CORRUPT', 'a centroid is not finite', { path })
-  const calibration = values.get('calibration')
-  const snapshot = {
+  const records = {
     meta,
-    catalogueBytes,
-    quantizer: bits === 0 ? undefined : decodeQuantizer(values.get('quantizer'), dim, path),
-    calibration: calibration === undefined ? null : decodeCalibration(calibration, zoneCount, path),
-    encodedBuildFacts: values.get('build'),
-    files: decodeFileRecords(files.records, path),
-    segments: new SegmentTable(segments.records, zoneCount + deltaZoneCount),
+    values,
+    files: files.records,
+    segments: segments.records,
     centroids: new Float32Array(centroids.buffer),
     zoneCodes: zoneCodes.records,
-    ...readDocumentFacts(values, path)
+    catalogueBytes
   }
-  checkFiles(snapshot, path)
-  checkSegments(snapshot, path)
+  const snapshot = decodeSnapshot(records, path)
   const changed = decodeChangesMeta(values.get('changes'), path)
   const place = { meta, segments: snapshot.segments, since: of.since, path, catalogueBytes }
   return { ...snapshot, changes: readChangesTo(database, changed, place) }
@@ -212,32 +216,4 @@ function joinRecords(a: Uint8Array, b: Uint8Array): Uint8Array {
   joined.set(a)
   joined.set(b, a.byteLength)
   return joined
-}
-
-/** What the catalogue says of documents: values under keys of their own. */
-function readDocumentFacts(
-  values: ReadonlyMap<string, Uint8Array>,
-  path: string
-): Pick<Snapshot, 'fields' | 'model' | 'encodedNote'> {
-  const fields = values.get('fields')
-  const model = values.get('model')
-  if (model !== undefined && !isUtf8(model))
-    throw new ZgqError('ZGQ_CORRUPT', 'the value model of table meta is not UTF-8', { path })
-  return {
-    fields: fields === undefined ? [] : decodeFields(fields, path),
-    model: model === undefined ? undefined : Buffer.from(model).toString('utf8'),
-    encodedNote: values.get('note')
-  }
-}
-
-/** Bytes of centroids that kernel memory can hold beside what else it holds. */
-const MOST_CENTROID_BYTES = 3 * 2 ** 30
-
-function expectFitting(byteLength: number, path: string): void {
-  if (byteLength > MOST_CENTROID_BYTES)
-    throw new ZgqError(
-      'ZGQ_UNSUPPORTED',
-      `the centroids have ${byteLength} bytes, expected at most ${MOST_CENTROID_BYTES}: build with fewer zones`,
-      { path }
-    )
 }
