@@ -36,8 +36,9 @@ const LEVELS = [
   ['fold'],
   ['index-changes'],
   ['zgq-index'],
-  ['pack'],
-  ['index', 'entry zgq/check', 'entry zgq/pack']
+  ['pack', 'remote'],
+  ['publish'],
+  ['index', 'entry zgq/check', 'entry zgq/pack', 's3']
 ]
 
 /** Files of src/build, likewise. */
@@ -207,7 +208,7 @@ describe('imports in src', () => {
 })
 
 /** The published entries, as sources. */
-const ENTRIES = ['src/index.ts', 'src/build.ts', 'src/check.ts']
+const ENTRIES = ['src/index.ts', 'src/build.ts', 'src/check.ts', 'src/pack.ts', 'src/publish.ts', 'src/s3.ts']
 /** What tools and bench may take of src beyond the entries: importer, what its path begins with, why. */
 const INTERNALS_USED = [
   ['tools/', 'src/describe.ts', 'the command writes counts as messages of the library do'],

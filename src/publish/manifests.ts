@@ -2,33 +2,24 @@
 // take the one with the highest number. `latest` holds that number for readers that cannot list; it is a hint.
 
 import { ZgqError } from '../errors.ts'
+import { LATEST_NAME, manifestNumber } from '../format/packed-index.ts'
 import type { ByteSource } from '../remote/byte-source.ts'
 import type { ObjectStore } from './object-store.ts'
 
 export const MANIFEST_PREFIX = 'manifest-'
-export const LATEST = 'latest'
 
-const MANIFEST = /^manifest-(\d{6,15})$/
-const DIGITS = 6
 /** A number with some room: what is longer is no hint of ours. */
 const LATEST_BYTES = 64
 
-export function manifestName(number: number): string {
-  return `${MANIFEST_PREFIX}${String(number).padStart(DIGITS, '0')}`
-}
-
 /** Returns the highest number among names, 0 where none is a manifest's. */
 export function highestManifest(names: readonly string[]): number {
-  return names.reduce((highest, name) => {
-    const number = Number(MANIFEST.exec(name)?.[1] ?? 0)
-    return manifestName(number) === name ? Math.max(highest, number) : highest
-  }, 0)
+  return names.reduce((highest, name) => Math.max(highest, manifestNumber(name) ?? 0), 0)
 }
 
 /** Reads the hint: undefined where there is none, 0 where it is not a number. */
 export async function readLatest(store: ByteSource, signal: AbortSignal): Promise<number | undefined> {
   try {
-    const { bytes } = await store.getBytes(LATEST, 0, LATEST_BYTES, signal)
+    const { bytes } = await store.getBytes(LATEST_NAME, 0, LATEST_BYTES, signal)
     const text = new TextDecoder().decode(bytes).trim()
     return /^\d{1,15}$/.test(text) ? Number(text) : 0
   } catch (error) {
@@ -39,7 +30,7 @@ export async function readLatest(store: ByteSource, signal: AbortSignal): Promis
 
 /** Raises the hint to a number; two at once may leave the lower one, and readers go on from there. */
 export async function raiseLatest(store: ObjectStore, number: number, signal: AbortSignal): Promise<void> {
-  if (((await readLatest(store, signal)) ?? 0) < number) await store.put(LATEST, latestText(number), signal)
+  if (((await readLatest(store, signal)) ?? 0) < number) await store.put(LATEST_NAME, latestText(number), signal)
 }
 
 export function latestText(number: number): Uint8Array {

@@ -16,11 +16,15 @@ export interface PublishOptions {
   readonly to: string | ObjectStore
   /** The `S3Client` for a bucket. Default: one that takes region and credentials from the environment. */
   readonly client?: S3ClientLike | undefined
+  /** URL of a store other than AWS, for a bucket; only without `client`. */
+  readonly endpoint?: string | undefined
+  /** Region of the bucket; only without `client`. */
+  readonly region?: string | undefined
   readonly onProgress?: ((progress: PublishProgress) => void) | undefined
   readonly signal?: AbortSignal | undefined
 }
 
-const OPTION_NAMES = ['index', 'to', 'client', 'onProgress', 'signal']
+const OPTION_NAMES = ['index', 'to', 'client', 'endpoint', 'region', 'onProgress', 'signal']
 const STORE_METHODS = ['getBytes', 'list', 'has', 'put', 'putIfAbsent']
 
 /**
@@ -45,10 +49,11 @@ export async function publishIndex(options: PublishOptions): Promise<PublishRepo
   )
 }
 
-function storeOf({ to, client }: PublishOptions): ObjectStore {
-  if (typeof to === 'string') return s3Store({ ...parseS3Url('to', to), client })
+function storeOf({ to, client, endpoint, region }: PublishOptions): ObjectStore {
+  if (typeof to === 'string') return s3Store({ ...parseS3Url('to', to), client, endpoint, region })
   if (!isStore(to)) throw new TypeError(`to must be s3://BUCKET/PREFIX or a store, found ${describe(to)}`)
-  if (client !== undefined) throw new TypeError('client goes with s3://BUCKET/PREFIX, found a store')
+  for (const [name, value] of Object.entries({ client, endpoint, region }))
+    if (value !== undefined) throw new TypeError(`${name} goes with s3://BUCKET/PREFIX, found a store`)
   return to
 }
 

@@ -2,20 +2,10 @@
 // nobody has, then the hint. Whoever is stopped in between leaves parts that no manifest names, and readers where they
 // were.
 
-import { Buffer } from 'node:buffer'
-
 import { ZgqError } from '../errors.ts'
+import { hexDigits, LATEST_NAME, manifestName } from '../format/packed-index.ts'
 import type { PackPlan } from '../pack/pack-plan.ts'
-import {
-  highestManifest,
-  holds,
-  LATEST,
-  latestText,
-  MANIFEST_PREFIX,
-  manifestName,
-  raiseLatest,
-  readLatest
-} from './manifests.ts'
+import { highestManifest, holds, latestText, MANIFEST_PREFIX, raiseLatest, readLatest } from './manifests.ts'
 import type { ObjectStore } from './object-store.ts'
 import { inParallel } from './parallel.ts'
 
@@ -53,7 +43,7 @@ export interface PublishRun {
 export async function publishPlan(plan: PackPlan, store: ObjectStore, run: PublishRun): Promise<PublishReport> {
   const { head } = plan
   const { signal } = run
-  const digest = Buffer.from(plan.digest).toString('hex')
+  const digest = hexDigits(plan.digest)
   const highest = highestManifest(await store.list(MANIFEST_PREFIX, signal))
   if (highest > 0 && (await holds(store, { name: manifestName(highest), bytes: head }, signal))) {
     await raiseLatest(store, highest, signal) // its publisher may have died before
@@ -81,9 +71,9 @@ export async function publishPlan(plan: PackPlan, store: ObjectStore, run: Publi
 async function expectConditionalPuts(store: ObjectStore, highest: number, signal: AbortSignal): Promise<void> {
   const latest = await readLatest(store, signal)
   const text = latestText(latest ?? Math.max(1, highest))
-  if (latest === undefined && !(await store.putIfAbsent(LATEST, text, signal))) return
-  if (await store.putIfAbsent(LATEST, text, signal))
-    throw unsafeStore(store, `it stored ${LATEST} over an object that was there`)
+  if (latest === undefined && !(await store.putIfAbsent(LATEST_NAME, text, signal))) return
+  if (await store.putIfAbsent(LATEST_NAME, text, signal))
+    throw unsafeStore(store, `it stored ${LATEST_NAME} over an object that was there`)
 }
 
 async function storeParts(

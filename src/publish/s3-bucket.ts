@@ -80,16 +80,16 @@ export class S3Bucket {
 }
 
 /** Throws TypeError for wrong values of options. */
-export function checkS3Options(what: string, { bucket, prefix, client, endpoint, region }: S3Options): void {
+export function checkS3Options({ bucket, prefix, client, endpoint, region }: S3Options): void {
   if (typeof bucket !== 'string' || bucket === '')
-    throw new TypeError(`${what}: bucket must be the name of a bucket, found ${describe(bucket)}`)
+    throw new TypeError(`bucket must be the name of a bucket, found ${describe(bucket)}`)
   for (const [name, value] of Object.entries<unknown>({ prefix, endpoint, region }))
     if (value !== undefined && typeof value !== 'string')
-      throw new TypeError(`${what}: ${name} must be a string, found ${describe(value)}`)
+      throw new TypeError(`${name} must be a string, found ${describe(value)}`)
   if (client === undefined) return
-  if (!isClient(client)) throw new TypeError(`${what}: client must be an S3Client, found ${describe(client)}`)
+  if (!isClient(client)) throw new TypeError(`client must be an S3Client, found ${describe(client)}`)
   if (endpoint !== undefined || region !== undefined)
-    throw new TypeError(`${what}: endpoint and region are the client's, where a client is given`)
+    throw new TypeError("endpoint and region are the client's, where a client is given")
 }
 
 /** Reads `s3://bucket/prefix`; throws TypeError for anything else. */

@@ -1,12 +1,14 @@
-// What the S3 client rejects with, as ZgqErrors. Credentials stay out: of an answer, only its code, its status and, where
-// it is not about access, its text is told; the client's own error, which has headers and signatures, is not passed on.
+// What the S3 client rejects with, as failures of requests. Credentials stay out: of an answer, only its code, its status
+// and, where it is not about access, its text is told; the client's own error, which has headers and signatures, is not
+// passed on.
 
 import { ZgqError, type ZgqErrorCode } from '../errors.ts'
+import { RequestFailure, type FailureFacts } from '../remote/byte-source.ts'
 
 const MOST_CHARACTERS = 200
-/** Of a request that was too slow, and of one that another request got in the way of. */
-const TRANSIENT_NAMES = new Set(['RequestTimeout', 'ConditionalRequestConflict', 'OperationAborted'])
-const UNKNOWN_REGION = 'Region is missing'
+/** Of a request that was too slow, and of one that another one got in the way of. */
+const PASSING_NAMES = new Set(['RequestTimeout', 'ConditionalRequestConflict', 'OperationAborted'])
+const NO_REGION = 'Region is missing'
 
 /** What of a failed request may be told. */
 interface Failure {
@@ -17,80 +19,68 @@ interface Failure {
   readonly text: string
 }
 
-/** A failed request to an object store. */
-export class S3RequestError extends ZgqError {
-  /** Of the HTTP answer; undefined where there was none. */
-  declare readonly status?: number
-  /** Whether the same request may succeed a little later. */
-  declare readonly isTransient: boolean
-
-  constructor(code: ZgqErrorCode, message: string, of: { failure: Failure; isTransient: boolean; path: string }) {
-    const { name, status, text } = of.failure
-    const cause = new Error(
-      `${name}${status === undefined ? '' : ` (HTTP ${status})`}${text === '' ? '' : `: ${text}`}`
-    )
-    super(code, message, { path: of.path, cause })
-    if (status !== undefined) Object.assign(this, { status })
-    // Not shown where errors are printed.
-    Object.defineProperty(this, 'isTransient', { value: of.isTransient })
-  }
-}
-
-export function isTransient(error: unknown): boolean {
-  return error instanceof S3RequestError && error.isTransient
+/** Whether the same request may succeed a little later. */
+export function mayPass(error: unknown): error is RequestFailure {
+  return error instanceof RequestFailure && error.facts.mayPass === true
 }
 
 /** Returns the HTTP status that a request failed with, undefined where there was no answer. */
 export function statusOf(error: unknown): number | undefined {
-  if (error instanceof S3RequestError) return error.status
-  const metadata = propertyOf(error, '$metadata')
-  const status = propertyOf(metadata, 'httpStatusCode')
+  if (error instanceof RequestFailure) return error.facts.status
+  const status = propertyOf(propertyOf(error, '$metadata'), 'httpStatusCode')
   return typeof status === 'number' ? status : undefined
 }
 
 /** Returns a property of whatever it may be. */
 export function propertyOf(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null
-    ? Object.entries(value).find(([key]) => key === name)?.[1]
-    : undefined
+  if (typeof value !== 'object' || value === null) return undefined
+  const found: unknown = Reflect.get(value, name)
+  return found
 }
 
 /** Wraps what the client rejected with; a ZgqError passes through unchanged. */
 export function wrapS3Error(error: unknown, path: string, doing: string): ZgqError {
   if (error instanceof ZgqError) return error
   const failure = describeFailure(error)
-  const { name, status } = failure
-  const make = (code: ZgqErrorCode, why: string, mayPass = false): S3RequestError =>
-    new S3RequestError(code, `cannot ${doing}: ${why}`, { failure, isTransient: mayPass, path })
+  const { name, status, text } = failure
+  const answer = status === undefined ? name : `${name}, HTTP ${status}`
+  const make = (code: ZgqErrorCode, why: string, passing: Partial<FailureFacts> = {}): RequestFailure =>
+    new RequestFailure(`cannot ${doing}: ${why}`, {
+      ...passing,
+      code,
+      path,
+      cause: new Error(text === '' ? answer : `${answer}: ${text}`),
+      ...(status === undefined ? {} : { status })
+    })
   if (name === 'NoSuchBucket') return make('ZGQ_NOT_FOUND', 'there is no such bucket')
   if (status === 404) return make('ZGQ_NOT_FOUND', 'there is no such object')
   if (status === 401 || status === 403)
-    return make('ZGQ_IO', `access denied (${answered(failure)}): check the credentials and what they may do`)
+    return make('ZGQ_IO', `access denied (${answer}): check the credentials and what they may do`)
   if (name === 'CredentialsProviderError' || name === 'TokenProviderError')
-    return make(
-      'ZGQ_IO',
-      `no credentials found (${name}): set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile`
-    )
-  if (status === undefined && failure.text.startsWith(UNKNOWN_REGION))
-    return make('ZGQ_IO', 'no region: give one (region, --region) or set AWS_REGION')
-  if (status === 301 || status === 307) return make('ZGQ_IO', `the bucket is in another region (${answered(failure)})`)
-  if (status === 501) return make('ZGQ_UNSUPPORTED', `the store does not have it (${answered(failure)})`)
-  if (status === undefined) return make('ZGQ_IO', `the request failed: ${failure.text || name}`, true)
-  const isPassing = status === 429 || status >= 500 || TRANSIENT_NAMES.has(name)
-  return make('ZGQ_IO', `${answered(failure)}${failure.text === '' ? '' : `: ${failure.text}`}`, isPassing)
+    return make('ZGQ_IO', `no credentials (${name}): set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE`)
+  if (status === undefined && text.startsWith(NO_REGION))
+    return make('ZGQ_IO', 'no region: name one (region, --region), or set AWS_REGION')
+  if (status === 301 || status === 307) return make('ZGQ_IO', `the bucket is in another region (${answer})`)
+  if (status === 501) return make('ZGQ_UNSUPPORTED', `the store does not do that (${answer})`)
+  if (status === undefined) return make('ZGQ_IO', text === '' ? name : text, { mayPass: true })
+  return make('ZGQ_IO', text === '' ? answer : `${text} (${answer})`, {
+    mayPass: status === 429 || status >= 500 || PASSING_NAMES.has(name),
+    retryAfterMs: retryAfterOf(error)
+  })
 }
 
-function answered({ name, status }: Failure): string {
-  return `${name}, HTTP ${String(status)}`
+/** Milliseconds. Stores send seconds. */
+function retryAfterOf(error: unknown): number | undefined {
+  const said = propertyOf(propertyOf(propertyOf(error, '$response'), 'headers'), 'retry-after')
+  return typeof said === 'string' && /^\d{1,6}$/.test(said) ? Number(said) * 1000 : undefined
 }
 
 function describeFailure(error: unknown): Failure {
   const status = statusOf(error)
-  const isAboutAccess = status === 401 || status === 403
-  if (!(error instanceof Error)) return { name: 'Error', status, text: isAboutAccess ? '' : shorten(String(error)) }
-  // What has no text of its own has that of the client: UnknownError.
-  const text = isAboutAccess || error.message === 'UnknownError' ? '' : shorten(error.message)
-  return { name: shorten(error.name), status, text }
+  if (!(error instanceof Error)) return { name: 'Error', status, text: shorten(String(error)) }
+  // The client's words for an answer without a text.
+  const text = error.message === 'UnknownError' ? '' : shorten(error.message)
+  return { name: shorten(error.name), status, text: status === 401 || status === 403 ? '' : text }
 }
 
 function shorten(text: string): string {

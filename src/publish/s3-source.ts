@@ -1,6 +1,7 @@
 // Reads objects of a bucket by signed requests. It asks once: repeating is for the reader above.
 
 import { onAbort } from '../abort.ts'
+import { nowMicros } from '../clock.ts'
 import { describe } from '../describe.ts'
 import { ZgqError } from '../errors.ts'
 import { checkOptionNames } from '../options.ts'
@@ -15,6 +16,8 @@ const MOST_PAGES = 1000
 interface RangeAnswer {
   readonly Body?: { transformToWebStream(): ReadableStream } | undefined
   readonly ContentRange?: string | undefined
+  readonly ContentLength?: number | undefined
+  readonly $metadata: { readonly httpStatusCode?: number | undefined }
   readonly ETag?: string | undefined
 }
 
@@ -26,7 +29,7 @@ interface RangeAnswer {
  */
 export function s3Source(options: S3Options): ByteSource & Required<Pick<ByteSource, 'list'>> {
   checkOptionNames('s3Source', options, S3_OPTION_NAMES)
-  checkS3Options('s3Source', options)
+  checkS3Options(options)
   return sourceOf(new S3Bucket(options))
 }
 
@@ -57,7 +60,10 @@ async function getBytes(bucket: S3Bucket, wanted: Wanted, signal: AbortSignal): 
       const Range = `bytes=${offset}-${offset + length - 1}`
       const command = new session.sdk.GetObjectCommand({ Bucket: bucket.name, Key: bucket.keyOf(name), Range })
       try {
-        return await readAnswer(await session.client.send(command, { abortSignal: ending.signal }), wanted)
+        const startUs = nowMicros()
+        const answer = await session.client.send(command, { abortSignal: ending.signal })
+        const latencyMs = (nowMicros() - startUs) / 1000
+        return { ...(await readAnswer(answer, wanted)), latencyMs }
       } catch (error) {
         if (statusOf(error) === 416) return nothingThere(error)
         throw error
@@ -75,36 +81,57 @@ function nothingThere(error: unknown): GotBytes {
   return { bytes: new Uint8Array(), byteLength: Number.isSafeInteger(size) ? size : undefined }
 }
 
-async function readAnswer(answer: RangeAnswer, { name, offset, length }: Wanted): Promise<GotBytes> {
-  const { Body, ContentRange, ETag } = answer
-  const range = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(ContentRange ?? '')
-  const [first, last] = range === null ? [] : [Number(range[1]), Number(range[2])]
-  if (first !== offset || last === undefined || last - first >= length || Body === undefined)
+async function readAnswer(answer: RangeAnswer, wanted: Wanted): Promise<GotBytes> {
+  const { name, offset, length } = wanted
+  const { Body, ContentRange, ContentLength, ETag, $metadata } = answer
+  if ($metadata.httpStatusCode !== 206 || Body === undefined)
     throw new ZgqError(
       'ZGQ_UNSUPPORTED',
-      `cannot read ${name}: the store does not answer ranges: asked for bytes ${offset} to ${offset + length - 1}, ` +
-        `found ${ContentRange === undefined ? 'no Content-Range' : describe(ContentRange)}` +
-        ' (in browsers, CORS must expose Content-Range and ETag)'
+      `cannot read ${name}: the store answered ${String($metadata.httpStatusCode)} to a request for bytes ${offset} to ` +
+        `${offset + length - 1}, expected 206: it does not serve ranges`
     )
-  const bytes = await readBody(Body.transformToWebStream(), last - first + 1)
-  return { bytes, etag: ETag, byteLength: range?.[3] === '*' ? undefined : Number(range?.[3]) }
+  // In a browser it can be read only where the bucket's CORS rules expose it.
+  const range = ContentRange === undefined ? undefined : parseRange(ContentRange)
+  const expected = range === undefined ? ContentLength : range.end - range.first
+  if (range !== undefined && !isWanted(range, wanted))
+    throw new Error(`the store sent the range ${describe(ContentRange)}, expected ${length} bytes at ${offset}`)
+  const bytes = await readBody(Body.transformToWebStream(), Math.min(expected ?? length, length))
+  if (bytes.byteLength < (expected ?? 0))
+    throw new Error(`the answer ended after ${bytes.byteLength} of ${String(expected)} bytes`)
+  return { bytes, etag: ETag, byteLength: range?.total }
 }
 
-/** Reads a body that must have this length; an error of no known kind where it has not, so that it is asked for again. */
-async function readBody(body: ReadableStream, byteLength: number): Promise<Uint8Array> {
-  const bytes = new Uint8Array(byteLength)
+interface GivenRange {
+  readonly first: number
+  readonly end: number
+  /** Length of the object, where it is said. */
+  readonly total: number | undefined
+}
+
+function parseRange(text: string): GivenRange {
+  const [, first, last, total] = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(text) ?? []
+  return { first: Number(first), end: Number(last) + 1, total: total === '*' ? undefined : Number(total) }
+}
+
+/** Whether it is what was asked for: less only where the object ends before. */
+function isWanted({ first, end, total }: GivenRange, { offset, length }: Wanted): boolean {
+  const wantedEnd = offset + length
+  return first === offset && first < end && end <= wantedEnd && end >= Math.min(wantedEnd, total ?? end)
+}
+
+/** Reads a body of at most so many bytes; what is longer is an error of no known kind, so that it is asked for again. */
+async function readBody(body: ReadableStream, most: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(most)
   let done = 0
   const reader = body.getReader()
   for (;;) {
     const { value, done: isOver }: { value?: unknown; done: boolean } = await reader.read()
-    if (isOver) break
-    if (!(value instanceof Uint8Array) || done + value.byteLength > byteLength)
-      throw new Error(`the answer is longer than the ${byteLength} bytes that it promised`)
+    if (isOver) return done === most ? bytes : bytes.slice(0, done)
+    if (!(value instanceof Uint8Array) || done + value.byteLength > most)
+      throw new Error(`the answer is longer than ${most} bytes`)
     bytes.set(value, done)
     done += value.byteLength
   }
-  if (done < byteLength) throw new Error(`the answer ended after ${done} of ${byteLength} bytes`)
-  return bytes
 }
 
 async function listNames(bucket: S3Bucket, prefix: string, signal: AbortSignal): Promise<string[]> {

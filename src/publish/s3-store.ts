@@ -4,10 +4,11 @@
 import type { CompletedPart } from '@aws-sdk/client-s3'
 
 import { ZgqError } from '../errors.ts'
+import { LATEST_NAME } from '../format/packed-index.ts'
 import { checkOptionNames } from '../options.ts'
 import type { GotBytes } from '../remote/byte-source.ts'
 import { readPiece } from './file-piece.ts'
-import { holds, LATEST } from './manifests.ts'
+import { holds } from './manifests.ts'
 import type { FileContent, ObjectStore } from './object-store.ts'
 import { Gate, inParallel } from './parallel.ts'
 import { repeat } from './repeat.ts'
@@ -36,7 +37,7 @@ interface Upload {
  */
 export function s3Store(options: S3Options): ObjectStore {
   checkOptionNames('s3Store', options, S3_OPTION_NAMES)
-  checkS3Options('s3Store', options)
+  checkS3Options(options)
   return new S3Store(new S3Bucket(options))
 }
 
@@ -211,7 +212,7 @@ class S3Store implements ObjectStore {
 
 /** Nothing changes but the hint, so caches on the way may keep everything else. */
 function headersOf(name: string): { ContentType: string; CacheControl: string } {
-  return name === LATEST
+  return name === LATEST_NAME
     ? { ContentType: 'text/plain', CacheControl: 'no-cache' }
     : { ContentType: 'application/octet-stream', CacheControl: 'public, max-age=31536000, immutable' }
 }

@@ -5,7 +5,8 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import type { PackPlan } from '../../src/pack/pack-plan.ts'
-import { highestManifest, manifestName } from '../../src/publish/manifests.ts'
+import { manifestName } from '../../src/format/packed-index.ts'
+import { highestManifest } from '../../src/publish/manifests.ts'
 import type { ByteSource } from '../../src/remote/byte-source.ts'
 
 type FakePart = PackPlan['parts'][number]
@@ -24,7 +25,7 @@ export function fakePlan(label: string, parts: readonly FakePart[]): PackPlan {
   const named = parts.map(({ name, byteLength, digest }) => ({ name, byteLength, digest: digest.toString() }))
   const head = new TextEncoder().encode(JSON.stringify({ label, parts: named }))
   const byteLength = parts.reduce((sum, part) => sum + part.byteLength, head.byteLength)
-  return { head, digest: createHash('sha256').update(head).digest(), parts, byteLength, rows: 0 } as PackPlan
+  return { head, digest: createHash('sha256').update(head).digest(), parts, byteLength, rows: 0 }
 }
 
 /** Reads the latest generation whole; returns its number and label, undefined where there is none. */
