@@ -66,9 +66,11 @@ export default defineConfig([
       inputOptions: { platform: 'browser' }, // tsdown takes CommonJS to be for Node
       target: 'es2022',
       minify: true,
-      noExternal: [/./],
+      inlineOnly: ['fflate'],
+      noExternal: ['fflate'],
       format,
       dts: true,
+      banner: { dts: '/// <reference lib="esnext.disposable" />' }, // projects for browsers may lack it
       clean: false,
       outExtensions: () => ({ js: format === 'esm' ? '.js' : '.cjs', dts: `.d.${ending}` })
     }
