@@ -38,7 +38,7 @@ const LEVELS = [
   ['fold'],
   ['index-changes'],
   ['zgq-index'],
-  ['pack'],
+  ['pack', 'remote'],
   ['index', 'entry zgq/check', 'entry zgq/pack']
 ]
 

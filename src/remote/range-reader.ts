@@ -2,7 +2,7 @@
 
 import { onAbort } from '../abort.ts'
 import { ZgqError } from '../errors.ts'
-import type { AsyncReader } from '../storage/async-reader.ts'
+import { unlessAborted, type AsyncReader } from '../storage/async-reader.ts'
 import type { FileRange } from '../storage/reader.ts'
 import {
   ChangedObject,
@@ -14,7 +14,7 @@ import {
 } from './byte-source.ts'
 import type { Measured } from './link-measures.ts'
 import { planSpans, splitSpan, type Span } from './range-plan.ts'
-import { Requester, unlessAborted, type ReadTally, type RequestOptions } from './requester.ts'
+import { Requester, type ReadTally, type RequestOptions } from './requester.ts'
 
 export type { ReadTally } from './requester.ts'
 export type RangeReaderOptions = RequestOptions

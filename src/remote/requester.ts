@@ -1,9 +1,9 @@
 // Requests of a source, as readers need them: a few at a time, each repeated where that may help, within its time.
 
-import { onAbort } from '../abort.ts'
 import { describe } from '../describe.ts'
 import { ZgqError } from '../errors.ts'
 import { expectWholeNumber } from '../options.ts'
+import { unlessAborted } from '../storage/async-reader.ts'
 import {
   placeOf,
   RequestFailure,
@@ -170,17 +170,6 @@ export class Requester {
   #placeOf(request: ObjectRange): { readonly path: string | undefined; readonly offset: number } {
     return { path: placeOf(this.source, request.name), offset: request.offset }
   }
-}
-
-/** Waits for work, or for the signal: then what the work still brings is not looked at. */
-export async function unlessAborted<Result>(signal: AbortSignal, work: () => Promise<Result>): Promise<Result> {
-  signal.throwIfAborted()
-  return await new Promise<Result>((resolve, reject) => {
-    const endWait = onAbort(signal, () => {
-      reject(signal.reason)
-    })
-    work().then(resolve, reject).finally(endWait)
-  })
 }
 
 async function pause(delayMs: number, signal: AbortSignal): Promise<void> {
