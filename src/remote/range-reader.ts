@@ -99,6 +99,13 @@ export class RangeReader implements AsyncReader {
     })
   }
 
+  /** Resolves to the names of objects that begin with a prefix; undefined where the source cannot list. */
+  async list(prefix: string, signal: AbortSignal | undefined, tally?: ReadTally): Promise<string[] | undefined> {
+    return await this.#during(signal, async (until) => {
+      return await this.#requester.list(prefix, { name: '', signal: until, tally })
+    })
+  }
+
   /** Idempotent: what waits rejects with ZGQ_CLOSED, and all later reads do. */
   close(): void {
     this.#closing.abort(new ZgqError('ZGQ_CLOSED', 'the index was closed'))
