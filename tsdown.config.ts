@@ -39,6 +39,23 @@ export default defineConfig([
     clean: false,
     outExtensions: () => ({ js: '.js' })
   },
+  // For browsers and Node alike: no Node module, and nothing to install beside it.
+  ...(['esm', 'cjs'] as const).map((format): UserConfig => {
+    const ending = format === 'esm' ? 'ts' : 'cts'
+    return {
+      ...quiet,
+      entry: { remote: 'src/remote.ts' },
+      platform: 'browser',
+      inputOptions: { platform: 'browser' }, // tsdown takes CommonJS to be for Node
+      target: 'es2022',
+      minify: true,
+      noExternal: [/./],
+      format,
+      dts: true,
+      clean: false,
+      outExtensions: () => ({ js: format === 'esm' ? '.js' : '.cjs', dts: `.d.${ending}` })
+    }
+  }),
   // `shims` gives import.meta.url to CommonJS.
   { ...shared, entry, format: 'cjs', shims: true, clean: false, outExtensions: () => ({ js: '.cjs', dts: '.d.cts' }) }
 ])
