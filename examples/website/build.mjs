@@ -105,17 +105,10 @@ const texts = await makeExamples(folder, out)
 if (!given.keep) rmSync(folder, { recursive: true })
 writeFileSync(join(out, 'examples.json'), JSON.stringify({ indexBytes: statSync(packed).size, texts }))
 
-await bundle({
-  absWorkingDir: HERE,
-  entryPoints: ['page.js', 'worker.js'],
-  outdir: out,
-  bundle: true,
-  splitting: true,
-  minify: true,
-  format: 'esm',
-  target: 'es2023',
-  logLevel: 'warning'
-})
+const common = { absWorkingDir: HERE, outdir: out, bundle: true, minify: true, format: 'esm', target: 'es2023' }
+await bundle({ ...common, entryPoints: ['worker.js'], logLevel: 'warning' })
+// Apart: the page loads what it needs for searching without a worker only if it is asked to.
+await bundle({ ...common, entryPoints: ['page.js'], splitting: true, logLevel: 'warning' })
 const page = readFileSync(join(HERE, 'index.html'), 'utf8')
 writeFileSync(join(out, 'index.html'), page.replace('data-index="wordnet.zgqp"', `data-index="${given.index}"`))
 copyFileSync(join(HERE, 'style.css'), join(out, 'style.css'))

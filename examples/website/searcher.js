@@ -3,7 +3,8 @@
 import { openRemote } from 'zgq/remote'
 
 /**
- * @typedef {{ id: string, distance: number, text: string, kind: string }} Found
+ * @typedef {{ text: string, kind: string }} Definition
+ * @typedef {Definition & { id: string, distance: number }} Found
  * @typedef {{ requests: number, bytes: number }} Traffic
  * @typedef {Traffic & { rounds: number, elapsedMs: number }} Cost
  * @typedef {{ found: Found[], cost: Cost, total: Traffic }} Answer
@@ -13,7 +14,7 @@ import { openRemote } from 'zgq/remote'
 
 /** All that was read since the page was opened. @type {Traffic} */
 const total = { requests: 0, bytes: 0 }
-/** @type {Awaited<ReturnType<typeof openRemote>> | undefined} */
+/** @type {import('zgq/remote').RemoteIndex<string, Definition> | undefined} */
 let index
 /** @type {string} */
 let vectorsUrl
@@ -50,20 +51,19 @@ export async function search({ query, k, kind }, signal) {
     signal,
     ...(kind === '' ? {} : { filter: { kind } })
   })
-  const found = hits.map(({ id, distance, payload }) => ({
-    id: String(id),
+  const found = hits.map(({ id, distance, payload: { text, kind } = { text: '', kind: '' } }) => ({
+    id,
     distance,
-    text: String(payload?.['text']),
-    kind: String(payload?.['kind'])
+    text,
+    kind
   }))
-  const { requests, bytes, rounds } = explain
-  return { found, cost: { requests, bytes, rounds, elapsedMs: performance.now() - startedAt }, total: { ...total } }
+  return { found, cost: { ...explain.network, elapsedMs: performance.now() - startedAt }, total: { ...total } }
 }
 
 /** The text of a definition, for a link that has its id alone. @param {string} id @param {AbortSignal} signal */
 export async function textOf(id, signal) {
   const row = await opening().document(id, { signal })
-  return row === undefined ? undefined : String(row.payload?.['text'])
+  return row?.payload?.text
 }
 
 function opening() {
