@@ -2,7 +2,14 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 
 import { defineConfig, type UserConfig } from 'tsdown'
 
-const entry = { index: 'src/index.ts', build: 'src/build.ts', check: 'src/check.ts', pack: 'src/pack.ts' }
+const entry = {
+  index: 'src/index.ts',
+  build: 'src/build.ts',
+  check: 'src/check.ts',
+  pack: 'src/pack.ts',
+  publish: 'src/publish.ts',
+  s3: 'src/s3.ts'
+}
 // Timings of plugins and advice about CommonJS are no reason to fail, in CI or elsewhere.
 const quiet = { failOnWarn: false, checks: { legacyCjs: false, pluginTimings: false } } as const
 /** Small packages that are taken into the command, so that who installs zgq does not install them. */
@@ -12,7 +19,17 @@ const shared = {
   platform: 'node',
   target: 'node20.19',
   dts: true,
-  external: ['better-sqlite3', 'koffi', 'mmap-io', 'msgpackr', 'fflate', 'h5wasm', 'hyparquet', 'hyparquet-compressors']
+  external: [
+    '@aws-sdk/client-s3',
+    'better-sqlite3',
+    'koffi',
+    'mmap-io',
+    'msgpackr',
+    'fflate',
+    'h5wasm',
+    'hyparquet',
+    'hyparquet-compressors'
+  ]
 } satisfies UserConfig
 
 export default defineConfig([

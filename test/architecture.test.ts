@@ -39,7 +39,8 @@ const LEVELS = [
   ['index-changes'],
   ['zgq-index'],
   ['pack'],
-  ['index', 'entry zgq/check', 'entry zgq/pack']
+  ['publish'],
+  ['index', 'entry zgq/check', 'entry zgq/pack', 's3']
 ]
 
 /** Files of src/build, likewise. */
@@ -210,7 +211,15 @@ describe('imports in src', () => {
 })
 
 /** The published entries, as sources. */
-const ENTRIES = ['src/index.ts', 'src/build.ts', 'src/check.ts', 'src/pack.ts', 'src/remote.ts']
+const ENTRIES = [
+  'src/index.ts',
+  'src/build.ts',
+  'src/check.ts',
+  'src/pack.ts',
+  'src/publish.ts',
+  'src/remote.ts',
+  'src/s3.ts'
+]
 /** What tools and bench may take of src beyond the entries: importer, what its path begins with, why. */
 const INTERNALS_USED = [
   ['tools/', 'src/describe.ts', 'the command writes counts as messages of the library do'],

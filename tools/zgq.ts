@@ -22,6 +22,7 @@ import { Interrupted } from './interrupt.ts'
 import { OPTIMIZE } from './optimize.ts'
 import { print } from './output.ts'
 import { PACK } from './pack.ts'
+import { PUBLISH } from './publish.ts'
 import { REPAIR } from './repair.ts'
 import { SEARCH } from './search.ts'
 import { SERVE } from './serve.ts'
@@ -37,6 +38,7 @@ const COMMANDS: readonly Command[] = [
   INSPECT,
   EXPORT,
   BACKUP,
+  PUBLISH,
   PACK,
   CHECK,
   REPAIR,
