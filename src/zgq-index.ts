@@ -2,6 +2,7 @@
 // in write/index-writer.ts.
 
 import { expectPath } from './arguments.ts'
+import { sqliteInfo } from './catalogue/load-driver.ts'
 import { expectChangeableFolder } from './catalogue/open-for-changes.ts'
 import type {
   AddOptions,
@@ -310,7 +311,13 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
   info(): IndexInfo {
     const index = this.#current()
     const { options, seen, later } = this.#expectOpen()
-    return describeIndex(index, { options, seen, threads: later.threadsInfo })
+    const ofDisk = {
+      mode: options.mode,
+      reader: index.readers.chosen(),
+      sqlite: sqliteInfo(),
+      threads: later.threadsInfo
+    }
+    return { ...describeIndex(index, seen), ...ofDisk }
   }
 
   /**

@@ -25,6 +25,7 @@ import { PACK } from './pack.ts'
 import { PUBLISH } from './publish.ts'
 import { REPAIR } from './repair.ts'
 import { SEARCH } from './search.ts'
+import { SERVE } from './serve.ts'
 
 const COMMANDS: readonly Command[] = [
   BUILD,
@@ -40,7 +41,8 @@ const COMMANDS: readonly Command[] = [
   PUBLISH,
   PACK,
   CHECK,
-  REPAIR
+  REPAIR,
+  SERVE
 ]
 const HELP = new Set(['--help', '-h'])
 

@@ -14,6 +14,8 @@ import type { Changes } from './changes.ts'
 export interface Snapshot {
   /** The folder that was opened. */
   readonly folder: string
+  /** As messages name the catalogue. */
+  readonly cataloguePath: string
   /** Of the catalogue when it was read. */
   readonly stamp: CatalogueStamp
   readonly meta: IndexMeta

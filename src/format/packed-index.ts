@@ -6,6 +6,7 @@ import { ZgqError } from '../errors.ts'
 import { planesByteLength } from './codes.ts'
 import { deflate, inflate } from './deflated.ts'
 import { FILE_RECORD, fileNameOf, type FileRecord } from './file-record.ts'
+import { hex } from './header.ts'
 import { decodeIndexMeta, type IndexMeta } from './index-record.ts'
 import { alignUp, checksum, ELEMENT_BYTES, FORMAT_VERSION, PAGE_BYTES, pageCount } from './layout.ts'
 import { encodePackedHeader, type PackedHeader } from './packed-header.ts'
@@ -127,11 +128,7 @@ function packedByteLength(openingByteLength: number, parts: readonly PackedPart[
 /** Names a part that is a file of its own: by what it is and by its digest. */
 export function partName(part: PackedPart, of: Pick<FileRecord, 'kind' | 'generation' | 'shard'> | undefined): string {
   const stem = of === undefined ? 'centroids' : fileNameOf(of).replace(/\.zgq$/, '')
-  return `${stem}-${hexDigits(part.digest.subarray(0, 8))}.zgq`
-}
-
-export function hexDigits(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
+  return `${stem}-${hex(part.digest.subarray(0, 8))}.zgq`
 }
 
 /** Names the manifest of a folder of parts. */
