@@ -311,8 +311,12 @@ describe('wrong options', () => {
     ['a URL with a query', { to: 's3://b/p?x' }, 'to must be s3://BUCKET'],
     ['no store', { to: { put: () => 1 } }, 'to must be s3://BUCKET'],
     ['a client that is none', { client: {} }, 'client must be an S3Client'],
-    ['a region for a client', { client: { send: () => 1 }, region: 'r' }, "endpoint and region are the client's"],
-    ['a client for a store', { to: folderStore('x'), client: { send: () => 1 } }, 'client goes with s3://'],
+    [
+      'a region for a client',
+      { client: { send: (): number => 1 }, region: 'r' },
+      "endpoint and region are the client's"
+    ],
+    ['a client for a store', { to: folderStore('x'), client: { send: (): number => 1 } }, 'client goes with s3://'],
     ['a number for a region', { region: 5 }, 'region must be a string'],
     ['no function', { onProgress: 1 }, 'onProgress must be a function'],
     ['no signal', { signal: 1 }, 'signal must be an AbortSignal']

@@ -9,9 +9,10 @@ import { join } from 'node:path'
 
 import type { PublishReport } from '../../src/publish.ts'
 import { decodeFileRecords } from '../../src/format/file-record.ts'
+import { hex } from '../../src/format/header.ts'
 import { PAGE_BYTES } from '../../src/format/layout.ts'
 import { decodePackedHeader } from '../../src/format/packed-header.ts'
-import { decodeOpening, hexDigits, manifestName, partName } from '../../src/format/packed-index.ts'
+import { decodeOpening, manifestName, partName } from '../../src/format/packed-index.ts'
 import { highestManifest } from '../../src/publish/manifests.ts'
 import type { ByteSource } from '../../src/remote/byte-source.ts'
 import type { TestBucket } from './s3-proxy.ts'
@@ -38,7 +39,7 @@ export async function readPublished(source: ByteSource, number?: number): Promis
     const found = createHash('sha256').update(bytes).digest()
     if (!found.equals(part.digest)) throw new Error(`part ${i} of manifest ${manifest} is not what was published`)
   }
-  return { manifest, digest: hexDigits(header.digest) }
+  return { manifest, digest: hex(header.digest) }
 }
 
 export interface Publisher {
