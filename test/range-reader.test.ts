@@ -12,6 +12,7 @@ import { startOddServer, type Oddity, type OddServer } from './support/odd-serve
 import * as odd from './support/oddities.ts'
 import { randomFrom } from './support/random.ts'
 import type { LinkOptions } from './support/slow-link.ts'
+import { startSlowProxy } from './support/slow-proxy.ts'
 
 const SEED = 1600
 
@@ -177,13 +178,13 @@ describe('the requests of a round', () => {
 })
 
 describe('a failure that passes', () => {
-  it.each<[string, Oddity]>([
-    ['a busy server', odd.status(503)],
-    ['too many requests', odd.status(429, { 'retry-after': '0' })],
-    ['a connection that breaks', odd.reset],
-    ['a body that breaks off', odd.resetAfter(10)],
-    ['a short body', odd.shortBody(10)]
-  ])('is repeated: %s', async (_, oddity) => {
+  it.each<[string, Oddity, number]>([
+    ['a busy server', odd.status(503), 0],
+    ['too many requests', odd.status(429, { 'retry-after': '0' }), 0],
+    ['a connection that breaks', odd.reset, 0],
+    ['a body that breaks off', odd.resetAfter(10), 20],
+    ['a short body', odd.shortBody(10), 20]
+  ])('is repeated: %s', async (_, oddity, brought) => {
     const server = await start()
     server.next(oddity, oddity)
     const tally = { requests: 0, bytes: 0 }
@@ -191,6 +192,7 @@ describe('a failure that passes', () => {
     expectBytes(await readerOf(server).readAsync(ranges, undefined, tally), ranges)
     expect(tally.requests).toBe(4)
     expect(server.requests.length).toBe(4)
+    expect(tally.bytes).toBe(2000 + brought)
   })
 
   it('is waited for as long as the server asks', async () => {
@@ -249,6 +251,30 @@ describe('a failure that passes', () => {
     const error = await errorOf(readerOf(source).readAsync([range(0, 10)], undefined))
     expect(error.code).toBe('ZGQ_IO')
     expect(error.message).toContain('the radio was off')
+  })
+})
+
+describe('names of objects', () => {
+  it('are listed with the same patience, where the source can', async () => {
+    expect(await readerOf(await start()).list('manifest-', undefined)).toBeUndefined()
+    let calls = 0
+    const source: ByteSource = {
+      getBytes: async () => await Promise.reject(new Error('not asked for')),
+      async list(prefix, signal) {
+        if (++calls === 1) throw new Error('the radio was off')
+        if (calls === 2) return await Promise.resolve([`${prefix}1`])
+        return await new Promise((_, reject) => {
+          signal.addEventListener('abort', reject)
+        })
+      }
+    }
+    const reader = readerOf(source, { timeoutMs: 1000 })
+    const tally = { requests: 0, bytes: 0 }
+    expect(await reader.list('manifest-', undefined, tally)).toEqual(['manifest-1'])
+    expect(tally.requests).toBe(2)
+    const error = await errorOf(reader.list('manifest-', undefined))
+    expect(error.code).toBe('ZGQ_IO')
+    expect(error.message).toContain('1000 ms')
   })
 })
 
@@ -460,6 +486,34 @@ describe('an object that changes', () => {
     reader.close()
     expect((await fresh.get('', 0, 100, undefined)).bytes.byteLength).toBe(100)
     fresh.close()
+  })
+})
+
+describe('memory', () => {
+  it('is no more than what was asked for, though a server sends without end', async () => {
+    const server = await start()
+    const [sent, before] = [{ bytes: 0 }, process.memoryUsage().arrayBuffers]
+    server.always(odd.endless(sent, {}))
+    const reader = readerOf(server, { retries: 0 })
+    const ranges = Array.from({ length: 4 }, (_, i) => range(i * 120_000, 100_000))
+    for (let i = 0; i < 3; i++) expect((await errorOf(reader.readAsync(ranges, undefined))).code).toBe('ZGQ_IO')
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(64 * 2 ** 20)
+  })
+})
+
+describe('a slow proxy', () => {
+  it('is as far and as narrow as it says, and counts', async () => {
+    const server = await start()
+    const proxy = await startSlowProxy({ target: server.url, latencyMs: 100, bytesPerSecond: 1_000_000 })
+    closing.push(async () => {
+      await proxy.close()
+    })
+    const reader = readerOf(httpSource(proxy.url))
+    const begin = performance.now()
+    const ranges = [range(0, 100_000), range(200_000, 100_000)]
+    expectBytes(await reader.readAsync(ranges, undefined), ranges)
+    expect(performance.now() - begin).toBeGreaterThan(290)
+    expect(proxy.tally).toEqual({ requests: 2, bytes: 200_000 })
   })
 })
 
