@@ -1,12 +1,11 @@
 // What an open index says of itself: `info()` and `zones()`. Reads nothing.
 
-import { sqliteInfo } from '../catalogue/load-driver.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
 import { decodeBuildFacts } from '../format/build-facts.ts'
 import { fileNameOf } from '../format/file-record.ts'
 import { hex } from '../format/header.ts'
 import { decodeNote } from '../format/note.ts'
-import type { IndexInfo, ThreadsInfo, ZoneInfo } from '../info-types.ts'
+import type { IndexInfo, SqliteInfo, ThreadsInfo, ZoneInfo } from '../info-types.ts'
 import type { OpenMode } from '../types.ts'
 import { summarizeZones } from '../zone-sizes.ts'
 import { findDoubts } from './doubts.ts'
@@ -19,13 +18,17 @@ export interface IndexSurroundings {
   readonly options: { readonly mode: OpenMode }
   readonly seen: SeenQueries
   readonly threads: ThreadsInfo
+  readonly sqlite: SqliteInfo
 }
+
+/** Of a packed index. */
+export const NO_SQLITE: SqliteInfo = { driver: 'none', version: '', reason: 'a packed index has no catalogue' }
 
 export function describeIndex(index: OpenIndex, of: IndexSurroundings): IndexInfo {
   const { snapshot, readers, context, options, requested } = index
-  const { seen, threads } = of
+  const { seen, sqlite, threads } = of
   const { live } = context.documents
-  const { meta, files, segments, fields, model, encodedNote } = snapshot
+  const { meta, files, segments, fields, model, encodedNote, packed } = snapshot
   const plan = describePlan(requested)
   return {
     path: snapshot.folder,
@@ -35,7 +38,8 @@ export function describeIndex(index: OpenIndex, of: IndexSurroundings): IndexInf
     dim: meta.dim,
     metric: meta.metric,
     zones: meta.zoneCount,
-    bytes: files.reduce((sum, file) => sum + file.byteLength, snapshot.catalogueBytes),
+    bytes: packed?.byteLength ?? files.reduce((sum, file) => sum + file.byteLength, snapshot.catalogueBytes),
+    packed: packed === undefined ? null : { digest: hex(packed.head.digest), layout: packed.layout },
     generation: meta.generation,
     mode: of.options.mode,
     changes: {
@@ -51,7 +55,7 @@ export function describeIndex(index: OpenIndex, of: IndexSurroundings): IndexInf
     queries: seen.counts,
     warnings: findDoubts({ ...snapshot, plan, queries: seen.counts }),
     reader: readers.chosen(),
-    sqlite: sqliteInfo(),
+    sqlite,
     kernel: context.workspace.memory.kernel.kind,
     cacheBytes: options.cacheBytes,
     verify: options.verify,
