@@ -27,7 +27,7 @@ import type { FoundDocuments } from './search/document-search.ts'
 import { summarizeField, type FieldSummary, type FieldSummaryOptions } from './search/field-summary.ts'
 import { checkPayload } from './search/hit-wants.ts'
 import { goThrough } from './search/go-through.ts'
-import { describeIndex, describeZones, NO_SQLITE } from './search/index-info.ts'
+import { describeIndex, describePacked, describeZones, NO_SQLITE } from './search/index-info.ts'
 import { countRows, documentAt, findPlace, placesOf, vectorAt } from './search/index-rows.ts'
 import type { RowPlace } from './search/lookup.ts'
 import { OpenIndex } from './search/open-index.ts'
@@ -319,8 +319,14 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
   info(): IndexInfo {
     const index = this.#current()
     const { options, seen, later } = this.#expectOpen()
-    const sqlite = index.snapshot.packed === undefined ? sqliteInfo() : NO_SQLITE
-    return describeIndex(index, { options, seen, threads: later.threadsInfo, sqlite })
+    const ofDisk = {
+      mode: options.mode,
+      reader: index.readers.chosen(),
+      packed: describePacked(index.snapshot),
+      sqlite: index.snapshot.packed === undefined ? sqliteInfo() : NO_SQLITE,
+      threads: later.threadsInfo
+    }
+    return { ...describeIndex(index, seen), ...ofDisk }
   }
 
   /**

@@ -126,7 +126,7 @@ export class CentroidGroups {
     }
   }
 
-  /** Takes centroids at even distances for the first groups: they are in random order. */
+  /** Takes every n-th centroid for the first groups: centroids are in random order, or near ones in a row. */
   #startGroups(block: CentroidBlock): void {
     const rowBytes = this.#dim * ELEMENT_BYTES
     for (let group = 0; group < this.#groupCount; group++) {

@@ -106,7 +106,10 @@ function farthest(sample: readonly Float32Array[], from: Row): Float32Array {
   let bestDistance = -1
   for (const row of sample) {
     let distance = 0
-    for (let i = 0; i < row.length; i++) distance += (row[i] - from[i]) ** 2
+    for (let i = 0; i < row.length; i++) {
+      const difference = row[i] - from[i]
+      distance += difference * difference
+    }
     if (distance > bestDistance) {
       best = row
       bestDistance = distance

@@ -10,6 +10,7 @@ import { checkUniqueIds } from './check-ids.ts'
 import { checkUniqueTexts } from './check-texts.ts'
 import { openStoredIds } from './input.ts'
 import { nearestOfSample, type SampleBlock } from './nearest-of-sample.ts'
+import { orderZones } from './order-zones.ts'
 import { sampleInput } from './sample.ts'
 import { SPOOLED_TEXTS } from './site.ts'
 import type { TaskContext } from './task-context.ts'
@@ -19,12 +20,14 @@ export type BuildTask =
   | { readonly kind: 'check-ids' }
   | { readonly kind: 'sample' }
   | { readonly kind: 'nearest'; readonly block: SampleBlock }
+  /** centroids: float32, zones * dim, in shared memory. */
+  | { readonly kind: 'order'; readonly centroids: Float32Array }
   | { readonly kind: 'assign'; readonly part: number }
   | { readonly kind: 'write'; readonly shard: number }
   | { readonly kind: 'calibrate'; readonly step: CalibrationStep }
 
 export interface TaskAnswer {
-  /** Of `nearest`: the zone of each row. */
+  /** Of `nearest`: the zone of each row. Of `order`: the zone that is to get each number. */
   readonly zones?: Uint32Array
   readonly calibration?: CalibrationAnswer
 }
@@ -47,6 +50,8 @@ export async function runTask(
       return {}
     case 'nearest':
       return { zones: nearestOfSample(context, task.block) }
+    case 'order':
+      return { zones: orderZones(task.centroids, context.site.recipe.dim) }
     case 'assign':
       await assignPart(context, task.part, onDone)
       return {}

@@ -1,8 +1,9 @@
 // Training: k-means on a sample. Lloyd's algorithm from random rows (Lloyd 1982); small clusters are spent on splitting
-// large ones, so that sizes stay even.
+// large ones, so that sizes stay even. The zones are numbered in the end, near ones in a row.
 
 import { runInOrder, type Crew } from './crew.ts'
 import type { SampleBlock } from './nearest-of-sample.ts'
+import { inOrder } from './order-zones.ts'
 import { seededRandom } from '../quantizer/random.ts'
 import { openSample, readSampleFacts } from './sample.ts'
 import { RowSums } from './row-sums.ts'
@@ -36,11 +37,13 @@ export async function trainSite(
   let early: RowSource | undefined
   try {
     early = openSample(site, true)
-    const { centroids, sizes } = await train({ site, crew, sample, early, onRound })
+    const trained = await train({ site, crew, sample, early, onRound })
+    const order = await findOrder(crew, trained.centroids)
+    const sizes = Float64Array.from(order, (zone) => trained.sizes[zone])
     const facts = readSampleFacts(site)
     const stored: StoredTraining = {
       origin: facts.origin,
-      centroids: encodeArray(centroids),
+      centroids: encodeArray(inOrder(trained.centroids, dim, order)),
       sampleCount: sizes.reduce((sum, size) => sum + size, 0),
       shardStarts: planShards(sizes, { count, dim })
     }
@@ -50,6 +53,13 @@ export async function trainSite(
     early?.close()
   }
   await onRound(zones === 1 ? 1 : ROUNDS, zones === 1 ? 1 : ROUNDS)
+}
+
+/** Returns the old number of each zone in the order in which zones are numbered. */
+async function findOrder(crew: Crew, centroids: Float32Array): Promise<Uint32Array> {
+  const { zones } = await crew.run({ kind: 'order', centroids }, () => undefined)
+  if (zones === undefined) throw new Error('the zones came back without their order')
+  return zones
 }
 
 interface Training {

@@ -21,8 +21,8 @@ export function findPacked(path: string): FoundPacked | undefined {
     // A folder with a catalogue is an index, whatever else lies in it.
     if (!found.isDirectory() || existsSync(join(path, CATALOGUE_NAME))) return undefined
     const numbers = readdirSync(path).flatMap((name) => manifestNumber(name) ?? [])
-    const manifest = numbers.reduce((highest, number) => Math.max(highest, number), -1)
-    return manifest === -1 ? undefined : { layout: 'folder', manifest }
+    const manifest = numbers.reduce((highest, number) => Math.max(highest, number), 0)
+    return manifest === 0 ? undefined : { layout: 'folder', manifest }
   } catch (error) {
     if (['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '')) return undefined
     throw wrapReadError(error, path, 'open the index')

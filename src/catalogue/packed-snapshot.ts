@@ -38,6 +38,7 @@ export function packedSnapshot(records: PackedRecords, { path, centroids, byteLe
   return {
     ...decoded,
     folder: path,
+    cataloguePath: path,
     stamp: { file: '', text: '', hasLog: false, isSettled: true },
     changes: { meta: changed, commit: meta.commit, fresh: [], kept: undefined, masks: [], patches: [] }
   }

@@ -42,6 +42,8 @@ export interface Snapshot {
   readonly folder: string
   /** Undefined: an index with a catalogue, or a packed one that is read from elsewhere than a disk. */
   readonly packed?: PackedOnDisk | undefined
+  /** As messages name the catalogue. */
+  readonly cataloguePath: string
   /** Of the catalogue when it was read. */
   readonly stamp: CatalogueStamp
   readonly meta: IndexMeta

@@ -1,6 +1,7 @@
 // Trains zones on rows in memory: k-means as a build does it (build/train.ts), without tasks and files.
 
 import { Assigner } from '../build/assigner.ts'
+import { inOrder, orderZones } from '../build/order-zones.ts'
 import { splitLarge } from '../build/split-large.ts'
 import { KernelMemory } from '../kernels/kernel-memory.ts'
 import { loadKernel } from '../kernels/load-kernel.ts'
@@ -21,7 +22,7 @@ const CALL_BYTES = 1024 * 1024
 export interface TrainedZones {
   /** The point that rows are centred on: float32, dim. */
   readonly origin: Float32Array
-  /** float32, zones * dim, not centred. */
+  /** float32, zones * dim, not centred; near ones in a row. */
   readonly centroids: Float32Array
 }
 
@@ -62,8 +63,9 @@ export function trainRows(
     }
     if (round < rounds - 1) splitLarge(centroids, sizes, random)
   }
-  for (let at = 0; at < centroids.length; at++) centroids[at] += origin[at % dim]
-  return { origin, centroids }
+  const ordered = inOrder(centroids, dim, orderZones(centroids, dim))
+  for (let at = 0; at < ordered.length; at++) ordered[at] += origin[at % dim]
+  return { origin, centroids: ordered }
 }
 
 /** Has kernel memory of its own, which goes with it. */

@@ -19,7 +19,8 @@ export const PACKED_HEADER = struct(PAGE_BYTES, {
   openingByteLength: { offset: 64, type: 'u64' },
   openedByteLength: { offset: 72, type: 'u64' },
   openingCrc: { offset: 80, type: 'u32' },
-  reserved: { offset: 84, type: 'u32' },
+  /** Pages of the first part, which follows: who opens a file may read them with the opening part. */
+  centroidPageCount: { offset: 84, type: 'u32' },
   /** SHA-256 of what the opening part inflates to. */
   digest: { offset: 88, type: 'bytes32' },
   crc: { offset: 4092, type: 'u32' }
@@ -39,7 +40,7 @@ const FREE_BYTES = 2 ** 16
 const CRC_OFFSET = PACKED_HEADER.fields.crc.offset
 
 export function encodePackedHeader(
-  facts: Omit<PackedHeader, 'magic' | 'headerByteLength' | 'readerFeatures' | 'reserved' | 'crc'>
+  facts: Omit<PackedHeader, 'magic' | 'headerByteLength' | 'readerFeatures' | 'crc'>
 ): Uint8Array {
   const page = new Uint8Array(PAGE_BYTES)
   const record = {
@@ -47,7 +48,6 @@ export function encodePackedHeader(
     magic: PACKED_MAGIC,
     headerByteLength: PAGE_BYTES,
     readerFeatures: KNOWN_READER_FEATURES,
-    reserved: 0,
     crc: 0
   }
   PACKED_HEADER.encode(record, page)

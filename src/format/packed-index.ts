@@ -6,6 +6,7 @@ import { ZgqError } from '../errors.ts'
 import { planesByteLength } from './codes.ts'
 import { deflate, inflate } from './deflated.ts'
 import { FILE_RECORD, fileNameOf, type FileRecord } from './file-record.ts'
+import { hex } from './header.ts'
 import { decodeIndexMeta, type IndexMeta } from './index-record.ts'
 import { alignUp, bytesEqual, checksum, ELEMENT_BYTES, FORMAT_VERSION, PAGE_BYTES, pageCount } from './layout.ts'
 import { encodePackedHeader, type PackedHeader } from './packed-header.ts'
@@ -88,9 +89,15 @@ export function encodeOpened(records: Omit<PackedRecords, 'meta'>): Uint8Array {
 /** Encodes the head of a packed index; `digest`: SHA-256 of `opened`. */
 export function encodeHead(
   opened: Uint8Array,
-  of: { readonly meta: IndexMeta; readonly digest: Uint8Array; readonly parts: readonly PackedPart[] | undefined }
+  of: {
+    readonly meta: IndexMeta
+    readonly digest: Uint8Array
+    readonly centroidPageCount: number
+    /** Of one file; undefined: parts are files of their own. */
+    readonly parts: readonly PackedPart[] | undefined
+  }
 ): Uint8Array {
-  const { meta, digest, parts } = of
+  const { meta, digest, centroidPageCount, parts } = of
   const opening = deflate(opened)
   const header = encodePackedHeader({
     version: FORMAT_VERSION,
@@ -101,6 +108,7 @@ export function encodeHead(
     openingByteLength: opening.byteLength,
     openedByteLength: opened.byteLength,
     openingCrc: checksum(opening),
+    centroidPageCount,
     digest
   })
   return joinBytes([header, opening])
@@ -120,11 +128,7 @@ function packedByteLength(openingByteLength: number, parts: readonly PackedPart[
 /** Names a part that is a file of its own: by what it is and by its digest. */
 export function partName(part: PackedPart, of: Pick<FileRecord, 'kind' | 'generation' | 'shard'> | undefined): string {
   const stem = of === undefined ? 'centroids' : fileNameOf(of).replace(/\.zgq$/, '')
-  return `${stem}-${hexDigits(part.digest.subarray(0, 8))}.zgq`
-}
-
-export function hexDigits(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
+  return `${stem}-${hex(part.digest.subarray(0, 8))}.zgq`
 }
 
 /** Names the manifest of a folder of parts. */
@@ -160,6 +164,8 @@ export function decodeOpening(opening: Uint8Array, header: PackedHeader, path: s
   for (const name of ['version', 'generation', 'commit'] as const)
     if (header[name] !== meta[name]) throw damage(`its header has ${name} ${header[name]}, its values ${meta[name]}`)
   if (!bytesEqual(header.indexId, meta.indexId)) throw damage('its header has another index id than its values')
+  if (records.centroidCrcs.length !== header.centroidPageCount)
+    throw damage(`${records.centroidCrcs.length} pages of centroids, its header says ${header.centroidPageCount}`)
   if (header.fileByteLength !== 0) {
     const expected = packedByteLength(opening.byteLength, records.parts)
     if (header.fileByteLength !== expected)

@@ -109,7 +109,12 @@ async function makePlan(
     segments: segments.records
   })
   const digest = createHash('sha256').update(opened).digest()
-  const head = encodeHead(opened, { meta, digest, parts: layout === 'file' ? parts : undefined })
+  const head = encodeHead(opened, {
+    meta,
+    digest,
+    centroidPageCount: centroids.crcs.length,
+    parts: layout === 'file' ? parts : undefined
+  })
   return { head, digest, parts, byteLength: head.byteLength + total, rows: meta.count }
 }
 

@@ -5,28 +5,36 @@ import { decodeBuildFacts } from '../format/build-facts.ts'
 import { fileNameOf } from '../format/file-record.ts'
 import { hex } from '../format/header.ts'
 import { decodeNote } from '../format/note.ts'
-import type { IndexInfo, SqliteInfo, ThreadsInfo, ZoneInfo } from '../info-types.ts'
-import type { OpenMode } from '../types.ts'
+import type { IndexInfo, SqliteInfo, ZoneInfo } from '../info-types.ts'
 import { summarizeZones } from '../zone-sizes.ts'
 import { findDoubts } from './doubts.ts'
-import type { OpenIndex } from './open-index.ts'
-import { describePlan } from './request.ts'
+import { describePlan, type RequestedIndex } from './request.ts'
+import type { SearchContext } from './search-context.ts'
 import type { SeenQueries } from './seen-queries.ts'
+import type { ContextOptions } from './start-context.ts'
 
-/** What an open index has besides its files. */
-export interface IndexSurroundings {
-  readonly options: { readonly mode: OpenMode }
-  readonly seen: SeenQueries
-  readonly threads: ThreadsInfo
-  readonly sqlite: SqliteInfo
+/** An index that is searched, wherever its bytes come from. */
+export interface DescribedIndex {
+  readonly snapshot: Snapshot
+  readonly context: SearchContext
+  readonly requested: RequestedIndex
+  readonly options: Pick<ContextOptions, 'cacheBytes' | 'verify'>
+  /** Rows that are live. */
+  readonly count: number
 }
+
+/** What only an index on disk has. */
+export type DiskInfo = Pick<IndexInfo, 'mode' | 'packed' | 'reader' | 'sqlite' | 'threads'>
 
 /** Of a packed index. */
 export const NO_SQLITE: SqliteInfo = { driver: 'none', version: '', reason: 'a packed index has no catalogue' }
 
-export function describeIndex(index: OpenIndex, of: IndexSurroundings): IndexInfo {
-  const { snapshot, readers, context, options, requested } = index
-  const { seen, sqlite, threads } = of
+export function describePacked({ packed }: Snapshot): DiskInfo['packed'] {
+  return packed === undefined ? null : { digest: hex(packed.head.digest), layout: packed.layout }
+}
+
+export function describeIndex(index: DescribedIndex, seen: SeenQueries): Omit<IndexInfo, keyof DiskInfo> {
+  const { snapshot, context, options, requested } = index
   const { live } = context.documents
   const { meta, files, segments, fields, model, encodedNote, packed } = snapshot
   const plan = describePlan(requested)
@@ -39,9 +47,7 @@ export function describeIndex(index: OpenIndex, of: IndexSurroundings): IndexInf
     metric: meta.metric,
     zones: meta.zoneCount,
     bytes: packed?.byteLength ?? files.reduce((sum, file) => sum + file.byteLength, snapshot.catalogueBytes),
-    packed: packed === undefined ? null : { digest: hex(packed.head.digest), layout: packed.layout },
     generation: meta.generation,
-    mode: of.options.mode,
     changes: {
       commit: live.commit,
       freshRows: live.fresh.count,
@@ -54,12 +60,9 @@ export function describeIndex(index: OpenIndex, of: IndexSurroundings): IndexInf
     plan,
     queries: seen.counts,
     warnings: findDoubts({ ...snapshot, plan, queries: seen.counts }),
-    reader: readers.chosen(),
-    sqlite,
     kernel: context.workspace.memory.kernel.kind,
     cacheBytes: options.cacheBytes,
     verify: options.verify,
-    threads,
     files: files.map((file) => ({ name: fileNameOf(file), kind: file.kind, bytes: file.byteLength })),
     zoneRows: summarizeZones(meta.zoneCount, (zone) => segments.rowsOfZone(zone)),
     build: decodeBuildFacts(snapshot.encodedBuildFacts, snapshot.folder),

@@ -211,5 +211,5 @@ export class OpenIndex {
 
 /** Files come later, when the program may have another working folder. */
 function placed(snapshot: Snapshot): Snapshot {
-  return { ...snapshot, folder: resolve(snapshot.folder) }
+  return { ...snapshot, folder: resolve(snapshot.folder), cataloguePath: resolve(snapshot.cataloguePath) }
 }

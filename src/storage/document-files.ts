@@ -18,8 +18,8 @@ import type { Verify } from '../types.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
 import { ColumnCache } from './column-cache.ts'
 import { PIECE_BYTES } from './extents.ts'
-import type { Readers } from './open-readers.ts'
 import { fileOf, type FileRange } from './reader.ts'
+import type { SegmentReaders } from './readers.ts'
 import type { SegmentFiles } from './segment-files.ts'
 import type { Ordinal, ReadCounters } from './segment-reads.ts'
 
@@ -53,7 +53,7 @@ export interface DocumentFilesOptions {
 export class DocumentFiles {
   readonly #snapshot: Pick<Snapshot, 'meta'>
   readonly #files: SegmentFiles
-  readonly #readers: Readers
+  readonly #readers: SegmentReaders
   readonly #verifies: boolean
   readonly #ids: ColumnCache<Ids>
   readonly #payloads: ColumnCache<PayloadTable>
@@ -61,7 +61,7 @@ export class DocumentFiles {
 
   constructor(
     snapshot: Pick<Snapshot, 'meta'>,
-    of: { readonly files: SegmentFiles; readonly readers: Readers },
+    of: { readonly files: SegmentFiles; readonly readers: SegmentReaders },
     options: DocumentFilesOptions
   ) {
     this.#snapshot = snapshot

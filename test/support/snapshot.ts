@@ -44,6 +44,7 @@ export function snapshotOf(facts: {
   const { dim, metric, zones, files = [] } = facts
   return {
     folder: 'in-memory',
+    cataloguePath: 'in-memory/catalogue.sqlite',
     stamp: NO_STAMP,
     meta: {
       version: FORMAT_VERSION,
