@@ -23,10 +23,38 @@ export interface CatalogueStamp {
 /** Of a catalogue that is never looked at again. */
 export const NO_STAMP: CatalogueStamp = { file: '', text: '', hasLog: false, isSettled: true }
 
+/** A part of a packed index on disk, or its head. Offsets count from its start. */
+export interface PartOnDisk {
+  /** As errors say it. */
+  readonly path: string
+  /** Of the file that is opened. */
+  readonly absolutePath: string
+  readonly identity: string
+  readonly wholeByteLength: number
+  /** Where it begins in that file. */
+  readonly start: number
+  readonly byteLength: number
+  /** SHA-256; of a head, of what it says. */
+  readonly digest: Uint8Array
+}
+
+/** Where a packed index lies on disk, whatever the working folder is by now. */
+export interface PackedOnDisk {
+  readonly layout: 'file' | 'folder'
+  readonly head: PartOnDisk
+  readonly centroids: PartOnDisk
+  /** Of data files, in the order of their numbers. */
+  readonly parts: readonly PartOnDisk[]
+  /** Of all of it. */
+  readonly byteLength: number
+}
+
 /** All that a search needs to know of an index; nothing in it changes after open. */
 export interface Snapshot {
   /** The folder that was opened. */
   readonly folder: string
+  /** Undefined: an index with a catalogue, or a packed one that is read from elsewhere than a disk. */
+  readonly packed?: PackedOnDisk | undefined
   /** As messages name the catalogue. */
   readonly cataloguePath: string
   /** Of the catalogue when it was read. */
