@@ -1,21 +1,45 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+
 import { defineConfig, type UserConfig } from 'tsdown'
 
-const entry = { index: 'src/index.ts', build: 'src/build.ts', check: 'src/check.ts', pack: 'src/pack.ts' }
+const entry = {
+  index: 'src/index.ts',
+  build: 'src/build.ts',
+  check: 'src/check.ts',
+  pack: 'src/pack.ts',
+  publish: 'src/publish.ts',
+  s3: 'src/s3.ts'
+}
 // Timings of plugins and advice about CommonJS are no reason to fail, in CI or elsewhere.
 const quiet = { failOnWarn: false, checks: { legacyCjs: false, pluginTimings: false } } as const
+/** Small packages that are taken into the command, so that who installs zgq does not install them. */
+const inlined = ['fastest-levenshtein', 'srvx']
+/** Into the entry for browsers; the others load it. */
+const inlinedByRemote = ['fflate']
 const shared = {
   ...quiet,
   platform: 'node',
   target: 'node20.19',
   dts: true,
-  external: ['better-sqlite3', 'koffi', 'mmap-io', 'msgpackr', 'fflate', 'h5wasm', 'hyparquet', 'hyparquet-compressors']
+  external: [
+    '@aws-sdk/client-s3',
+    'better-sqlite3',
+    'koffi',
+    'mmap-io',
+    'msgpackr',
+    'fflate',
+    'h5wasm',
+    'hyparquet',
+    'hyparquet-compressors'
+  ]
 } satisfies UserConfig
 
 export default defineConfig([
   {
     ...shared,
     entry: { ...entry, zgq: 'tools/zgq.ts', demo: 'tools/demo.ts' },
-    inlineOnly: ['fastest-levenshtein'],
+    inlineOnly: inlined,
+    hooks: { 'build:done': writeLicences },
     format: 'esm',
     outExtensions: () => ({ js: '.js', dts: '.d.ts' })
   },
@@ -34,6 +58,35 @@ export default defineConfig([
     clean: false,
     outExtensions: () => ({ js: '.js' })
   },
+  // For browsers and Node alike: no Node module, and nothing to install beside it.
+  ...(['esm', 'cjs'] as const).map((format): UserConfig => {
+    const ending = format === 'esm' ? 'ts' : 'cts'
+    return {
+      ...quiet,
+      entry: { remote: 'src/remote.ts' },
+      platform: 'browser',
+      inputOptions: { platform: 'browser' }, // tsdown takes CommonJS to be for Node
+      target: 'es2022',
+      minify: true,
+      inlineOnly: inlinedByRemote,
+      noExternal: inlinedByRemote,
+      format,
+      dts: true,
+      clean: false,
+      outExtensions: () => ({ js: format === 'esm' ? '.js' : '.cjs', dts: `.d.${ending}` })
+    }
+  }),
   // `shims` gives import.meta.url to CommonJS.
   { ...shared, entry, format: 'cjs', shims: true, clean: false, outExtensions: () => ({ js: '.cjs', dts: '.d.cts' }) }
 ])
+
+/** Their licences ask to be passed on with the code. */
+function writeLicences(): void {
+  const texts = [...inlined, ...inlinedByRemote].map((name) => {
+    const folder = `node_modules/${name}`
+    const file = readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry))
+    if (file === undefined) throw new Error(`${folder} has no licence`)
+    return `${name}\n\n${readFileSync(`${folder}/${file}`, 'utf8').trim()}\n`
+  })
+  writeFileSync('dist/LICENCES.txt', texts.join(`\n${'-'.repeat(80)}\n\n`))
+}

@@ -15,12 +15,11 @@ import { CentroidCodes } from '../src/search/centroid-codes.ts'
 import { QueryRotation } from '../src/quantizer/query-codes.ts'
 import { SearchState } from '../src/search/search-state.ts'
 import { CONFIDENCE } from '../src/search/confidence.ts'
-import { CODED_PROBE_ZONES } from '../src/search/open-context.ts'
+import { CODED_PROBE_ZONES } from '../src/search/start-context.ts'
 import { probe } from '../src/search/probe.ts'
 import { Workspace } from '../src/search/workspace.ts'
-import { NO_STAMP } from '../src/catalogue/catalogue-stamp.ts'
 import { nothingChanged } from '../src/catalogue/changes.ts'
-import type { Snapshot } from '../src/catalogue/snapshot.ts'
+import { NO_STAMP, type Snapshot } from '../src/catalogue/snapshot.ts'
 import { stepInput, stepResult } from './child.ts'
 import { loadZgqBuild } from './packages.ts'
 import { uniform } from './random.ts'
@@ -142,6 +141,7 @@ function makeSnapshot(): Snapshot {
   } as const
   return {
     folder: '',
+    cataloguePath: '',
     stamp: NO_STAMP,
     meta,
     files: [],

@@ -1,8 +1,7 @@
-// Paths and arrays of numbers, as the public methods take them. Arrays and URLs of another realm (a vm context, Jest,
-// jsdom) are no instances of this realm's classes, and are taken all the same.
+// Paths, as the public methods take them. URLs of another realm (a vm context, Jest, jsdom) are no instances of this
+// realm's class, and are taken all the same.
 
 import { fileURLToPath } from 'node:url'
-import { types } from 'node:util'
 
 import { describe } from './describe.ts'
 
@@ -36,15 +35,4 @@ function pathOfUrl(name: string, href: string): string {
     const reason = cause instanceof Error ? cause.message : String(cause)
     throw new TypeError(`${name} must be a path or a file: URL, found the URL ${describe(href)}: ${reason}`, { cause })
   }
-}
-
-/** Returns float32 of any realm as this realm's, over the same memory; undefined for anything else. */
-export function asFloat32Array(value: unknown): Float32Array | undefined {
-  if (value instanceof Float32Array) return value
-  return types.isFloat32Array(value) ? new Float32Array(value.buffer, value.byteOffset, value.length) : undefined
-}
-
-/** Returns float32 over the same memory, float64 rounded into a copy; undefined for anything else. */
-export function toFloat32Array(value: unknown): Float32Array | undefined {
-  return asFloat32Array(value) ?? (types.isFloat64Array(value) ? Float32Array.from(value) : undefined)
 }

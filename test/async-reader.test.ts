@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 
 import { Fetcher } from '../src/search/fetcher.ts'
 import { searchLater } from '../src/search/search-later.ts'
-import { openAsyncReader } from '../src/storage/async-reader.ts'
+import { openAsyncReader } from '../src/storage/open-async-reader.ts'
 import { openPreadReader, type PreadReader } from '../src/storage/pread-reader.ts'
 import type { DataFiles } from '../src/storage/reader.ts'
 import { makeIds, makeVectors } from './support/datasets.ts'

@@ -20,12 +20,13 @@ import { inWordsOf } from '../tools/messages.ts'
 import { countOf } from '../src/describe.ts'
 import { REPAIR } from '../tools/repair.ts'
 import { SEARCH } from '../tools/search.ts'
+import { SERVE } from '../tools/serve.ts'
 import { runZgq } from './support/run-zgq.ts'
 import { ROOT } from './support/sources.ts'
 import { useTempFolder } from './support/temp-folder.ts'
 
 const temp = useTempFolder('cli-help')
-const COMMANDS = [BUILD, ADD, DELETE, OPTIMIZE, SEARCH, EVAL, CALIBRATE, INSPECT, EXPORT, BACKUP, CHECK, REPAIR]
+const COMMANDS = [BUILD, ADD, DELETE, OPTIMIZE, SEARCH, EVAL, CALIBRATE, INSPECT, EXPORT, BACKUP, CHECK, REPAIR, SERVE]
 
 describe('zgq --help', () => {
   it('lists every command with a line of its own', () => {

@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest'
 
 import { checkFields, decodeFields, encodeFields, faultOfValue } from '../src/format/fields.ts'
-import { encodeMessagePack } from '../src/format/message-pack.ts'
+import { encodeMessagePack } from '../src/catalogue/encode-message-pack.ts'
 import type { FieldType } from '../src/types.ts'
 import { codeOf } from './support/errors.ts'
 

@@ -5,7 +5,7 @@ import { crc32 } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 
 import { metaChecksum } from '../src/catalogue/rows.ts'
-import { decodeBuildFacts, encodeBuildFacts } from '../src/format/build-facts.ts'
+import { decodeBuildFacts } from '../src/format/build-facts.ts'
 import {
   CALIBRATION_HEADER,
   CALIBRATION_POINT,
@@ -19,7 +19,8 @@ import {
   NO_CHANGES,
   sameChanges
 } from '../src/format/changes-record.ts'
-import { chunkChecksum, chunksDigest } from '../src/format/chunks.ts'
+import { chunksDigest } from '../src/catalogue/chunks-digest.ts'
+import { chunkChecksum } from '../src/format/chunks.ts'
 import {
   decodeFileRecords,
   encodeFileRecords,
@@ -28,7 +29,8 @@ import {
   parseFileName
 } from '../src/format/file-record.ts'
 import { decodeIndexMeta, encodeIndexMeta, INDEX_RECORD } from '../src/format/index-record.ts'
-import { decodeMessagePack, encodeMessagePack } from '../src/format/message-pack.ts'
+import { encodeMessagePack } from '../src/catalogue/encode-message-pack.ts'
+import { decodeMessagePack } from '../src/format/message-pack.ts'
 import { decodeQuantizer, encodeQuantizer } from '../src/format/quantizer.ts'
 import { encodeSegmentRecords, SEGMENT_RECORD } from '../src/format/segment-record.ts'
 import { SegmentTable } from '../src/format/segment-table.ts'
@@ -382,7 +384,7 @@ describe('a calibration', () => {
 describe('facts of a build', () => {
   it('are read back as they were written', () => {
     const facts = { seed: 7, zones: null, sampleCount: 2 ** 40, inputDigest: Uint8Array.of(1, 2) }
-    const { inputDigest, ...rest } = decodeBuildFacts(encodeBuildFacts(facts), PATH)
+    const { inputDigest, ...rest } = decodeBuildFacts(encodeMessagePack(facts), PATH)
     expect(rest).toEqual({ seed: 7, zones: null, sampleCount: 2 ** 40 })
     expect([...(inputDigest as Uint8Array)]).toEqual([1, 2])
   })

@@ -36,6 +36,7 @@ const UNITS: Readonly<Record<string, string>> = {
   write: 'row',
   add: 'row',
   backup: 'byte',
+  upload: 'byte',
   digest: 'byte',
   pack: 'byte',
   plan: 'row',

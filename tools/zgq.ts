@@ -22,8 +22,10 @@ import { Interrupted } from './interrupt.ts'
 import { OPTIMIZE } from './optimize.ts'
 import { print } from './output.ts'
 import { PACK } from './pack.ts'
+import { PUBLISH } from './publish.ts'
 import { REPAIR } from './repair.ts'
 import { SEARCH } from './search.ts'
+import { SERVE } from './serve.ts'
 
 const COMMANDS: readonly Command[] = [
   BUILD,
@@ -36,9 +38,11 @@ const COMMANDS: readonly Command[] = [
   INSPECT,
   EXPORT,
   BACKUP,
+  PUBLISH,
   PACK,
   CHECK,
-  REPAIR
+  REPAIR,
+  SERVE
 ]
 const HELP = new Set(['--help', '-h'])
 

@@ -1,8 +1,9 @@
 // Checks of single options of a build and of a calibration. Each returns the value as the work takes it, or throws
 // TypeError or RangeError.
 
-import { asFloat32Array, expectPath, isUrl, toFloat32Array } from '../arguments.ts'
+import { expectPath, isUrl } from '../arguments.ts'
 import { describe } from '../describe.ts'
+import { asFloat32Array, toFloat32Array } from '../float-arrays.ts'
 import { expectWholeNumber, type Range } from '../options.ts'
 import type { VectorBatch } from '../input/vector-batch.ts'
 

@@ -1,6 +1,8 @@
 // Makes a snapshot of the records of an index, wherever they were read: in the tables of a catalogue, or in the head of
 // a packed index. No SQLite.
 
+import { decodeStrictUtf8 } from '#platform'
+
 import { ZgqError } from '../errors.ts'
 import { decodeCalibration } from '../format/calibration-record.ts'
 import { decodeFields } from '../format/fields.ts'
@@ -8,7 +10,6 @@ import { decodeFileRecords } from '../format/file-record.ts'
 import type { IndexMeta } from '../format/index-record.ts'
 import { decodeQuantizer } from '../format/quantizer.ts'
 import { SegmentTable } from '../format/segment-table.ts'
-
 import { checkFiles, checkSegments } from './extents.ts'
 import type { Snapshot } from './snapshot.ts'
 
@@ -27,7 +28,10 @@ export interface IndexRecords {
 }
 
 /** Decodes records and holds them against each other; throws ZGQ_CORRUPT, ZGQ_MISMATCH or ZGQ_UNSUPPORTED. */
-export function decodeSnapshot(records: IndexRecords, path: string): Omit<Snapshot, 'folder' | 'stamp' | 'changes'> {
+export function decodeSnapshot(
+  records: IndexRecords,
+  path: string
+): Omit<Snapshot, 'folder' | 'cataloguePath' | 'stamp' | 'changes'> {
   const { meta, values, centroids, zoneCodes, catalogueBytes } = records
   const { dim, zoneCount, deltaZoneCount, bits } = meta
   const calibration = values.get('calibration')
@@ -55,24 +59,13 @@ function readDocumentFacts(
 ): Pick<Snapshot, 'fields' | 'model' | 'encodedNote'> {
   const fields = values.get('fields')
   const model = values.get('model')
-  const name = model && textOf(model)
+  const name = model && decodeStrictUtf8(model, 0, model.byteLength)
   if (model !== undefined && name === undefined)
     throw new ZgqError('ZGQ_CORRUPT', 'the value model of table meta is not UTF-8', { path })
   return {
     fields: fields === undefined ? [] : decodeFields(fields, path),
     model: name,
     encodedNote: values.get('note')
-  }
-}
-
-const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
-
-/** Undefined where bytes are not UTF-8. */
-function textOf(bytes: Uint8Array): string | undefined {
-  try {
-    return UTF8.decode(bytes)
-  } catch {
-    return undefined
   }
 }
 

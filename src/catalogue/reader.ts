@@ -7,7 +7,7 @@ import { refuseAsarPath } from '../asar-path.ts'
 import { readLock } from '../build-lock.ts'
 import { systemCode, wrapReadError, ZgqError } from '../errors.ts'
 import { decodeChangesMeta, NO_CHANGES, type ChangesMeta } from '../format/changes-record.ts'
-import { chunksDigest, DENSE_TABLES, STEPPED_TABLES, type ChunkTable } from '../format/chunks.ts'
+import { DENSE_TABLES, STEPPED_TABLES, type ChunkTable } from '../format/chunks.ts'
 import { planesByteLength } from '../format/codes.ts'
 import { FILE_RECORD } from '../format/file-record.ts'
 import { decodeIndexMeta } from '../format/index-record.ts'
@@ -17,10 +17,12 @@ import { areFinite } from '../format/row-values.ts'
 import { SEGMENT_RECORD } from '../format/segment-record.ts'
 import { stampCatalogue } from './catalogue-stamp.ts'
 import { readChangesTo } from './changes.ts'
+import { chunksDigest } from './chunks-digest.ts'
 import type { Database } from './driver.ts'
 import { decodeSnapshot, expectFitting } from './decode-snapshot.ts'
 import { readFoldFiles, type FoldFiles } from './fold-files.ts'
 import { measureDatabase, withCatalogue } from './open-catalogue.ts'
+import { refusePacked } from './packed-place.ts'
 import { readChunks, readMeta, type ReadRecords } from './rows.ts'
 import { expectCatalogue, expectSchema, standGuard } from './schema.ts'
 import type { Snapshot } from './snapshot.ts'
@@ -85,7 +87,12 @@ function readFolder(folder: string): Snapshot {
   const path = join(folder, CATALOGUE_NAME)
   expectFile(folder, path)
   const stamp = stampCatalogue(path) // of a state that is read or older, never of one that comes later
-  return { folder, stamp, ...withCatalogue(path, (database, opened) => readTables(database, opened, path)) }
+  return {
+    folder,
+    cataloguePath: path,
+    stamp,
+    ...withCatalogue(path, (database, opened) => readTables(database, opened, path))
+  }
 }
 
 /** Reads the catalogue of the index in a folder, and the values of its table meta. Throws as `withSnapshot` does. */
@@ -97,7 +104,7 @@ export function readWithValues(folder: string): {
   expectFile(folder, path)
   const stamp = stampCatalogue(path)
   return withCatalogue(path, (database, opened) => ({
-    snapshot: { folder, stamp, ...readTables(database, opened, path) },
+    snapshot: { folder, cataloguePath: path, stamp, ...readTables(database, opened, path) },
     values: readMeta(database, path)
   }))
 }
@@ -105,6 +112,7 @@ export function readWithValues(folder: string): {
 function expectFile(folder: string, path: string): void {
   const notAnIndex = (what: string): ZgqError =>
     new ZgqError('ZGQ_NOT_AN_INDEX', `${what}; an index is a folder with ${CATALOGUE_NAME}`, { path: folder })
+  refusePacked(folder, 'give the index that it was packed from')
   try {
     if (!statSync(folder).isDirectory()) throw notAnIndex(`${basename(folder)} is not a folder`)
   } catch (error) {
@@ -134,7 +142,11 @@ function hintOf(folder: string): string {
 }
 
 /** `opened`: the file that is read, which may be a copy of the one at `path`. */
-function readTables(database: Database, opened: string, path: string): Omit<Snapshot, 'folder' | 'stamp'> {
+function readTables(
+  database: Database,
+  opened: string,
+  path: string
+): Omit<Snapshot, 'folder' | 'cataloguePath' | 'stamp'> {
   standGuard(database, 'read')
   const version = expectCatalogue(database, path)
   const journalMode = database.pragma('journal_mode')
@@ -163,7 +175,10 @@ interface SnapshotSource {
 }
 
 /** Reads all tables in the transaction that its caller has begun. */
-export function readSnapshot(database: Database, of: SnapshotSource): Omit<Snapshot, 'folder' | 'stamp'> {
+export function readSnapshot(
+  database: Database,
+  of: SnapshotSource
+): Omit<Snapshot, 'folder' | 'cataloguePath' | 'stamp'> {
   const { values, path, catalogueBytes } = of
   const meta = decodeIndexMeta(values.get('index'), path)
   const { dim, zoneCount, deltaZoneCount, bits } = meta

@@ -47,7 +47,8 @@ export function readNewState(database: Database, before: KnownState, place: Cata
     return { snapshot: undefined, changes: readChangesTo(database, changed, source) }
   }
   const source = { values, version: meta.version, since, catalogueBytes, path }
-  const snapshot = { ...readSnapshot(database, source), folder: known.folder, stamp: known.stamp }
+  const { folder, cataloguePath, stamp } = known
+  const snapshot = { ...readSnapshot(database, source), folder, cataloguePath, stamp }
   return { snapshot, changes: snapshot.changes }
 }
 

@@ -1,13 +1,7 @@
 // Brings the tables of chunks from one state of an index to the next: rows that say the same stay as they are.
 
-import {
-  CHUNK_RECORDS,
-  CHUNK_TABLES,
-  chunkChecksum,
-  chunksDigest,
-  type Chunk,
-  type ChunkTable
-} from '../format/chunks.ts'
+import { CHUNK_RECORDS, CHUNK_TABLES, chunkChecksum, type Chunk, type ChunkTable } from '../format/chunks.ts'
+import { chunksDigest } from './chunks-digest.ts'
 import type { Database } from './driver.ts'
 import { isCount, numberedChunks } from './rows.ts'
 import { CHUNK_DECLARATIONS, insertStatement } from './tables.ts'

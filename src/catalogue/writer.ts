@@ -4,9 +4,9 @@
 import { join } from 'node:path'
 
 import { ZgqError } from '../errors.ts'
-import { encodeBuildFacts, type BuildFacts } from '../format/build-facts.ts'
+import type { BuildFacts } from '../format/build-facts.ts'
 import { encodeCalibration } from '../format/calibration-record.ts'
-import { CHUNK_TABLES, chunkChecksum, chunksDigest } from '../format/chunks.ts'
+import { CHUNK_TABLES, chunkChecksum } from '../format/chunks.ts'
 import { encodeFields, type DeclaredField } from '../format/fields.ts'
 import type { FileRecord } from '../format/file-record.ts'
 import { decodeIndexMeta, encodeIndexMeta, expectChangeable, type IndexMeta } from '../format/index-record.ts'
@@ -14,8 +14,10 @@ import { bytesEqual, CATALOGUE_NAME, FORMAT_VERSION } from '../format/layout.ts'
 import { encodeQuantizer, type QuantizerMeta } from '../format/quantizer.ts'
 import type { SegmentRecord } from '../format/segment-record.ts'
 import type { Calibration } from '../types.ts'
+import { chunksDigest } from './chunks-digest.ts'
 import { contentChunks } from './content-chunks.ts'
 import { inTransaction, type Database } from './driver.ts'
+import { encodeMessagePack } from './encode-message-pack.ts'
 import { loadDriver } from './load-driver.ts'
 import { metaChecksum, readMeta } from './rows.ts'
 import { expectSchema, standGuard } from './schema.ts'
@@ -76,7 +78,7 @@ export function writeCatalogue(path: string, content: CatalogueContent): void {
           digest: chunksDigest(checksums)
         }
         insertMeta(database, 'index', encodeIndexMeta(meta))
-        insertMeta(database, 'build', encodeBuildFacts(content.build))
+        insertMeta(database, 'build', encodeMessagePack(content.build))
         if (content.quantizer !== undefined) insertMeta(database, 'quantizer', encodeQuantizer(content.quantizer))
         insertDocumentFacts(database, content.documents)
       })

@@ -1,6 +1,8 @@
 // Conditions on one field in their normal form, with their keys. A range of numbers is closed, one of strings half
 // open: the least string above another is the same with a zero byte behind it.
 
+import { compareBytes, decodeLatin1, encodeUtf8 } from '#platform'
+
 import { makeStringTable } from '../format/string-table.ts'
 import { NONE, type Predicate, type StringRange } from './predicate.ts'
 import { NumberSet, StringSet } from './sieve.ts'
@@ -42,7 +44,7 @@ export function isOneNumber(field: number, numbers: readonly number[]): Predicat
 
 export function inStrings({ number: field, isList }: StringField, range: StringRange): Predicate {
   const { from, to } = range
-  if (to !== undefined && Buffer.compare(from, to) >= 0) return NONE
+  if (to !== undefined && compareBytes(from, to) >= 0) return NONE
   return { kind: 'strings', field, range, isList, key: `s${field}[${keyOf(from)}${to === undefined ? '' : keyOf(to)}]` }
 }
 
@@ -56,18 +58,18 @@ export function isOneString(field: StringField, strings: readonly string[]): Pre
 }
 
 export function contains(field: StringField, part: string): Predicate {
-  const text = Buffer.from(part)
+  const text = encodeUtf8(part)
   if (text.length === 0) return inStrings(field, { from: START, to: undefined })
   return { kind: 'contains', field: field.number, text, key: `c${field.number}[${keyOf(text)}]` }
 }
 
 /** The one string. */
 export function rangeOfString(text: string): StringRange {
-  return { from: Buffer.from(text), to: afterString(text) }
+  return { from: encodeUtf8(text), to: afterString(text) }
 }
 
 export function rangeFrom(text: string): StringRange {
-  return { from: Buffer.from(text), to: undefined }
+  return { from: encodeUtf8(text), to: undefined }
 }
 
 export function rangeAfter(text: string): StringRange {
@@ -75,7 +77,7 @@ export function rangeAfter(text: string): StringRange {
 }
 
 export function rangeBefore(text: string): StringRange {
-  return { from: START, to: Buffer.from(text) }
+  return { from: START, to: encodeUtf8(text) }
 }
 
 export function rangeUpTo(text: string): StringRange {
@@ -84,9 +86,9 @@ export function rangeUpTo(text: string): StringRange {
 
 /** All strings that begin with a text. */
 export function rangeOfPrefix(text: string): StringRange {
-  const from = Buffer.from(text)
+  const from = encodeUtf8(text)
   if (from.length === 0) return { from, to: undefined }
-  const to = Buffer.from(from)
+  const to = Uint8Array.from(from)
   // UTF-8 has no byte 0xff, so none overflows.
   to[to.length - 1]++
   return { from, to }
@@ -94,16 +96,16 @@ export function rangeOfPrefix(text: string): StringRange {
 
 /** What is in both of two ranges. */
 export function intersectRanges(left: StringRange, right: StringRange): StringRange {
-  const from = Buffer.compare(left.from, right.from) >= 0 ? left.from : right.from
+  const from = compareBytes(left.from, right.from) >= 0 ? left.from : right.from
   if (left.to === undefined || right.to === undefined) return { from, to: left.to ?? right.to }
-  return { from, to: Buffer.compare(left.to, right.to) <= 0 ? left.to : right.to }
+  return { from, to: compareBytes(left.to, right.to) <= 0 ? left.to : right.to }
 }
 
 function afterString(text: string): Uint8Array {
-  return Buffer.from(`${text}\0`)
+  return encodeUtf8(`${text}\0`)
 }
 
 /** Bytes in a key: their count tells where they end. */
 function keyOf(bytes: Uint8Array): string {
-  return `${bytes.length}:${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1')}`
+  return `${bytes.length}:${decodeLatin1(bytes)}`
 }

@@ -1,6 +1,8 @@
 // Conditions on strings and lists of strings. Each is answered for the strings of the segment's dictionary, which stand
 // in order: a range of codes, or a mark for each code. Rows are then compared by code.
 
+import { decodeLatin1, indexOfBytes } from '#platform'
+
 import { wordCount } from '../format/bitmap.ts'
 import type { ListColumn, StringColumn } from '../format/field-columns.ts'
 import type { StringTable } from '../format/string-table.ts'
@@ -97,11 +99,11 @@ function matchMarkedLists({ starts, codes, rowCount }: ListColumn, marks: Uint8A
 }
 
 /** Marks the strings of a dictionary that have a text in them: one search through all their bytes. */
-function markContaining({ starts, bytes, count }: StringTable, text: Buffer, marks: Uint8Array): void {
-  // Searching a string again and again takes a fraction of the time that a Buffer's search does.
+function markContaining({ starts, bytes, count }: StringTable, text: Uint8Array, marks: Uint8Array): void {
+  // Searching a string again and again takes a fraction of the time that a search of bytes does.
   const isShort = bytes.length <= MOST_COPIED
-  const [haystack, needle] = isShort ? [bytes.toString('latin1'), text.toString('latin1')] : ['', '']
-  const find = (from: number): number => (isShort ? haystack.indexOf(needle, from) : bytes.indexOf(text, from))
+  const [haystack, needle] = isShort ? [decodeLatin1(bytes), decodeLatin1(text)] : ['', '']
+  const find = (from: number): number => (isShort ? haystack.indexOf(needle, from) : indexOfBytes(bytes, text, from))
   let at = find(0)
   for (let place = 0; at !== -1 && place < count;) {
     while (starts[place + 1] <= at) place++

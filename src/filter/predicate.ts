@@ -43,7 +43,7 @@ export interface StringSetCondition extends OnField<'stringSet'> {
 
 /** The string, or any of a list, has these bytes in it; there are some. */
 export interface ContainsCondition extends OnField<'contains'> {
-  readonly text: Buffer
+  readonly text: Uint8Array
 }
 
 /** A condition on one field. Rows without a value meet none but `missing`, and `exists` where the value is null. */

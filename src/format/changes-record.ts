@@ -1,7 +1,7 @@
 // What was changed since the index was built or folded: the record under `meta` key `changes`, and the bytes of ids and
 // masks in the tables of changes (spec, section 7.7). No I/O.
 
-import { isUtf8 } from 'node:buffer'
+import { decodeStrictUtf8 } from '#platform'
 
 import { ZgqError } from '../errors.ts'
 import type { Id, IdType } from '../types.ts'
@@ -95,8 +95,8 @@ export function encodeFreshId(id: Id): Uint8Array {
 /** Decodes the id of a fresh row; undefined: no row can have it. */
 export function decodeFreshId(bytes: Uint8Array, type: IdType): Id | undefined {
   if (type === 'string') {
-    if (bytes.byteLength < 1 || bytes.byteLength > MOST_ID_BYTES || !isUtf8(bytes)) return undefined
-    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')
+    const { byteLength } = bytes
+    return byteLength < 1 || byteLength > MOST_ID_BYTES ? undefined : decodeStrictUtf8(bytes, 0, byteLength)
   }
   if (bytes.byteLength !== 8) return undefined
   const view = new DataView(bytes.buffer, bytes.byteOffset, 8)

@@ -1,9 +1,8 @@
 // Packed chunks: records of a fixed width that stand one after the other in a row of the catalogue (spec, section 7.1).
-// Their checksums, their digest, and how records are dealt out to them. No SQLite.
-
-import { createHash } from 'node:crypto'
+// Their checksums, and how records are dealt out to them. No SQLite.
 
 import { checksum, ELEMENT_BYTES } from './layout.ts'
+import { highWord, lowWord } from './u64.ts'
 
 /** Tables of chunks, in the order of the digest. */
 export const CHUNK_TABLES = ['files', 'segments', 'zones', 'zone_codes', 'delta_zones'] as const
@@ -61,15 +60,6 @@ export function centroidChunks(
 
 /** Computes the checksum of a chunk: of `first` and `count` as u64, and its records. */
 export function chunkChecksum({ first, count, records }: Chunk): number {
-  const numbers = Buffer.allocUnsafe(16)
-  numbers.writeBigUInt64LE(BigInt(first), 0)
-  numbers.writeBigUInt64LE(BigInt(count), 8)
-  return checksum(records, checksum(numbers))
-}
-
-/** Computes the digest over the checksums of all chunks: table by table, chunks by `first`. */
-export function chunksDigest(checksums: readonly number[]): Uint8Array {
-  return createHash('sha256')
-    .update(new Uint8Array(Uint32Array.from(checksums).buffer))
-    .digest()
+  const numbers = Uint32Array.of(lowWord(first), highWord(first), lowWord(count), highWord(count))
+  return checksum(records, checksum(new Uint8Array(numbers.buffer)))
 }

@@ -1,14 +1,19 @@
 // Declared fields: checked where a caller gives them, and as the catalogue keeps them, a MessagePack map of names and
 // types (spec, section 7.4). A field's number is its place in the declaration, from 1 on.
 
+import { utf8ByteLength } from '#platform'
+
 import { describe } from '../describe.ts'
 import { ZgqError } from '../errors.ts'
 import { isPlainObject } from '../plain-object.ts'
 import type { FieldType } from '../types.ts'
-import { decodeStringMap, encodeMessagePack } from './message-pack.ts'
+import { decodeStringMap } from './message-pack.ts'
+import { MessagePackWriter } from './message-pack-writer.ts'
 
 export const MOST_FIELDS = 256
 const MOST_NAME_BYTES = 255
+/** More than what all names and types take. */
+const MOST_DECLARATION_BYTES = MOST_FIELDS * (MOST_NAME_BYTES + 16)
 const FIELD_TYPES: readonly FieldType[] = ['string', 'number', 'boolean', 'string[]']
 
 /** Half of a surrogate pair: such a string has no UTF-8. */
@@ -38,9 +43,17 @@ export function checkFields(fields: unknown): readonly DeclaredField[] {
   })
 }
 
-/** Encodes the declaration of fields; a Map keeps the order of names that look like numbers. */
+/** Encodes the declaration of checked fields. */
 export function encodeFields(fields: readonly DeclaredField[]): Uint8Array {
-  return encodeMessagePack(new Map(fields.map(({ name, type }) => [name, type])))
+  const writer = new MessagePackWriter(MOST_DECLARATION_BYTES, () => {
+    throw new RangeError(`fields have more than ${MOST_DECLARATION_BYTES} bytes`)
+  })
+  writer.beginMap(fields.length)
+  for (const { name, type } of fields) {
+    writer.writeText(name)
+    writer.writeText(type)
+  }
+  return writer.written.slice()
 }
 
 /** Decodes the declaration of fields; throws ZGQ_CORRUPT, naming `path`. */
@@ -102,7 +115,7 @@ function faultOfName(name: string): string | undefined {
   // Filters take such names for operators.
   if (name.startsWith('$')) return 'begins with $'
   if (LONE_SURROGATE.test(name)) return 'has a lone surrogate'
-  const byteLength = Buffer.byteLength(name)
+  const byteLength = utf8ByteLength(name)
   return byteLength > MOST_NAME_BYTES ? `has ${byteLength} bytes, more than ${MOST_NAME_BYTES}` : undefined
 }
 

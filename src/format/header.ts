@@ -121,5 +121,5 @@ export function decodeHeader(page: Uint8Array, kind: FileKind, path: string): He
 
 /** Prints bytes as hex pairs. */
 export function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('hex')
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
 }

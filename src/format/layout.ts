@@ -1,6 +1,6 @@
 // Sizes and small rules that every file of an index shares (spec, sections 1 to 3). No I/O.
 
-import { crc32 } from 'node:zlib'
+import { compareBytes, crc32 } from '#platform'
 
 import { METRIC_COSINE, METRIC_IP, METRIC_L2 } from '../kernels/layouts.ts'
 import type { IdType, Metric } from '../types.ts'
@@ -48,11 +48,10 @@ export function dataFileName(kind: FileKind, generation: number, shard: number):
 
 /** Computes CRC-32 (IEEE) of the bytes, after others whose CRC is `before`. */
 export function checksum(bytes: Uint8Array, before = 0): number {
-  // zlib forgets the CRC before where it is handed no memory at all.
-  return bytes.byteLength === 0 ? before : crc32(bytes, before)
+  return crc32(bytes, before)
 }
 
 /** Compares two byte strings. */
 export function bytesEqual(left: Uint8Array, right: Uint8Array): boolean {
-  return Buffer.compare(left, right) === 0
+  return compareBytes(left, right) === 0
 }

@@ -2,7 +2,7 @@
 // the bytes is found here: no extension types, no depth, not very many items, no length that the bytes do not have, no
 // key twice.
 
-import { isUtf8 } from 'node:buffer'
+import { decodeStrictUtf8, isUtf8, textView } from '#platform'
 
 import { joinU64 } from './u64.ts'
 
@@ -75,7 +75,7 @@ export class MessagePackReader {
   readonly #limits: MessagePackLimits
 
   constructor(bytes: Uint8Array, limits: MessagePackLimits) {
-    this.#bytes = bytes
+    this.#bytes = textView(bytes)
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     this.#limits = limits
   }
@@ -134,7 +134,7 @@ export class MessagePackReader {
 
   #skipSized({ kind, length }: Sized, depth: number): void {
     if (kind === 'bytes') this.#take(length)
-    else if (kind === 'text') this.#checkedText(length, 'a string')
+    else if (kind === 'text') this.#checkText(length, 'a string')
     else if (kind === 'list') {
       this.#enter(length, length, depth)
       for (let i = 0; i < length; i++) this.#skip(depth + 1)
@@ -260,15 +260,15 @@ export class MessagePackReader {
   }
 
   #text(length: number, what: string): string {
-    const { buffer, byteOffset, byteLength } = this.#checkedText(length, what)
-    return Buffer.from(buffer, byteOffset, byteLength).toString('utf8')
+    const start = this.#take(length)
+    const text = decodeStrictUtf8(this.#bytes, start, this.at)
+    if (text === undefined) throw new Fault(`${what} is not UTF-8`)
+    return text
   }
 
-  #checkedText(length: number, what: string): Uint8Array {
+  #checkText(length: number, what: string): void {
     const start = this.#take(length)
-    const bytes = this.#bytes.subarray(start, this.at)
-    if (!isUtf8(bytes)) throw new Fault(`${what} is not UTF-8`)
-    return bytes
+    if (!isUtf8(this.#bytes.subarray(start, this.at))) throw new Fault(`${what} is not UTF-8`)
   }
 
   #byte(): number {

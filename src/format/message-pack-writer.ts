@@ -1,6 +1,8 @@
 // Writes plain MessagePack, each value in its shortest form, into room that grows up to a limit. What values may be is
 // checked by its users.
 
+import { textView, utf8ByteLength, writeUtf8 } from '#platform'
+
 import { highWord, lowWord } from './u64.ts'
 
 const FIRST_BYTES = 4096
@@ -8,7 +10,7 @@ const FIRST_BYTES = 4096
 const MOST_HEAD_BYTES = 9
 
 export class MessagePackWriter {
-  #bytes = Buffer.alloc(FIRST_BYTES)
+  #bytes = textView(new Uint8Array(FIRST_BYTES))
   #view = viewOf(this.#bytes)
   #at = 0
   readonly #mostBytes: number
@@ -49,10 +51,10 @@ export class MessagePackWriter {
   }
 
   writeText(value: string): void {
-    const byteLength = Buffer.byteLength(value)
+    const byteLength = utf8ByteLength(value)
     this.#writeHead(byteLength, TEXT)
     this.#reserve(byteLength)
-    this.#bytes.write(value, this.#at, byteLength, 'utf8')
+    writeUtf8(value, this.#bytes, this.#at)
     this.#at += byteLength
   }
 
@@ -118,14 +120,14 @@ export class MessagePackWriter {
     if (needed <= this.#bytes.byteLength) return
     if (needed > this.#mostBytes + MOST_HEAD_BYTES) this.#onFull()
     const most = this.#mostBytes + MOST_HEAD_BYTES
-    const larger = Buffer.alloc(Math.min(Math.max(needed, this.#bytes.byteLength * 2), most))
+    const larger = textView(new Uint8Array(Math.min(Math.max(needed, this.#bytes.byteLength * 2), most)))
     larger.set(this.written)
     this.#bytes = larger
     this.#view = viewOf(larger)
   }
 }
 
-function viewOf(bytes: Buffer): DataView {
+function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 

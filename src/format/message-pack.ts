@@ -1,10 +1,7 @@
-// Structured values of the catalogue as plain MessagePack (spec, sections 7.4 and 11.1). What is decoded was looked at
-// first: a map, no extension types, no depth, not very many items, and no length that its bytes do not have.
-
-import type { Packr } from 'msgpackr'
+// Structured values of the catalogue, read from plain MessagePack (spec, sections 7.4 and 11.1): a map, no extension
+// types, no depth, not very many items, and no length that its bytes do not have.
 
 import { ZgqError } from '../errors.ts'
-import { requirePackage } from '../require-package.ts'
 import { faultOf, MessagePackReader, type MessagePackLimits } from './message-pack-reader.ts'
 
 /** Maps and lists within each other. */
@@ -13,37 +10,19 @@ const MOST_DEPTH = 32
 const MOST_ITEMS = 8192
 const LIMITS: MessagePackLimits = { depth: MOST_DEPTH, items: MOST_ITEMS }
 
-let loaded: Packr | undefined
-
-/** Loads msgpackr, which takes tens of milliseconds, for the first value: opening and searching have none. */
-function messagePack(): Packr {
-  if (loaded === undefined) {
-    const library: { Packr: typeof Packr } = requirePackage('msgpackr')
-    loaded = new library.Packr({ useRecords: false, variableMapSize: true, int64AsType: 'number' })
-  }
-  return loaded
-}
-
-/** Encodes a structured value as plain MessagePack. */
-export function encodeMessagePack(value: unknown): Uint8Array {
-  return new Uint8Array(messagePack().pack(value))
-}
-
 /** Decodes one map of plain MessagePack; throws ZGQ_CORRUPT. */
-export function decodeMessagePack(bytes: Uint8Array, path: string): unknown {
-  const wrong = findFault(bytes)
-  if (wrong !== undefined) throw notPlain(wrong, path)
-  try {
-    return messagePack().unpack(bytes)
-  } catch (cause) {
-    throw new ZgqError('ZGQ_CORRUPT', 'a value of table meta is not MessagePack', { path, cause })
-  }
+export function decodeMessagePack(bytes: Uint8Array, path: string): Record<string, unknown> {
+  let value: Record<string, unknown> = {}
+  const fault = faultOf(() => {
+    const reader = new MessagePackReader(bytes, LIMITS)
+    value = reader.readMap()
+    reader.expectEnd()
+  })
+  if (fault !== undefined) throw notPlain(fault, path)
+  return value
 }
 
-/**
- * Decodes one map of strings to strings, in the order of its bytes and whatever its keys are called; throws
- * ZGQ_CORRUPT. It does without msgpackr, so that opening an index does.
- */
+/** Decodes one map of strings to strings, in the order of its bytes and whatever its keys are called; throws ZGQ_CORRUPT. */
 export function decodeStringMap(bytes: Uint8Array, path: string): [string, string][] {
   let entries: [string, string][] = []
   const fault = faultOf(() => {
@@ -57,13 +36,4 @@ export function decodeStringMap(bytes: Uint8Array, path: string): [string, strin
 
 function notPlain(why: string, path: string): ZgqError {
   return new ZgqError('ZGQ_CORRUPT', `a value of table meta is not plain MessagePack: ${why}`, { path })
-}
-
-/** Says why bytes are not one map of plain MessagePack; undefined where they are. */
-function findFault(bytes: Uint8Array): string | undefined {
-  const reader = new MessagePackReader(bytes, LIMITS)
-  return faultOf(() => {
-    reader.skipMap()
-    reader.expectEnd()
-  })
 }

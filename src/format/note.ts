@@ -5,7 +5,5 @@ import { decodeMessagePack } from './message-pack.ts'
 
 /** Decodes a note; undefined: there is none. Throws ZGQ_CORRUPT. */
 export function decodeNote(bytes: Uint8Array | undefined, path: string): unknown {
-  if (bytes === undefined) return undefined
-  const value = decodeMessagePack(bytes, path)
-  return typeof value === 'object' && value !== null && 'note' in value ? value.note : undefined
+  return bytes === undefined ? undefined : decodeMessagePack(bytes, path)['note']
 }

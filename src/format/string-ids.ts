@@ -1,6 +1,6 @@
 // Ids that are strings: what one may be, and the column that has those of a segment (spec, section 4). No I/O.
 
-import { isUtf8 } from 'node:buffer'
+import { compareBytes, decodeUtf8, encodeUtf8, isUtf8, utf8ByteLength } from '#platform'
 
 import { describe } from '../describe.ts'
 import { ZgqError } from '../errors.ts'
@@ -20,7 +20,7 @@ export interface StringIds {
 export function findBadStringId(value: unknown): string | undefined {
   if (typeof value !== 'string') return `it is ${describe(value)}, expected a string`
   if (value === '') return 'it is empty'
-  const byteLength = Buffer.byteLength(value)
+  const byteLength = utf8ByteLength(value)
   if (byteLength > MOST_ID_BYTES) return `it has ${byteLength} bytes of UTF-8, expected at most ${MOST_ID_BYTES}`
   return isWellFormed(value) ? undefined : 'it has a lone surrogate, which UTF-8 cannot express'
 }
@@ -42,12 +42,12 @@ export function checkStringId(value: unknown): string {
 
 /** Encodes a checked id. */
 export function encodeStringId(id: string): Uint8Array {
-  return Buffer.from(id)
+  return encodeUtf8(id)
 }
 
 /** Compares two ids by their bytes: below 0, 0 or above 0. */
 export function compareStringIds(left: Uint8Array, right: Uint8Array): number {
-  return Buffer.compare(left, right)
+  return compareBytes(left, right)
 }
 
 /** Encodes the column of a segment's ids, which were checked: u32 starts, one more than rows, then the bytes. */
@@ -100,7 +100,7 @@ export function idBytesAt({ starts, bytes }: StringIds, row: number): Uint8Array
 
 /** Returns the id of a row. */
 export function idTextAt({ starts, bytes }: StringIds, row: number): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset + starts[row], starts[row + 1] - starts[row]).toString('utf8')
+  return decodeUtf8(bytes, starts[row], starts[row + 1])
 }
 
 function damage(what: string, at: number, { path, offset }: { path: string; offset: number }): ZgqError {

@@ -1,7 +1,7 @@
 // Distinct strings in the order of their UTF-8 bytes: the dictionary of a field in a segment (spec, section 4.3), and
 // the strings that a filter asks for. A string is known by its place, so what comes in order is a range of places.
 
-import { isUtf8 } from 'node:buffer'
+import { compareBytes, decodeUtf8, encodeUtf8, isUtf8, textView, utf8ByteLength, writeUtf8 } from '#platform'
 
 const WORD_BYTES = 4
 /** Starts are u32. */
@@ -13,21 +13,21 @@ const ABOVE_SURROGATES = /[\ud800-\uffff]/
 export class StringTable {
   readonly count: number
   readonly starts: Uint32Array // count + 1
-  readonly bytes: Buffer
+  readonly bytes: Uint8Array
 
-  constructor(starts: Uint32Array, bytes: Buffer) {
+  constructor(starts: Uint32Array, bytes: Uint8Array) {
     this.count = starts.length - 1
     this.starts = starts
-    this.bytes = bytes
+    this.bytes = textView(bytes)
   }
 
   at(place: number): string {
-    return this.bytes.toString('utf8', this.starts[place], this.starts[place + 1])
+    return decodeUtf8(this.bytes, this.starts[place], this.starts[place + 1])
   }
 
   /** Compares a string with one of another table: < 0, 0 or > 0. */
   compare(place: number, other: StringTable, otherPlace: number): number {
-    // Bytes one by one: strings are short, and a call of Buffer.compare costs as much as some twenty bytes.
+    // Bytes one by one: strings are short, and a call of the platform costs as much as some twenty bytes.
     const [left, right] = [this.bytes, other.bytes]
     const start = this.starts[place]
     const otherStart = other.starts[otherPlace]
@@ -106,20 +106,22 @@ export function makeStringTable(strings: ReadonlySet<string>): { table: StringTa
   let byteLength = 0
   sorted.forEach((text, place) => {
     places.set(text, place)
-    byteLength += Buffer.byteLength(text)
+    byteLength += utf8ByteLength(text)
     starts[place + 1] = byteLength
   })
   if (byteLength > MOST_BYTES) throw new RangeError(`strings of ${byteLength} bytes do not fit into a table of 4 GB`)
-  const bytes = Buffer.alloc(byteLength)
-  sorted.forEach((text, place) => bytes.write(text, starts[place]))
+  const bytes = textView(new Uint8Array(byteLength))
+  sorted.forEach((text, place) => {
+    writeUtf8(text, bytes, starts[place])
+  })
   return { table: new StringTable(starts, bytes), places }
 }
 
 /** Sorts strings by their UTF-8 bytes. JavaScript's own order is that of UTF-16, which differs above U+D7FF only. */
 function sortByBytes(strings: string[]): string[] {
   if (!strings.some((text) => ABOVE_SURROGATES.test(text))) return strings.sort()
-  const encoded = strings.map((text) => ({ text, bytes: Buffer.from(text) }))
-  return encoded.sort((left, right) => Buffer.compare(left.bytes, right.bytes)).map(({ text }) => text)
+  const encoded = strings.map((text) => ({ text, bytes: encodeUtf8(text) }))
+  return encoded.sort((left, right) => compareBytes(left.bytes, right.bytes)).map(({ text }) => text)
 }
 
 /** Encodes a table: u32 count, u32 starts, then the bytes. */
@@ -140,7 +142,7 @@ export function decodeStringTable(encoded: Uint8Array, damage: (what: string) =>
   const tableBytes = WORD_BYTES * (count + 2)
   if (tableBytes > copy.byteLength) throw damage(`says ${count} strings and has ${copy.byteLength} bytes`)
   const starts = new Uint32Array(copy.buffer, WORD_BYTES, count + 1)
-  const bytes = Buffer.from(copy.buffer, tableBytes)
+  const bytes = copy.subarray(tableBytes)
   checkStarts(starts, bytes.byteLength, damage)
   if (!isUtf8(bytes)) throw damage('has strings that are not UTF-8')
   const table = new StringTable(starts, bytes)

@@ -1,6 +1,8 @@
 // Loads the WebAssembly SIMD kernels. Compiling takes well under a millisecond; each open index has its own instance
 // and memory.
 
+import { decodeBase64 } from '#platform'
+
 import { growBy } from './kernel-memory.ts'
 import type { Kernel } from './kernel.ts'
 import { WASM_BASE64 } from './wasm-bytes.ts'
@@ -51,7 +53,7 @@ export function createWasmKernel(): Kernel | undefined {
   if (webAssembly === undefined) return undefined
   let wasm: WasmExports
   try {
-    const module = new webAssembly.Module(Buffer.from(WASM_BASE64, 'base64'))
+    const module = new webAssembly.Module(decodeBase64(WASM_BASE64))
     wasm = new webAssembly.Instance(module, {}).exports as WasmExports
   } catch {
     return undefined // no SIMD on this processor or engine: the scalar kernel takes over, and info() says so

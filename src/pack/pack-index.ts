@@ -3,7 +3,7 @@
 import { dirname, resolve } from 'node:path'
 
 import { expectPath } from '../arguments.ts'
-import { hexDigits } from '../format/packed-index.ts'
+import { hex } from '../format/header.ts'
 import { checkOptionNames, expectFlag, expectFunction, expectOneOf, expectSignal } from '../options.ts'
 import { withPackPlan } from './pack-plan.ts'
 import type { PackProgress } from './steady-index.ts'
@@ -62,7 +62,7 @@ export async function packIndex(options: PackOptions): Promise<PackReport> {
   const write = { force, onProgress, signal }
   if (layout === 'file') expectFree(output, write)
   return await withPackPlan(index, { layout, temporary: dirname(output), onProgress, signal }, async (plan) => {
-    const report = { path: output, rows: plan.rows, bytes: plan.byteLength, digest: hexDigits(plan.digest) }
+    const report = { path: output, rows: plan.rows, bytes: plan.byteLength, digest: hex(plan.digest) }
     if (layout === 'folder') return { ...report, ...(await writePackedFolder(output, plan, write)) }
     await writePackedFile(output, plan, write)
     return { ...report, bytesWritten: plan.byteLength, manifest: null }

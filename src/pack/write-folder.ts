@@ -8,7 +8,8 @@ import { join } from 'node:path'
 import { systemCode, wrapReadError, wrapWriteError, ZgqError } from '../errors.ts'
 import { PAGE_BYTES } from '../format/layout.ts'
 import { decodePackedHeader } from '../format/packed-header.ts'
-import { hexDigits, LATEST_NAME, manifestName, manifestNumber } from '../format/packed-index.ts'
+import { hex } from '../format/header.ts'
+import { LATEST_NAME, manifestName, manifestNumber } from '../format/packed-index.ts'
 import { FileWriter, syncFolder } from '../storage/file-writer.ts'
 import { readPieces, type PackPlan } from './pack-plan.ts'
 import type { WriteOptions } from './write-file.ts'
@@ -34,7 +35,7 @@ export async function writePackedFolder(
   try {
     mkdirSync(folder, { recursive: true })
     const highest = highestManifest(folder)
-    if (highest !== undefined && digestOf(folder, highest) === hexDigits(plan.digest))
+    if (highest !== undefined && digestOf(folder, highest) === hex(plan.digest))
       return { manifest: highest, bytesWritten: 0 }
     const bytesWritten = await writeParts(folder, plan, options)
     syncFolder(folder)
@@ -56,7 +57,7 @@ function highestManifest(folder: string): number | undefined {
 function digestOf(folder: string, manifest: number): string {
   const path = join(folder, manifestName(manifest))
   try {
-    return hexDigits(decodePackedHeader(new Uint8Array(readFileSync(path)).subarray(0, PAGE_BYTES), path).digest)
+    return hex(decodePackedHeader(new Uint8Array(readFileSync(path)).subarray(0, PAGE_BYTES), path).digest)
   } catch (error) {
     throw wrapReadError(error, path, 'read a manifest')
   }

@@ -1,13 +1,14 @@
 // Searches with all that a caller may want of hits (search/document-search.ts) that leave the event loop free: what is
 // before them and after them is read without blocking, too.
 
-import { setImmediate } from 'node:timers/promises'
+import { inNextTurn } from '#platform'
 
+import type { CompiledFilter } from '../filter/compile-filter.ts'
 import type { Fetcher } from '../search/fetcher.ts'
 import { firstK, mustRepeat, requestWith, rowsOf, TIE_GROWTH, toComplete } from '../search/document-search.ts'
 import type { DocumentSearch, FoundDocuments } from '../search/document-search.ts'
-import { placeHits, tablesOf, withPayloads } from '../search/documents.ts'
-import type { HitWants } from '../search/hit-wants.ts'
+import { payloadOf, placeHits, tablesOf, withPayloads } from '../search/documents.ts'
+import { documentAt } from '../search/index-rows.ts'
 import type { FilterMasks } from '../search/filter-masks.ts'
 import {
   findBuilt,
@@ -20,15 +21,20 @@ import {
 } from '../search/lookup.ts'
 import type { SearchContext } from '../search/search-context.ts'
 import type { FileRange } from '../storage/reader.ts'
-import type { Hit, Id } from '../types.ts'
+import type { Hit, Id, StoredDocument } from '../types.ts'
 import type { Found } from './search-chunk.ts'
-import type { SearchPool } from './search-pool.ts'
+import type { SearchTask } from './search-job.ts'
+
+/** Who searches the queries of a task: the threads of an index, or the caller's alone. */
+export interface Searcher {
+  run(task: SearchTask): Found[] | Promise<Found[]>
+}
 
 /** What searches that leave the event loop free work with. */
 export interface LaterDocuments {
   readonly context: SearchContext
-  readonly pool: SearchPool
-  readonly fetcher: Fetcher
+  readonly pool: Searcher
+  readonly fetcher: Pick<Fetcher, 'fetch'>
 }
 
 /** Queries to be searched with one request. */
@@ -39,7 +45,7 @@ export interface DocumentQueries {
   readonly signal: AbortSignal | undefined
 }
 
-/** The same for many queries, without blocking; rejects as `SearchPool.run` does. */
+/** The same for many queries, without blocking; rejects as what runs them does. */
 export async function searchDocumentsLater(
   later: LaterDocuments,
   task: DocumentQueries,
@@ -47,7 +53,8 @@ export async function searchDocumentsLater(
 ): Promise<FoundDocuments[]> {
   const { context, pool } = later
   const { queries } = task
-  const masks = await takeMasks(later, of.wants, task.signal)
+  const { filter } = of.wants
+  const masks = filter && (await takeMasks(later, filter, task.signal))
   try {
     const k = firstK(context, of)
     const run = (some: Float32Array, mostHits: number): Found[] | Promise<Found[]> =>
@@ -78,15 +85,21 @@ function hitsOf(found: Found): Hit[] {
   return Array.isArray(found) ? found : found.hits
 }
 
-async function takeMasks(
-  { context, fetcher }: LaterDocuments,
-  { filter }: HitWants,
+/** Evaluates a filter without blocking; the masks have to be given back. */
+export async function takeMasks(
+  { context, fetcher }: LaterReads,
+  filter: CompiledFilter,
   signal: AbortSignal | undefined
-): Promise<FilterMasks | undefined> {
-  if (filter === undefined) return undefined
+): Promise<FilterMasks> {
   const { documents, files, states } = context
-  const of = { fetcher, files, turn: () => setImmediate(), lease: () => states.lease() }
+  const of = { fetcher, files, turn: nextTurn, lease: () => states.lease() }
   return documents.filters.takeLater(filter, of, signal)
+}
+
+async function nextTurn(): Promise<void> {
+  await new Promise<void>((resolve) => {
+    inNextTurn(resolve)
+  })
 }
 
 /** Queries whose hits are completed between two turns of the event loop. */
@@ -100,7 +113,7 @@ async function completeLater(
   const { documents } = later.context
   const completed: FoundDocuments[] = []
   for (const [i, each] of found.entries()) {
-    if (i % QUERIES_PER_TURN === QUERIES_PER_TURN - 1) await setImmediate()
+    if (i % QUERIES_PER_TURN === QUERIES_PER_TURN - 1) await nextTurn()
     const hits = toComplete(of, hitsOf(each))
     const ofHits = { signal, ranges: tablesOf(documents, hits) }
     const { placed, ranges } = await reading(later, ofHits, () => placeHits(documents, hits))
@@ -110,30 +123,58 @@ async function completeLater(
   return completed
 }
 
+type LaterReads = Pick<LaterDocuments, 'context' | 'fetcher'>
+
 /** Finds a row by its id and reads its vector, without blocking; undefined: there is none. */
 export async function readVectorLater(
-  later: Pick<LaterDocuments, 'context' | 'fetcher'>,
+  later: LaterReads,
   id: Id,
   signal: AbortSignal | undefined
 ): Promise<{ readonly found: RowPlace; readonly vector: Float32Array } | undefined> {
+  const found = await findLater(later, id, signal)
+  return found && { found, vector: await vectorLater(later, found, signal) }
+}
+
+/** Finds a row by its id without blocking; undefined: there is none. */
+export async function findLater(
+  later: LaterReads,
+  id: Id,
+  signal: AbortSignal | undefined
+): Promise<RowPlace | undefined> {
   const { documents } = later.context
   const changed = findChanged(documents, id)
-  if (changed !== undefined) return { found: changed, vector: await vectorLater(later, changed, signal) }
+  if (changed !== undefined) return changed
   for (let ranges = rangesOfLookup(documents, id); ranges.length > 0; ranges = rangesOfLookup(documents, id))
     await reading(later, { ranges, signal }, () => {
       loadLookup(documents, ranges)
     })
   const candidates = placesOfId(documents, id)
   const ofIds = { signal, ranges: documents.files.rangesOfTables(candidates, { ids: true, payloads: false }) }
-  const found = await reading(later, ofIds, () => findBuilt(documents, id))
-  return found && { found, vector: await vectorLater(later, found, signal) }
+  return await reading(later, ofIds, () => findBuilt(documents, id))
 }
 
-async function vectorLater(
-  later: Pick<LaterDocuments, 'context' | 'fetcher'>,
-  found: RowPlace,
+/** Reads a row with its payload by its id, without blocking; undefined: there is none. */
+export async function readDocumentLater(
+  later: LaterReads,
+  id: Id,
   signal: AbortSignal | undefined
-): Promise<Float32Array> {
+): Promise<StoredDocument<Id, unknown> | undefined> {
+  const { context } = later
+  const { documents, files } = context
+  const found = await findLater(later, id, signal)
+  if (found === undefined) return undefined
+  if (isFresh(found)) return documentAt(context, found, true)
+  const tables = documents.files.rangesOfTables([found], { ids: false, payloads: true })
+  const ofRow = { signal, ranges: [...files.rangesOfRows(found.segment, found.row, 1), ...tables] }
+  const { vector, ranges } = await reading(later, ofRow, () => ({
+    vector: files.readRow(found),
+    ranges: documents.files.rangesOfPayloads([found])
+  }))
+  const payload = await reading(later, { signal, ranges }, () => payloadOf(documents, found, true))
+  return { id, vector, payload }
+}
+
+async function vectorLater(later: LaterReads, found: RowPlace, signal: AbortSignal | undefined): Promise<Float32Array> {
   if (isFresh(found)) return found.vector.slice()
   const { files } = later.context
   const ofRow = { signal, ranges: files.rangesOfRows(found.segment, found.row, 1) }
@@ -142,7 +183,7 @@ async function vectorLater(
 
 /** Does work whose reads are served by ranges that are fetched first. */
 async function reading<Result>(
-  { context, fetcher }: Pick<LaterDocuments, 'context' | 'fetcher'>,
+  { context, fetcher }: LaterReads,
   of: { readonly ranges: readonly FileRange[]; readonly signal: AbortSignal | undefined },
   work: () => Result
 ): Promise<Result> {

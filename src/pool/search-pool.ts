@@ -11,7 +11,7 @@ import { isSoonerTogether } from '../search/search-together.ts'
 import { search } from '../search/search.ts'
 import { searchLater, type LaterContext } from '../search/search-later.ts'
 import type { SeenQueries } from '../search/seen-queries.ts'
-import { openAsyncReader } from '../storage/async-reader.ts'
+import { openAsyncReader } from '../storage/open-async-reader.ts'
 import {
   CHUNK_HITS,
   FEW_WAITING,
@@ -60,6 +60,8 @@ export class SearchPool {
   readonly #threads: SearchThreads
   readonly #turns: ThreadTurns
   readonly #later: LaterContext
+  /** What reads for searches on the caller's thread. */
+  readonly fetcher: Fetcher
   readonly #isSmall: boolean
   #isClosed = false
   /** Jobs with queries that nobody has taken; the next one first. */
@@ -83,7 +85,8 @@ export class SearchPool {
       this.#pump()
     })
     this.#isSmall = snapshot.files.reduce((sum, file) => sum + file.byteLength, 0) <= SMALL_INDEX_BYTES
-    this.#later = { index: this, turns: this.#turns, fetcher: new Fetcher(openAsyncReader(readers)) }
+    this.fetcher = new Fetcher(openAsyncReader(readers))
+    this.#later = { index: this, turns: this.#turns, fetcher: this.fetcher }
   }
 
   /** It searches another generation than the index has now; or its threads do, and nothing is under way. */
@@ -100,11 +103,6 @@ export class SearchPool {
   /** Searches that stay on the caller's thread, which has the masks of filters, and rows that changed, in memory. */
   #staysHere({ filter }: SearchRequest): boolean {
     return filter !== undefined || this.#live.commit !== this.#commit || !this.#live.isUnchanged
-  }
-
-  /** What reads for searches on the caller's thread. */
-  get fetcher(): Fetcher {
-    return this.#later.fetcher
   }
 
   get threadsInfo(): ThreadsInfo {
@@ -197,7 +195,7 @@ export class SearchPool {
     this.#isClosed = true
     for (const job of this.#jobs) job.fail(this.#closed('the index was closed before the search was done'))
     this.#turns.close()
-    this.#later.fetcher.close()
+    this.fetcher.close()
     this.#threads.close()
   }
 

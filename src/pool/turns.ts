@@ -1,6 +1,6 @@
 // The time that searches take on the caller's thread: some milliseconds in each turn of its event loop.
 
-import { setImmediate } from 'node:timers'
+import { inNextTurn } from '#platform'
 
 import { nowMicros } from '../clock.ts'
 import { ZgqError } from '../errors.ts'
@@ -78,7 +78,7 @@ export class ThreadTurns implements Turns {
   schedule(): void {
     if (this.#isScheduled || this.#isClosed) return
     this.#isScheduled = true
-    setImmediate(() => {
+    inNextTurn(() => {
       this.#isScheduled = false
       this.#spent = 0
       this.#granted = undefined // it may have had no use for its turn

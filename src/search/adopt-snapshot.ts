@@ -15,6 +15,8 @@ import type { Readers } from '../storage/open-readers.ts'
 import { openPreadReader } from '../storage/pread-reader.ts'
 import { fileOf, type DataFiles } from '../storage/reader.ts'
 import { DeltaIds } from './delta-ids.ts'
+import { withReaders, type OpenedContext } from './open-context.ts'
+import type { DocumentsContext, SearchContext } from './search-context.ts'
 import {
   cacheBytesOfRows,
   factsOf,
@@ -25,11 +27,8 @@ import {
   packCentroids,
   startContext,
   usesCodes,
-  withReaders,
-  type KeptDocuments,
-  type OpenedContext
-} from './open-context.ts'
-import type { DocumentsContext, SearchContext } from './search-context.ts'
+  type KeptDocuments
+} from './start-context.ts'
 
 /** Takes changes of rows whose segments are adopted; returns once searches that begin will see them. */
 export function takeChanges({ documents }: SearchContext, changes: Changes): void {
@@ -71,12 +70,13 @@ export function adoptSnapshot(opened: OpenedContext, snapshot: Snapshot): Opened
 /** Opens a snapshot anew; what is known of changed rows goes on. */
 function openBeside({ context, options }: OpenedContext, snapshot: Snapshot): OpenedContext {
   const { segments } = snapshot
-  return withReaders(snapshot, options, (of) =>
-    startContext(snapshot, { ...of, options }, (memory) => {
+  return withReaders(snapshot, options, (of) => {
+    const beside = startContext(snapshot, { ...of, options }, (memory) => {
       const live = liveAfter(context, snapshot, { memory, segments })
       return { live, files: undefined, ids: [] }
     })
-  )
+    return { snapshot, readers: of.readers, context: beside, options }
+  })
 }
 
 function liveAfter(
@@ -135,7 +135,7 @@ function replaceSnapshot(opened: OpenedContext, adopted: Snapshot, isSameCoding:
     return { live: liveAfter(context, adopted, { memory, segments }), files, ids }
   }
   const of = { readers, files: context.files, options }
-  if (!isSameCoding) return startContext(adopted, of, goOn)
+  if (!isSameCoding) return { ...opened, snapshot: adopted, context: startContext(adopted, of, goOn) }
   const { workspace, cache, codes } = context
   const kept = goOn(workspace.memory)
   workspace.adopt(adopted)

@@ -51,6 +51,7 @@ export class BlockingReads {
     const state = this.#state
     const { cache, codes, files } = this.#context
     if (this.#startedAt !== state.startedAt) this.#startPass()
+    if (lack === 'centroids') throw new TypeError('centroids are fetched by the asynchronous driver alone')
     if (lack === 'candidates') {
       this.#readCandidates()
       return

@@ -3,6 +3,7 @@
 
 import { decodePayload } from '../format/payload.ts'
 import { rowOf, slotOf } from '../format/ordinals.ts'
+import { compareStringIds, encodeStringId } from '../format/string-ids.ts'
 import type { DocumentFiles } from '../storage/document-files.ts'
 import type { FileRange } from '../storage/reader.ts'
 import type { Ordinal } from '../storage/segment-reads.ts'
@@ -109,7 +110,7 @@ function ordinalIn({ segments }: DocumentsContext, ordinal: number): Ordinal {
 export function compareIds(a: Id, b: Id): number {
   return typeof a === 'number' && typeof b === 'number'
     ? a - b
-    : Buffer.compare(Buffer.from(String(a)), Buffer.from(String(b)))
+    : compareStringIds(encodeStringId(String(a)), encodeStringId(String(b)))
 }
 
 /**

@@ -3,7 +3,7 @@
 
 import { onAbort } from '../abort.ts'
 import { ZgqError } from '../errors.ts'
-import { unlessAborted, type AsyncReader } from '../storage/async-reader.ts'
+import { unlessAborted, type AsyncReader, type ReadTally } from '../storage/async-reader.ts'
 import { FetchedBytes, type FetchedRange } from '../storage/fetched-bytes.ts'
 import type { FileRange } from '../storage/reader.ts'
 
@@ -19,6 +19,8 @@ export interface Wanted {
 /** Bytes that were fetched, until they are released. */
 export interface Fetched {
   readonly bytes: FetchedBytes
+  /** What it took of the reads that this began; those that others had begun are theirs. */
+  readonly tally: ReadTally
   readonly release: () => void
 }
 
@@ -61,8 +63,9 @@ export class Fetcher {
       this.#giveRoom()
     }
     try {
-      const fetched = await this.#read(wanted.ranges, signal)
-      return { bytes: new FetchedBytes([...fetched, ...wanted.held]), release }
+      const tally = { requests: 0, bytes: 0 }
+      const fetched = await this.#read(wanted.ranges, tally, signal)
+      return { bytes: new FetchedBytes([...fetched, ...wanted.held]), tally, release }
     } catch (error) {
       release()
       throw error
@@ -112,9 +115,16 @@ export class Fetcher {
     this.#reader.close()
   }
 
-  async #read(ranges: readonly FileRange[], signal: AbortSignal | undefined): Promise<FetchedRange[]> {
+  async #read(
+    ranges: readonly FileRange[],
+    tally: ReadTally,
+    signal: AbortSignal | undefined
+  ): Promise<FetchedRange[]> {
     signal?.throwIfAborted()
-    this.#startRead(ranges.filter((range) => !this.#pending.has(keyOf(range))))
+    this.#startRead(
+      ranges.filter((range) => !this.#pending.has(keyOf(range))),
+      tally
+    )
     const shared = ranges.flatMap((range) => {
       const found = this.#pending.get(keyOf(range))
       return found === undefined ? [] : [{ ...found, range }]
@@ -136,11 +146,11 @@ export class Fetcher {
   }
 
   /** Starts one read of ranges that nobody reads yet. */
-  #startRead(ranges: readonly FileRange[]): void {
+  #startRead(ranges: readonly FileRange[], tally: ReadTally): void {
     if (ranges.length === 0) return
     const merged = mergeRanges(ranges)
     const controller = new AbortController()
-    const reading = this.#reader.readAsync(merged, controller.signal)
+    const reading = this.#reader.readAsync(merged, controller.signal, tally)
     // Nobody may join a read that is being ended.
     const forget = (): void => {
       for (const range of ranges) if (this.#pending.get(keyOf(range))?.read === read) this.#pending.delete(keyOf(range))

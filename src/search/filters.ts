@@ -22,7 +22,7 @@ const SEGMENTS_PER_LOOK = 16
 
 /** What evaluating without blocking takes. */
 export interface LaterEvaluation {
-  readonly fetcher: Fetcher
+  readonly fetcher: Pick<Fetcher, 'fetch'>
   readonly files: SegmentFiles
   /** Lets others have their turn. */
   readonly turn: () => Promise<void>

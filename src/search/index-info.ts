@@ -1,31 +1,42 @@
 // What an open index says of itself: `info()` and `zones()`. Reads nothing.
 
-import { sqliteInfo } from '../catalogue/load-driver.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
 import { decodeBuildFacts } from '../format/build-facts.ts'
 import { fileNameOf } from '../format/file-record.ts'
 import { hex } from '../format/header.ts'
 import { decodeNote } from '../format/note.ts'
-import type { IndexInfo, ThreadsInfo, ZoneInfo } from '../info-types.ts'
-import type { OpenMode } from '../types.ts'
+import type { IndexInfo, SqliteInfo, ZoneInfo } from '../info-types.ts'
 import { summarizeZones } from '../zone-sizes.ts'
 import { findDoubts } from './doubts.ts'
-import type { OpenIndex } from './open-index.ts'
-import { describePlan } from './request.ts'
+import { describePlan, type RequestedIndex } from './request.ts'
+import type { SearchContext } from './search-context.ts'
 import type { SeenQueries } from './seen-queries.ts'
+import type { ContextOptions } from './start-context.ts'
 
-/** What an open index has besides its files. */
-export interface IndexSurroundings {
-  readonly options: { readonly mode: OpenMode }
-  readonly seen: SeenQueries
-  readonly threads: ThreadsInfo
+/** An index that is searched, wherever its bytes come from. */
+export interface DescribedIndex {
+  readonly snapshot: Snapshot
+  readonly context: SearchContext
+  readonly requested: RequestedIndex
+  readonly options: Pick<ContextOptions, 'cacheBytes' | 'verify'>
+  /** Rows that are live. */
+  readonly count: number
 }
 
-export function describeIndex(index: OpenIndex, of: IndexSurroundings): IndexInfo {
-  const { snapshot, readers, context, options, requested } = index
-  const { seen, threads } = of
+/** What only an index on disk has. */
+export type DiskInfo = Pick<IndexInfo, 'mode' | 'packed' | 'reader' | 'sqlite' | 'threads'>
+
+/** Of a packed index. */
+export const NO_SQLITE: SqliteInfo = { driver: 'none', version: '', reason: 'a packed index has no catalogue' }
+
+export function describePacked({ packed }: Snapshot): DiskInfo['packed'] {
+  return packed === undefined ? null : { digest: hex(packed.head.digest), layout: packed.layout }
+}
+
+export function describeIndex(index: DescribedIndex, seen: SeenQueries): Omit<IndexInfo, keyof DiskInfo> {
+  const { snapshot, context, options, requested } = index
   const { live } = context.documents
-  const { meta, files, segments, fields, model, encodedNote } = snapshot
+  const { meta, files, segments, fields, model, encodedNote, packed } = snapshot
   const plan = describePlan(requested)
   return {
     path: snapshot.folder,
@@ -35,9 +46,8 @@ export function describeIndex(index: OpenIndex, of: IndexSurroundings): IndexInf
     dim: meta.dim,
     metric: meta.metric,
     zones: meta.zoneCount,
-    bytes: files.reduce((sum, file) => sum + file.byteLength, snapshot.catalogueBytes),
+    bytes: packed?.byteLength ?? files.reduce((sum, file) => sum + file.byteLength, snapshot.catalogueBytes),
     generation: meta.generation,
-    mode: of.options.mode,
     changes: {
       commit: live.commit,
       freshRows: live.fresh.count,
@@ -50,12 +60,9 @@ export function describeIndex(index: OpenIndex, of: IndexSurroundings): IndexInf
     plan,
     queries: seen.counts,
     warnings: findDoubts({ ...snapshot, plan, queries: seen.counts }),
-    reader: readers.chosen(),
-    sqlite: sqliteInfo(),
     kernel: context.workspace.memory.kernel.kind,
     cacheBytes: options.cacheBytes,
     verify: options.verify,
-    threads,
     files: files.map((file) => ({ name: fileNameOf(file), kind: file.kind, bytes: file.byteLength })),
     zoneRows: summarizeZones(meta.zoneCount, (zone) => segments.rowsOfZone(zone)),
     build: decodeBuildFacts(snapshot.encodedBuildFacts, snapshot.folder),

@@ -3,7 +3,7 @@
 
 import type { FreshRow } from '../catalogue/changes.ts'
 import { hashInteger, hashText, idHash, type IdHash } from '../format/id-hash.ts'
-import { checkStringId } from '../format/string-ids.ts'
+import { checkStringId, encodeStringId } from '../format/string-ids.ts'
 import { expectWholeNumber } from '../options.ts'
 import type { IdLookup } from '../storage/id-lookup.ts'
 import type { FileRange } from '../storage/reader.ts'
@@ -89,7 +89,7 @@ export function loadLookup({ ids }: DocumentsContext, ranges: readonly FileRange
 function hashOf(id: Id): IdHash {
   const hash = idHash()
   if (typeof id === 'number') hashInteger(id, hash)
-  else hashText(Buffer.from(id), hash)
+  else hashText(encodeStringId(id), hash)
   return hash
 }
 

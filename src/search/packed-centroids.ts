@@ -35,14 +35,22 @@ export class PackedCentroids {
       query: 0,
       out: workspace.zoneDistances
     }
+    const { partial } = workspace
+    if (partial === undefined) this.#pack({ rotator, mean }, { first: 0, end: zoneCount })
+    else
+      partial.onPage = (page) => {
+        this.#pack({ rotator, mean }, partial.zonesOf(page))
+      }
+  }
+
+  /** Packs the centroids of some zones. */
+  #pack({ rotator, mean }: Pick<QueryRotation, 'rotator' | 'mean'>, zones: { first: number; end: number }): void {
+    const memory = this.#memory
+    const { centroids, dim, width } = this.#run
     const row = memory.allocate(width * 4)
     const product = memory.allocate(4)
-    for (let zone = 0; zone < zoneCount; zone++) {
-      memory.floats.copyWithin(
-        row / 4,
-        workspace.centroids / 4 + zone * dim,
-        workspace.centroids / 4 + (zone + 1) * dim
-      )
+    for (let zone = zones.first; zone < zones.end; zone++) {
+      memory.floats.copyWithin(row / 4, centroids / 4 + zone * dim, centroids / 4 + (zone + 1) * dim)
       memory.floats.fill(0, row / 4 + dim, row / 4 + width)
       memory.kernel.subtractRow(row, 1, dim, mean)
       memory.kernel.innerProducts(row, 1, dim, mean, product)

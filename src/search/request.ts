@@ -1,8 +1,8 @@
 // Checks the arguments of a search, once, at the door.
 
-import { toFloat32Array } from '../arguments.ts'
 import { countOf, describe, formatCount } from '../describe.ts'
 import { ZgqError } from '../errors.ts'
+import { toFloat32Array } from '../float-arrays.ts'
 import type { Confidence } from '../quantizer/query-codes.ts'
 import { thresholdFor } from '../format/calibration.ts'
 import { checkOptionNames, expectWholeNumber } from '../options.ts'

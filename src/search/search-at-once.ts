@@ -91,6 +91,7 @@ export function isForOneCall(
     context.codes !== undefined &&
     workspace.memory.kernel.kind === 'wasm' &&
     workspace.segments.count > 0 &&
+    workspace.partial === undefined &&
     passes.length === 0 &&
     k > 0 &&
     !isExact &&

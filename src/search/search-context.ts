@@ -76,5 +76,8 @@ export interface SearchResult {
   readonly micros: number
 }
 
-/** What a search lacks to go on: the next segments of its list, as codes or as rows, rows of candidates, or time. */
-export type Lack = 'codes' | 'rows' | 'candidates' | 'turn'
+/**
+ * What a search lacks to go on: centroids, the next segments of its list, as codes or as rows, rows of candidates, or
+ * time.
+ */
+export type Lack = 'centroids' | 'codes' | 'rows' | 'candidates' | 'turn'

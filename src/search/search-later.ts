@@ -40,7 +40,7 @@ export interface Turns {
 export interface LaterContext {
   /** Another context may take its place between searches. */
   readonly index: { readonly context: SearchContext }
-  readonly fetcher: Fetcher
+  readonly fetcher: Pick<Fetcher, 'fetch'>
   readonly turns: Turns
 }
 
@@ -87,7 +87,7 @@ async function goOn(waiting: Waiting, firstLack: Lack): Promise<SearchResult> {
   let fetched: Fetched | undefined
   const nothing = new FetchedBytes([])
   try {
-    round = startRound(waiting, firstLack)
+    round = startRound(waiting, firstLack, nothing)
     while (round !== undefined) {
       if (round.wanted !== undefined) {
         fetched?.release()
@@ -113,12 +113,12 @@ async function goOn(waiting: Waiting, firstLack: Lack): Promise<SearchResult> {
  * Says what is wanted, at the moment that it is lacking: a turn later another search may have brought the first of it
  * into memory, from where it may go again.
  */
-function startRound(waiting: Waiting, lack: Lack): Round {
+function startRound(waiting: Waiting, lack: Lack, fetched: FetchedBytes): Round {
   const { context, state } = waiting
   // What others read meanwhile is not counted here.
   context.files.counters = { bytesRead: 0, pagesVerified: 0 }
   const isAtHand = lack === 'turn' || (lack === 'rows' && isPartMapped(context, state))
-  const wanted = isAtHand ? undefined : wantedBy(waiting, lack)
+  const wanted = isAtHand ? undefined : wantedBy(waiting, lack, fetched)
   // What is in memory already must still be there when the rest has come.
   const pin = state.stage === 'scan codes' ? context.codes?.cache.pin(state.segments) : undefined
   return { lack, wanted, pin }
@@ -132,11 +132,11 @@ function resumeWith(waiting: Waiting, round: Round, fetched: FetchedBytes): Roun
     return context.files.withFetched(fetched, () => {
       let lack: Lack | undefined = round.lack
       for (;;) {
-        if (lack !== 'turn') takeLacking(context, state, lack)
+        if (lack !== 'turn') takeLacking(context, state, { lack, fetched })
         lack = resume(context, state)
         if (lack === undefined) return undefined
         if (lack === 'codes') addCopy(round, state, fetched)
-        if (lack !== 'turn' && !isFetched(waiting, lack, fetched)) return startRound(waiting, lack)
+        if (lack !== 'turn' && !isFetched(waiting, lack, fetched)) return startRound(waiting, lack, fetched)
         if (lack === 'turn' || isTurnOver(state)) return { lack, wanted: undefined, pin: round.pin }
       }
     })
@@ -152,13 +152,20 @@ function addCopy({ pin }: Round, state: SearchState, fetched: FetchedBytes): voi
 }
 
 /** Brings what is lacking, which was fetched, into memory. */
-function takeLacking(context: SearchContext, state: SearchState, lack: Exclude<Lack, 'turn'>): void {
-  if (lack === 'candidates') readMissing(...codesOf(context, state))
+function takeLacking(
+  context: SearchContext,
+  state: SearchState,
+  { lack, fetched }: { readonly lack: Exclude<Lack, 'turn'>; readonly fetched: FetchedBytes }
+): void {
+  if (lack === 'centroids')
+    context.workspace.partial?.take(({ file, offset }, target) => fetched.copy(file, offset, target))
+  else if (lack === 'candidates') readMissing(...codesOf(context, state))
   else if (lack === 'codes') context.codes?.cache.load(state.segments[state.reached])
   else context.cache.load(state.segments[state.reached], state.part)
 }
 
 function isFetched({ context, state }: Waiting, lack: Exclude<Lack, 'turn'>, fetched: FetchedBytes): boolean {
+  if (lack === 'centroids') return rangesOfCentroids(state).every((range) => fetched.has(range))
   if (lack === 'candidates') return areCandidatesFetched(context, state, fetched)
   const segment = state.segments[state.reached]
   if (lack === 'codes') return fetched.has(segment.codes)
@@ -194,22 +201,40 @@ function codesOf(context: SearchContext, state: SearchState): [CodesContext, Sea
   return [context.codes, state, state.codes]
 }
 
-function wantedBy({ context, state }: Waiting, lack: Exclude<Lack, 'turn'>): Wanted {
+function wantedBy({ context, state }: Waiting, lack: Exclude<Lack, 'turn'>, fetched: FetchedBytes): Wanted {
   if (lack === 'candidates') return wantedOfCandidates(context, state)
-  return { ranges: lack === 'codes' ? rangesOfCodes(context, state) : rangesOfParts(context, state), held: [] }
+  if (lack === 'rows') return { ranges: rangesOfParts(context, state), held: [] }
+  if (lack === 'codes') {
+    const end = Math.min(state.segments.length, state.scanEnd)
+    return wantedOfCodes(context, state.segments.slice(state.reached, end), fetched)
+  }
+  const { segments } = state.workspace
+  const likely: Segment[] = []
+  // A round later these would be lacking, nearly all of them.
+  for (const zone of state.likely) segments.ofZone(zone, (segment) => likely.push(segment))
+  const { ranges, held } = wantedOfCodes(context, likely, fetched)
+  return { ranges: [...rangesOfCentroids(state), ...ranges], held }
 }
 
-/** The codes that are not in memory, from the segment that the scan has reached on. */
-function rangesOfCodes({ codes }: SearchContext, state: SearchState): FileRange[] {
+function rangesOfCentroids({ workspace, lacking }: SearchState): FileRange[] {
+  return workspace.partial?.rangesOf(lacking) ?? []
+}
+
+/** The codes of segments that are not in memory; those that were fetched already are held. */
+function wantedOfCodes({ codes }: SearchContext, segments: readonly Segment[], fetched: FetchedBytes): Wanted {
   const ranges: FileRange[] = []
-  const end = Math.min(state.segments.length, state.scanEnd)
-  for (let i = state.reached, bytes = 0; i < end && bytes < WINDOW_BYTES; i++) {
-    const segment = state.segments[i]
+  const held: FetchedRange[] = []
+  let bytes = 0
+  for (const segment of segments) {
+    if (bytes >= WINDOW_BYTES) break
     if (codes?.cache.holds(segment) === true) continue
-    ranges.push(segment.codes)
-    bytes += segment.codes.byteLength
+    const { file, offset, byteLength } = segment.codes
+    const found = fetched.bytesOf(segment.codes)
+    if (found === undefined) ranges.push(segment.codes)
+    else held.push({ file, offset, byteLength, bytes: found })
+    bytes += byteLength
   }
-  return ranges
+  return { ranges, held }
 }
 
 /**

@@ -65,6 +65,10 @@ export class SearchState {
   scanEnd = Infinity
   /** The workspace has had this search's distances of zones. */
   hasDistances = false
+  /** Zones whose centroids the probe lacks. */
+  lacking: readonly number[] | 'all' = []
+  /** Zones that it will probably choose, by the codes of their centroids. */
+  likely: readonly number[] = []
   /** How a search with a filter goes, and why it ended. */
   filterPlan: ExplainedFilter['plan'] = 'zones'
   stopped: FilterStop = 'no row matches'

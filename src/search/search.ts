@@ -14,7 +14,7 @@ import { explainPass, sumExplains } from './explain.ts'
 import { areFew, listFirst, scansOn, takeMatches } from './filtered.ts'
 import { joinHits, withPatches } from './fresh-hits.ts'
 import type { RequestFilter } from './request-filter.ts'
-import { probe } from './probe.ts'
+import { lacksCentroids, probe } from './probe.ts'
 import { BlockingReads } from './blocking-reads.ts'
 import type { SearchRequest } from './request.ts'
 import type { CodesContext, Lack, SearchContext, SearchResult } from './search-context.ts'
@@ -75,7 +75,7 @@ function resumePass(context: SearchContext, state: SearchState): Lack | undefine
   const { codes } = state
   if (state.stage === 'probe') {
     if (isForOneCall(context, state) && startAtOnce(context, state)) return 'candidates'
-    if (state.stage === 'probe') startPass(context, state)
+    if (state.stage === 'probe' && !startPass(context, state)) return 'centroids'
   }
   if (state.stage === 'scan rows') {
     const lack = scanSome(context, state, () => scanRows(state, context.cache))
@@ -152,22 +152,25 @@ function startAtOnce({ codes: context }: SearchContext, state: SearchState): boo
   return false
 }
 
-/** Probes, and chooses what is scanned. */
-export function startPass(context: SearchContext, state: SearchState): void {
+/** Probes, and chooses what is scanned; tells whether it could, or centroids are lacking. */
+export function startPass(context: SearchContext, state: SearchState): boolean {
   const { request } = state
   state.scaleQuery()
   resetPass(state)
   const codes = hasEstimates(state) ? context.codes : undefined
   if (request.filter !== undefined) {
+    if (lacksCentroids(state)) return false
     startFiltered(state, request.filter, codes)
-    return
+    return true
   }
+  const isEncoded = codes !== undefined && !request.isExact && request.k > 0 && hasCodedCentroids(codes)
   // Nobody asked for hits: there is nothing to probe, and a heap holds at least one.
-  const isEncoded = request.k > 0 && probeZones(state, codes)
+  if (request.k > 0 && !probeZones(state, codes, isEncoded)) return false
   if (request.k === 0) state.takeSegments(0, undefined)
   state.probedAt = nowMicros()
   state.scannedAt = state.probedAt
   state.stage = state.isFar || request.k === 0 ? 'done' : chooseScan(state, codes, isEncoded)
+  return true
 }
 
 /** The same with a filter. */
@@ -220,16 +223,15 @@ export function startPassAtRerank(state: SearchState, codes: CodeState, zoneCoun
   startRerank(state, codes)
 }
 
-/** Lists the zones that are probed; tells whether that took the query's codes. */
-function probeZones(state: SearchState, codes: CodesContext | undefined): boolean {
+/** Lists the zones that are probed, by the query's codes or not; tells whether it could, or centroids are lacking. */
+function probeZones(state: SearchState, codes: CodesContext | undefined, isCoded: boolean): boolean {
   const { request, workspace } = state
   state.startHits(request.k)
-  const isCoded = codes !== undefined && !request.isExact && hasCodedCentroids(codes)
   if (isCoded) setQueryCodes(state)
-  probe(state, isCoded ? codes : undefined)
+  if (!probe(state, isCoded ? codes : undefined)) return false
   const usual = 'threshold' in request.probe ? request.probe.usual : undefined
   state.isFar = usual !== undefined && isZoneUnlike(usual, state, nearestZone(workspace))
-  return isCoded
+  return true
 }
 
 /** Distance of the nearest zone of the list, as the kernel computed it. */

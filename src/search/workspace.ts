@@ -8,6 +8,7 @@ import { heapByteLength } from '../kernels/addresses.ts'
 import { HEAP_CAPACITY_AT, SELECT_SCRATCH_BYTES } from '../kernels/layouts.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
 import { DeltaZones } from './delta-zones.ts'
+import { PartialCentroids, type CentroidSource } from './partial-centroids.ts'
 import { plannedIndex, type PlannedIndex } from './strategy.ts'
 
 export class Workspace {
@@ -25,16 +26,27 @@ export class Workspace {
   /** Of `#slotsOf`; address 0: the slot of a zone is its number. */
   #zoneSlots: ZoneSlots = { starts: 0, slots: 0 }
   #slotsOf: SegmentTable | undefined
+  /** Undefined: all centroids are in memory. */
+  readonly #partial: PartialCentroids | undefined
 
-  constructor(snapshot: Snapshot, memory: KernelMemory) {
+  /** `centroids`: where those come from that the snapshot does not have. */
+  constructor(snapshot: Snapshot, memory: KernelMemory, centroids?: CentroidSource) {
     const { dim, metric } = snapshot.meta
     this.memory = memory
     this.metric = metric
     this.dim = dim
     this.selectScratch = memory.allocate(SELECT_SCRATCH_BYTES)
     this.#zones = { ...factsOf(snapshot), ...layOutZones(snapshot, memory) }
+    const { zoneCount } = snapshot.meta
+    this.#partial =
+      centroids && new PartialCentroids(centroids, { memory, address: this.centroids, zones: zoneCount, dim })
     this.deltas = new DeltaZones(snapshot.meta, memory)
     this.deltas.take(snapshot)
+  }
+
+  /** Centroids of which some are missing; undefined: none is. */
+  get partial(): PartialCentroids | undefined {
+    return this.#partial?.areWhole === false ? this.#partial : undefined
   }
 
   /** Takes another snapshot; regions of the one before are given back. */
@@ -176,7 +188,7 @@ function layOutZones(
   const { zoneCount, dim } = meta
   const built = centroids.subarray(0, zoneCount * dim)
   const regions = {
-    centroids: memory.allocate(built.byteLength),
+    centroids: memory.allocate(zoneCount * dim * ELEMENT_BYTES),
     distances: memory.allocate(zoneCount * ELEMENT_BYTES),
     list: memory.allocate(heapByteLength(zoneCount))
   }

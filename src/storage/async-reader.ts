@@ -1,48 +1,23 @@
-// Reads that wait for nothing: the asynchronous sibling of a reader, over the same files. Reads are plain ones, by the
-// threads that Node keeps for file systems.
-
-import { read } from 'node:fs'
+// The asynchronous sibling of a reader (reader.ts): reads that block nothing, wherever the bytes of files are.
 
 import { onAbort } from '../abort.ts'
-import { ZgqError } from '../errors.ts'
-import type { PreadReader } from './pread-reader.ts'
-import { fileOf, type DataFiles, type FileRange } from './reader.ts'
+import type { FileRange } from './reader.ts'
+
+/** What reads took of a way to a server: requests with their repetitions, and the bytes of their answers. */
+export interface ReadTally {
+  requests: number
+  bytes: number
+}
 
 export interface AsyncReader {
   /**
    * Reads ranges, in any order, and resolves to the bytes of each once all are read. Rejects with ZGQ_TRUNCATED or
-   * ZGQ_IO, and with the reason of the signal as soon as it is aborted.
+   * ZGQ_IO, and with the reason of the signal as soon as it is aborted. `tally` is added to where a reader has a way to
+   * go.
    */
-  readAsync(ranges: readonly FileRange[], signal: AbortSignal | undefined): Promise<Uint8Array[]>
+  readAsync(ranges: readonly FileRange[], signal: AbortSignal | undefined, tally?: ReadTally): Promise<Uint8Array[]>
   /** Idempotent. What reads that are under way bring is not looked at. */
   close(): void
-}
-
-/** Opens an asynchronous reader over the files of readers; once it is closed, reads reject with ZGQ_CLOSED. */
-export function openAsyncReader(readers: { readonly fresh: PreadReader; readonly files: DataFiles }): AsyncReader {
-  const closing = new AbortController()
-
-  const readOne = async (range: FileRange): Promise<Uint8Array> => {
-    const { path } = fileOf(readers.files, range.file)
-    const { descriptor, release } = readers.fresh.retain(range.file)
-    try {
-      return await readWhole({ descriptor, path }, range)
-    } finally {
-      release()
-    }
-  }
-
-  return {
-    readAsync(ranges, signal) {
-      return unlessAborted(
-        closing.signal,
-        async () => await unlessAborted(signal, async () => await Promise.all(ranges.map(readOne)))
-      )
-    },
-    close() {
-      closing.abort(new ZgqError('ZGQ_CLOSED', 'the index was closed'))
-    }
-  }
 }
 
 /** Waits for work, or for the signal: then what the work still brings is not looked at. */
@@ -57,41 +32,5 @@ export async function unlessAborted<Result>(
       reject(signal.reason)
     })
     work().then(resolve, reject).finally(endWait)
-  })
-}
-
-async function readWhole(from: { descriptor: number; path: string }, range: FileRange): Promise<Uint8Array> {
-  const { offset, byteLength } = range
-  const bytes = new Uint8Array(byteLength)
-  for (let done = 0; done < byteLength;) {
-    const count = await readSome(from, bytes.subarray(done), offset + done)
-    if (count === 0)
-      throw new ZgqError(
-        'ZGQ_TRUNCATED',
-        `the file ends ${byteLength - done} bytes early: expected ${byteLength} bytes here`,
-        { path: from.path, offset }
-      )
-    done += count
-  }
-  return bytes
-}
-
-async function readSome(
-  from: { descriptor: number; path: string },
-  target: Uint8Array,
-  offset: number
-): Promise<number> {
-  return await new Promise((resolve, reject) => {
-    read(from.descriptor, target, 0, target.byteLength, offset, (cause, count) => {
-      if (cause === null) resolve(count)
-      else
-        reject(
-          new ZgqError('ZGQ_IO', `reading ${target.byteLength} bytes failed: ${cause.message}`, {
-            path: from.path,
-            offset,
-            cause
-          })
-        )
-    })
   })
 }

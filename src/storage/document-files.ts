@@ -2,7 +2,14 @@
 // for again is kept, decoded, within bounds; payloads are read row by row.
 
 import { COLUMN_KINDS } from '../format/kinds.ts'
-import { columnsTableBytes, decodeEntries, MOST_COLUMNS, type ColumnEntry } from '../format/columns.ts'
+import {
+  COLUMNS_HEADER,
+  columnsTableBytes,
+  decodeEntries,
+  MOST_COLUMNS,
+  statedTableBytes,
+  type ColumnEntry
+} from '../format/columns.ts'
 import { checkFieldLength, decodeField } from '../format/decode-field.ts'
 import type { EncodedField, FieldColumn, FieldColumnKind } from '../format/field-columns.ts'
 import type { DeclaredField } from '../format/fields.ts'
@@ -18,8 +25,8 @@ import type { Verify } from '../types.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
 import { ColumnCache } from './column-cache.ts'
 import { PIECE_BYTES } from './extents.ts'
-import type { Readers } from './open-readers.ts'
 import { fileOf, type FileRange } from './reader.ts'
+import type { SegmentReaders } from './readers.ts'
 import type { SegmentFiles } from './segment-files.ts'
 import type { Ordinal, ReadCounters } from './segment-reads.ts'
 
@@ -53,7 +60,7 @@ export interface DocumentFilesOptions {
 export class DocumentFiles {
   readonly #snapshot: Pick<Snapshot, 'meta'>
   readonly #files: SegmentFiles
-  readonly #readers: Readers
+  readonly #readers: SegmentReaders
   readonly #verifies: boolean
   readonly #ids: ColumnCache<Ids>
   readonly #payloads: ColumnCache<PayloadTable>
@@ -61,7 +68,7 @@ export class DocumentFiles {
 
   constructor(
     snapshot: Pick<Snapshot, 'meta'>,
-    of: { readonly files: SegmentFiles; readonly readers: Readers },
+    of: { readonly files: SegmentFiles; readonly readers: SegmentReaders },
     options: DocumentFilesOptions
   ) {
     this.#snapshot = snapshot
@@ -180,12 +187,15 @@ export class DocumentFiles {
     const found = this.#payloads.get(key)
     if (found !== undefined) return found
     const { payload, rowCount } = segment
+    const { byteLength } = payload
+    const read = this.#extentBytes(payload, payloadHeadBytes(rowCount))
     const table = decodePayloadHead(
-      { byteLength: payload.byteLength, read: this.#extentBytes(payload, payloadHeadBytes(rowCount)) },
+      { byteLength, read },
       {
         ...this.#expected(segment, payload),
         verifiesColumns: this.#verifies,
-        tableBytes: columnsTableBytes(MOST_COLUMNS)
+        // Not more than that: what was fetched is the head alone.
+        tableBytes: statedTableBytes(read(0, Math.min(byteLength, COLUMNS_HEADER.byteLength)))
       }
     )
     this.#payloads.put(key, table, rowCount * 12)

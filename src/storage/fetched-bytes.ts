@@ -24,13 +24,17 @@ export class FetchedBytes {
     return this.#find(range.file, range.offset, range.byteLength) !== undefined
   }
 
+  /** Returns bytes of one range; undefined: no range has them all. */
+  bytesOf({ file, offset, byteLength }: FileRange): Uint8Array | undefined {
+    const found = this.#find(file, offset, byteLength)
+    return found?.bytes.subarray(offset - found.offset, offset - found.offset + byteLength)
+  }
+
   /** Copies bytes of one range to `target`; tells whether it had them all. */
   copy(file: number, offset: number, target: Uint8Array): boolean {
-    const found = this.#find(file, offset, target.byteLength)
-    if (found === undefined) return false
-    const start = offset - found.offset
-    target.set(found.bytes.subarray(start, start + target.byteLength))
-    return true
+    const bytes = this.bytesOf({ file, offset, byteLength: target.byteLength })
+    if (bytes !== undefined) target.set(bytes)
+    return bytes !== undefined
   }
 
   #find(file: number, offset: number, byteLength: number): FetchedRange | undefined {

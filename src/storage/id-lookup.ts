@@ -17,9 +17,9 @@ import { entriesIn, firstChildOf, idTree, type IdTree } from '../format/id-tree.
 import { PAGE_BYTES } from '../format/layout.ts'
 import { ZgqError } from '../errors.ts'
 import type { Verify } from '../types.ts'
-import type { Readers } from './open-readers.ts'
 import { PageLedger } from './page-ledger.ts'
 import type { FileRange } from './reader.ts'
+import type { SegmentReaders } from './readers.ts'
 import type { ReadCounters } from './segment-reads.ts'
 
 /** Pages above the leaves that are kept: 8 MB, for all up to 130 million rows. */
@@ -32,7 +32,7 @@ const MOST_EQUAL_HASHES = 2 ** 10
 const SLOT = 0
 
 /** What reads an ids file. */
-export type IdReaders = Pick<Readers, 'readFresh' | 'readSettled'>
+export type IdReaders = Pick<SegmentReaders, 'readFresh' | 'readSettled'>
 
 export class IdLookup {
   /** Where reads are counted: with the work that they are for. */

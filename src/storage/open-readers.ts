@@ -11,6 +11,7 @@ import { expectMmapIo, openMmapIoReader } from './mmap-io-reader.ts'
 import { openMmapReader } from './mmap-reader.ts'
 import { openPreadReader, type PreadReader } from './pread-reader.ts'
 import type { DataFiles, FileRange, Reader } from './reader.ts'
+import type { SegmentReaders } from './readers.ts'
 
 /** Mapping pays only after some work: loading what maps files takes as long as hundreds of plain reads. */
 const PLAIN_WORK = 512
@@ -32,7 +33,7 @@ export interface ChosenReader {
 }
 
 /** Two readers over the same files. */
-export class Readers {
+export class Readers implements SegmentReaders {
   /** Plain reads: a bad sector or a short file is an error here, where a mapping would kill the process. */
   readonly fresh: PreadReader
   readonly #folder: string

@@ -11,10 +11,10 @@ import type { Verify } from '../types.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
 import { copiedExtent, forEachPiece, openExtent, type OpenExtent } from './extents.ts'
 import type { FetchedBytes } from './fetched-bytes.ts'
-import type { Readers } from './open-readers.ts'
 import { fillOrdinals } from '../format/ordinals.ts'
 import { PageLedger } from './page-ledger.ts'
 import { fileOf, type DataFiles, type FileRange } from './reader.ts'
+import type { SegmentReaders } from './readers.ts'
 import {
   extentSource,
   newSegmentState,
@@ -41,7 +41,7 @@ export class SegmentFiles {
   readonly usesOrdinals: boolean
   readonly #meta: Snapshot['meta']
   readonly #rowBytes: number
-  readonly #readers: Readers
+  readonly #readers: SegmentReaders
   #files: DataFiles
   readonly #verifiesPages: boolean
   /** By slot; of its full length at once: engines turn an array that grows by leaps into a table of hashes. */
@@ -52,7 +52,7 @@ export class SegmentFiles {
 
   constructor(
     meta: Snapshot['meta'],
-    readers: Readers,
+    readers: SegmentReaders,
     options: { readonly verify: Verify; readonly files: DataFiles; readonly usesOrdinals: boolean }
   ) {
     this.usesOrdinals = options.usesOrdinals

@@ -3,10 +3,10 @@
 
 import { setImmediate } from 'node:timers/promises'
 
-import { toFloat32Array } from '../arguments.ts'
 import { nowMicros } from '../clock.ts'
 import { countOf, describe, formatCount } from '../describe.ts'
 import { ZgqError } from '../errors.ts'
+import { toFloat32Array } from '../float-arrays.ts'
 import { faultOfValue, type DeclaredField } from '../format/fields.ts'
 import { PayloadEncoder } from '../format/payload.ts'
 import { checkStringId } from '../format/string-ids.ts'

@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
 
 import { ZgqError } from '../../src/errors.ts'
-import { CHUNK_TABLES, chunkChecksum, chunksDigest, type ChunkTable } from '../../src/format/chunks.ts'
+import { chunksDigest } from '../../src/catalogue/chunks-digest.ts'
+import { CHUNK_TABLES, chunkChecksum, type ChunkTable } from '../../src/format/chunks.ts'
 import {
   COLUMN_ENTRY,
   COLUMNS_HEADER,

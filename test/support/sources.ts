@@ -67,6 +67,7 @@ function isLoading(called: ts.Expression): boolean {
 }
 
 function resolveTarget(file: string, specifier: string): string {
+  if (specifier === '#platform') return 'src/platform/node.ts'
   if (!specifier.startsWith('.')) return specifier
   const path = relative(ROOT, resolve(ROOT, file, '..', specifier))
     .split(sep)

@@ -6,7 +6,7 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { encodeMessagePack } from '../../../src/format/message-pack.ts'
+import { encodeMessagePack } from '../../../src/catalogue/encode-message-pack.ts'
 import { mendChunks, readTables, writeTables, type Chunks } from './catalogue.ts'
 import { DataFile, type DirectoryEntry, type FileFields, type FileKind } from './data-file.ts'
 import { ExtentView, mendExtent, mendPages } from './extent.ts'
