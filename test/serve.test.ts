@@ -68,7 +68,7 @@ async function ask(port: number, path: string, headers: Record<string, string> =
 
 const site = join(temp.path, 'site')
 const secret = join(temp.path, 'secret.txt')
-const file = join(temp.path, 'Die Wörter.zgqp')
+const file = join(temp.path, 'Die W\u00f6rter.zgqp')
 let folderAt: Started
 let fileAt: Started
 

@@ -8,9 +8,10 @@ import { HEAP_CAPACITY_AT } from '../kernels/layouts.ts'
 import { listMatching } from '../search/probe.ts'
 import type { SearchContext } from '../search/search-context.ts'
 import type { SearchState } from '../search/search-state.ts'
+import { evenly } from './calibration-lists.ts'
 import type { CalibrationQuery } from './calibration-queries.ts'
 
-/** Queries and zones of each that are looked at, at most, and rows of a zone. */
+/** Queries, from all over the index, and zones of each that are looked at, at most, and rows of a zone. */
 const MOST_QUERIES = 32
 const MOST_ZONES = 32
 const MOST_ROWS = 128
@@ -25,7 +26,7 @@ export async function measureAlignment(
 ): Promise<number | undefined> {
   let sum = 0
   let count = 0
-  for (const { vector } of queries.slice(0, MOST_QUERIES)) {
+  for (const { vector } of evenly(queries, MOST_QUERIES)) {
     const zones = context.states.use((state) => zonesOf(state, vector))
     for (const zone of zones) {
       const cosines = cosinesOfZone(context, zone, vector)

@@ -3,7 +3,8 @@
 // were.
 
 import { ZgqError } from '../errors.ts'
-import { hexDigits, LATEST_NAME, manifestName } from '../format/packed-index.ts'
+import { hex } from '../format/header.ts'
+import { LATEST_NAME, manifestName } from '../format/packed-index.ts'
 import type { PackPlan } from '../pack/pack-plan.ts'
 import { highestManifest, holds, latestText, MANIFEST_PREFIX, raiseLatest, readLatest } from './manifests.ts'
 import type { ObjectStore } from './object-store.ts'
@@ -43,7 +44,7 @@ export interface PublishRun {
 export async function publishPlan(plan: PackPlan, store: ObjectStore, run: PublishRun): Promise<PublishReport> {
   const { head } = plan
   const { signal } = run
-  const digest = hexDigits(plan.digest)
+  const digest = hex(plan.digest)
   const highest = highestManifest(await store.list(MANIFEST_PREFIX, signal))
   if (highest > 0 && (await holds(store, { name: manifestName(highest), bytes: head }, signal))) {
     await raiseLatest(store, highest, signal) // its publisher may have died before

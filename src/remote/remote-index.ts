@@ -193,10 +193,6 @@ export class RemoteIndex<I extends Id = number, P = Payload> {
     this.#before.clear()
   }
 
-  [Symbol.dispose](): void {
-    this.close()
-  }
-
   #expectOpen(): void {
     if (!this.#isClosed) return
     throw new ZgqError('ZGQ_CLOSED', 'the index was closed', { path: this.#options.source.place })
