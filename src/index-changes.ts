@@ -1,5 +1,6 @@
 // How an open index changes: what writes and what folds, started at the first call that needs it.
 
+import { expectUnpacked } from './catalogue/packed-place.ts'
 import type { AddOptions, Optimized, OptimizeOptions, UpsertOptions, Written } from './change-types.ts'
 import { ZgqError } from './errors.ts'
 import type { IndexFolds } from './fold/index-folds.ts'
@@ -82,6 +83,7 @@ export class IndexChanges {
 
   #expectWriting(): void {
     this.#expectOpen()
+    expectUnpacked(this.#index.snapshot)
     if (this.#options.mode === 'write') return
     throw new ZgqError('ZGQ_READ_ONLY', "the index was opened for reading: open it with { mode: 'write' }", {
       path: this.#index.snapshot.folder

@@ -20,6 +20,7 @@ export type {
 export type {
   ChangesInfo,
   IndexInfo,
+  PackedInfo,
   SearchedQueries,
   SearchPlan,
   SqliteDriverName,

@@ -33,6 +33,8 @@ export interface IndexInfo {
   readonly zones: number
   /** Length of all files of the index. */
   readonly bytes: number
+  /** What `zgq pack` made of an index. Null: it is an index that can be changed. */
+  readonly packed: PackedInfo | null
   readonly generation: number
   readonly mode: OpenMode
   /** Changes that are not folded into zones yet. */
@@ -48,7 +50,7 @@ export interface IndexInfo {
   /** Reasons why the recall may be lower than promised: one sentence for each. */
   readonly warnings: readonly string[]
   readonly reader: { readonly kind: ReaderKind; readonly reason: string }
-  /** The SQLite that reads the catalogue. */
+  /** The SQLite that reads the catalogue; a packed index needs none. */
   readonly sqlite: SqliteInfo
   /** `wasm`, or `scalar` if WebAssembly SIMD does not load. */
   readonly kernel: 'wasm' | 'scalar'
@@ -66,6 +68,14 @@ export interface IndexInfo {
   readonly model: string | undefined
   /** Data of the app, as it was given; undefined: none was given. */
   readonly note: unknown
+}
+
+/** How an index was packed. */
+export interface PackedInfo {
+  /** SHA-256 of all that it says, in hex: equal for equal indexes, whatever the layout. */
+  readonly digest: string
+  /** One file, or a folder of parts with a manifest. */
+  readonly layout: 'file' | 'folder'
 }
 
 /** What was written to an index since its zones were made. */
@@ -87,8 +97,9 @@ export type SqliteDriverName = 'better-sqlite3' | 'node:sqlite'
 
 /** The SQLite of this process: chosen at the first use, for all its threads. */
 export interface SqliteInfo {
-  readonly driver: SqliteDriverName
-  /** Version of SQLite itself, such as `3.54.1`. */
+  /** `none` for a packed index. */
+  readonly driver: SqliteDriverName | 'none'
+  /** Version of SQLite itself, such as `3.54.1`; empty where there is none. */
   readonly version: string
   /** Why this driver was chosen. */
   readonly reason: string

@@ -4,6 +4,7 @@
 import { expectPath } from './arguments.ts'
 import { sqliteInfo } from './catalogue/load-driver.ts'
 import { expectChangeableFolder } from './catalogue/open-for-changes.ts'
+import { expectUnpacked } from './catalogue/packed-place.ts'
 import type {
   AddOptions,
   BackupOptions,
@@ -26,7 +27,7 @@ import type { FoundDocuments } from './search/document-search.ts'
 import { summarizeField, type FieldSummary, type FieldSummaryOptions } from './search/field-summary.ts'
 import { checkPayload } from './search/hit-wants.ts'
 import { goThrough } from './search/go-through.ts'
-import { describeIndex, describeZones } from './search/index-info.ts'
+import { describeIndex, describePacked, describeZones, NO_SQLITE } from './search/index-info.ts'
 import { countRows, documentAt, findPlace, placesOf, vectorAt } from './search/index-rows.ts'
 import type { RowPlace } from './search/lookup.ts'
 import { OpenIndex } from './search/open-index.ts'
@@ -72,14 +73,16 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
   }
 
   /**
-   * Opens the index in folder `path` (a path or a `file:` URL). Reads the catalogue and the header pages, no vectors;
-   * creates no file. Throws ZGQ_NOT_FOUND, ZGQ_NOT_AN_INDEX, ZGQ_UNSUPPORTED, ZGQ_CORRUPT, ZGQ_TRUNCATED, ZGQ_MISMATCH
-   * or ZGQ_IO; TypeError or RangeError for bad options.
+   * Opens the index at `path` (a path or a `file:` URL): its folder, or a packed index, which can be read only (a file
+   * of `zgq pack`, or a folder of parts, of which the newest manifest is taken). Reads the catalogue and the header
+   * pages, no vectors; creates no file. Throws ZGQ_NOT_FOUND, ZGQ_NOT_AN_INDEX, ZGQ_UNSUPPORTED, ZGQ_CORRUPT, ZGQ_TRUNCATED, ZGQ_MISMATCH
+   * or ZGQ_IO; ZGQ_READ_ONLY for writing to a packed one; TypeError or RangeError for bad options.
    */
   static open<I extends Id = number, P = Payload>(path: string | URL, options: OpenOptions = {}): ZgqIndex<I, P> {
     const folder = expectPath('path', path)
     const checked = checkOpenOptions(options)
     const index = OpenIndex.open(folder, checked, (snapshot) => {
+      if (checked.mode === 'write') expectUnpacked(snapshot)
       expectModel(snapshot, options)
       if (checked.mode === 'write') expectChangeableFolder(snapshot.folder, checked)
     })
@@ -290,18 +293,23 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
 
   /**
    * Copies the index, as it is at one moment, to a new folder. Writes may go on; it waits for a fold that is under way.
-   * Rejects with ZGQ_EXISTS, ZGQ_IO, ZGQ_CLOSED, ZGQ_LOCKED if a fold takes ten minutes, or the reason of `signal`.
+   * Rejects with ZGQ_UNSUPPORTED for a packed index, which can be copied as it is, ZGQ_EXISTS, ZGQ_IO, ZGQ_CLOSED, ZGQ_LOCKED if a fold takes ten minutes, or the reason of `signal`.
    */
   async backup(path: string | URL, options: BackupOptions = {}): Promise<void> {
     const folder = expectPath('path', path)
-    const { index } = this.#expectOpen()
+    const { folder: from, packed } = this.#expectOpen().index.snapshot
+    if (packed !== undefined)
+      throw new ZgqError('ZGQ_UNSUPPORTED', 'nobody changes a packed index: copy its file or folder as it is', {
+        path: from
+      })
     const { backupIndex } = await import('./write/backup-index.ts')
-    await backupIndex(index.snapshot.folder, folder, options)
+    await backupIndex(from, folder, options)
   }
 
   /**
    * Takes in now what others committed; returns whether there was something. Other calls do this by themselves, once in
-   * every turn of the event loop. Throws as `open` does.
+   * every turn of the event loop. Of a packed index there is never something: what was opened goes on, and what has
+   * taken its place is opened anew. Throws as `open` does.
    */
   refresh(): boolean {
     return this.#expectOpen().index.refresh()
@@ -314,7 +322,8 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
     const ofDisk = {
       mode: options.mode,
       reader: index.readers.chosen(),
-      sqlite: sqliteInfo(),
+      packed: describePacked(index.snapshot),
+      sqlite: index.snapshot.packed === undefined ? sqliteInfo() : NO_SQLITE,
       threads: later.threadsInfo
     }
     return { ...describeIndex(index, seen), ...ofDisk }

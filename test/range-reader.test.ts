@@ -8,7 +8,7 @@ import { ChangedObject, type ByteSource } from '../src/remote/byte-source.ts'
 import { httpSource } from '../src/remote/http-source.ts'
 import { RangeReader, type RangeReaderOptions, type RemoteFile } from '../src/remote/range-reader.ts'
 import type { FileRange } from '../src/storage/reader.ts'
-import { startOddServer, type Oddity, type OddServer } from './support/odd-server.ts'
+import { answerProperly, startOddServer, type Oddity, type OddServer } from './support/odd-server.ts'
 import * as odd from './support/oddities.ts'
 import { randomFrom } from './support/random.ts'
 import type { LinkOptions } from './support/slow-link.ts'
@@ -112,6 +112,13 @@ describe('the requests of a round', () => {
     expect(Buffer.compare(found, large.subarray(5, 5 + 17 * 2 ** 20))).toBe(0)
     expect(server.requests.length).toBe(5)
     expect(server.mostAtOnce).toBe(2)
+    const tally = { requests: 0, bytes: 0 }
+    const both = [range(0, 3 * 2 ** 20), range(2 ** 21, 3 * 2 ** 20)]
+    const parts = await reader.readAsync(both, undefined, tally)
+    parts.forEach((bytes, i) => {
+      expect(Buffer.compare(bytes, large.subarray(both[i].offset, both[i].offset + 3 * 2 ** 20))).toBe(0)
+    })
+    expect(tally).toEqual({ requests: 2, bytes: 5 * 2 ** 20 })
   })
 
   it('are no more than maxRequests at a time over all calls', async () => {
@@ -295,15 +302,20 @@ describe('a failure that stays', () => {
 
   it('ends the other requests of the call, and none of another call', async () => {
     const server = await start({ latencyMs: 20 })
-    const reader = readerOf(server, { maxRequests: 2 })
-    server.next(odd.status(404))
-    server.always(odd.silence)
+    const reader = readerOf(server, { maxRequests: 3 })
+    const oddities = new Map([
+      [4096, odd.status(404)],
+      [204_096, odd.silence],
+      [404_096, odd.silence]
+    ])
+    server.always((exchange) => (oddities.get(exchange.range?.first ?? 0) ?? answerProperly)(exchange))
+    const begin = performance.now()
     const bad = errorOf(reader.readAsync([range(0, 10), range(200_000, 10), range(400_000, 10)], undefined))
-    const good = reader.readAsync([range(100_000, 10)], undefined)
+    const good = reader.readAsync([range(100_000, 10, 1)], undefined)
     expect((await bad).code).toBe('ZGQ_NOT_FOUND')
-    expect(server.requests.length).toBe(2)
-    server.always(undefined)
-    expectBytes(await good, [range(100_000, 10)])
+    expectBytes(await good, [range(100_000, 10, 1)])
+    await server.idle()
+    expect(performance.now() - begin).toBeLessThan(10_000)
   })
 
   it('is ZGQ_TRUNCATED where the file ends early, at once if the answer says so', async () => {
@@ -356,6 +368,29 @@ describe('the time of a request', () => {
     const calls = [0, 1, 2, 3].map(async (i) => await errorOf(reader.readAsync([range(i * 100_000, 10)], undefined)))
     for (const error of await Promise.all(calls)) expect(error.code).toBe('ZGQ_IO')
     expect(performance.now() - begin).toBeLessThan(790)
+  })
+
+  it('is not given twice to what waited for its turn', async () => {
+    const server = await start()
+    server.always(odd.silence)
+    const reader = readerOf(server, { timeoutMs: 1000, maxRequests: 1 })
+    const first = errorOf(reader.readAsync([range(0, 10)], undefined))
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    const begin = performance.now()
+    expect((await errorOf(reader.readAsync([range(100_000, 10)], undefined))).code).toBe('ZGQ_IO')
+    expect(performance.now() - begin).toBeLessThan(1400)
+    expect((await first).code).toBe('ZGQ_IO')
+  })
+
+  it('is kept by a repetition that goes before what waits', async () => {
+    const server = await start({ latencyMs: 50 })
+    const reader = readerOf(server, { maxRequests: 1 })
+    server.next(odd.status(503))
+    const ranges = Array.from({ length: 10 }, (_, i) => range(i * 49_000, 10))
+    expectBytes(await reader.readAsync(ranges, undefined), ranges)
+    const asked = server.requests.map(({ headers }) => headers.range)
+    expect(asked.lastIndexOf(asked[0])).toBeGreaterThan(0)
+    expect(asked.lastIndexOf(asked[0])).toBeLessThan(9)
   })
 
   it('does not run while others are answered before it', async () => {

@@ -286,9 +286,10 @@ ${share !== '' && html`<p class="note">${share}</p>`}${numbers('Numbers', table(
 `
 }
 
-function drawFiles({ files, bytes }: IndexInfo): Markup {
-  const catalogue = { name: 'catalogue.sqlite', bytes: bytes - files.reduce((sum, file) => sum + file.bytes, 0) }
-  const rows = [...files, catalogue].map((file) => {
+function drawFiles({ files, bytes, packed }: IndexInfo): Markup {
+  const name = packed === null ? 'catalogue.sqlite' : 'head and centroids'
+  const rest = { name, bytes: bytes - files.reduce((sum, file) => sum + file.bytes, 0) }
+  const rows = [...files, rest].map((file) => {
     const share = bytes === 0 ? 0 : (file.bytes / bytes) * 100
     return [
       html`${file.name}<span class="share" aria-hidden="true"><span style="width:${share.toFixed(1)}%"></span></span>`,

@@ -51,6 +51,7 @@ const JSON_FACTS = [
   'bits',
   'zones',
   'bytes',
+  'packed',
   'changes',
   'zoneRows',
   'files',
@@ -82,6 +83,11 @@ function describeChanges(changes: ChangesInfo): string {
   return `${countOf(changes.commit, 'commit')}; ${parts.length === 0 ? 'no row is left of them' : parts.join(', ')}`
 }
 
+function describeSize({ bytes, files, packed }: IndexInfo): string {
+  if (packed === null) return `${formatBytes(bytes)} in ${countOf(files.length + 1, 'file')}`
+  return `${formatBytes(bytes)}, packed into ${packed.layout === 'file' ? 'one file' : 'a folder of parts'}`
+}
+
 function describe(info: IndexInfo, fields: readonly FieldSummary[]): string {
   const { zoneRows } = info
   const payloadBytes = payloadBytesOf(info)
@@ -96,7 +102,7 @@ function describe(info: IndexInfo, fields: readonly FieldSummary[]): string {
           : `${formatCount(info.zones)} of ${zoneRows.min} to ${zoneRows.max} rows, mean ${zoneRows.mean.toFixed(1)}`
     ],
     ...(info.changes.commit === 0 ? [] : [['changes', describeChanges(info.changes)]]),
-    ['size', `${formatBytes(info.bytes)} in ${countOf(info.files.length + 1, 'file')}`],
+    ['size', describeSize(info)],
     ...(info.ids === 'string' ? [['ids', 'strings']] : []),
     ...(payloadBytes === 0 ? [] : [['payloads', formatBytes(payloadBytes)]]),
     ...(info.model === undefined ? [] : [['model', info.model]]),
@@ -110,7 +116,9 @@ function describe(info: IndexInfo, fields: readonly FieldSummary[]): string {
     ...info.warnings.map((warning) => ['warning', warning]),
     ['index id', `${info.indexId}, generation ${info.generation}, format ${info.formatVersion}`],
     ['reader', `${info.reader.kind} (${info.reader.reason}), ${info.kernel} kernel`],
-    ['sqlite', `${info.sqlite.driver}, SQLite ${info.sqlite.version} (${info.sqlite.reason})`],
+    info.packed === null
+      ? ['sqlite', `${info.sqlite.driver}, SQLite ${info.sqlite.version} (${info.sqlite.reason})`]
+      : ['digest', info.packed.digest],
     ...(Object.keys(info.build).length === 0
       ? []
       : [
@@ -137,7 +145,7 @@ function describe(info: IndexInfo, fields: readonly FieldSummary[]): string {
   const files = info.files.map((file) => `  ${file.name}  ${formatBytes(file.bytes)}`).join('\n')
   const calibration = info.calibration === null ? '' : `\n\n${describeCalibration(info.calibration)}`
   const values = fields.length === 0 ? '' : `\n\nfields\n${describeFields(fields)}`
-  const sizes = `${info.zones === 0 ? '' : `zones by size\n${histogram}\n\n`}files\n  catalogue.sqlite\n${files}`
+  const sizes = `${info.zones === 0 ? '' : `zones by size\n${histogram}\n\n`}${info.packed === null ? 'files\n  catalogue.sqlite' : 'parts\n  head and centroids'}\n${files}`
   return `${info.path}\n${facts}${values}${calibration}\n\n${sizes}`
 }
 

@@ -22,6 +22,7 @@ import type { Database } from './driver.ts'
 import { decodeSnapshot, expectFitting } from './decode-snapshot.ts'
 import { readFoldFiles, type FoldFiles } from './fold-files.ts'
 import { measureDatabase, withCatalogue } from './open-catalogue.ts'
+import { refusePacked } from './packed-place.ts'
 import { readChunks, readMeta, type ReadRecords } from './rows.ts'
 import { expectCatalogue, expectSchema, standGuard } from './schema.ts'
 import type { Snapshot } from './snapshot.ts'
@@ -111,6 +112,7 @@ export function readWithValues(folder: string): {
 function expectFile(folder: string, path: string): void {
   const notAnIndex = (what: string): ZgqError =>
     new ZgqError('ZGQ_NOT_AN_INDEX', `${what}; an index is a folder with ${CATALOGUE_NAME}`, { path: folder })
+  refusePacked(folder, 'give the index that it was packed from')
   try {
     if (!statSync(folder).isDirectory()) throw notAnIndex(`${basename(folder)} is not a folder`)
   } catch (error) {

@@ -11,12 +11,14 @@ import { isDenied, wrapReadError, ZgqError } from '../errors.ts'
 import { decodeBuildFacts } from '../format/build-facts.ts'
 import { decodeIds } from '../format/columns.ts'
 import { fileNameOf, parseFileName } from '../format/file-record.ts'
+import { hex } from '../format/header.ts'
 import { CATALOGUE_NAME, FOLD_LOCK_NAME } from '../format/layout.ts'
 import type { Segment } from '../format/segment-table.ts'
 import type { FoldFiles } from '../catalogue/fold-files.ts'
-import { checkDatabase, withSnapshot } from '../catalogue/reader.ts'
+import { checkDatabase } from '../catalogue/reader.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
 import { checkHeaders, findDataFiles } from '../storage/data-files.ts'
+import { withStoredSnapshot } from '../storage/open-packed.ts'
 import { openReaders, type Readers } from '../storage/open-readers.ts'
 import type { DataFiles } from '../storage/reader.ts'
 import { SegmentFiles } from '../storage/segment-files.ts'
@@ -30,6 +32,7 @@ import { checkDirectory } from './check-directory.ts'
 import { ChangesCheck } from './check-changes.ts'
 import { checkNote, DocumentCheck } from './check-documents.ts'
 import { IdEntriesCheck } from './check-id-entries.ts'
+import { checkDigests, findPackedLeftovers } from './check-packed.ts'
 import { checkZoneCodes } from './check-zone-codes.ts'
 import { findRepeatedId, type IdsToCompare } from './repeated-ids.ts'
 
@@ -42,8 +45,10 @@ export interface CheckReport {
   /** Deleted rows that are still in the files. */
   readonly deletedRows: number
   readonly zones: number
-  /** Number of data files, without the catalogue. */
+  /** Number of data files, without the catalogue; of a packed index, of the parts that they are. */
   readonly files: number
+  /** SHA-256 of all that a packed index says, in hex. Null: the index is not packed. */
+  readonly digest: string | null
   readonly bytesChecked: number
   readonly pagesChecked: number
   /** Leftovers of builds that died, and other findings that are not damage. */
@@ -57,13 +62,13 @@ export interface CheckOptions {
 }
 
 /**
- * Verifies every byte of the index in folder `path` (a path or a `file:` URL) that can change an answer. Rejects with
- * the ZgqError of the first damage that it finds, or with the signal's reason.
+ * Verifies every byte of the index at `path` (a path or a `file:` URL), packed or not, that can change an answer; of a
+ * packed one its digests, too. Rejects with the ZgqError of the first damage that it finds, or with the signal's reason.
  */
 export async function checkIndex(path: string | URL, options: CheckOptions = {}): Promise<CheckReport> {
   const folder = expectPath('path', path)
   checkOptionNames('checkIndex', options, ['onProgress', 'signal'])
-  const { snapshot, foldFiles, files, readers } = withSnapshot(folder, openFiles)
+  const { snapshot, foldFiles, files, readers } = withStoredSnapshot(folder, openFiles)
   try {
     const segments = segmentsByFile(snapshot)
     for (const record of snapshot.files) {
@@ -80,8 +85,10 @@ export async function checkIndex(path: string | URL, options: CheckOptions = {})
     const changes = new ChangesCheck(snapshot)
     changes.check()
     const idPages = await checkSegments(snapshot, segmentFiles, { options, ids, documents, changes })
-    const bytesChecked = snapshot.files.reduce((sum, file) => sum + file.byteLength, snapshot.catalogueBytes)
-    const { meta } = snapshot
+    const { meta, packed } = snapshot
+    if (packed !== undefined) await checkDigests(packed, () => options.signal?.throwIfAborted())
+    const bytesChecked =
+      packed?.byteLength ?? snapshot.files.reduce((sum, file) => sum + file.byteLength, snapshot.catalogueBytes)
     return {
       ok: true,
       path: folder,
@@ -89,6 +96,7 @@ export async function checkIndex(path: string | URL, options: CheckOptions = {})
       deletedRows: snapshot.changes.meta.deletedCount,
       zones: meta.zoneCount,
       files: snapshot.files.length,
+      digest: packed === undefined ? null : hex(packed.head.digest),
       bytesChecked,
       pagesChecked: segmentFiles.counters.pagesVerified + idPages,
       notes: findLeftovers(folder, snapshot, foldFiles)
@@ -116,9 +124,12 @@ interface OpenedFiles {
   readonly readers: Readers
 }
 
+/** A packed index is not folded. */
+const NO_FOLD_FILES: FoldFiles = { files: [], superseded: [], reservations: [] }
+
 /** Checks the database, and opens the files whose headers fit it. */
 function openFiles(snapshot: Snapshot): OpenedFiles {
-  const foldFiles = checkDatabase(snapshot)
+  const foldFiles = snapshot.packed === undefined ? checkDatabase(snapshot) : NO_FOLD_FILES
   const files = findDataFiles(snapshot)
   const readers = openReaders(snapshot.folder, files, 'pread')
   try {
@@ -182,6 +193,7 @@ interface ToCheck {
 }
 
 function findLeftovers(path: string, snapshot: Snapshot, foldFiles: FoldFiles): string[] {
+  if (snapshot.packed !== undefined) return findPackedLeftovers(snapshot.packed)
   const catalogue = ['', '-wal', '-shm'].map((ending) => CATALOGUE_NAME + ending)
   const known = new Set([...catalogue, FOLD_LOCK_NAME, ...snapshot.files.map(fileNameOf)])
   const notes = listFolder(snapshot.folder)

@@ -8,7 +8,7 @@ import { deflate, inflate } from './deflated.ts'
 import { FILE_RECORD, fileNameOf, type FileRecord } from './file-record.ts'
 import { hex } from './header.ts'
 import { decodeIndexMeta, type IndexMeta } from './index-record.ts'
-import { alignUp, checksum, ELEMENT_BYTES, FORMAT_VERSION, PAGE_BYTES, pageCount } from './layout.ts'
+import { alignUp, bytesEqual, checksum, ELEMENT_BYTES, FORMAT_VERSION, PAGE_BYTES, pageCount } from './layout.ts'
 import { encodePackedHeader, type PackedHeader } from './packed-header.ts'
 import { SEGMENT_RECORD } from './segment-record.ts'
 import { shuffleRecords, unshuffleRecords } from './shuffled-records.ts'
@@ -145,15 +145,25 @@ export function manifestNumber(name: string): number | undefined {
 /** The object that says which manifest was the highest one lately. */
 export const LATEST_NAME = 'latest'
 
-/** Decodes the opening part; throws ZGQ_CORRUPT, ZGQ_TRUNCATED or ZGQ_UNSUPPORTED. */
-export function decodeOpening(opening: Uint8Array, header: PackedHeader, path: string): PackedRecords {
+/** Verifies and inflates the opening part; throws ZGQ_CORRUPT. */
+export function inflateOpening(opening: Uint8Array, header: PackedHeader, path: string): Uint8Array {
   const damage = damageOf(path)
   const computed = checksum(opening)
   if (computed !== header.openingCrc)
     throw damage(`the opening part has CRC ${computed}, expected ${header.openingCrc}`)
   const opened = inflate(opening, header.openedByteLength)
   if (opened === undefined) throw damage(`the opening part does not inflate to ${header.openedByteLength} bytes`)
-  const records = decodeOpened(opened, path)
+  return opened
+}
+
+/** Decodes the opening part; throws ZGQ_CORRUPT, ZGQ_TRUNCATED or ZGQ_UNSUPPORTED. */
+export function decodeOpening(opening: Uint8Array, header: PackedHeader, path: string): PackedRecords {
+  const damage = damageOf(path)
+  const records = decodeOpened(inflateOpening(opening, header, path), path)
+  const { meta } = records
+  for (const name of ['version', 'generation', 'commit'] as const)
+    if (header[name] !== meta[name]) throw damage(`its header has ${name} ${header[name]}, its values ${meta[name]}`)
+  if (!bytesEqual(header.indexId, meta.indexId)) throw damage('its header has another index id than its values')
   if (records.centroidCrcs.length !== header.centroidPageCount)
     throw damage(`${records.centroidCrcs.length} pages of centroids, its header says ${header.centroidPageCount}`)
   if (header.fileByteLength !== 0) {

@@ -2,6 +2,7 @@
 
 import { join } from 'node:path'
 
+import { refusePacked } from '../catalogue/packed-place.ts'
 import { readWithValues } from '../catalogue/reader.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
 import { waitForFolds } from '../catalogue/wait-for-folds.ts'
@@ -39,6 +40,7 @@ export async function withSteadyIndex<Result>(
   options: SteadyOptions,
   work: (index: SteadyIndex) => Promise<Result>
 ): Promise<Result> {
+  refusePacked(path, 'copy it as it is, or pack the index that it was packed from')
   readWithValues(path) // says what is wrong with it, before a lock is made
   const lock = await waitForFolds(path, options.signal)
   try {

@@ -4,7 +4,7 @@
 import { packedSnapshot } from '../catalogue/packed-snapshot.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
 import { hex } from '../format/header.ts'
-import { ELEMENT_BYTES } from '../format/layout.ts'
+import { ELEMENT_BYTES, PAGE_BYTES } from '../format/layout.ts'
 import { partName, partOffsets } from '../format/packed-index.ts'
 import { ThreadTurns } from '../pool/turns.ts'
 import { Fetcher } from '../search/fetcher.ts'
@@ -17,6 +17,11 @@ import { FetchedReaders } from './fetched-readers.ts'
 import type { RangeReader, ReadTally, RemoteFile } from './range-reader.ts'
 import { readHead, type RemoteHead } from './remote-head.ts'
 
+/**
+ * Centroids of so many bytes are fetched at once after an index was opened, whether or not somebody searches: the first
+ * few searches would need most of them. Those of more are fetched as searches need them.
+ */
+const MOST_AHEAD_BYTES = 4 * 2 ** 20
 /** In the place of the number of a file: the part that has the centroids. */
 const CENTROIDS_FILE = -1
 
@@ -85,7 +90,23 @@ export class RemoteSession {
   ): Promise<RemoteSession> {
     const tally = { requests: 0, bytes: 0 }
     const head = await readHead({ source: options.source, reader, isFolder: options.isFolder, signal, tally })
-    return new RemoteSession({ head, reader, tally }, options)
+    const session = new RemoteSession({ head, reader, tally }, options)
+    void session.#fetchCentroids()
+    return session
+  }
+
+  /** Searches that need them wait for the same requests. */
+  async #fetchCentroids(): Promise<void> {
+    const { partial } = this.context.workspace
+    const ranges = partial?.rangesOf('all') ?? []
+    if (ranges.length === 0 || ranges.length * PAGE_BYTES > MOST_AHEAD_BYTES) return
+    try {
+      const { bytes, release } = await this.fetcher.fetch({ ranges, held: [] }, undefined)
+      partial?.take(({ file, offset }, target) => bytes.copy(file, offset, target))
+      release()
+    } catch {
+      // Who searches asks again, and is told what is wrong.
+    }
   }
 
   /** Idempotent: what waits rejects with ZGQ_CLOSED. */

@@ -9,6 +9,7 @@ import { refuseAsarPath } from '../asar-path.ts'
 import { buildIndex } from '../build/build-index.ts'
 import type { BuildStage } from '../build/build-options.ts'
 import type { FoldLock } from '../catalogue/fold-lock.ts'
+import { refusePacked } from '../catalogue/packed-place.ts'
 import { waitForFolds } from '../catalogue/wait-for-folds.ts'
 import { ZgqError } from '../errors.ts'
 import { checkFields } from '../format/fields.ts'
@@ -73,6 +74,7 @@ export async function repairIndex(options: RepairOptions): Promise<RepairReport>
   const plan = checkOptions(options)
   plan.signal?.throwIfAborted()
   if (existsSync(plan.output)) throw alreadyThere(plan.output)
+  refusePacked(plan.input, 'pack the index that it was packed from again, or build one of what zgq export saves')
   const lock = await lockFolds(plan)
   try {
     return await repair(plan, false)

@@ -5,7 +5,7 @@ import { decodeBuildFacts } from '../format/build-facts.ts'
 import { fileNameOf } from '../format/file-record.ts'
 import { hex } from '../format/header.ts'
 import { decodeNote } from '../format/note.ts'
-import type { IndexInfo, ZoneInfo } from '../info-types.ts'
+import type { IndexInfo, SqliteInfo, ZoneInfo } from '../info-types.ts'
 import { summarizeZones } from '../zone-sizes.ts'
 import { findDoubts } from './doubts.ts'
 import { describePlan, type RequestedIndex } from './request.ts'
@@ -24,12 +24,19 @@ export interface DescribedIndex {
 }
 
 /** What only an index on disk has. */
-export type DiskInfo = Pick<IndexInfo, 'mode' | 'reader' | 'sqlite' | 'threads'>
+export type DiskInfo = Pick<IndexInfo, 'mode' | 'packed' | 'reader' | 'sqlite' | 'threads'>
+
+/** Of a packed index. */
+export const NO_SQLITE: SqliteInfo = { driver: 'none', version: '', reason: 'a packed index has no catalogue' }
+
+export function describePacked({ packed }: Snapshot): DiskInfo['packed'] {
+  return packed === undefined ? null : { digest: hex(packed.head.digest), layout: packed.layout }
+}
 
 export function describeIndex(index: DescribedIndex, seen: SeenQueries): Omit<IndexInfo, keyof DiskInfo> {
   const { snapshot, context, options, requested } = index
   const { live } = context.documents
-  const { meta, files, segments, fields, model, encodedNote } = snapshot
+  const { meta, files, segments, fields, model, encodedNote, packed } = snapshot
   const plan = describePlan(requested)
   return {
     path: snapshot.folder,
@@ -39,7 +46,7 @@ export function describeIndex(index: DescribedIndex, seen: SeenQueries): Omit<In
     dim: meta.dim,
     metric: meta.metric,
     zones: meta.zoneCount,
-    bytes: files.reduce((sum, file) => sum + file.byteLength, snapshot.catalogueBytes),
+    bytes: packed?.byteLength ?? files.reduce((sum, file) => sum + file.byteLength, snapshot.catalogueBytes),
     generation: meta.generation,
     changes: {
       commit: live.commit,

@@ -4,13 +4,13 @@
 import { resolve } from 'node:path'
 
 import type { Changes } from '../catalogue/changes.ts'
-import { withSnapshot } from '../catalogue/reader.ts'
 import type { Snapshot } from '../catalogue/snapshot.ts'
 import { CatalogueWatch } from '../catalogue/watch.ts'
 import { nowMicros } from '../clock.ts'
 import { isMissingFile, ZgqError } from '../errors.ts'
 import { sameChanges, type ChangesMeta } from '../format/changes-record.ts'
 import { bytesEqual } from '../format/layout.ts'
+import { withStoredSnapshot } from '../storage/open-packed.ts'
 import type { Readers } from '../storage/open-readers.ts'
 import { adoptSnapshot, takeChanges } from './adopt-snapshot.ts'
 import { openContext, type CheckedOpenOptions, type OpenedContext } from './open-context.ts'
@@ -27,10 +27,13 @@ export interface News {
   readonly changes: Changes
 }
 
+/** Of a packed index, which nobody changes: what takes its place is another one, to be opened anew. */
+const STILL = { hasChanged: () => false, read: () => undefined, close: () => undefined }
+
 export class OpenIndex {
   #opened: OpenedContext
   #requested: RequestedIndex
-  readonly #watch: CatalogueWatch
+  readonly #watch: Pick<CatalogueWatch, 'hasChanged' | 'read' | 'close'>
   #askedAt = -Infinity
   /** It was asked in this turn of the event loop. */
   #wasAsked = false
@@ -42,12 +45,12 @@ export class OpenIndex {
   private constructor(opened: OpenedContext) {
     this.#opened = opened
     this.#requested = requestedIndex(opened.snapshot, opened.context.documents.live.fresh.count)
-    this.#watch = new CatalogueWatch(opened.snapshot)
+    this.#watch = opened.snapshot.packed === undefined ? new CatalogueWatch(opened.snapshot) : STILL
   }
 
-  /** Opens the index in a folder; throws as `withSnapshot` and `openContext` do, and what `expect` throws. */
+  /** Opens an index, packed or not; throws as `withStoredSnapshot` and `openContext` do, and what `expect` throws. */
   static open(folder: string, options: CheckedOpenOptions, expect?: (snapshot: Snapshot) => void): OpenIndex {
-    return withSnapshot(folder, (snapshot) => {
+    return withStoredSnapshot(folder, (snapshot) => {
       expect?.(snapshot)
       return new OpenIndex(openContext(placed(snapshot), options))
     })
@@ -159,7 +162,7 @@ export class OpenIndex {
   /** Opens all anew where it could not be taken whole; searches under way that have to read reject. */
   #reopen(): void {
     const { snapshot: before, options, readers } = this.#opened
-    const opened = withSnapshot(before.folder, (snapshot) => {
+    const opened = withStoredSnapshot(before.folder, (snapshot) => {
       if (!bytesEqual(snapshot.meta.indexId, before.meta.indexId))
         throw new ZgqError('ZGQ_MISMATCH', 'the index was replaced by another one: open it again', {
           path: before.folder

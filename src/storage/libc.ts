@@ -13,8 +13,11 @@ const MAP_FAILED = -1
 
 export interface Libc {
   readonly pageBytes: number
-  /** Maps a whole file for reading and advises random access; returns the address, or undefined where mapping fails. */
-  map(descriptor: number, byteLength: number): number | undefined
+  /**
+   * Maps bytes of a file for reading and advises random access; the offset must lie on a page. Returns the address, or
+   * undefined where mapping fails.
+   */
+  map(descriptor: number, byteLength: number, offset: number): number | undefined
   unmap(address: number, byteLength: number): void
   /** Copies from an address into a view. */
   copy(target: Uint8Array, address: number): void
@@ -57,8 +60,8 @@ function bind(koffi: Koffi): Libc {
       : undefined
   return {
     pageBytes: Number(getpagesize()),
-    map(descriptor, byteLength) {
-      const address = Number(mmap(0, byteLength, PROT_READ, MAP_SHARED, descriptor, 0))
+    map(descriptor, byteLength, offset) {
+      const address = Number(mmap(0, byteLength, PROT_READ, MAP_SHARED, descriptor, offset))
       if (address === MAP_FAILED) return undefined
       madvise(address, byteLength, MADV_RANDOM)
       return address

@@ -11,7 +11,7 @@ import { loadMmapIo, type MmapIo } from './native-modules.ts'
 import { openFile } from './pread-reader.ts'
 import { fileOf, type DataFile, type DataFiles, type Reader } from './reader.ts'
 
-/** The largest file that is mapped: half of what fits its 32-bit sizes. */
+/** Where the last byte that is mapped may be: half of what fits its 32-bit sizes and offsets. */
 const MAX_FILE_BYTES = 2 ** 30
 const INSTEAD = `Use mapping: 'auto', 'mmap' or 'pread'`
 
@@ -33,8 +33,8 @@ export function expectMmapIo(): MmapIo {
 }
 
 /**
- * Maps every file whole. Lengths must have been checked: touching a page past the end of a file kills the process.
- * Throws ZGQ_UNSUPPORTED for a file over 1 GiB.
+ * Maps every file, or its part of one, whole. Lengths must have been checked: touching a page past the end of a file kills the process.
+ * Throws ZGQ_UNSUPPORTED for what is beyond 1 GiB of a file.
  */
 export function openMmapIoReader(initialFiles: DataFiles, mmapIo: MmapIo): Reader {
   let files: DataFiles = new Map()
@@ -82,21 +82,28 @@ export function openMmapIoReader(initialFiles: DataFiles, mmapIo: MmapIo): Reade
 }
 
 function expectMappable(file: DataFile): void {
-  if (file.byteLength <= MAX_FILE_BYTES) return
+  const { path, byteLength, start = 0 } = file
+  if (start + byteLength <= MAX_FILE_BYTES) return
   throw new ZgqError(
     'ZGQ_UNSUPPORTED',
-    `mapping: 'mmap-io' maps files of ${MAX_FILE_BYTES} bytes at most, this one has ${file.byteLength}. ${INSTEAD}`,
-    { path: file.path }
+    `mapping: 'mmap-io' maps ${MAX_FILE_BYTES} bytes of a file at most, here are ${start + byteLength}. ${INSTEAD}`,
+    { path }
   )
 }
 
+/** Maps pages of the system: where a part begins in the middle of one, the Buffer does not have what is before it. */
 function mapFile(file: DataFile, mmapIo: MmapIo): Buffer {
+  const { byteLength, start = 0 } = file
+  const before = start % mmapIo.PAGESIZE
   const descriptor = openFile(file)
   try {
-    return mmapIo.map(file.byteLength, mmapIo.PROT_READ, mmapIo.MAP_SHARED, descriptor, 0, mmapIo.MADV_RANDOM)
+    const { PROT_READ, MAP_SHARED, MADV_RANDOM } = mmapIo
+    return mmapIo
+      .map(before + byteLength, PROT_READ, MAP_SHARED, descriptor, start - before, MADV_RANDOM)
+      .subarray(before)
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
-    throw new ZgqError('ZGQ_IO', `mapping ${file.byteLength} bytes failed: ${reason}; open with mapping: 'pread'`, {
+    throw new ZgqError('ZGQ_IO', `mapping ${byteLength} bytes failed: ${reason}; open with mapping: 'pread'`, {
       path: file.path,
       cause
     })

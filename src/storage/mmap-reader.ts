@@ -8,7 +8,7 @@ import type { Libc } from './libc.ts'
 import { openFile } from './pread-reader.ts'
 import { fileOf, type DataFile, type DataFiles, type Reader } from './reader.ts'
 
-/** Maps every file whole. Lengths must have been checked: touching a page past the end of a file kills the process. */
+/** Maps every file, or its part of one, whole. Lengths must have been checked: touching a page past the end of a file kills the process. */
 export function openMmapReader(initialFiles: DataFiles, libc: Libc): Reader {
   let files: DataFiles = new Map()
   const mapped = new Map<number, MappedFile>()
@@ -17,9 +17,9 @@ export function openMmapReader(initialFiles: DataFiles, libc: Libc): Reader {
   let isClosed = false
   const unmapBut = (kept: DataFiles): void => {
     last = undefined
-    for (const [file, { address, byteLength }] of mapped) {
+    for (const [file, { address, byteLength, before }] of mapped) {
       if (kept.has(file)) continue
-      libc.unmap(address, byteLength)
+      libc.unmap(address - before, before + byteLength)
       mapped.delete(file)
     }
   }
@@ -34,8 +34,7 @@ export function openMmapReader(initialFiles: DataFiles, libc: Libc): Reader {
   const mapAll = (others: DataFiles): void => {
     try {
       for (const [file, found] of others) {
-        const { path, byteLength } = found
-        if (!mapped.has(file)) mapped.set(file, { file, path, byteLength, address: mapFile(found, libc) })
+        if (!mapped.has(file)) mapped.set(file, { file, ...mapFile(found, libc) })
       }
     } catch (error) {
       unmapBut(files)
@@ -66,9 +65,9 @@ export function openMmapReader(initialFiles: DataFiles, libc: Libc): Reader {
     prefetch(ranges) {
       if (isClosed) return
       for (const range of ranges) {
-        const { address } = mappedOf(range.file)
-        forEachAdvice(range, libc.pageBytes, (offset, byteLength) => {
-          libc.willNeed(address + offset, byteLength)
+        const { address, before } = mappedOf(range.file)
+        forEachAdvice({ ...range, offset: range.offset + before }, libc.pageBytes, (offset, byteLength) => {
+          libc.willNeed(address - before + offset, byteLength)
         })
       }
     },
@@ -82,17 +81,19 @@ interface MappedFile {
   readonly path: string
   readonly byteLength: number
   readonly address: number
+  /** Bytes that are mapped before it: mappings begin on pages, which may be larger than those of the format. */
+  readonly before: number
 }
 
-function mapFile(file: DataFile, libc: Libc): number {
+function mapFile(file: DataFile, libc: Libc): Omit<MappedFile, 'file'> {
+  const { path, byteLength, start = 0 } = file
+  const before = start % libc.pageBytes
   const descriptor = openFile(file)
   try {
-    const address = libc.map(descriptor, file.byteLength)
+    const address = libc.map(descriptor, before + byteLength, start - before)
     if (address === undefined)
-      throw new ZgqError('ZGQ_IO', `mapping ${file.byteLength} bytes failed; open with mapping: 'pread'`, {
-        path: file.path
-      })
-    return address
+      throw new ZgqError('ZGQ_IO', `mapping ${byteLength} bytes failed; open with mapping: 'pread'`, { path })
+    return { path, byteLength, address: address + before, before }
   } finally {
     closeSync(descriptor) // a mapping outlives its descriptor
   }

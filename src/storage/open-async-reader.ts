@@ -5,7 +5,7 @@ import { read } from 'node:fs'
 
 import { ZgqError } from '../errors.ts'
 import { unlessAborted, type AsyncReader } from './async-reader.ts'
-import type { PreadReader } from './pread-reader.ts'
+import type { OpenedFile, PreadReader } from './pread-reader.ts'
 import { fileOf, type DataFiles, type FileRange } from './reader.ts'
 
 /** Opens an asynchronous reader over the files of readers; once it is closed, reads reject with ZGQ_CLOSED. */
@@ -13,10 +13,10 @@ export function openAsyncReader(readers: { readonly fresh: PreadReader; readonly
   const closing = new AbortController()
 
   const readOne = async (range: FileRange): Promise<Uint8Array> => {
-    const { path } = fileOf(readers.files, range.file)
+    const file = fileOf(readers.files, range.file)
     const { descriptor, release } = readers.fresh.retain(range.file)
     try {
-      return await readWhole({ descriptor, path }, range)
+      return await readWhole({ ...file, descriptor }, range)
     } finally {
       release()
     }
@@ -35,7 +35,7 @@ export function openAsyncReader(readers: { readonly fresh: PreadReader; readonly
   }
 }
 
-async function readWhole(from: { descriptor: number; path: string }, range: FileRange): Promise<Uint8Array> {
+async function readWhole(from: OpenedFile, range: FileRange): Promise<Uint8Array> {
   const { offset, byteLength } = range
   const bytes = new Uint8Array(byteLength)
   for (let done = 0; done < byteLength;) {
@@ -51,18 +51,15 @@ async function readWhole(from: { descriptor: number; path: string }, range: File
   return bytes
 }
 
-async function readSome(
-  from: { descriptor: number; path: string },
-  target: Uint8Array,
-  offset: number
-): Promise<number> {
+async function readSome(from: OpenedFile, target: Uint8Array, offset: number): Promise<number> {
+  const { descriptor, path, start = 0 } = from
   return await new Promise((resolve, reject) => {
-    read(from.descriptor, target, 0, target.byteLength, offset, (cause, count) => {
+    read(descriptor, target, 0, target.byteLength, start + offset, (cause, count) => {
       if (cause === null) resolve(count)
       else
         reject(
           new ZgqError('ZGQ_IO', `reading ${target.byteLength} bytes failed: ${cause.message}`, {
-            path: from.path,
+            path,
             offset,
             cause
           })

@@ -30,13 +30,21 @@ export function openPreadReader(initialFiles: DataFiles): PreadReader {
   })
   let isClosed = false
 
+  /** Parts of one file share a descriptor: that of the first of them. */
+  const openedAs = (file: number): number => {
+    const { start, absolutePath } = fileOf(files, file)
+    if (start === undefined) return file
+    for (const [first, other] of files) if (other.absolutePath === absolutePath) return first
+    return file
+  }
+
   const expectOpen = (file: number): void => {
     if (isClosed) throw new ZgqError('ZGQ_CLOSED', 'the reader was closed', { path: fileOf(files, file).path })
   }
 
   const descriptorOf = (file: number): number => {
     expectOpen(file)
-    return descriptors.get(file)
+    return descriptors.get(openedAs(file))
   }
 
   // Opened ahead, files stay readable if the index is replaced meanwhile.
@@ -47,11 +55,11 @@ export function openPreadReader(initialFiles: DataFiles): PreadReader {
   const reader: PreadReader = {
     kind: 'pread',
     read(file, offset, target) {
-      readFully({ descriptor: descriptorOf(file), path: fileOf(files, file).path }, offset, target)
+      readFully({ ...fileOf(files, file), descriptor: descriptorOf(file) }, offset, target)
     },
     retain(file) {
       expectOpen(file)
-      return descriptors.retain(file)
+      return descriptors.retain(openedAs(file))
     },
     prefetch() {
       // Nothing to ask: Node has no call for it. The system's own readahead serves sequential reads.
@@ -100,13 +108,16 @@ export function openFile(file: DataFile): number {
   } catch (cause) {
     if (['ELOOP', 'ENXIO'].includes(systemCode(cause) ?? '')) throw notAFile(file.path, cause)
     const error = wrapReadError(cause, file.path, 'open a file of the index')
-    throw error.code === 'ZGQ_NOT_FOUND' ? missingFile(file.path, cause) : error
+    if (error.code !== 'ZGQ_NOT_FOUND') throw error
+    if (file.start === undefined) throw missingFile(file.path, cause)
+    throw new ZgqError('ZGQ_CORRUPT', 'the packed index was removed since it was opened', { path: file.path, cause })
   }
   try {
     const found = fstatSync(descriptor)
     if (!found.isFile()) throw notAFile(file.path)
     const { dev, ino, size } = found
-    if (size !== file.byteLength || (file.identity !== undefined && file.identity !== `${dev}:${ino}`)) {
+    const { byteLength, wholeByteLength = byteLength } = file
+    if (size !== wholeByteLength || (file.identity !== undefined && file.identity !== `${dev}:${ino}`)) {
       throw new ZgqError('ZGQ_MISMATCH', 'the file was replaced since the catalogue was read; open the index again', {
         path: file.path
       })
@@ -122,25 +133,31 @@ function notAFile(path: string, cause?: unknown): ZgqError {
   return new ZgqError('ZGQ_CORRUPT', 'a file of the index is not a regular file', { path, cause })
 }
 
+/** What is read from: a file that is open, and where in it what has offset 0 is. */
+export interface OpenedFile extends Pick<DataFile, 'path' | 'start'> {
+  readonly descriptor: number
+}
+
 /** Reads until `target` is full; throws ZGQ_TRUNCATED where the file ends before. */
-export function readFully(from: { descriptor: number; path: string }, offset: number, target: Uint8Array): void {
+export function readFully(from: OpenedFile, offset: number, target: Uint8Array): void {
+  const { descriptor, path, start = 0 } = from
   let done = 0
   while (done < target.byteLength) {
     let read: number
     try {
-      read = readSync(from.descriptor, target, done, target.byteLength - done, offset + done)
+      read = readSync(descriptor, target, done, target.byteLength - done, start + offset + done)
     } catch (cause) {
       throw new ZgqError(
         'ZGQ_IO',
         `reading ${target.byteLength} bytes failed: ${cause instanceof Error ? cause.message : String(cause)}`,
-        { path: from.path, offset: offset + done, cause }
+        { path, offset: offset + done, cause }
       )
     }
     if (read === 0) {
       throw new ZgqError(
         'ZGQ_TRUNCATED',
         `the file ends ${target.byteLength - done} bytes early: expected ${target.byteLength} bytes here`,
-        { path: from.path, offset }
+        { path, offset }
       )
     }
     done += read

@@ -4,13 +4,17 @@
 import type { Extent } from '../format/layout.ts'
 import type { ReaderKind } from '../types.ts'
 
-/** A data file of an index. */
+/** A data file of an index; in a packed index of one file it is a part of that. Offsets count from its start. */
 export interface DataFile {
   /** As errors say it. */
   readonly path: string
   /** Where it is opened, whatever the working folder is by then; undefined: at `path`. */
   readonly absolutePath?: string
   readonly byteLength: number
+  /** Where it begins in what is opened; undefined: with it. */
+  readonly start?: number
+  /** Of what is opened; undefined: `byteLength`. */
+  readonly wholeByteLength?: number
   /** Tells the file from another one under its name; undefined: not known. */
   readonly identity?: string
 }
