@@ -1,7 +1,7 @@
 // The readers of an index that is read from afar: all that they copy was fetched before.
 
 import type { FetchedBytes } from '../storage/fetched-bytes.ts'
-import { fileOf, type DataFiles } from '../storage/reader.ts'
+import { fileOf, type DataFiles, type FileRange } from '../storage/reader.ts'
 import type { SegmentReaders } from '../storage/readers.ts'
 
 export class FetchedReaders implements SegmentReaders {
@@ -20,6 +20,10 @@ export class FetchedReaders implements SegmentReaders {
     } finally {
       this.#fetched = undefined
     }
+  }
+
+  isReadable(range: FileRange): boolean {
+    return this.#fetched?.has(range) === true
   }
 
   readFresh(file: number, offset: number, target: Uint8Array): void {

@@ -4,7 +4,7 @@ import { ZgqError } from '../errors.ts'
 import { alignUp, PAGE_BYTES } from '../format/layout.ts'
 import { decodePackedHeader, type PackedHeader } from '../format/packed-header.ts'
 import { decodeOpening, LATEST_NAME, manifestName, manifestNumber, type PackedRecords } from '../format/packed-index.ts'
-import { placeOf, type ByteSource, type GotBytes } from './byte-source.ts'
+import { placeOf, RequestFailure, type ByteSource, type GotBytes } from './byte-source.ts'
 import type { RangeReader, ReadTally } from './range-reader.ts'
 
 /** What is asked for of a file before it is known how long its head is. */
@@ -102,8 +102,8 @@ interface FoundManifest {
 /** Finds the highest manifest: by the list of names where a source has one, else from the number in `latest` on. */
 async function findManifest(from: HeadReader): Promise<FoundManifest> {
   const { source, reader, signal, tally } = from
-  const names = await reader.list('manifest-', signal, tally)
-  if (names !== undefined) {
+  if (source.list !== undefined) {
+    const names = await reader.list('manifest-', signal, tally)
     const number = names.reduce((most, name) => Math.max(most, manifestNumber(name) ?? 0), 0)
     if (number > 0) return { number, got: await getManifest(from, number) }
     throw new ZgqError('ZGQ_NOT_FOUND', 'there is no manifest of a packed index here', { path: source.place })
@@ -132,12 +132,13 @@ async function findNext(from: HeadReader, number: number): Promise<GotBytes | un
   return await found(getManifest(from, number))
 }
 
-/** Undefined where there is no such object. */
+/** Undefined where there is no such object; buckets that may not be listed answer 403 then. */
 async function found(getting: Promise<GotBytes>): Promise<GotBytes | undefined> {
   try {
     return await getting
   } catch (error) {
     if (error instanceof ZgqError && error.code === 'ZGQ_NOT_FOUND') return undefined
+    if (error instanceof RequestFailure && error.facts.status === 403) return undefined
     throw error
   }
 }

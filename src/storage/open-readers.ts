@@ -75,6 +75,10 @@ export class Readers implements SegmentReaders {
     }
   }
 
+  isReadable(): boolean {
+    return true
+  }
+
   /** Copies bytes that were not read before. */
   readFresh(file: number, offset: number, target: Uint8Array): void {
     if (this.#fetched?.copy(file, offset, target) === true) return

@@ -9,6 +9,8 @@ export interface SegmentReaders {
   readonly isMapped: boolean
   /** Runs work whose reads are served by bytes that were fetched for it. */
   withFetched<Result>(fetched: FetchedBytes, work: () => Result): Result
+  /** Tells whether bytes that were read before can be copied now. */
+  isReadable(range: FileRange): boolean
   /** Copies bytes that were not read before; throws ZGQ_TRUNCATED or ZGQ_IO. */
   readFresh(file: number, offset: number, target: Uint8Array): void
   /** Copies bytes that were read before; throws likewise. */
