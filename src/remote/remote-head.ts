@@ -102,8 +102,8 @@ interface FoundManifest {
 /** Finds the highest manifest: by the list of names where a source has one, else from the number in `latest` on. */
 async function findManifest(from: HeadReader): Promise<FoundManifest> {
   const { source, reader, signal, tally } = from
-  if (source.list !== undefined) {
-    const names = await reader.list('manifest-', signal, tally)
+  const names = await reader.list('manifest-', signal, tally)
+  if (names !== undefined) {
     const number = names.reduce((most, name) => Math.max(most, manifestNumber(name) ?? 0), 0)
     if (number > 0) return { number, got: await getManifest(from, number) }
     throw new ZgqError('ZGQ_NOT_FOUND', 'there is no manifest of a packed index here', { path: source.place })
