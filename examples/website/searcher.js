@@ -16,10 +16,9 @@ import { openRemote } from 'zgq/remote'
 const total = { requests: 0, bytes: 0 }
 /** @type {import('zgq/remote').RemoteIndex<string, Definition> | undefined} */
 let index
-/** @type {string} */
-let vectorsUrl
-/** One signed byte a value: the length of a vector means nothing for the cosine. @type {Int8Array | undefined} */
+/** One signed byte a value: the length of a vector means nothing for the cosine. @type {Promise<Int8Array> | undefined} */
 let vectors
+let vectorsUrl = ''
 
 /** Fetches, and counts what it costs. @type {typeof fetch} */
 async function countingFetch(input, options) {
@@ -36,6 +35,7 @@ async function countingFetch(input, options) {
  */
 export async function open(urls, signal) {
   vectorsUrl = urls.vectorsUrl
+  void keepVectors().catch(() => undefined) // meanwhile; a failure is told to who asks for them
   index ??= await openRemote(urls.indexUrl, { fetch: countingFetch, signal })
   return { rows: index.info().count }
 }
@@ -44,7 +44,7 @@ export async function open(urls, signal) {
 export async function search({ query, k, kind }, signal) {
   const opened = opening()
   const startedAt = performance.now()
-  const { hits, explain } = await opened.search('id' in query ? query : await vectorOf(query.example, signal), {
+  const { hits, explain } = await opened.search('id' in query ? query : await vectorOf(query.example), {
     k,
     payload: true,
     explain: true,
@@ -71,13 +71,25 @@ function opening() {
   return index
 }
 
-/** @param {number} example @param {AbortSignal} signal */
-async function vectorOf(example, signal) {
-  if (vectors === undefined) {
-    const response = await countingFetch(vectorsUrl, { signal })
-    if (!response.ok) throw new Error(`${vectorsUrl} answers ${response.status}`)
-    vectors = new Int8Array(await response.arrayBuffer())
+/** Loads them once; a failure is not kept. */
+async function keepVectors() {
+  vectors ??= loadVectors()
+  try {
+    return await vectors
+  } catch (error) {
+    vectors = undefined
+    throw error
   }
+}
+
+async function loadVectors() {
+  const response = await countingFetch(vectorsUrl)
+  if (!response.ok) throw new Error(`${vectorsUrl} answers ${response.status}`)
+  return new Int8Array(await response.arrayBuffer())
+}
+
+/** @param {number} example */
+async function vectorOf(example) {
   const { dim } = opening().info()
-  return Float32Array.from(vectors.subarray(example * dim, (example + 1) * dim))
+  return Float32Array.from((await keepVectors()).subarray(example * dim, (example + 1) * dim))
 }
