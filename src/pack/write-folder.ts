@@ -2,14 +2,15 @@
 // its digest, then the manifest that names them, with the next number. Who reads the folder sees one or the other.
 
 import { randomBytes } from 'node:crypto'
-import { linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
+import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { systemCode, wrapReadError, wrapWriteError, ZgqError } from '../errors.ts'
+import { systemCode, wrapReadError, wrapWriteError } from '../errors.ts'
 import { PAGE_BYTES } from '../format/layout.ts'
 import { decodePackedHeader } from '../format/packed-header.ts'
 import { hex } from '../format/header.ts'
 import { LATEST_NAME, manifestName, manifestNumber } from '../format/packed-index.ts'
+import { readSmallFile } from '../small-file.ts'
 import { FileWriter, syncFolder } from '../storage/file-writer.ts'
 import { readPieces, type PackPlan } from './pack-plan.ts'
 import type { WriteOptions } from './write-file.ts'
@@ -35,18 +36,28 @@ export async function writePackedFolder(
   try {
     mkdirSync(folder, { recursive: true })
     const highest = highestManifest(folder)
-    if (highest !== undefined && digestOf(folder, highest) === hex(plan.digest))
+    if (highest !== undefined && digestOf(folder, highest) === hex(plan.digest)) {
+      await writeLatest(folder, highest) // who wrote the manifest may have died before
       return { manifest: highest, bytesWritten: 0 }
+    }
     const bytesWritten = await writeParts(folder, plan, options)
     syncFolder(folder)
     const manifest = writeManifest(folder, plan.head, (highest ?? 0) + 1)
-    await writeWhole(join(folder, LATEST_NAME), [new TextEncoder().encode(String(manifest))])
-    syncFolder(folder)
+    await writeLatest(folder, manifest)
     return { manifest, bytesWritten: bytesWritten + plan.head.byteLength }
   } catch (error) {
     if (signal?.aborted === true) throw signal.reason
-    throw error instanceof ZgqError ? error : wrapWriteError(error, folder, 'write the packed index')
+    // What is no error of the system is of who is told of the progress.
+    throw systemCode(error) === undefined ? error : wrapWriteError(error, folder, 'write the packed index')
   }
+}
+
+async function writeLatest(folder: string, manifest: number): Promise<void> {
+  const place = join(folder, LATEST_NAME)
+  const text = String(manifest)
+  if (existsSync(place) && readSmallFile(place) === text) return
+  await writeWhole(place, [new TextEncoder().encode(text)])
+  syncFolder(folder)
 }
 
 function highestManifest(folder: string): number | undefined {
