@@ -14,6 +14,7 @@ import {
   type ObjectVersion
 } from './byte-source.ts'
 import { Deadline, nowMs, type Progress } from './deadline.ts'
+import { toOwnError } from './foreign-failure.ts'
 import { LinkMeasures } from './link-measures.ts'
 import { RequestLimit } from './request-limit.ts'
 
@@ -184,8 +185,9 @@ export class Requester {
   }
 
   #failureOf(error: unknown, call: Call): RequestFailure {
-    if (error instanceof RequestFailure) return error
-    if (error instanceof ZgqError) throw error
+    const own = toOwnError(error)
+    if (own instanceof RequestFailure) return own
+    if (own !== undefined) throw own
     // Of a source that knows nothing of codes.
     return new RequestFailure(`the source failed: ${reasonOf(error)}`, {
       code: 'ZGQ_IO',
