@@ -5,7 +5,7 @@ import { inspect } from 'node:util'
 import { afterAll, afterEach, describe, expect, it } from 'vitest'
 
 import { buildIndex } from '../src/build.ts'
-import { publishPlan } from '../src/publish/publish-plan.ts'
+import { publishPlan } from '../src/pack/publish-plan.ts'
 import { folderStore, publishIndex, s3Store, type ObjectStore, type PublishOptions } from '../src/publish.ts'
 import { s3Source } from '../src/s3.ts'
 import { makeVectors } from './support/datasets.ts'
