@@ -6,8 +6,8 @@ export interface Traffic {
   readonly requests: number
   /** Of the answers' bodies. */
   readonly bytes: number
-  /** Requests that waited for one before, in a row. */
-  readonly rounds: number
+  /** So many requests in a row began after the one before had ended, whether for what it brought or for their turn. */
+  readonly inRow: number
 }
 
 export interface Use extends Traffic {
@@ -76,14 +76,12 @@ export async function takeTraffic(control: string): Promise<Traffic> {
   return traffic
 }
 
-/** Counts rounds: a request is of the round after those that had ended when it began. In the order of their begins. */
-export function roundsOf(
-  requests: readonly { readonly startMs: number; readonly endMs: number | undefined }[]
-): number {
-  const rounds: { readonly endMs: number; readonly round: number }[] = []
+/** Counts the longest row of requests, each of which began after the one before had ended. In the order of their begins. */
+export function inRowOf(requests: readonly { readonly startMs: number; readonly endMs: number | undefined }[]): number {
+  const rows: { readonly endMs: number; readonly place: number }[] = []
   for (const { startMs, endMs = Infinity } of requests) {
-    const before = rounds.filter((one) => one.endMs <= startMs).map(({ round }) => round)
-    rounds.push({ endMs, round: 1 + Math.max(0, ...before) })
+    const before = rows.filter((one) => one.endMs <= startMs).map(({ place }) => place)
+    rows.push({ endMs, place: 1 + Math.max(0, ...before) })
   }
-  return Math.max(0, ...rounds.map(({ round }) => round))
+  return Math.max(0, ...rows.map(({ place }) => place))
 }

@@ -100,15 +100,20 @@ function printCells(): void {
     cells.map((cell) => [
       nameOf(cell),
       (cell.packedBytes / MIB).toFixed(0),
-      show({ ...cell.opening, ms: cell.openMs }),
-      show(cell.start),
-      ...[0, 8, 98].map((i) => show(cell.queries.at(i)))
+      show({ ...cell.opening, ms: cell.openMs }, cell.opening.inRow),
+      show(cell.start, cell.opening.inRow + cell.rounds[0]),
+      ...[0, 8, 98].map((i) => show(cell.queries.at(i), cell.rounds[i + 1]))
     ])
   )
   console.log('Queries after the first, each once (means; of time the median and the 99th percentile):\n')
   printTable(
     ['set, latency', 'queries', 'recall@10', 'rounds', 'requests', 'KB', 'ms', '<= 40 requests', '<= 1 MB'],
-    cells.map((cell) => [nameOf(cell), String(cell.queries.length), cell.recall.toFixed(3), ...sum(cell.queries)])
+    cells.map((cell) => [
+      nameOf(cell),
+      String(cell.queries.length),
+      cell.recall.toFixed(3),
+      ...sum(cell.queries, cell.rounds.slice(1))
+    ])
   )
   console.log('Near copies of a query that was asked before, and memory after all queries (MB):\n')
   printTable(
@@ -116,7 +121,7 @@ function printCells(): void {
     cells.map((cell) => [
       nameOf(cell),
       String(cell.near.length),
-      ...sum(cell.near).slice(0, 4),
+      ...sum(cell.near, cell.nearRounds).slice(0, 4),
       kb(quantile(bytesOf(cell.near), 0.9)),
       (cell.rss / MIB).toFixed(0),
       (cell.wasm / MIB).toFixed(0)
@@ -124,12 +129,12 @@ function printCells(): void {
   )
 }
 
-function sum(uses: readonly Use[]): string[] {
+function sum(uses: readonly Use[], rounds: readonly number[]): string[] {
   const times = uses.map(({ ms }) => ms)
   const share = (isWithin: (one: Use) => boolean): string =>
     `${((100 * uses.filter(isWithin).length) / uses.length).toFixed(1)} %`
   return [
-    mean(uses.map(({ rounds }) => rounds)).toFixed(2),
+    mean(rounds).toFixed(2),
     mean(uses.map(({ requests }) => requests)).toFixed(1),
     kb(mean(bytesOf(uses))),
     `${quantile(times, 0.5).toFixed(0)}, ${quantile(times, 0.99).toFixed(0)}`,
@@ -142,9 +147,9 @@ function bytesOf(uses: readonly Use[]): number[] {
   return uses.map(({ bytes }) => bytes)
 }
 
-function show(one: Use | undefined): string {
+function show(one: Use | undefined, rounds: number): string {
   if (one === undefined) return ''
-  return `${one.rounds} / ${one.requests} / ${kb(one.bytes)} / ${one.ms.toFixed(0)}`
+  return `${rounds} / ${one.requests} / ${kb(one.bytes)} / ${one.ms.toFixed(0)}`
 }
 
 function kb(bytes: number): string {

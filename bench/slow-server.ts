@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
 
 import { startSlowProxy, type PassedRequest } from '../test/support/slow-proxy.ts'
-import { roundsOf, type Traffic } from './remote-use.ts'
+import { inRowOf, type Traffic } from './remote-use.ts'
 
 export interface Distance {
   readonly latencyMs: number
@@ -55,5 +55,5 @@ export async function startSlowServer(target: string, { latencyMs, megabits }: D
 }
 
 function trafficOf(log: readonly PassedRequest[]): Traffic {
-  return { requests: log.length, bytes: log.reduce((sum, { bytes }) => sum + bytes, 0), rounds: roundsOf(log) }
+  return { requests: log.length, bytes: log.reduce((sum, { bytes }) => sum + bytes, 0), inRow: inRowOf(log) }
 }

@@ -6,7 +6,7 @@ import { loadZgqRemote } from './packages.ts'
 import { ownMemory } from './process-memory.ts'
 import { normalRows } from './random.ts'
 import { readRemoteQueries, type SetFiles } from './remote-sets.ts'
-import { K, measureRemote, roundsOf, use, type RemoteUse, type Traffic, type Use } from './remote-use.ts'
+import { K, measureRemote, inRowOf, use, type RemoteUse, type Traffic, type Use } from './remote-use.ts'
 
 export interface RemoteInput {
   readonly url: string
@@ -22,8 +22,11 @@ export interface RemoteInput {
 
 export interface RemoteRow extends RemoteUse {
   readonly opening: Traffic
+  /** Of each query, the first one too: as `explain` counts them, without waiting for their turn. */
+  readonly rounds: readonly number[]
   /** Near copies, without the query of each topic that came first. */
   readonly near: readonly Use[]
+  readonly nearRounds: readonly number[]
   /** Of the process: what it has more than before it opened the index. */
   readonly rss: number
   /** Of the kernel, which holds the cache: part of `rss`. */
@@ -45,6 +48,7 @@ const { openRemote } = await loadZgqRemote()
 const { vectors, truth } = await readRemoteQueries(input.files, input.queries)
 const memories = watchMemories()
 const fetches: Fetched[] = []
+const rounds: number[] = []
 type Index = Awaited<ReturnType<typeof openRemote>>
 let index: Index | undefined
 globalThis.gc?.()
@@ -62,10 +66,11 @@ const { opening } = opened().info()
 globalThis.gc?.()
 const row: RemoteRow = {
   ...used,
-  opening: { ...opening, rounds: roundsOf(fetches.slice(0, opening.requests)) },
+  rounds: rounds.slice(),
+  opening: { ...opening, inRow: inRowOf(fetches.slice(0, opening.requests)) },
   rss: ownMemory().rss - rssBefore,
   wasm: memories.reduce((sum, { buffer }) => sum + buffer.byteLength, 0),
-  near: await measureNear()
+  ...(await measureNear())
 }
 opened().close()
 stepResult(row)
@@ -77,7 +82,9 @@ function opened(): Index {
 }
 
 async function search(on: Index, query: Float32Array): Promise<readonly number[]> {
-  return (await on.search(query, { k: K, recall, payload })).map(({ id }) => Number(id))
+  const { hits, explain } = await on.search(query, { k: K, recall, payload, explain: true })
+  rounds.push(explain.network.rounds)
+  return hits.map(({ id }) => Number(id))
 }
 
 async function watchedFetch(...[asked, init]: Parameters<typeof fetch>): Promise<Response> {
@@ -108,8 +115,9 @@ function watchMemories(): { readonly buffer: ArrayBuffer }[] {
 }
 
 /** Each topic with an index that was opened for it. */
-async function measureNear(): Promise<Use[]> {
+async function measureNear(): Promise<Pick<RemoteRow, 'near' | 'nearRounds'>> {
   const uses: Use[] = []
+  const nearRounds: number[] = []
   for (const [topic, query] of vectors.slice(0, input.topics).entries()) {
     const fresh = await openRemote(url)
     await use(control, async () => {
@@ -125,8 +133,9 @@ async function measureNear(): Promise<Use[]> {
           await search(fresh, near)
         })
       )
+      nearRounds.push(rounds[rounds.length - 1])
     }
     fresh.close()
   }
-  return uses
+  return { near: uses, nearRounds }
 }
