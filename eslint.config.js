@@ -11,6 +11,7 @@ export default tseslint.config(
       'dist/',
       'build/',
       'demo/',
+      'examples/website/site/',
       'node_modules/',
       'bench/node_modules/',
       'test/mmap-io/',

@@ -14,6 +14,8 @@ const entry = {
 const quiet = { failOnWarn: false, checks: { legacyCjs: false, pluginTimings: false } } as const
 /** Small packages that are taken into the command, so that who installs zgq does not install them. */
 const inlined = ['fastest-levenshtein', 'srvx']
+/** Into the entry for browsers; the others load it. */
+const inlinedByRemote = ['fflate']
 const shared = {
   ...quiet,
   platform: 'node',
@@ -66,7 +68,8 @@ export default defineConfig([
       inputOptions: { platform: 'browser' }, // tsdown takes CommonJS to be for Node
       target: 'es2022',
       minify: true,
-      noExternal: [/./],
+      inlineOnly: inlinedByRemote,
+      noExternal: inlinedByRemote,
       format,
       dts: true,
       clean: false,
@@ -79,7 +82,7 @@ export default defineConfig([
 
 /** Their licences ask to be passed on with the code. */
 function writeLicences(): void {
-  const texts = inlined.map((name) => {
+  const texts = [...inlined, ...inlinedByRemote].map((name) => {
     const folder = `node_modules/${name}`
     const file = readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry))
     if (file === undefined) throw new Error(`${folder} has no licence`)

@@ -8,10 +8,11 @@ import { ChangedObject, type ByteSource } from '../src/remote/byte-source.ts'
 import { httpSource } from '../src/remote/http-source.ts'
 import { RangeReader, type RangeReaderOptions, type RemoteFile } from '../src/remote/range-reader.ts'
 import type { FileRange } from '../src/storage/reader.ts'
-import { startOddServer, type Oddity, type OddServer } from './support/odd-server.ts'
+import { answerProperly, startOddServer, type Oddity, type OddServer } from './support/odd-server.ts'
 import * as odd from './support/oddities.ts'
 import { randomFrom } from './support/random.ts'
 import type { LinkOptions } from './support/slow-link.ts'
+import { startSlowProxy } from './support/slow-proxy.ts'
 
 const SEED = 1600
 
@@ -111,6 +112,13 @@ describe('the requests of a round', () => {
     expect(Buffer.compare(found, large.subarray(5, 5 + 17 * 2 ** 20))).toBe(0)
     expect(server.requests.length).toBe(5)
     expect(server.mostAtOnce).toBe(2)
+    const tally = { requests: 0, bytes: 0 }
+    const both = [range(0, 3 * 2 ** 20), range(2 ** 21, 3 * 2 ** 20)]
+    const parts = await reader.readAsync(both, undefined, tally)
+    parts.forEach((bytes, i) => {
+      expect(Buffer.compare(bytes, large.subarray(both[i].offset, both[i].offset + 3 * 2 ** 20))).toBe(0)
+    })
+    expect(tally).toEqual({ requests: 2, bytes: 5 * 2 ** 20 })
   })
 
   it('are no more than maxRequests at a time over all calls', async () => {
@@ -177,13 +185,13 @@ describe('the requests of a round', () => {
 })
 
 describe('a failure that passes', () => {
-  it.each<[string, Oddity]>([
-    ['a busy server', odd.status(503)],
-    ['too many requests', odd.status(429, { 'retry-after': '0' })],
-    ['a connection that breaks', odd.reset],
-    ['a body that breaks off', odd.resetAfter(10)],
-    ['a short body', odd.shortBody(10)]
-  ])('is repeated: %s', async (_, oddity) => {
+  it.each<[string, Oddity, number]>([
+    ['a busy server', odd.status(503), 0],
+    ['too many requests', odd.status(429, { 'retry-after': '0' }), 0],
+    ['a connection that breaks', odd.reset, 0],
+    ['a body that breaks off', odd.resetAfter(10), 20],
+    ['a short body', odd.shortBody(10), 20]
+  ])('is repeated: %s', async (_, oddity, brought) => {
     const server = await start()
     server.next(oddity, oddity)
     const tally = { requests: 0, bytes: 0 }
@@ -191,6 +199,7 @@ describe('a failure that passes', () => {
     expectBytes(await readerOf(server).readAsync(ranges, undefined, tally), ranges)
     expect(tally.requests).toBe(4)
     expect(server.requests.length).toBe(4)
+    expect(tally.bytes).toBe(2000 + brought)
   })
 
   it('is waited for as long as the server asks', async () => {
@@ -252,6 +261,30 @@ describe('a failure that passes', () => {
   })
 })
 
+describe('names of objects', () => {
+  it('are listed with the same patience, where the source can', async () => {
+    expect(await readerOf(await start()).list('manifest-', undefined)).toBeUndefined()
+    let calls = 0
+    const source: ByteSource = {
+      getBytes: async () => await Promise.reject(new Error('not asked for')),
+      async list(prefix, signal) {
+        if (++calls === 1) throw new Error('the radio was off')
+        if (calls === 2) return await Promise.resolve([`${prefix}1`])
+        return await new Promise((_, reject) => {
+          signal.addEventListener('abort', reject)
+        })
+      }
+    }
+    const reader = readerOf(source, { timeoutMs: 1000 })
+    const tally = { requests: 0, bytes: 0 }
+    expect(await reader.list('manifest-', undefined, tally)).toEqual(['manifest-1'])
+    expect(tally.requests).toBe(2)
+    const error = await errorOf(reader.list('manifest-', undefined))
+    expect(error.code).toBe('ZGQ_IO')
+    expect(error.message).toContain('1000 ms')
+  })
+})
+
 describe('a failure that stays', () => {
   it.each<[string, Oddity, string]>([
     ['404', odd.status(404), 'ZGQ_NOT_FOUND'],
@@ -269,15 +302,20 @@ describe('a failure that stays', () => {
 
   it('ends the other requests of the call, and none of another call', async () => {
     const server = await start({ latencyMs: 20 })
-    const reader = readerOf(server, { maxRequests: 2 })
-    server.next(odd.status(404))
-    server.always(odd.silence)
+    const reader = readerOf(server, { maxRequests: 3 })
+    const oddities = new Map([
+      [4096, odd.status(404)],
+      [204_096, odd.silence],
+      [404_096, odd.silence]
+    ])
+    server.always((exchange) => (oddities.get(exchange.range?.first ?? 0) ?? answerProperly)(exchange))
+    const begin = performance.now()
     const bad = errorOf(reader.readAsync([range(0, 10), range(200_000, 10), range(400_000, 10)], undefined))
-    const good = reader.readAsync([range(100_000, 10)], undefined)
+    const good = reader.readAsync([range(100_000, 10, 1)], undefined)
     expect((await bad).code).toBe('ZGQ_NOT_FOUND')
-    expect(server.requests.length).toBe(2)
-    server.always(undefined)
-    expectBytes(await good, [range(100_000, 10)])
+    expectBytes(await good, [range(100_000, 10, 1)])
+    await server.idle()
+    expect(performance.now() - begin).toBeLessThan(10_000)
   })
 
   it('is ZGQ_TRUNCATED where the file ends early, at once if the answer says so', async () => {
@@ -330,6 +368,29 @@ describe('the time of a request', () => {
     const calls = [0, 1, 2, 3].map(async (i) => await errorOf(reader.readAsync([range(i * 100_000, 10)], undefined)))
     for (const error of await Promise.all(calls)) expect(error.code).toBe('ZGQ_IO')
     expect(performance.now() - begin).toBeLessThan(790)
+  })
+
+  it('is not given twice to what waited for its turn', async () => {
+    const server = await start()
+    server.always(odd.silence)
+    const reader = readerOf(server, { timeoutMs: 1000, maxRequests: 1 })
+    const first = errorOf(reader.readAsync([range(0, 10)], undefined))
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    const begin = performance.now()
+    expect((await errorOf(reader.readAsync([range(100_000, 10)], undefined))).code).toBe('ZGQ_IO')
+    expect(performance.now() - begin).toBeLessThan(1400)
+    expect((await first).code).toBe('ZGQ_IO')
+  })
+
+  it('is kept by a repetition that goes before what waits', async () => {
+    const server = await start({ latencyMs: 50 })
+    const reader = readerOf(server, { maxRequests: 1 })
+    server.next(odd.status(503))
+    const ranges = Array.from({ length: 10 }, (_, i) => range(i * 49_000, 10))
+    expectBytes(await reader.readAsync(ranges, undefined), ranges)
+    const asked = server.requests.map(({ headers }) => headers.range)
+    expect(asked.lastIndexOf(asked[0])).toBeGreaterThan(0)
+    expect(asked.lastIndexOf(asked[0])).toBeLessThan(9)
   })
 
   it('does not run while others are answered before it', async () => {
@@ -460,6 +521,34 @@ describe('an object that changes', () => {
     reader.close()
     expect((await fresh.get('', 0, 100, undefined)).bytes.byteLength).toBe(100)
     fresh.close()
+  })
+})
+
+describe('memory', () => {
+  it('is no more than what was asked for, though a server sends without end', async () => {
+    const server = await start()
+    const [sent, before] = [{ bytes: 0 }, process.memoryUsage().arrayBuffers]
+    server.always(odd.endless(sent, {}))
+    const reader = readerOf(server, { retries: 0 })
+    const ranges = Array.from({ length: 4 }, (_, i) => range(i * 120_000, 100_000))
+    for (let i = 0; i < 3; i++) expect((await errorOf(reader.readAsync(ranges, undefined))).code).toBe('ZGQ_IO')
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(64 * 2 ** 20)
+  })
+})
+
+describe('a slow proxy', () => {
+  it('is as far and as narrow as it says, and counts', async () => {
+    const server = await start()
+    const proxy = await startSlowProxy({ target: server.url, latencyMs: 100, bytesPerSecond: 1_000_000 })
+    closing.push(async () => {
+      await proxy.close()
+    })
+    const reader = readerOf(httpSource(proxy.url))
+    const begin = performance.now()
+    const ranges = [range(0, 100_000), range(200_000, 100_000)]
+    expectBytes(await reader.readAsync(ranges, undefined), ranges)
+    expect(performance.now() - begin).toBeGreaterThan(290)
+    expect(proxy.tally).toEqual({ requests: 2, bytes: 200_000 })
   })
 })
 

@@ -3,22 +3,10 @@
 import { statSync, type BigIntStats } from 'node:fs'
 
 import { wallMillis } from '../clock.ts'
+import { NO_STAMP, type CatalogueStamp } from './snapshot.ts'
 
 /** File systems take times from the system's tick, 10 ms at most: two changes within one look like one. */
 const TICKS_MS = 20
-
-export interface CatalogueStamp {
-  /** Which file it is; empty: none that can be looked at. */
-  readonly file: string
-  /** Changes with the file and its log. */
-  readonly text: string
-  readonly hasLog: boolean
-  /** The last change was so long ago that one more would look different. */
-  readonly isSettled: boolean
-}
-
-/** Of a catalogue that is never looked at again. */
-export const NO_STAMP: CatalogueStamp = { file: '', text: '', hasLog: false, isSettled: true }
 
 export function stampCatalogue(path: string): CatalogueStamp {
   const catalogue = statQuietly(path)

@@ -6,7 +6,7 @@ import { decodeChangesMeta } from '../format/changes-record.ts'
 import { ELEMENT_BYTES } from '../format/layout.ts'
 import { expectParts, type PackedRecords } from '../format/packed-index.ts'
 import { decodeSnapshot, expectFitting } from './decode-snapshot.ts'
-import type { Snapshot } from './snapshot.ts'
+import { NO_STAMP, type Snapshot } from './snapshot.ts'
 
 /** What is known of a packed index besides its head. */
 export interface PackedPlace {
@@ -39,7 +39,7 @@ export function packedSnapshot(records: PackedRecords, { path, centroids, byteLe
     ...decoded,
     folder: path,
     cataloguePath: path,
-    stamp: { file: '', text: '', hasLog: false, isSettled: true },
+    stamp: NO_STAMP,
     changes: { meta: changed, commit: meta.commit, fresh: [], kept: undefined, masks: [], patches: [] }
   }
 }

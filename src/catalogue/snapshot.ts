@@ -7,8 +7,21 @@ import type { IndexMeta } from '../format/index-record.ts'
 import type { QuantizerMeta } from '../format/quantizer.ts'
 import type { SegmentTable } from '../format/segment-table.ts'
 import type { Calibration } from '../types.ts'
-import type { CatalogueStamp } from './catalogue-stamp.ts'
 import type { Changes } from './changes.ts'
+
+/** What the file system says of a catalogue: it tells one state from another (catalogue-stamp.ts). */
+export interface CatalogueStamp {
+  /** Which file it is; empty: none that can be looked at. */
+  readonly file: string
+  /** Changes with the file and its log. */
+  readonly text: string
+  readonly hasLog: boolean
+  /** The last change was so long ago that one more would look different. */
+  readonly isSettled: boolean
+}
+
+/** Of a catalogue that is never looked at again. */
+export const NO_STAMP: CatalogueStamp = { file: '', text: '', hasLog: false, isSettled: true }
 
 /** A part of a packed index on disk, or its head. Offsets count from its start. */
 export interface PartOnDisk {

@@ -105,6 +105,14 @@ export function columnsTableBytes(columnCount: number): number {
   return COLUMNS_HEADER.byteLength + COLUMN_ENTRY.byteLength * columnCount
 }
 
+/** Bytes of header and entries as the header says, of which `bytes` has the begin; not more than there may be. */
+export function statedTableBytes(bytes: Uint8Array): number {
+  const { offset } = COLUMNS_HEADER.fields.columnCount
+  if (bytes.byteLength < COLUMNS_HEADER.byteLength) return bytes.byteLength
+  const columnCount = new DataView(bytes.buffer, bytes.byteOffset).getUint32(offset, true)
+  return columnsTableBytes(Math.min(columnCount, MOST_COLUMNS))
+}
+
 /** Encodes a columns extent; returns its bytes and the CRC of header and entries. */
 export function encodeColumns(
   segment: number,

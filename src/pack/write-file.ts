@@ -7,7 +7,8 @@ import { basename, dirname, join } from 'node:path'
 import { systemCode, wrapWriteError, ZgqError } from '../errors.ts'
 import { PAGE_BYTES } from '../format/layout.ts'
 import { FileWriter, syncFolder } from '../storage/file-writer.ts'
-import { readPieces, type PackPlan } from './pack-plan.ts'
+import { readPieces } from './file-pieces.ts'
+import type { PackPlan } from './pack-plan.ts'
 import type { PackProgress } from './steady-index.ts'
 
 export interface WriteOptions {

@@ -20,6 +20,7 @@ import {
   type RowPlace
 } from '../search/lookup.ts'
 import type { SearchContext } from '../search/search-context.ts'
+import { FetchedBytes, type FetchedRange } from '../storage/fetched-bytes.ts'
 import type { FileRange } from '../storage/reader.ts'
 import type { Hit, Id, StoredDocument } from '../types.ts'
 import type { Found } from './search-chunk.ts'
@@ -141,16 +142,24 @@ export async function findLater(
   id: Id,
   signal: AbortSignal | undefined
 ): Promise<RowPlace | undefined> {
-  const { documents } = later.context
+  const { documents, files } = later.context
   const changed = findChanged(documents, id)
   if (changed !== undefined) return changed
-  for (let ranges = rangesOfLookup(documents, id); ranges.length > 0; ranges = rangesOfLookup(documents, id))
-    await reading(later, { ranges, signal }, () => {
+  // Of pages that were read, few are kept: those of this way are held until its end.
+  const held: FetchedRange[] = []
+  const withHeld = <Result>(work: () => Result): Result => files.withFetched(new FetchedBytes(held), work)
+  for (;;) {
+    const ranges = withHeld(() => rangesOfLookup(documents, id))
+    if (ranges.length === 0) break
+    await reading(later, { ranges, held, signal }, (fetched) => {
       loadLookup(documents, ranges)
+      for (const range of ranges) held.push({ ...range, bytes: fetched.bytesOf(range) ?? new Uint8Array(0) })
     })
-  const candidates = placesOfId(documents, id)
-  const ofIds = { signal, ranges: documents.files.rangesOfTables(candidates, { ids: true, payloads: false }) }
-  return await reading(later, ofIds, () => findBuilt(documents, id))
+  }
+  const candidates = withHeld(() => placesOfId(documents, id))
+  const ranges = documents.files.rangesOfTables(candidates, { ids: true, payloads: false })
+  if (ranges.length === 0) return withHeld(() => findBuilt(documents, id))
+  return await reading(later, { ranges, held, signal }, () => findBuilt(documents, id))
 }
 
 /** Reads a row with its payload by its id, without blocking; undefined: there is none. */
@@ -181,17 +190,24 @@ async function vectorLater(later: LaterReads, found: RowPlace, signal: AbortSign
   return await reading(later, ofRow, () => files.readRow(found))
 }
 
-/** Does work whose reads are served by ranges that are fetched first. */
+/** Does work whose reads are served by ranges that are fetched first, and by those that are held. */
 async function reading<Result>(
   { context, fetcher }: LaterReads,
-  of: { readonly ranges: readonly FileRange[]; readonly signal: AbortSignal | undefined },
-  work: () => Result
+  of: {
+    readonly ranges: readonly FileRange[]
+    readonly held?: readonly FetchedRange[]
+    readonly signal: AbortSignal | undefined
+  },
+  work: (fetched: FetchedBytes) => Result
 ): Promise<Result> {
-  if (of.ranges.length === 0) return work()
-  const fetched = await fetcher.fetch({ ranges: of.ranges, held: [] }, of.signal)
+  const { ranges, held = [], signal } = of
+  if (ranges.length === 0) return work(NOTHING)
+  const fetched = await fetcher.fetch({ ranges, held }, signal)
   try {
-    return context.files.withFetched(fetched.bytes, work)
+    return context.files.withFetched(fetched.bytes, () => work(fetched.bytes))
   } finally {
     fetched.release()
   }
 }
+
+const NOTHING = new FetchedBytes([])

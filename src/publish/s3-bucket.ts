@@ -86,6 +86,8 @@ export function checkS3Options({ bucket, prefix, client, endpoint, region }: S3O
   for (const [name, value] of Object.entries<unknown>({ prefix, endpoint, region }))
     if (value !== undefined && typeof value !== 'string')
       throw new TypeError(`${name} must be a string, found ${describe(value)}`)
+  if (endpoint !== undefined && !/^https?:\/\//i.test(endpoint))
+    throw new TypeError(`endpoint must be a URL as https://minio.example.org, found ${describe(endpoint)}`)
   if (client === undefined) return
   if (!isClient(client)) throw new TypeError(`client must be an S3Client, found ${describe(client)}`)
   if (endpoint !== undefined || region !== undefined)

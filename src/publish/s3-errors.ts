@@ -6,8 +6,10 @@ import { ZgqError, type ZgqErrorCode } from '../errors.ts'
 import { RequestFailure, type FailureFacts } from '../remote/byte-source.ts'
 
 const MOST_CHARACTERS = 200
-/** Of a request that was too slow, and of one that another one got in the way of. */
-const PASSING_NAMES = new Set(['RequestTimeout', 'ConditionalRequestConflict', 'OperationAborted'])
+/** Another request got in the way (409), or there are too many; beside them, all that the store itself failed at. */
+const PASSING = new Set([408, 409, 425, 429])
+/** A body that came too slowly; a status of its own it has not (400). */
+const TOO_SLOW = 'RequestTimeout'
 const NO_REGION = 'Region is missing'
 
 /** What of a failed request may be told. */
@@ -64,7 +66,7 @@ export function wrapS3Error(error: unknown, path: string, doing: string): ZgqErr
   if (status === 501) return make('ZGQ_UNSUPPORTED', `the store does not do that (${answer})`)
   if (status === undefined) return make('ZGQ_IO', text === '' ? name : text, { mayPass: true })
   return make('ZGQ_IO', text === '' ? answer : `${text} (${answer})`, {
-    mayPass: status === 429 || status >= 500 || PASSING_NAMES.has(name),
+    mayPass: PASSING.has(status) || status >= 500 || name === TOO_SLOW,
     retryAfterMs: retryAfterOf(error)
   })
 }

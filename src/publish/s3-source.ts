@@ -21,16 +21,32 @@ interface RangeAnswer {
   readonly ETag?: string | undefined
 }
 
+export interface S3SourceOptions extends S3Options {
+  /** Key of an index that is one file, as `zgq pack` makes it; in place of `prefix`. */
+  readonly key?: string | undefined
+}
+
 /**
- * Returns a source of bytes for `openRemote` that reads from a bucket by signed requests, through the package
- * @aws-sdk/client-s3, which the first request loads. Its requests reject with ZGQ_UNSUPPORTED where that is not
- * installed, or a store ignores ranges, with ZGQ_NOT_FOUND where there is no such bucket or object, and with ZGQ_IO where
+ * Returns a source of bytes for `openRemote` that reads from a bucket by signed requests: the latest index under a prefix,
+ * or one file. The first request loads the package \@aws-sdk/client-s3. Requests reject with ZGQ_UNSUPPORTED where that is
+ * not installed, or a store ignores ranges; with ZGQ_NOT_FOUND where there is no such bucket or object; with ZGQ_IO where
  * access is denied or nobody answers. Throws TypeError for wrong options.
  */
-export function s3Source(options: S3Options): ByteSource & Required<Pick<ByteSource, 'list'>> {
-  checkOptionNames('s3Source', options, S3_OPTION_NAMES)
+export function s3Source(options: S3SourceOptions): ByteSource {
+  checkOptionNames('s3Source', options, [...S3_OPTION_NAMES, 'key'])
   checkS3Options(options)
-  return sourceOf(new S3Bucket(options))
+  const { key, prefix } = options
+  if (key === undefined) return sourceOf(new S3Bucket(options))
+  if (typeof key !== 'string' || key === '')
+    throw new TypeError(`key must be the key of an object, found ${describe(key)}`)
+  if (prefix !== undefined)
+    throw new TypeError('prefix is for an index of several objects, key for one: give one of them')
+  const { place, getBytes } = sourceOf(new S3Bucket(options))
+  // Of one object there is nothing to list.
+  return {
+    place: `${place ?? ''}${key}`,
+    getBytes: (...[name, ...range]) => getBytes(name === '' ? key : name, ...range)
+  }
 }
 
 /** Returns a source that reads from a bucket. */

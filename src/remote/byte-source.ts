@@ -46,6 +46,8 @@ export interface FailureFacts {
   readonly retryAfterMs?: number | undefined
   /** The HTTP status of the answer, if there was one. */
   readonly status?: number
+  /** Bytes of the answer that came nevertheless. */
+  readonly bytesReceived?: number
   /** What the answer says of the object nevertheless. */
   readonly version?: ObjectVersion
   readonly path?: string | undefined
@@ -84,4 +86,14 @@ export function placeOf(source: ByteSource, name: string): string | undefined {
   const { place } = source
   if (name === '' || place === undefined) return name === '' ? place : name
   return place.endsWith('/') ? place + name : `${place}/${name}`
+}
+
+/** Why something failed, for people. Node's fetch says it in the cause of its error. */
+export function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const { cause } = error
+  if (!(cause instanceof Error)) return error.message
+  // Several addresses were tried, each in vain: Node gives that no message.
+  const why = cause.message !== '' || !('code' in cause) ? cause.message : String(cause.code)
+  return `${error.message} (${why})`
 }

@@ -2,7 +2,7 @@
 
 import { wallMillis } from '../clock.ts'
 import type { ZgqErrorCode } from '../errors.ts'
-import { RequestFailure, type FailureFacts, type GotBytes, type ObjectVersion } from './byte-source.ts'
+import { reasonOf, RequestFailure, type FailureFacts, type GotBytes, type ObjectVersion } from './byte-source.ts'
 
 interface Asked {
   readonly path: string
@@ -70,11 +70,13 @@ class Answer {
     if (isCutOff)
       throw this.#failure(
         'ZGQ_IO',
-        `the server sends more than the ${most} bytes of the range: if it compresses the file, ${NO_GZIP}`
+        `the server sends more than the ${most} bytes of the range: if it compresses the file, ${NO_GZIP}`,
+        { bytesReceived: most }
       )
     if (expected !== undefined && bytes.byteLength < most)
       throw this.#failure('ZGQ_IO', `the answer ended after ${bytes.byteLength} of ${most} bytes`, {
         mayPass: true,
+        bytesReceived: bytes.byteLength,
         version
       })
     return { bytes, etag: this.#etag, ...version }
@@ -88,7 +90,10 @@ class Answer {
     const { bytes, isCutOff } = await this.#readBody(byteLength)
     if (isCutOff) throw this.#noRanges(`more than ${bytes.byteLength} bytes`)
     if (said !== undefined && bytes.byteLength < said)
-      throw this.#failure('ZGQ_IO', `the answer ended after ${bytes.byteLength} of ${said} bytes`, { mayPass: true })
+      throw this.#failure('ZGQ_IO', `the answer ended after ${bytes.byteLength} of ${said} bytes`, {
+        mayPass: true,
+        bytesReceived: bytes.byteLength
+      })
     if (offset > 0 && offset >= bytes.byteLength) throw this.#pastEnd(bytes.byteLength)
     return { bytes: bytes.subarray(offset), etag: this.#etag, byteLength: bytes.byteLength }
   }
@@ -177,8 +182,9 @@ class Answer {
       return { bytes, isCutOff: false }
     } catch (cause) {
       this.#signal.throwIfAborted()
-      throw this.#failure('ZGQ_IO', `the answer broke off after ${done} bytes: ${String(cause)}`, {
+      throw this.#failure('ZGQ_IO', `the answer broke off after ${done} bytes: ${reasonOf(cause)}`, {
         mayPass: true,
+        bytesReceived: done,
         cause
       })
     }

@@ -4,7 +4,7 @@
 import { nowMicros } from '../clock.ts'
 import { describe } from '../describe.ts'
 import { checkOptionNames, expectFunction } from '../options.ts'
-import { RequestFailure, type ByteSource, type GotBytes } from './byte-source.ts'
+import { reasonOf, RequestFailure, type ByteSource, type GotBytes } from './byte-source.ts'
 import { readAnswer } from './http-answer.ts'
 
 export interface HttpSourceOptions {
@@ -155,13 +155,4 @@ function noAnswer(
     offset,
     cause
   })
-}
-
-export function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  const { cause } = error
-  if (!(cause instanceof Error)) return error.message
-  // Several addresses were tried, each in vain: Node gives that no message.
-  const why = cause.message !== '' || !('code' in cause) ? cause.message : String(cause.code)
-  return `${error.message} (${why})`
 }

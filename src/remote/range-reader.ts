@@ -2,7 +2,7 @@
 
 import { onAbort } from '../abort.ts'
 import { ZgqError } from '../errors.ts'
-import type { AsyncReader } from '../storage/async-reader.ts'
+import { unlessAborted, type AsyncReader } from '../storage/async-reader.ts'
 import type { FileRange } from '../storage/reader.ts'
 import {
   ChangedObject,
@@ -14,7 +14,7 @@ import {
 } from './byte-source.ts'
 import type { Measured } from './link-measures.ts'
 import { planSpans, splitSpan, type Span } from './range-plan.ts'
-import { Requester, unlessAborted, type ReadTally, type RequestOptions } from './requester.ts'
+import { Requester, type ReadTally, type RequestOptions } from './requester.ts'
 
 export type { ReadTally } from './requester.ts'
 export type RangeReaderOptions = RequestOptions
@@ -96,6 +96,13 @@ export class RangeReader implements AsyncReader {
     const range = { name, offset, byteLength: length }
     return await this.#during(signal, async (until) => {
       return await this.#send(range, { mayEnd: true, signal: until, tally })
+    })
+  }
+
+  /** Resolves to the names of objects that begin with a prefix; undefined where the source cannot list. */
+  async list(prefix: string, signal: AbortSignal | undefined, tally?: ReadTally): Promise<string[] | undefined> {
+    return await this.#during(signal, async (until) => {
+      return await this.#requester.list(prefix, { name: '', signal: until, tally })
     })
   }
 

@@ -4,7 +4,7 @@ import { ZgqError } from '../errors.ts'
 import { alignUp, PAGE_BYTES } from '../format/layout.ts'
 import { decodePackedHeader, type PackedHeader } from '../format/packed-header.ts'
 import { decodeOpening, LATEST_NAME, manifestName, manifestNumber, type PackedRecords } from '../format/packed-index.ts'
-import { placeOf, type ByteSource, type GotBytes } from './byte-source.ts'
+import { placeOf, RequestFailure, type ByteSource, type GotBytes } from './byte-source.ts'
 import type { RangeReader, ReadTally } from './range-reader.ts'
 
 /** What is asked for of a file before it is known how long its head is. */
@@ -101,20 +101,29 @@ interface FoundManifest {
 
 /** Finds the highest manifest: by the list of names where a source has one, else from the number in `latest` on. */
 async function findManifest(from: HeadReader): Promise<FoundManifest> {
-  const { source, signal } = from
-  if (source.list !== undefined) {
-    const names = await source.list('manifest-', signal ?? new AbortController().signal)
+  const { source, reader, signal, tally } = from
+  const names = await reader.list('manifest-', signal, tally)
+  if (names !== undefined) {
     const number = names.reduce((most, name) => Math.max(most, manifestNumber(name) ?? 0), 0)
     if (number > 0) return { number, got: await getManifest(from, number) }
     throw new ZgqError('ZGQ_NOT_FOUND', 'there is no manifest of a packed index here', { path: source.place })
   }
-  let number = await readLatest(from)
-  let [got, next] = await Promise.all([getManifest(from, number), findNext(from, number + 1)])
-  for (; next !== undefined; next = await findNext(from, number + 1)) {
-    number++
-    got = next
+  const hint = await readLatest(from)
+  const [atHint, next] = await Promise.all([findNext(from, hint), findNext(from, hint + 1)])
+  if (next !== undefined) return await findHighest(from, { number: hint + 1, got: next })
+  if (atHint !== undefined) return { number: hint, got: atHint }
+  // A hint at nothing is none; asking for the first one says why there is nothing.
+  return await findHighest(from, { number: 1, got: await getManifest(from, 1) })
+}
+
+/** Goes on from a manifest as long as there is a next one. */
+async function findHighest(from: HeadReader, first: FoundManifest): Promise<FoundManifest> {
+  let highest = first
+  for (;;) {
+    const next = await findNext(from, highest.number + 1)
+    if (next === undefined) return highest
+    highest = { number: highest.number + 1, got: next }
   }
-  return { number, got }
 }
 
 /** The number in `latest`, which may be behind, or not be there. */
@@ -132,12 +141,13 @@ async function findNext(from: HeadReader, number: number): Promise<GotBytes | un
   return await found(getManifest(from, number))
 }
 
-/** Undefined where there is no such object. */
+/** Undefined where there is no such object; buckets that may not be listed answer 403 then. */
 async function found(getting: Promise<GotBytes>): Promise<GotBytes | undefined> {
   try {
     return await getting
   } catch (error) {
     if (error instanceof ZgqError && error.code === 'ZGQ_NOT_FOUND') return undefined
+    if (error instanceof RequestFailure && error.facts.status === 403) return undefined
     throw error
   }
 }

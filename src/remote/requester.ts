@@ -1,11 +1,12 @@
 // Requests of a source, as readers need them: a few at a time, each repeated where that may help, within its time.
 
-import { onAbort } from '../abort.ts'
 import { describe } from '../describe.ts'
 import { ZgqError } from '../errors.ts'
 import { expectWholeNumber } from '../options.ts'
+import { unlessAborted } from '../storage/async-reader.ts'
 import {
   placeOf,
+  reasonOf,
   RequestFailure,
   type ByteSource,
   type GotBytes,
@@ -13,6 +14,7 @@ import {
   type ObjectVersion
 } from './byte-source.ts'
 import { Deadline, nowMs, type Progress } from './deadline.ts'
+import { toOwnError } from './foreign-failure.ts'
 import { LinkMeasures } from './link-measures.ts'
 import { RequestLimit } from './request-limit.ts'
 
@@ -39,12 +41,21 @@ export interface ReadTally {
   bytes: number
 }
 
-export interface Request extends ObjectRange {
-  /** Whether the object may end before the range does. */
-  readonly mayEnd: boolean
+/** What is common to all that a source is asked. */
+export interface Call {
+  /** Of the object. */
+  readonly name: string
+  readonly offset?: number
   readonly signal: AbortSignal
   readonly tally: ReadTally | undefined
   /** Throws where an answer is of another state of the object than those before. */
+  readonly compare?: (found: ObjectVersion) => void
+}
+
+export interface Request extends Call, ObjectRange {
+  readonly offset: number
+  /** Whether the object may end before the range does. */
+  readonly mayEnd: boolean
   readonly compare: (found: ObjectVersion) => void
 }
 
@@ -74,23 +85,34 @@ export class Requester {
    * the time that a request has, and with the reason of the signal.
    */
   async send(request: Request): Promise<GotBytes> {
+    return await this.#repeat(request, async (signal) => await this.#ask(request, signal))
+  }
+
+  /** Resolves to the names of objects, undefined where the source cannot list; rejects likewise. */
+  async list(prefix: string, about: Call): Promise<string[] | undefined> {
+    const { source } = this
+    if (source.list === undefined) return undefined
+    return await this.#repeat(about, async (signal) => await source.list?.(prefix, signal))
+  }
+
+  async #repeat<Result>(call: Call, ask: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
     let failure: RequestFailure | undefined
     const { progress, timeoutMs } = { progress: this.#progress, timeoutMs: this.#timeoutMs }
     const makeError = (): Error =>
       new ZgqError('ZGQ_IO', `no whole answer within ${timeoutMs} ms (timeoutMs)`, {
-        ...this.#placeOf(request),
+        ...this.#placeOf(call),
         cause: failure
       })
-    const deadline = new Deadline({ timeoutMs, progress, signal: request.signal, makeError })
+    const deadline = new Deadline({ timeoutMs, progress, signal: call.signal, makeError })
     try {
       for (let attempts = 1; ; attempts++) {
         try {
-          return await this.#sendOnce(request, deadline, attempts > 1)
+          return await this.#inTurn(call, { deadline, isAgain: attempts > 1, ask })
         } catch (error) {
           deadline.signal.throwIfAborted()
-          failure = this.#failureOf(error, request)
+          failure = this.#failureOf(error, call)
         }
-        request.compare(failure.facts.version ?? {})
+        call.compare?.(failure.facts.version ?? {})
         const delay = this.#delayOf(failure, attempts)
         if (failure.facts.mayPass !== true || attempts > this.#retries || delay >= deadline.remainingMs)
           throw failure.after(attempts)
@@ -101,34 +123,47 @@ export class Requester {
     }
   }
 
-  async #sendOnce(request: Request, deadline: Deadline, isAgain: boolean): Promise<GotBytes> {
-    const { name, offset, byteLength, tally } = request
-    const { signal } = deadline
-    await this.limit.enter(signal, isAgain)
+  async #inTurn<Result>(
+    { tally }: Call,
+    how: {
+      readonly deadline: Deadline
+      readonly isAgain: boolean
+      readonly ask: (signal: AbortSignal) => Promise<Result>
+    }
+  ): Promise<Result> {
+    const { signal } = how.deadline
+    await this.limit.enter(signal, how.isAgain)
     try {
-      deadline.start()
+      how.deadline.start()
       if (tally !== undefined) tally.requests++
-      const start = nowMs()
-      const runningBefore = this.limit.running
-      const got = await unlessAborted(signal, async () => {
-        return await this.source.getBytes(name, offset, byteLength, signal)
-      })
-      if (!ArrayBuffer.isView(got.bytes))
-        throw new ZgqError('ZGQ_IO', `getBytes returned ${describe(got.bytes)} as bytes, expected a Uint8Array`)
-      if (tally !== undefined) tally.bytes += got.bytes.byteLength
+      const result = await unlessAborted(signal, async () => await how.ask(signal))
       this.#progress.lastAnswerMs = nowMs()
-      this.measures.add({
-        byteLength: got.bytes.byteLength,
-        elapsedMs: nowMs() - start,
-        latencyMs: got.latencyMs,
-        atOnce: (runningBefore + this.limit.running) / 2
-      })
-      request.compare(got)
-      this.#expectLength(request, got)
-      return got
+      return result
+    } catch (error) {
+      if (tally !== undefined && error instanceof RequestFailure) tally.bytes += error.facts.bytesReceived ?? 0
+      throw error
     } finally {
       this.limit.leave()
     }
+  }
+
+  async #ask(request: Request, signal: AbortSignal): Promise<GotBytes> {
+    const { name, offset, byteLength, tally } = request
+    const startMs = nowMs()
+    const runningBefore = this.limit.running
+    const got = plain(await this.source.getBytes(name, offset, byteLength, signal))
+    // What it still brings is not looked at.
+    signal.throwIfAborted()
+    if (tally !== undefined) tally.bytes += got.bytes.byteLength
+    this.measures.add({
+      byteLength: got.bytes.byteLength,
+      elapsedMs: nowMs() - startMs,
+      latencyMs: got.latencyMs,
+      atOnce: (runningBefore + this.limit.running) / 2
+    })
+    request.compare(got)
+    this.#expectLength(request, got)
+    return got
   }
 
   #expectLength(request: Request, got: GotBytes): void {
@@ -147,15 +182,16 @@ export class Requester {
     })
   }
 
-  #failureOf(error: unknown, request: Request): RequestFailure {
-    if (error instanceof RequestFailure) return error
-    if (error instanceof ZgqError) throw error
+  #failureOf(error: unknown, call: Call): RequestFailure {
+    const own = toOwnError(error)
+    if (own instanceof RequestFailure) return own
+    if (own !== undefined) throw own
     // Of a source that knows nothing of codes.
-    return new RequestFailure(`the source failed: ${error instanceof Error ? error.message : String(error)}`, {
+    return new RequestFailure(`the source failed: ${reasonOf(error)}`, {
       code: 'ZGQ_IO',
       mayPass: true,
       cause: error,
-      ...this.#placeOf(request)
+      ...this.#placeOf(call)
     })
   }
 
@@ -167,20 +203,18 @@ export class Requester {
     return retryAfterMs === undefined ? spread : retryAfterMs + spread / 4
   }
 
-  #placeOf(request: ObjectRange): { readonly path: string | undefined; readonly offset: number } {
-    return { path: placeOf(this.source, request.name), offset: request.offset }
+  #placeOf({ name, offset }: Call): { readonly path: string | undefined; readonly offset?: number } {
+    const path = placeOf(this.source, name)
+    return offset === undefined ? { path } : { path, offset }
   }
 }
 
-/** Waits for work, or for the signal: then what the work still brings is not looked at. */
-export async function unlessAborted<Result>(signal: AbortSignal, work: () => Promise<Result>): Promise<Result> {
-  signal.throwIfAborted()
-  return await new Promise<Result>((resolve, reject) => {
-    const endWait = onAbort(signal, () => {
-      reject(signal.reason)
-    })
-    work().then(resolve, reject).finally(endWait)
-  })
+/** Views other than a Uint8Array have methods of their own: `slice` of a Buffer copies nothing. */
+function plain(got: GotBytes): GotBytes {
+  const bytes: unknown = Object(got).bytes
+  if (!ArrayBuffer.isView(bytes))
+    throw new ZgqError('ZGQ_IO', `getBytes returned ${describe(bytes)} as bytes, expected a Uint8Array`)
+  return { ...got, bytes: new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength) }
 }
 
 async function pause(delayMs: number, signal: AbortSignal): Promise<void> {

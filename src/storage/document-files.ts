@@ -2,7 +2,14 @@
 // for again is kept, decoded, within bounds; payloads are read row by row.
 
 import { COLUMN_KINDS } from '../format/kinds.ts'
-import { columnsTableBytes, decodeEntries, MOST_COLUMNS, type ColumnEntry } from '../format/columns.ts'
+import {
+  COLUMNS_HEADER,
+  columnsTableBytes,
+  decodeEntries,
+  MOST_COLUMNS,
+  statedTableBytes,
+  type ColumnEntry
+} from '../format/columns.ts'
 import { checkFieldLength, decodeField } from '../format/decode-field.ts'
 import type { EncodedField, FieldColumn, FieldColumnKind } from '../format/field-columns.ts'
 import type { DeclaredField } from '../format/fields.ts'
@@ -180,12 +187,17 @@ export class DocumentFiles {
     const found = this.#payloads.get(key)
     if (found !== undefined) return found
     const { payload, rowCount } = segment
+    const { byteLength } = payload
+    const headBytes = payloadHeadBytes(rowCount)
+    const read = this.#extentBytes(payload, headBytes)
+    const stated = statedTableBytes(read(0, Math.min(byteLength, COLUMNS_HEADER.byteLength)))
     const table = decodePayloadHead(
-      { byteLength: payload.byteLength, read: this.#extentBytes(payload, payloadHeadBytes(rowCount)) },
+      { byteLength, read },
       {
         ...this.#expected(segment, payload),
         verifiesColumns: this.#verifies,
-        tableBytes: columnsTableBytes(MOST_COLUMNS)
+        // Of what is fetched that is the head alone, whatever the number of columns says that nobody verified yet.
+        tableBytes: this.#readers.comesAnew ? Math.min(stated, headBytes) : stated
       }
     )
     this.#payloads.put(key, table, rowCount * 12)

@@ -32,7 +32,7 @@ const MOST_EQUAL_HASHES = 2 ** 10
 const SLOT = 0
 
 /** What reads an ids file. */
-export type IdReaders = Pick<SegmentReaders, 'readFresh' | 'readSettled'>
+export type IdReaders = Pick<SegmentReaders, 'comesAnew' | 'isReadable' | 'readFresh' | 'readSettled'>
 
 export class IdLookup {
   /** Where reads are counted: with the work that they are for. */
@@ -106,8 +106,7 @@ export class IdLookup {
     const { levels, rootPage } = this.#tree
     let page = rootPage
     for (let level = levels.length - 1; level > 0; level--) {
-      // Not whether it is kept: what is kept may push out another that this way leads through.
-      if (!this.#verified.has(SLOT, page)) {
+      if (!this.#isAtHand(page)) {
         const first = page === rootPage ? Math.max(this.#leafCount + 1, rootPage - FETCHED_PAGES + 1) : page
         return [this.#rangeOf(first, page + 1)]
       }
@@ -116,7 +115,7 @@ export class IdLookup {
     let found = 0
     // Where there are more, it is for `find` to say so.
     for (; page <= this.#leafCount && found <= MOST_EQUAL_HASHES; page++) {
-      if (!this.#verified.has(SLOT, page)) return [this.#rangeOf(page, page + 1)]
+      if (!this.#isAtHand(page)) return [this.#rangeOf(page, page + 1)]
       const count = entriesIn(levels[0], page)
       const words = this.#leafWords(page)
       let entry = findEntry(words, count, hash)
@@ -124,6 +123,13 @@ export class IdLookup {
       if (entry < count) break
     }
     return []
+  }
+
+  /** Not whether it is kept alone: what is kept may push out another that the same way leads through. */
+  #isAtHand(page: number): boolean {
+    if (!this.#verified.has(SLOT, page)) return false
+    const isKept = page <= this.#leafCount ? this.#leafPage === page : this.#keptAt(page) !== undefined
+    return isKept || this.#readers.isReadable(this.#rangeOf(page, page + 1))
   }
 
   /** Reads and verifies the pages of ranges that `rangesFor` gave; throws as `find` does. */
@@ -202,7 +208,7 @@ export class IdLookup {
 
   #read(page: number, words: Uint32Array): void {
     const bytes = bytesOfPage(words)
-    if (this.#verified.has(SLOT, page)) {
+    if (!this.#readers.comesAnew && this.#verified.has(SLOT, page)) {
       this.#readers.readSettled(this.file, page * PAGE_BYTES, bytes)
     } else {
       this.#readers.readFresh(this.file, page * PAGE_BYTES, bytes)

@@ -41,6 +41,8 @@ export interface OddServer {
   next(...oddities: readonly Oddity[]): void
   /** All answers are odd that are not by `next`; undefined: none is. */
   always(oddity: Oddity | undefined): void
+  /** Waits until no request is being answered: each was answered, or its other side went away. */
+  idle(): Promise<void>
   close(): Promise<void>
 }
 
@@ -50,6 +52,7 @@ export async function startOddServer(options: LinkOptions & { readonly port?: nu
   const objects = new Map<string, { readonly content: Buffer; readonly headers: Record<string, string> }>()
   const requests: OddRequest[] = []
   const script: Oddity[] = []
+  const waiting: (() => void)[] = []
   let constant: Oddity | undefined
   let [atOnce, mostAtOnce, states] = [0, 0, 0]
 
@@ -57,7 +60,10 @@ export async function startOddServer(options: LinkOptions & { readonly port?: nu
     const name = decodeURIComponent((request.url ?? '').replace(/\?.*$/, '').slice(1))
     requests.push({ name, url: request.url ?? '', headers: request.headers })
     mostAtOnce = Math.max(mostAtOnce, ++atOnce)
-    response.once('close', () => atOnce--)
+    response.once('close', () => {
+      if (--atOnce > 0) return
+      for (const wake of waiting.splice(0)) wake()
+    })
     // Taken when it arrives: the order of answers is that of requests.
     const oddity = script.shift() ?? constant
     await link.delay()
@@ -93,6 +99,10 @@ export async function startOddServer(options: LinkOptions & { readonly port?: nu
     },
     always(oddity) {
       constant = oddity
+    },
+    async idle() {
+      if (atOnce === 0) return
+      await new Promise<void>((resolve) => waiting.push(resolve))
     },
     async close() {
       await new Promise<void>((resolve) => {

@@ -18,6 +18,8 @@ export type Fate =
   | 'unanswered'
   /** The connection ends in the middle of the answer's body. */
   | 'cut'
+  /** The answer stops there, and the connection stays. */
+  | 'stall'
   | { readonly status: number; readonly code: string; readonly headers?: Record<string, string> }
 
 export interface SeenRequest {
@@ -148,12 +150,14 @@ async function forward(
     return
   }
   answer.writeHead(response.statusCode ?? 500, response.headers)
-  if (fate !== 'cut') {
+  if (fate !== 'cut' && fate !== 'stall') {
     await pipeline(response, answer)
     return
   }
   const chunks: Buffer[] = []
   for await (const chunk of response) chunks.push(chunk as Buffer)
   const body = Buffer.concat(chunks)
-  answer.write(body.subarray(0, body.byteLength >> 1), () => answer.destroy())
+  answer.write(body.subarray(0, body.byteLength >> 1), () => {
+    if (fate === 'cut') answer.destroy()
+  })
 }

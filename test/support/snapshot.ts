@@ -4,9 +4,8 @@ import type { FileRecord } from '../../src/format/file-record.ts'
 import { FORMAT_VERSION } from '../../src/format/layout.ts'
 import { encodeSegmentRecords, NO_EXTENT, type SegmentRecord } from '../../src/format/segment-record.ts'
 import { SegmentTable, type Segment } from '../../src/format/segment-table.ts'
-import { NO_STAMP } from '../../src/catalogue/catalogue-stamp.ts'
 import { nothingChanged } from '../../src/catalogue/changes.ts'
-import type { Snapshot } from '../../src/catalogue/snapshot.ts'
+import { NO_STAMP, type Snapshot } from '../../src/catalogue/snapshot.ts'
 import type { Metric } from '../../src/types.ts'
 
 /** The only segment of a zone, and the centroid of that zone. */

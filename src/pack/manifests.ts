@@ -1,9 +1,9 @@
 // Names and numbers of manifests: the head of each generation of a published index is an object of its own, and readers
 // take the one with the highest number. `latest` holds that number for readers that cannot list; it is a hint.
 
-import { ZgqError } from '../errors.ts'
 import { LATEST_NAME, manifestNumber } from '../format/packed-index.ts'
 import type { ByteSource } from '../remote/byte-source.ts'
+import { toOwnError } from '../remote/foreign-failure.ts'
 import type { ObjectStore } from './object-store.ts'
 
 export const MANIFEST_PREFIX = 'manifest-'
@@ -23,14 +23,14 @@ export async function readLatest(store: ByteSource, signal: AbortSignal): Promis
     const text = new TextDecoder().decode(bytes).trim()
     return /^\d{1,15}$/.test(text) ? Number(text) : 0
   } catch (error) {
-    if (error instanceof ZgqError && error.code === 'ZGQ_NOT_FOUND') return undefined
+    if (toOwnError(error)?.code === 'ZGQ_NOT_FOUND') return undefined
     throw error
   }
 }
 
-/** Raises the hint to a number; two at once may leave the lower one, and readers go on from there. */
-export async function raiseLatest(store: ObjectStore, number: number, signal: AbortSignal): Promise<void> {
-  if (((await readLatest(store, signal)) ?? 0) < number) await store.put(LATEST_NAME, latestText(number), signal)
+/** Sets the hint to a number; of two at once the lower one may stay, and readers go on from there. */
+export async function setLatest(store: ObjectStore, number: number, signal: AbortSignal): Promise<void> {
+  if ((await readLatest(store, signal)) !== number) await store.put(LATEST_NAME, latestText(number), signal)
 }
 
 export function latestText(number: number): Uint8Array {
@@ -47,7 +47,7 @@ export async function holds(
     const { bytes } = await store.getBytes(object.name, 0, object.bytes.byteLength + 1, signal)
     return bytes.byteLength === object.bytes.byteLength && bytes.every((byte, i) => byte === object.bytes[i])
   } catch (error) {
-    if (error instanceof ZgqError && error.code === 'ZGQ_NOT_FOUND') return false
+    if (toOwnError(error)?.code === 'ZGQ_NOT_FOUND') return false
     throw error
   }
 }
