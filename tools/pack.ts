@@ -21,7 +21,7 @@ export const PACK: Command = {
     'INDEX stays as it is; where it was changed since it was built, a copy of it beside OUT is folded first.\n' +
     'The same index gives the same bytes. Serve OUT with ranges (zgq serve tries it) and open its address with\n' +
     'openRemote of zgq/remote; ZgqIndex.open and zgq search read the file from disk, too.',
-  examples: ['zgq pack docs.zgq docs.zgqp', 'zgq pack docs.zgq public/docs --folder'],
+  examples: ['zgq pack docs.zgq docs.zgqp', 'zgq pack docs.zgq docs-parts --folder'],
   run: runPack
 }
 

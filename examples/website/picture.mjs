@@ -1,6 +1,6 @@
 // node examples/website/picture.mjs URL OUT.png
 // Takes the picture of the page in docs/: light and wide, dark and narrow. Needs Chromium (ZGQ_CHROMIUM, or
-// /usr/bin/chromium) and a page with all data, served by zgq serve.
+// /usr/bin/chromium) and a page with all data, served by zgq serve. `pngquant` then makes it a third as large.
 
 import { chromium } from 'playwright-core'
 

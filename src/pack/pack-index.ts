@@ -5,10 +5,11 @@ import { dirname, resolve } from 'node:path'
 import { expectPath } from '../arguments.ts'
 import { hex } from '../format/header.ts'
 import { checkOptionNames, expectFlag, expectFunction, expectOneOf, expectSignal } from '../options.ts'
+import { folderStore } from './folder-store.ts'
 import { withPackPlan } from './pack-plan.ts'
+import { publishPlan } from './publish-plan.ts'
 import type { PackProgress } from './steady-index.ts'
 import { expectFree, writePackedFile } from './write-file.ts'
-import { writePackedFolder } from './write-folder.ts'
 
 /** Options of `packIndex`. */
 export interface PackOptions {
@@ -63,7 +64,13 @@ export async function packIndex(options: PackOptions): Promise<PackReport> {
   if (layout === 'file') expectFree(output, write)
   return await withPackPlan(index, { layout, temporary: dirname(output), onProgress, signal }, async (plan) => {
     const report = { path: output, rows: plan.rows, bytes: plan.byteLength, digest: hex(plan.digest) }
-    if (layout === 'folder') return { ...report, ...(await writePackedFolder(output, plan, write)) }
+    if (layout === 'folder') {
+      const { manifest, bytes: bytesWritten } = await publishPlan(plan, folderStore(output), {
+        ...write,
+        stage: 'pack'
+      })
+      return { ...report, manifest, bytesWritten }
+    }
     await writePackedFile(output, plan, write)
     return { ...report, bytesWritten: plan.byteLength, manifest: null }
   })

@@ -1,19 +1,19 @@
 // What is written of an index when it is packed: its head, and its parts with their digests (spec, section 12).
 
 import { createHash } from 'node:crypto'
-import { open } from 'node:fs/promises'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import type { Snapshot } from '../catalogue/snapshot.ts'
-import { wrapReadError, wrapWriteError, ZgqError } from '../errors.ts'
+import { wrapWriteError } from '../errors.ts'
 import { encodeFileRecords } from '../format/file-record.ts'
 import { checksum, PAGE_BYTES, pageCount } from '../format/layout.ts'
 import { encodeHead, encodeOpened, partName, type PackedPart } from '../format/packed-index.ts'
 import { FileWriter } from '../storage/file-writer.ts'
 import { findDataFiles } from '../storage/data-files.ts'
 import { fileOf } from '../storage/reader.ts'
+import { readPieces } from './file-pieces.ts'
 import { withSteadyIndex, type PackProgress, type SteadyIndex } from './steady-index.ts'
 
 /** A part of a packed index, and the file that it is read from. */
@@ -44,8 +44,6 @@ export interface PackPlanOptions {
   readonly onProgress?: ((progress: PackProgress) => void) | undefined
   readonly signal?: AbortSignal | undefined
 }
-
-const PIECE_BYTES = 2 ** 20
 
 /**
  * Makes what is to be written of the index in the folder `path`, hands it to `work`, and removes what it made for it.
@@ -145,28 +143,4 @@ async function digestOf(path: string, byteLength: number, onBytes: (bytes: numbe
     onBytes(piece.byteLength)
   }
   return hash.digest()
-}
-
-/**
- * Reads a file of a known length piece by piece; each is good until the next one is asked for. Rejects with
- * ZGQ_TRUNCATED or ZGQ_IO.
- */
-export async function* readPieces(path: string, byteLength: number): AsyncGenerator<Uint8Array> {
-  const file = await open(path).catch((error: unknown) => {
-    throw wrapReadError(error, path, 'open a file of the index')
-  })
-  try {
-    const buffer = new Uint8Array(Math.min(PIECE_BYTES, byteLength))
-    for (let offset = 0; offset < byteLength;) {
-      const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.byteLength, byteLength - offset), offset)
-      if (bytesRead === 0)
-        throw new ZgqError('ZGQ_TRUNCATED', `it ends at byte ${offset} of ${byteLength}`, { path, offset })
-      yield buffer.subarray(0, bytesRead)
-      offset += bytesRead
-    }
-  } catch (error) {
-    throw wrapReadError(error, path, 'read a file of the index')
-  } finally {
-    await file.close()
-  }
 }

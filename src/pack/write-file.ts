@@ -4,10 +4,11 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, renameSync, rmSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 
-import { wrapWriteError, ZgqError } from '../errors.ts'
+import { systemCode, wrapWriteError, ZgqError } from '../errors.ts'
 import { PAGE_BYTES } from '../format/layout.ts'
 import { FileWriter, syncFolder } from '../storage/file-writer.ts'
-import { readPieces, type PackPlan } from './pack-plan.ts'
+import { readPieces } from './file-pieces.ts'
+import type { PackPlan } from './pack-plan.ts'
 import type { PackProgress } from './steady-index.ts'
 
 export interface WriteOptions {
@@ -50,6 +51,7 @@ export async function writePackedFile(path: string, plan: PackPlan, options: Wri
   } catch (error) {
     rmSync(temporary, { force: true })
     if (signal?.aborted === true) throw signal.reason
-    throw error instanceof ZgqError ? error : wrapWriteError(error, path, 'write the packed index')
+    // What is no error of the system is of who is told of the progress.
+    throw systemCode(error) === undefined ? error : wrapWriteError(error, path, 'write the packed index')
   }
 }

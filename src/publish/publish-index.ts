@@ -4,8 +4,8 @@ import { expectPath } from '../arguments.ts'
 import { describe } from '../describe.ts'
 import { checkOptionNames, expectFunction, expectSignal } from '../options.ts'
 import { withPackPlan } from '../pack/pack-plan.ts'
-import type { ObjectStore } from './object-store.ts'
-import { publishPlan, type PublishProgress, type PublishReport } from './publish-plan.ts'
+import type { ObjectStore } from '../pack/object-store.ts'
+import { publishPlan, type PublishProgress, type PublishReport } from '../pack/publish-plan.ts'
 import { parseS3Url, type S3ClientLike } from './s3-bucket.ts'
 import { s3Store } from './s3-store.ts'
 
@@ -41,7 +41,7 @@ export async function publishIndex(options: PublishOptions): Promise<PublishRepo
   checkOptionNames('publishIndex', options, OPTION_NAMES)
   const { onProgress } = options
   if (onProgress !== undefined) expectFunction('onProgress', onProgress)
-  const signal = expectSignal('signal', options.signal) ?? new AbortController().signal
+  const signal = expectSignal('signal', options.signal)
   const index = expectPath('index', options.index)
   const store = storeOf(options)
   return await withPackPlan(index, { layout: 'folder', onProgress, signal }, (plan) =>

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 
 import type { PackPlan } from '../../src/pack/pack-plan.ts'
 import { manifestName } from '../../src/format/packed-index.ts'
-import { highestManifest } from '../../src/publish/manifests.ts'
+import { highestManifest } from '../../src/pack/manifests.ts'
 import type { ByteSource } from '../../src/remote/byte-source.ts'
 
 type FakePart = PackPlan['parts'][number]

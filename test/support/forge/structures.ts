@@ -178,6 +178,36 @@ export const CALIBRATION_POINT = structure({
   trust: 'f64'
 })
 
+export const PACKED_HEADER = structure(
+  {
+    magic: 'bytes8',
+    version: 'u32',
+    headerByteLength: 'u32',
+    readerFeatures: 'u64',
+    indexId: 'bytes16',
+    generation: 'u64',
+    commit: 'u64',
+    fileByteLength: 'u64',
+    openingByteLength: 'u64',
+    openedByteLength: 'u64',
+    openingCrc: 'u32',
+    centroidPageCount: 'u32',
+    digest: 'bytes32'
+  },
+  4096
+)
+
+export const OPENED_LENGTHS = structure({
+  valuesByteLength: 'u64',
+  partCount: 'u64',
+  centroidPageCount: 'u64',
+  zoneCodesByteLength: 'u64',
+  fileCount: 'u64',
+  segmentCount: 'u64'
+})
+
+export const PART_RECORD = structure({ byteLength: 'u64', digest: 'bytes32' })
+
 /** By their headings in the spec. */
 export const STRUCTURES: Readonly<Record<string, Structure<string>>> = {
   header: HEADER,
@@ -190,5 +220,8 @@ export const STRUCTURES: Readonly<Record<string, Structure<string>>> = {
   'index record': INDEX_RECORD,
   'quantizer header': QUANTIZER_HEADER,
   'calibration header': CALIBRATION_HEADER,
-  'calibration point': CALIBRATION_POINT
+  'calibration point': CALIBRATION_POINT,
+  'packed header': PACKED_HEADER,
+  'opened lengths': OPENED_LENGTHS,
+  'part record': PART_RECORD
 }

@@ -9,15 +9,14 @@ import { expectPath } from '../arguments.ts'
 import { systemCode, wrapReadError, wrapWriteError, ZgqError } from '../errors.ts'
 import type { GotBytes } from '../remote/byte-source.ts'
 import { syncFolder } from '../storage/file-writer.ts'
-import { readPiece } from './file-piece.ts'
+import { readPiece, readPieces } from './file-pieces.ts'
 import type { FileContent, ObjectStore } from './object-store.ts'
 
-const PIECE_BYTES = 2 ** 20
 /** What file systems without hard links answer: FAT, some network file systems. */
 const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EINVAL', 'EISDIR'])
 
 /**
- * Returns a store for `publishIndex` in a folder, which the first object creates; there must be its parent. Rejects with
+ * Returns a store for `publishIndex` in a folder, which the first object creates. Rejects with
  * ZGQ_NOT_FOUND, ZGQ_READ_ONLY and ZGQ_IO. On file systems without hard links, two publishers at the very same moment
  * may take the same number. Throws TypeError for what is no path.
  */
@@ -83,9 +82,9 @@ class FolderStore implements ObjectStore {
   ): Promise<boolean> {
     signal.throwIfAborted()
     const to = this.#pathOf(name)
-    const from = join(this.place, `.${name}.${randomBytes(6).toString('hex')}`)
+    const from = join(this.place, `.${name}.${randomBytes(6).toString('hex')}.tmp`)
     try {
-      await makeFolder(this.place)
+      await mkdir(this.place, { recursive: true })
       await writeFile(from, content, signal)
       const isMoved = await move(from, to)
       syncFolder(this.place)
@@ -101,14 +100,6 @@ class FolderStore implements ObjectStore {
   #pathOf(name: string): string {
     if (!/^\w[\w.-]*$/.test(name)) throw new ZgqError('ZGQ_CORRUPT', `no name of an object: ${JSON.stringify(name)}`)
     return join(this.place, name)
-  }
-}
-
-async function makeFolder(path: string): Promise<void> {
-  try {
-    await mkdir(path)
-  } catch (error) {
-    if (systemCode(error) !== 'EEXIST') throw error
   }
 }
 
@@ -135,9 +126,8 @@ async function writeFile(path: string, content: Uint8Array | FileContent, signal
   try {
     if (content instanceof Uint8Array) await writeAll(file, content)
     else
-      for (let offset = 0; offset < content.byteLength; offset += PIECE_BYTES) {
+      for await (const piece of readPieces(content.path, content.byteLength)) {
         signal.throwIfAborted()
-        const piece = await readPiece(content.path, offset, Math.min(PIECE_BYTES, content.byteLength - offset))
         await writeAll(file, piece)
         content.onBytes?.(piece.byteLength)
       }

@@ -5,8 +5,8 @@
 import { ZgqError } from '../errors.ts'
 import { hex } from '../format/header.ts'
 import { LATEST_NAME, manifestName } from '../format/packed-index.ts'
-import type { PackPlan } from '../pack/pack-plan.ts'
-import { highestManifest, holds, latestText, MANIFEST_PREFIX, raiseLatest, readLatest } from './manifests.ts'
+import type { PackPlan } from './pack-plan.ts'
+import { highestManifest, holds, latestText, MANIFEST_PREFIX, setLatest, readLatest } from './manifests.ts'
 import type { ObjectStore } from './object-store.ts'
 import { inParallel } from './parallel.ts'
 
@@ -36,24 +36,26 @@ export interface PublishReport {
 }
 
 export interface PublishRun {
-  readonly signal: AbortSignal
+  readonly signal?: AbortSignal | undefined
+  /** What progress is called. Default: upload. */
+  readonly stage?: string | undefined
   readonly onProgress?: ((progress: PublishProgress) => void) | undefined
 }
 
 /** Publishes what is planned, as the next generation after those that are there. */
 export async function publishPlan(plan: PackPlan, store: ObjectStore, run: PublishRun): Promise<PublishReport> {
   const { head } = plan
-  const { signal } = run
+  const { signal = new AbortController().signal } = run
   const digest = hex(plan.digest)
   const highest = highestManifest(await store.list(MANIFEST_PREFIX, signal))
   if (highest > 0 && (await holds(store, { name: manifestName(highest), bytes: head }, signal))) {
-    await raiseLatest(store, highest, signal) // its publisher may have died before
+    await setLatest(store, highest, signal) // its publisher may have died before
     return { manifest: highest, digest, isNew: false, uploaded: 0, reused: plan.parts.length, bytes: 0 }
   }
   await expectConditionalPuts(store, highest, signal)
-  const stored = await storeParts(plan, store, run)
+  const stored = await storeParts(plan, store, { ...run, signal })
   const { manifest, isNew } = await takeNumber(store, { first: highest + 1, head }, signal)
-  await raiseLatest(store, manifest, signal)
+  await setLatest(store, manifest, signal)
   return {
     manifest,
     digest,
@@ -80,7 +82,7 @@ async function expectConditionalPuts(store: ObjectStore, highest: number, signal
 async function storeParts(
   { parts }: PackPlan,
   store: ObjectStore,
-  { signal, onProgress }: PublishRun
+  { signal, stage = 'upload', onProgress }: PublishRun & { readonly signal: AbortSignal }
 ): Promise<{ readonly uploaded: number; readonly bytes: number }> {
   const total = parts.reduce((sum, { byteLength }) => sum + byteLength, 0)
   let done = 0
@@ -88,7 +90,7 @@ async function storeParts(
   let bytes = 0
   const onBytes = (count: number): void => {
     done += count
-    onProgress?.({ stage: 'upload', done, total })
+    onProgress?.({ stage, done, total })
   }
   onBytes(0)
   await inParallel(parts, { most: PARTS_AT_A_TIME, signal }, async ({ name, path, byteLength }, ending) => {
