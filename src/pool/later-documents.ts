@@ -20,7 +20,7 @@ import {
   type RowPlace
 } from '../search/lookup.ts'
 import type { SearchContext } from '../search/search-context.ts'
-import { FetchedBytes, type FetchedRange } from '../storage/fetched-bytes.ts'
+import { FetchedBytes, NotFetched, type FetchedRange } from '../storage/fetched-bytes.ts'
 import type { FileRange } from '../storage/reader.ts'
 import type { Hit, Id, StoredDocument } from '../types.ts'
 import type { Found } from './search-chunk.ts'
@@ -190,7 +190,10 @@ async function vectorLater(later: LaterReads, found: RowPlace, signal: AbortSign
   return await reading(later, ofRow, () => files.readRow(found))
 }
 
-/** Does work whose reads are served by ranges that are fetched first, and by those that are held. */
+/**
+ * Does work whose reads are served by ranges that are fetched first, and by those that are held; where it lacks more,
+ * once more with that.
+ */
 async function reading<Result>(
   { context, fetcher }: LaterReads,
   of: {
@@ -200,14 +203,26 @@ async function reading<Result>(
   },
   work: (fetched: FetchedBytes) => Result
 ): Promise<Result> {
-  const { ranges, held = [], signal } = of
-  if (ranges.length === 0) return work(NOTHING)
-  const fetched = await fetcher.fetch({ ranges, held }, signal)
+  const { signal } = of
+  const held = [...(of.held ?? [])]
+  const releases: (() => void)[] = []
   try {
-    return context.files.withFetched(fetched.bytes, () => work(fetched.bytes))
+    for (let lacking = of.ranges; ;) {
+      if (lacking.length > 0) {
+        const { bytes, release } = await fetcher.fetch({ ranges: lacking, held: [] }, signal)
+        releases.push(release)
+        for (const range of lacking) held.push({ ...range, bytes: bytes.bytesOf(range) ?? new Uint8Array(0) })
+      }
+      const fetched = new FetchedBytes(held)
+      try {
+        return context.files.withFetched(fetched, () => work(fetched))
+      } catch (error) {
+        // What was kept in memory may have had to go meanwhile, or while the work went on.
+        if (!(error instanceof NotFetched) || fetched.has(error.range)) throw error
+        lacking = [error.range]
+      }
+    }
   } finally {
-    fetched.release()
+    for (const release of releases) release()
   }
 }
-
-const NOTHING = new FetchedBytes([])

@@ -1,7 +1,6 @@
 // The readers of an index that is read from afar: all that they copy was fetched before.
 
-import { ZgqError } from '../errors.ts'
-import type { FetchedBytes } from '../storage/fetched-bytes.ts'
+import { NotFetched, type FetchedBytes } from '../storage/fetched-bytes.ts'
 import { fileOf, type DataFiles, type FileRange } from '../storage/reader.ts'
 import type { SegmentReaders } from '../storage/readers.ts'
 
@@ -30,11 +29,8 @@ export class FetchedReaders implements SegmentReaders {
 
   readFresh(file: number, offset: number, target: Uint8Array): void {
     if (this.#fetched?.copy(file, offset, target) === true) return
-    // Whoever reads says before what it will read: of files that are laid out as this version knows them.
-    throw new ZgqError('ZGQ_UNSUPPORTED', `${target.byteLength} bytes were not fetched: they lie at an unusual place`, {
-      path: fileOf(this.files, file).path,
-      offset
-    })
+    // Nearly always it was said before what will be read.
+    throw new NotFetched({ file, offset, byteLength: target.byteLength }, fileOf(this.files, file).path)
   }
 
   readSettled(file: number, offset: number, target: Uint8Array): void {

@@ -87,7 +87,7 @@ export class Filters {
     const evaluated = pending
     await unlessAborted(signal, () => evaluated)
     // It may have had to go already, where there is hardly any room.
-    return this.take(filter)
+    return this.#find(filter) ?? (await this.takeLater(filter, later, signal))
   }
 
   async #evaluateLater(filter: CompiledFilter, later: LaterEvaluation): Promise<void> {
@@ -194,13 +194,20 @@ async function evaluateWindow(masks: FilterMasks, later: LaterEvaluation): Promi
   const ranges = window.filter((segment) => !masks.isAtHand(segment)).map(({ fields }) => fields)
   const fetched = await fetcher.fetch({ ranges, held: [] }, undefined)
   try {
+    let hasGone = false
     for (let done = 0; done < window.length;) {
       const end = nowMicros() + SLICE_MICROS
       files.withFetched(fetched.bytes, () => {
         do {
-          for (let i = 0; i < SEGMENTS_PER_LOOK && done < window.length; i++, done++) masks.evaluateNext()
+          for (let i = 0; i < SEGMENTS_PER_LOOK && done < window.length; i++, done++) {
+            // What was kept when the window began may have had to go: it is fetched with the next one.
+            hasGone = !masks.isAtHand(window[done]) && !fetched.bytes.has(window[done].fields)
+            if (hasGone) return
+            masks.evaluateNext()
+          }
         } while (done < window.length && nowMicros() < end)
       })
+      if (hasGone) return
       if (done < window.length) await turn()
     }
   } finally {

@@ -1,10 +1,25 @@
 // Bytes that were fetched before they are needed: verified reads then take them from here.
 
+import { ZgqError } from '../errors.ts'
 import type { FileRange } from './reader.ts'
 
 /** A range of a file with its bytes. */
 export interface FetchedRange extends FileRange {
   readonly bytes: Uint8Array
+}
+
+/**
+ * Bytes are needed that were not fetched: they were kept in memory when it was asked what to fetch, and had to go since,
+ * or they lie at an unusual place. Whoever can fetches them, and repeats its work.
+ */
+export class NotFetched extends ZgqError {
+  readonly range: FileRange
+
+  constructor(range: FileRange, path: string) {
+    const message = `${range.byteLength} bytes were not fetched: they lie where this version does not look for them`
+    super('ZGQ_UNSUPPORTED', message, { path, offset: range.offset })
+    this.range = range
+  }
 }
 
 export class FetchedBytes {
