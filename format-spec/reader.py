@@ -5,6 +5,8 @@
     python3 reader.py --estimates INDEX QUERIES.fbin
     python3 reader.py --id ID INDEX
 
+INDEX may be packed: one file, or a folder of parts.
+
 Searches read the float32 rows; --filter {"field": value} finds rows whose fields equal the values (a list: one of its
 strings does), --payload prints the payloads of hits. --estimates prints what the codes say of every zone and row, beside the true distance.
 --id prints the vector of a row, found through the ids files where there are some.
@@ -95,6 +97,13 @@ INDEX_RECORD = Layout("IndexRecord", """version:u32 metric:u32 element_type:u32 
 CHANGES_RECORD = Layout("ChangesRecord", """next_sequence:u64 fresh_count:u64 fresh_bytes:u64 fresh_removed:u64
     deleted_count:u64 patch_count:u64 rows_since_calibration:u64 reserved:u64""")
 QUANTIZER_HEADER = Layout("QuantizerHeader", "rounds:u32 reserved:u32")
+PACKED_HEADER = Layout("PackedHeader", """magic:bytes8 version:u32 header_byte_length:u32 reader_features:flags64 index_id:bytes16
+    generation:u64 commit:u64 file_byte_length:u64 opening_byte_length:u64 opened_byte_length:u64 opening_crc:u32
+    centroid_page_count:u32 digest:bytes32""")
+OPENED_LENGTHS = Layout("OpenedLengths", """values_byte_length:u64 part_count:u64 centroid_page_count:u64
+    zone_codes_byte_length:u64 file_count:u64 segment_count:u64""")
+PART_RECORD = Layout("PartRecord", "byte_length:u64 digest:bytes32")
+PACKED_MAGIC = b"ZGQ\r\n\x1a\nK"
 CALIBRATION_HEADER = Layout("CalibrationHeader", """source:u32 flags:u32 queries:u64 confidence:f64 highest_recall:f64
     scale:f64 copies:f64 nearest_zone:f64 farthest_zone:f64 farthest_hit:f64
     max_norm:f64 point_count:u64 alignment:f64 gain:f64""")
@@ -372,6 +381,9 @@ class Index:
         except (sqlite3.Error, sqlite3.Warning, UnicodeDecodeError, OverflowError) as error:  # the message of SQLite may quote damaged text
             code = "ZGQ_NOT_AN_INDEX" if "not a database" in str(error) else "ZGQ_CORRUPT"
             raise ZgqError(code, f"{path!r}: {error}") from None
+        self.verify_records()
+
+    def verify_records(self):
         self.verify_files()
         self.verify_segments()
         self.verify_extents()
@@ -662,10 +674,13 @@ class Index:
             need(segment_count <= file.segment_count and row_count <= file.row_count,
                  f"file {number} has more segments or rows than it was written with")
 
+    def open_bytes(self, row):
+        """The file of a record, and how long it is."""
+        file = open_regular(os.path.join(self.folder, self.name(row)))
+        return file, os.fstat(file.fileno()).st_size
+
     def open_file(self, row):
-        name = self.name(row)
-        file = open_regular(os.path.join(self.folder, name))
-        size = os.fstat(file.fileno()).st_size
+        name, (file, size) = self.name(row), self.open_bytes(row)
         need(size >= row.byte_length, f"{name} has {size} bytes of {row.byte_length}", "ZGQ_TRUNCATED")
         need(size == row.byte_length, f"{name} has {size} bytes, {row.byte_length} are said")
         page = read_at(file, 0, PAGE)
@@ -1038,9 +1053,173 @@ def is_replacing(lock):
         return False
 
 
+class Part:
+    """A part of a packed file, to be read as a file."""
+
+    def __init__(self, file, start, length):
+        self.file, self.start, self.length, self.at, self.name = file, start, length, 0, file.name
+
+    def seek(self, offset):
+        self.at = offset
+
+    def read(self, length):
+        self.file.seek(self.start + self.at)
+        data = self.file.read(max(0, min(length, self.length - self.at)))
+        self.at += len(data)
+        return data
+
+
+class PackedIndex(Index):
+    """Section 12: an open packed index, of one file or in a folder; `manifest`: the number of its manifest there."""
+
+    def __init__(self, path, manifest=None):
+        self.folder, self.fresh, self.deleted, self.patches = path, {}, {}, {}
+        self.is_file = manifest is None
+        self.file = open_regular(path if self.is_file else os.path.join(path, f"manifest-{manifest:06d}"))
+        size = os.fstat(self.file.fileno()).st_size
+        self.byte_length = size
+        need(self.file.read(8) == PACKED_MAGIC, f"{path!r} is not a packed index", "ZGQ_NOT_AN_INDEX")
+        page = read_at(self.file, 0, PAGE)
+        need(zlib.crc32(page[:-4]) == int.from_bytes(page[-4:], "little"), "the header CRC does not fit")
+        version = int.from_bytes(page[8:12], "little")
+        need(version == VERSION, f"format version {version} is not known", "ZGQ_UNSUPPORTED")
+        self.head = head = PACKED_HEADER.decode(page)
+        need((head.header_byte_length, head.reader_features) == (PAGE, 0) and head.opened_byte_length <= 2**30,
+             "a field of the header is not known", "ZGQ_UNSUPPORTED")
+        need(head.opened_byte_length <= 64 * head.opening_byte_length + 65536, "the opening part cannot inflate to so much")
+        opening = read_at(self.file, PAGE, head.opening_byte_length)
+        need(zlib.crc32(opening) == head.opening_crc, "the CRC of the opening part does not fit")
+        stream = zlib.decompressobj(-15)
+        try:
+            self.opened = stream.decompress(opening, head.opened_byte_length + 1)
+        except zlib.error as error:
+            raise ZgqError("ZGQ_CORRUPT", f"the opening part does not inflate: {error}") from None
+        need(stream.eof and len(self.opened) == head.opened_byte_length, "the opening part inflates to another length")
+        self.read_opened()
+        starts, at = [], PAGE + head.opening_byte_length
+        for part in self.parts:
+            starts.append(pages(at) * PAGE)
+            at = starts[-1] + part.byte_length
+        if self.is_file:
+            need(head.file_byte_length > 0, f"{path!r} is a manifest", "ZGQ_NOT_AN_INDEX")
+            need(head.file_byte_length == pages(at) * PAGE, "the header says another length than the parts")
+            need(size >= head.file_byte_length, f"{path!r} has {size} bytes of {head.file_byte_length}", "ZGQ_TRUNCATED")
+            need(size == head.file_byte_length, f"{path!r} is longer than said")
+        else:
+            need(head.file_byte_length == 0, "the manifest is the head of a file")
+        self.opened_parts = [self.open_part(number, start) for number, start in enumerate(starts)]
+        self.read_centroids()
+        self.verify_records()
+
+    def read_opened(self):
+        """Section 12.2."""
+        need(len(self.opened) >= OPENED_LENGTHS.size, "the opening part has no lengths")
+        counts = OPENED_LENGTHS.decode(self.opened)
+        sizes = (counts.values_byte_length, counts.part_count * PART_RECORD.size, 4 * counts.centroid_page_count,
+                 counts.zone_codes_byte_length, counts.file_count * FILE_RECORD.size, counts.segment_count * SEGMENT_RECORD.size)
+        need(OPENED_LENGTHS.size + sum(sizes) == len(self.opened), "the lengths in the opening part do not fit")
+        ends = list(itertools.accumulate(sizes, initial=OPENED_LENGTHS.size))
+        values, parts, crcs, codes, files, segments = (self.opened[a:b] for a, b in zip(ends, ends[1:]))
+        self.read_values(values)
+        self.read_index()
+        record = self.record
+        block_count = -(-record.zone_count // BLOCK_ROWS) if self.bits > 0 else 0
+        need(record.delta_zone_count == 0, "a packed index has zones of deltas")
+        need((counts.part_count, counts.file_count, counts.segment_count, counts.centroid_page_count, len(codes))
+             == (record.file_count + 1, record.file_count, record.segment_count,
+                 pages(record.zone_count * self.dim * 4), block_count * self.block_bytes), "a count is another than the index says")
+        need(all(getattr(self.head, name) == getattr(record, name) for name in ("version", "index_id", "generation", "commit"))
+             and self.head.centroid_page_count == counts.centroid_page_count, "the header is of another index")
+        changes = self.meta.get("changes", struct.pack("<8Q", 1, 0, 0, 0, 0, 0, 0, 0))
+        need(len(changes) == CHANGES_RECORD.size, "the value changes is of a wrong length")
+        self.changes = CHANGES_RECORD.decode(changes)
+        need(self.changes.fresh_count == self.changes.deleted_count == self.changes.patch_count == 0, "a packed index has changes")
+        self.parts = [PART_RECORD.decode(parts, at) for at in range(0, len(parts), PART_RECORD.size)]
+        self.centroid_crcs, self.zone_codes = decode("I", crcs), [(record.zone_count, codes)] if codes else []
+        self.files = self.numbered_records("files", FILE_RECORD, files, min(record.next_file, 2**32))
+        self.segments = self.numbered_records("segments", SEGMENT_RECORD, segments, record.next_segment)
+        lengths = [counts.centroid_page_count * PAGE, *(file.byte_length for file in self.files.values())]
+        need([part.byte_length for part in self.parts] == lengths, "a part has another length than its record says")
+        for file in self.files.values():
+            need(file.kind in KIND_NAMES, f"file {file.file}: kind {file.kind} is not known", "ZGQ_UNSUPPORTED")
+
+    def read_values(self, data):
+        self.meta, at, last = {}, 0, b""
+        while at < len(data):
+            need(len(data) - at >= 8 and len(self.meta) < MOST_META_ROWS, "a value ends early, or there are too many")
+            key_bytes, value_bytes = struct.unpack_from("<II", data, at)
+            need(1 <= key_bytes <= MOST_KEY_BYTES and value_bytes <= MOST_VALUE_BYTES
+                 and key_bytes + value_bytes <= len(data) - at - 8, "a key or a value is too long")
+            key, at = data[at + 8:at + 8 + key_bytes], at + 8 + key_bytes
+            need(key > last, "keys are out of order")
+            self.meta[key.decode("latin-1")], at, last = data[at:at + value_bytes], at + value_bytes, key
+
+    def numbered_records(self, table, layout, shuffled, end):
+        """Section 12.2: puts shuffled records in order."""
+        count, width, found = len(shuffled) // layout.size, layout.size, bytearray(len(shuffled))
+        for word in range(0, width, 4):
+            value = 0
+            columns = [shuffled[(word + byte) * count:(word + byte + 1) * count] for byte in range(4)]
+            for place, difference in enumerate(zip(*columns)):
+                value = (value + int.from_bytes(bytes(difference), "little")) & 0xFFFFFFFF
+                struct.pack_into("<I", found, place * width + word, value)
+        first = int.from_bytes(found[:8], "little")
+        return self.numbered(table, layout, [(first, count, bytes(found))] if count else [], end)
+
+    def open_part(self, number, start):
+        """The bytes of a part, as a file and how long that is."""
+        part = self.parts[number]
+        if self.is_file:
+            return Part(self.file, start, part.byte_length), part.byte_length
+        stem = "centroids" if number == 0 else self.name(list(self.files.values())[number - 1])[:-4]
+        file = open_regular(os.path.join(self.folder, f"{stem}-{part.digest[:8].hex()}.zgq"))
+        return file, os.fstat(file.fileno()).st_size
+
+    def open_bytes(self, row):
+        return self.opened_parts[1 + list(self.files).index(row.file)]
+
+    def read_centroids(self):
+        file, length = self.opened_parts[0]
+        need(length >= self.parts[0].byte_length, "the part of the centroids ends early", "ZGQ_TRUNCATED")
+        need(length == self.parts[0].byte_length, "the part of the centroids is longer than said")
+        data, size = read_at(file, 0, length), 4 * self.dim
+        need(all(zlib.crc32(data[page * PAGE:(page + 1) * PAGE]) == crc for page, crc in enumerate(self.centroid_crcs)),
+             "the CRC of a page of centroids does not fit")
+        need(is_finite(decode("f", data)), "a centroid is not finite")
+        self.centroids = [data[at:at + size] for at in range(0, self.record.zone_count * size, size)]
+
+    def verify_digests(self):
+        """What a check verifies besides."""
+        need(hashlib.sha256(self.opened).digest() == self.head.digest, "the digest of the head does not fit")
+        for part, (file, _) in zip(self.parts, self.opened_parts):
+            digest = hashlib.sha256()
+            for at in range(0, part.byte_length, PIECE):
+                digest.update(read_at(file, at, min(PIECE, part.byte_length - at)))
+            need(digest.digest() == part.digest, "the digest of a part does not fit")
+
+
+def highest_manifest(folder):
+    """Section 12: the number of the manifest that counts; None: the folder is not a packed index."""
+    if not os.path.isdir(folder) or os.path.lexists(os.path.join(folder, "catalogue.sqlite")):
+        return None
+    found = [name for name in os.listdir(folder) if re.fullmatch(r"manifest-\d{6,15}", name)]
+    return max((number for number in map(int, (name[9:] for name in found)) if number > 0 and f"manifest-{number:06d}" in found), default=None)
+
+
+def is_packed_file(path):
+    if not os.path.isfile(path):
+        return False
+    with open(path, "rb") as file:
+        return file.read(8) == PACKED_MAGIC
+
+
 def open_index(path):
-    """Section 10: OUTPUT, else OUTPUT.replaced, else OUTPUT once more."""
+    """Section 12 for what is packed; else section 10: OUTPUT, else OUTPUT.replaced, else OUTPUT once more."""
     path = path.rstrip("/") or path
+    if is_packed_file(path):
+        return PackedIndex(path)
+    if highest_manifest(path) is not None:
+        return PackedIndex(path, highest_manifest(path))
     if not os.path.exists(path):
         try:
             if os.path.exists(path + ".replaced") and is_replacing(path + ".building/lock.json"):
@@ -1222,6 +1401,8 @@ def read_queries(path, index):
 
 
 def check(index):
+    if isinstance(index, PackedIndex):
+        index.verify_digests()
     if "build" in index.meta:
         check_build(index.meta["build"])
     if "note" in index.meta:

@@ -170,6 +170,12 @@ const OPENINGS: readonly Forgery[] = [
   refused('stored blocks of 1 MB that it does not say', (packed) => {
     packed.opening(() => deflateRawSync(Buffer.alloc(2 ** 20, 'abcdefg'), { level: 0 }))
   }),
+  refused('16 MB behind a stream that ends early', (packed) => {
+    packed.opening(() => Buffer.concat([deflateRawSync(Buffer.alloc(9)), Buffer.alloc(2 ** 24, 255)]))
+    packed.header((header) => {
+      header.set('openedByteLength', 3 * 2 ** 22)
+    })
+  }),
   perhaps('bytes behind the deflated stream', (packed) => {
     packed.opening((opening) => Buffer.concat([opening, Buffer.alloc(9)]))
   })

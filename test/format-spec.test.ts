@@ -1,4 +1,4 @@
-// The spec against the code: every table and number of format-spec/README.md that the code repeats. Section 12 has a
+// The spec against the code: every table and number of format-spec/README.md that the code repeats. Section 13 has a
 // test of its own.
 
 import { readFileSync } from 'node:fs'
@@ -42,6 +42,8 @@ import {
   PAGE_BYTES,
   SHARD_BYTES
 } from '../src/format/layout.ts'
+import { PACKED_HEADER, PACKED_MAGIC } from '../src/format/packed-header.ts'
+import { OPENED_RECORD, PART_RECORD } from '../src/format/packed-index.ts'
 import { QUANTIZER_HEADER } from '../src/format/quantizer.ts'
 import { EXTENT_PART_WORDS, EXTENT_WORDS, SEGMENT_RECORD, SEGMENT_WORDS } from '../src/format/segment-record.ts'
 import { MOST_ID_BYTES } from '../src/format/string-ids.ts'
@@ -64,7 +66,10 @@ const LAYOUTS = [
   { heading: 'Layout: quantizer header', layout: QUANTIZER_HEADER },
   { heading: 'Layout: calibration header', layout: CALIBRATION_HEADER },
   { heading: 'Layout: calibration point', layout: CALIBRATION_POINT },
-  { heading: 'Layout: changes record', layout: CHANGES_RECORD }
+  { heading: 'Layout: changes record', layout: CHANGES_RECORD },
+  { heading: 'Layout: packed header', layout: PACKED_HEADER },
+  { heading: 'Layout: opened lengths', layout: OPENED_RECORD },
+  { heading: 'Layout: part record', layout: PART_RECORD }
 ]
 
 it('has no layout that the code does not know', () => {
@@ -101,6 +106,10 @@ describe.each(LAYOUTS)('$heading', ({ heading, layout }) => {
 describe('numbers in the spec', () => {
   it('give the magic of a vectors file', () => {
     expect(hexBytes(meaningOf('Layout: header', 'magic'))[0]).toEqual([...MAGICS.vectors])
+  })
+
+  it('give the magic of a packed index', () => {
+    expect(hexBytes(meaningOf('Layout: packed header', 'magic'))[0]).toEqual([...PACKED_MAGIC])
   })
 
   it('give the kinds of files, with the letters that end their magic', () => {

@@ -140,7 +140,7 @@ describe('what a lookup lacks', () => {
     const read = (of: number, offset: number, target: Uint8Array): void => {
       if (!fetched.copy(of, offset, target)) throw new Error(`byte ${offset} was not fetched`)
     }
-    const readers: IdReaders = { isReadable: () => true, readFresh: read, readSettled: read }
+    const readers: IdReaders = { comesAnew: false, isReadable: () => true, readFresh: read, readSettled: read }
     const of = { readers, path: 'ids.zgq', indexId: INDEX_ID, verify: 'touch' as const }
     const lookup = new IdLookup({ file: 0, rowCount: count }, of)
     const random = randomFrom(SEED)

@@ -10,7 +10,13 @@ import { ROOT } from './support/sources.ts'
 import { useTempFolder } from './support/temp-folder.ts'
 
 const temp = useTempFolder('packaging')
-const ENTRIES = { zgq: 'index', 'zgq/build': 'build', 'zgq/check': 'check' } as const
+const ENTRIES = {
+  zgq: 'index',
+  'zgq/build': 'build',
+  'zgq/check': 'check',
+  'zgq/publish': 'publish',
+  'zgq/s3': 's3'
+} as const
 
 beforeAll(() => {
   if (!existsSync(join(ROOT, 'dist/index.cjs'))) throw new Error('dist/ is missing: run npm run build first')
@@ -163,6 +169,8 @@ describe('types', () => {
 import { ZgqError, ZgqIndex, type ExplainedHits, type Hit, type IndexInfo } from 'zgq'
 import { buildIndex, type BuildProgress, type VectorBatch } from 'zgq/build'
 import { checkIndex, type CheckReport } from 'zgq/check'
+import { folderStore, publishIndex, type ObjectStore, type PublishReport } from 'zgq/publish'
+import { s3Source, type ByteSource } from 'zgq/s3'
 
 async function* batches(): AsyncGenerator<VectorBatch> {
   yield { vectors: new Float32Array(4), ids: [1] }
@@ -184,6 +192,11 @@ export async function main(): Promise<void> {
   index.search([1], { nprobes: 3 })
   // @ts-expect-error: an unknown metric
   await buildIndex({ input: 'x.fbin', output: 'x', metric: 'dot' })
+  const store: ObjectStore = folderStore('y')
+  const published: PublishReport = await publishIndex({ index: 'x', to: store, signal: AbortSignal.timeout(1) })
+  const source: ByteSource = s3Source({ bucket: 'b', prefix: published.digest })
+  // @ts-expect-error: no client
+  s3Source({ bucket: 'b', client: { put: source } })
   index.close()
   if (report.ok && hits[0].id > explain.vectorsScanned) throw new ZgqError('ZGQ_IO', indexId + info.metric + String(await later) + String(await explained) + String(one))
 }`

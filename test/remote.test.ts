@@ -292,8 +292,11 @@ describe('an index that is replaced while it is open', () => {
     server.put('growing/latest', new TextEncoder().encode('1'))
     const other = await openRemote(url)
     expect(other.info().manifest).toBe(2)
-    remote.close()
-    other.close()
+    // Nor is one at a manifest that is gone.
+    server.put('growing/latest', new TextEncoder().encode('9'))
+    const third = await openRemote(url)
+    expect(third.info().manifest).toBe(2)
+    for (const index of [remote, other, third]) index.close()
   })
 })
 

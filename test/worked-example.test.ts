@@ -1,4 +1,4 @@
-// The worked example of the spec (section 12) against the bytes that a build writes.
+// The worked example of the spec (section 13) against the bytes that a build writes.
 
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

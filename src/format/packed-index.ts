@@ -31,7 +31,9 @@ export const PART_RECORD = struct(40, {
 
 /** Before each value: the lengths of its key and its bytes. */
 const VALUE_HEAD_BYTES = 8
+const MOST_VALUES = 16
 const MOST_KEY_BYTES = 64
+const MOST_VALUE_BYTES = 2 ** 20
 
 /** A data file or the centroids. */
 export interface PackedPart {
@@ -266,7 +268,8 @@ function decodeValues(bytes: Uint8Array, damage: Damage): Map<string, Uint8Array
     const left = bytes.byteLength - at - VALUE_HEAD_BYTES
     const keyBytes = left < 0 ? 0 : view.getUint32(at, true)
     const valueBytes = left < 0 ? 0 : view.getUint32(at + 4, true)
-    if (keyBytes === 0 || keyBytes > MOST_KEY_BYTES || keyBytes + valueBytes > left)
+    const isBounded = keyBytes <= MOST_KEY_BYTES && valueBytes <= MOST_VALUE_BYTES && values.size < MOST_VALUES
+    if (keyBytes === 0 || !isBounded || keyBytes + valueBytes > left)
       throw damage(`a value at byte ${at} of ${bytes.byteLength}`)
     at += VALUE_HEAD_BYTES
     const key = String.fromCharCode(...bytes.subarray(at, at + keyBytes))

@@ -28,9 +28,9 @@ export async function readLatest(store: ByteSource, signal: AbortSignal): Promis
   }
 }
 
-/** Raises the hint to a number; two at once may leave the lower one, and readers go on from there. */
-export async function raiseLatest(store: ObjectStore, number: number, signal: AbortSignal): Promise<void> {
-  if (((await readLatest(store, signal)) ?? 0) < number) await store.put(LATEST_NAME, latestText(number), signal)
+/** Sets the hint to a number; of two at once the lower one may stay, and readers go on from there. */
+export async function setLatest(store: ObjectStore, number: number, signal: AbortSignal): Promise<void> {
+  if ((await readLatest(store, signal)) !== number) await store.put(LATEST_NAME, latestText(number), signal)
 }
 
 export function latestText(number: number): Uint8Array {

@@ -13,7 +13,8 @@ export interface FileContent {
 
 /**
  * A place for objects under names. An object appears whole or not at all, and what was stored is read from then on, also
- * by others. Rejects as a source does, and with ZGQ_UNSUPPORTED where the place lacks something that is needed.
+ * by others. Repeats by itself what fails in passing. Rejects as a source does, and with ZGQ_UNSUPPORTED where the place
+ * lacks something that is needed.
  */
 export interface ObjectStore extends ByteSource {
   list(prefix: string, signal: AbortSignal): Promise<string[]>

@@ -6,7 +6,7 @@ import { ZgqError } from '../errors.ts'
 import { hex } from '../format/header.ts'
 import { LATEST_NAME, manifestName } from '../format/packed-index.ts'
 import type { PackPlan } from './pack-plan.ts'
-import { highestManifest, holds, latestText, MANIFEST_PREFIX, raiseLatest, readLatest } from './manifests.ts'
+import { highestManifest, holds, latestText, MANIFEST_PREFIX, setLatest, readLatest } from './manifests.ts'
 import type { ObjectStore } from './object-store.ts'
 import { inParallel } from './parallel.ts'
 
@@ -49,13 +49,13 @@ export async function publishPlan(plan: PackPlan, store: ObjectStore, run: Publi
   const digest = hex(plan.digest)
   const highest = highestManifest(await store.list(MANIFEST_PREFIX, signal))
   if (highest > 0 && (await holds(store, { name: manifestName(highest), bytes: head }, signal))) {
-    await raiseLatest(store, highest, signal) // its publisher may have died before
+    await setLatest(store, highest, signal) // its publisher may have died before
     return { manifest: highest, digest, isNew: false, uploaded: 0, reused: plan.parts.length, bytes: 0 }
   }
   await expectConditionalPuts(store, highest, signal)
   const stored = await storeParts(plan, store, { ...run, signal })
   const { manifest, isNew } = await takeNumber(store, { first: highest + 1, head }, signal)
-  await raiseLatest(store, manifest, signal)
+  await setLatest(store, manifest, signal)
   return {
     manifest,
     digest,

@@ -1,5 +1,6 @@
 // The readers of an index that is read from afar: all that they copy was fetched before.
 
+import { ZgqError } from '../errors.ts'
 import type { FetchedBytes } from '../storage/fetched-bytes.ts'
 import { fileOf, type DataFiles, type FileRange } from '../storage/reader.ts'
 import type { SegmentReaders } from '../storage/readers.ts'
@@ -7,6 +8,7 @@ import type { SegmentReaders } from '../storage/readers.ts'
 export class FetchedReaders implements SegmentReaders {
   readonly files: DataFiles
   readonly isMapped = false
+  readonly comesAnew = true
   #fetched: FetchedBytes | undefined
 
   constructor(files: DataFiles) {
@@ -28,8 +30,11 @@ export class FetchedReaders implements SegmentReaders {
 
   readFresh(file: number, offset: number, target: Uint8Array): void {
     if (this.#fetched?.copy(file, offset, target) === true) return
-    // Whoever reads says before what it will read.
-    throw new TypeError(`${target.byteLength} bytes at ${offset} of ${fileOf(this.files, file).path} were not fetched`)
+    // Whoever reads says before what it will read: of files that are laid out as this version knows them.
+    throw new ZgqError('ZGQ_UNSUPPORTED', `${target.byteLength} bytes were not fetched: they lie at an unusual place`, {
+      path: fileOf(this.files, file).path,
+      offset
+    })
   }
 
   readSettled(file: number, offset: number, target: Uint8Array): void {

@@ -108,13 +108,22 @@ async function findManifest(from: HeadReader): Promise<FoundManifest> {
     if (number > 0) return { number, got: await getManifest(from, number) }
     throw new ZgqError('ZGQ_NOT_FOUND', 'there is no manifest of a packed index here', { path: source.place })
   }
-  let number = await readLatest(from)
-  let [got, next] = await Promise.all([getManifest(from, number), findNext(from, number + 1)])
-  for (; next !== undefined; next = await findNext(from, number + 1)) {
-    number++
-    got = next
+  const hint = await readLatest(from)
+  const [atHint, next] = await Promise.all([findNext(from, hint), findNext(from, hint + 1)])
+  if (next !== undefined) return await findHighest(from, { number: hint + 1, got: next })
+  if (atHint !== undefined) return { number: hint, got: atHint }
+  // A hint at nothing is none; asking for the first one says why there is nothing.
+  return await findHighest(from, { number: 1, got: await getManifest(from, 1) })
+}
+
+/** Goes on from a manifest as long as there is a next one. */
+async function findHighest(from: HeadReader, first: FoundManifest): Promise<FoundManifest> {
+  let highest = first
+  for (;;) {
+    const next = await findNext(from, highest.number + 1)
+    if (next === undefined) return highest
+    highest = { number: highest.number + 1, got: next }
   }
-  return { number, got }
 }
 
 /** The number in `latest`, which may be behind, or not be there. */

@@ -151,9 +151,7 @@ export class Requester {
     const { name, offset, byteLength, tally } = request
     const startMs = nowMs()
     const runningBefore = this.limit.running
-    const got = await this.source.getBytes(name, offset, byteLength, signal)
-    if (!ArrayBuffer.isView(got.bytes))
-      throw new ZgqError('ZGQ_IO', `getBytes returned ${describe(got.bytes)} as bytes, expected a Uint8Array`)
+    const got = plain(await this.source.getBytes(name, offset, byteLength, signal))
     // What it still brings is not looked at.
     signal.throwIfAborted()
     if (tally !== undefined) tally.bytes += got.bytes.byteLength
@@ -209,6 +207,14 @@ export class Requester {
     const path = placeOf(this.source, name)
     return offset === undefined ? { path } : { path, offset }
   }
+}
+
+/** Views other than a Uint8Array have methods of their own: `slice` of a Buffer copies nothing. */
+function plain(got: GotBytes): GotBytes {
+  const bytes: unknown = Object(got).bytes
+  if (!ArrayBuffer.isView(bytes))
+    throw new ZgqError('ZGQ_IO', `getBytes returned ${describe(bytes)} as bytes, expected a Uint8Array`)
+  return { ...got, bytes: new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength) }
 }
 
 async function pause(delayMs: number, signal: AbortSignal): Promise<void> {

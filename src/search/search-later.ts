@@ -180,12 +180,12 @@ function isPartMapped(context: SearchContext, { segments, reached, part }: Searc
 }
 
 function areCandidatesFetched(context: SearchContext, state: SearchState, fetched: FetchedBytes): boolean {
-  const [, , codes] = codesOf(context, state)
+  const [{ cache }, , codes] = codesOf(context, state)
   for (let slot = 0; slot < codes.batchCount; slot++) {
     if (!codes.isMissing(slot)) continue
     const { segment, row } = candidateOf(state, codes, slot)
-    const { row: bytes, id } = context.files.rangesOfCandidate(segment, row)
-    const hasId = id === undefined || context.codes?.cache.idsOf(segment) !== 0 || fetched.has(id)
+    const { row: bytes, id } = context.files.rangesOfCandidate({ segment, row }, cache.holds(segment))
+    const hasId = id === undefined || cache.idsOf(segment) !== 0 || fetched.has(id)
     if (!hasId || !(isMapped(context, segment, row) || fetched.has(bytes))) return false
   }
   return true
@@ -301,7 +301,8 @@ function wantedOfCandidates(context: SearchContext, state: SearchState): Wanted 
     else held.push({ ...range, bytes: memory.bytesAt(address, range.byteLength).slice() })
   }
   for (const { segment, row } of remainingCandidates(state, codeState)) {
-    const { row: bytes, pages, crcs, id, firstPage } = context.files.rangesOfCandidate(segment, row)
+    const ofCandidate = context.files.rangesOfCandidate({ segment, row }, codes.cache.holds(segment))
+    const { row: bytes, pages, crcs, id, firstPage } = ofCandidate
     const [ids, pageCrcs] = [codes.cache.idsOf(segment), codes.cache.pageCrcsOf(segment)]
     if (id !== undefined && (ids === 0 || !codes.cache.keepsAll)) hold(id, ids === 0 ? 0 : ids + row * 8)
     if (codes.candidates.isAtHand(segment, row)) {

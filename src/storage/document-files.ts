@@ -188,14 +188,16 @@ export class DocumentFiles {
     if (found !== undefined) return found
     const { payload, rowCount } = segment
     const { byteLength } = payload
-    const read = this.#extentBytes(payload, payloadHeadBytes(rowCount))
+    const headBytes = payloadHeadBytes(rowCount)
+    const read = this.#extentBytes(payload, headBytes)
+    const stated = statedTableBytes(read(0, Math.min(byteLength, COLUMNS_HEADER.byteLength)))
     const table = decodePayloadHead(
       { byteLength, read },
       {
         ...this.#expected(segment, payload),
         verifiesColumns: this.#verifies,
-        // Not more than that: what was fetched is the head alone.
-        tableBytes: statedTableBytes(read(0, Math.min(byteLength, COLUMNS_HEADER.byteLength)))
+        // Of what is fetched that is the head alone, whatever the number of columns says that nobody verified yet.
+        tableBytes: this.#readers.comesAnew ? Math.min(stated, headBytes) : stated
       }
     )
     this.#payloads.put(key, table, rowCount * 12)

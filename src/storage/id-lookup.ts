@@ -32,7 +32,7 @@ const MOST_EQUAL_HASHES = 2 ** 10
 const SLOT = 0
 
 /** What reads an ids file. */
-export type IdReaders = Pick<SegmentReaders, 'isReadable' | 'readFresh' | 'readSettled'>
+export type IdReaders = Pick<SegmentReaders, 'comesAnew' | 'isReadable' | 'readFresh' | 'readSettled'>
 
 export class IdLookup {
   /** Where reads are counted: with the work that they are for. */
@@ -208,7 +208,7 @@ export class IdLookup {
 
   #read(page: number, words: Uint32Array): void {
     const bytes = bytesOfPage(words)
-    if (this.#verified.has(SLOT, page)) {
+    if (!this.#readers.comesAnew && this.#verified.has(SLOT, page)) {
       this.#readers.readSettled(this.file, page * PAGE_BYTES, bytes)
     } else {
       this.#readers.readFresh(this.file, page * PAGE_BYTES, bytes)

@@ -34,6 +34,7 @@ export interface ChosenReader {
 
 /** Two readers over the same files. */
 export class Readers implements SegmentReaders {
+  readonly comesAnew = false
   /** Plain reads: a bad sector or a short file is an error here, where a mapping would kill the process. */
   readonly fresh: PreadReader
   readonly #folder: string

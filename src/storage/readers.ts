@@ -7,6 +7,11 @@ export interface SegmentReaders {
   readonly files: DataFiles
   /** Whether bytes that were read before are in memory as far as the system keeps them. */
   readonly isMapped: boolean
+  /**
+   * Whether bytes that are read again come over the way again, which may damage them: they are verified every time, not
+   * at their first use alone.
+   */
+  readonly comesAnew: boolean
   /** Runs work whose reads are served by bytes that were fetched for it. */
   withFetched<Result>(fetched: FetchedBytes, work: () => Result): Result
   /** Tells whether bytes that were read before can be copied now. */

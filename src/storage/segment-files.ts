@@ -16,6 +16,7 @@ import { PageLedger } from './page-ledger.ts'
 import { fileOf, type DataFiles, type FileRange } from './reader.ts'
 import type { SegmentReaders } from './readers.ts'
 import {
+  columnsExpected,
   extentSource,
   newSegmentState,
   pagesOf,
@@ -155,10 +156,10 @@ export class SegmentFiles {
     return values
   }
 
-  /** Verifies the columns of a segment at their first use. */
+  /** Verifies the columns of a segment at their first use, or whenever they come anew. */
   #withColumns(segment: Segment): SegmentState {
     const state = this.#stateOf(segment)
-    if (state.pageCrcsOffset === 0) this.openColumns(segment)
+    if (state.pageCrcsOffset === 0 || this.#readers.comesAnew) this.openColumns(segment)
     return state
   }
 
@@ -189,29 +190,17 @@ export class SegmentFiles {
   }
 
   #expectedOf(segment: Segment, kind: 'columns' | 'codes'): ColumnsExpectation {
-    const { dim, metric, bits, idType } = this.#meta
-    const extent = segment[kind]
-    return {
-      path: this.#pathOf(extent),
-      offset: extent.offset,
-      segment: segment.segment,
-      rowCount: segment.rowCount,
-      dim,
-      idType,
-      hasInverseNorms: kind === 'columns' && metric === 'cosine',
-      headerCrc: extent.crc,
-      bits: kind === 'codes' ? bits : 0
-    }
+    return columnsExpected({ segment, kind, path: this.#pathOf(segment[kind]) }, this.#meta)
   }
 
   /**
    * Copies the codes extent of a segment into `target`, which is as long, and returns where its columns are in it,
-   * verified at the first call. Throws ZGQ_CORRUPT, ZGQ_TRUNCATED, ZGQ_UNSUPPORTED or ZGQ_IO.
+   * verified at the first call, or whenever they come anew. Throws ZGQ_CORRUPT, ZGQ_TRUNCATED, ZGQ_UNSUPPORTED or ZGQ_IO.
    */
   readCodes(segment: Segment, target: Uint8Array): ColumnsLayout {
     const { codes } = segment
     const state = this.#stateOf(segment)
-    const isFirst = state.codesPageCrcsOffset === 0
+    const isFirst = state.codesPageCrcsOffset === 0 || this.#readers.comesAnew
     if (isFirst) this.#readFresh(codes.file, codes.offset, target)
     else this.#readSettled(codes.file, codes.offset, target)
     const { layout } = openExtent(
@@ -240,9 +229,12 @@ export class SegmentFiles {
     return !this.#verifiesPages || this.#verified.hasAll(segment.slot, pages.firstPage, pages.firstPage + pages.count)
   }
 
-  /** Tells whether a row lies in pages that were verified before. */
+  /** Tells whether a row lies in pages that were verified before, and do not come anew. */
   isRowVerified(segment: Segment, row: number): boolean {
     if (!this.#verifiesPages) return true
+    // What is at hand without its pages was held when it had been verified.
+    if (this.#readers.comesAnew)
+      return !this.#readers.isReadable(pagesOf(segment, row * this.#rowBytes, this.#rowBytes).range)
     const start = row * this.#rowBytes
     const endPage = Math.ceil((start + this.#rowBytes) / PAGE_BYTES)
     return this.#verified.hasAll(segment.slot, Math.floor(start / PAGE_BYTES), endPage)
@@ -256,14 +248,13 @@ export class SegmentFiles {
   }
 
   /**
-   * The ranges that `readRows` reads for some rows of a segment. Columns that were not read before are read whole, so
-   * that they can be verified.
+   * The ranges that `readRows` reads for some rows of a segment. Columns are read whole where they have to be verified.
    */
   rangesOfRows(segment: Segment, firstRow: number, count: number): FileRange[] {
     const { file } = segment.columns
     const state = this.#stateOf(segment)
     const pages = pagesOf(segment, firstRow * this.#rowBytes, count * this.#rowBytes)
-    if (state.pageCrcsOffset === 0) return [segment.columns, pages.range]
+    if (state.pageCrcsOffset === 0 || this.#readers.comesAnew) return [segment.columns, pages.range]
     const ranges: FileRange[] = [
       { file, offset: state.pageCrcsOffset + pages.firstPage * 4, byteLength: pages.count * 4 },
       pages.range
@@ -274,10 +265,13 @@ export class SegmentFiles {
     return ranges
   }
 
-  /** The ranges that `copyRow` and `copyId` read for a row: pages, CRCs (or all columns, where none were read), id. */
-  rangesOfCandidate(segment: Segment, row: number): CandidateRanges {
+  /**
+   * The ranges that `copyRow` and `copyId` read for a row: pages, CRCs (or all columns, where none were read, or come
+   * anew), id. `hasCodes`: the codes of the segment are in memory.
+   */
+  rangesOfCandidate({ segment, row }: Ordinal, hasCodes: boolean): CandidateRanges {
     const { range, firstPage, count } = pagesOf(segment, row * this.#rowBytes, this.#rowBytes)
-    const from = placesAtHand(segment, this.#stateOf(segment))
+    const from = hasCodes || !this.#readers.comesAnew ? placesAtHand(segment, this.#stateOf(segment)) : undefined
     const inFile = (offset: number, byteLength: number): FileRange =>
       from === undefined ? segment.columns : { file: from.file, offset, byteLength }
     return {
@@ -289,12 +283,14 @@ export class SegmentFiles {
     }
   }
 
-  /** Reads the columns beside the rows of a segment where neither they nor its codes were read. */
+  /** Reads the columns beside the rows of a segment where neither they nor its codes were read, or where they come. */
   #brought(segment: Segment): PlacesAtHand {
-    if (placesAtHand(segment, this.#stateOf(segment)) === undefined) this.openColumns(segment)
-    const places = placesAtHand(segment, this.#stateOf(segment))
-    if (places === undefined) throw new TypeError(`the columns of segment ${segment.segment} were not read`)
-    return places
+    const { comesAnew } = this.#readers
+    const known = placesAtHand(segment, this.#stateOf(segment))
+    if (known !== undefined && !(comesAnew && this.#readers.isReadable(segment.columns))) return known
+    this.openColumns(segment)
+    const { idsOffset, pageCrcsOffset } = this.#stateOf(segment)
+    return { file: segment.columns.file, ids: idsOffset, crcs: pageCrcsOffset }
   }
 
   /** Copies the id or ordinal of a row: u64. */
@@ -336,7 +332,8 @@ export class SegmentFiles {
     const { rows, columns } = segment
     const firstPage = Math.floor(offset / PAGE_BYTES)
     const endPage = Math.ceil((offset + target.byteLength) / PAGE_BYTES)
-    if (!this.#verifiesPages || this.#verified.hasAll(segment.slot, firstPage, endPage)) {
+    const { comesAnew } = this.#readers
+    if (!this.#verifiesPages || (!comesAnew && this.#verified.hasAll(segment.slot, firstPage, endPage))) {
       this.#readSettled(rows.file, rows.offset + offset, target)
       return
     }
@@ -347,7 +344,7 @@ export class SegmentFiles {
     const at = { file: columns.file, offset: pageCrcsOffset + firstPage * 4 }
     const crcs = this.#readPageCrcs(at, new Uint8Array((endPage - firstPage) * 4))
     for (let page = firstPage; page < endPage; page++) {
-      if (this.#verified.has(segment.slot, page)) continue
+      if (!comesAnew && this.#verified.has(segment.slot, page)) continue
       const crc = crcs.getUint32((page - firstPage) * 4, true)
       this.#expectPage({ segment, page, crc }, this.#wholePage(segment, page, { offset, target }))
     }
