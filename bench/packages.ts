@@ -9,6 +9,8 @@ import { dirname, join } from 'node:path'
 import type * as BuildEntryModule from '../src/build.ts'
 import type * as CheckEntryModule from '../src/check.ts'
 import type * as Entry from '../src/index.ts'
+import type * as PackEntryModule from '../src/pack.ts'
+import type * as RemoteEntryModule from '../src/remote.ts'
 import type koffi from 'koffi'
 
 export type BuildEntry = typeof BuildEntryModule
@@ -35,6 +37,16 @@ export async function loadZgqBuild(): Promise<BuildEntry> {
 
 export async function loadZgqCheck(): Promise<CheckEntry> {
   const name: string = 'zgq/check'
+  return await import(name)
+}
+
+export async function loadZgqPack(): Promise<typeof PackEntryModule> {
+  const name: string = 'zgq/pack'
+  return await import(name)
+}
+
+export async function loadZgqRemote(): Promise<typeof RemoteEntryModule> {
+  const name: string = 'zgq/remote'
   return await import(name)
 }
 

@@ -12,6 +12,7 @@ export {
   type RemoteIndex,
   type RemoteInfo
 } from './remote/remote-index.ts'
+export type { ReadTally } from './remote/range-reader.ts'
 export type { RemoteOptions } from './remote/remote-options.ts'
 export type { RemoteExplain } from './remote/remote-search.ts'
 export type { AsyncSearchOptions, Filter, Hit, Id, IdQuery, Payload, QueryVector, StoredDocument } from './types.ts'

@@ -3,20 +3,23 @@
 
 import { cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
+import { startStaticServer } from '../tools/static-server.ts'
 import {
   blocksOf,
   fencesOf,
   linkModules,
   makeCommands,
   programsOf,
+  runBeside,
   runCommands,
   runProgram,
   type DocBlock
 } from './support/doc-blocks.ts'
 import { buildDocIndexes, writeDocFiles } from './support/doc-files.ts'
-import { writeOtherStores, writeRollupPlugins } from './support/doc-stand-ins.ts'
+import { writeOtherStores, writeRollupPlugins, writeWebWorkers } from './support/doc-stand-ins.ts'
+import { S3_ENVIRONMENT, startBucket } from './support/s3-proxy.ts'
 import { filesBelow } from './support/sources.ts'
 import { useTempFolder } from './support/temp-folder.ts'
 
@@ -25,6 +28,15 @@ const COMMANDS = join(temp.path, 'commands')
 // docs/api is made from docstrings: its blocks are signatures, not programs.
 const PAGES = ['README.md', ...filesBelow('docs', ['.md']).filter((page) => !page.startsWith('docs/api/'))]
 const wasRun = new Set<string>()
+// Of the bucket in docs, and of stores other than AWS.
+const bucket = await startBucket(temp.fresh('s3'), 'my-bucket')
+const BUCKET_ENVIRONMENT = {
+  ...S3_ENVIRONMENT,
+  AWS_ENDPOINT_URL: bucket.endpoint,
+  // Node 20, which later versions of the SDK will not run on.
+  AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true'
+}
+afterAll(() => bucket.close())
 const nameOf = ({ page, line }: DocBlock): string => `${page}:${line}`
 
 /** The blocks of a page that are to be run. */
@@ -58,6 +70,16 @@ function runPrograms(page: string, folder = makeFolder('files')): string {
   return printed.join('')
 }
 
+/** Does work while a server has a folder; `here` puts its address in the place of that in docs. */
+async function serving(folder: string, work: (here: (code: string) => string) => Promise<void>): Promise<void> {
+  const server = await startStaticServer({ path: folder, host: '127.0.0.1', port: 0 })
+  try {
+    await work((code) => code.replaceAll('https://example.org/', server.url))
+  } finally {
+    await server.close()
+  }
+}
+
 beforeAll(async () => {
   makeCommands(COMMANDS)
   const [files, indexes] = [join(temp.path, 'files'), join(temp.path, 'indexes')]
@@ -70,10 +92,46 @@ beforeAll(async () => {
 })
 
 describe('programs', () => {
-  it('of README.md print what their comments say', () => {
-    const printed = runPrograms('README.md')
-    expect(printed).toMatch(/^\[\n? *\{ id: 0, distance: /)
-    expect(printed).toMatch(/id: 'a\.md#0',[^]*text: 'second'/)
+  it('of README.md print what their comments say', async () => {
+    const folder = makeFolder('files')
+    const printed: string[] = []
+    await serving(folder, async (here) => {
+      for (const blocks of programsOf(take('README.md', 'js'))) {
+        printed.push(await runBeside({ program: 'readme.mjs', code: here(codeOf(blocks)) }, folder))
+        noteRun(blocks)
+      }
+    })
+    expect(printed).toHaveLength(2)
+    expect(printed[0]).toMatch(/^\[\n? *\{ id: 0, distance: /)
+    // From disk, and from the server.
+    expect(printed[1].match(/id: 'a\.md#0',[^]*?text: 'second'/g)).toHaveLength(2)
+  })
+
+  it('of docs/remote.md search on a server, in a worker, in a file and in a bucket', async () => {
+    const folder = makeFolder('indexes')
+    linkModules(folder, ['@aws-sdk'])
+    const blocks = take('docs/remote.md', 'js')
+    const [task, open, worker, page, source, publish] = blocks
+    const [pack, send] = take('docs/remote.md', 'sh')
+    const run = async (code: string): Promise<string> =>
+      await runBeside({ program: 'program.mjs', code }, folder, BUCKET_ENVIRONMENT)
+    await serving(folder, async (here) => {
+      runCommands(pack.code, folder, COMMANDS)
+      expect(await run(here(task.code))).toMatch(/^(\S+#\d [01]\.\d+ passage [024]\n){3}$/)
+      expect(await run(here(open.code))).toMatch(
+        /^3000 [0-9a-f]{64}\n3 \{ requests: \d+, bytes: \d+, rounds: [12] \}\n$/
+      )
+      writeWebWorkers(folder, 'browser.mjs')
+      writeFileSync(join(folder, 'package.json'), '{ "type": "module" }')
+      writeFileSync(join(folder, 'searcher.js'), `import './browser.mjs'\n${here(worker.code)}`)
+      const end = `worker.addEventListener('message', () => worker.terminate())`
+      expect(await run(`import './browser.mjs'\n${page.code}\n${end}`)).toMatch(/^\[( 'passage \d',?){3} \]\n$/)
+    })
+    expect(await run(source.code)).toBe('3\n')
+    expect(await run(publish.code)).toBe('1 true 0\n3\n')
+    const sent = await runBeside({ commands: COMMANDS, code: send.code }, folder, BUCKET_ENVIRONMENT)
+    expect(sent).toContain('has this index already')
+    noteRun([...blocks, pack, send])
   })
 
   it('of docs/building.md make an index, which those of docs/searching.md search', () => {
@@ -198,16 +256,23 @@ describe('commands', () => {
     }
   })
 
-  it.each(take('docs/cli.md', ''))('of docs/cli.md print this help, and run its examples: line $line', (block) => {
-    const [, name] = /^Usage: zgq ([a-z]*)/.exec(block.code) ?? []
-    expect(runCommands(`zgq ${name} --help\n`, temp.path, COMMANDS)).toBe(block.code)
-    const examples = /^Examples?\n((?: {2}.*\n)+)/m.exec(block.code)?.[1].trim().split(/\n */) ?? []
-    if (name !== '') expect(examples).not.toEqual([])
-    // One does not end by itself, one needs a bucket: they have tests of their own.
-    for (const example of name === 'serve' || name === 'publish' ? [] : examples)
-      runCommands(`${example}\n`, makeFolder(name === 'build' ? 'files' : 'indexes'), COMMANDS)
-    noteRun([block])
-  })
+  it.each(take('docs/cli.md', ''))(
+    'of docs/cli.md print this help, and run its examples: line $line',
+    async (block) => {
+      const [, name] = /^Usage: zgq ([a-z]*)/.exec(block.code) ?? []
+      expect(runCommands(`zgq ${name} --help\n`, temp.path, COMMANDS)).toBe(block.code)
+      const examples = /^Examples?\n((?: {2}.*\n)+)/m.exec(block.code)?.[1].trim().split(/\n */) ?? []
+      if (name !== '') expect(examples).not.toEqual([])
+      // It does not end by itself: serve.test.ts starts and ends it.
+      for (const example of name === 'serve' ? [] : examples) {
+        const folder = makeFolder(name === 'build' ? 'files' : 'indexes')
+        const code = `${example.replace('https://minio.example.org', bucket.endpoint)}\n`
+        if (name === 'publish') await runBeside({ commands: COMMANDS, code }, folder, BUCKET_ENVIRONMENT)
+        else runCommands(code, folder, COMMANDS)
+      }
+      noteRun([block])
+    }
+  )
 })
 
 // Last in the file: it counts what the others have run.

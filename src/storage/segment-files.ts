@@ -16,6 +16,7 @@ import { PageLedger } from './page-ledger.ts'
 import { fileOf, type DataFiles, type FileRange } from './reader.ts'
 import type { SegmentReaders } from './readers.ts'
 import {
+  columnsExpected,
   extentSource,
   newSegmentState,
   pagesOf,
@@ -189,19 +190,7 @@ export class SegmentFiles {
   }
 
   #expectedOf(segment: Segment, kind: 'columns' | 'codes'): ColumnsExpectation {
-    const { dim, metric, bits, idType } = this.#meta
-    const extent = segment[kind]
-    return {
-      path: this.#pathOf(extent),
-      offset: extent.offset,
-      segment: segment.segment,
-      rowCount: segment.rowCount,
-      dim,
-      idType,
-      hasInverseNorms: kind === 'columns' && metric === 'cosine',
-      headerCrc: extent.crc,
-      bits: kind === 'codes' ? bits : 0
-    }
+    return columnsExpected({ segment, kind, path: this.#pathOf(segment[kind]) }, this.#meta)
   }
 
   /**

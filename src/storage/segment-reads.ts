@@ -1,5 +1,7 @@
 // What is read of segments: rows, extents, and the ranges that they lie in. No I/O.
 
+import type { ColumnsExpectation } from '../format/columns.ts'
+import type { IndexMeta } from '../format/index-record.ts'
 import { PAGE_BYTES } from '../format/layout.ts'
 import type { Segment } from '../format/segment-table.ts'
 import type { FileRange } from './reader.ts'
@@ -66,6 +68,26 @@ export interface Pages {
   readonly range: FileRange
   readonly firstPage: number
   readonly count: number
+}
+
+/** What an extent of columns must say. */
+export function columnsExpected(
+  of: { readonly segment: Segment; readonly kind: 'columns' | 'codes'; readonly path: string },
+  { dim, metric, bits, idType }: IndexMeta
+): ColumnsExpectation {
+  const { segment, kind, path } = of
+  const { offset, crc } = segment[kind]
+  return {
+    path,
+    offset,
+    segment: segment.segment,
+    rowCount: segment.rowCount,
+    dim,
+    idType,
+    hasInverseNorms: kind === 'columns' && metric === 'cosine',
+    headerCrc: crc,
+    bits: kind === 'codes' ? bits : 0
+  }
 }
 
 /** The bytes of a row. */

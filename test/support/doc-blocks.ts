@@ -1,9 +1,10 @@
 // The fenced code blocks of a page, in order, and how they are run: programs by Node, commands by a shell that finds
 // `zgq` and `npx zgq` in dist/.
 
-import { spawnSync } from 'node:child_process'
+import { execFile, spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
+import { promisify } from 'node:util'
 
 import { ROOT } from './sources.ts'
 
@@ -82,5 +83,22 @@ export function runProgram(name: string, code: string, folder: string): string {
   writeFileSync(join(folder, name), code)
   const { status, stdout, stderr } = spawnSync(process.execPath, [name], { encoding: 'utf8', cwd: folder })
   if (status !== 0 || stderr !== '') throw new Error(`${name} ended with ${String(status)}:\n${stderr}`)
+  return stdout
+}
+
+/** Runs a program or commands in a folder while this process goes on, as its server. */
+export async function runBeside(
+  run: { readonly program: string; readonly code: string } | { readonly commands: string; readonly code: string },
+  folder: string,
+  environment: Readonly<Record<string, string>> = {}
+): Promise<string> {
+  const env = { ...process.env, ...environment }
+  if ('commands' in run) {
+    env['PATH'] = `${run.commands}${delimiter}${process.env['PATH'] ?? ''}`
+    return (await promisify(execFile)('sh', ['-e', '-c', run.code], { cwd: folder, env })).stdout
+  }
+  writeFileSync(join(folder, run.program), run.code)
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, [run.program], { cwd: folder, env })
+  if (stderr !== '') throw new Error(`${run.program} printed a warning:\n${stderr}`)
   return stdout
 }

@@ -48,3 +48,21 @@ export function writeRollupPlugins(folder: string): void {
   const plugin = 'export default () => null'
   writePackages(folder, { '@rollup/plugin-node-resolve': plugin, '@rollup/plugin-commonjs': plugin })
 }
+
+/** Worker, and what is global in one, as browsers have them: for programs of Node that import this file first. */
+export function writeWebWorkers(folder: string, name: string): void {
+  const code = `import { isMainThread, parentPort, Worker } from 'node:worker_threads'
+    const hear = (port, type, listener) => port.on(type, (data) => listener({ data }))
+    globalThis.Worker = class {
+      #worker
+      constructor(url) { this.#worker = new Worker(url) }
+      addEventListener(type, listener) { hear(this.#worker, type, listener) }
+      postMessage(message) { this.#worker.postMessage(message) }
+      terminate() { void this.#worker.terminate() }
+    }
+    if (!isMainThread) {
+      globalThis.addEventListener = (type, listener) => hear(parentPort, type, listener)
+      globalThis.postMessage = (message) => parentPort.postMessage(message)
+    }`
+  writeFileSync(join(folder, name), code)
+}

@@ -14,14 +14,32 @@ export interface SlowProxy {
   close(): Promise<void>
 }
 
-/** Starts a proxy before the server at `target`, an `http:` URL without a path. */
-export async function startSlowProxy(options: LinkOptions & { readonly target: string }): Promise<SlowProxy> {
+/** A request that went through; times are those of `performance.now()`. */
+export interface PassedRequest {
+  readonly startMs: number
+  /** Undefined until its answer has gone through. */
+  endMs: number | undefined
+  /** Of the answer's body, so far. */
+  bytes: number
+}
+
+export interface SlowProxyOptions extends LinkOptions {
+  /** An `http:` URL without a path. */
+  readonly target: string
+  /** Gets each request as it comes. */
+  readonly log?: PassedRequest[]
+}
+
+/** Starts a proxy before a server. */
+export async function startSlowProxy(options: SlowProxyOptions): Promise<SlowProxy> {
   const link = new SlowLink(options)
   const target = new URL(options.target)
   const tally = { requests: 0, bytes: 0 }
 
   const pass = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     tally.requests++
+    const passed: PassedRequest = { startMs: performance.now(), endMs: undefined, bytes: 0 }
+    options.log?.push(passed)
     await link.delay()
     const { method, headers, url: path } = request
     const answer = await new Promise<IncomingMessage>((resolve, reject) => {
@@ -34,9 +52,11 @@ export async function startSlowProxy(options: LinkOptions & { readonly target: s
     for await (const piece of answer) {
       const bytes: Buffer = piece
       tally.bytes += bytes.byteLength
+      passed.bytes += bytes.byteLength
       await link.send(bytes, response)
     }
     response.end()
+    passed.endMs = performance.now()
   }
 
   const server = createServer((request, response) => {
