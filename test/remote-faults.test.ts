@@ -2,6 +2,7 @@
 // typed errors, within the time that a request has, and the next search works.
 
 import { readFileSync } from 'node:fs'
+import { setTimeout } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { buildIndex } from '../src/build.ts'
@@ -15,7 +16,6 @@ import { makeVectors } from './support/datasets.ts'
 import { answerProperly, partHeaders, startOddServer, type Oddity, type OddServer } from './support/odd-server.ts'
 import * as odd from './support/oddities.ts'
 import { randomFrom } from './support/random.ts'
-import { publish } from './support/remote-index.ts'
 import { rejection } from './support/small-build.ts'
 import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
 
@@ -116,16 +116,15 @@ async function makeSample(name: Name, metric: 'l2' | 'cosine'): Promise<Sample> 
 
 /** Rejects where work takes so long that it hangs. */
 async function inTime<Result>(work: Promise<Result>): Promise<Result> {
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const hanging = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      reject(new Error(`no end after ${HANG_MS} ms`))
-    }, HANG_MS)
+  const ending = new AbortController()
+  const hanging = setTimeout(HANG_MS, undefined, { signal: ending.signal }).then(() => {
+    throw new Error(`no end after ${HANG_MS} ms`)
   })
+  hanging.catch(() => undefined)
   try {
     return await Promise.race([work, hanging])
   } finally {
-    clearTimeout(timer)
+    ending.abort()
   }
 }
 
@@ -279,6 +278,7 @@ describe.each(NAMES)('of the requests for %s', (name) => {
           expect([before.answers[i], after.answers[i]], `request ${n}, call ${i}`).toContainEqual(outcome)
         })
         if (index === undefined) throw new Error(`request ${n}: it was not opened`)
+        if (count <= n) replace(after.file)
         await index.refresh()
         expect(index.info().metric, `request ${n}`).toBe('cosine')
         expect(await KINDS[name].last(index), `request ${n}`).toEqual(after.last)
@@ -302,6 +302,93 @@ describe.each(NAMES)('of the requests for %s', (name) => {
         expect(await KINDS[name].last(index)).toEqual(last)
         index.close()
       })
+    })
+  })
+})
+
+describe('an index that was replaced, and whose server falls silent then', () => {
+  /** Waits for requests that are not answered. */
+  const waitFor = async (server: OddServer, count: number): Promise<void> => {
+    while (server.requests.length < count) await setTimeout(5)
+  }
+  const withSilence = async (
+    work: (index: RemoteIndex<Id>, server: OddServer, stop: () => void) => Promise<void>
+  ): Promise<void> => {
+    const [before, after] = samplesOf('plain')
+    await withStage(before.file, async ({ server, url, replace }) => {
+      const index = await openRemote<Id>(url)
+      await index.search(queryOf(0))
+      replace(after.file)
+      server.requests.length = 0
+      let count = 0
+      // The first answer says that it is another file; those to opening it again never come.
+      server.always((exchange) => (count++ === 0 ? answerProperly(exchange) : undefined))
+      await work(index, server, () => {
+        server.always(undefined)
+      })
+      index.close()
+    })
+  }
+
+  it('is not waited for longer than the signal allows', async () => {
+    await withSilence(async (index, server, stop) => {
+      const controller = new AbortController()
+      const found = rejection(index.document(17, { signal: controller.signal }))
+      await waitFor(server, 2)
+      controller.abort('enough')
+      expect(await inTime(found)).toBe('enough')
+      stop()
+    })
+  })
+
+  it('is not waited for once the index is closed', async () => {
+    await withSilence(async (index, server) => {
+      const found = rejection(index.document(17))
+      await waitFor(server, 2)
+      index.close()
+      expect(await inTime(found)).toMatchObject({ code: 'ZGQ_CLOSED' })
+    })
+  })
+})
+
+describe('many calls at a time', () => {
+  it(`are right or fail with a code where one answer in five is odd, with next to no cache (seed ${SEED + 3})`, async () => {
+    const { file, answers, last } = samplesOf('documents')[0]
+    await withStage(file, async ({ server, url }) => {
+      const index = await openRemote<Id>(url, { cacheBytes: 0, retries: 1 })
+      const draw = randomFrom(SEED + 3)
+      const oddities = [odd.reset, odd.status(500), odd.status(404), odd.shortBody(7), garbage, odd.otherRange(64)]
+      server.always(async (exchange) => {
+        await (draw() < 0.2 ? oddities[Math.floor(draw() * oddities.length)] : answerProperly)(exchange)
+      })
+      const { steps, last: lastStep } = KINDS.documents
+      const all = [...steps, lastStep]
+      const expected = [...answers, last]
+      const calls = Array.from({ length: 60 }, (_, i) => all[i % all.length](index).catch((error: unknown) => error))
+      const found = await inTime(Promise.all(calls))
+      found.forEach((outcome, i) => {
+        if (outcome instanceof Error) expect(outcome, outcome.stack).toBeInstanceOf(ZgqError)
+        else expect(outcome).toEqual(expected[i % all.length])
+      })
+      expect(found.some((outcome) => outcome instanceof Error)).toBe(true)
+      server.always(undefined)
+      expect(await Promise.all(all.map((step) => step(index)))).toEqual(expected)
+      index.close()
+    })
+  })
+
+  it('end where two servers of one address disagree about the file', async () => {
+    const { file, answers } = samplesOf('plain')[0]
+    await withStage(file, async ({ server, url }) => {
+      const index = await openRemote<Id>(url)
+      let count = 0
+      server.always((exchange) => odd.withHeaders({ etag: `"${count++ % 2}"` })(exchange))
+      for (const [i, step] of KINDS.plain.steps.entries()) {
+        const outcome = await inTime(step(index)).catch((error: unknown) => error)
+        if (outcome instanceof Error) expect(outcome).toMatchObject({ code: 'ZGQ_MISMATCH' })
+        else expect(outcome).toEqual(answers[i])
+      }
+      index.close()
     })
   })
 })

@@ -9,6 +9,7 @@ import { checkOptionNames, expectSignal } from '../options.ts'
 import { describeIndex } from '../search/index-info.ts'
 import { expectId } from '../search/lookup.ts'
 import { SeenQueries } from '../search/seen-queries.ts'
+import { unlessAborted } from '../storage/async-reader.ts'
 import type { AsyncSearchOptions, Filter, Hit, Id, IdQuery, Payload, QueryVector, StoredDocument } from '../types.ts'
 import { ChangedObject, type ByteSource } from './byte-source.ts'
 import { RangeReader, type ReadTally } from './range-reader.ts'
@@ -72,6 +73,8 @@ export class RemoteIndex<I extends Id = number, P = Payload> {
   /** With calls that are under way, of states that are gone. */
   readonly #before = new Set<HeldSession>()
   #opening: Promise<boolean> | undefined
+  /** Reads what is being opened. */
+  #openingReader: RangeReader | undefined
   #isClosed = false
 
   private constructor(of: { reader: RangeReader; session: RemoteSession; options: CheckedRemoteOptions }) {
@@ -115,7 +118,7 @@ export class RemoteIndex<I extends Id = number, P = Payload> {
     options?: AsyncSearchOptions
   ): Promise<Hit<I, P>[] | RemoteExplainedHits<I, P>>
   async search(query: QueryVector | IdQuery<Id>, options: AsyncSearchOptions = {}): Promise<unknown> {
-    return await this.#repeating((session) => searchSession(session, { query, options, seen: this.#seen }))
+    return await this.#repeating((session) => searchSession(session, { query, options, seen: this.#seen }), options)
   }
 
   /** Tells whether the index has a row with this id. Rejects as `search` does for what it fetches. */
@@ -124,7 +127,7 @@ export class RemoteIndex<I extends Id = number, P = Payload> {
     return await this.#repeating(async (session) => {
       expectId(id, session.context.documents)
       return (await findLater(session, id, signal)) !== undefined
-    })
+    }, options)
   }
 
   /** Returns the vector with this id, as it was given, or undefined. Rejects as `search` does for what it fetches. */
@@ -133,7 +136,7 @@ export class RemoteIndex<I extends Id = number, P = Payload> {
     return await this.#repeating(async (session) => {
       expectId(id, session.context.documents)
       return (await readVectorLater(session, id, signal))?.vector
-    })
+    }, options)
   }
 
   /**
@@ -146,7 +149,7 @@ export class RemoteIndex<I extends Id = number, P = Payload> {
     return await this.#repeating(async (session) => {
       expectId(id, session.context.documents)
       return await readDocumentLater(session, id, signal)
-    })
+    }, options)
   }
 
   /** Counts the rows, or those that meet a filter. Rejects with ZGQ_FILTER, and as `search` does. */
@@ -158,7 +161,7 @@ export class RemoteIndex<I extends Id = number, P = Payload> {
       const masks = await takeMasks(session, filters.compile(filter), signal)
       filters.giveBack(masks)
       return masks.matchCount
-    })
+    }, options)
   }
 
   /** Returns facts about the index; fetches nothing. Throws ZGQ_CLOSED. */
@@ -188,6 +191,7 @@ export class RemoteIndex<I extends Id = number, P = Payload> {
   /** Gives up what is under way, which rejects with ZGQ_CLOSED. Idempotent. */
   close(): void {
     this.#isClosed = true
+    this.#openingReader?.close()
     this.#held.session.close()
     for (const { session } of this.#before) session.close()
     this.#before.clear()
@@ -199,14 +203,14 @@ export class RemoteIndex<I extends Id = number, P = Payload> {
   }
 
   /** Works in a session; where the index was replaced under it, once more in the one that takes its place. */
-  async #repeating<Result>(work: (session: RemoteSession) => Promise<Result>): Promise<Result> {
+  async #repeating<Result>(work: (session: RemoteSession) => Promise<Result>, options: LookupOptions): Promise<Result> {
     this.#expectOpen()
     const held = this.#held
     try {
       return await this.#holding(held, work)
     } catch (error) {
       if (this.#isClosed || !isReplaced(error, held.session)) throw error
-      if (!(await this.#reopen(held))) throw error
+      if (!(await unlessAborted(options.signal, async () => await this.#reopen(held)))) throw error
       return await this.#holding(this.#held, work)
     }
   }
@@ -232,6 +236,7 @@ export class RemoteIndex<I extends Id = number, P = Payload> {
 
   async #openNext(held: HeldSession): Promise<boolean> {
     const reader = this.#reader.renew()
+    this.#openingReader = reader
     const session = await openSession(reader, this.#options, undefined)
     if (this.#isClosed) session.close()
     this.#expectOpen()
