@@ -13,22 +13,21 @@ const SECOND_SHARE = 0.5
 const BATCH_ROWS = 10_000
 
 /**
- * Writes `base.fbin` and `queries.fbin` to `work` unless they are there. `base` and `queries` are files of vectors of at
- * least 384 dimensions, of which the first 384 values count. Row i is row i mod n plus half of a random other one; a
- * query is one of the last queries plus half of a random row.
+ * Writes `base.fbin` and `queries.fbin` to `work` unless they are there. `from` has vectors of at least 384 dimensions,
+ * of which the first 384 values count. Row i is row i mod n plus half of a random row; queries are further rows, which
+ * are not in the base.
  */
 export async function makeMixed(
-  from: { readonly base: string; readonly queries: string },
+  from: string,
   work: string,
   rows: number = MIXED_SET.rows
 ): Promise<{ readonly base: string; readonly queries: string }> {
-  const [source, asked] = [await readUnit(from.base), await readUnit(from.queries)]
+  const source = await readUnit(from)
   const file = (what: string): string => join(work, `mixed384-${rows}.${what}.fbin`)
-  const random = uniform(rows)
-  const pick = (): Float32Array => source[Math.floor(random() * source.length)]
-  write(file('base'), rows, (i) => mix(source[i % source.length], pick()))
-  const count = Math.min(MIXED_SET.queries, asked.length)
-  write(file('queries'), count, (i) => mix(asked[asked.length - count + i], pick()))
+  const [random, later] = [uniform(rows), uniform(rows + 1)]
+  const pick = (next: () => number): Float32Array => source[Math.floor(next() * source.length)]
+  write(file('base'), rows, (i) => mix(source[i % source.length], pick(random)))
+  write(file('queries'), MIXED_SET.queries, (i) => mix(source[(7 * i) % source.length], pick(later)))
   return { base: file('base'), queries: file('queries') }
 }
 

@@ -16,10 +16,13 @@ export interface RemoteSet {
   readonly bits: number
   /** File of texts beside the vectors, which go into payloads. */
   readonly texts?: string
+  /** The first queries, which are of another kind than the rows; else the last. */
+  readonly isOtherKind?: boolean
 }
 
 export const REMOTE_SETS: readonly RemoteSet[] = [
   { name: 'use50k', source: 'use50k', bits: 4, texts: 'base.texts.txt' },
+  { name: 'use50k, other queries', source: 'use50k', bits: 4, texts: 'base.texts.txt', isOtherKind: true },
   { name: MIXED_SET.name, source: MIXED_SET.name, bits: 4 },
   { name: 'sift1m-1m', source: 'sift1m-1m', bits: 4 },
   { name: 'sift1m-1m, bits 2', source: 'sift1m-1m', bits: 2 }
@@ -38,6 +41,7 @@ export interface SetFiles {
   /** Folder of the index; the packed file is beside it. */
   readonly index: string
   readonly packed: string
+  readonly isOtherKind: boolean
 }
 
 const BUILD_MEMORY = 2 ** 30
@@ -56,24 +60,30 @@ export async function prepareSet(set: RemoteSet, data: string | undefined, work:
     else await buildIndex({ ...shared, ...(await readDocuments(base, join(dirname(base), set.texts))) })
   }
   if (!existsSync(packed)) await packIndex({ index, output: packed })
-  return { ...files, index, packed, truth: files.truth ?? (await writeExact(index, files.queries)) }
+  const { isOtherKind = false } = set
+  return { ...files, index, packed, isOtherKind, truth: files.truth ?? (await writeExact(index, files.queries)) }
 }
 
-/** The queries of a set with their exact neighbours, where it has two kinds those that are like the rows. */
+/** The queries of a set with their exact neighbours. */
 export async function readRemoteQueries(files: SetFiles, limit: number): Promise<Queries> {
   const { vectors, truth } = await readQueries(files.queries, files.truth, Infinity)
-  return { vectors: vectors.slice(-limit), truth: truth.slice(-limit) }
+  const from = files.isOtherKind ? 0 : Math.max(0, vectors.length - limit)
+  return { vectors: vectors.slice(from, from + limit), truth: truth.slice(from, from + limit) }
 }
 
 async function findFiles(
   name: string,
   data: string | undefined,
   work: string
-): Promise<Omit<SetFiles, 'index' | 'packed' | 'truth'> & { readonly truth: string | undefined }> {
+): Promise<Pick<SetFiles, 'metric' | 'base' | 'queries'> & { readonly truth: string | undefined }> {
   if (!name.startsWith('mixed384')) return await findDataSet(name, data, work)
   const isQuick = name !== MIXED_SET.name
   const from = await findDataSet(isQuick ? 'wordnet' : 'use50k', data, work)
-  return { metric: MIXED_SET.metric, ...(await makeMixed(from, work, isQuick ? 5000 : undefined)), truth: undefined }
+  return {
+    metric: MIXED_SET.metric,
+    ...(await makeMixed(from.base, work, isQuick ? 5000 : undefined)),
+    truth: undefined
+  }
 }
 
 async function readDocuments(

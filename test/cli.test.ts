@@ -307,6 +307,7 @@ describe('zgq inspect', () => {
       bits: 4,
       zones: any.number,
       bytes: any.number,
+      packed: null,
       changes: { commit: 0, freshRows: 0, deltaRows: 0, deletedRows: 0, patchedRows: 0 },
       zoneRows: {
         min: any.number,
@@ -355,6 +356,7 @@ describe('zgq check', () => {
       deletedRows: 0,
       zones: any.number,
       files: 3,
+      digest: null,
       bytesChecked: any.number,
       pagesChecked: any.number,
       notes: []

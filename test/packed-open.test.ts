@@ -26,9 +26,11 @@ import { ZgqIndex } from '../src/zgq-index.ts'
 import { buildDocuments } from './support/document-index.ts'
 import { codeOf, errorOf } from './support/errors.ts'
 import { CAN_MAP, MAPPINGS } from './support/mappings.ts'
+import { jsonOf, runZgq } from './support/run-zgq.ts'
 import { printedBy } from './support/run-node.ts'
 import { buildSmall, DIM, errorFrom, SMALL } from './support/small-build.ts'
 import { useTempFolder } from './support/temp-folder.ts'
+import { fbin } from './support/vector-files.ts'
 
 const temp = useTempFolder('packed-open')
 const COUNT = 400
@@ -184,6 +186,33 @@ describe('a packed index answers as the index it was packed from', () => {
     expect(printedBy(script(small.file))).toEqual({ hits: 3, driver: 'none', layout: 'file', check: true })
     expect(printedBy(script(small.folder))).toEqual({ hits: 3, driver: 'none', layout: 'folder', check: true })
     expect(printedBy(script(small.index))).toBe('ZGQ_UNSUPPORTED')
+  })
+})
+
+describe('the command', () => {
+  it.each(LAYOUTS)('finds the same in a %s, measures it, exports it and describes it', (layout) => {
+    const place = temp.fresh('command')
+    mkdirSync(place)
+    const [queries, truth] = [join(place, 'queries.fbin'), join(place, 'truth.ivecs')]
+    writeFileSync(queries, fbin(SMALL.slice(0, 6 * DIM), DIM))
+    runZgq('search', small.index, queries, '--exact', '--out', truth)
+    const saysOf = (path: string): unknown[] => {
+      const exported = join(place, 'rows.jsonl')
+      const search = jsonOf('search', path, queries, '--recall', '0.9')
+      const found = runZgq('eval', path, queries, truth, '--nprobe', '20').stdout.split(/\s+/)
+      runZgq('export', path, exported)
+      const rows = readFileSync(exported, 'utf8')
+      rmSync(exported)
+      return [search, found.includes('1.0000'), rows]
+    }
+    const said = saysOf(small[layout])
+    expect(said).toEqual(saysOf(small.index))
+    expect(said[2]).not.toBe('')
+    const about = runZgq('inspect', small[layout]).stdout
+    expect(about).toMatch(/packed into (one file|a folder of parts)/)
+    expect(about).not.toMatch(/sqlite/)
+    expect(runZgq('check', small[layout]).stdout).toMatch(/ is sound: .* in \d parts, .*digest [0-9a-f]{64}/)
+    expect(runZgq('delete', small[layout], '--ids', queries).stderr).toMatch(/ZGQ_READ_ONLY/)
   })
 })
 

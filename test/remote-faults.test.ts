@@ -16,7 +16,6 @@ import { makeVectors } from './support/datasets.ts'
 import { answerProperly, partHeaders, startOddServer, type Oddity, type OddServer } from './support/odd-server.ts'
 import * as odd from './support/oddities.ts'
 import { randomFrom } from './support/random.ts'
-import { publish } from './support/remote-index.ts'
 import { rejection } from './support/small-build.ts'
 import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
 
