@@ -30,6 +30,15 @@ export interface LaterEvaluation {
   readonly lease: () => Lease
 }
 
+/** An evaluation under way. */
+interface Evaluation {
+  readonly evaluated: Promise<FilterMasks>
+  /** Searches that wait for it and have not taken its masks. */
+  waiters: number
+  /** Undefined before the end. */
+  masks: FilterMasks | undefined
+}
+
 export class Filters {
   readonly #context: FilterContext
   readonly #compiled: FilterCache
@@ -37,7 +46,7 @@ export class Filters {
   /** By key, in the order of their use. */
   readonly #masks = new Map<string, FilterMasks>()
   /** Evaluations under way, by key. */
-  readonly #pending = new Map<string, Promise<void>>()
+  readonly #pending = new Map<string, Evaluation>()
   /** Masks that they are at. */
   readonly #unfinished = new Set<FilterMasks>()
   /** Of all masks that are kept. */
@@ -78,24 +87,46 @@ export class Filters {
   async takeLater(filter: CompiledFilter, later: LaterEvaluation, signal?: AbortSignal): Promise<FilterMasks> {
     const kept = this.#find(filter)
     if (kept !== undefined) return kept
-    let pending = this.#pending.get(filter.key)
-    if (pending === undefined) {
-      pending = this.#evaluateLater(filter, later).finally(() => this.#pending.delete(filter.key))
-      this.#pending.set(filter.key, pending)
-      pending.catch(() => undefined) // who waits is told; nobody may
+    const evaluation = this.#pending.get(filter.key) ?? this.#startEvaluation(filter, later)
+    evaluation.waiters++
+    try {
+      const masks = await unlessAborted(signal, () => evaluation.evaluated)
+      if (masks.isCurrent) {
+        masks.take()
+        return masks
+      }
+    } finally {
+      evaluation.waiters--
+      if (evaluation.masks !== undefined) this.#endEvaluation(evaluation, evaluation.masks)
     }
-    const evaluated = pending
-    await unlessAborted(signal, () => evaluated)
-    // It may have had to go already, where there is hardly any room.
-    return this.#find(filter) ?? (await this.takeLater(filter, later, signal))
+    return await this.takeLater(filter, later, signal)
   }
 
-  async #evaluateLater(filter: CompiledFilter, later: LaterEvaluation): Promise<void> {
+  /** It holds its masks until all who wait have taken them: where there is hardly any room they would go before. */
+  #startEvaluation(filter: CompiledFilter, later: LaterEvaluation): Evaluation {
+    const evaluated = this.#evaluateLater(filter, later)
+      .finally(() => this.#pending.delete(filter.key))
+      .then((masks) => {
+        evaluation.masks = masks
+        this.#endEvaluation(evaluation, masks)
+        return masks
+      })
+    const evaluation: Evaluation = { evaluated, waiters: 0, masks: undefined }
+    this.#pending.set(filter.key, evaluation)
+    evaluated.catch(() => undefined) // who waits is told; nobody may
+    return evaluation
+  }
+
+  #endEvaluation({ waiters }: Evaluation, masks: FilterMasks): void {
+    if (waiters === 0) this.giveBack(masks)
+  }
+
+  async #evaluateLater(filter: CompiledFilter, later: LaterEvaluation): Promise<FilterMasks> {
     const lease = later.lease()
     const masks = new FilterMasks(this.#context, filter)
     this.#unfinished.add(masks)
     try {
-      while (!masks.isWhole) await evaluateWindow(masks, later)
+      for (let trustsKept = true; !masks.isWhole;) trustsKept = await evaluateWindow(masks, later, trustsKept)
     } catch (error) {
       masks.close()
       throw error
@@ -104,8 +135,10 @@ export class Filters {
       lease.end()
     }
     // A search that could not wait may have been as far.
-    if (this.#masks.has(filter.key)) masks.close()
-    else this.giveBack(this.#keep(masks))
+    const kept = this.#find(filter)
+    if (kept === undefined) return this.#keep(masks)
+    masks.close()
+    return kept
   }
 
   giveBack(masks: FilterMasks): void {
@@ -186,12 +219,16 @@ export class Filters {
   }
 }
 
-async function evaluateWindow(masks: FilterMasks, later: LaterEvaluation): Promise<void> {
+/**
+ * Evaluates the next segments; tells whether all fields were at hand that had been when it began. Where not, the next
+ * call fetches those, too (`trustsKept`).
+ */
+async function evaluateWindow(masks: FilterMasks, later: LaterEvaluation, trustsKept: boolean): Promise<boolean> {
   const { fetcher, files, turn } = later
   const window = masks.upcoming(WINDOW_BYTES)
   // Rows changed meanwhile.
   if (window.length === 0) masks.evaluateNext()
-  const ranges = window.filter((segment) => !masks.isAtHand(segment)).map(({ fields }) => fields)
+  const ranges = window.filter((segment) => !trustsKept || !masks.isAtHand(segment)).map(({ fields }) => fields)
   const fetched = await fetcher.fetch({ ranges, held: [] }, undefined)
   try {
     let hasGone = false
@@ -200,16 +237,17 @@ async function evaluateWindow(masks: FilterMasks, later: LaterEvaluation): Promi
       files.withFetched(fetched.bytes, () => {
         do {
           for (let i = 0; i < SEGMENTS_PER_LOOK && done < window.length; i++, done++) {
-            // What was kept when the window began may have had to go: it is fetched with the next one.
+            // What was kept when the window began may have had to go.
             hasGone = !masks.isAtHand(window[done]) && !fetched.bytes.has(window[done].fields)
             if (hasGone) return
             masks.evaluateNext()
           }
         } while (done < window.length && nowMicros() < end)
       })
-      if (hasGone) return
+      if (hasGone) return false
       if (done < window.length) await turn()
     }
+    return true
   } finally {
     fetched.release()
   }
