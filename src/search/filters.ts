@@ -97,7 +97,7 @@ export class Filters {
     const masks = new FilterMasks(this.#context, filter)
     this.#unfinished.add(masks)
     try {
-      while (!masks.isWhole) await evaluateWindow(masks, later)
+      for (let trustsKept = true; !masks.isWhole;) trustsKept = await evaluateWindow(masks, later, trustsKept)
     } catch (error) {
       masks.close()
       lease.end()
@@ -194,12 +194,16 @@ export class Filters {
   }
 }
 
-async function evaluateWindow(masks: FilterMasks, later: LaterEvaluation): Promise<void> {
+/**
+ * Evaluates the next segments; tells whether all fields were at hand that had been when it began. Where not, the next
+ * call fetches those, too (`trustsKept`).
+ */
+async function evaluateWindow(masks: FilterMasks, later: LaterEvaluation, trustsKept: boolean): Promise<boolean> {
   const { fetcher, files, turn } = later
   const window = masks.upcoming(WINDOW_BYTES)
   // Rows changed meanwhile.
   if (window.length === 0) masks.evaluateNext()
-  const ranges = window.filter((segment) => !masks.isAtHand(segment)).map(({ fields }) => fields)
+  const ranges = window.filter((segment) => !trustsKept || !masks.isAtHand(segment)).map(({ fields }) => fields)
   const fetched = await fetcher.fetch({ ranges, held: [] }, undefined)
   try {
     let hasGone = false
@@ -208,16 +212,17 @@ async function evaluateWindow(masks: FilterMasks, later: LaterEvaluation): Promi
       files.withFetched(fetched.bytes, () => {
         do {
           for (let i = 0; i < SEGMENTS_PER_LOOK && done < window.length; i++, done++) {
-            // What was kept when the window began may have had to go: it is fetched with the next one.
-            hasGone = files.comesAnew && !masks.isAtHand(window[done]) && !fetched.bytes.has(window[done].fields)
+            // What was kept when the window began may have had to go.
+            hasGone = !masks.isAtHand(window[done]) && !fetched.bytes.has(window[done].fields)
             if (hasGone) return
             masks.evaluateNext()
           }
         } while (done < window.length && nowMicros() < end)
       })
-      if (hasGone) return
+      if (hasGone) return false
       if (done < window.length) await turn()
     }
+    return true
   } finally {
     fetched.release()
   }
