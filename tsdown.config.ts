@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 
+import { transformSync } from 'esbuild'
 import { defineConfig, type UserConfig } from 'tsdown'
 
 const entry = {
@@ -12,10 +13,8 @@ const entry = {
 }
 // Timings of plugins and advice about CommonJS are no reason to fail, in CI or elsewhere.
 const quiet = { failOnWarn: false, checks: { legacyCjs: false, pluginTimings: false } } as const
-/** Small packages that are taken into the command, so that who installs zgq does not install them. */
-const inlined = ['fastest-levenshtein', 'srvx']
-/** Into the entry for browsers; the others load it. */
-const inlinedByRemote = ['fflate']
+/** Small packages that are taken in, so that who installs zgq does not install them. */
+const inlined = ['fastest-levenshtein', 'fflate', 'srvx']
 const shared = {
   ...quiet,
   platform: 'node',
@@ -27,7 +26,6 @@ const shared = {
     'koffi',
     'mmap-io',
     'msgpackr',
-    'fflate',
     'h5wasm',
     'hyparquet',
     'hyparquet-compressors'
@@ -55,6 +53,8 @@ export default defineConfig([
     },
     format: 'esm',
     dts: false,
+    minify: true, // nobody imports them
+    inlineOnly: inlined,
     clean: false,
     outExtensions: () => ({ js: '.js' })
   },
@@ -68,8 +68,7 @@ export default defineConfig([
       inputOptions: { platform: 'browser' }, // tsdown takes CommonJS to be for Node
       target: 'es2022',
       minify: true,
-      inlineOnly: inlinedByRemote,
-      noExternal: inlinedByRemote,
+      inlineOnly: inlined,
       format,
       dts: true,
       clean: false,
@@ -77,16 +76,34 @@ export default defineConfig([
     }
   }),
   // `shims` gives import.meta.url to CommonJS.
-  { ...shared, entry, format: 'cjs', shims: true, clean: false, outExtensions: () => ({ js: '.cjs', dts: '.d.cts' }) }
+  {
+    ...shared,
+    entry,
+    inlineOnly: inlined,
+    hooks: { 'build:done': shortenCommonJs },
+    format: 'cjs',
+    shims: true,
+    clean: false,
+    outExtensions: () => ({ js: '.cjs', dts: '.d.cts' })
+  }
 ])
 
 /** Their licences ask to be passed on with the code. */
 function writeLicences(): void {
-  const texts = [...inlined, ...inlinedByRemote].map((name) => {
+  const texts = inlined.map((name) => {
     const folder = `node_modules/${name}`
     const file = readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry))
     if (file === undefined) throw new Error(`${folder} has no licence`)
     return `${name}\n\n${readFileSync(`${folder}/${file}`, 'utf8').trim()}\n`
   })
   writeFileSync('dist/LICENCES.txt', texts.join(`\n${'-'.repeat(80)}\n\n`))
+}
+
+/** Takes out comments and white space, which the ES modules have; names stay, for stacks. */
+function shortenCommonJs(): void {
+  for (const name of readdirSync('dist').filter((file) => file.endsWith('.cjs'))) {
+    const path = `dist/${name}`
+    const { code } = transformSync(readFileSync(path, 'utf8'), { minifyWhitespace: true, target: 'node20.19' })
+    writeFileSync(path, code)
+  }
 }

@@ -94,8 +94,10 @@ function wantedOf({ hits, k, wants, leftOut }: HitsToComplete): FoundHit[] {
 /** Where the row of a hit is; where heaps hold ids, it is looked up if its payload is wanted. */
 function placeOf(documents: DocumentsContext, found: number, { wants }: HitsToComplete): RowPlace | undefined {
   if (documents.usesOrdinals) return ordinalIn(documents, found)
-  // Only an update can have given payloads to rows of such an index.
-  return wants.payload === false || documents.live.patches.areNone ? undefined : findRow(documents, found)
+  if (wants.payload === false) return undefined
+  // Only what was written since it was opened can have given payloads to rows of such an index.
+  const { live, segments } = documents
+  return live.isUnchanged && !segments.totals.hasPayloads ? undefined : findRow(documents, found)
 }
 
 function idAt(documents: DocumentsContext, place: RowPlace | undefined): Id {
