@@ -360,8 +360,8 @@ const GROUPS: readonly (readonly [string, readonly Forgery[]])[] = [
 ]
 
 /** What writes is refused for every packed index. */
-const READING = COMMANDS.filter((command) => command !== 'calibrate')
-const FEW = ['open', 'codes', 'exact', 'documents', 'check']
+const READING = [...COMMANDS.filter((command) => command !== 'calibrate'), 'remote']
+const FEW = ['open', 'codes', 'exact', 'documents', 'check', 'remote']
 
 function complaintsOf({ seen, codes }: Forgery, outcomes: readonly Outcome[]): string[] {
   return outcomes.flatMap(({ command, outcome, cpuMs, bytes }) => {

@@ -14,6 +14,7 @@ import type { AsyncSearchOptions, Filter, Id } from '../src/types.ts'
 import { ZgqIndex } from '../src/zgq-index.ts'
 import { rowOf } from './support/brute-force.ts'
 import { makeVectors } from './support/datasets.ts'
+import { alsoUnderNode24 } from './support/node-24.ts'
 import { startOddServer, type OddServer } from './support/odd-server.ts'
 import { randomFrom } from './support/random.ts'
 import { publish } from './support/remote-index.ts'
@@ -365,3 +366,5 @@ describe('damage is an error, never a wrong hit', () => {
     }
   })
 })
+
+alsoUnderNode24(['test/remote.test.ts', 'test/range-reader.test.ts', 'test/remote-http.test.ts'], { temp, least: 80 })

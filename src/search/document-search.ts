@@ -88,11 +88,12 @@ export function toComplete({ request, wants, leftOut }: DocumentSearch, hits: re
 
 export function requestWith(
   { documents }: SearchContext,
-  { request }: DocumentSearch,
+  { request, wants }: DocumentSearch,
   of: { readonly masks: FilterMasks | undefined; readonly k: number }
 ): SearchRequest {
   const { masks, k } = of
-  if (masks === undefined) return { ...request, k, isForDocuments: true }
+  const completing = { isForDocuments: true, readsPayloads: wants.payload !== false }
+  if (masks === undefined) return { ...request, k, ...completing }
   const { probe, isExact } = request
   const recall = 'recall' in probe ? probe.recall : undefined
   const filter = {
@@ -104,6 +105,6 @@ export function requestWith(
     alignment: documents.alignment
   }
   // How many zones are probed is the filter's business.
-  const shared = { k: Math.min(k, masks.matchCount), wanted: k, isForDocuments: true }
+  const shared = { k: Math.min(k, masks.matchCount), wanted: k, ...completing }
   return { ...request, ...shared, probe: { nprobe: 1 }, filter }
 }

@@ -37,7 +37,7 @@ export class Filters {
   /** By key, in the order of their use. */
   readonly #masks = new Map<string, FilterMasks>()
   /** Evaluations under way, by key. */
-  readonly #pending = new Map<string, Promise<void>>()
+  readonly #pending = new Map<string, Promise<FilterMasks>>()
   /** Masks that they are at. */
   readonly #unfinished = new Set<FilterMasks>()
   /** Of all masks that are kept. */
@@ -85,27 +85,35 @@ export class Filters {
       pending.catch(() => undefined) // who waits is told; nobody may
     }
     const evaluated = pending
-    await unlessAborted(signal, () => evaluated)
-    // It may have had to go already, where there is hardly any room.
-    return this.#find(filter) ?? (await this.takeLater(filter, later, signal))
+    const masks = await unlessAborted(signal, () => evaluated)
+    // Of rows that changed meanwhile they are brought up to date where they are used.
+    masks.take()
+    return masks
   }
 
-  async #evaluateLater(filter: CompiledFilter, later: LaterEvaluation): Promise<void> {
+  /** Resolves to masks that stay until those who wait for them have taken them. */
+  async #evaluateLater(filter: CompiledFilter, later: LaterEvaluation): Promise<FilterMasks> {
     const lease = later.lease()
     const masks = new FilterMasks(this.#context, filter)
     this.#unfinished.add(masks)
     try {
-      while (!masks.isWhole) await evaluateWindow(masks, later)
+      for (let trustsKept = true; !masks.isWhole;) trustsKept = await evaluateWindow(masks, later, trustsKept)
     } catch (error) {
       masks.close()
+      lease.end()
       throw error
     } finally {
       this.#unfinished.delete(masks)
-      lease.end()
     }
     // A search that could not wait may have been as far.
-    if (this.#masks.has(filter.key)) masks.close()
-    else this.giveBack(this.#keep(masks))
+    const found = this.#find(filter)
+    if (found !== undefined) masks.close()
+    const held = found ?? this.#keep(masks)
+    void later.turn().then(() => {
+      this.giveBack(held)
+      lease.end()
+    })
+    return held
   }
 
   giveBack(masks: FilterMasks): void {
@@ -186,12 +194,16 @@ export class Filters {
   }
 }
 
-async function evaluateWindow(masks: FilterMasks, later: LaterEvaluation): Promise<void> {
+/**
+ * Evaluates the next segments; tells whether all fields were at hand that had been when it began. Where not, the next
+ * call fetches those, too (`trustsKept`).
+ */
+async function evaluateWindow(masks: FilterMasks, later: LaterEvaluation, trustsKept: boolean): Promise<boolean> {
   const { fetcher, files, turn } = later
   const window = masks.upcoming(WINDOW_BYTES)
   // Rows changed meanwhile.
   if (window.length === 0) masks.evaluateNext()
-  const ranges = window.filter((segment) => !masks.isAtHand(segment)).map(({ fields }) => fields)
+  const ranges = window.filter((segment) => !trustsKept || !masks.isAtHand(segment)).map(({ fields }) => fields)
   const fetched = await fetcher.fetch({ ranges, held: [] }, undefined)
   try {
     let hasGone = false
@@ -200,16 +212,17 @@ async function evaluateWindow(masks: FilterMasks, later: LaterEvaluation): Promi
       files.withFetched(fetched.bytes, () => {
         do {
           for (let i = 0; i < SEGMENTS_PER_LOOK && done < window.length; i++, done++) {
-            // What was kept when the window began may have had to go: it is fetched with the next one.
+            // What was kept when the window began may have had to go.
             hasGone = !masks.isAtHand(window[done]) && !fetched.bytes.has(window[done].fields)
             if (hasGone) return
             masks.evaluateNext()
           }
         } while (done < window.length && nowMicros() < end)
       })
-      if (hasGone) return
+      if (hasGone) return false
       if (done < window.length) await turn()
     }
+    return true
   } finally {
     fetched.release()
   }

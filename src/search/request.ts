@@ -32,6 +32,8 @@ export interface SearchRequest {
   readonly wanted?: number | undefined
   /** Hits are to be completed: they may need more than their ids. */
   readonly isForDocuments?: boolean | undefined
+  /** Hits are to be completed with their payloads, too. */
+  readonly readsPayloads?: boolean | undefined
 }
 
 /** The options of the last search and what they mean: most programs ask for the same again and again. */

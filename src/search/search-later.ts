@@ -5,7 +5,9 @@ import type { Pin } from '../cache/codes-cache.ts'
 import { ELEMENT_BYTES } from '../format/layout.ts'
 import type { Segment } from '../format/segment-table.ts'
 import { FetchedBytes, type FetchedRange } from '../storage/fetched-bytes.ts'
+import type { TableWants } from '../storage/document-files.ts'
 import type { FileRange } from '../storage/reader.ts'
+import type { Ordinal } from '../storage/segment-reads.ts'
 import { begin } from './begin.ts'
 import { WINDOW_BYTES } from './blocking-reads.ts'
 import type { CodeState } from './code-state.ts'
@@ -159,8 +161,12 @@ function takeLacking(
 ): void {
   if (lack === 'centroids')
     context.workspace.partial?.take(({ file, offset }, target) => fetched.copy(file, offset, target))
-  else if (lack === 'candidates') readMissing(...codesOf(context, state))
-  else if (lack === 'codes') context.codes?.cache.load(state.segments[state.reached])
+  else if (lack === 'candidates') {
+    const likely = likelyHits(context, state)
+    readMissing(...codesOf(context, state))
+    const isServed = (range: FileRange): boolean => fetched.has(range)
+    context.documents.files.loadTables(likely, { wants: tablesWanted(state), isServed })
+  } else if (lack === 'codes') context.codes?.cache.load(state.segments[state.reached])
   else context.cache.load(state.segments[state.reached], state.part)
 }
 
@@ -287,6 +293,20 @@ function areRowsMapped(
 }
 
 /**
+ * The candidates that will probably be hits, where these are to be completed from afar: what tells their ids and where
+ * their payloads are comes with their rows, and saves a round.
+ */
+function likelyHits({ documents, files }: SearchContext, state: SearchState): Ordinal[] {
+  const { isForDocuments = false, k, wanted = k } = state.asked
+  if (!isForDocuments || !files.comesAnew || !documents.usesOrdinals || state.codes === undefined) return []
+  return remainingCandidates(state, state.codes).slice(0, wanted)
+}
+
+function tablesWanted({ asked }: SearchState): TableWants {
+  return { ids: true, payloads: asked.readsPayloads === true }
+}
+
+/**
  * The pages of all candidates' rows that were not read. Ids and checksums that are in memory, and rows, are held: they
  * may have left it when the pages come.
  */
@@ -313,5 +333,6 @@ function wantedOfCandidates(context: SearchContext, state: SearchState): Wanted 
     ranges.push(pages)
     hold(crcs, pageCrcs === 0 ? 0 : pageCrcs + firstPage * 4)
   }
+  ranges.push(...context.documents.files.rangesOfTables(likelyHits(context, state), tablesWanted(state)))
   return { ranges, held }
 }

@@ -57,6 +57,12 @@ export interface DocumentFilesOptions {
   readonly cacheBytes: number
 }
 
+/** Tables of segments: of the ids of rows, and of the places of their payloads. */
+export interface TableWants {
+  readonly ids: boolean
+  readonly payloads: boolean
+}
+
 export class DocumentFiles {
   readonly #snapshot: Pick<Snapshot, 'meta'>
   readonly #files: SegmentFiles
@@ -258,10 +264,7 @@ export class DocumentFiles {
   }
 
   /** The ranges that `idOf` and `payloadOf` read for rows before they know where payloads are, as far as not kept. */
-  rangesOfTables(
-    ordinals: readonly Ordinal[],
-    wants: { readonly ids: boolean; readonly payloads: boolean }
-  ): FileRange[] {
+  rangesOfTables(ordinals: readonly Ordinal[], wants: TableWants): FileRange[] {
     const ranges: FileRange[] = []
     const seen = new Set<Segment>()
     for (const { segment } of ordinals) {
@@ -273,6 +276,19 @@ export class DocumentFiles {
         ranges.push(headOf(payload, payloadHeadBytes(rowCount)))
     }
     return ranges
+  }
+
+  /** Reads those of these tables that are served and not kept; throws as `idOf` does. */
+  loadTables(
+    ordinals: readonly Ordinal[],
+    of: { readonly wants: TableWants; readonly isServed: (range: FileRange) => boolean }
+  ): void {
+    for (const ordinal of ordinals) {
+      const lacking = this.rangesOfTables([ordinal], of.wants)
+      if (lacking.length === 0 || !lacking.every(of.isServed)) continue
+      if (of.wants.ids) this.idOf(ordinal)
+      if (of.wants.payloads && ordinal.segment.payload.byteLength > 0) this.#payloadTable(ordinal.segment)
+    }
   }
 
   /** The ranges of the payloads of rows, of whose segments the tables are kept or served. */

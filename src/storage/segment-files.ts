@@ -32,9 +32,8 @@ import {
 } from './segment-reads.ts'
 
 export class SegmentFiles {
-  /** Rows and columns, as a scan of rows reads them. */
+  /** Rows and columns, for scans of rows; codes, for scans of codes. */
   readonly rowsSource: ExtentSource
-  /** Codes, as a scan of codes reads them. */
   readonly codesSource: ExtentSource
   /** Where reads are counted: with the search that they are for. */
   counters: ReadCounters = { bytesRead: 0, pagesVerified: 0 }
@@ -87,6 +86,11 @@ export class SegmentFiles {
   /** Bytes that were read before are in memory as far as the system keeps them: copying them is no read. */
   get isMapped(): boolean {
     return this.#readers.isMapped
+  }
+
+  /** Bytes that were read before have to be fetched again, and are verified again. */
+  get comesAnew(): boolean {
+    return this.#readers.comesAnew
   }
 
   /** Runs work whose reads are served by bytes that were fetched for it. */

@@ -9,6 +9,7 @@ import { pathToFileURL } from 'node:url'
 
 const [dist, jobsFile] = process.argv.slice(2)
 const { ZgqIndex, ZgqError } = await import(pathToFileURL(join(dist, 'index.js')).href)
+const { openRemote } = await import(pathToFileURL(join(dist, 'remote.js')).href)
 const jobs = JSON.parse(readFileSync(jobsFile, 'utf8'))
 const say = process.stdout.write.bind(process.stdout)
 process.stdout.setMaxListeners(0)
@@ -113,6 +114,23 @@ const COMMANDS = {
     const { code, printed } = await zgq('inspect', folder, '--html', page)
     return outcomeOf({ code, printed: printed + (code === 0 ? readFileSync(page, 'utf8') : '') })
   },
+  /** Of a packed file, as from a web server. */
+  remote: async (file) => {
+    const bytes = readFileSync(file)
+    const getBytes = (_, offset, length) => Promise.resolve({ bytes: bytes.subarray(offset, offset + length) })
+    const index = await openRemote({ getBytes })
+    try {
+      const { count, dim, fields } = index.info()
+      const hits = await index.search(query(dim), { k: 20, payload: true })
+      hits.push(...(await index.search(query(dim), { exact: true, k: count })))
+      for (const [name, type] of Object.entries(fields)) await index.count({ [name]: FILTERS[type] })
+      for (const { id } of hits.slice(0, 20)) await index.document(id)
+      const wrong = judge(hits)
+      return wrong === undefined ? 'fine' : `wrong: ${wrong}`
+    } finally {
+      index.close()
+    }
+  },
   calibrate: async (folder) => outcomeOf(await zgq('calibrate', folder))
 }
 
@@ -134,7 +152,9 @@ async function measure({ folder, command }) {
   try {
     outcome = await COMMANDS[command](folder)
   } catch (error) {
-    outcome = error instanceof ZgqError ? error.code : `not a ZgqError: ${error}`
+    // The one of zgq/remote is another class.
+    const isTyped = error instanceof ZgqError || error.name === 'ZgqError'
+    outcome = isTyped ? error.code : `not a ZgqError: ${error}`
     if (/[\0-\x1f\x7f-\x9f]/.test(error.message)) outcome = 'wrong: control characters in a message'
   }
   const { user, system } = process.cpuUsage(startedAt)
