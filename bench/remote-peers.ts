@@ -25,19 +25,25 @@ interface Row extends RemoteUse {
 
 /** Asked for one after the other, until a recall is reached. */
 const HYPVECTOR_KNOBS = [
+  { probe: 0.06, rerankFactor: 10 },
+  { probe: 0.12, rerankFactor: 10 },
   { probe: 0.25, rerankFactor: 10 },
-  { probe: 48, rerankFactor: 20 },
+  { probe: 0.25, rerankFactor: 20 },
   { probe: 0.4, rerankFactor: 40 },
   { probe: 0.6, rerankFactor: 80 }
 ]
 const LANCE_KNOBS: Readonly<Record<LanceRemoteKind, readonly { readonly probes: number; readonly refine: number }[]>> =
   {
     ivfPq: [
+      { probes: 10, refine: 5 },
+      { probes: 20, refine: 5 },
       { probes: 20, refine: 10 },
       { probes: 40, refine: 20 },
       { probes: 80, refine: 40 }
     ],
     hnswSq: [
+      { probes: 5, refine: 2 },
+      { probes: 10, refine: 2 },
       { probes: 20, refine: 2 },
       { probes: 40, refine: 2 },
       { probes: 80, refine: 4 }
