@@ -86,7 +86,7 @@ function expectMappable(file: DataFile): void {
   if (start + byteLength <= MAX_FILE_BYTES) return
   throw new ZgqError(
     'ZGQ_UNSUPPORTED',
-    `mapping: 'mmap-io' maps ${MAX_FILE_BYTES} bytes of a file at most, here are ${start + byteLength}. ${INSTEAD}`,
+    `mapping: 'mmap-io' maps ${MAX_FILE_BYTES} bytes of a file at most, this one has ${start + byteLength}. ${INSTEAD}`,
     { path }
   )
 }
