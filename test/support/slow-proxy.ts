@@ -6,6 +6,8 @@ import type { AddressInfo } from 'node:net'
 
 import { SlowLink, type LinkOptions } from './slow-link.ts'
 
+const KEEP_ALIVE_MS = 65_000
+
 export interface SlowProxy {
   /** Ends in `/`: stands for the target. */
   readonly url: string
@@ -59,7 +61,8 @@ export async function startSlowProxy(options: SlowProxyOptions): Promise<SlowPro
     passed.endMs = performance.now()
   }
 
-  const server = createServer((request, response) => {
+  // As web servers do: a reader without retries fails where an idle connection ends just as it uses it.
+  const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) => {
     response.on('error', () => undefined)
     pass(request, response).catch(() => response.destroy())
   })
