@@ -1,5 +1,5 @@
-// Arrays of numbers, as the public methods take them. Those of another realm (a vm context, Jest, jsdom) are no instances
-// of this realm's classes, and are taken all the same.
+// Arrays of numbers, as the public methods take them. Those of another realm (a vm context, Jest, jsdom) are no
+// instances of this realm's classes, and are taken all the same.
 
 /** Of all typed arrays: a getter that names the class, and that no object can pretend to have. */
 const classOf = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag)?.get

@@ -75,8 +75,9 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
   /**
    * Opens the index at `path` (a path or a `file:` URL): its folder, or a packed index, which can be read only (a file
    * of `zgq pack`, or a folder of parts, of which the newest manifest is taken). Reads the catalogue and the header
-   * pages, no vectors; creates no file. Throws ZGQ_NOT_FOUND, ZGQ_NOT_AN_INDEX, ZGQ_UNSUPPORTED, ZGQ_CORRUPT, ZGQ_TRUNCATED, ZGQ_MISMATCH
-   * or ZGQ_IO; ZGQ_READ_ONLY for writing to a packed one; TypeError or RangeError for bad options.
+   * pages, no vectors; creates no file. Throws ZGQ_NOT_FOUND, ZGQ_NOT_AN_INDEX, ZGQ_UNSUPPORTED, ZGQ_CORRUPT,
+   * ZGQ_TRUNCATED, ZGQ_MISMATCH or ZGQ_IO; ZGQ_READ_ONLY for writing to a packed one; TypeError or RangeError for bad
+   * options.
    */
   static open<I extends Id = number, P = Payload>(path: string | URL, options: OpenOptions = {}): ZgqIndex<I, P> {
     const folder = expectPath('path', path)
@@ -293,7 +294,8 @@ export class ZgqIndex<I extends Id = number, P = Payload> {
 
   /**
    * Copies the index, as it is at one moment, to a new folder. Writes may go on; it waits for a fold that is under way.
-   * Rejects with ZGQ_UNSUPPORTED for a packed index, which can be copied as it is, ZGQ_EXISTS, ZGQ_IO, ZGQ_CLOSED, ZGQ_LOCKED if a fold takes ten minutes, or the reason of `signal`.
+   * Rejects with ZGQ_UNSUPPORTED for a packed index, which can be copied as it is, ZGQ_EXISTS, ZGQ_IO, ZGQ_CLOSED,
+   * ZGQ_LOCKED if a fold takes ten minutes, or the reason of `signal`.
    */
   async backup(path: string | URL, options: BackupOptions = {}): Promise<void> {
     const folder = expectPath('path', path)

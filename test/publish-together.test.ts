@@ -1,5 +1,5 @@
-// Publishers beside each other, and publishers that are killed: nothing is lost, and readers find a whole index at every
-// moment.
+// Publishers beside each other, and publishers that are killed: nothing is lost, and readers find a whole index at
+// every moment.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 

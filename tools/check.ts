@@ -31,7 +31,8 @@ async function runCheck({ positionals: [path], given }: CommandArguments): Promi
     const deleted = report.deletedRows === 0 ? '' : ` (${formatCount(report.deletedRows)} more are deleted)`
     print(
       `${path} is sound: ${countOf(report.count, 'live row')}${deleted}, ${countOf(report.zones, 'zone')}, ` +
-        `${formatBytes(report.bytesChecked)} in ${countOf(report.files + 1, report.digest === null ? 'file' : 'part')}, ` +
+        `${formatBytes(report.bytesChecked)} in ` +
+        `${countOf(report.files + 1, report.digest === null ? 'file' : 'part')}, ` +
         countOf(report.pagesChecked, 'page') +
         (report.digest === null ? '' : `, digest ${report.digest}`)
     )

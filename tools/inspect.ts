@@ -145,7 +145,9 @@ function describe(info: IndexInfo, fields: readonly FieldSummary[]): string {
   const files = info.files.map((file) => `  ${file.name}  ${formatBytes(file.bytes)}`).join('\n')
   const calibration = info.calibration === null ? '' : `\n\n${describeCalibration(info.calibration)}`
   const values = fields.length === 0 ? '' : `\n\nfields\n${describeFields(fields)}`
-  const sizes = `${info.zones === 0 ? '' : `zones by size\n${histogram}\n\n`}${info.packed === null ? 'files\n  catalogue.sqlite' : 'parts\n  head and centroids'}\n${files}`
+  const zones = info.zones === 0 ? '' : `zones by size\n${histogram}\n\n`
+  const first = info.packed === null ? 'files\n  catalogue.sqlite' : 'parts\n  head and centroids'
+  const sizes = `${zones}${first}\n${files}`
   return `${info.path}\n${facts}${values}${calibration}\n\n${sizes}`
 }
 

@@ -32,7 +32,8 @@ export function packedSnapshot(records: PackedRecords, { path, centroids, byteLe
   if (freshCount + deletedCount + patchCount > 0)
     throw new ZgqError(
       'ZGQ_CORRUPT',
-      `a packed index has ${freshCount} fresh rows, ${deletedCount} deleted ones and ${patchCount} patches, expected none`,
+      `a packed index has ${freshCount} fresh rows, ${deletedCount} deleted ones and ${patchCount} patches, ` +
+        'expected none',
       { path }
     )
   return {

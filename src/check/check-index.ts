@@ -63,7 +63,8 @@ export interface CheckOptions {
 
 /**
  * Verifies every byte of the index at `path` (a path or a `file:` URL), packed or not, that can change an answer; of a
- * packed one its digests, too. Rejects with the ZgqError of the first damage that it finds, or with the signal's reason.
+ * packed one its digests, too. Rejects with the ZgqError of the first damage that it finds, or with the signal's
+ * reason.
  */
 export async function checkIndex(path: string | URL, options: CheckOptions = {}): Promise<CheckReport> {
   const folder = expectPath('path', path)

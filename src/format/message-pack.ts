@@ -22,7 +22,10 @@ export function decodeMessagePack(bytes: Uint8Array, path: string): Record<strin
   return value
 }
 
-/** Decodes one map of strings to strings, in the order of its bytes and whatever its keys are called; throws ZGQ_CORRUPT. */
+/**
+ * Decodes one map of strings to strings, in the order of its bytes and whatever its keys are called; throws
+ * ZGQ_CORRUPT.
+ */
 export function decodeStringMap(bytes: Uint8Array, path: string): [string, string][] {
   let entries: [string, string][] = []
   const fault = faultOf(() => {

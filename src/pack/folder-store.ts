@@ -1,5 +1,5 @@
-// A folder to publish to, as to a bucket: the same objects as files, to be copied to any web server. Files appear whole,
-// by a temporary name; they and the folder are synced before anything names them.
+// A folder to publish to, as to a bucket: the same objects as files, to be copied to any web server. Files appear
+// whole, by a temporary name; they and the folder are synced before anything names them.
 
 import { randomBytes } from 'node:crypto'
 import { access, link, mkdir, open, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promises'

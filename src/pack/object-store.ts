@@ -12,9 +12,9 @@ export interface FileContent {
 }
 
 /**
- * A place for objects under names. An object appears whole or not at all, and what was stored is read from then on, also
- * by others. Repeats by itself what fails in passing. Rejects as a source does, and with ZGQ_UNSUPPORTED where the place
- * lacks something that is needed.
+ * A place for objects under names. An object appears whole or not at all, and what was stored is read from then on,
+ * also by others. Repeats by itself what fails in passing. Rejects as a source does, and with ZGQ_UNSUPPORTED where the
+ * place lacks something that is needed.
  */
 export interface ObjectStore extends ByteSource {
   list(prefix: string, signal: AbortSignal): Promise<string[]>

@@ -67,9 +67,9 @@ export async function publishPlan(plan: PackPlan, store: ObjectStore, run: Publi
 }
 
 /**
- * Refuses a store that stores over an object although it was told not to: there, of two publishers at once one would lose
- * its index unseen. Tried with the hint, which may hold anything for a while. That two at the same moment cannot both
- * succeed is more than can be tried out.
+ * Refuses a store that stores over an object although it was told not to: there, of two publishers at once one would
+ * lose its index unseen. Tried with the hint, which may hold anything for a while. That two at the same moment cannot
+ * both succeed is more than can be tried out.
  */
 async function expectConditionalPuts(store: ObjectStore, highest: number, signal: AbortSignal): Promise<void> {
   const latest = await readLatest(store, signal)
@@ -124,8 +124,8 @@ async function takeNumber(
 function unsafeStore(store: ObjectStore, what: string): ZgqError {
   return new ZgqError(
     'ZGQ_UNSUPPORTED',
-    `the store does not keep to If-None-Match: ${what}. Publishers at the same time would lose an index unseen; publish ` +
-      'to a store that has conditional writes, or pack into a folder and copy that',
+    `the store does not keep to If-None-Match: ${what}. Publishers at the same time would lose an index unseen; ` +
+      'publish to a store that has conditional writes, or pack into a folder and copy that',
     store.place === undefined ? {} : { path: store.place }
   )
 }

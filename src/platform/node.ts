@@ -1,5 +1,5 @@
-// What searching takes from Node: checksums, UTF-8, comparing bytes, turns of the event loop. Everything else reaches it
-// as `#platform`, in whose place builds for browsers put web.ts, which has the same exports.
+// What searching takes from Node: checksums, UTF-8, comparing bytes, turns of the event loop. Everything else reaches
+// it as `#platform`, in whose place builds for browsers put web.ts, which has the same exports.
 
 import { isUtf8 as isUtf8Bytes } from 'node:buffer'
 import { setImmediate } from 'node:timers'

@@ -28,14 +28,14 @@ const OPTION_NAMES = ['index', 'to', 'client', 'endpoint', 'region', 'onProgress
 const STORE_METHODS = ['getBytes', 'list', 'has', 'put', 'putIfAbsent']
 
 /**
- * Publishes an index as the next generation after those that are at a place: only parts that are not there are sent, and
- * readers find the new one once all is there. Stopped at any moment, it leaves the generation before. Several may publish
- * at once: each gets a number of its own, and readers take the highest. Where the latest generation is of the same index,
- * nothing is published, and `isNew` is false.
+ * Publishes an index as the next generation after those that are at a place: only parts that are not there are sent,
+ * and readers find the new one once all is there. Stopped at any moment, it leaves the generation before. Several may
+ * publish at once: each gets a number of its own, and readers take the highest. Where the latest generation is of the
+ * same index, nothing is published, and `isNew` is false.
  *
- * Rejects with the reason of `signal`; with ZGQ_NOT_FOUND where there is no index or no bucket; with ZGQ_UNSUPPORTED where
- * \@aws-sdk/client-s3 is not installed or the store has no conditional writes; with ZGQ_IO where access is denied or
- * requests fail six times; as opening does. Rejects with TypeError for wrong options.
+ * Rejects with the reason of `signal`; with ZGQ_NOT_FOUND where there is no index or no bucket; with ZGQ_UNSUPPORTED
+ * where \@aws-sdk/client-s3 is not installed or the store has no conditional writes; with ZGQ_IO where access is denied
+ * or requests fail six times; as opening does. Rejects with TypeError for wrong options.
  */
 export async function publishIndex(options: PublishOptions): Promise<PublishReport> {
   checkOptionNames('publishIndex', options, OPTION_NAMES)

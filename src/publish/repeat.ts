@@ -11,8 +11,8 @@ const FIRST_WAIT_MS = 100
 const LONGEST_WAIT_MS = 30_000
 
 /**
- * Runs `work` until it succeeds, fails for good, or failed six times; `attempt` counts from 0. Rejects with the reason of
- * the signal.
+ * Runs `work` until it succeeds, fails for good, or failed six times; `attempt` counts from 0. Rejects with the reason
+ * of the signal.
  */
 export async function repeat<Result>(signal: AbortSignal, work: (attempt: number) => Promise<Result>): Promise<Result> {
   for (let attempt = 0; ; attempt++) {

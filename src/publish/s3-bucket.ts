@@ -136,8 +136,8 @@ async function loadSdk(): Promise<Sdk> {
     const reason = cause instanceof Error ? cause.message.split('\n')[0] : String(cause)
     throw new ZgqError(
       'ZGQ_UNSUPPORTED',
-      `buckets need the package @aws-sdk/client-s3, which does not load: ${reason}. Install it beside zgq: npm install ` +
-        '@aws-sdk/client-s3',
+      `buckets need the package @aws-sdk/client-s3, which does not load: ${reason}. Install it beside zgq: ` +
+        'npm install @aws-sdk/client-s3',
       { cause }
     )
   }

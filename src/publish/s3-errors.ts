@@ -1,6 +1,6 @@
-// What the S3 client rejects with, as failures of requests. Credentials stay out: of an answer, only its code, its status
-// and, where it is not about access, its text is told; the client's own error, which has headers and signatures, is not
-// passed on.
+// What the S3 client rejects with, as failures of requests. Credentials stay out: of an answer, only its code, its
+// status and, where it is not about access, its text is told; the client's own error, which has headers and signatures,
+// is not passed on.
 
 import { ZgqError, type ZgqErrorCode } from '../errors.ts'
 import { RequestFailure, type FailureFacts } from '../remote/byte-source.ts'

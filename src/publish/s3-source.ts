@@ -27,10 +27,10 @@ export interface S3SourceOptions extends S3Options {
 }
 
 /**
- * Returns a source of bytes for `openRemote` that reads from a bucket by signed requests: the latest index under a prefix,
- * or one file. The first request loads the package \@aws-sdk/client-s3. Requests reject with ZGQ_UNSUPPORTED where that is
- * not installed, or a store ignores ranges; with ZGQ_NOT_FOUND where there is no such bucket or object; with ZGQ_IO where
- * access is denied or nobody answers. Throws TypeError for wrong options.
+ * Returns a source of bytes for `openRemote` that reads from a bucket by signed requests: the latest index under a
+ * prefix, or one file. The first request loads the package \@aws-sdk/client-s3. Requests reject with ZGQ_UNSUPPORTED
+ * where that is not installed, or a store ignores ranges; with ZGQ_NOT_FOUND where there is no such bucket or object;
+ * with ZGQ_IO where access is denied or nobody answers. Throws TypeError for wrong options.
  */
 export function s3Source(options: S3SourceOptions): ByteSource {
   checkOptionNames('s3Source', options, [...S3_OPTION_NAMES, 'key'])
@@ -103,8 +103,8 @@ async function readAnswer(answer: RangeAnswer, wanted: Wanted): Promise<GotBytes
   if ($metadata.httpStatusCode !== 206 || Body === undefined)
     throw new ZgqError(
       'ZGQ_UNSUPPORTED',
-      `cannot read ${name}: the store answered ${String($metadata.httpStatusCode)} to a request for bytes ${offset} to ` +
-        `${offset + length - 1}, expected 206: it does not serve ranges`
+      `cannot read ${name}: the store answered ${String($metadata.httpStatusCode)} to a request for bytes ` +
+        `${offset} to ${offset + length - 1}, expected 206: it does not serve ranges`
     )
   // In a browser it can be read only where the bucket's CORS rules expose it.
   const range = ContentRange === undefined ? undefined : parseRange(ContentRange)
@@ -135,7 +135,9 @@ function isWanted({ first, end, total }: GivenRange, { offset, length }: Wanted)
   return first === offset && first < end && end <= wantedEnd && end >= Math.min(wantedEnd, total ?? end)
 }
 
-/** Reads a body of at most so many bytes; what is longer is an error of no known kind, so that it is asked for again. */
+/**
+ * Reads a body of at most so many bytes; what is longer is an error of no known kind, so that it is asked for again.
+ */
 async function readBody(body: ReadableStream, most: number): Promise<Uint8Array> {
   const bytes = new Uint8Array(most)
   let done = 0

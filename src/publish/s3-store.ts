@@ -32,8 +32,8 @@ interface Upload {
 }
 
 /**
- * Returns a store for `publishIndex` in a bucket, through the package @aws-sdk/client-s3, which the first request loads.
- * It rejects as `s3Source` does. Throws TypeError for wrong options.
+ * Returns a store for `publishIndex` in a bucket, through the package @aws-sdk/client-s3, which the first request
+ * loads. It rejects as `s3Source` does. Throws TypeError for wrong options.
  */
 export function s3Store(options: S3Options): ObjectStore {
   checkOptionNames('s3Store', options, S3_OPTION_NAMES)

@@ -1,6 +1,6 @@
-// Failures of sources that come from another copy of this library: `zgq/remote` is one file with classes of its own, and
-// so errors of `zgq/s3`, or of an app that throws a ZgqError of `zgq`, are of other classes. They are known by what they
-// have.
+// Failures of sources that come from another copy of this library: `zgq/remote` is one file with classes of its own,
+// and so errors of `zgq/s3`, or of an app that throws a ZgqError of `zgq`, are of other classes. They are known by what
+// they have.
 
 import { ZgqError, type ZgqErrorCode } from '../errors.ts'
 import { RequestFailure } from './byte-source.ts'

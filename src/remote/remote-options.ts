@@ -10,11 +10,11 @@ import type { RangeReaderOptions } from './range-reader.ts'
 export interface RemoteOptions
   extends HttpSourceOptions, Pick<RangeReaderOptions, 'maxRequests' | 'retries' | 'timeoutMs'> {
   /**
-   * Memory for codes and rows that stay in memory between searches, in bytes. Default 64 MB. Decoded ids, fields, places
-   * of payloads and rows that filters matched may take up to 5/16 of it in addition, or one of each where that is more.
-   * Not counted: the head of the index and its centroids, which are kept as they come; the codes of the largest zone and
-   * a part of its rows, for which there is always room; up to 8 MB of pages that lead to ids; and what searches that are
-   * under way fetch, 128 MB at a time for all of them, unless one alone takes more.
+   * Memory for codes and rows that stay in memory between searches, in bytes. Default 64 MB. Decoded ids, fields,
+   * places of payloads and rows that filters matched may take up to 5/16 of it in addition, or one of each where that
+   * is more. Not counted: the head of the index and its centroids, which are kept as they come; the codes of the
+   * largest zone and a part of its rows, for which there is always room; up to 8 MB of pages that lead to ids; and what
+   * searches that are under way fetch, 128 MB at a time for all of them, unless one alone takes more.
    */
   readonly cacheBytes?: number | undefined
   /** The model that your queries come from. Rejects with ZGQ_MISMATCH if the index names another model. */

@@ -1,5 +1,5 @@
-// Makes what a search works with of a snapshot and readers: kernel memory, caches, filters. No I/O, and nothing of Node:
-// it is the same wherever the bytes of an index are.
+// Makes what a search works with of a snapshot and readers: kernel memory, caches, filters. No I/O, and nothing of
+// Node: it is the same wherever the bytes of an index are.
 
 import { KernelMemory } from '../kernels/kernel-memory.ts'
 import { loadKernel } from '../kernels/load-kernel.ts'

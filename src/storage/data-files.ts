@@ -15,8 +15,8 @@ import { fileOf, type DataFile, type DataFiles, type Reader } from './reader.ts'
 const MOST_NAMED = 8
 
 /**
- * Lists the data files with their paths, or the parts of a packed index that they are; throws ZGQ_CORRUPT for missing ones, all of them named, for a longer one and
- * for what is no regular file, ZGQ_TRUNCATED for a shorter one.
+ * Lists the data files with their paths, or the parts of a packed index that they are; throws ZGQ_CORRUPT for missing
+ * ones, all of them named, for a longer one and for what is no regular file, ZGQ_TRUNCATED for a shorter one.
  */
 export function findDataFiles(snapshot: Pick<Snapshot, 'folder' | 'files' | 'packed'>): DataFiles {
   const parts = snapshot.packed?.parts

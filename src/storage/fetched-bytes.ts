@@ -9,8 +9,8 @@ export interface FetchedRange extends FileRange {
 }
 
 /**
- * Bytes are needed that were not fetched: they were kept in memory when it was asked what to fetch, and had to go since,
- * or they lie at an unusual place. Whoever can fetches them, and repeats its work.
+ * Bytes are needed that were not fetched: they were kept in memory when it was asked what to fetch, and had to go
+ * since, or they lie at an unusual place. Whoever can fetches them, and repeats its work.
  */
 export class NotFetched extends ZgqError {
   readonly range: FileRange

@@ -33,8 +33,8 @@ export function expectMmapIo(): MmapIo {
 }
 
 /**
- * Maps every file, or its part of one, whole. Lengths must have been checked: touching a page past the end of a file kills the process.
- * Throws ZGQ_UNSUPPORTED for what is beyond 1 GiB of a file.
+ * Maps every file, or its part of one, whole. Lengths must have been checked: touching a page past the end of a file
+ * kills the process. Throws ZGQ_UNSUPPORTED for what is beyond 1 GiB of a file.
  */
 export function openMmapIoReader(initialFiles: DataFiles, mmapIo: MmapIo): Reader {
   let files: DataFiles = new Map()

@@ -8,7 +8,10 @@ import type { Libc } from './libc.ts'
 import { openFile } from './pread-reader.ts'
 import { fileOf, type DataFile, type DataFiles, type Reader } from './reader.ts'
 
-/** Maps every file, or its part of one, whole. Lengths must have been checked: touching a page past the end of a file kills the process. */
+/**
+ * Maps every file, or its part of one, whole. Lengths must have been checked: touching a page past the end of a file
+ * kills the process.
+ */
 export function openMmapReader(initialFiles: DataFiles, libc: Libc): Reader {
   let files: DataFiles = new Map()
   const mapped = new Map<number, MappedFile>()

@@ -1,5 +1,5 @@
-// Reads the head and the centroids of a packed index (spec, section 12) from disk: of one file, or of a folder of parts.
-// SQLite is not needed.
+// Reads the head and the centroids of a packed index (spec, section 12) from disk: of one file, or of a folder of
+// parts. SQLite is not needed.
 
 import { closeSync, lstatSync, realpathSync, statSync, type Stats } from 'node:fs'
 import { basename, join, resolve } from 'node:path'

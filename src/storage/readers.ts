@@ -1,4 +1,5 @@
-// What verified reads take the bytes of an index from: its files on disk (open-readers.ts), or what was fetched of them.
+// What verified reads take the bytes of an index from: its files on disk (open-readers.ts), or what was fetched of
+// them.
 
 import type { FetchedBytes } from './fetched-bytes.ts'
 import type { DataFiles, FileRange } from './reader.ts'

@@ -1,5 +1,5 @@
-// Published indexes as tests look at them: read whole, with every digest; and publishers in processes of their own, from
-// dist/, which tests may kill.
+// Published indexes as tests look at them: read whole, with every digest; and publishers in processes of their own,
+// from dist/, which tests may kill.
 
 import { createHash } from 'node:crypto'
 import { spawn, type ChildProcess } from 'node:child_process'

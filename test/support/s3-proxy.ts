@@ -1,6 +1,6 @@
 // A bucket on loopback: s3rver, and before it a proxy of a few lines. s3rver ignores If-None-Match: the proxy stands in
-// for that one behaviour of S3, and answers 412 to a put-if-absent of what is there. It also lets tests look at requests,
-// and have them fail.
+// for that one behaviour of S3, and answers 412 to a put-if-absent of what is there. It also lets tests look at
+// requests, and have them fail.
 
 import { S3Client } from '@aws-sdk/client-s3'
 import { once } from 'node:events'

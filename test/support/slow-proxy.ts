@@ -1,5 +1,5 @@
-// A proxy on loopback before any other web server: the same answers, from as far away and over as narrow a line as asked
-// for. What goes through it is counted.
+// A proxy on loopback before any other web server: the same answers, from as far away and over as narrow a line as
+// asked for. What goes through it is counted.
 
 import { createServer, request as askServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
