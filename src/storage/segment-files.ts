@@ -198,9 +198,8 @@ export class SegmentFiles {
   }
 
   /**
-   * Copies the codes extent of a segment into `target`, which is as long, and returns where its columns are in it,
-   * verified at the first call, or whenever they come anew. Throws ZGQ_CORRUPT, ZGQ_TRUNCATED, ZGQ_UNSUPPORTED or
-   * ZGQ_IO.
+   * Copies the codes extent of a segment into `target`, which is as long; returns where its columns are, verified at
+   * the first call, or whenever they come anew. Throws ZGQ_CORRUPT, ZGQ_TRUNCATED, ZGQ_UNSUPPORTED or ZGQ_IO.
    */
   readCodes(segment: Segment, target: Uint8Array): ColumnsLayout {
     const { codes } = segment
