@@ -2,44 +2,36 @@
 // zone.
 
 import { createHash } from 'node:crypto'
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { encodeIds } from '../format/columns.ts'
 import { countingSort } from '../counting-sort.ts'
 import { checkRows } from './input.ts'
-import { PART_FACTS, writePartOfShard, type SortedRows, type StoredPart } from './parts.ts'
-import { partPath, type Site } from './site.ts'
+import type { ArtifactFolder } from './artifact-folder.ts'
+import { FACTS_NAME } from './artifact-names.ts'
+import { writePartOfShard, type SortedRows, type StoredPart } from './parts.ts'
 import { encodeArray, writeStored } from './stored-json.ts'
-import { fillFolder } from './temporary-folder.ts'
 import type { TaskContext } from './task-context.ts'
 
 /** Reports rows that are done; lets the event loop turn where that is needed, and may throw to stop. */
 export type OnRows = (rows: number) => Promise<void>
 
-/** Tells whether a part was assigned already. */
-export function isAssigned(site: Site, part: number): boolean {
-  return existsSync(partPath(site, part))
-}
-
 /**
- * Assigns part `part` and leaves it in its folder. Throws ZGQ_NON_FINITE or ZGQ_ZERO_VECTOR with the row, and what
+ * Assigns part `part`. Throws ZGQ_NON_FINITE or ZGQ_ZERO_VECTOR with the row, and what
  * reading the input throws.
  */
-export async function assignPart(context: TaskContext, part: number, onRows: OnRows): Promise<void> {
-  const { site } = context
+export async function assignPart(
+  context: TaskContext,
+  part: number,
+  to: ArtifactFolder & { readonly onRows: OnRows }
+): Promise<void> {
   const { shardStarts } = context.readTraining()
-  await fillFolder(partPath(site, part), async (folder) => {
-    const { facts, sorted } = await assignRows(context, part, onRows)
-    for (let shard = 0; shard + 1 < shardStarts.length; shard++) {
-      writePartOfShard(
-        { folder, isDurable: site.recipe.isDurable },
-        { number: shard, firstZone: shardStarts[shard], endZone: shardStarts[shard + 1] },
-        sorted
-      )
-    }
-    writeStored(join(folder, PART_FACTS), facts, site.recipe.isDurable)
-  })
+  const { facts, sorted } = await assignRows(context, part, to.onRows)
+  for (let shard = 0; shard + 1 < shardStarts.length; shard++) {
+    const zones = { firstZone: shardStarts[shard], endZone: shardStarts[shard + 1] }
+    writePartOfShard(to, { number: shard, ...zones }, sorted)
+  }
+  writeStored(join(to.folder, FACTS_NAME), facts, to.isDurable)
 }
 
 async function assignRows(

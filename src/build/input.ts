@@ -25,7 +25,7 @@ export function openStoredInput(site: Site): BuildInput {
   const rows =
     site.inputPath !== undefined && recipe.rows === 'file'
       ? openVectorFile(site.inputPath)
-      : openRawRows(join(site.path, SPOOLED_ROWS), { dim: recipe.dim, count: recipe.count, label: recipe.label })
+      : openRawRows(join(site.spoolPath, SPOOLED_ROWS), { dim: recipe.dim, count: recipe.count, label: recipe.label })
   try {
     const ids = recipe.documents === null ? openStoredIds(site) : rowNumbers(recipe.count)
     const close = (): void => {
@@ -45,7 +45,7 @@ export function openStoredIds(site: Site): IdSource {
   if (ids === 'counted') return rowNumbers(count)
   return site.idsPath !== undefined && ids === 'file'
     ? openIdFile(site.idsPath)
-    : openRawIds(join(site.path, SPOOLED_IDS), { count, label })
+    : openRawIds(join(site.spoolPath, SPOOLED_IDS), { count, label })
 }
 
 /** Numbers of rows in the place of ids. */
