@@ -46,10 +46,15 @@ const LEVELS = [
 /** Files of src/build, likewise. */
 const BUILD_LEVELS = [
   // what a build is told, and how it keeps what it finds
-  ['option-checks', 'build-options', 'fingerprint', 'stored-json', 'temporary-folder'],
+  ['option-checks', 'build-options', 'fingerprint', 'stored-json', 'temporary-folder', 'artifact-folder'],
   // where and with what it works
   [
     'site',
+    'sample-blocks',
+    'artifact-names',
+    'artifacts',
+    'raw-arrays',
+    'rounds',
     'resources',
     'default-zones',
     'shards',
@@ -92,12 +97,11 @@ const BUILD_LEVELS = [
     'calibration-usual'
   ],
   // what a thread does
-  ['task-context'],
-  ['sample', 'nearest-of-sample', 'assign-part', 'join-parts', 'write-shard'],
+  ['task-context', 'sample', 'train', 'assign-part', 'join-parts', 'write-shard'],
   ['tasks'],
   ['crew', 'build-worker'],
   // what is made of that
-  ['given-columns', 'read-input', 'train', 'join-id-runs', 'join-shards', 'calibrate-site', 'stages', 'publish-stage'],
+  ['given-columns', 'read-input', 'join-id-runs', 'join-shards', 'calibrate-site', 'stages', 'publish-stage'],
   ['build-index', 'build-stage', 'calibrate-index']
 ]
 

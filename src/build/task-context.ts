@@ -18,7 +18,7 @@ import { readAssignment, readTraining } from './artifacts.ts'
 import { RowSums } from './row-sums.ts'
 import type { Recipe, Site, StoredTraining } from './site.ts'
 import { decodeFloats, decodeWords } from './stored-json.ts'
-import { readRound } from './train.ts'
+import { readRound } from './rounds.ts'
 
 /** Keeps the rotation's random numbers apart from those of sampling and training. */
 const ROTATION_SEED = 0x5eed

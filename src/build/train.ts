@@ -9,11 +9,12 @@ import { seededRandom } from '../quantizer/random.ts'
 import type { ArtifactFolder } from './artifact-folder.ts'
 import { FACTS_NAME, namesOf } from './artifact-names.ts'
 import { inOrder, orderZones } from './order-zones.ts'
-import { addSums, readFloats, readSums, writeArray } from './raw-arrays.ts'
+import { addSums, writeArray } from './raw-arrays.ts'
+import { readRound, readRoundSizes, writeRound } from './rounds.ts'
 import { openBlock, readCentre, readFirstRows } from './sample.ts'
 import { planSample, roundCount } from './sample-blocks.ts'
 import { planShards } from './shards.ts'
-import type { Site, StoredTraining } from './site.ts'
+import type { StoredTraining } from './site.ts'
 import { splitLarge } from './split-large.ts'
 import { encodeArray, writeStored } from './stored-json.ts'
 import type { TaskContext } from './task-context.ts'
@@ -21,31 +22,7 @@ import type { TaskContext } from './task-context.ts'
 /** Keeps the random numbers of each round apart from all others. */
 const ROUND_SEED = 0x7a14
 
-/** Files of a round: centroids (float32, zones * dim) in the space whose origin is `origin`, and of a block. */
-const ROUND_FILES = { origin: 'origin', centroids: 'centroids', sizes: 'sizes' }
 const PARTIAL_FILES = { sums: 'sums', sizes: 'sizes' }
-
-/** What a round begins with. */
-export interface Round {
-  /** float32, dim */
-  readonly origin: Float32Array
-  /** float32, zones * dim, centred */
-  readonly centroids: Float32Array
-}
-
-export function readRound({ path, recipe }: Site, round: number): Round {
-  const folder = join(path, namesOf(recipe).round(round))
-  return {
-    origin: readFloats(join(folder, ROUND_FILES.origin)),
-    centroids: readFloats(join(folder, ROUND_FILES.centroids))
-  }
-}
-
-function writeRound(to: ArtifactFolder, { origin, centroids }: Round, sizes: Float64Array): void {
-  writeArray(to, ROUND_FILES.origin, origin)
-  writeArray(to, ROUND_FILES.centroids, centroids)
-  writeArray(to, ROUND_FILES.sizes, sizes)
-}
 
 /** Begins: the origin is the middle of the sample, the first centroids are rows of it. */
 export function beginRounds({ site }: TaskContext, to: ArtifactFolder): void {
@@ -107,11 +84,11 @@ export function joinRound({ site }: TaskContext, round: number, to: ArtifactFold
 
 /** Numbers the zones and plans the shards. */
 export function orderTrained({ site }: TaskContext, { folder, isDurable }: ArtifactFolder): void {
-  const { recipe, path } = site
+  const { recipe } = site
   const { dim, count } = recipe
   const last = roundCount(recipe)
   const { origin, centroids } = readRound(site, last)
-  const trainedSizes = readSums(join(path, namesOf(recipe).round(last), ROUND_FILES.sizes))
+  const trainedSizes = readRoundSizes(site, last)
   const order = orderZones(centroids, dim)
   const sizes = Float64Array.from(order, (zone) => trainedSizes[zone])
   const stored: StoredTraining = {
