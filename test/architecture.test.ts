@@ -86,6 +86,7 @@ const BUILD_LEVELS = [
     'calibration-losses',
     'calibration-neighbours',
     'calibration-queries',
+    'calibration-ranges',
     'calibration-scan',
     'calibration-steps',
     'calibration-thresholds',

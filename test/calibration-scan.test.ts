@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest'
 
 import { buildIndex } from '../src/build.ts'
 import { QUERIES_PER_SCAN, scanTogether } from '../src/build/calibration-scan.ts'
+import { rowsOfIndex } from '../src/build/calibration-ranges.ts'
 import { rowOf as rowOfOrdinal, slotOf } from '../src/format/ordinals.ts'
 import { readCatalogue } from '../src/catalogue/reader.ts'
 import { openContext } from '../src/search/open-context.ts'
@@ -38,6 +39,7 @@ describe.each<Metric>(['l2', 'cosine', 'ip'])(`many queries that are scanned tog
     })
     const index = ZgqIndex.open(path)
     try {
+      const whole = { first: 0, end: context.workspace.segments.count }
       let zones = 0
       const used = new Set<number>()
       const turn = (): Promise<void> => {
@@ -50,7 +52,7 @@ describe.each<Metric>(['l2', 'cosine', 'ip'])(`many queries that are scanned tog
         [5, 1, 4000]
       ]) {
         const some = vectors.slice(first, first + count)
-        const found = await scanTogether(context, { vectors: some, k }, turn)
+        const found = await scanTogether(rowsOfIndex(context, whole), { vectors: some, k }, turn)
         const exact = some.map((query) => index.search(query, { k, exact: true }))
         for (const [i, hits] of exact.entries()) {
           const distances = new Map(hits.map((hit) => [hit.id, hit.distance]))
