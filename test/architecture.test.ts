@@ -91,6 +91,7 @@ const BUILD_LEVELS = [
     'calibration-losses',
     'calibration-neighbours',
     'calibration-queries',
+    'calibration-ranges',
     'calibration-scan',
     'calibration-steps',
     'calibration-thresholds',
