@@ -39,7 +39,7 @@ const LEVELS = [
   ['index-changes'],
   ['zgq-index'],
   ['pack'],
-  ['publish'],
+  ['publish', 'artifacts'],
   ['index', 'entry zgq/check', 'entry zgq/pack', 's3']
 ]
 
