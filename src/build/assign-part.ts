@@ -6,7 +6,7 @@ import { join } from 'node:path'
 
 import { encodeIds } from '../format/columns.ts'
 import { countingSort } from '../counting-sort.ts'
-import { checkRows } from './input.ts'
+import { checkRows, type BroughtFiles, type BuildInput } from './input.ts'
 import type { ArtifactFolder } from './artifact-folder.ts'
 import { FACTS_NAME } from './artifact-names.ts'
 import { writePartOfShard, type SortedRows, type StoredPart } from './parts.ts'
@@ -23,10 +23,12 @@ export type OnRows = (rows: number) => Promise<void>
 export async function assignPart(
   context: TaskContext,
   part: number,
-  to: ArtifactFolder & { readonly onRows: OnRows }
+  to: ArtifactFolder & { readonly brought?: BroughtFiles | undefined; readonly onRows: OnRows }
 ): Promise<void> {
   const { shardStarts } = context.readTraining()
-  const { facts, sorted } = await assignRows(context, part, to.onRows)
+  const { facts, sorted } = await context.withInput(to.brought, (input) =>
+    assignRows({ context, input, onRows: to.onRows }, part)
+  )
   for (let shard = 0; shard + 1 < shardStarts.length; shard++) {
     const zones = { firstZone: shardStarts[shard], endZone: shardStarts[shard + 1] }
     writePartOfShard(to, { number: shard, ...zones }, sorted)
@@ -35,13 +37,11 @@ export async function assignPart(
 }
 
 async function assignRows(
-  context: TaskContext,
-  part: number,
-  onRows: OnRows
+  { context, input, onRows }: { readonly context: TaskContext; readonly input: BuildInput; readonly onRows: OnRows },
+  part: number
 ): Promise<{ facts: StoredPart; sorted: SortedRows }> {
   const { recipe } = context.site
   const { dim, metric, rowsPerBlock } = recipe
-  const input = context.openInput()
   const assigner = context.openTrainedAssigner()
   const firstRow = part * recipe.rowsPerPart
   const count = Math.min(recipe.rowsPerPart, recipe.count - firstRow)
@@ -56,7 +56,7 @@ async function assignRows(
     const blockIds = ids.subarray(first, first + some)
     input.rows.readRows(firstRow + first, block)
     input.ids.readIds(firstRow + first, blockIds)
-    checkRows(block, firstRow + first, { dim, metric, label: input.rows.label })
+    checkRows(block, firstRow + first, { dim, metric, label: recipe.label })
     vectorDigests.push(digest(new Uint8Array(block.buffer, block.byteOffset, block.byteLength)))
     idDigests.push(digest(encodeIds(blockIds)))
     assigner.rowsView(some).set(block)

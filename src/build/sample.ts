@@ -10,7 +10,7 @@ import { FileWriter } from '../storage/file-writer.ts'
 import type { ArtifactFolder } from './artifact-folder.ts'
 import { namesOf, SAMPLE_FILES } from './artifact-names.ts'
 import type { Assigner } from './assigner.ts'
-import { checkRows } from './input.ts'
+import { checkRows, type BroughtFiles } from './input.ts'
 import { readFloats, readSums, writeArray } from './raw-arrays.ts'
 import { blockRange, EARLY_STEP, isEarlyRound, planSample } from './sample-blocks.ts'
 import type { Recipe, Site } from './site.ts'
@@ -29,40 +29,52 @@ const FIRST_SEED = 0x7a13
 export async function sampleBlock(
   context: TaskContext,
   block: number,
-  to: ArtifactFolder & { readonly onRows: (rows: number) => Promise<void> }
+  to: ArtifactFolder & { readonly brought?: BroughtFiles | undefined; readonly onRows: (rows: number) => Promise<void> }
 ): Promise<void> {
   const { recipe } = context.site
   const plan = planSample(recipe)
   const { first, count } = blockRange(plan, block)
-  const wanted = sampleSome(
-    { count: recipe.count, wanted: plan.count },
-    { first, end: first + count },
-    seededRandom(recipe.seed, first)
-  )
+  const wanted = rowsOfBlock(recipe, block)
   const files = new BlockFiles(to, { recipe, first, count, hasEarly: plan.hasEarly })
   try {
     const assigner = context.openAssigner()
-    const { rows } = context.openInput()
-    for (let at = 0; at < count; at += recipe.rowsPerBlock) {
-      const some = wanted.slice(at, at + recipe.rowsPerBlock)
-      readScaled(rows, some, assigner)
-      files.add(assigner, some.length)
-      await to.onRows(some.length)
-    }
+    await context.withInput(to.brought, async ({ rows }) => {
+      for (let at = 0; at < count; at += recipe.rowsPerBlock) {
+        const some = wanted.slice(at, at + recipe.rowsPerBlock)
+        readScaled({ rows, label: recipe.label }, some, assigner)
+        files.add(assigner, some.length)
+        await to.onRows(some.length)
+      }
+    })
     files.finish()
   } finally {
     files.close()
   }
 }
 
+/** Numbers of the rows of the input that are in a block, ascending. */
+export function rowsOfBlock(recipe: Recipe, block: number): number[] {
+  const plan = planSample(recipe)
+  const { first, count } = blockRange(plan, block)
+  return sampleSome(
+    { count: recipe.count, wanted: plan.count },
+    { first, end: first + count },
+    seededRandom(recipe.seed, first)
+  )
+}
+
 /** Reads rows into the assigner and scales them. Neighbouring rows are read at once: a small input is its own sample. */
-function readScaled(rows: RowSource, wanted: readonly number[], assigner: Assigner): void {
+function readScaled(
+  { rows, label }: { readonly rows: RowSource; readonly label: string },
+  wanted: readonly number[],
+  assigner: Assigner
+): void {
   const { dim, metric } = assigner.shape
   const view = assigner.rowsView(wanted.length)
   for (const { at, count } of runsOf(wanted)) {
     const target = view.subarray(at * dim, (at + count) * dim)
     rows.readRows(wanted[at], target)
-    checkRows(target, wanted[at], { dim, metric, label: rows.label })
+    checkRows(target, wanted[at], { dim, metric, label })
   }
   assigner.scale(wanted.length)
 }

@@ -81,6 +81,8 @@ export interface Site {
   readonly spoolPath: string
   /** The caller's files; undefined where rows or ids are not in one. */
   readonly inputPath: string | undefined
+  /** Column of the vectors, in a Parquet file that is read where it is; undefined: the only one there can be. */
+  readonly inputColumn?: string | undefined
   readonly idsPath: string | undefined
   /** Those of them that stages read, as they were when the build began. */
   readonly inputs: readonly FileStamp[]

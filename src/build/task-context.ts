@@ -11,7 +11,7 @@ import { readCatalogue } from '../catalogue/reader.ts'
 import { Assigner } from './assigner.ts'
 import type { OpenedIndex } from './calibration-steps.ts'
 import { openDocuments, type Documents } from './documents.ts'
-import { openStoredInput, type BuildInput } from './input.ts'
+import { openStoredInput, type BroughtFiles, type BuildInput } from './input.ts'
 import { seededRandom } from '../quantizer/random.ts'
 import { sharedBytes } from './resources.ts'
 import { readAssignment, readTraining } from './artifacts.ts'
@@ -65,9 +65,15 @@ export class TaskContext {
     this.#sharedBytes = sharedBytes(site.recipe, threads)
   }
 
-  openInput(): BuildInput {
-    this.#input ??= openStoredInput(this.site)
-    return this.#input
+  /** Has `work` read the input, which stays open for the next task; files that were brought are for this one alone. */
+  async withInput<T>(brought: BroughtFiles | undefined, work: (input: BuildInput) => Promise<T>): Promise<T> {
+    if (brought === undefined) return await work((this.#input ??= await openStoredInput(this.site)))
+    const input = await openStoredInput(this.site, brought)
+    try {
+      return await work(input)
+    } finally {
+      input.close()
+    }
   }
 
   /** Opens what rows have besides vectors; undefined: integer ids alone. */

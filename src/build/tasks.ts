@@ -12,7 +12,7 @@ import { assignPart } from './assign-part.ts'
 import { runStep, type CalibrationAnswer, type CalibrationStep } from './calibration-steps.ts'
 import { checkUniqueIds } from './check-ids.ts'
 import { checkUniqueTexts } from './check-texts.ts'
-import { openStoredIds } from './input.ts'
+import { openStoredIds, type BroughtFiles } from './input.ts'
 import { joinParts } from './join-parts.ts'
 import { sampleBlock } from './sample.ts'
 import { SPOOLED_TEXTS } from './site.ts'
@@ -21,7 +21,9 @@ import { fillFolder } from './temporary-folder.ts'
 import { beginRounds, joinRound, orderTrained, sumBlock } from './train.ts'
 import { writeShard } from './write-shard.ts'
 
-export type BuildTask = ArtifactTask | { readonly kind: 'calibrate'; readonly step: CalibrationStep }
+export type BuildTask =
+  | (ArtifactTask & { readonly brought?: BroughtFiles | undefined })
+  | { readonly kind: 'calibrate'; readonly step: CalibrationStep }
 
 export interface TaskAnswer {
   readonly calibration?: CalibrationAnswer
@@ -40,7 +42,7 @@ export async function runTask(context: TaskContext, task: BuildTask, onDone: OnD
   const { site } = context
   if (isDone(site, task)) return {}
   await fillFolder(join(site.path, outputOf(site.recipe, task)), (folder) =>
-    leave(context, task, { folder, isDurable: site.isDurable, onDone })
+    leave(context, task, { folder, isDurable: site.isDurable, brought: task.brought, onDone })
   )
   return {}
 }
@@ -48,7 +50,7 @@ export async function runTask(context: TaskContext, task: BuildTask, onDone: OnD
 async function leave(
   context: TaskContext,
   task: ArtifactTask,
-  to: ArtifactFolder & { readonly onDone: OnDone }
+  to: ArtifactFolder & { readonly brought: BroughtFiles | undefined; readonly onDone: OnDone }
 ): Promise<void> {
   const { onDone } = to
   switch (task.kind) {
