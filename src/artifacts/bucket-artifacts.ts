@@ -137,7 +137,7 @@ export class BucketArtifacts implements ArtifactStore {
   }
 
   async #isStored(name: string, signal: AbortSignal): Promise<boolean> {
-    return (await this.#store.lengthOf(`${name}/${LIST_NAME}`, signal)) !== undefined
+    return (await this.#store.look(`${name}/${LIST_NAME}`, signal)) !== undefined
   }
 
   /** Whether the artifact is a result of this process, and no copy of the store's. */
