@@ -39,7 +39,7 @@ const LEVELS = [
   ['index-changes'],
   ['zgq-index'],
   ['pack'],
-  ['publish'],
+  ['publish', 'queue'],
   ['index', 'entry zgq/check', 'entry zgq/pack', 's3']
 ]
 
