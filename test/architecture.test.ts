@@ -40,6 +40,7 @@ const LEVELS = [
   ['zgq-index'],
   ['pack'],
   ['publish', 'artifacts'],
+  ['queue'],
   ['index', 'entry zgq/check', 'entry zgq/pack', 's3']
 ]
 
