@@ -11,7 +11,7 @@ import { NPY_HEADER_LIMIT, parseNpyHeader, type NpyHeader } from './npy.ts'
 export const CHUNK_BYTES = 4 * 2 ** 20
 
 /** Describes a file that is shorter than `expected` bytes. */
-export function truncated(file: InputFile, expected: number): ZgqError {
+export function truncated(file: Pick<InputFile, 'path' | 'byteLength'>, expected: number): ZgqError {
   return new ZgqError('ZGQ_TRUNCATED', `the file is too short: found ${file.byteLength} bytes, expected ${expected}`, {
     path: file.path,
     offset: file.byteLength

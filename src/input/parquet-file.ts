@@ -3,11 +3,10 @@
 
 import type { SchemaTree } from 'hyparquet'
 
-import { ZgqError } from '../errors.ts'
 import type { BatchReadOptions } from './batch-format.ts'
 import { BatchBuffer, wrapFormatError, type BatchSource } from './batch-source.ts'
-import { InputFile, truncated } from './input-file.ts'
-import { toFloat32, type Numbers } from './number-kinds.ts'
+import { InputFile } from './input-file.ts'
+import { toFloat32 } from './number-kinds.ts'
 import {
   findIds,
   findPayloadColumn,
@@ -17,14 +16,11 @@ import {
   type ValueColumn
 } from './parquet-columns.ts'
 import { loadParquetLibrary } from './parquet-library.ts'
-import { readPages, type Page, type ParquetFile } from './parquet-pages.ts'
+import { readPages, type ParquetFile } from './parquet-pages.ts'
 import { IdReader, PayloadReader, RowChecker } from './parquet-rows.ts'
+import { DAMAGED, measureFirst, readTable } from './parquet-table.ts'
 import { chooseColumns, PAYLOAD_BATCH_BYTES } from './payload-columns.ts'
 import type { VectorBatch } from './vector-batch.ts'
-
-const MAGIC = 'PAR1'
-const ENCRYPTED_MAGIC = 'PARE'
-const DAMAGED = 'the Parquet file is damaged, or of a kind that is not supported'
 
 /**
  * Opens a Parquet file: vectors from `column` (default: the only column of lists of numbers), ids from `idColumn`
@@ -35,18 +31,11 @@ export async function openParquetFile(path: string, options: BatchReadOptions): 
   const library = await loadParquetLibrary()
   const file = InputFile.open(path)
   try {
-    checkEnds(file)
-    const metadata = await library.readMetadata(
-      { byteLength: file.byteLength, slice: (start, end = file.byteLength) => readSlice(file, start, end) },
-      { geoparquet: false }
-    )
-    const parquet = { file, library, metadata }
-    const columns = library.schemaOf(metadata).children
+    const { parquet, columns } = await readTable(library, file)
     const vectors = findVectors(columns, options.column, path)
     const ids = options.idColumn === undefined ? undefined : findIds(columns, options.idColumn, path)
     const others = findOthers(columns, options, { vectors: vectors.name, path })
-    const dim = firstLength(readPages(parquet, vectors), vectors, path)
-    if (dim === undefined) throw new ZgqError('ZGQ_BUILD_INPUT', 'the file has no vectors: it has no rows', { path })
+    const dim = measureFirst(parquet, vectors)
     return {
       dim,
       idType: ids?.idType,
@@ -60,45 +49,6 @@ export async function openParquetFile(path: string, options: BatchReadOptions): 
     file.close()
     throw wrapFormatError(error, path, DAMAGED)
   }
-}
-
-/** A Parquet file begins and ends with its magic bytes: without those at the end it was cut short. */
-function checkEnds(file: InputFile): void {
-  const { path, byteLength } = file
-  const textAt = (offset: number): string => Buffer.from(readSlice(file, offset, offset + 4)).toString('latin1')
-  const head = byteLength < 4 ? '' : textAt(0)
-  if (head !== MAGIC && head !== ENCRYPTED_MAGIC)
-    throw new ZgqError(
-      'ZGQ_BUILD_INPUT',
-      `the file is not Parquet: it begins with ${JSON.stringify(head)}, expected ${MAGIC}`,
-      { path, offset: 0 }
-    )
-  if (byteLength < 12) throw truncated(file, 12)
-  const tail = textAt(byteLength - 4)
-  if (head === ENCRYPTED_MAGIC || tail === ENCRYPTED_MAGIC)
-    throw new ZgqError('ZGQ_BUILD_INPUT', 'the Parquet file is encrypted', { path })
-  if (tail !== MAGIC)
-    throw new ZgqError(
-      'ZGQ_TRUNCATED',
-      `the Parquet file is cut short or damaged: it ends with ${JSON.stringify(tail)}, expected ${MAGIC}`,
-      { path, offset: byteLength - 4 }
-    )
-}
-
-function readSlice(file: InputFile, start: number, end: number): ArrayBuffer {
-  const bytes = new Uint8Array(end - start)
-  file.read(bytes, start)
-  return bytes.buffer
-}
-
-/** Measures the list of row 0, so that its dimension is known before rows are read; undefined if there are no rows. */
-function firstLength(pages: Iterable<Page<Numbers>>, column: NumberColumn, path: string): number | undefined {
-  const rows = new RowChecker(column, path)
-  for (const page of pages) {
-    rows.check(page)
-    if (rows.firstLength !== undefined) break
-  }
-  return rows.firstLength
 }
 
 /** Finds the columns that go into payloads. */

@@ -7,21 +7,24 @@ import type * as hyparquet from 'hyparquet'
 import type * as hyparquetCompressors from 'hyparquet-compressors'
 import type { parquetHeader } from 'hyparquet/src/column.js'
 import type { deltaBinaryUnpack } from 'hyparquet/src/delta.js'
+import type { readOffsetIndex } from 'hyparquet/src/indexes.js'
 
 /** The parts of the packages that are used. */
 export interface ParquetLibrary {
   readonly readMetadata: typeof hyparquet.parquetMetadataAsync
   readonly schemaOf: typeof hyparquet.parquetSchema
   readonly readHeader: typeof parquetHeader
+  readonly readPageIndex: typeof readOffsetIndex
   readonly unpackDeltas: typeof deltaBinaryUnpack
   readonly inflateSnappy: typeof hyparquet.snappyUncompress
   readonly codecs: typeof hyparquetCompressors
 }
 
 export async function loadParquetLibrary(): Promise<ParquetLibrary> {
-  const [main, column, delta, codecs] = await Promise.all([
+  const [main, column, indexes, delta, codecs] = await Promise.all([
     import('hyparquet'),
     import('hyparquet/src/column.js'),
+    import('hyparquet/src/indexes.js'),
     import('hyparquet/src/delta.js'),
     import('hyparquet-compressors')
   ])
@@ -29,6 +32,7 @@ export async function loadParquetLibrary(): Promise<ParquetLibrary> {
     readMetadata: main.parquetMetadataAsync,
     schemaOf: main.parquetSchema,
     readHeader: column.parquetHeader,
+    readPageIndex: indexes.readOffsetIndex,
     unpackDeltas: delta.deltaBinaryUnpack,
     inflateSnappy: main.snappyUncompress,
     codecs

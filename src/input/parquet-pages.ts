@@ -4,19 +4,23 @@
 
 import { crc32 } from 'node:zlib'
 
-import type { ColumnMetaData, FileMetaData, PageHeader, RowGroup, SchemaElement } from 'hyparquet'
+import type { ColumnChunk, ColumnMetaData, FileMetaData, PageHeader, RowGroup, SchemaElement } from 'hyparquet'
 
 import type { InputFile } from './input-file.ts'
 import { inflate, type ParquetLibrary } from './parquet-library.ts'
+import type { PageIndex } from './parquet-page-index.ts'
 import { bitWidth, decodeHybrid } from './parquet-values.ts'
 
 /** Headers of pages of numbers have under 200 bytes. */
 const HEADER_BYTES = 4096
 const MAGIC_BYTES = 4
 
+/** Where the bytes of a Parquet file are read. */
+export type ParquetBytes = Pick<InputFile, 'path' | 'byteLength' | 'read'>
+
 /** An open Parquet file. */
 export interface ParquetFile {
-  readonly file: InputFile
+  readonly file: ParquetBytes
   readonly library: ParquetLibrary
   readonly metadata: FileMetaData
 }
@@ -40,13 +44,42 @@ export interface LeafColumn {
  * A page of values. Missing repetition levels are all 0, missing definition levels all the highest; `values` has one
  * for each definition of the highest level, in pieces.
  */
-export interface Page<Values> {
+export interface Page<Values> extends DecodedPage<Values> {
+  /** Values of the row group before this page; those of pages that were passed over count. */
+  readonly firstValue: number
+  /** The page ends where a row ends, as in files with an index of pages. */
+  readonly endsRow: boolean
+  /** This page ends a row group of so many rows. */
+  readonly endsGroupOf: number | undefined
+}
+
+/** What a page says of itself. */
+interface DecodedPage<Values> {
   readonly count: number
   readonly repetitions: Uint8Array | undefined
   readonly definitions: Uint8Array | undefined
   readonly values: Iterable<Values>
-  /** This page ends a row group of so many rows. */
-  readonly endsGroupOf: number | undefined
+}
+
+/** Which pages of a row group are passed over. */
+export interface PageSkip {
+  /** Pages that end before this value of the row group; may rise while pages are read. */
+  firstValue: number
+  /** Where pages begin; undefined: their headers are read one after the other. */
+  readonly index: PageIndex | undefined
+}
+
+/** Bytes of a file. */
+export interface ByteRange {
+  readonly offset: number
+  readonly byteLength: number
+}
+
+/** A column in a row group, and its bytes: dictionary and pages. */
+export interface PlacedChunk {
+  readonly column: ColumnChunk
+  readonly facts: ColumnMetaData
+  readonly range: ByteRange
 }
 
 /** Decodes the values of a column chunk, and keeps its dictionary. Throws where bytes and count do not fit. */
@@ -67,65 +100,100 @@ export interface DecodedColumn<Values> extends LeafColumn {
 /** Yields the pages of a column, from the first row to the last. */
 export function* readPages<Values>(parquet: ParquetFile, column: DecodedColumn<Values>): Generator<Page<Values>> {
   for (const group of parquet.metadata.row_groups) {
-    if (Number(group.num_rows) > 0) yield* readChunk(parquet, column, group)
+    if (Number(group.num_rows) > 0) yield* readGroupPages(parquet, column, { group })
   }
 }
 
-function findChunk(group: RowGroup, column: LeafColumn): ColumnMetaData {
-  for (const { file_path: elsewhere, meta_data: chunk } of group.columns) {
+/** Finds a column in a row group. Throws where it is not there, or where it cannot lie. */
+export function placeChunk(parquet: ParquetFile, column: LeafColumn, group: RowGroup): PlacedChunk {
+  const { chunk, facts } = findChunk(group, column)
+  const starts = [facts.data_page_offset, facts.dictionary_page_offset].map(Number).filter((offset) => offset > 0)
+  const offset = Math.min(...starts)
+  const end = offset + Number(facts.total_compressed_size)
+  if (!(offset >= MAGIC_BYTES && end <= parquet.file.byteLength))
+    throw new Error(`the column ${column.name} lies outside the file, in bytes ${offset} to ${end}`)
+  return { column: chunk, facts, range: { offset, byteLength: end - offset } }
+}
+
+function findChunk(group: RowGroup, column: LeafColumn): { chunk: ColumnChunk; facts: ColumnMetaData } {
+  for (const chunk of group.columns) {
+    const { file_path: elsewhere, meta_data: facts } = chunk
     if (
-      chunk === undefined ||
-      chunk.path_in_schema.length !== column.path.length ||
-      !chunk.path_in_schema.every((name, i) => name === column.path[i])
+      facts === undefined ||
+      facts.path_in_schema.length !== column.path.length ||
+      !facts.path_in_schema.every((name, i) => name === column.path[i])
     )
       continue
     if (elsewhere !== undefined && elsewhere !== '')
       throw new Error(`the column ${column.name} lies in another file, ${elsewhere}`)
-    return chunk
+    return { chunk, facts }
   }
   throw new Error(`a row group does not have the column ${column.name}, or it is encrypted`)
 }
 
-function* readChunk<Values>(
+/** Yields the pages of a column in one row group, apart from those that are passed over. */
+export function* readGroupPages<Values>(
   parquet: ParquetFile,
   column: DecodedColumn<Values>,
-  group: RowGroup
+  of: { readonly group: RowGroup; readonly skip?: PageSkip }
 ): Generator<Page<Values>> {
-  const { file, library } = parquet
-  const chunk = findChunk(group, column)
-  const starts = [chunk.data_page_offset, chunk.dictionary_page_offset].map(Number).filter((offset) => offset > 0)
-  let offset = Math.min(...starts)
-  const end = offset + Number(chunk.total_compressed_size)
-  const expected = Number(chunk.num_values)
-  if (!(offset >= MAGIC_BYTES && end <= file.byteLength))
-    throw new Error(`the column ${column.name} lies outside the file, in bytes ${offset} to ${end}`)
-  const pages = new PageReader(library, column, chunk)
+  const { group, skip } = of
+  const { facts, range } = placeChunk(parquet, column, group)
+  const end = range.offset + range.byteLength
+  const expected = Number(facts.num_values)
+  const pages = new PageReader(parquet.library, column, facts)
+  const endsRow = skip?.index !== undefined
+  let { offset } = range
   let count = 0
   do {
+    const jump = skip?.index?.jump(offset, skip.firstValue)
+    if (jump !== undefined) ({ offset, firstValue: count } = jump)
     if (offset >= end) throw new Error(`the column ${column.name} has ${count} values, expected ${expected}`)
-    const head = new Uint8Array(Math.min(HEADER_BYTES, end - offset))
-    file.read(head, offset)
-    const position = { view: new DataView(head.buffer), offset: 0 }
-    const header = library.readHeader(position)
-    offset += position.offset
-    const byteLength = header.compressed_page_size
-    if (!(byteLength >= 0 && offset + byteLength <= end))
-      throw new Error(`a page of ${byteLength} bytes at byte ${offset} leaves its column`)
-    const page = pages.decode(header, readBytes(file, { offset, byteLength, crc: header.crc }))
-    offset += byteLength
-    if (page === undefined) continue
-    count += page.count
+    const found = readHeader(parquet, offset, end)
+    offset = found.bytes.offset + found.bytes.byteLength
+    const passed = skip === undefined ? 0 : valuesBefore(found.header, skip.firstValue - count)
+    const page = passed > 0 ? undefined : pages.decode(found.header, readBytes(parquet.file, found))
+    const firstValue = count
+    count += page?.count ?? passed
     if (count > expected)
       throw new Error(`the column ${column.name} has more than the ${expected} values that its row group says`)
-    yield count === expected ? { ...page, endsGroupOf: Number(group.num_rows) } : page
+    if (page === undefined) continue
+    yield { ...page, firstValue, endsRow, endsGroupOf: count === expected ? Number(group.num_rows) : undefined }
+    skip?.index?.expect(offset, count)
   } while (count !== expected)
 }
 
-function readBytes(file: InputFile, page: { offset: number; byteLength: number; crc: number | undefined }): Uint8Array {
-  const bytes = new Uint8Array(page.byteLength)
-  file.read(bytes, page.offset)
-  if (page.crc !== undefined && page.crc >>> 0 !== crc32(bytes))
-    throw new Error(`the page at byte ${page.offset} does not fit its checksum`)
+/** Counts the values of a page of data that is to be passed over: all of them stand before a value; else 0. */
+function valuesBefore(header: PageHeader, firstValue: number): number {
+  const values = (header.data_page_header ?? header.data_page_header_v2)?.num_values ?? 0
+  return values <= firstValue ? Math.max(0, values) : 0
+}
+
+interface FoundPage {
+  readonly header: PageHeader
+  /** The page after its header. */
+  readonly bytes: ByteRange
+}
+
+/** Reads the header at `offset` of a column that ends at `end`. */
+function readHeader({ file, library }: ParquetFile, offset: number, end: number): FoundPage {
+  const head = new Uint8Array(Math.min(HEADER_BYTES, end - offset))
+  file.read(head, offset)
+  const position = { view: new DataView(head.buffer), offset: 0 }
+  const header = library.readHeader(position)
+  const bytes = { offset: offset + position.offset, byteLength: header.compressed_page_size }
+  if (!(bytes.byteLength >= 0 && bytes.offset + bytes.byteLength <= end))
+    throw new Error(`a page of ${bytes.byteLength} bytes at byte ${bytes.offset} leaves its column`)
+  return { header, bytes }
+}
+
+function readBytes(file: ParquetBytes, page: FoundPage): Uint8Array {
+  const { offset, byteLength } = page.bytes
+  const bytes = new Uint8Array(byteLength)
+  file.read(bytes, offset)
+  const { crc } = page.header
+  if (crc !== undefined && crc >>> 0 !== crc32(bytes))
+    throw new Error(`the page at byte ${offset} does not fit its checksum`)
   return bytes
 }
 
@@ -144,7 +212,7 @@ class PageReader<Values> {
   }
 
   /** Returns undefined for what is no page of data. */
-  decode(header: PageHeader, bytes: Uint8Array): Page<Values> | undefined {
+  decode(header: PageHeader, bytes: Uint8Array): DecodedPage<Values> | undefined {
     switch (header.type) {
       case 'DICTIONARY_PAGE':
         this.#readDictionary(header, bytes)
@@ -164,7 +232,7 @@ class PageReader<Values> {
   }
 
   /** Levels come first, inside what is compressed, each after a u32 byte length. */
-  #readDataPage(header: PageHeader, bytes: Uint8Array): Page<Values> {
+  #readDataPage(header: PageHeader, bytes: Uint8Array): DecodedPage<Values> {
     const facts = header.data_page_header
     if (facts === undefined) throw new Error('a page without its header')
     const count = this.#checkCount(facts.num_values)
@@ -184,7 +252,7 @@ class PageReader<Values> {
   }
 
   /** Levels come first, never compressed, as long as the header says. */
-  #readDataPageV2(header: PageHeader, bytes: Uint8Array): Page<Values> {
+  #readDataPageV2(header: PageHeader, bytes: Uint8Array): DecodedPage<Values> {
     const facts = header.data_page_header_v2
     if (facts === undefined) throw new Error('a page without its header')
     const { repetition_levels_byte_length: repetitionBytes, definition_levels_byte_length: definitionBytes } = facts
@@ -217,15 +285,13 @@ class PageReader<Values> {
     return levels
   }
 
-  #assemble(
-    page: Pick<Page<Values>, 'count' | 'repetitions' | 'definitions'> & { bytes: Uint8Array; encoding: string }
-  ): Page<Values> {
+  #assemble(page: Omit<DecodedPage<Values>, 'values'> & { bytes: Uint8Array; encoding: string }): DecodedPage<Values> {
     const { count, repetitions, definitions, bytes, encoding } = page
     const { maxDefinition } = this.#column
     let present = count
     if (definitions !== undefined) for (let i = 0; i < count; i++) if (definitions[i] < maxDefinition) present--
     const values = this.#decoder.decode(bytes, present, encoding)
-    return { count, repetitions, definitions, values, endsGroupOf: undefined }
+    return { count, repetitions, definitions, values }
   }
 
   #inflate(bytes: Uint8Array, byteLength: number): Uint8Array {

@@ -20,6 +20,8 @@ export class RowChecker {
   #groupRow = 0
   /** Rows begun so far. */
   #count = 0
+  /** The last of them may go on. */
+  #isOpen = false
   /** Numbers of the last of them. */
   #length = 0
 
@@ -37,30 +39,44 @@ export class RowChecker {
     return this.#dim
   }
 
+  /**
+   * Goes on in another place: after so many values of the row group that begins with row `groupRow`, every row of it
+   * taken to have `dim`. isRowStart: a row begins there; else one may go on.
+   */
+  moveTo(groupRow: number, valuesBefore: number, isRowStart: boolean): void {
+    const rows = Math.ceil(valuesBefore / (this.#dim ?? 1))
+    this.#groupRow = groupRow
+    this.#count = groupRow + rows
+    this.#isOpen = !isRowStart && rows > 0
+    this.#length = valuesBefore - (rows - 1) * (this.#dim ?? 1)
+  }
+
   /** Throws ZGQ_BUILD_INPUT for nulls, ZGQ_DIMENSION for a list of another length, with the row. */
   check(page: Page<Numbers>): void {
-    const { count, repetitions, definitions, endsGroupOf } = page
+    const { count, repetitions, definitions, endsRow, endsGroupOf } = page
     const { maxDefinition } = this.#column
     for (let i = 0; i < count; i++) {
       if (repetitions === undefined || repetitions[i] === 0) this.#beginRow()
-      else if (this.#count === this.#groupRow) throw new Error('a row group begins in the middle of a list')
+      else if (!this.#isOpen) throw new Error(`${endsRow ? 'a page' : 'a row group'} begins in the middle of a list`)
       if (definitions === undefined || definitions[i] === maxDefinition) this.#length++
       else this.#expectEmpty(definitions[i])
     }
+    if (endsGroupOf !== undefined || (endsRow && this.#isOpen)) this.#endRow()
     if (endsGroupOf === undefined) return
-    this.#endRow()
     if (this.#count - this.#groupRow !== endsGroupOf)
       throw new Error(`a row group has ${this.#count - this.#groupRow} rows, expected ${endsGroupOf}`)
     this.#groupRow = this.#count
   }
 
   #beginRow(): void {
-    if (this.#count > this.#groupRow) this.#endRow()
+    if (this.#isOpen) this.#endRow()
     this.#count++
     this.#length = 0
+    this.#isOpen = true
   }
 
   #endRow(): void {
+    this.#isOpen = false
     if (this.#dim === undefined) checkDim(this.#length, { path: this.#path })
     this.#dim ??= this.#length
     if (this.#length !== this.#dim) throw otherDim(this.#length, this.#dim, { row: this.#row(), path: this.#path })
