@@ -23,7 +23,7 @@ afterEach(async () => {
 const newStore = (): TestStore => new TestStore(temp.fresh('store'))
 
 async function openQueue(url: string, options: JobQueueOptions = {}): Promise<JobQueue> {
-  const queue = await JobQueue.open(url, { retryMs: 10, ...options })
+  const queue = await JobQueue.open(url, { retryMs: 10, lookMs: 200, ...options })
   closing.unshift(() => queue.close())
   return queue
 }
@@ -58,19 +58,17 @@ describe('workers', () => {
     const queue = await openQueue(redis.url)
     await queue.join('build-a')
     const done: string[] = []
-    const jobs = jobsOf(60, { waitMs: 200 })
-    const running = queue.run(jobs, store.seam(done))
-    let last = await newProcess(redis, store, 'steady')
-    for (let i = 0; i < 4; i++) {
-      const killed = last
-      last = await newProcess(redis, store, `worker-${i}`)
-      await setTimeout(400)
-      await killed.kill()
+    const running = queue.run(jobsOf(30, { waitMs: 300 }), store.seam(done))
+    for (let i = 0; i < 3; i++) {
+      const worker = await newProcess(redis, store, `killed-${i}`)
+      await expect.poll(() => store.taken(), { timeout: 20_000 }).toContainEqual(expect.stringContaining(`killed-${i}`))
+      await worker.kill()
     }
+    const last = await newProcess(redis, store, 'last')
     await running
-    expect(done).toHaveLength(60)
-    expect(store.outputs()).toHaveLength(60)
-    expect(store.taken().length).toBeGreaterThan(60)
+    expect(done).toHaveLength(30)
+    expect(store.outputs()).toHaveLength(30)
+    expect(store.taken().length).toBeGreaterThanOrEqual(33)
     expect(await queue.leave('build-a')).toBe(true)
     expect(await last.end()).toBe(0)
     expect(await redis.keys()).toEqual([])
@@ -88,12 +86,12 @@ describe('a Redis that restarts', () => {
     const events: WorkerEvent[] = []
     await openWorker(redis, store, (event) => events.push(event))
     const process = await newProcess(redis, store, 'apart')
-    for (let i = 0; i < 2; i++) {
-      await setTimeout(700)
-      await redis.kill()
-      await setTimeout(i === 0 ? 2200 : 100)
-      await redis.start()
-    }
+    await expect.poll(() => store.taken().length).toBeGreaterThan(6)
+    await redis.kill()
+    await expect.poll(() => facts.at(-1)?.isConnected).toBe(false)
+    await redis.start()
+    await expect.poll(() => facts.at(-1)?.isConnected).toBe(true)
+    await redis.restart()
     await running
     expect(store.outputs()).toHaveLength(60)
     expect(facts).toContainEqual({ isConnected: false, workers: undefined, active: 0, waiting: 0 })
@@ -279,9 +277,9 @@ describe('a queue that cannot be opened', () => {
 
   it('by TLS where there is none says so', async () => {
     const redis = await startRedis()
-    const error = await openError(redis.url.replace('redis:', 'rediss:'), { connectMs: 2000 })
+    const error = await openError(redis.url.replace('redis:', 'rediss:'), { connectMs: 500 })
     expect(error).toMatchObject({ code: 'ZGQ_IO' })
-    expect(error.message).toContain('no TLS is spoken there')
+    expect(error.message).toContain('redis:// one without')
   })
 
   it.each([
