@@ -64,15 +64,16 @@ export class PageIndex {
 }
 
 /**
- * Reads the index of the pages of a column of vectors with `dim` values each; undefined where there is none, or one
- * that cannot be right: files are read without it too.
+ * Reads the index of the pages of a column of vectors with `dim` values each; undefined where there is none, one that
+ * cannot be right, or where a vector has another length: to say which, pages are read from the first one on.
  */
 export function readPageIndex(
   parquet: ParquetFile,
   of: { readonly column: LeafColumn; readonly dim: number },
   group: RowGroup
 ): PageIndex | undefined {
-  const { column: chunk, range } = placeChunk(parquet, of.column, group)
+  const { column: chunk, facts, range } = placeChunk(parquet, of.column, group)
+  if (Number(facts.num_values) !== Number(group.num_rows) * of.dim) return undefined
   const offset = Number(chunk.offset_index_offset ?? 0)
   const byteLength = chunk.offset_index_length ?? 0
   const isInFile = offset > 0 && byteLength > 0 && offset + byteLength <= parquet.file.byteLength
