@@ -3,7 +3,7 @@
 
 import type { RowGroup } from 'hyparquet'
 
-import { placeChunk, type ByteRange, type LeafColumn, type ParquetFile } from './parquet-pages.ts'
+import { placeChunk, type ByteRange, type LeafColumn, type PagePlaces, type ParquetFile } from './parquet-pages.ts'
 
 /** No file has an index of more bytes for one column of a row group. */
 const MOST_INDEX_BYTES = 2 ** 26
@@ -15,7 +15,7 @@ interface PagePlace {
 }
 
 /** The pages of a column in one row group. */
-export class PageIndex {
+export class PageIndex implements PagePlaces {
   readonly #pages: readonly PagePlace[]
   readonly #range: ByteRange
 
@@ -25,14 +25,12 @@ export class PageIndex {
     this.#range = range
   }
 
-  /** Returns the page that holds a value if it begins after `offset`, and no dictionary is to be read before. */
   jump(offset: number, value: number): PagePlace | undefined {
     if (offset < this.#pages[0].offset) return undefined
     const page = this.#pages[this.#find(value)]
     return page.offset > offset ? page : undefined
   }
 
-  /** Throws unless so many values stand before the page that begins at `offset` or after it, or in all pages. */
   expect(offset: number, firstValue: number): void {
     const at = this.#find(firstValue)
     const page = this.#pages[at]
