@@ -151,7 +151,7 @@ export function wrapWriteError(error: unknown, path: string, doing: string): Zgq
   const code = systemCode(error)
   if (code === 'EROFS' || code === 'EACCES' || code === 'EPERM')
     return writeError('read-only', doing, { path, cause: error })
-  if (code === 'ENOSPC') return writeError('full', doing, { path, cause: error })
+  if (code === 'ENOSPC' || code === 'EDQUOT') return writeError('full', doing, { path, cause: error })
   return wrapReadError(error, path, doing)
 }
 

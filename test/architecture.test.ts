@@ -39,17 +39,23 @@ const LEVELS = [
   ['index-changes'],
   ['zgq-index'],
   ['pack'],
-  ['publish'],
+  ['publish', 'artifacts'],
+  ['queue'],
   ['index', 'entry zgq/check', 'entry zgq/pack', 's3']
 ]
 
 /** Files of src/build, likewise. */
 const BUILD_LEVELS = [
   // what a build is told, and how it keeps what it finds
-  ['option-checks', 'build-options', 'fingerprint', 'stored-json', 'temporary-folder'],
+  ['option-checks', 'build-options', 'fingerprint', 'stored-json', 'temporary-folder', 'artifact-folder'],
   // where and with what it works
   [
     'site',
+    'sample-blocks',
+    'artifact-names',
+    'artifacts',
+    'raw-arrays',
+    'rounds',
     'resources',
     'default-zones',
     'shards',
@@ -86,18 +92,18 @@ const BUILD_LEVELS = [
     'calibration-losses',
     'calibration-neighbours',
     'calibration-queries',
+    'calibration-ranges',
     'calibration-scan',
     'calibration-steps',
     'calibration-thresholds',
     'calibration-usual'
   ],
   // what a thread does
-  ['task-context'],
-  ['sample', 'nearest-of-sample', 'assign-part', 'join-parts', 'write-shard'],
+  ['task-context', 'sample', 'train', 'assign-part', 'join-parts', 'write-shard'],
   ['tasks'],
   ['crew', 'build-worker'],
   // what is made of that
-  ['given-columns', 'read-input', 'train', 'join-id-runs', 'join-shards', 'calibrate-site', 'stages', 'publish-stage'],
+  ['given-columns', 'read-input', 'join-id-runs', 'join-shards', 'calibrate-site', 'stages', 'publish-stage'],
   ['build-index', 'build-stage', 'calibrate-index']
 ]
 

@@ -13,6 +13,7 @@ import { checkIndex } from '../src/check.ts'
 import { buildInProcess, firstDone } from './support/build-process.ts'
 import { makeVectors } from './support/datasets.ts'
 import { errorFrom, placeIn, rejection } from './support/small-build.ts'
+import { artifactIn, artifactNames, cutShards, trainedFactsIn } from './support/artifacts.ts'
 import { dataFileDigests } from './support/stored-rows.ts'
 import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
 import { fbin } from './support/vector-files.ts'
@@ -38,19 +39,13 @@ const stage = (
   options: Partial<StageOptions> & { stage: RunnableStage }
 ): ReturnType<typeof buildStage> => buildStage({ input, output, queries, ...OPTIONS, ...options })
 
-/** Sets the plan of the shards: trained zones are a file between two stages, and a small input would give one shard. */
-function cutIntoShards(output: string): void {
-  const path = join(`${output}.building`, 'trained.json')
-  writeFileSync(path, JSON.stringify({ ...JSON.parse(readFileSync(path, 'utf8')), shardStarts: [0, 5, 10, 15, 20] }))
-}
-
 beforeAll(async () => {
   writeFileSync(input, fbin(makeVectors('clustered', { count: COUNT, dim: DIM }, SEED), DIM))
   writeFileSync(queries, fbin(makeVectors('clustered', { count: 20, dim: DIM }, SEED + 1), DIM))
   const { output } = place()
   for (const name of STAGES.slice(0, -1)) {
     await stage(output, { stage: name })
-    if (name === 'train') cutIntoShards(output)
+    if (name === 'train') cutShards(`${output}.building`, [0, 5, 10, 15, 20])
     after[name] = temp.fresh(`after-${name}`)
     cpSync(`${output}.building`, after[name], { recursive: true })
   }
@@ -114,7 +109,7 @@ describe('stages in processes of their own', () => {
       done: 1,
       total: 3
     })
-    expect(readdirSync(`${output}.building`).filter((name) => name.startsWith('part-'))).toEqual(['part-00001'])
+    expect(artifactNames(`${output}.building`).filter((name) => name.startsWith('part-'))).toEqual(['part-00001'])
     expect(await stage(output, { stage: 'assign', shard: { index: 1, of: 2 } })).toEqual({
       stage: 'assign',
       done: 3,
@@ -136,7 +131,7 @@ describe('stages in processes of their own', () => {
     const output = placeAfter('write')
     expect(
       readdirSync(`${output}.building`).filter(
-        (name) => !/^(recipe|trained|assigned)\.json$|^(part|shard)-\d{5}$/.test(name)
+        (name) => !/^recipe\.json$|^(trained|assigned|part-\d{5}|shard-\d{5})-[0-9a-f]{16}$/.test(name)
       )
     ).toEqual([])
   })
@@ -189,7 +184,7 @@ describe('a stage that is done', () => {
     if (first !== undefined)
       expect((await inProcess(output, { stage: name }, { stage: first, done: 1 })).signal).toBe('SIGKILL')
     await stage(output, { stage: name })
-    if (name === 'train') cutIntoShards(output)
+    if (name === 'train') cutShards(`${output}.building`, [0, 5, 10, 15, 20])
     for (const next of STAGES.slice(STAGES.indexOf(name) + 1)) await stage(output, { stage: next })
     if (name === 'read') expect(readdirSync(join(output, '..'))).toEqual(['index'])
     else await expectSame(output)
@@ -219,14 +214,14 @@ describe('a stage out of its order', () => {
     ['publish', 'assign', 'finish the stage write']
   ] as const)('is refused with ZGQ_NOT_FOUND: %s after %s, saying: %s', async (name, done, says) => {
     const output = placeAfter(done)
-    const before = readdirSync(`${output}.building`).sort()
+    const before = artifactNames(`${output}.building`).sort()
     const { code, message } = await errorFrom(stage(output, { stage: name }))
     expect({ code, message }).toEqual({ code: 'ZGQ_NOT_FOUND', message: expect.stringContaining(says) })
     expect(
-      readdirSync(`${output}.building`)
-        .filter((file) => file !== 'assigned.json')
+      artifactNames(`${output}.building`)
+        .filter((file) => file !== 'assigned')
         .sort()
-    ).toEqual(before.filter((file) => file !== 'assigned.json'))
+    ).toEqual(before.filter((file) => file !== 'assigned'))
   })
 
   it.each([
@@ -234,7 +229,7 @@ describe('a stage out of its order', () => {
     ['publish', 'write', 'shard-00003']
   ] as const)('is refused with ZGQ_NOT_FOUND where one share is missing: %s', async (name, done, missing) => {
     const output = placeAfter(done)
-    rmSync(join(`${output}.building`, missing), { recursive: true })
+    rmSync(artifactIn(`${output}.building`, missing), { recursive: true })
     expect((await errorFrom(stage(output, { stage: name }))).message).toMatch(/^1 of the [34] (parts|shards)/)
   })
 })
@@ -262,7 +257,7 @@ describe('a stage with other options than the stages before', () => {
     cpSync(input, changed)
     for (const name of ['train', 'write', 'publish'] as const)
       expect((await errorFrom(stage(output, { stage: name, input: changed }))).code).toBe('ZGQ_MISMATCH')
-    expect(existsSync(join(`${output}.building`, 'part-00000'))).toBe(true)
+    expect(existsSync(artifactIn(`${output}.building`, 'part-00000'))).toBe(true)
   })
 
   it('may have other workers, queries and listeners', async () => {
@@ -339,7 +334,7 @@ describe('two processes at one stage', () => {
       writeFileSync(lockOf(output, 'lock-assign-2-of-2.json'), alive())
       expect((await errorFrom(stage(output, { stage: name }))).code).toBe('ZGQ_LOCKED')
       expect((await errorFrom(buildIndex({ input, output, ...OPTIONS }))).code).toBe('ZGQ_LOCKED')
-      expect(existsSync(lockOf(output, 'trained.json'))).toBe(true)
+      expect(existsSync(trainedFactsIn(`${output}.building`))).toBe(true)
     }
   )
 
@@ -416,7 +411,7 @@ describe('an aborted stage', () => {
       expect(readdirSync(`${output}.building`).filter((file) => /^lock|\.new-/.test(file))).toEqual([])
       for (const next of STAGES.slice(STAGES.indexOf(name))) {
         await stage(output, { stage: next })
-        if (next === 'train') cutIntoShards(output)
+        if (next === 'train') cutShards(`${output}.building`, [0, 5, 10, 15, 20])
       }
       await expectSame(output)
     }

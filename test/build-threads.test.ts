@@ -8,6 +8,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vite
 import { buildIndex, type BuildOptions, type BuildProgress } from '../src/build.ts'
 import { chooseThreads } from '../src/build/resources.ts'
 import { ZgqIndex } from '../src/zgq-index.ts'
+import { trainedFactsIn } from './support/artifacts.ts'
 import { randomFrom } from './support/random.ts'
 import { printedBy } from './support/run-node.ts'
 import { errorFrom, placeIn, rejection } from './support/small-build.ts'
@@ -216,7 +217,7 @@ describe('a build by threads leaves nothing, neither files nor threads', () => {
     const error = await errorFrom(
       build(output, {
         onProgress: at('write', () => {
-          truncateSync(join(`${output}.building`, 'trained.json'), 10)
+          truncateSync(trainedFactsIn(`${output}.building`), 10)
         })
       })
     )

@@ -2,54 +2,46 @@
 // zone.
 
 import { createHash } from 'node:crypto'
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { encodeIds } from '../format/columns.ts'
 import { countingSort } from '../counting-sort.ts'
-import { checkRows } from './input.ts'
-import { PART_FACTS, writePartOfShard, type SortedRows, type StoredPart } from './parts.ts'
-import { partPath, type Site } from './site.ts'
+import { checkRows, type BroughtFiles, type BuildInput } from './input.ts'
+import type { ArtifactFolder } from './artifact-folder.ts'
+import { FACTS_NAME } from './artifact-names.ts'
+import { writePartOfShard, type SortedRows, type StoredPart } from './parts.ts'
 import { encodeArray, writeStored } from './stored-json.ts'
-import { fillFolder } from './temporary-folder.ts'
 import type { TaskContext } from './task-context.ts'
 
 /** Reports rows that are done; lets the event loop turn where that is needed, and may throw to stop. */
 export type OnRows = (rows: number) => Promise<void>
 
-/** Tells whether a part was assigned already. */
-export function isAssigned(site: Site, part: number): boolean {
-  return existsSync(partPath(site, part))
-}
-
 /**
- * Assigns part `part` and leaves it in its folder. Throws ZGQ_NON_FINITE or ZGQ_ZERO_VECTOR with the row, and what
+ * Assigns part `part`. Throws ZGQ_NON_FINITE or ZGQ_ZERO_VECTOR with the row, and what
  * reading the input throws.
  */
-export async function assignPart(context: TaskContext, part: number, onRows: OnRows): Promise<void> {
-  const { site } = context
+export async function assignPart(
+  context: TaskContext,
+  part: number,
+  to: ArtifactFolder & { readonly brought?: BroughtFiles | undefined; readonly onRows: OnRows }
+): Promise<void> {
   const { shardStarts } = context.readTraining()
-  await fillFolder(partPath(site, part), async (folder) => {
-    const { facts, sorted } = await assignRows(context, part, onRows)
-    for (let shard = 0; shard + 1 < shardStarts.length; shard++) {
-      writePartOfShard(
-        { folder, isDurable: site.recipe.isDurable },
-        { number: shard, firstZone: shardStarts[shard], endZone: shardStarts[shard + 1] },
-        sorted
-      )
-    }
-    writeStored(join(folder, PART_FACTS), facts, site.recipe.isDurable)
-  })
+  const { facts, sorted } = await context.withInput(to.brought, (input) =>
+    assignRows({ context, input, onRows: to.onRows }, part)
+  )
+  for (let shard = 0; shard + 1 < shardStarts.length; shard++) {
+    const zones = { firstZone: shardStarts[shard], endZone: shardStarts[shard + 1] }
+    writePartOfShard(to, { number: shard, ...zones }, sorted)
+  }
+  writeStored(join(to.folder, FACTS_NAME), facts, to.isDurable)
 }
 
 async function assignRows(
-  context: TaskContext,
-  part: number,
-  onRows: OnRows
+  { context, input, onRows }: { readonly context: TaskContext; readonly input: BuildInput; readonly onRows: OnRows },
+  part: number
 ): Promise<{ facts: StoredPart; sorted: SortedRows }> {
   const { recipe } = context.site
   const { dim, metric, rowsPerBlock } = recipe
-  const input = context.openInput()
   const assigner = context.openTrainedAssigner()
   const firstRow = part * recipe.rowsPerPart
   const count = Math.min(recipe.rowsPerPart, recipe.count - firstRow)
@@ -64,7 +56,7 @@ async function assignRows(
     const blockIds = ids.subarray(first, first + some)
     input.rows.readRows(firstRow + first, block)
     input.ids.readIds(firstRow + first, blockIds)
-    checkRows(block, firstRow + first, { dim, metric, label: input.rows.label })
+    checkRows(block, firstRow + first, { dim, metric, label: recipe.label })
     vectorDigests.push(digest(new Uint8Array(block.buffer, block.byteOffset, block.byteLength)))
     idDigests.push(digest(encodeIds(blockIds)))
     assigner.rowsView(some).set(block)

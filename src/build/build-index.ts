@@ -7,7 +7,7 @@ import { checkBuildOptions, type BuildOptions } from './build-options.ts'
 import { readCalibrationQueries } from './calibration-queries.ts'
 import { publishStage, type BuildReport, type WrittenBuild } from './publish-stage.ts'
 import { readInput } from './read-input.ts'
-import { nextStage } from './site.ts'
+import { nextStage } from './artifacts.ts'
 import { assignStage, trainStage, withCrew, writeStage } from './stages.ts'
 import { WorkingFolder } from './working-folder.ts'
 

@@ -3,7 +3,8 @@
 
 import { checkOptionNames, expectOneOf, expectWholeNumber } from '../options.ts'
 import { loadDriver } from '../catalogue/load-driver.ts'
-import { isAssigned } from './assign-part.ts'
+import type { ArtifactTask } from './artifact-names.ts'
+import { isDone, readTraining } from './artifacts.ts'
 import { checkBuildOptions, OPTION_NAMES, type BuildOptions, type BuildPlan } from './build-options.ts'
 import { readCalibrationQueries } from './calibration-queries.ts'
 import { publishStage, type BuildReport } from './publish-stage.ts'
@@ -11,9 +12,7 @@ import { findSite, readInput } from './read-input.ts'
 import { isJoined, joinedPath, partCount, type Site, type StoredIndex } from './site.ts'
 import { readStored } from './stored-json.ts'
 import { assignStage, trainStage, withCrew, writeStage } from './stages.ts'
-import { TaskContext } from './task-context.ts'
 import { WorkingFolder } from './working-folder.ts'
-import { isWritten } from './write-shard.ts'
 
 /** Stages that can run by themselves, in their order. `train` also samples, `publish` also calibrates. */
 export type RunnableStage = 'read' | 'train' | 'assign' | 'write' | 'publish'
@@ -110,8 +109,11 @@ function countTasks(site: Site, stage: 'assign' | 'write'): { done: number; tota
     const total = stage === 'assign' ? partCount(site.recipe) : readStored<StoredIndex>(joinedPath(site)).shards
     return { done: total, total }
   }
-  const total =
-    stage === 'assign' ? partCount(site.recipe) : new TaskContext(site, 0).readTraining().shardStarts.length - 1
-  const isDone = stage === 'assign' ? isAssigned : isWritten
-  return { total, done: Array.from({ length: total }, (_, task) => task).filter((task) => isDone(site, task)).length }
+  const total = stage === 'assign' ? partCount(site.recipe) : readTraining(site).shardStarts.length - 1
+  const taskOf = (number: number): ArtifactTask =>
+    stage === 'assign' ? { kind: 'assign', part: number } : { kind: 'write', shard: number }
+  return {
+    total,
+    done: Array.from({ length: total }, (_, number) => number).filter((n) => isDone(site, taskOf(n))).length
+  }
 }

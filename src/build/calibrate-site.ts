@@ -3,6 +3,7 @@
 import type { Snapshot } from '../catalogue/snapshot.ts'
 import type { Calibration } from '../types.ts'
 import { calibrate } from './calibrate.ts'
+import type { NeighbourScan } from './calibration-neighbours.ts'
 import { runInOrder, type Crew } from './crew.ts'
 
 /** Keeps the choice of rows apart from the random numbers of the stages before. */
@@ -13,6 +14,8 @@ export interface SiteCalibration {
   readonly queries: Float32Array | undefined
   /** Of the build. */
   readonly seed: number
+  /** Finds the neighbours of the queries elsewhere; undefined: the crew does. */
+  readonly scan?: NeighbourScan | undefined
   readonly onQueries: (done: number, total: number) => void
 }
 
@@ -30,6 +33,12 @@ export async function calibrateSite(snapshot: Snapshot, crew: Crew, plan: SiteCa
           }
         }
       ),
-    { given: plan.queries, seed: plan.seed + CALIBRATION_SEED, onQueries: plan.onQueries }
+    {
+      given: plan.queries,
+      seed: plan.seed + CALIBRATION_SEED,
+      threads: crew.size,
+      ...(plan.scan === undefined ? {} : { scan: plan.scan }),
+      onQueries: plan.onQueries
+    }
   )
 }

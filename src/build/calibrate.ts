@@ -7,7 +7,7 @@ import type { Snapshot } from '../catalogue/snapshot.ts'
 import type { Calibration } from '../types.ts'
 import { withTrust, type Drawn } from './calibration-curves.ts'
 import type { Losses } from './calibration-losses.ts'
-import { findNeighbours } from './calibration-neighbours.ts'
+import { findNeighbours, scanInSteps, type NeighbourScan } from './calibration-neighbours.ts'
 import type { CalibrationQuery } from './calibration-queries.ts'
 import type { StepRunner } from './calibration-steps.ts'
 
@@ -15,18 +15,23 @@ export interface CalibrationPlan {
   /** Vectors of queries, n * dim; undefined: rows of the index. */
   readonly given: Float32Array | undefined
   readonly seed: number
+  /** Steps that are done side by side; 1 by default. What comes out is the same. */
+  readonly threads?: number
+  /** Takes the place of the steps that scan all rows. */
+  readonly scan?: NeighbourScan
   /** Called as the work goes on; may throw to stop. */
   readonly onQueries: (done: number, total: number) => void
 }
 
 /** Measures a calibration of an index. */
 export async function calibrate(snapshot: Snapshot, run: StepRunner, plan: CalibrationPlan): Promise<Calibration> {
-  const { given, seed, onQueries } = plan
+  const { given, seed, threads = 1, onQueries } = plan
   const queries: CalibrationQuery[] = []
   await run([{ kind: 'queries', given, seed }], (answer) => {
     queries.push(...(answer.queries ?? []))
   })
-  const neighbours = await findNeighbours(run, { queries, onQueries })
+  const { scan = scanInSteps({ run, index: snapshot, threads, onQueries }) } = plan
+  const neighbours = await findNeighbours({ queries, scan })
   const source = given === undefined ? 'base' : 'queries'
   const drawings: Drawn[] = []
   await run([{ kind: 'curves', measured: { queries, neighbours, source } }], ({ drawn }) => {

@@ -9,13 +9,22 @@ import { measureGain } from './calibration-gain.ts'
 import { drawCurves, type Drawn, type Measured } from './calibration-curves.ts'
 import { measureLosses, type Losses, type LossQuery } from './calibration-losses.ts'
 import type { Neighbours } from './calibration-lists.ts'
+import { rowsOfIndex, type SegmentRange } from './calibration-ranges.ts'
 import { scanTogether } from './calibration-scan.ts'
 import { sampleQueries, splitQueries, type CalibrationQuery } from './calibration-queries.ts'
 import { seededRandom } from '../quantizer/random.ts'
 
+/** Finds the k nearest of some rows for each query. */
+export interface ScanStep {
+  readonly kind: 'scan'
+  readonly vectors: readonly Float32Array[]
+  readonly k: number
+  readonly range: SegmentRange
+}
+
 export type CalibrationStep =
   | { readonly kind: 'queries'; readonly given: Float32Array | undefined; readonly seed: number }
-  | { readonly kind: 'scan'; readonly vectors: readonly Float32Array[]; readonly k: number }
+  | ScanStep
   | { readonly kind: 'alignment'; readonly queries: readonly CalibrationQuery[] }
   | { readonly kind: 'curves'; readonly measured: Measured }
   | {
@@ -69,7 +78,7 @@ export async function runStep(
             : splitQueries(step.given, snapshot.meta)
       }
     case 'scan':
-      return { neighbours: await scanTogether(context, step, turn) }
+      return { neighbours: await scanTogether(rowsOfIndex(context, step.range), step, turn) }
     case 'alignment':
       return { alignment: await measureAlignment(context, step.queries, turn) }
     case 'gain':

@@ -5,7 +5,7 @@ import { setImmediate } from 'node:timers/promises'
 import type { Reply } from '../threads/serve-thread.ts'
 import { Thread } from '../threads/thread.ts'
 import type { Site } from './site.ts'
-import { buffersOf, runTask, type BuildTask, type TaskAnswer } from './tasks.ts'
+import { runTask, type BuildTask, type TaskAnswer } from './tasks.ts'
 import { TaskContext } from './task-context.ts'
 
 /** Tasks that a thread has at most: one in work, one to go on with. */
@@ -88,7 +88,7 @@ export async function serveTask(
     note(done)
     return Promise.resolve()
   })
-  return { answer, transfer: buffersOf(answer) }
+  return { answer }
 }
 
 /**

@@ -47,7 +47,7 @@ export function openDocuments(site: Site): Documents | undefined {
     for (const one of opened.splice(0)) one.close()
   }
   const open = (name: string): BlobSpool => {
-    const spool = new BlobSpool(join(site.path, name), count)
+    const spool = new BlobSpool(join(site.spoolPath, name), count)
     opened.push(spool)
     return spool
   }

@@ -1,12 +1,13 @@
 // Opens the rows and ids of a build, in every thread and process of it, and checks rows. read-input.ts prepares them.
 
-import { join } from 'node:path'
+import { extname, join } from 'node:path'
 
 import { ZgqError } from '../errors.ts'
 import { SPOOLED_IDS, SPOOLED_ROWS, type Site } from './site.ts'
 import { openIdFile } from '../input/id-file.ts'
 import type { IdSource, RowSource } from '../input/row-source.ts'
 import { openRawIds, openRawRows } from '../input/spool.ts'
+import { openParquetRows } from '../input/parquet-row-source.ts'
 import { openVectorFile } from '../input/vector-file.ts'
 
 export interface BuildInput {
@@ -16,18 +17,21 @@ export interface BuildInput {
   close(): void
 }
 
+/** Files that take the place of those that a site names: what of them a task reads was brought to this machine. */
+export interface BroughtFiles {
+  readonly rows?: string | undefined
+  readonly ids?: string | undefined
+}
+
 /**
- * Opens the input of a site: the caller's files, or what was spooled. Throws ZGQ_BUILD_INPUT and what the sources
- * throw.
+ * Opens the input of a site: the caller's files, or what was spooled. Rejects with ZGQ_BUILD_INPUT and as the sources
+ * do.
  */
-export function openStoredInput(site: Site): BuildInput {
+export async function openStoredInput(site: Site, brought: BroughtFiles = {}): Promise<BuildInput> {
   const { recipe } = site
-  const rows =
-    site.inputPath !== undefined && recipe.rows === 'file'
-      ? openVectorFile(site.inputPath)
-      : openRawRows(join(site.path, SPOOLED_ROWS), { dim: recipe.dim, count: recipe.count, label: recipe.label })
+  const rows = await openRows(site, brought.rows)
   try {
-    const ids = recipe.documents === null ? openStoredIds(site) : rowNumbers(recipe.count)
+    const ids = recipe.documents === null ? openStoredIds(site, brought.ids) : rowNumbers(recipe.count)
     const close = (): void => {
       rows.close()
       ids.close()
@@ -39,13 +43,26 @@ export function openStoredInput(site: Site): BuildInput {
   }
 }
 
-/** Opens integer ids, as they were given. */
-export function openStoredIds(site: Site): IdSource {
+async function openRows(site: Site, brought: string | undefined): Promise<RowSource> {
+  const { rows, dim, count, label } = site.recipe
+  const path = brought ?? (rows === 'file' ? site.inputPath : undefined)
+  if (rows !== 'file') return openRawRows(path ?? join(site.spoolPath, SPOOLED_ROWS), { dim, count, label })
+  if (path === undefined) throw new Error('rows are read from a file, and no file is named')
+  return isParquet(path) ? await openParquetRows(path, { column: site.inputColumn }) : openVectorFile(path)
+}
+
+/** Whether a file is Parquet, by its ending. */
+export function isParquet(path: string): boolean {
+  return extname(path).toLowerCase() === '.parquet'
+}
+
+/** Opens integer ids, as they were given; `brought` takes the place of the file that has them. */
+export function openStoredIds(site: Site, brought?: string): IdSource {
   const { ids, count, label } = site.recipe
   if (ids === 'counted') return rowNumbers(count)
   return site.idsPath !== undefined && ids === 'file'
-    ? openIdFile(site.idsPath)
-    : openRawIds(join(site.path, SPOOLED_IDS), { count, label })
+    ? openIdFile(brought ?? site.idsPath)
+    : openRawIds(brought ?? join(site.spoolPath, SPOOLED_IDS), { count, label })
 }
 
 /** Numbers of rows in the place of ids. */

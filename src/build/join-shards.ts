@@ -20,9 +20,11 @@ import type { Metric } from '../types.ts'
 import { ID_RUNS_NAME } from './id-run.ts'
 import { joinIdRuns } from './join-id-runs.ts'
 import { indexIdOf } from './join-parts.ts'
-import { shardPath, type Site, type StoredIndex, type StoredTraining } from './site.ts'
+import { FACTS_NAME } from './artifact-names.ts'
+import { shardPath } from './artifacts.ts'
+import type { Site, StoredIndex, StoredTraining } from './site.ts'
 import { decodeFloats, readStored } from './stored-json.ts'
-import { GENERATION, SEGMENT_FILE_KINDS, SHARD_FACTS, type SegmentFileKind, type StoredShard } from './write-shard.ts'
+import { GENERATION, SEGMENT_FILE_KINDS, type SegmentFileKind, type StoredShard } from './write-shard.ts'
 
 /** Ends the names of what SQLite may leave beside a database. */
 const BESIDE_DATABASE = ['-journal', '-wal', '-shm']
@@ -142,7 +144,7 @@ function readShards(site: Site, training: StoredTraining): StoredShard[] {
       { path: site.path }
     )
   }
-  return Array.from({ length: count }, (_, shard) => readStored<StoredShard>(join(shardPath(site, shard), SHARD_FACTS)))
+  return Array.from({ length: count }, (_, shard) => readStored<StoredShard>(join(shardPath(site, shard), FACTS_NAME)))
 }
 
 /**

@@ -8,10 +8,13 @@ import { join } from 'node:path'
 import { wrapReadError } from '../errors.ts'
 import { alignUp } from '../format/layout.ts'
 import { DescriptorPool } from '../storage/descriptor-pool.ts'
-import { FileWriter, removeTemporary } from '../storage/file-writer.ts'
+import { FileWriter } from '../storage/file-writer.ts'
 import { readFully } from '../storage/pread-reader.ts'
 import { KEY_OVERHEAD_BYTES } from './resources.ts'
-import { partCount, partPath, type Site } from './site.ts'
+import { partFileName } from './artifact-names.ts'
+import { partPath } from './artifacts.ts'
+import type { ArtifactFolder } from './artifact-folder.ts'
+import { partCount, type Site } from './site.ts'
 import type { RowSource } from '../input/row-source.ts'
 
 /** Facts of a part, in its folder. */
@@ -22,8 +25,6 @@ export interface StoredPart {
   readonly vectorDigests: string
   readonly idDigests: string
 }
-
-export const PART_FACTS = 'facts.json'
 
 /** Rows of a part in order of zone. */
 export interface SortedRows {
@@ -38,7 +39,7 @@ export interface SortedRows {
 
 /** Writes the file of shard `shard`, whose zones are `firstZone` up to `endZone`, into the folder of a part. */
 export function writePartOfShard(
-  to: { folder: string; isDurable: boolean },
+  to: ArtifactFolder,
   shard: { number: number; firstZone: number; endZone: number },
   sorted: SortedRows
 ): void {
@@ -61,16 +62,8 @@ export function writePartOfShard(
   }
 }
 
-/**
- * Removes a shard's files from all parts, once the shard is written: the disk then holds the data little more than
- * once.
- */
-export function discardPartsOfShard(site: Site, shard: number): void {
-  for (let part = 0; part < partCount(site.recipe); part++) removeTemporary(shardFile(partPath(site, part), shard))
-}
-
 function shardFile(folder: string, shard: number): string {
-  return join(folder, `rows-${String(shard).padStart(5, '0')}`)
+  return join(folder, partFileName(shard))
 }
 
 /** Rows of one zone, and where they are in what was read. */

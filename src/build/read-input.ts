@@ -32,7 +32,8 @@ import {
   type DocumentFacts,
   type InputLocation,
   type Recipe,
-  type Site
+  type Site,
+  type StoredRecipe
 } from './site.ts'
 import { arrayIdSource, float32ArraySource } from '../input/float32-array.ts'
 import { spoolBatchFile } from '../input/batch-file.ts'
@@ -46,7 +47,7 @@ import { isTemporaryName, writeStored } from './stored-json.ts'
 import type { WorkingFolder } from './working-folder.ts'
 
 /** Rises when stages leave other files than before: what a build of another version left is not gone on with. */
-const STAGES_VERSION = 4
+export const STAGES_VERSION = 5
 /**
  * Rows of the input pass through the kernel in calls of about so many bytes; a constant, since results must not depend
  * on memory.
@@ -108,12 +109,12 @@ export async function readInput(plan: BuildPlan, folder: WorkingFolder, isDurabl
   const before = readRecipe(folder.path)
   const mayGoOn = before !== undefined && isTrusted(before) && (before.isDurable || !isDurable)
   const given = await spoolGiven(plan, documentPaths(folder))
-  const known = typeof plan.input === 'string' ? identify(plan, given, fingerprintInput(plan.input, plan)) : undefined
-  const goOn = (recipe: Recipe): PreparedSite => {
+  const seen = typeof plan.input === 'string' ? identify(plan, given, seenFiles(plan, plan.input)) : undefined
+  const goOn = (recipe: StoredRecipe): PreparedSite => {
     folder.clear((name) => !isSpooling(name)) // spooled once more, it is the same
     return { site: siteOf(plan, folder.path, { recipe, stamps }), isBegun: true }
   }
-  if (mayGoOn && before.identity === known) return goOn(before)
+  if (mayGoOn && before.seen === seen) return goOn(before)
   const rows = await describeRows(plan, folder, given)
   expectGivenCounts(plan, rows.count)
   const columns = given.payloads === undefined ? { ...given, ...rows.columns } : given
@@ -122,13 +123,15 @@ export async function readInput(plan: BuildPlan, folder: WorkingFolder, isDurabl
   const idsLocation = rows.idType === 'integer' ? 'spool' : prepareIds(plan, folder, { ...rows, hasDocuments })
   if (rows.location === 'spool') expectUnchanged(stamps.rows)
   if (hasDocuments) expectUnchanged(stamps.ids)
-  const identity = known ?? identify(plan, given, rows.digest ?? '')
-  if (mayGoOn && before.identity === identity) return goOn(before)
+  const identity = identify(plan, given, contentOf(stamps, rows.digest))
+  // A file that is read where it is may have been changed where its stamp does not look.
+  if (mayGoOn && seen === undefined && before.identity === identity) return goOn(before)
   folder.clear(isSpooling)
   const documents = describeDocuments({ ...columns, texts }, plan, () =>
     idsLocation === 'spool' ? openRawIds(folder.file(SPOOLED_IDS + SPOOLING), rows) : rowNumbers(rows.count)
   )
-  const recipe = makeRecipe(plan, { ...rows, identity, idsLocation, documents, isDurable })
+  const pure = makeRecipe(plan, { ...rows, identity, idsLocation, documents })
+  const recipe: StoredRecipe = { ...pure, seen: seen ?? identity, boot: currentBoot(), isDurable }
   checkMemory(recipe)
   const documentBytes = [texts, columns.payloads, columns.fields].reduce((sum, one) => sum + (one?.byteLength ?? 0), 0)
   checkFreeSpace(folder.path, recipe, documentBytes)
@@ -176,7 +179,7 @@ export async function findSite(plan: BuildPlan, folder: string): Promise<Site> {
     )
   expectSameOptions(plan, recipe, folder)
   const given = await spoolGiven(plan, undefined)
-  if (typeof plan.input !== 'string' || recipe.identity !== identify(plan, given, fingerprintInput(plan.input, plan))) {
+  if (typeof plan.input !== 'string' || recipe.seen !== identify(plan, given, seenFiles(plan, plan.input))) {
     throw new ZgqError(
       'ZGQ_MISMATCH',
       'the build was started with another input, or its input has changed since: run the stage read again',
@@ -202,15 +205,18 @@ function expectSameOptions(plan: BuildPlan, recipe: Recipe, path: string): void 
 }
 
 /** Tells whether the files of a site are what was written to them. */
-function isTrusted(recipe: Recipe): boolean {
+function isTrusted(recipe: StoredRecipe): boolean {
   return recipe.isDurable || isStillUp(recipe.boot)
 }
 
-function siteOf(plan: BuildPlan, path: string, from: { recipe: Recipe; stamps: InputStamps }): Site {
-  const { recipe, stamps } = from
+function siteOf(plan: BuildPlan, path: string, from: { recipe: StoredRecipe; stamps: InputStamps }): Site {
+  const { recipe: stored, stamps } = from
+  const { isDurable, seen: _seen, boot: _boot, ...recipe } = stored
   return {
     path,
     recipe,
+    isDurable,
+    spoolPath: path,
     inputPath: typeof plan.input === 'string' ? plan.input : undefined,
     idsPath: typeof plan.ids === 'string' ? plan.ids : undefined,
     inputs: [...(recipe.rows === 'file' ? stamps.rows : []), ...(recipe.ids === 'file' ? stamps.ids : [])]
@@ -221,17 +227,35 @@ function fingerprintInput(path: string, { query }: BuildPlan): string {
   return batchFormatOf(path, query) === 'sqlite' ? fingerprintDatabase(path) : fingerprintFile(path)
 }
 
+/** What is said of rows and of ids, where they are in files. */
+interface FilesSeen {
+  readonly rows: string
+  readonly ids: string
+}
+
+/** The files as they are on this machine, their times included. */
+function seenFiles(plan: BuildPlan, input: string): FilesSeen {
+  return { rows: fingerprintInput(input, plan), ids: typeof plan.ids === 'string' ? fingerprintFile(plan.ids) : '' }
+}
+
+/** What the files hold, as far as a sample tells, or what was spooled: on every machine the same. */
+function contentOf({ rows, ids }: InputStamps, digest: string | undefined): FilesSeen {
+  const textOf = (stamps: readonly FileStamp[]): string =>
+    stamps.map(({ byteLength, sample }) => `${byteLength} ${sample}`).join()
+  return { rows: digest ?? textOf(rows), ids: textOf(ids) }
+}
+
 /** Names all that decides what the stages leave. */
-function identify(plan: BuildPlan, given: SpooledColumns, fingerprint: string): string {
+function identify(plan: BuildPlan, given: SpooledColumns, seen: FilesSeen): string {
   const { ids } = plan
-  const idsFingerprint =
+  const idsSeen =
     typeof ids === 'string'
-      ? fingerprintFile(ids)
+      ? seen.ids
       : ids === undefined || areTexts(ids)
         ? (given.texts?.digest ?? '')
         : hashOf(new Uint8Array(Float64Array.from<unknown>(ids, Number).buffer))
   const options = { ...optionsDeciding(plan, 'input'), ...optionsDeciding(plan, 'recipe') }
-  const inputs = [fingerprint, idsFingerprint, given.payloads?.digest, given.texts === undefined]
+  const inputs = [seen.rows, idsSeen, given.payloads?.digest, given.texts === undefined]
   return hashOf(JSON.stringify([STAGES_VERSION, FORMAT_VERSION, inputs, options]))
 }
 
@@ -328,16 +352,13 @@ function makeRecipe(
     identity: string
     idsLocation: InputLocation
     documents: DocumentFacts | null
-    isDurable: boolean
   }
 ): Recipe {
   const { zones: asked, ...options } = optionsDeciding(plan, 'recipe')
-  const { identity, isDurable, dim, count, label, location, idsLocation, documents } = facts
+  const { identity, dim, count, label, location, idsLocation, documents } = facts
   const rowsPerBlock = Math.max(1, Math.floor(CALL_BYTES / (dim * 4)))
   return {
     identity,
-    boot: currentBoot(),
-    isDurable,
     ...options,
     zonesAsked: asked ?? null,
     dim,

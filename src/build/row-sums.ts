@@ -1,7 +1,6 @@
 // Sums of the rows of each zone, in double precision and in the order in which rows are added.
 
 import { ELEMENT_BYTES } from '../format/layout.ts'
-import type { RowSource } from '../input/row-source.ts'
 import { KernelMemory } from '../kernels/kernel-memory.ts'
 import { loadKernel } from '../kernels/load-kernel.ts'
 import type { Recipe } from './site.ts'
@@ -9,7 +8,6 @@ import type { Recipe } from './site.ts'
 export class RowSums {
   readonly #memory = new KernelMemory(loadKernel())
   readonly #dim: number
-  readonly #rowsPerCall: number
   readonly #valueCount: number
   readonly #rows: number
   readonly #zones: number
@@ -18,7 +16,6 @@ export class RowSums {
   constructor({ recipe }: { readonly recipe: Pick<Recipe, 'dim' | 'zones' | 'rowsPerBlock'> }) {
     const { dim, zones, rowsPerBlock } = recipe
     this.#dim = dim
-    this.#rowsPerCall = rowsPerBlock
     this.#valueCount = zones * dim
     this.#rows = this.#memory.allocate(rowsPerBlock * dim * ELEMENT_BYTES)
     this.#zones = this.#memory.allocate(rowsPerBlock * ELEMENT_BYTES)
@@ -34,13 +31,10 @@ export class RowSums {
     return this.#memory.float64At(this.#sums, this.#valueCount)
   }
 
-  /** Adds rows of `source` from `firstRow` on, of which `zones` are the zones. */
-  add(source: RowSource, firstRow: number, zones: Uint32Array): void {
-    for (let first = 0; first < zones.length; first += this.#rowsPerCall) {
-      const some = zones.subarray(first, first + this.#rowsPerCall)
-      source.readRows(firstRow + first, this.#memory.float32At(this.#rows, some.length * this.#dim))
-      this.#memory.uint32At(this.#zones, some.length).set(some)
-      this.#memory.kernel.addRows(this.#rows, some.length, this.#dim, this.#zones, this.#sums)
-    }
+  /** Adds rows (float32, at most `rowsPerBlock` * dim), of which `zones` are the zones. */
+  add(rows: Float32Array, zones: Uint32Array): void {
+    this.#memory.float32At(this.#rows, rows.length).set(rows)
+    this.#memory.uint32At(this.#zones, zones.length).set(zones)
+    this.#memory.kernel.addRows(this.#rows, zones.length, this.#dim, this.#zones, this.#sums)
   }
 }

@@ -20,12 +20,8 @@ export type InputLocation = 'file' | 'spool' | 'counted'
  * other processes, compare their own with it.
  */
 export interface Recipe {
-  /** SHA-256 of the input's fingerprint, the options and the version of the stages, in hex. */
+  /** SHA-256 of what the input holds, the options and the version of the stages, in hex. */
   readonly identity: string
-  /** The run of the system that wrote the files of this site. */
-  readonly boot: Boot
-  /** Those files are synced: they outlast that run. */
-  readonly isDurable: boolean
   readonly metric: Metric
   /** Zones asked for. */
   readonly zonesAsked: number | null
@@ -53,6 +49,16 @@ export interface Recipe {
   readonly rowsPerPart: number
 }
 
+/** The recipe as a working folder has it, with what is known of the files there on this machine alone. */
+export interface StoredRecipe extends Recipe {
+  /** SHA-256 of all that decides the work, with the times of the caller's files, in hex. */
+  readonly seen: string
+  /** The run of the system that wrote the files of this site. */
+  readonly boot: Boot
+  /** Those files are synced: they outlast that run. */
+  readonly isDurable: boolean
+}
+
 /**
  * What rows have besides vectors and integer ids. Parts of the input then carry numbers of rows in the place of ids:
  * all else is looked up by them when shards are written.
@@ -66,10 +72,17 @@ export interface DocumentFacts {
 }
 
 export interface Site {
+  /** The folder that artifacts are in. */
   readonly path: string
   readonly recipe: Recipe
+  /** What is written is synced: it outlasts the run of the system. */
+  readonly isDurable: boolean
+  /** The folder of what the build spooled. */
+  readonly spoolPath: string
   /** The caller's files; undefined where rows or ids are not in one. */
   readonly inputPath: string | undefined
+  /** Column of the vectors, in a Parquet file that is read where it is; undefined: the only one there can be. */
+  readonly inputColumn?: string | undefined
   readonly idsPath: string | undefined
   /** Those of them that stages read, as they were when the build began. */
   readonly inputs: readonly FileStamp[]
@@ -95,24 +108,6 @@ export function sampleCount(recipe: Pick<Recipe, 'count' | 'zones'>): number {
 
 export function partCount(recipe: Recipe): number {
   return Math.ceil(recipe.count / recipe.rowsPerPart)
-}
-
-/** Folder of an assigned part of the input. */
-export function partPath(site: Site, part: number): string {
-  return join(site.path, `part-${String(part).padStart(5, '0')}`)
-}
-
-/** Folder of a written shard. */
-export function shardPath(site: Site, shard: number): string {
-  return join(site.path, `shard-${String(shard).padStart(5, '0')}`)
-}
-
-export function trainedPath(site: Site): string {
-  return join(site.path, 'trained.json')
-}
-
-export function assignedPath(site: Site): string {
-  return join(site.path, 'assigned.json')
 }
 
 export function joinedPath(site: Site): string {
@@ -148,7 +143,7 @@ export interface StoredIndex {
 }
 
 /** Reads the recipe of a working folder; undefined where there is none, or what is there is no recipe. */
-export function readRecipe(folder: string): Recipe | undefined {
+export function readRecipe(folder: string): StoredRecipe | undefined {
   const path = join(folder, RECIPE_NAME)
   try {
     const value: unknown = JSON.parse(readSmallFile(path) ?? '')
@@ -160,7 +155,7 @@ export function readRecipe(folder: string): Recipe | undefined {
 }
 
 /** Looks at the identity alone: it names the version, so the fields after it are those of this version, too. */
-function isRecipe(value: unknown): value is Recipe {
+function isRecipe(value: unknown): value is StoredRecipe {
   if (typeof value !== 'object' || value === null || !('identity' in value) || !('boot' in value)) return false
   const { identity, boot } = value
   if (typeof identity !== 'string' || typeof boot !== 'object' || boot === null) return false
@@ -173,13 +168,6 @@ function isRecipe(value: unknown): value is Recipe {
  */
 export function voidRecipe(site: Site): void {
   writeStored(join(site.path, RECIPE_NAME), {}, true)
-}
-
-/** Names the first stage that is not done, as far as that shows at a glance. */
-export function nextStage(site: Site): 'sample' | 'assign' | 'write' | 'calibrate' {
-  if (isJoined(site)) return 'calibrate'
-  if (!existsSync(trainedPath(site))) return 'sample'
-  return existsSync(assignedPath(site)) ? 'write' : 'assign'
 }
 
 /** Tells whether all shards are joined: what is left to do is to calibrate the index and to publish it. */

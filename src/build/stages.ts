@@ -1,36 +1,29 @@
-// The stages of a build between reading the input and publishing: which tasks each is made of, and what of them is left
-// to do.
+// The stages of a build between reading the input and publishing: which tasks each is made of, what of them is left to
+// do, and what is given up once it is done.
 
-import { existsSync } from 'node:fs'
 import { setImmediate } from 'node:timers/promises'
 
 import { onAbort } from '../abort.ts'
 import { ZgqError } from '../errors.ts'
-import { isAssigned } from './assign-part.ts'
+import type { ArtifactTask } from './artifact-names.ts'
+import {
+  discardPartsOfShard,
+  discardRounds,
+  discardTraining,
+  isDone,
+  isTrained,
+  readAssignment,
+  readTraining
+} from './artifacts.ts'
 import type { BuildPlan, BuildStage } from './build-options.ts'
 import { openCrew, runInOrder, type Crew } from './crew.ts'
 import { expectUnchanged } from './fingerprint.ts'
-import { joinParts } from './join-parts.ts'
 import { joinShards } from './join-shards.ts'
 import { chooseThreads } from './resources.ts'
-import { discardSample } from './sample.ts'
-import { discardPartsOfShard } from './parts.ts'
-import {
-  assignedPath,
-  isJoined,
-  joinedPath,
-  partCount,
-  sampleCount,
-  trainedPath,
-  voidRecipe,
-  type Site,
-  type StoredIndex
-} from './site.ts'
-import { readStored, writeStored } from './stored-json.ts'
-import type { BuildTask } from './tasks.ts'
-import { trainSite } from './train.ts'
-import { quantizerOf, TaskContext } from './task-context.ts'
-import { isWritten } from './write-shard.ts'
+import { blockRange, planSample, roundCount } from './sample-blocks.ts'
+import { isJoined, joinedPath, partCount, voidRecipe, type Site, type StoredIndex } from './site.ts'
+import { decodeFloats, decodeWords, readStored, writeStored } from './stored-json.ts'
+import { quantizerOf } from './task-context.ts'
 
 /** Tells how far a build is. */
 export interface Tell {
@@ -85,21 +78,56 @@ export async function withCrew<T>(plan: BuildPlan, site: Site, run: (work: Stage
   }
 }
 
-export async function trainStage(site: Site, { crew, tell }: StageWork): Promise<void> {
+export async function trainStage(site: Site, work: StageWork): Promise<void> {
   if (isJoined(site)) return
-  if (existsSync(trainedPath(site))) {
-    discardSample(site) // where a build died before it could
-    return
+  if (!isTrained(site)) {
+    await sampleRows(site, work)
+    await trainRounds(site, work)
+    expectSameInput(site)
   }
-  await runTasks(crew, [{ kind: 'check-ids' }, { kind: 'sample' }], {
+  discardTraining(site) // also where a build died before it could
+}
+
+async function sampleRows(site: Site, work: StageWork): Promise<void> {
+  const plan = planSample(site.recipe)
+  if (firstRoundLeft(site) > 0 || isDone(site, { kind: 'begin' })) return
+  const blocks = numbers(plan.blocks)
+  await runTasks(site, work, {
     stage: 'sample',
-    done: 0,
-    total: sampleCount(site.recipe),
-    tell
+    tasks: [{ kind: 'check-ids' }, ...blocks.map((block): ArtifactTask => ({ kind: 'sample', block }))],
+    rowsOf: (task) => (task.kind === 'sample' ? blockRange(plan, task.block).count : 0)
   })
-  await trainSite(site, crew, (round, rounds) => tell.now('train', round, rounds))
-  expectSameInput(site)
-  discardSample(site)
+}
+
+/** The round that training goes on with: the last one that there are centroids for. */
+function firstRoundLeft(site: Site): number {
+  const rounds = roundCount(site.recipe)
+  for (let round = rounds; round > 0; round--) if (isDone(site, { kind: 'round', round: round - 1 })) return round
+  return 0
+}
+
+async function trainRounds(site: Site, work: StageWork): Promise<void> {
+  const { crew, tell } = work
+  const rounds = roundCount(site.recipe)
+  const blocks = numbers(planSample(site.recipe).blocks)
+  const turn = (): void => undefined
+  if (firstRoundLeft(site) === 0) await runInOrder(crew, [{ kind: 'begin' }], { done: turn })
+  for (let round = firstRoundLeft(site); round < rounds; round++) {
+    await tell.now('train', round, rounds)
+    await runInOrder(
+      crew,
+      blocks.map((block) => ({ kind: 'partial', round, block })),
+      {
+        done: () => {
+          tell.note('train', round, rounds)
+        }
+      }
+    )
+    await runInOrder(crew, [{ kind: 'round', round }], { done: turn })
+    discardRounds(site, round + 1)
+  }
+  await runInOrder(crew, [{ kind: 'order' }], { done: turn })
+  await tell.now('train', rounds, rounds)
 }
 
 /**
@@ -116,91 +144,126 @@ function expectSameInput(site: Site): void {
 }
 
 /** Assigns the parts that are not assigned yet. */
-export async function assignStage(site: Site, { crew, tell, mine }: StageWork): Promise<void> {
+export async function assignStage(site: Site, work: StageWork): Promise<void> {
   if (isJoined(site)) return
   expectTrained(site, 'assign')
-  if (existsSync(assignedPath(site))) return
-  const parts = Array.from({ length: partCount(site.recipe) }, (_, part) => part).filter(
-    (part) => mine(part) && !isAssigned(site, part)
-  )
+  if (isDone(site, { kind: 'tally' })) return
   const { count, rowsPerPart } = site.recipe
-  const rowsOf = (part: number): number => Math.min(rowsPerPart, count - part * rowsPerPart)
-  const left = parts.reduce((sum, part) => sum + rowsOf(part), 0)
-  const total = Array.from({ length: partCount(site.recipe) }, (_, part) => part)
-    .filter(mine)
-    .reduce((sum, part) => sum + rowsOf(part), 0)
-  await runTasks(
-    crew,
-    parts.map((part) => ({ kind: 'assign', part })),
-    { stage: 'assign', done: total - left, total, tell }
-  )
+  await runTasks(site, work, {
+    stage: 'assign',
+    tasks: numbers(partCount(site.recipe))
+      .filter(work.mine)
+      .map((part) => ({ kind: 'assign', part })),
+    rowsOf: (task) => (task.kind === 'assign' ? Math.min(rowsPerPart, count - task.part * rowsPerPart) : 0)
+  })
   expectSameInput(site)
 }
 
+/** Counts the rows of all zones once all parts are assigned; throws ZGQ_NOT_FOUND where some are missing. */
+async function tallyParts(site: Site, { crew }: StageWork): Promise<void> {
+  if (isDone(site, { kind: 'tally' })) return
+  const parts = numbers(partCount(site.recipe))
+  expectAll(site, {
+    tasks: parts.map((part) => ({ kind: 'assign', part })),
+    are: 'parts of the input are not assigned yet',
+    stage: 'assign'
+  })
+  await runInOrder(crew, [{ kind: 'tally' }], { done: () => undefined })
+}
+
 /** Writes the shards that are not written yet. */
-export async function writeStage(site: Site, { crew, tell, mine }: StageWork): Promise<void> {
+export async function writeStage(site: Site, work: StageWork): Promise<void> {
   if (isJoined(site)) return
   expectTrained(site, 'write')
-  joinParts(site)
-  const context = new TaskContext(site, 0)
-  const [training, assignment] = [context.readTraining(), context.readAssignment()]
-  const rowsOf = (shard: number): number =>
-    assignment.zoneRows
-      .subarray(training.shardStarts[shard], training.shardStarts[shard + 1])
-      .reduce((sum, rows) => sum + rows, 0)
-  const all = Array.from({ length: training.shardStarts.length - 1 }, (_, shard) => shard)
-  const shards = all.filter((shard) => mine(shard) && !isWritten(site, shard))
+  await tallyParts(site, work)
+  const { shardStarts } = readTraining(site)
+  const zoneRows = decodeWords(readAssignment(site).zoneRows)
+  const shards = numbers(shardStarts.length - 1).filter(work.mine)
   // where a build died before it could
-  for (const shard of all.filter((one) => mine(one) && isWritten(site, one))) discardPartsOfShard(site, shard)
-  const total = all.filter(mine).reduce((sum, shard) => sum + rowsOf(shard), 0)
-  const left = shards.reduce((sum, shard) => sum + rowsOf(shard), 0)
-  await runTasks(
-    crew,
-    shards.map((shard) => ({ kind: 'write', shard })),
-    { stage: 'write', done: total - left, total, tell }
-  )
+  for (const shard of shards) if (isDone(site, { kind: 'write', shard })) discardPartsOfShard(site, shard)
+  await runTasks(site, work, {
+    stage: 'write',
+    tasks: shards.map((shard) => ({ kind: 'write', shard })),
+    rowsOf: (task) =>
+      task.kind !== 'write'
+        ? 0
+        : zoneRows.subarray(shardStarts[task.shard], shardStarts[task.shard + 1]).reduce((sum, rows) => sum + rows, 0),
+    after(task) {
+      if (task.kind === 'write') discardPartsOfShard(site, task.shard)
+    }
+  })
 }
 
 /**
  * Makes an index of what was written, in the working folder; returns what it is. From then on nothing else in the
  * folder is needed, so that a build may die while it removes that.
  */
-export async function joinStage(site: Site, { tell }: StageWork): Promise<StoredIndex> {
+export async function joinStage(site: Site, work: StageWork): Promise<StoredIndex> {
   if (isJoined(site)) return readStored<StoredIndex>(joinedPath(site))
   expectTrained(site, 'publish')
-  joinParts(site)
-  const context = new TaskContext(site, 0)
-  const [training, assignment] = [context.readTraining(), context.readAssignment()]
+  await tallyParts(site, work)
+  const training = readTraining(site)
+  expectAll(site, {
+    tasks: numbers(training.shardStarts.length - 1).map((shard) => ({ kind: 'write', shard })),
+    are: 'shards are not written yet',
+    stage: 'write'
+  })
   const joined = await joinShards(site, {
     training,
-    inputDigest: assignment.inputDigest,
-    quantizer: quantizerOf(site.recipe, training.originRow),
-    onIds: () => tell.turn()
+    inputDigest: readAssignment(site).inputDigest,
+    quantizer: quantizerOf(site.recipe, decodeFloats(training.origin)),
+    onIds: () => work.tell.turn()
   })
-  writeStored(joinedPath(site), joined, site.recipe.isDurable)
+  writeStored(joinedPath(site), joined, site.isDurable)
   return joined
 }
 
 function expectTrained(site: Site, stage: BuildStage): void {
-  if (!existsSync(trainedPath(site)))
+  if (!isTrained(site))
     throw new ZgqError('ZGQ_NOT_FOUND', `the stage ${stage} needs trained zones: run the stage train first`, {
       path: site.path
     })
 }
 
-/** Does tasks of a stage and tells how far it is: `done` of `total` was done before. */
-async function runTasks(
-  crew: Crew,
-  tasks: readonly BuildTask[],
-  progress: { stage: BuildStage; done: number; total: number; tell: Tell }
-): Promise<void> {
-  const { stage, total, tell } = progress
-  let { done } = progress
+function expectAll(
+  site: Site,
+  of: { readonly tasks: readonly ArtifactTask[]; readonly are: string; readonly stage: BuildStage }
+): void {
+  const missing = of.tasks.filter((task) => !isDone(site, task)).length
+  if (missing === 0) return
+  throw new ZgqError(
+    'ZGQ_NOT_FOUND',
+    `${missing} of the ${of.tasks.length} ${of.are}: finish the stage ${of.stage} in all processes first`,
+    { path: site.path }
+  )
+}
+
+interface TasksOfStage {
+  readonly stage: BuildStage
+  readonly tasks: readonly ArtifactTask[]
+  /** Rows of a task, for progress. */
+  readonly rowsOf: (task: ArtifactTask) => number
+  /** Called when a task and all before it are done. */
+  readonly after?: (task: ArtifactTask) => void
+}
+
+/** Does the tasks of a stage that are not done, and tells how far it is. */
+async function runTasks(site: Site, { crew, tell }: StageWork, of: TasksOfStage): Promise<void> {
+  const { stage, tasks, rowsOf } = of
+  const left = tasks.filter((task) => !isDone(site, task))
+  const sumOf = (some: readonly ArtifactTask[]): number => some.reduce((sum, task) => sum + rowsOf(task), 0)
+  const total = sumOf(tasks)
+  let done = total - sumOf(left)
   await tell.now(stage, done, total)
-  await runInOrder(crew, tasks, {
+  await runInOrder(crew, left, {
     done(more) {
       done += more
       tell.note(stage, done, total)
-    }
+    },
+    answer: (_, task) => of.after?.(left[task])
   })
+}
+
+function numbers(count: number): number[] {
+  return Array.from({ length: count }, (_, number) => number)
 }

@@ -11,18 +11,14 @@ import { readCatalogue } from '../catalogue/reader.ts'
 import { Assigner } from './assigner.ts'
 import type { OpenedIndex } from './calibration-steps.ts'
 import { openDocuments, type Documents } from './documents.ts'
-import { openStoredInput, type BuildInput } from './input.ts'
+import { openStoredInput, type BroughtFiles, type BuildInput } from './input.ts'
 import { seededRandom } from '../quantizer/random.ts'
 import { sharedBytes } from './resources.ts'
-import {
-  assignedPath,
-  trainedPath,
-  type Recipe,
-  type Site,
-  type StoredAssignment,
-  type StoredTraining
-} from './site.ts'
-import { decodeFloats, decodeWords, readStored } from './stored-json.ts'
+import { readAssignment, readTraining } from './artifacts.ts'
+import { RowSums } from './row-sums.ts'
+import type { Recipe, Site, StoredTraining } from './site.ts'
+import { decodeFloats, decodeWords } from './stored-json.ts'
+import { readRound } from './rounds.ts'
 
 /** Keeps the rotation's random numbers apart from those of sampling and training. */
 const ROTATION_SEED = 0x5eed
@@ -52,6 +48,7 @@ export class TaskContext {
   #assigner: Assigner | undefined
   /** The round of training that the assigner's centroids are from, or the end of it. */
   #centroidsOf = ''
+  #rowSums: RowSums | undefined
   #training: Training | undefined
   #zoneRows: Uint32Array | undefined
   #inputDigest = ''
@@ -68,9 +65,15 @@ export class TaskContext {
     this.#sharedBytes = sharedBytes(site.recipe, threads)
   }
 
-  openInput(): BuildInput {
-    this.#input ??= openStoredInput(this.site)
-    return this.#input
+  /** Has `work` read the input, which stays open for the next task; files that were brought are for this one alone. */
+  async withInput<T>(brought: BroughtFiles | undefined, work: (input: BuildInput) => Promise<T>): Promise<T> {
+    if (brought === undefined) return await work((this.#input ??= await openStoredInput(this.site)))
+    const input = await openStoredInput(this.site, brought)
+    try {
+      return await work(input)
+    } finally {
+      input.close()
+    }
   }
 
   /** Opens what rows have besides vectors; undefined: integer ids alone. */
@@ -86,16 +89,27 @@ export class TaskContext {
     return this.#assigner
   }
 
-  /** Opens the assigner with the centroids of a round of training; they are copied once a round. */
-  openRoundAssigner(round: number, centroids: Float32Array): Assigner {
+  /** Opens the assigner with the centroids of a round of training; they are read once a round. */
+  openRoundAssigner(round: number): Assigner {
     const assigner = this.openAssigner()
-    if (this.#centroidsOf !== `round ${round}`) assigner.setCentroids(centroids)
-    this.#centroidsOf = `round ${round}`
+    if (this.#centroidsOf !== `round ${round}`) {
+      const { origin, centroids } = readRound(this.site, round)
+      assigner.setCentre(origin)
+      assigner.setCentroids(centroids)
+      this.#centroidsOf = `round ${round}`
+    }
     return assigner
   }
 
-  /** Opens the assigner with the trained centroids. */
+  /** Opens sums of rows, for training. */
+  openRowSums(): RowSums {
+    this.#rowSums ??= new RowSums(this.site)
+    return this.#rowSums
+  }
+
+  /** Opens the assigner with the trained centroids; gives back what training needed. */
   openTrainedAssigner(): Assigner {
+    this.#rowSums = undefined
     const assigner = this.openAssigner()
     if (this.#centroidsOf !== 'trained') {
       const { originRow, centroids } = this.readTraining()
@@ -108,7 +122,7 @@ export class TaskContext {
 
   readTraining(): Training {
     if (this.#training === undefined) {
-      const stored = readStored<StoredTraining>(trainedPath(this.site))
+      const stored = readTraining(this.site)
       this.#training = { ...stored, originRow: decodeFloats(stored.origin) }
     }
     return this.#training
@@ -116,7 +130,7 @@ export class TaskContext {
 
   readAssignment(): { zoneRows: Uint32Array; inputDigest: string } {
     if (this.#zoneRows === undefined) {
-      const stored = readStored<StoredAssignment>(assignedPath(this.site))
+      const stored = readAssignment(this.site)
       this.#zoneRows = decodeWords(stored.zoneRows)
       this.#inputDigest = stored.inputDigest
     }
@@ -173,6 +187,7 @@ export class TaskContext {
 
   #endAssigning(): void {
     this.#assigner = undefined
+    this.#rowSums = undefined
     this.#partRows = undefined
     this.#centroidsOf = ''
   }

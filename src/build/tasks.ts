@@ -1,65 +1,86 @@
-// The tasks of a build: what can be done anywhere that sees the working folder - in this thread, in another one, in
-// another process. They leave files, except those that answer with numbers.
+// The tasks of a build: what can be done anywhere that sees the folder of the artifacts - in this thread, in another
+// one, in another process, on another machine. Each leaves one artifact, except the steps of a calibration, which
+// answer.
 
 import { join } from 'node:path'
 
 import { BlobSpool } from '../input/blob-spool.ts'
+import type { ArtifactFolder } from './artifact-folder.ts'
+import { outputOf, type ArtifactTask } from './artifact-names.ts'
+import { isDone } from './artifacts.ts'
 import { assignPart } from './assign-part.ts'
 import { runStep, type CalibrationAnswer, type CalibrationStep } from './calibration-steps.ts'
 import { checkUniqueIds } from './check-ids.ts'
 import { checkUniqueTexts } from './check-texts.ts'
-import { openStoredIds } from './input.ts'
-import { nearestOfSample, type SampleBlock } from './nearest-of-sample.ts'
-import { orderZones } from './order-zones.ts'
-import { sampleInput } from './sample.ts'
+import { openStoredIds, type BroughtFiles } from './input.ts'
+import { joinParts } from './join-parts.ts'
+import { sampleBlock } from './sample.ts'
 import { SPOOLED_TEXTS } from './site.ts'
 import type { TaskContext } from './task-context.ts'
+import { fillFolder } from './temporary-folder.ts'
+import { beginRounds, joinRound, orderTrained, sumBlock } from './train.ts'
 import { writeShard } from './write-shard.ts'
 
 export type BuildTask =
-  | { readonly kind: 'check-ids' }
-  | { readonly kind: 'sample' }
-  | { readonly kind: 'nearest'; readonly block: SampleBlock }
-  /** centroids: float32, zones * dim, in shared memory. */
-  | { readonly kind: 'order'; readonly centroids: Float32Array }
-  | { readonly kind: 'assign'; readonly part: number }
-  | { readonly kind: 'write'; readonly shard: number }
+  | (ArtifactTask & { readonly brought?: BroughtFiles | undefined })
   | { readonly kind: 'calibrate'; readonly step: CalibrationStep }
 
 export interface TaskAnswer {
-  /** Of `nearest`: the zone of each row. Of `order`: the zone that is to get each number. */
-  readonly zones?: Uint32Array
   readonly calibration?: CalibrationAnswer
 }
+
+/** Told what was done, in the unit of its stage; may throw to stop. */
+export type OnDone = (done: number) => Promise<void>
 
 /** Share of a build's memory for ids that are looked at together. */
 const IDS_SHARE = 1 / 64
 
-/** Does a task. `onDone` is told what was done, in the unit of its stage; it may throw to stop. */
-export async function runTask(
+/** Does a task, unless its artifact is there. */
+export async function runTask(context: TaskContext, task: BuildTask, onDone: OnDone): Promise<TaskAnswer> {
+  if (task.kind === 'calibrate')
+    return { calibration: await runStep(context.startCalibrating(), task.step, () => onDone(0)) }
+  const { site } = context
+  if (isDone(site, task)) return {}
+  await fillFolder(join(site.path, outputOf(site.recipe, task)), (folder) =>
+    leave(context, task, { folder, isDurable: site.isDurable, brought: task.brought, onDone })
+  )
+  return {}
+}
+
+async function leave(
   context: TaskContext,
-  task: BuildTask,
-  onDone: (done: number) => Promise<void>
-): Promise<TaskAnswer> {
+  task: ArtifactTask,
+  to: ArtifactFolder & { readonly brought: BroughtFiles | undefined; readonly onDone: OnDone }
+): Promise<void> {
+  const { onDone } = to
   switch (task.kind) {
     case 'check-ids':
       checkIds(context)
-      return {}
+      return
     case 'sample':
-      await sampleInput(context, onDone)
-      return {}
-    case 'nearest':
-      return { zones: nearestOfSample(context, task.block) }
+      await sampleBlock(context, task.block, { ...to, onRows: onDone })
+      return
+    case 'begin':
+      beginRounds(context, to)
+      return
+    case 'partial':
+      await sumBlock(context, task, { ...to, turn: () => onDone(0) })
+      return
+    case 'round':
+      joinRound(context, task.round, to)
+      return
     case 'order':
-      return { zones: orderZones(task.centroids, context.site.recipe.dim) }
+      orderTrained(context, to)
+      return
     case 'assign':
-      await assignPart(context, task.part, onDone)
-      return {}
+      await assignPart(context, task.part, { ...to, onRows: onDone })
+      return
+    case 'tally':
+      joinParts(context.site, to)
+      return
     case 'write':
-      await writeShard(context, task.shard, onDone)
-      return {}
-    case 'calibrate':
-      return { calibration: await runStep(context.startCalibrating(), task.step, () => onDone(0)) }
+      await writeShard(context, task.shard, { ...to, onRows: onDone })
+      return
   }
 }
 
@@ -67,7 +88,7 @@ function checkIds({ site }: TaskContext): void {
   const { documents, count, label, memoryBytes } = site.recipe
   const idsInMemory = Math.floor(memoryBytes * IDS_SHARE)
   if (documents?.idType === 'string') {
-    const texts = new BlobSpool(join(site.path, SPOOLED_TEXTS), count)
+    const texts = new BlobSpool(join(site.spoolPath, SPOOLED_TEXTS), count)
     try {
       checkUniqueTexts(texts, idsInMemory, label)
     } finally {
@@ -81,10 +102,4 @@ function checkIds({ site }: TaskContext): void {
   } finally {
     ids.close()
   }
-}
-
-/** The buffers of an answer, which go over to another thread instead of being copied. */
-export function buffersOf(answer: TaskAnswer): ArrayBuffer[] {
-  const arrays = [answer.zones].filter((array) => array !== undefined)
-  return arrays.flatMap(({ buffer }) => (buffer instanceof ArrayBuffer ? [buffer] : []))
 }

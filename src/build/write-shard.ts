@@ -1,7 +1,6 @@
 // Writes a shard: its zones, one after the other, from the parts of the input to vectors and codes files. Sizes are
 // evened out here, where all rows of a zone are known.
 
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 
 import type { FileRecord } from '../format/file-record.ts'
@@ -16,13 +15,13 @@ import { VectorsWriter, type WrittenSegment } from '../storage/vectors-writer.ts
 import type { OnRows } from './assign-part.ts'
 import { indexIdOf } from './join-parts.ts'
 import { IdRunWriter, type StoredIdRuns } from './id-run.ts'
-import { discardPartsOfShard, ShardRows, type ZoneRun } from './parts.ts'
-import { shardPath, type Site } from './site.ts'
+import type { ArtifactFolder } from './artifact-folder.ts'
+import { FACTS_NAME } from './artifact-names.ts'
+import { ShardRows, type ZoneRun } from './parts.ts'
 import type { RowSource } from '../input/row-source.ts'
 import { scaleToUnit } from '../quantizer/scale-to-unit.ts'
 import { splitZone } from './split-zone.ts'
 import { encodeArray, writeStored } from './stored-json.ts'
-import { fillFolder } from './temporary-folder.ts'
 import type { TaskContext } from './task-context.ts'
 import { fieldsExtent, payloadExtent } from './write-documents.ts'
 
@@ -50,15 +49,12 @@ export const EXTENT_FILE_KINDS: readonly ExtentFileKind[] = ['codes', 'fields', 
 export type SegmentFileKind = 'vectors' | ExtentFileKind
 export const SEGMENT_FILE_KINDS: readonly SegmentFileKind[] = ['vectors', ...EXTENT_FILE_KINDS]
 
-export const SHARD_FACTS = 'facts.json'
-
-/** Tells whether a shard was written already. */
-export function isWritten(site: Site, shard: number): boolean {
-  return existsSync(shardPath(site, shard))
-}
-
-/** Writes shard `shard` into its folder and removes what it was made of. */
-export async function writeShard(context: TaskContext, shard: number, onRows: OnRows): Promise<void> {
+/** Writes shard `shard`. */
+export async function writeShard(
+  context: TaskContext,
+  shard: number,
+  to: ArtifactFolder & { readonly onRows: OnRows }
+): Promise<void> {
   const { site } = context
   const facts = {
     indexId: indexIdOf(site.recipe, context.readAssignment().inputDigest),
@@ -66,34 +62,30 @@ export async function writeShard(context: TaskContext, shard: number, onRows: On
     dim: site.recipe.dim,
     metric: site.recipe.metric
   }
-  await fillFolder(shardPath(site, shard), async (folder) => {
-    const vectors = new VectorsWriter({ ...facts, folder })
-    const extents = writersOf({ ...facts, folder })
-    const idRuns = new IdRunWriter(folder)
-    try {
-      await writeZones({ context, vectors, extents, idRuns, onRows }, shard)
-      vectors.finish()
-      const { codes, fields, payload } = finishAll(extents)
-      const centroids = Buffer.concat(
-        vectors.segments.map(
-          ({ centroid }) => new Uint8Array(centroid.buffer, centroid.byteOffset, centroid.byteLength)
-        )
-      )
-      const stored: StoredShard = {
-        files: { vectors: vectors.files, codes: codes.files, fields: fields.files, payload: payload.files },
-        segments: vectors.segments.map(({ centroid: _, ...segment }) => segment),
-        centroids: encodeArray(centroids),
-        idRuns: idRuns.finish(site.recipe.isDurable),
-        extents: { codes: codes.extents, fields: fields.extents, payload: payload.extents }
-      }
-      writeStored(join(folder, SHARD_FACTS), stored, site.recipe.isDurable)
-    } finally {
-      vectors.close()
-      idRuns.close()
-      for (const kind of EXTENT_FILE_KINDS) extents[kind].close()
+  const { folder, isDurable, onRows } = to
+  const vectors = new VectorsWriter({ ...facts, folder })
+  const extents = writersOf({ ...facts, folder })
+  const idRuns = new IdRunWriter(folder)
+  try {
+    await writeZones({ context, vectors, extents, idRuns, onRows }, shard)
+    vectors.finish()
+    const { codes, fields, payload } = finishAll(extents)
+    const centroids = Buffer.concat(
+      vectors.segments.map(({ centroid }) => new Uint8Array(centroid.buffer, centroid.byteOffset, centroid.byteLength))
+    )
+    const stored: StoredShard = {
+      files: { vectors: vectors.files, codes: codes.files, fields: fields.files, payload: payload.files },
+      segments: vectors.segments.map(({ centroid: _, ...segment }) => segment),
+      centroids: encodeArray(centroids),
+      idRuns: idRuns.finish(isDurable),
+      extents: { codes: codes.extents, fields: fields.extents, payload: payload.extents }
     }
-  })
-  discardPartsOfShard(site, shard)
+    writeStored(join(folder, FACTS_NAME), stored, isDurable)
+  } finally {
+    vectors.close()
+    idRuns.close()
+    for (const kind of EXTENT_FILE_KINDS) extents[kind].close()
+  }
 }
 
 type ExtentWriters = Readonly<Record<ExtentFileKind, ExtentsWriter>>

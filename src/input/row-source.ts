@@ -4,6 +4,12 @@
 import { ZgqError, type ZgqErrorPlace } from '../errors.ts'
 import { MAX_DIM } from '../format/layout.ts'
 
+/** Bytes of a file. */
+export interface ByteRange {
+  readonly offset: number
+  readonly byteLength: number
+}
+
 /** Vectors of one dimension, which can be read in any order and repeatedly. */
 export interface RowSource {
   readonly dim: number
@@ -12,6 +18,8 @@ export interface RowSource {
   readonly label: string
   /** Reads rows `firstRow` up to `firstRow + target.length / dim` into `target` (float32, row-major). */
   readRows(firstRow: number, target: Float32Array): void
+  /** Returns where rows lie in the file, for files of which only a part is on this machine. Absent where nobody asks. */
+  rangesOf?(firstRow: number, rowCount: number): ByteRange[]
   close(): void
 }
 
@@ -21,6 +29,8 @@ export interface IdSource {
   readonly label: string
   /** Reads the ids of rows `firstRow` up to `firstRow + target.length`, each a safe integer >= 0. */
   readIds(firstRow: number, target: Float64Array): void
+  /** As `RowSource.rangesOf`. */
+  rangesOf?(firstRow: number, rowCount: number): ByteRange[]
   close(): void
 }
 

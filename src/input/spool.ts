@@ -219,6 +219,7 @@ export function openRawRows(path: string, shape: { dim: number; count: number; l
         new Uint8Array(target.buffer, target.byteOffset, target.byteLength)
       )
     },
+    rangesOf: (firstRow, rowCount) => [{ offset: firstRow * shape.dim * 4, byteLength: rowCount * shape.dim * 4 }],
     close: () => {
       closeSync(descriptor)
     }
@@ -233,6 +234,7 @@ export function openRawIds(path: string, shape: { count: number; label: string }
     readIds(firstRow, target) {
       readFully({ descriptor, path }, firstRow * 8, new Uint8Array(target.buffer, target.byteOffset, target.byteLength))
     },
+    rangesOf: (firstRow, rowCount) => [{ offset: firstRow * 8, byteLength: rowCount * 8 }],
     close: () => {
       closeSync(descriptor)
     }

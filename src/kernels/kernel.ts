@@ -60,7 +60,7 @@ export interface QueriesRun {
   /** float32, queryCount * dim */
   queries: number
   queryCount: number
-  /** float32, queryCount: what enters each heap is not above. Infinity at first; kept up to date. */
+  /** float32, queryCount: values above do not enter each heap. Infinity at first; kept up to date. */
   limits: number
   /** A heap for each query, `heapBytes` apart. */
   heaps: number

@@ -140,7 +140,8 @@ export function createScalarKernel(): Kernel {
             if (!(Math.abs(value) < FLOAT32_MAX)) distance = 0 - productDouble(floats, row, query, dim)
           } else if (!(value > SMALL_SQUARE && value < FLOAT32_MAX)) distance = l2Double(floats, row, query, dim)
           heapOffer(view, heap, { distance, id: run.high * 2 ** 32 + run.low + i })
-          floats[run.limits / 4 + q] = heapLimit(view, heap)
+          const most = heapLimit(view, heap)
+          floats[run.limits / 4 + q] = isProduct ? most : Math.max(most, SMALL_SQUARE)
         }
       }
     },

@@ -10,6 +10,9 @@ const MOST_CHARACTERS = 200
 const PASSING = new Set([408, 409, 425, 429])
 /** A body that came too slowly; a status of its own it has not (400). */
 const TOO_SLOW = 'RequestTimeout'
+/** What stores without room answer: AWS has none such, MinIO, Ceph and WebDAV-like gateways do. */
+const FULL_STATUS = 507
+const FULL_NAME = /StorageFull|QuotaExceeded|InsufficientStorage|InsufficientCapacity/i
 const NO_REGION = 'Region is missing'
 
 /** What of a failed request may be told. */
@@ -56,6 +59,8 @@ export function wrapS3Error(error: unknown, path: string, doing: string): ZgqErr
     })
   if (name === 'NoSuchBucket') return make('ZGQ_NOT_FOUND', 'there is no such bucket')
   if (status === 404) return make('ZGQ_NOT_FOUND', 'there is no such object')
+  if (status === FULL_STATUS || FULL_NAME.test(name))
+    return make('ZGQ_IO', `the store is full (${answer}); free some space, or raise its quota, and repeat`)
   if (status === 401 || status === 403)
     return make('ZGQ_IO', `access denied (${answer}): check the credentials and what they may do`)
   if (name === 'CredentialsProviderError' || name === 'TokenProviderError')

@@ -6,11 +6,9 @@ import { describe } from '../describe.ts'
 import { ZgqError } from '../errors.ts'
 import { checkOptionNames } from '../options.ts'
 import type { ByteSource, GotBytes } from '../remote/byte-source.ts'
-import { checkS3Options, S3_OPTION_NAMES, S3Bucket, type S3Options, type S3Session } from './s3-bucket.ts'
+import { checkS3Options, S3_OPTION_NAMES, S3Bucket, type S3Options } from './s3-bucket.ts'
 import { propertyOf, statusOf } from './s3-errors.ts'
-
-/** A million names: more is no folder of an index. */
-const MOST_PAGES = 1000
+import { listNames } from './s3-list.ts'
 
 /** What is read of an answer; as S3's own type, but that all may be missing. */
 interface RangeAnswer {
@@ -54,7 +52,9 @@ export function sourceOf(bucket: S3Bucket): ByteSource & Required<Pick<ByteSourc
   return {
     place: bucket.place,
     getBytes: (...[name, offset, length, signal]) => getBytes(bucket, { name, offset, length }, signal),
-    list: (prefix, signal) => listNames(bucket, prefix, signal)
+    // What lies deeper is not this index.
+    list: async (prefix, signal) =>
+      (await listNames(bucket, { prefix, send: (...request) => bucket.send(...request) }, signal)).objects
   }
 }
 
@@ -150,36 +150,4 @@ async function readBody(body: ReadableStream, most: number): Promise<Uint8Array>
     bytes.set(value, done)
     done += value.byteLength
   }
-}
-
-async function listNames(bucket: S3Bucket, prefix: string, signal: AbortSignal): Promise<string[]> {
-  return await bucket.send(`list ${prefix}*`, signal, async (session) => {
-    const names: string[] = []
-    let token: string | undefined
-    for (let page = 0; page < MOST_PAGES; page++) {
-      const answer = await listPage(bucket, session, { prefix, token, signal })
-      for (const { Key } of answer.Contents ?? []) if (Key !== undefined) names.push(Key.slice(bucket.keyOf('').length))
-      token = answer.NextContinuationToken
-      if (answer.IsTruncated !== true || token === undefined) return names
-    }
-    throw new ZgqError('ZGQ_UNSUPPORTED', `more than ${MOST_PAGES} pages of names`, { path: bucket.place })
-  })
-}
-
-async function listPage(
-  bucket: S3Bucket,
-  { sdk, client }: S3Session,
-  of: { readonly prefix: string; readonly token: string | undefined; readonly signal: AbortSignal }
-): Promise<{
-  Contents?: { Key?: string | undefined }[] | undefined
-  NextContinuationToken?: string | undefined
-  IsTruncated?: boolean | undefined
-}> {
-  const command = new sdk.ListObjectsV2Command({
-    Bucket: bucket.name,
-    Prefix: bucket.keyOf(of.prefix),
-    Delimiter: '/', // what lies deeper is not this index
-    ContinuationToken: of.token
-  })
-  return await client.send(command, { abortSignal: of.signal })
 }

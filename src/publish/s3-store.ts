@@ -14,6 +14,8 @@ import { Gate, inParallel } from '../pack/parallel.ts'
 import { repeat } from './repeat.ts'
 import { checkS3Options, S3_OPTION_NAMES, S3Bucket, type S3Options, type S3Session } from './s3-bucket.ts'
 import { statusOf } from './s3-errors.ts'
+import { listNames, type ListedNames, type ListOptions } from './s3-list.ts'
+import { removeObjects } from './s3-remove.ts'
 import { sourceOf } from './s3-source.ts'
 
 /** Of what is in memory and on its way at a time, of all objects. */
@@ -31,6 +33,23 @@ interface Upload {
   readonly content: FileContent
 }
 
+/** The state of an object. */
+export interface FoundObject {
+  readonly byteLength: number
+  readonly etag: string | undefined
+}
+
+/** A store that also gives up objects, and lists what lies deeper. Only our own code needs that. */
+export interface BucketStore extends ObjectStore {
+  readonly place: string
+  /** Looks at an object; undefined where there is none. */
+  look(name: string, signal: AbortSignal): Promise<FoundObject | undefined>
+  /** Lists objects and folders below the store's prefix. */
+  listNames(options: ListOptions, signal: AbortSignal): Promise<ListedNames>
+  /** Removes objects, in no order; those that are not there are no error. */
+  remove(names: readonly string[], signal: AbortSignal): Promise<void>
+}
+
 /**
  * Returns a store for `publishIndex` in a bucket, through the package @aws-sdk/client-s3, which the first request
  * loads. It rejects as `s3Source` does. Throws TypeError for wrong options.
@@ -38,10 +57,15 @@ interface Upload {
 export function s3Store(options: S3Options): ObjectStore {
   checkOptionNames('s3Store', options, S3_OPTION_NAMES)
   checkS3Options(options)
+  return openBucketStore(options)
+}
+
+/** Returns the store of `s3Store`, with what only our own code needs. */
+export function openBucketStore(options: S3Options): BucketStore {
   return new S3Store(new S3Bucket(options))
 }
 
-class S3Store implements ObjectStore {
+class S3Store implements BucketStore {
   readonly place: string
   readonly #bucket: S3Bucket
   readonly #source: ReturnType<typeof sourceOf>
@@ -58,17 +82,30 @@ class S3Store implements ObjectStore {
   }
 
   async list(prefix: string, signal: AbortSignal): Promise<string[]> {
-    return await repeat(signal, () => this.#source.list(prefix, signal))
+    return (await this.listNames({ prefix }, signal)).objects
+  }
+
+  async listNames(options: ListOptions, signal: AbortSignal): Promise<ListedNames> {
+    // Each page for itself: of a hundred, one may well fail in every round.
+    return await listNames(this.#bucket, { ...options, send: (...request) => this.#send(...request) }, signal)
+  }
+
+  async remove(names: readonly string[], signal: AbortSignal): Promise<void> {
+    await removeObjects(this.#bucket, { names, send: (...request) => this.#send(...request) }, signal)
   }
 
   async has(name: string, byteLength: number, signal: AbortSignal): Promise<boolean> {
+    return (await this.look(name, signal))?.byteLength === byteLength
+  }
+
+  async look(name: string, signal: AbortSignal): Promise<FoundObject | undefined> {
     try {
-      const { ContentLength } = await this.#send(`look for ${name}`, signal, ({ sdk, client }) =>
+      const { ContentLength, ETag } = await this.#send(`look for ${name}`, signal, ({ sdk, client }) =>
         client.send(new sdk.HeadObjectCommand(this.#key(name)), { abortSignal: signal })
       )
-      return ContentLength === byteLength
+      return { byteLength: ContentLength ?? 0, etag: ETag }
     } catch (error) {
-      if (statusOf(error) === 404) return false // a bucket that is not there fails elsewhere
+      if (statusOf(error) === 404) return undefined // a bucket that is not there fails elsewhere
       throw error
     }
   }

@@ -5,9 +5,10 @@ import { highWord } from '../format/u64.ts'
 /**
  * Returns a function that yields uniform numbers in [0, 1): splitmix32, after Steele, Lea, Flood, "Fast splittable
  * pseudorandom number generators" (2014).
+ * `drawn`: numbers to leave out, as if they had been drawn.
  */
-export function seededRandom(seed: number): () => number {
-  let state = (seed ^ highWord(seed)) >>> 0
+export function seededRandom(seed: number, drawn = 0): () => number {
+  let state = ((seed ^ highWord(seed)) + Math.imul(0x9e3779b9, drawn)) >>> 0
   return () => {
     state = (state + 0x9e3779b9) >>> 0
     let z = state
@@ -19,8 +20,18 @@ export function seededRandom(seed: number): () => number {
 
 /** Picks `wanted` of `count` row numbers, ascending and distinct: one at random from each of `wanted` equal strata. */
 export function sampleRows(count: number, wanted: number, random: () => number): number[] {
+  return sampleSome({ count, wanted }, { first: 0, end: wanted }, random)
+}
+
+/** Picks those from `first` to `end`; `random` must have drawn `first` numbers before. */
+export function sampleSome(
+  of: { readonly count: number; readonly wanted: number },
+  range: { readonly first: number; readonly end: number },
+  random: () => number
+): number[] {
+  const { count, wanted } = of
   const rows: number[] = []
-  for (let i = 0; i < wanted; i++) {
+  for (let i = range.first; i < range.end; i++) {
     const start = Math.floor((i * count) / wanted)
     const end = Math.floor(((i + 1) * count) / wanted)
     rows.push(start + Math.floor(random() * (end - start)))

@@ -40,7 +40,10 @@ function ofFour(query: usize, rowBytes: usize): v128 {
   return f32x4.replace_lane(three, 3, load<f32>(query + 3 * rowBytes))
 }
 
-/** Keeps a row if it is near enough; what float32 does not hold is computed again in double precision. */
+/**
+ * Keeps a row if it is near enough; what float32 does not hold is computed again in double precision. The limit never
+ * rules out a distance that is computed again: so a heap has the nearest rows in whatever order they come.
+ */
 function offer(
   isProduct: bool,
   value: f32,
@@ -57,7 +60,8 @@ function offer(
     if (!(abs(value) < f32.MAX_VALUE)) distance = 0 - productExact(row, rowBytes, query)
   } else if (!(value > SMALL_SQUARE && value < f32.MAX_VALUE)) distance = l2Exact(row, rowBytes, query)
   heapOffer(heap, distance, id)
-  store<f32>(limit, <f32>heapLimit(heap))
+  const most = <f32>heapLimit(heap)
+  store<f32>(limit, isProduct ? most : max(most, SMALL_SQUARE))
 }
 
 /** Offers a row to four queries: values are their distances. */

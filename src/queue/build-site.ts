@@ -1,0 +1,128 @@
+// What a worker has of one build: its store, its recipe, and threads that do its tasks.
+
+import { join } from 'node:path'
+
+import { inputsOf, namesOf, outputOf, type ArtifactTask } from '../build/artifact-names.ts'
+import { openCrew, type Crew } from '../build/crew.ts'
+import { chooseThreads } from '../build/resources.ts'
+import type { Site } from '../build/site.ts'
+import { wallMillis } from '../clock.ts'
+import { ZgqError } from '../errors.ts'
+import { removeTemporary } from '../storage/file-writer.ts'
+import { bringInput, expectSharedFile, localRows, wholeFiles, type InputSeam } from './brought-input.ts'
+import { decodeRecipe, RECIPE_OBJECT, type SharedRecipe } from './shared-recipe.ts'
+
+/** How long the parts of a task took, in milliseconds, and what was moved, in bytes. */
+export interface TaskMeasures {
+  readonly fetchMs: number
+  readonly runMs: number
+  readonly storeMs: number
+  readonly fetchedBytes: number
+  readonly storedBytes: number
+}
+
+/** Small artifacts that many tasks read: their copies stay. */
+const KEPT = ['sample', 'begin', 'round', 'order', 'tally']
+
+/** A build that this process does tasks of. */
+export class BuildSite {
+  readonly shared: SharedRecipe
+  readonly site: Site
+  readonly #seam: InputSeam
+  readonly #crew: Crew
+
+  private constructor(shared: SharedRecipe, seam: InputSeam, threads: number) {
+    const { store, folder } = seam
+    this.shared = shared
+    this.#seam = seam
+    this.site = {
+      path: store.path,
+      recipe: shared.recipe,
+      isDurable: folder !== undefined,
+      spoolPath: join(store.path, shared.input ?? ''),
+      inputPath: localRows(shared, seam),
+      inputColumn: shared.rows.column ?? undefined,
+      idsPath: undefined,
+      inputs: []
+    }
+    this.#crew = openCrew(this.site, Math.max(1, chooseThreads(threads, shared.recipe)))
+  }
+
+  /**
+   * Reads the recipe. Rejects with ZGQ_NOT_FOUND where the build has none (any more), with ZGQ_MISMATCH where it is of
+   * another version.
+   */
+  static async open(seam: InputSeam, threads: number, signal: AbortSignal): Promise<BuildSite> {
+    const { store } = seam
+    const bytes = await store.readObject(RECIPE_OBJECT, signal)
+    if (bytes === undefined)
+      throw new ZgqError('ZGQ_NOT_FOUND', 'the build has no recipe: it was given up, or has ended', {
+        path: store.place
+      })
+    return new BuildSite(decodeRecipe(bytes, store.place), seam, threads)
+  }
+
+  /** Does a task and stores what it leaves; undefined where that is stored already. */
+  async run(
+    task: ArtifactTask,
+    on: { readonly rows: (done: number) => void; readonly signal: AbortSignal }
+  ): Promise<TaskMeasures | undefined> {
+    const { store, folder } = this.#seam
+    const { signal } = on
+    const { shared } = this
+    const output = outputOf(shared.recipe, task)
+    if (await store.has(output, signal)) return undefined
+    const startedAt = wallMillis()
+    const artifactBytes = await this.#bringArtifacts(task, signal)
+    const brought = await bringInput({ shared, seam: this.#seam }, task, signal)
+    try {
+      const fetchedAt = wallMillis()
+      let rows = 0
+      await this.#crew.run({ ...task, brought: brought.files }, (more) => {
+        rows += more
+        on.rows(rows)
+      })
+      signal.throwIfAborted()
+      if (['sample', 'assign'].includes(task.kind)) expectSharedFile(shared, this.#seam)
+      const ranAt = wallMillis()
+      const storedBytes = await store.write(output, signal)
+      return {
+        fetchMs: fetchedAt - startedAt,
+        runMs: ranAt - fetchedAt,
+        storeMs: wallMillis() - ranAt,
+        fetchedBytes: artifactBytes + brought.bytes,
+        storedBytes
+      }
+    } finally {
+      await brought.close()
+      if (folder === undefined) this.#release(task, output)
+    }
+  }
+
+  /** Stops all tasks at once, and removes the copies. */
+  async close(): Promise<void> {
+    await this.#crew.close()
+    await this.#seam.store.close()
+  }
+
+  async #bringArtifacts(task: ArtifactTask, signal: AbortSignal): Promise<number> {
+    const wanted = [...inputsOf(this.shared.recipe, task), ...wholeFiles(this.shared, task)]
+    const moved = await Promise.all(wanted.map(({ name, files }) => this.#seam.store.read(name, files, signal)))
+    return moved.reduce((sum, bytes) => sum + bytes, 0)
+  }
+
+  /** Gives up copies that no other task of this process is likely to read. */
+  #release(task: ArtifactTask, output: string): void {
+    const { store } = this.#seam
+    const { recipe } = this.shared
+    const { trained, assigned } = namesOf(recipe)
+    // Parts piece by piece: other tasks may be reading other pieces.
+    if (task.kind === 'write')
+      for (const { name, files = [] } of inputsOf(recipe, task))
+        if (name !== trained && name !== assigned)
+          for (const file of files) removeTemporary(join(store.path, name, file))
+    if (task.kind === 'round')
+      for (const { name } of inputsOf(recipe, task)) if (name.startsWith('partial')) store.release(name)
+    if (!KEPT.includes(task.kind)) store.release(output)
+  }
+}
