@@ -26,6 +26,7 @@ import { JobQueue } from './job-queue.ts'
 import type { QueueFacts } from './job-run.ts'
 import { expectStore, expectUrl, S3_NAMES } from './queue-options.ts'
 import { writeShards, type QueueWork } from './queue-stages.ts'
+import { scanByWorkers } from './scan-by-workers.ts'
 import { fillInput, shareInput, type SharedInput } from './shared-input.ts'
 import { buildName, decodeRecipe, encodeRecipe, RECIPE_OBJECT } from './shared-recipe.ts'
 
@@ -178,10 +179,11 @@ class QueueBuild {
     const { folder, input, store, build } = of
     const { site } = input
     const queries = readCalibrationQueries(plan.queries, site.recipe)
-    if (!isJoined(site)) {
+    const { queue, onQueue } = this.#begun
+    const work = { store, queue, build, onQueue, recipe: site.recipe, tell: openTell(plan), signal: this.#signal }
+    const isBegun = isJoined(site)
+    if (!isBegun) {
       await this.#share(store, input)
-      const { queue, onQueue } = this.#begun
-      const work = { store, queue, build, onQueue, recipe: site.recipe, tell: openTell(plan), signal: this.#signal }
       await writeShards(work, {
         shardStarts: async () => {
           await this.#bring(work, site, namesOf(site.recipe).trained)
@@ -194,7 +196,9 @@ class QueueBuild {
       })
       await this.#bringShards(work, site)
     }
-    return await withCrew(plan, site, (crew) => publishStage({ plan, folder, site, queries }, crew))
+    // Of an index that was joined before, shards may be gone from the store: it is calibrated here.
+    const scan = isBegun ? undefined : await scanByWorkers(work, site)
+    return await withCrew(plan, site, (crew) => publishStage({ plan, folder, site, queries, scan }, crew))
   }
 
   /** Puts the recipe and the input into the store. */

@@ -34,6 +34,8 @@ interface StageTasks {
   readonly stage: BuildStage
   readonly tasks: readonly ArtifactTask[]
   readonly rowsOf?: (task: ArtifactTask) => number
+  /** What the rows of all tasks are shown as; default: rows. */
+  readonly shownAs?: number
 }
 
 /** What a stage must know of what the stages before it left. */
@@ -116,7 +118,7 @@ async function isStored({ recipe, store, signal }: QueueWork, task: ArtifactTask
 }
 
 /** Has those of the tasks done whose artifacts are not there, and tells how far that is. */
-export async function ensure(work: QueueWork, { stage, tasks, rowsOf = () => 0 }: StageTasks): Promise<void> {
+export async function ensure(work: QueueWork, { stage, tasks, rowsOf = () => 0, shownAs }: StageTasks): Promise<void> {
   const { store, queue, recipe, build, tell, signal, onQueue } = work
   const jobs = tasks.map((task): TaskJob => ({ build, output: outputOf(recipe, task), task, rows: rowsOf(task) }))
   const total = jobs.reduce((sum, { rows }) => sum + rows, 0)
@@ -131,7 +133,8 @@ export async function ensure(work: QueueWork, { stage, tasks, rowsOf = () => 0 }
   const isCounted = total > 0
   const note = (): void => {
     const begun = Array.from(running.values()).reduce((sum, rows) => sum + rows, 0)
-    if (isCounted) tell.note(stage, done + begun, total)
+    const shown = shownAs ?? total
+    if (isCounted) tell.note(stage, Math.floor(((done + begun) * shown) / total), shown)
     else signal.throwIfAborted()
   }
   note()
