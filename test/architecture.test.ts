@@ -104,7 +104,16 @@ const BUILD_LEVELS = [
   ['tasks'],
   ['crew', 'build-worker'],
   // what is made of that
-  ['given-columns', 'read-input', 'join-id-runs', 'join-shards', 'calibrate-site', 'stages', 'publish-stage'],
+  [
+    'given-columns',
+    'identity',
+    'read-input',
+    'join-id-runs',
+    'join-shards',
+    'calibrate-site',
+    'stages',
+    'publish-stage'
+  ],
   ['build-index', 'build-stage', 'calibrate-index']
 ]
 

@@ -2,12 +2,10 @@
 // and writes the recipe. Where the folder holds the work of a build that died, and the recipe is the same, that work is
 // kept.
 
-import { createHash } from 'node:crypto'
 import { existsSync, renameSync } from 'node:fs'
 import { setImmediate } from 'node:timers/promises'
 
 import { wrapWriteError, ZgqError } from '../errors.ts'
-import { FORMAT_VERSION } from '../format/layout.ts'
 import { currentBoot, isStillUp } from '../storage/boot.ts'
 import { FileWriter, syncFile } from '../storage/file-writer.ts'
 import { INDEX_ENDING } from '../input/blob-spool.ts'
@@ -20,7 +18,8 @@ import { defaultZones } from './default-zones.ts'
 import { describeDocuments, expectGivenCounts, spoolGiven, type SpooledColumns } from './given-columns.ts'
 import { rowNumbers } from './input.ts'
 import { areTexts } from './option-checks.ts'
-import { expectUnchanged, fingerprintDatabase, fingerprintFile, stampFile, type FileStamp } from './fingerprint.ts'
+import { expectUnchanged } from './fingerprint.ts'
+import { contentOf, identify, seenFiles, stampInputs, type InputStamps } from './identity.ts'
 import { checkFreeSpace, checkMemory, chooseRowsPerPart } from './resources.ts'
 import {
   readRecipe,
@@ -47,8 +46,6 @@ import type { IdType } from '../types.ts'
 import { isTemporaryName, writeStored } from './stored-json.ts'
 import type { WorkingFolder } from './working-folder.ts'
 
-/** Rises when stages leave other files than before: what a build of another version left is not gone on with. */
-export const STAGES_VERSION = 5
 /**
  * Rows of the input pass through the kernel in calls of about so many bytes; a constant, since results must not depend
  * on memory.
@@ -91,12 +88,6 @@ interface RowFacts {
 interface PreparedSite {
   readonly site: Site
   readonly isBegun: boolean
-}
-
-/** The caller's files, as they are when the build begins; a database looks after its readers itself. */
-interface InputStamps {
-  readonly rows: readonly FileStamp[]
-  readonly ids: readonly FileStamp[]
 }
 
 /** What the work that follows needs of the input. */
@@ -159,11 +150,6 @@ function documentPaths(folder: WorkingFolder): DocumentPaths {
     payloads: folder.file(SPOOLED_PAYLOADS + SPOOLING),
     fields: folder.file(SPOOLED_FIELDS + SPOOLING)
   }
-}
-
-function stampInputs({ input, ids, query }: BuildPlan): InputStamps {
-  const isFile = typeof input === 'string' && batchFormatOf(input, query) !== 'sqlite'
-  return { rows: isFile ? [stampFile(input)] : [], ids: typeof ids === 'string' ? [stampFile(ids)] : [] }
 }
 
 /**
@@ -231,46 +217,6 @@ function siteOf(plan: BuildPlan, path: string, from: { recipe: StoredRecipe; sta
     idsPath: typeof plan.ids === 'string' ? plan.ids : undefined,
     inputs: [...(recipe.rows === 'file' ? stamps.rows : []), ...(recipe.ids === 'file' ? stamps.ids : [])]
   }
-}
-
-function fingerprintInput(path: string, { query }: BuildPlan): string {
-  return batchFormatOf(path, query) === 'sqlite' ? fingerprintDatabase(path) : fingerprintFile(path)
-}
-
-/** What is said of rows and of ids, where they are in files. */
-interface FilesSeen {
-  readonly rows: string
-  readonly ids: string
-}
-
-/** The files as they are on this machine, their times included. */
-function seenFiles(plan: BuildPlan, input: string): FilesSeen {
-  return { rows: fingerprintInput(input, plan), ids: typeof plan.ids === 'string' ? fingerprintFile(plan.ids) : '' }
-}
-
-/** What the files hold, as far as a sample tells, or what was spooled: on every machine the same. */
-function contentOf({ rows, ids }: InputStamps, digest: string | undefined): FilesSeen {
-  const textOf = (stamps: readonly FileStamp[]): string =>
-    stamps.map(({ byteLength, sample }) => `${byteLength} ${sample}`).join()
-  return { rows: digest ?? textOf(rows), ids: textOf(ids) }
-}
-
-/** Names all that decides what the stages leave. */
-function identify(plan: BuildPlan, given: SpooledColumns, seen: FilesSeen): string {
-  const { ids } = plan
-  const idsSeen =
-    typeof ids === 'string'
-      ? seen.ids
-      : ids === undefined || areTexts(ids)
-        ? (given.texts?.digest ?? '')
-        : hashOf(new Uint8Array(Float64Array.from<unknown>(ids, Number).buffer))
-  const options = { ...optionsDeciding(plan, 'input'), ...optionsDeciding(plan, 'recipe') }
-  const inputs = [seen.rows, idsSeen, given.payloads?.digest, given.texts === undefined]
-  return hashOf(JSON.stringify([STAGES_VERSION, FORMAT_VERSION, inputs, options]))
-}
-
-function hashOf(data: string | Uint8Array): string {
-  return createHash('sha256').update(data).digest('hex')
 }
 
 async function describeRows(

@@ -93,7 +93,7 @@ export async function bringInput(
   if (range === undefined) return NOTHING
   expectSharedFile(shared, seam)
   const object =
-    rows.kind === 'object' ? rows.object : artifactFile(shared, seam, rows.kind === 'artifact' ? rows.name : '')
+    rows.kind === 'object' ? rows.object : rows.kind === 'artifact' ? artifactFile(shared, seam, rows) : undefined
   if (object === undefined) return NOTHING
   const opened: InputWindow[] = []
   const open = async (of: InputObject): Promise<InputWindow> => {
@@ -129,19 +129,19 @@ async function idsWindow(
 ): Promise<InputWindow | undefined> {
   const { ids, documents, count } = shared.recipe
   if (task.kind !== 'assign' || ids !== 'spool' || documents !== null) return undefined
-  const object = artifactFile(shared, seam, SPOOLED_IDS, count * 8)
+  const object = artifactFile(shared, seam, { name: SPOOLED_IDS, byteLength: count * 8 })
   return object === undefined ? undefined : await open(object)
 }
 
 /** A file of the artifact of the input as an object of the bucket; undefined where the store is a folder. */
 function artifactFile(
-  { rows, input }: SharedRecipe,
+  { input }: SharedRecipe,
   { bucketPlace }: InputSeam,
-  name: string,
-  byteLength = rows.kind === 'artifact' ? rows.byteLength : 0
+  { name, byteLength }: { readonly name: string; readonly byteLength: number }
 ): InputObject | undefined {
-  if (bucketPlace === undefined || name === '') return undefined
-  return { place: `${bucketPlace}/${input}/${name}`, byteLength, etag: undefined }
+  return bucketPlace === undefined
+    ? undefined
+    : { place: `${bucketPlace}/${input}/${name}`, byteLength, etag: undefined }
 }
 
 /** Finds where rows lie in a file of which nothing is there yet: its head comes first. */
