@@ -26,7 +26,7 @@ afterEach(async () => {
 })
 
 async function openQueue(options: JobQueueOptions = {}): Promise<JobQueue> {
-  const queue = await JobQueue.open(redis.url, { retryMs: 10, ...options })
+  const queue = await JobQueue.open(redis.url, { retryMs: 10, lookMs: 200, ...options })
   opened.unshift(queue)
   return queue
 }
@@ -100,7 +100,7 @@ describe('jobs', () => {
     const queue = await openQueue()
     const rows: number[] = []
     const facts: QueueFacts[] = []
-    const running = queue.run(jobsOf(3, { waitMs: 2500 }), {
+    const running = queue.run(jobsOf(3, { waitMs: 1500 }), {
       ...store.seam(),
       progress: (_, count) => rows.push(count),
       waiting: (seen) => facts.push(seen)

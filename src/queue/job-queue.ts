@@ -17,10 +17,13 @@ export interface JobQueueOptions extends ConnectOptions {
   readonly retryMs?: number | undefined
   /** How long the store may be without the output of a job that was done. Default 90,000 ms. */
   readonly vainMs?: number | undefined
+  /** How often a run looks for what no event told of. Default 2,000 ms. */
+  readonly lookMs?: number | undefined
 }
 
 const RETRY_MS = 1000
 const VAIN_MS = 90_000
+const LOOK_MS = 2000
 /** Leaving and closing do not wait longer for a Redis that is away. */
 const FAREWELL_MS = 5000
 
@@ -43,7 +46,7 @@ export class JobQueue {
    * refuses the user or the password, and with ZGQ_UNSUPPORTED where a package is missing or Redis is too old.
    */
   static async open(url: string, options: JobQueueOptions = {}): Promise<JobQueue> {
-    const { prefix = DEFAULT_PREFIX, retryMs = RETRY_MS, vainMs = VAIN_MS } = options
+    const { prefix = DEFAULT_PREFIX, retryMs = RETRY_MS, vainMs = VAIN_MS, lookMs = LOOK_MS } = options
     const connection = await connectRedis(url, options)
     const { client, packages } = connection
     const queue = new packages.bullmq.Queue(QUEUE_NAME, { connection: client, prefix })
@@ -51,7 +54,7 @@ export class JobQueue {
     // Connections come back by themselves, and looks find what events did not tell.
     queue.on('error', () => undefined)
     events.on('error', () => undefined).setMaxListeners(0)
-    const opened = new JobQueue({ connection, queue, events, retryMs, vainMs }, prefix)
+    const opened = new JobQueue({ connection, queue, events, retryMs, vainMs, lookMs }, prefix)
     try {
       await Promise.all([queue.waitUntilReady(), events.waitUntilReady()])
       return opened
