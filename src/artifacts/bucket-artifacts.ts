@@ -120,6 +120,7 @@ export class BucketArtifacts implements ArtifactStore {
   async clear(signal: AbortSignal): Promise<void> {
     const names = await this.list(signal)
     await inParallel(names, { most: SMALL_AT_A_TIME, signal }, (name, ending) => this.remove(name, ending))
+    await this.#run(undefined, signal, (ending) => this.#store.dropUploads(ending))
   }
 
   async close(): Promise<void> {
@@ -141,7 +142,8 @@ export class BucketArtifacts implements ArtifactStore {
   }
 
   async #isStored(name: string, signal: AbortSignal): Promise<boolean> {
-    return (await this.#store.look(`${name}/${LIST_NAME}`, signal)) !== undefined
+    const list = `${name}/${LIST_NAME}`
+    return (await this.#small.pass(() => this.#store.look(list, signal))) !== undefined
   }
 
   /** Whether the artifact is a result of this process, and no copy of the store's. */
@@ -157,7 +159,7 @@ export class BucketArtifacts implements ArtifactStore {
     if (known !== undefined) return known
     const { result } = await this.#looking.join(name, signal, async (ending) => {
       const object = `${name}/${LIST_NAME}`
-      const bytes = await readWhole(this.#store, object, ending)
+      const bytes = await this.#small.pass(() => readWhole(this.#store, object, ending))
       if (bytes === undefined) throw this.#missing(name, 'the artifact')
       return decodeFileList(bytes, this.place + object)
     })

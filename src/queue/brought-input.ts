@@ -23,7 +23,7 @@ import { INDEX_ENDING } from '../input/blob-spool.ts'
 import { fetchParquetHead } from '../input/parquet-head.ts'
 import { openParquetRows } from '../input/parquet-row-source.ts'
 import type { ByteRange } from '../input/row-source.ts'
-import { openVectorFile } from '../input/vector-file.ts'
+import { openRowFile, VECTOR_ENDINGS } from '../input/vector-file.ts'
 import { fetchVectorHead } from '../input/vector-head.ts'
 import type { SharedRecipe } from './shared-recipe.ts'
 
@@ -159,9 +159,9 @@ async function rangesIn(
   const options = { column: shared.rows.column ?? undefined }
   if (isParquet(path)) await fetchParquetHead(path, options, fetch)
   else await fetchVectorHead(path, fetch)
-  const source = isParquet(path) ? await openParquetRows(path, options) : openVectorFile(path)
+  const source = isParquet(path) ? await openParquetRows(path, options) : openRowFile(path, VECTOR_ENDINGS)
   try {
-    return source.rangesOf?.(range.first, range.count) ?? []
+    return source.rangesOf(range.first, range.count)
   } finally {
     source.close()
   }
