@@ -24,8 +24,9 @@ export interface JobQueueOptions extends ConnectOptions {
 const RETRY_MS = 1000
 const VAIN_MS = 90_000
 const LOOK_MS = 2000
-/** Leaving and closing do not wait longer for a Redis that is away. */
+/** Leaving does not wait longer for a Redis that is away, nor closing for one that does not answer. */
 const FAREWELL_MS = 5000
+const AWAY_MS = 100
 
 /** Has jobs done by workers elsewhere. */
 export class JobQueue {
@@ -108,7 +109,8 @@ export class JobQueue {
     this.#closing.abort(new ZgqError('ZGQ_CLOSED', 'the queue is closed'))
     const { connection, queue, events } = this.#session
     this.#coordinator.close()
-    await within(FAREWELL_MS, Promise.allSettled([queue.close(), events.close()]))
+    const longestMs = connection.client.status === 'ready' ? FAREWELL_MS : AWAY_MS
+    await within(longestMs, Promise.allSettled([queue.close(), events.close()]))
     connection.client.disconnect()
   }
 
