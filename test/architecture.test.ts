@@ -240,6 +240,9 @@ const ENTRIES = [
 const INTERNALS_USED = [
   ['tools/', 'src/describe.ts', 'the command writes counts as messages of the library do'],
   ['bench/kernel-loops.ts', 'src/kernels/', 'kernels without a search around them are what is measured'],
+  ['bench/build-log.ts', 'src/build/', 'rounds of a log are those of a build; no entry offers them'],
+  ['bench/build-plan.ts', 'src/build/', 'a build is cut as the build does it; no entry offers that'],
+  ['bench/simulate-build.ts', 'src/build/', 'threads fit into memory as in a build; no entry offers that'],
   ['bench/step-probe.ts', 'src/', 'strategies of the probe are compared; no entry offers the choice']
 ] as const
 
