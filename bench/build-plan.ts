@@ -74,7 +74,7 @@ export function shapeOf(size: BuildSize): BuildShape {
   const { rows, dim, memoryBytes } = size
   const zones = size.zones ?? defaultZones(rows, dim)
   const rowsPerBlock = Math.max(1, Math.floor(CALL_BYTES / (dim * 4)))
-  const rowsPerPart = chooseRowsPerPart({ count: rows, dim, memoryBytes, rowsPerBlock })
+  const rowsPerPart = chooseRowsPerPart({ count: rows, dim, memoryBytes, rowsPerBlock, isShared: true })
   return {
     ...size,
     zones,
