@@ -2,7 +2,7 @@
 
 import { randomBytes } from 'node:crypto'
 import { statSync } from 'node:fs'
-import { mkdir, opendir, readdir, rename, rm, rmdir, stat } from 'node:fs/promises'
+import { mkdir, opendir, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { isTemporaryName, temporaryEnding } from '../build/stored-json.ts'
@@ -27,7 +27,7 @@ export async function openFolderArtifacts(folder: string, build: string): Promis
     // Only trying tells: on network file systems permissions are the server's.
     const tried = join(path, `tried-${randomBytes(6).toString('hex')}.${temporaryEnding()}`)
     await mkdir(tried)
-    await rmdir(tried)
+    await rm(tried, { recursive: true, force: true }) // a collector may have been faster
   } catch (error) {
     throw wrapWriteError(error, path, 'make the folder of a build')
   }
