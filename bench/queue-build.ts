@@ -4,30 +4,18 @@
 
 import { spawn, type ChildProcess } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import {
-  closeSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readSync,
-  rmSync,
-  statSync,
-  writeSync
-} from 'node:fs'
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, readSync, rmSync, statSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 
 import { need, readCount, readOptions } from './arguments.ts'
 import { parseLog } from './build-log.ts'
+import { writeNoisyRows } from './noisy-rows.ts'
+import { ZGQ_COMMAND } from './packages.ts'
 import { endReport, printTable, startReport } from './report.ts'
 
-const COMMAND = resolve(import.meta.dirname, '../dist/zgq.js')
-const HEAD_BYTES = 8
 const READ_BYTES = 2 ** 20
-/** Copies of rows differ by so much in each value. */
-const NOISE = 2
 const SEED = 7
 const MIB = 2 ** 20
 
@@ -52,7 +40,7 @@ const store = join(options.work, 'queue-store')
 rmSync(store, { recursive: true, force: true })
 mkdirSync(store, { recursive: true })
 const input = join(store, 'rows.u8bin')
-copyRows(need(options, 'data'), rows)
+writeNoisyRows({ from: need(options, 'data'), to: input, rows, seed: SEED })
 const runs: Run[] = []
 if (!options.flags.has('no-local')) runs.push(await buildHere())
 for (const count of counts) runs.push(await buildWith(count))
@@ -74,33 +62,6 @@ function seconds(ms: number): string {
   return (ms / 1000).toFixed(1)
 }
 
-/** Writes rows of a .u8bin file, and copies of them with noise until there are enough. */
-function copyRows(from: string, wanted: number): void {
-  const source = openSync(from, 'r')
-  const target = openSync(input, 'w')
-  const head = Buffer.alloc(HEAD_BYTES)
-  readSync(source, head, 0, HEAD_BYTES, 0)
-  const [count, dim] = [head.readUInt32LE(0), head.readUInt32LE(4)]
-  head.writeUInt32LE(wanted, 0)
-  writeSync(target, head)
-  let state = SEED
-  const bytes = Buffer.alloc(Math.floor(READ_BYTES / dim) * dim)
-  for (let done = 0; done < wanted;) {
-    const row = done % count
-    const some = Math.min(bytes.length / dim, count - row, wanted - done)
-    readSync(source, bytes, 0, some * dim, HEAD_BYTES + row * dim)
-    if (done >= count)
-      for (let i = 0; i < some * dim; i++) {
-        state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-        bytes[i] = Math.min(255, Math.max(0, bytes[i] + (state % (2 * NOISE + 1)) - NOISE))
-      }
-    writeSync(target, bytes, 0, some * dim)
-    done += some
-  }
-  closeSync(source)
-  closeSync(target)
-}
-
 async function buildHere(): Promise<Run> {
   return { ...(await build('one process, 2 threads', ['--workers', '2'])), readBytes: 0, writtenBytes: 0 }
 }
@@ -111,7 +72,7 @@ async function buildWith(count: number): Promise<Run> {
   rmSync(log, { force: true })
   const queue = ['--queue', redis.url, '--store', store]
   const workers = Array.from({ length: count }, () =>
-    spawn(process.execPath, [COMMAND, 'worker', ...queue, '--concurrency', '1', '--log', log], { stdio: 'ignore' })
+    spawn(process.execPath, [ZGQ_COMMAND, 'worker', ...queue, '--concurrency', '1', '--log', log], { stdio: 'ignore' })
   )
   try {
     const run = await build(`${count} worker${count === 1 ? '' : 's'}, 1 thread each`, queue)
@@ -126,7 +87,7 @@ async function buildWith(count: number): Promise<Run> {
 async function build(way: string, args: readonly string[]): Promise<Omit<Run, 'readBytes' | 'writtenBytes'>> {
   const output = join(options.work, 'queue-index')
   rmSync(output, { recursive: true, force: true })
-  const child = spawn(process.execPath, [COMMAND, 'build', input, output, '--memory', memory, '--json', ...args], {
+  const child = spawn(process.execPath, [ZGQ_COMMAND, 'build', input, output, '--memory', memory, '--json', ...args], {
     stdio: ['ignore', 'pipe', 'inherit']
   })
   let text = ''
