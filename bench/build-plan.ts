@@ -14,6 +14,8 @@ export interface BuildSize {
   readonly memoryBytes: number
   /** Default: as many as a build takes. */
   readonly zones?: number | undefined
+  /** What if parts had so many bytes? Default: as many as a build gives them. */
+  readonly partBytes?: number | undefined
 }
 
 /** Nanoseconds of one thread for a unit of each kind of work. */
@@ -34,7 +36,7 @@ export interface CostRates {
   readonly tally: number
   /** A row that the coordinator joins: ids, catalogue, directory. */
   readonly join: number
-  /** A value of a centroid that the coordinator holds against one query to find thresholds. */
+  /** A value of a query for which the coordinator finds thresholds. */
   readonly calibrate: number
 }
 
@@ -74,7 +76,10 @@ export function shapeOf(size: BuildSize): BuildShape {
   const { rows, dim, memoryBytes } = size
   const zones = size.zones ?? defaultZones(rows, dim)
   const rowsPerBlock = Math.max(1, Math.floor(CALL_BYTES / (dim * 4)))
-  const rowsPerPart = chooseRowsPerPart({ count: rows, dim, memoryBytes, rowsPerBlock })
+  const rowsPerPart =
+    size.partBytes === undefined
+      ? chooseRowsPerPart({ count: rows, dim, memoryBytes, rowsPerBlock })
+      : Math.ceil(size.partBytes / (rowsPerBlock * dim * 4)) * rowsPerBlock
   return {
     ...size,
     zones,
@@ -251,7 +256,7 @@ class BuildPlan {
 
   /** Scans by workers, while the coordinator joins; then it calibrates and publishes: src/build/join-shards.ts. */
   ending(): TaskGroup[] {
-    const { rows, dim, zones, shards, queries } = this.#shape
+    const { rows, dim, shards, queries } = this.#shape
     const scan = Array.from({ length: shards }, () =>
       this.#task({
         cost: (rows / shards) * dim * queries * this.#rates.scan,
@@ -259,6 +264,8 @@ class BuildPlan {
         stored: queries * 10 * 16
       })
     )
+    // From a bucket the index comes to the coordinator; in a folder its files are moved, and the ids alone are read.
+    const joined = this.#store === 'folder' ? rows * 16 : this.#indexBytes()
     const atCoordinator = (name: string, after: string[], work: Work): TaskGroup => ({
       name,
       after,
@@ -266,9 +273,9 @@ class BuildPlan {
     })
     return [
       { name: 'scan', after: ['write'], tasks: scan },
-      atCoordinator('join', ['write'], { cost: rows * this.#rates.join, fetched: this.#indexBytes(), stored: 0 }),
+      atCoordinator('join', ['write'], { cost: rows * this.#rates.join, fetched: joined, stored: 0 }),
       atCoordinator('calibrate', ['scan', 'join'], {
-        cost: queries * zones * dim * this.#rates.calibrate,
+        cost: queries * dim * this.#rates.calibrate,
         fetched: 0,
         stored: 0
       })

@@ -86,6 +86,14 @@ describe('Simulated machines', () => {
     expect(totalMs([group('a', tasks)], { threads: 3, linkRate: 10 })).toBeCloseTo(100, 6)
   })
 
+  it('compute while other tasks of the same thread fetch, where a worker has more tasks than threads', () => {
+    const tasks = copies(40, { fetchedBytes: 100, computeMs: 10 })
+    expect(totalMs([group('a', tasks)], { linkRate: 10 })).toBeCloseTo(800, 6)
+    const overlapping = totalMs([group('a', tasks)], { linkRate: 10, jobs: 4 })
+    expect(overlapping).toBeGreaterThanOrEqual(400)
+    expect(overlapping).toBeLessThan(500)
+  })
+
   it('wait for requests, of a machine and of the store', () => {
     const tasks = copies(4, { fetchRequests: 100, storeRequests: 100 })
     expect(totalMs([group('a', tasks)], { workers: 4, requestRate: 2 })).toBeCloseTo(100, 6)
@@ -184,6 +192,11 @@ describe('The log of a build', () => {
     expect(Math.abs(again / elapsedOf(log) - 1)).toBeLessThan(0.02)
   })
 
+  it('takes times that are rounded for those of one thread', () => {
+    const log = logOf(1, 0).map((one) => ({ ...one, runMs: one.runMs + 0.7 }))
+    expect(machinesOf(log)).toEqual({ workers: 1, threads: 1, queueMs: 0 })
+  })
+
   it('keeps what the coordinator did between groups of tasks, however many workers there are', () => {
     const log = logOf(1, 0).map((one) => (one.kind === 'write' ? { ...one, startedAt: one.startedAt + 5000 } : one))
     const groups = replayOf(log, 0)
@@ -209,7 +222,7 @@ const RATES: CostRates = {
   order: 40,
   tally: 20,
   join: 500,
-  calibrate: 0.5
+  calibrate: 1e5
 }
 
 describe('The plan of a build', () => {
@@ -264,6 +277,7 @@ describe('The plan of a build', () => {
     expect(bytesOf('bucket', 'write').requests).toBeGreaterThanOrEqual(parts * shards)
     expect(bytesOf('folder', 'write').requests).toBe(0)
     expect(bytesOf('bucket', 'join').fetched).toBeGreaterThan(2e6 * 64 * 4)
+    expect(bytesOf('folder', 'join').fetched).toBe(2e6 * 16)
     expect(zones).toBeGreaterThan(shards)
   })
 
