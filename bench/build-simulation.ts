@@ -249,22 +249,23 @@ class Simulation {
     }
   }
 
-  /** Those that share something get equal parts of it; what the store cannot give is taken from the fastest. */
+  /**
+   * Transfers get equal parts of what they share, and what the store cannot give is taken from the fastest. Tasks
+   * compute in the order they come.
+   */
   #setRates(): void {
     const { threads, linkRate, requestRate, storeRate, storeRequestRate } = this.#machines
-    const capacity: Record<FlowKind, number> = {
-      delay: Infinity,
-      compute: threads,
-      in: linkRate,
-      out: linkRate,
-      requests: requestRate
-    }
+    const capacity = { in: linkRate, out: linkRate, requests: requestRate }
     const counts = new Map<string, number>()
-    const keyOf = ({ kind, machine }: Flow): string => `${kind} ${machine}`
-    for (const flow of this.#flows) counts.set(keyOf(flow), (counts.get(keyOf(flow)) ?? 0) + 1)
     for (const flow of this.#flows) {
-      const share = capacity[flow.kind] / (counts.get(keyOf(flow)) ?? 1)
-      flow.rate = flow.kind === 'delay' || flow.kind === 'compute' ? Math.min(1, share) : share
+      const key = `${flow.kind} ${flow.machine}`
+      const before = counts.get(key) ?? 0
+      counts.set(key, before + 1)
+      flow.rate = flow.kind === 'compute' && before >= threads ? 0 : 1
+    }
+    for (const flow of this.#flows) {
+      const { kind, machine } = flow
+      if (kind !== 'delay' && kind !== 'compute') flow.rate = capacity[kind] / (counts.get(`${kind} ${machine}`) ?? 1)
     }
     limitTogether(
       this.#flows.filter(({ kind }) => kind === 'in' || kind === 'out'),
