@@ -78,7 +78,7 @@ export function shapeOf(size: BuildSize): BuildShape {
   const rowsPerBlock = Math.max(1, Math.floor(CALL_BYTES / (dim * 4)))
   const rowsPerPart =
     size.partBytes === undefined
-      ? chooseRowsPerPart({ count: rows, dim, memoryBytes, rowsPerBlock })
+      ? chooseRowsPerPart({ count: rows, dim, memoryBytes, rowsPerBlock, isShared: true })
       : Math.ceil(size.partBytes / (rowsPerBlock * dim * 4)) * rowsPerBlock
   return {
     ...size,

@@ -96,14 +96,24 @@ const BUILD_LEVELS = [
     'calibration-scan',
     'calibration-steps',
     'calibration-thresholds',
-    'calibration-usual'
+    'calibration-usual',
+    'stored-neighbours'
   ],
   // what a thread does
-  ['task-context', 'sample', 'train', 'assign-part', 'join-parts', 'write-shard'],
+  ['task-context', 'sample', 'train', 'assign-part', 'join-parts', 'write-shard', 'written-rows', 'scan-shard'],
   ['tasks'],
   ['crew', 'build-worker'],
   // what is made of that
-  ['given-columns', 'read-input', 'join-id-runs', 'join-shards', 'calibrate-site', 'stages', 'publish-stage'],
+  [
+    'given-columns',
+    'identity',
+    'read-input',
+    'join-id-runs',
+    'join-shards',
+    'calibrate-site',
+    'stages',
+    'publish-stage'
+  ],
   ['build-index', 'build-stage', 'calibrate-index']
 ]
 

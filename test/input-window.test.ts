@@ -11,7 +11,7 @@ import { openIdFile } from '../src/input/id-file.ts'
 import type { ByteRange } from '../src/input/row-source.ts'
 import { openRawIds, openRawRows } from '../src/input/spool.ts'
 import { fetchVectorHead, headRanges } from '../src/input/vector-head.ts'
-import { openVectorFile } from '../src/input/vector-file.ts'
+import { openRowFile, openVectorFile, VECTOR_ENDINGS } from '../src/input/vector-file.ts'
 import { s3Store } from '../src/publish.ts'
 import { makeVectors } from './support/datasets.ts'
 import { startBucket } from './support/s3-proxy.ts'
@@ -78,7 +78,7 @@ describe('rows through a window', () => {
     expect(extname(window.path)).toBe(ending)
     expect(window.byteLength).toBe(bytes.byteLength)
     await fetchVectorHead(window.path, fetchOf(window))
-    const [rows, expected] = [openVectorFile(window.path), openVectorFile(path)]
+    const [rows, expected] = [openRowFile(window.path, VECTOR_ENDINGS), openVectorFile(path)]
     expect([rows.count, rows.dim]).toEqual([expected.count, expected.dim])
     for (const [first, count] of [
       [20_000, 10_000],
@@ -87,7 +87,7 @@ describe('rows through a window', () => {
       [25_000, 20_000]
     ]) {
       const [found, right] = [new Float32Array(count * DIM), new Float32Array(count * DIM)]
-      await window.fetch(rows.rangesOf?.(first, count) ?? [], signal)
+      await window.fetch(rows.rangesOf(first, count), signal)
       rows.readRows(first, found)
       expected.readRows(first, right)
       expect(Buffer.from(found.buffer).equals(Buffer.from(right.buffer))).toBe(true)
@@ -104,7 +104,7 @@ describe('rows through a window', () => {
     const [rowWindow, idWindow] = [await openOn(rowBytes, '.rows'), await openOn(idBytes, '.ids')]
     const rows = openRawRows(rowWindow.path, { dim: DIM, count: COUNT, label: 'rows' })
     const stored = openRawIds(idWindow.path, { count: COUNT, label: 'ids' })
-    await rowWindow.fetch(rows.rangesOf?.(1000, 50) ?? [], signal)
+    await rowWindow.fetch(rows.rangesOf(1000, 50), signal)
     await idWindow.fetch(stored.rangesOf?.(1000, 50) ?? [], signal)
     const [foundRows, foundIds] = [new Float32Array(50 * DIM), new Float64Array(50)]
     rows.readRows(1000, foundRows)

@@ -12,6 +12,8 @@ import { startRedis, type RedisServer } from './support/redis-server.ts'
 import { useTempFolder } from './support/temp-folder.ts'
 
 const temp = useTempFolder('queue')
+/** Much may go on on this machine. */
+const SOON = { timeout: 20_000 }
 const opened: { close(): Promise<void> }[] = []
 let redis: RedisServer
 
@@ -26,7 +28,7 @@ afterEach(async () => {
 })
 
 async function openQueue(options: JobQueueOptions = {}): Promise<JobQueue> {
-  const queue = await JobQueue.open(redis.url, { retryMs: 10, ...options })
+  const queue = await JobQueue.open(redis.url, { retryMs: 10, lookMs: 200, ...options })
   opened.unshift(queue)
   return queue
 }
@@ -75,6 +77,25 @@ describe('jobs', () => {
     await queue.leave('build-a')
   })
 
+  it('are told of once, though the store answers slowly', async () => {
+    const store = newStore()
+    const queue = await openQueue({ lookMs: 20 })
+    await openWorker(store, 'one')
+    const done: string[] = []
+    const { has } = store.seam()
+    await queue.run(jobsOf(20, { waitMs: 20 }), {
+      ...store.seam(done),
+      has: async (output) => {
+        const isThere = await has(output)
+        await setTimeout(100)
+        return isThere
+      }
+    })
+    expect(new Set(done).size).toBe(20)
+    expect(done).toHaveLength(20)
+    await queue.leave('build-a')
+  })
+
   it('wait where there are many, at most 2,000 of them in Redis', async () => {
     const store = new Set<string>()
     const queue = await openQueue()
@@ -100,13 +121,13 @@ describe('jobs', () => {
     const queue = await openQueue()
     const rows: number[] = []
     const facts: QueueFacts[] = []
-    const running = queue.run(jobsOf(3, { waitMs: 2500 }), {
+    const running = queue.run(jobsOf(3, { waitMs: 1500 }), {
       ...store.seam(),
       progress: (_, count) => rows.push(count),
       waiting: (seen) => facts.push(seen)
     })
     await expect
-      .poll(() => facts.at(-1), { timeout: 5000 })
+      .poll(() => facts.at(-1), SOON)
       .toEqual({
         isConnected: true,
         workers: 0,
@@ -219,7 +240,7 @@ describe('a worker', () => {
     const jobs = jobsOf(6, { waitMs: 600 })
     const running = queue.run(jobs, store.seam())
     const [patient, hasty] = [await openWorker(store, 'patient'), await openWorker(store, 'hasty')]
-    await expect.poll(() => store.taken().length).toBe(4)
+    await expect.poll(() => store.taken().length, SOON).toBe(4)
     await Promise.all([patient.close(), hasty.close(true)])
     expect(store.outputs()).toHaveLength(2)
     await openWorker(store, 'last', { concurrency: 4 })
@@ -236,11 +257,11 @@ describe('a worker', () => {
     await openWorker(store, 'one', { onEvent: (event) => events.push(event) })
     const ending = new AbortController()
     const running = queue.run(jobsOf(6, { waitMs: 60_000 }), store.seam(), ending.signal)
-    await expect.poll(() => store.taken().length).toBe(2)
+    await expect.poll(() => store.taken().length, SOON).toBe(2)
     ending.abort()
     await expect(running).rejects.toThrow('aborted')
     expect(await queue.leave('build-a')).toBe(true)
-    await expect.poll(() => events.filter(({ kind }) => kind === 'failed').length, { timeout: 10_000 }).toBe(2)
+    await expect.poll(() => events.filter(({ kind }) => kind === 'failed').length, SOON).toBe(2)
     expect(store.taken()).toHaveLength(2)
     // It is free for others.
     await queue.run(jobsOf(2, {}, 'build-b'), store.seam())
@@ -256,7 +277,7 @@ describe('a worker', () => {
     const ending = new AbortController()
     const jobs = jobsOf(4, { waitMs: 300 })
     const [ended, lasting] = [first.run(jobs, store.seam(), ending.signal), second.run(jobs, store.seam())]
-    await expect.poll(() => store.taken().length).toBe(2)
+    await expect.poll(() => store.taken().length, SOON).toBe(2)
     ending.abort(new Error('enough'))
     await expect(ended).rejects.toThrow('enough')
     expect(await first.leave('build-a')).toBe(false)
@@ -278,12 +299,12 @@ describe('a board', () => {
     })
     await openWorker(store, 'busy')
     const running = queue.run(jobsOf(5, { waitMs: 500 }), store.seam())
-    await expect.poll(() => board.getJobCounts('active', 'wait')).toEqual({ active: 2, wait: 3 })
+    await expect.poll(() => board.getJobCounts('active', 'wait'), SOON).toEqual({ active: 2, wait: 3 })
     const [job] = await board.getActive()
     expect(job).toMatchObject({ name: 'square', data: { build: 'build-a', rows: 100 }, processedBy: 'busy' })
     expect(await board.getWorkers()).toHaveLength(1)
     await running
-    await expect.poll(async () => (await board.getMetrics('completed')).meta.count).toBe(5)
+    await expect.poll(async () => (await board.getMetrics('completed')).meta.count, SOON).toBe(5)
     await queue.leave('build-a')
   })
 

@@ -1,15 +1,14 @@
 // Objects of buckets that builds read in place. One client and one bound on requests for all of them, and one folder
 // for their windows.
 
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-import { wrapWriteError, ZgqError } from '../errors.ts'
+import { ZgqError } from '../errors.ts'
 import { Gate } from '../pack/parallel.ts'
 import { checkS3Options, parseS3Url, type S3ClientLike } from '../publish/s3-bucket.ts'
 import { openBucketStore, type BucketStore } from '../publish/s3-store.ts'
 import { openWindow, type InputObject, type InputWindow } from './input-window.ts'
+import { makeScratch, removeScratch } from './scratch-folder.ts'
 
 /** Requests that are on their way, of all windows; each is of some megabytes. */
 const REQUESTS_AT_A_TIME = 8
@@ -60,13 +59,11 @@ export class BucketInputs {
   async close(): Promise<void> {
     const folder = await this.#folder
     if (folder === undefined) return
-    await rm(folder, { recursive: true, force: true, maxRetries: 3 }).catch((error: unknown) => {
-      throw wrapWriteError(error, folder, 'remove windows on the input')
-    })
+    await removeScratch(folder)
   }
 
   async #makeFolder(): Promise<string> {
-    const folder = (this.#folder ??= makeFolder(this.#options.scratch ?? tmpdir()))
+    const folder = (this.#folder ??= makeScratch(this.#options.scratch))
     return await folder.catch((error: unknown) => {
       this.#folder = undefined
       throw error
@@ -90,12 +87,4 @@ export class BucketInputs {
 function fileNameOf(key: string): string {
   const name = key.slice(key.lastIndexOf('/') + 1).replace(/[^\w.-]/g, '_')
   return name.slice(-100)
-}
-
-async function makeFolder(scratch: string): Promise<string> {
-  try {
-    return await mkdtemp(join(scratch, 'zgq-inputs-'))
-  } catch (error) {
-    throw wrapWriteError(error, scratch, 'make a folder for windows on the input')
-  }
 }

@@ -18,9 +18,13 @@ export interface RowSource {
   readonly label: string
   /** Reads rows `firstRow` up to `firstRow + target.length / dim` into `target` (float32, row-major). */
   readRows(firstRow: number, target: Float32Array): void
-  /** Returns where rows lie in the file, for files of which only a part is on this machine. Absent where nobody asks. */
-  rangesOf?(firstRow: number, rowCount: number): ByteRange[]
   close(): void
+}
+
+/** Rows that lie in one file, of which only a part may be on this machine. */
+export interface PlacedRows extends RowSource {
+  /** Returns the bytes that reading these rows reads. */
+  rangesOf(firstRow: number, rowCount: number): ByteRange[]
 }
 
 /** Ids in the order of the rows. */
@@ -29,7 +33,7 @@ export interface IdSource {
   readonly label: string
   /** Reads the ids of rows `firstRow` up to `firstRow + target.length`, each a safe integer >= 0. */
   readIds(firstRow: number, target: Float64Array): void
-  /** As `RowSource.rangesOf`. */
+  /** As of `PlacedRows`; absent where ids have no places of their own. */
   rangesOf?(firstRow: number, rowCount: number): ByteRange[]
   close(): void
 }

@@ -15,7 +15,7 @@ import { repeat } from './repeat.ts'
 import { checkS3Options, S3_OPTION_NAMES, S3Bucket, type S3Options, type S3Session } from './s3-bucket.ts'
 import { statusOf } from './s3-errors.ts'
 import { listNames, type ListedNames, type ListOptions } from './s3-list.ts'
-import { removeObjects } from './s3-remove.ts'
+import { dropUploads, removeObjects } from './s3-remove.ts'
 import { sourceOf } from './s3-source.ts'
 
 /** Of what is in memory and on its way at a time, of all objects. */
@@ -48,6 +48,8 @@ export interface BucketStore extends ObjectStore {
   listNames(options: ListOptions, signal: AbortSignal): Promise<ListedNames>
   /** Removes objects, in no order; those that are not there are no error. */
   remove(names: readonly string[], signal: AbortSignal): Promise<void>
+  /** Drops what stopped uploads left in the bucket, where the store tells of it. */
+  dropUploads(signal: AbortSignal): Promise<void>
 }
 
 /**
@@ -108,6 +110,10 @@ class S3Store implements BucketStore {
       if (statusOf(error) === 404) return undefined // a bucket that is not there fails elsewhere
       throw error
     }
+  }
+
+  async dropUploads(signal: AbortSignal): Promise<void> {
+    await dropUploads(this.#bucket, { prefix: '', send: (...request) => this.#send(...request) }, signal)
   }
 
   async put(name: string, content: Uint8Array | FileContent, signal: AbortSignal): Promise<void> {

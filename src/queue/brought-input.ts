@@ -23,7 +23,7 @@ import { INDEX_ENDING } from '../input/blob-spool.ts'
 import { fetchParquetHead } from '../input/parquet-head.ts'
 import { openParquetRows } from '../input/parquet-row-source.ts'
 import type { ByteRange } from '../input/row-source.ts'
-import { openVectorFile } from '../input/vector-file.ts'
+import { openRowFile, VECTOR_ENDINGS } from '../input/vector-file.ts'
 import { fetchVectorHead } from '../input/vector-head.ts'
 import type { SharedRecipe } from './shared-recipe.ts'
 
@@ -93,7 +93,7 @@ export async function bringInput(
   if (range === undefined) return NOTHING
   expectSharedFile(shared, seam)
   const object =
-    rows.kind === 'object' ? rows.object : artifactFile(shared, seam, rows.kind === 'artifact' ? rows.name : '')
+    rows.kind === 'object' ? rows.object : rows.kind === 'artifact' ? artifactFile(shared, seam, rows) : undefined
   if (object === undefined) return NOTHING
   const opened: InputWindow[] = []
   const open = async (of: InputObject): Promise<InputWindow> => {
@@ -129,19 +129,19 @@ async function idsWindow(
 ): Promise<InputWindow | undefined> {
   const { ids, documents, count } = shared.recipe
   if (task.kind !== 'assign' || ids !== 'spool' || documents !== null) return undefined
-  const object = artifactFile(shared, seam, SPOOLED_IDS, count * 8)
+  const object = artifactFile(shared, seam, { name: SPOOLED_IDS, byteLength: count * 8 })
   return object === undefined ? undefined : await open(object)
 }
 
 /** A file of the artifact of the input as an object of the bucket; undefined where the store is a folder. */
 function artifactFile(
-  { rows, input }: SharedRecipe,
+  { input }: SharedRecipe,
   { bucketPlace }: InputSeam,
-  name: string,
-  byteLength = rows.kind === 'artifact' ? rows.byteLength : 0
+  { name, byteLength }: { readonly name: string; readonly byteLength: number }
 ): InputObject | undefined {
-  if (bucketPlace === undefined || name === '') return undefined
-  return { place: `${bucketPlace}/${input}/${name}`, byteLength, etag: undefined }
+  return bucketPlace === undefined
+    ? undefined
+    : { place: `${bucketPlace}/${input}/${name}`, byteLength, etag: undefined }
 }
 
 /** Finds where rows lie in a file of which nothing is there yet: its head comes first. */
@@ -159,9 +159,9 @@ async function rangesIn(
   const options = { column: shared.rows.column ?? undefined }
   if (isParquet(path)) await fetchParquetHead(path, options, fetch)
   else await fetchVectorHead(path, fetch)
-  const source = isParquet(path) ? await openParquetRows(path, options) : openVectorFile(path)
+  const source = isParquet(path) ? await openParquetRows(path, options) : openRowFile(path, VECTOR_ENDINGS)
   try {
-    return source.rangesOf?.(range.first, range.count) ?? []
+    return source.rangesOf(range.first, range.count)
   } finally {
     source.close()
   }

@@ -2,12 +2,22 @@
 
 import { join } from 'node:path'
 
-import { inputsOf, namesOf, outputOf, type ArtifactTask } from '../build/artifact-names.ts'
+import {
+  FACTS_NAME,
+  inputsOf,
+  namesOf,
+  outputOf,
+  type ArtifactInput,
+  type ArtifactTask
+} from '../build/artifact-names.ts'
 import { openCrew, type Crew } from '../build/crew.ts'
 import { chooseThreads } from '../build/resources.ts'
 import type { Site } from '../build/site.ts'
+import { readStored } from '../build/stored-json.ts'
+import type { StoredShard } from '../build/write-shard.ts'
 import { wallMillis } from '../clock.ts'
 import { ZgqError } from '../errors.ts'
+import { fileNameOf } from '../format/file-record.ts'
 import { removeTemporary } from '../storage/file-writer.ts'
 import { bringInput, expectSharedFile, localRows, wholeFiles, type InputSeam } from './brought-input.ts'
 import { decodeRecipe, RECIPE_OBJECT, type SharedRecipe } from './shared-recipe.ts'
@@ -106,9 +116,19 @@ export class BuildSite {
   }
 
   async #bringArtifacts(task: ArtifactTask, signal: AbortSignal): Promise<number> {
-    const wanted = [...inputsOf(this.shared.recipe, task), ...wholeFiles(this.shared, task)]
+    const wanted = [...(await this.#inputsOf(task, signal)), ...wholeFiles(this.shared, task)]
     const moved = await Promise.all(wanted.map(({ name, files }) => this.#seam.store.read(name, files, signal)))
     return moved.reduce((sum, bytes) => sum + bytes, 0)
+  }
+
+  /** A scan reads the vectors of its shard alone, and what these are called is in the facts. */
+  async #inputsOf(task: ArtifactTask, signal: AbortSignal): Promise<ArtifactInput[]> {
+    const inputs = inputsOf(this.shared.recipe, task)
+    if (task.kind !== 'scan') return inputs
+    const [{ name }, ...others] = inputs
+    await this.#seam.store.read(name, [FACTS_NAME], signal)
+    const { files } = readStored<StoredShard>(join(this.#seam.store.path, name, FACTS_NAME))
+    return [{ name, files: [FACTS_NAME, ...files.vectors.map(fileNameOf)] }, ...others]
   }
 
   /** Gives up copies that no other task of this process is likely to read. */
@@ -123,6 +143,7 @@ export class BuildSite {
           for (const file of files) removeTemporary(join(store.path, name, file))
     if (task.kind === 'round')
       for (const { name } of inputsOf(recipe, task)) if (name.startsWith('partial')) store.release(name)
+    if (task.kind === 'scan') store.release(namesOf(recipe).shard(task.shard))
     if (!KEPT.includes(task.kind)) store.release(output)
   }
 }

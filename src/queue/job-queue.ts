@@ -17,12 +17,16 @@ export interface JobQueueOptions extends ConnectOptions {
   readonly retryMs?: number | undefined
   /** How long the store may be without the output of a job that was done. Default 90,000 ms. */
   readonly vainMs?: number | undefined
+  /** How often a run looks for what no event told of. Default 2,000 ms. */
+  readonly lookMs?: number | undefined
 }
 
 const RETRY_MS = 1000
 const VAIN_MS = 90_000
-/** Leaving and closing do not wait longer for a Redis that is away. */
+const LOOK_MS = 2000
+/** Leaving does not wait longer for a Redis that is away, nor closing for one that does not answer. */
 const FAREWELL_MS = 5000
+const AWAY_MS = 100
 
 /** Has jobs done by workers elsewhere. */
 export class JobQueue {
@@ -43,7 +47,7 @@ export class JobQueue {
    * refuses the user or the password, and with ZGQ_UNSUPPORTED where a package is missing or Redis is too old.
    */
   static async open(url: string, options: JobQueueOptions = {}): Promise<JobQueue> {
-    const { prefix = DEFAULT_PREFIX, retryMs = RETRY_MS, vainMs = VAIN_MS } = options
+    const { prefix = DEFAULT_PREFIX, retryMs = RETRY_MS, vainMs = VAIN_MS, lookMs = LOOK_MS } = options
     const connection = await connectRedis(url, options)
     const { client, packages } = connection
     const queue = new packages.bullmq.Queue(QUEUE_NAME, { connection: client, prefix })
@@ -51,7 +55,7 @@ export class JobQueue {
     // Connections come back by themselves, and looks find what events did not tell.
     queue.on('error', () => undefined)
     events.on('error', () => undefined).setMaxListeners(0)
-    const opened = new JobQueue({ connection, queue, events, retryMs, vainMs }, prefix)
+    const opened = new JobQueue({ connection, queue, events, retryMs, vainMs, lookMs }, prefix)
     try {
       await Promise.all([queue.waitUntilReady(), events.waitUntilReady()])
       return opened
@@ -105,7 +109,8 @@ export class JobQueue {
     this.#closing.abort(new ZgqError('ZGQ_CLOSED', 'the queue is closed'))
     const { connection, queue, events } = this.#session
     this.#coordinator.close()
-    await within(FAREWELL_MS, Promise.allSettled([queue.close(), events.close()]))
+    const longestMs = connection.client.status === 'ready' ? FAREWELL_MS : AWAY_MS
+    await within(longestMs, Promise.allSettled([queue.close(), events.close()]))
     connection.client.disconnect()
   }
 

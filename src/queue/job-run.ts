@@ -1,5 +1,5 @@
 // Has jobs done and waits for what they leave. The store is the truth: BullMQ's events tell at once where to look, and
-// every two seconds a look at Redis finds the jobs that it lost, which are then added again.
+// a look at Redis every two seconds finds the jobs that it lost, which are then added again.
 
 import { onAbort } from '../abort.ts'
 import { nowMicros } from '../clock.ts'
@@ -43,6 +43,7 @@ export interface RunSession {
   readonly retryMs: number
   /** How long the store may be without the output of a job that was done. */
   readonly vainMs: number
+  readonly lookMs: number
 }
 
 /** A job that is in Redis, as far as is known. */
@@ -63,7 +64,6 @@ class Passing extends Error {}
 const MOST_QUEUED = 2000
 const BATCH = 100
 const MOST_ASKED = 16
-const LOOK_MS = 2000
 const ATTEMPTS = 5
 /** Before a job that was done in vain is done again; folders on a network may show files late. */
 const LONGEST_MISSED = 32
@@ -72,11 +72,11 @@ const LEAST_VAIN = 3
 export class JobRun {
   readonly #session: RunSession
   readonly #on: RunSeam
-  readonly #jobs: ReadonlyMap<string, TaskJob>
+  /** Jobs whose outputs nobody has seen yet. */
+  readonly #open: Map<string, TaskJob>
   readonly #later: Iterator<TaskJob>
   readonly #queued = new Map<string, QueuedJob>()
   readonly #ended: Promise<void>
-  #left: number
   #end: (error?: unknown) => void = () => undefined
   #isOver = false
   #isFilling = false
@@ -87,9 +87,8 @@ export class JobRun {
     for (const job of jobs) checkOutput(job)
     this.#session = session
     this.#on = on
-    this.#jobs = new Map(jobs.map((job) => [job.output, job]))
-    this.#later = this.#jobs.values()
-    this.#left = this.#jobs.size
+    this.#open = new Map(jobs.map((job) => [job.output, job]))
+    this.#later = [...this.#open.values()].values()
     this.#ended = new Promise((resolve, reject) => {
       this.#end = (error) => {
         this.#isOver = true
@@ -102,7 +101,7 @@ export class JobRun {
   /** Resolves once all outputs are in the store; rejects with the error of a job that failed for good. */
   async toEnd(signal: AbortSignal | undefined): Promise<void> {
     signal?.throwIfAborted()
-    if (this.#left === 0) return
+    if (this.#open.size === 0) return
     const { events } = this.#session
     const onCompleted = ({ jobId }: { jobId: string }): void => {
       this.#attend(jobId, (queued) => this.#confirm(queued, true))
@@ -116,7 +115,7 @@ export class JobRun {
     events.on('completed', onCompleted).on('failed', onFailed).on('progress', onProgress)
     const timer = setInterval(() => {
       this.#attempt(() => this.#look())
-    }, LOOK_MS)
+    }, this.#session.lookMs)
     const endWait = onAbort(signal, () => {
       this.#end(signal?.reason ?? new Error('aborted'))
     })
@@ -161,7 +160,7 @@ export class JobRun {
     this.#isFilling = true
     try {
       await this.#forgetFailures()
-      while (!this.#isOver && this.#queued.size < MOST_QUEUED) {
+      while (!this.#isOver && this.#queued.size <= MOST_QUEUED - BATCH) {
         const batch = this.#takeBatch()
         if (batch.length === 0) return
         await this.#add(await this.#withoutDone(batch))
@@ -176,7 +175,7 @@ export class JobRun {
     if (this.#hasForgotten) return
     const { queue } = this.#session
     const failed = await this.#ask(() => queue.getRanges(['failed'], 0, -1))
-    for (const output of failed.filter((id) => this.#jobs.has(id))) await this.#ask(() => queue.remove(output))
+    for (const output of failed.filter((id) => this.#open.has(id))) await this.#ask(() => queue.remove(output))
     this.#hasForgotten = true
   }
 
@@ -200,7 +199,8 @@ export class JobRun {
     return batch.filter((job) => missing.has(job))
   }
 
-  async #add(jobs: readonly TaskJob[]): Promise<void> {
+  async #add(wanted: readonly TaskJob[]): Promise<void> {
+    const jobs = wanted.filter(({ output }) => this.#open.has(output))
     if (this.#isOver || jobs.length === 0) return
     // Noted first: what is lost on the way to Redis is missed by the next looks.
     for (const job of jobs)
@@ -247,12 +247,12 @@ export class JobRun {
   }
 
   #settle(job: TaskJob): void {
-    if (this.#isOver) return
+    // An event and a look may both find it.
+    if (this.#isOver || !this.#open.delete(job.output)) return
     this.#queued.delete(job.output)
-    this.#left--
     this.#on.done(job)
-    if (this.#left === 0) this.#end()
-    else this.#attempt(() => this.#fill())
+    if (this.#open.size === 0) this.#end()
+    else if (this.#queued.size <= MOST_QUEUED - BATCH) this.#attempt(() => this.#fill())
   }
 
   /** An event may be of an earlier failure; what Redis has now counts. */
@@ -266,22 +266,22 @@ export class JobRun {
 
   /** Finds what no event told of: jobs that Redis lost, outputs that came, failures. */
   async #look(): Promise<void> {
+    const { connection, queue } = this.#session
+    if (connection.client.status !== 'ready') {
+      this.#on.waiting?.({ isConnected: false, workers: undefined, active: 0, waiting: 0 })
+      return
+    }
     if (this.#isLooking) return
     this.#isLooking = true
     try {
-      const { connection, queue } = this.#session
-      if (connection.client.status !== 'ready') {
-        this.#on.waiting?.({ isConnected: false, workers: undefined, active: 0, waiting: 0 })
-        return
-      }
       const looked = [...this.#queued.values()]
       const pending = await this.#stillThere(looked)
       const failed = new Set(await this.#ask(() => queue.getRanges(['failed'], 0, -1)))
       for (const queued of looked) {
         const { output } = queued.job
-        if (failed.has(output)) await this.#readFailure(queued)
-        else if (pending.has(output)) queued.missed = 0
-        else queued.missed++
+        if (!pending.has(output)) queued.missed++
+        else if (failed.has(output)) await this.#readFailure(queued)
+        else queued.missed = 0
       }
       await this.#addMissed(looked.filter(({ missed }) => missed > 0))
       await this.#fill()

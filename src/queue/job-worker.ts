@@ -156,17 +156,17 @@ export class JobWorker {
 
   async #close(): Promise<void> {
     const { client } = this.#connection
-    const closed = this.#worker.close()
+    // Not `close` yet: it would wait for a Redis that is away, and cannot be hurried then.
+    await this.#worker.pause(true)
     while (this.#performing.size > 0) await Promise.allSettled(this.#performing)
     for (const timer of this.#timers) clearInterval(timer)
-    // A Redis that is away does not answer the last commands: they end with the connection.
-    if ((await within(FAREWELL_MS, closed)) && client.status === 'ready')
+    const isThere = client.status === 'ready'
+    if ((await within(FAREWELL_MS, this.#worker.close(!isThere))) && isThere)
       await within(FAREWELL_MS, removeRemains(this.#connection, this.#queue, this.#prefix))
     client.off('close', this.#onClose)
     client.off('ready', this.#onReady)
     await within(FAREWELL_MS, this.#queue.close())
     client.disconnect()
-    await within(FAREWELL_MS, closed)
   }
 
   readonly #onClose = (): void => {
@@ -193,9 +193,10 @@ export class JobWorker {
     const job = readJob(queued.data)
     if (job === undefined) throw new UnrecoverableError(LOST_REASON)
     const active: ActiveJob = { job, queued, ending: new AbortController(), rows: 0, toldRows: 0 }
+    // It was on its way when the worker began to close.
+    if (this.#closed !== undefined) return this.#giveBack(active, token)
     this.#tell({ kind: 'taken', job })
     try {
-      if (this.#isHasty) throw new ZgqError('ZGQ_CLOSED', 'the worker was closed')
       await this.#perform(active)
       this.#tell({ kind: 'done', job })
     } catch (error) {
@@ -224,18 +225,21 @@ export class JobWorker {
   }
 
   /** Says to BullMQ what is to become of a job that was not done. */
-  async #handle(error: unknown, { job, queued, ending }: ActiveJob, token: string | undefined): Promise<never> {
-    const { UnrecoverableError, WaitingError } = this.#connection.packages.bullmq
+  async #handle(error: unknown, active: ActiveJob, token: string | undefined): Promise<never> {
+    const { UnrecoverableError } = this.#connection.packages.bullmq
+    const { job, ending } = active
     if (error instanceof WorkerUnfit) this.#endBy(error)
-    if (error instanceof WorkerUnfit || this.#isHasty) {
-      await queued.moveToWait(token)
-      this.#tell({ kind: 'given back', job })
-      throw new WaitingError()
-    }
+    if (error instanceof WorkerUnfit || this.#isHasty) return this.#giveBack(active, token)
     const isRepeated = isCurable(error) && !ending.signal.aborted
     this.#tell({ kind: 'failed', job, error, isRepeated })
     if (!isRepeated) throw new UnrecoverableError(reasonOf(error))
     throw new Error(reasonOf(error), { cause: error })
+  }
+
+  async #giveBack({ job, queued }: ActiveJob, token: string | undefined): Promise<never> {
+    await queued.moveToWait(token)
+    this.#tell({ kind: 'given back', job })
+    throw new this.#connection.packages.bullmq.WaitingError()
   }
 
   #tellRows(): void {

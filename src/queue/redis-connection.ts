@@ -59,7 +59,9 @@ function clientOptions({ place: _place, ...address }: RedisAddress): Omit<RedisO
 
 async function whenReady(client: Redis, options: ConnectOptions & { readonly place: string }): Promise<void> {
   const { connectMs = CONNECT_MS, place, signal } = options
-  let last: unknown = new Error(`no answer within ${connectMs} ms`)
+  let last: unknown = new Error(
+    `no answer within ${connectMs} ms; rediss:// names a Redis with TLS, redis:// one without`
+  )
   let endWait = (): void => undefined
   const ready = new Promise<void>((resolve, reject) => {
     const fail = (): void => {

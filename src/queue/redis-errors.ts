@@ -25,7 +25,7 @@ const RULES: readonly Rule[] = [
   [/READONLY/, 'ZGQ_IO', 'that is a replica, which takes no jobs; name the primary'],
   [/MOVED|CROSSSLOT/, 'ZGQ_UNSUPPORTED', 'that is one node of a cluster; the queue needs a Redis that is one server'],
   [/version needs/, 'ZGQ_UNSUPPORTED', 'BullMQ does not work with a Redis as old as that'],
-  [/Connection is closed/, 'ZGQ_IO', 'the connection ended; a server with TLS is named by rediss://']
+  [/^ECONNRESET|Connection is closed/, 'ZGQ_IO', 'the connection ended; a server with TLS is named by rediss://']
 ]
 const PASSING = /^(LOADING|MASTERDOWN|READONLY|BUSY|TRYAGAIN|CLUSTERDOWN)\b|Command aborted|Connection is closed/
 const REFUSAL = /WRONGPASS|invalid password|NOAUTH|NOPERM|DB index|certificate|wrong version number/i

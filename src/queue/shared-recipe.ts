@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto'
 
 import type { InputObject } from '../artifacts/input-window.ts'
-import { STAGES_VERSION } from '../build/read-input.ts'
+import { STAGES_VERSION } from '../build/identity.ts'
 import type { Recipe } from '../build/site.ts'
 import { ZgqError } from '../errors.ts'
 import { FORMAT_VERSION } from '../format/layout.ts'

@@ -3,7 +3,16 @@
 
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync
+} from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 
@@ -112,7 +121,6 @@ export async function startWorker(temp: TempFolder, options: WorkerProcessOption
   const { url, store, name, concurrency = 2, stalledMs = 1000 } = options
   const given = JSON.stringify({ url, path: store.path, name, concurrency, stalledMs })
   const child = spawn(process.execPath, [await programIn(temp), given], {
-    env: { ...process.env, NODE_PATH: join(ROOT, 'node_modules') },
     stdio: ['pipe', 'pipe', 'inherit']
   })
   const ended = once(child, 'exit') as Promise<[number | null]>
@@ -134,6 +142,8 @@ export async function startWorker(temp: TempFolder, options: WorkerProcessOption
 async function programIn(temp: TempFolder): Promise<string> {
   const outfile = join(temp.path, 'queue-worker.mjs')
   if (existsSync(outfile)) return outfile
+  // Where ES modules look for packages.
+  symlinkSync(join(ROOT, 'node_modules'), join(temp.path, 'node_modules'))
   await build({
     stdin: {
       resolveDir: join(ROOT, 'test/support'),
