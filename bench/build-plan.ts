@@ -64,8 +64,7 @@ const GROUP_ROUNDS = 5
 /** Queries of a calibration (src/build/calibration-queries.ts). */
 const CALIBRATION_WORK = 4e11
 const [FEWEST_QUERIES, MOST_QUERIES] = [400, 1000]
-/** Ranges that are fetched together, and pieces (src/artifacts/input-window.ts, download.ts, s3-store.ts). */
-const GAP_BYTES = 2 ** 16
+/** Pieces of large files (src/artifacts/download.ts, src/publish/s3-store.ts). */
 const FETCHED_PIECE_BYTES = 2 ** 23
 const STORED_PIECE_BYTES = 2 ** 24
 /** Arrays in JSON are base64. */
@@ -103,23 +102,6 @@ export function groupingProducts({ dim, zones }: { readonly dim: number; readonl
   return zones < GROUPED_ZONES ? 0 : GROUP_ROUNDS * zones * Math.ceil(GROUPS_FACTOR * Math.sqrt(zones)) * dim
 }
 
-/**
- * What comes of the input for rows that are drawn at random, `every` rows apart in the mean: gaps are exponential, and
- * those of up to GAP_BYTES come along.
- */
-export function scatteredReads(
-  rows: number,
-  of: { readonly rowBytes: number; readonly every: number }
-): { bytes: number; requests: number } {
-  const gap = Math.max(0, of.every - 1) * of.rowBytes
-  if (gap === 0) return { bytes: rows * of.rowBytes, requests: Math.ceil((rows * of.rowBytes) / FETCHED_PIECE_BYTES) }
-  const reach = GAP_BYTES / gap
-  const apart = Math.exp(-reach)
-  const joinedGap = gap * (1 - apart * (1 + reach))
-  const bytes = rows * (of.rowBytes + joinedGap)
-  return { bytes, requests: Math.ceil(rows * apart + bytes / FETCHED_PIECE_BYTES) }
-}
-
 /** Plans the tasks of a build, group by group. */
 export function planBuild(size: BuildSize, rates: CostRates, store: StoreKind): TaskGroup[] {
   const plan = new BuildPlan(shapeOf(size), rates, store)
@@ -154,21 +136,13 @@ class BuildPlan {
 
   /** Sample, rounds and order: src/build/sample.ts, train.ts. */
   training(): TaskGroup[] {
-    const { zones, dim, rows, sample } = this.#shape
+    const { zones, dim, sample } = this.#shape
     const blocks = Array.from({ length: sample.blocks }, (_, block) => blockRange(sample, block).count)
     const groups: TaskGroup[] = [
       {
         name: 'sample',
         after: [],
-        tasks: blocks.map((count) => {
-          const read = scatteredReads(count, { rowBytes: this.#rowBytes, every: rows / sample.count })
-          return this.#task({
-            cost: count * dim * this.#rates.sample,
-            fetched: read.bytes,
-            fetchedFiles: read.requests,
-            stored: count * this.#rowBytes * 1.25 // the early sample again
-          })
-        })
+        tasks: blocks.map((count) => this.#sampled(count))
       },
       this.#alone('begin', 'sample', { cost: 0, fetched: this.#centroidBytes, stored: this.#centroidBytes })
     ]
@@ -191,6 +165,18 @@ class BuildPlan {
     }
     groups.push(this.#alone('order', `round ${roundCount({ zones }) - 1}`, order))
     return groups
+  }
+
+  /** Rows that are drawn at random: from a bucket all between the first and the last come, in a folder each by itself. */
+  #sampled(count: number): SimulatedTask {
+    const { dim, rows, sample } = this.#shape
+    const all = (count / sample.count) * rows
+    return this.#task({
+      cost: count * dim * this.#rates.sample,
+      fetched: (this.#store === 'folder' ? count : all) * this.#rowBytes,
+      fetchedFiles: this.#store === 'folder' ? count : 0,
+      stored: count * this.#rowBytes * 1.25 // the early sample again
+    })
   }
 
   /** Sums up the rows of a block, in float64. */
@@ -254,7 +240,7 @@ class BuildPlan {
     ]
   }
 
-  /** Scans by workers, while the coordinator joins; then it calibrates and publishes: src/build/join-shards.ts. */
+  /** The coordinator joins the shards, workers scan them, and the coordinator calibrates: src/queue/build-on-queue.ts. */
   ending(): TaskGroup[] {
     const { rows, dim, shards, queries } = this.#shape
     const scan = Array.from({ length: shards }, () =>
@@ -264,17 +250,15 @@ class BuildPlan {
         stored: queries * 10 * 16
       })
     )
-    // From a bucket the index comes to the coordinator; in a folder its files are moved, and the ids alone are read.
-    const joined = this.#store === 'folder' ? rows * 16 : this.#indexBytes()
     const atCoordinator = (name: string, after: string[], work: Work): TaskGroup => ({
       name,
       after,
       tasks: [{ ...this.#task(work), isAtCoordinator: true }]
     })
     return [
-      { name: 'scan', after: ['write'], tasks: scan },
-      atCoordinator('join', ['write'], { cost: rows * this.#rates.join, fetched: joined, stored: 0 }),
-      atCoordinator('calibrate', ['scan', 'join'], {
+      atCoordinator('join', ['write'], { cost: rows * this.#rates.join, fetched: this.#indexBytes(), stored: 0 }),
+      { name: 'scan', after: ['join'], tasks: scan },
+      atCoordinator('calibrate', ['scan'], {
         cost: queries * dim * this.#rates.calibrate,
         fetched: 0,
         stored: 0
@@ -292,10 +276,10 @@ class BuildPlan {
     return { name, after: [after], tasks: [this.#task(work)] }
   }
 
-  /** In a folder all files are read and written in place: they move, too, but are no requests to wait for. */
+  /** Requests: of a bucket those for files and pieces, in a folder what waits for the server once for each file. */
   #task({ cost, fetched, stored, fetchedFiles = 0, storedFiles = 0 }: Work): SimulatedTask {
     const task = { computeMs: cost / 1e6, fetchedBytes: fetched, storedBytes: stored }
-    if (this.#store === 'folder') return task
+    if (this.#store === 'folder') return { ...task, fetchRequests: fetchedFiles, storeRequests: storedFiles }
     return {
       ...task,
       fetchRequests: Math.max(fetchedFiles, Math.ceil(fetched / FETCHED_PIECE_BYTES)),

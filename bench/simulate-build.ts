@@ -32,8 +32,11 @@ const GB = 1e9
 const HOUR_MS = 3_600_000
 /** Bytes a millisecond of a gigabit a second. */
 const GBIT = 125_000
-/** Requests on their way at a time, of one worker (src/artifacts/bucket-artifacts.ts). */
+/** Requests on their way at a time of one worker, to a bucket (src/artifacts/bucket-artifacts.ts). */
 const REQUESTS_AT_A_TIME = 16
+/** Milliseconds until a bucket answers, and a file server; requests a second that each answers at most. */
+const LATENCY_MS = { bucket: 40, folder: 0.5 }
+const STORE_REQUESTS = { bucket: 5500, folder: 50_000 }
 /** A resource that is used more than this holds the others up. */
 const SATURATED = 0.6
 
@@ -56,7 +59,8 @@ function number({ text }: BenchOptions, name: string, fallback: number): number 
 }
 
 function machinesWith(count: number, known: { threads: number; queueMs: number }): Machines {
-  const latency = number(options, 'latency', 40)
+  const kind = storeKind()
+  const latency = number(options, 'latency', LATENCY_MS[kind])
   const threads = number(options, 'threads', known.threads)
   return {
     workers: count,
@@ -64,8 +68,8 @@ function machinesWith(count: number, known: { threads: number; queueMs: number }
     jobs: number(options, 'jobs', threads),
     linkRate: number(options, 'worker-gbit', 10) * GBIT,
     storeRate: number(options, 'store-gbit', 400) * GBIT,
-    requestRate: REQUESTS_AT_A_TIME / latency,
-    storeRequestRate: number(options, 'store-requests', 5500) / 1000,
+    requestRate: (kind === 'bucket' ? REQUESTS_AT_A_TIME : threads) / latency,
+    storeRequestRate: number(options, 'store-requests', STORE_REQUESTS[kind]) / 1000,
     queueMs: number(options, 'queue', Math.max(known.queueMs, 0.001))
   }
 }
