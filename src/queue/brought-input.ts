@@ -56,7 +56,10 @@ export function localRows({ rows, input }: SharedRecipe, { folder, store }: Inpu
 }
 
 /** Rows of the input that a task reads; undefined: none. */
-function rowsOf(recipe: Recipe, task: ArtifactTask): { readonly first: number; readonly count: number } | undefined {
+export function rowsOf(
+  recipe: Recipe,
+  task: ArtifactTask
+): { readonly first: number; readonly count: number } | undefined {
   if (task.kind === 'assign') {
     const first = task.part * recipe.rowsPerPart
     return { first, count: Math.min(recipe.rowsPerPart, recipe.count - first) }

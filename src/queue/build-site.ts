@@ -1,5 +1,6 @@
 // What a worker has of one build: its store, its recipe, and threads that do its tasks.
 
+import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import {
@@ -18,8 +19,9 @@ import type { StoredShard } from '../build/write-shard.ts'
 import { wallMillis } from '../clock.ts'
 import { ZgqError } from '../errors.ts'
 import { fileNameOf } from '../format/file-record.ts'
+import { ELEMENT_BYTES } from '../format/layout.ts'
 import { removeTemporary } from '../storage/file-writer.ts'
-import { bringInput, expectSharedFile, localRows, wholeFiles, type InputSeam } from './brought-input.ts'
+import { bringInput, expectSharedFile, localRows, rowsOf, wholeFiles, type InputSeam } from './brought-input.ts'
 import { decodeRecipe, RECIPE_OBJECT, type SharedRecipe } from './shared-recipe.ts'
 
 /** How long the parts of a task took, in milliseconds, and what was moved, in bytes. */
@@ -27,8 +29,12 @@ export interface TaskMeasures {
   readonly fetchMs: number
   readonly runMs: number
   readonly storeMs: number
+  /** From and to a bucket. */
   readonly fetchedBytes: number
   readonly storedBytes: number
+  /** From and to files of a folder that all machines see. */
+  readonly readBytes: number
+  readonly writtenBytes: number
 }
 
 /** Small artifacts that many tasks read: their copies stay. */
@@ -96,13 +102,9 @@ export class BuildSite {
       if (['sample', 'assign'].includes(task.kind)) expectSharedFile(shared, this.#seam)
       const ranAt = wallMillis()
       const storedBytes = await store.write(output, signal)
-      return {
-        fetchMs: fetchedAt - startedAt,
-        runMs: ranAt - fetchedAt,
-        storeMs: wallMillis() - ranAt,
-        fetchedBytes: artifactBytes + brought.bytes,
-        storedBytes
-      }
+      const times = { fetchMs: fetchedAt - startedAt, runMs: ranAt - fetchedAt, storeMs: wallMillis() - ranAt }
+      const moved = { fetchedBytes: artifactBytes + brought.bytes, storedBytes }
+      return { ...times, ...moved, ...(await this.#bytesInPlace(task, output)) }
     } finally {
       await brought.close()
       if (folder === undefined) this.#release(task, output)
@@ -119,6 +121,20 @@ export class BuildSite {
     const wanted = [...(await this.#inputsOf(task, signal)), ...wholeFiles(this.shared, task)]
     const moved = await Promise.all(wanted.map(({ name, files }) => this.#seam.store.read(name, files, signal)))
     return moved.reduce((sum, bytes) => sum + bytes, 0)
+  }
+
+  /** Bytes of files that a task read and wrote where all machines see them. */
+  async #bytesInPlace(task: ArtifactTask, output: string): Promise<{ readBytes: number; writtenBytes: number }> {
+    const { store, folder } = this.#seam
+    if (folder === undefined) return { readBytes: 0, writtenBytes: 0 }
+    const { recipe } = this.shared
+    const sizes = inputsOf(recipe, task).map(({ name, files }) => bytesOf(join(store.path, name), files))
+    const read = (await Promise.all(sizes)).reduce((sum, bytes) => sum + bytes, 0)
+    const rows = rowsOf(recipe, task)?.count ?? 0
+    return {
+      readBytes: read + rows * recipe.dim * ELEMENT_BYTES,
+      writtenBytes: await bytesOf(join(store.path, output))
+    }
   }
 
   /** A scan reads the vectors of its shard alone, and what these are called is in the facts. */
@@ -146,4 +162,16 @@ export class BuildSite {
     if (task.kind === 'scan') store.release(namesOf(recipe).shard(task.shard))
     if (!KEPT.includes(task.kind)) store.release(output)
   }
+}
+
+/** Bytes of files of an artifact, all or some; those that are gone again count nothing. */
+async function bytesOf(folder: string, files?: readonly string[]): Promise<number> {
+  const names = files ?? (await readdir(folder).catch(() => []))
+  const sizes = names.map((name) =>
+    stat(join(folder, name)).then(
+      ({ size }) => size,
+      () => 0
+    )
+  )
+  return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0)
 }

@@ -14,7 +14,7 @@ import { BuildSite, type TaskMeasures } from './build-site.ts'
 import { WorkerUnfit } from './job-failures.ts'
 import { openJobWorker, type JobWorker, type PerformSeam, type WorkerEvent } from './job-worker.ts'
 import { bucketPlaceOf, expectStore, expectUrl, S3_NAMES } from './queue-options.ts'
-import { kindOf, type TaskJob } from './task-job.ts'
+import type { TaskJob } from './task-job.ts'
 
 /** Options of `openWorker`. */
 export interface WorkerOptions {
@@ -53,6 +53,7 @@ export interface TaskDone extends TaskMeasures {
   readonly build: string
   /** Name of the artifact that it left. */
   readonly output: string
+  /** What it was: sample, partial, assign, write and others. */
   readonly kind: string
   readonly rows: number
   /** Milliseconds since 1970. */
@@ -154,7 +155,7 @@ async function perform(
     const measures = await site.run(task, { rows, signal })
     const { build, output } = job
     if (measures !== undefined)
-      options.onTask?.({ build, output, kind: kindOf(job), rows: job.rows, startedAt, ...measures })
+      options.onTask?.({ build, output, kind: task.kind, rows: job.rows, startedAt, ...measures })
   })
 }
 
