@@ -41,6 +41,8 @@ export default defineConfig([
     entry: { ...entry, zgq: 'tools/zgq.ts', demo: 'tools/demo.ts' },
     inlineOnly: inlined,
     hooks: { 'build:done': writeLicences },
+    // Without comments, which the declarations have; lines and names stay, for stacks.
+    minify: { compress: false, mangle: false, codegen: { removeWhitespace: false } },
     format: 'esm',
     outExtensions: () => ({ js: '.js', dts: '.d.ts' })
   },
@@ -102,7 +104,7 @@ function writeLicences(): void {
   writeFileSync('dist/LICENCES.txt', texts.join(`\n${'-'.repeat(80)}\n\n`))
 }
 
-/** Takes out comments and white space, which the ES modules have; names stay, for stacks. */
+/** Takes out comments and white space; names stay, for stacks. */
 function shortenCommonJs(): void {
   for (const name of readdirSync('dist').filter((file) => file.endsWith('.cjs'))) {
     const path = `dist/${name}`

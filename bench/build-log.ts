@@ -74,6 +74,9 @@ function rankOf(task: LoggedTask): number {
 
 const endOf = ({ startedAt, fetchMs, runMs, storeMs }: LoggedTask): number => startedAt + fetchMs + runMs + storeMs
 
+/** Times are rounded: a task may seem to begin so much before the one before it ended. */
+const ROUNDED_MS = 2
+
 /** What was running when the log was made. */
 export interface LoggedMachines {
   readonly workers: number
@@ -97,11 +100,11 @@ export function machinesOf(log: readonly LoggedTask[]): LoggedMachines {
     const threads: { end: number; group: string }[] = []
     for (const task of [...tasks].sort((a, b) => a.startedAt - b.startedAt)) {
       // of those that are free the one that was busy last
-      const free = threads.filter(({ end }) => end <= task.startedAt).sort((a, b) => b.end - a.end)
+      const free = threads.filter(({ end }) => end <= task.startedAt + ROUNDED_MS).sort((a, b) => b.end - a.end)
       const [thread] = free
       if (thread === undefined) threads.push({ end: endOf(task), group: groupOf(task) })
       else {
-        if (thread.group === groupOf(task)) gaps.push(task.startedAt - thread.end)
+        if (thread.group === groupOf(task)) gaps.push(Math.max(0, task.startedAt - thread.end))
         thread.end = endOf(task)
         thread.group = groupOf(task)
       }
@@ -182,7 +185,7 @@ export function ratesOf(log: readonly LoggedTask[], shape: BuildShape, fallback:
     order: rate('order', () => zones * dim * Math.log2(zones + 1), fallback.order),
     tally: rate('tally', () => parts * zones, fallback.tally),
     join: rate('join', rowsOf, fallback.join),
-    calibrate: rate('calibrate', () => queries * zones * dim, fallback.calibrate)
+    calibrate: rate('calibrate', () => queries * dim, fallback.calibrate)
   }
 }
 

@@ -14,6 +14,8 @@ export interface BuildSize {
   readonly memoryBytes: number
   /** Default: as many as a build takes. */
   readonly zones?: number | undefined
+  /** What if parts had so many bytes? Default: as many as a build gives them. */
+  readonly partBytes?: number | undefined
 }
 
 /** Nanoseconds of one thread for a unit of each kind of work. */
@@ -34,7 +36,7 @@ export interface CostRates {
   readonly tally: number
   /** A row that the coordinator joins: ids, catalogue, directory. */
   readonly join: number
-  /** A value of a centroid that the coordinator holds against one query to find thresholds. */
+  /** A value of a query for which the coordinator finds thresholds. */
   readonly calibrate: number
 }
 
@@ -62,8 +64,7 @@ const GROUP_ROUNDS = 5
 /** Queries of a calibration (src/build/calibration-queries.ts). */
 const CALIBRATION_WORK = 4e11
 const [FEWEST_QUERIES, MOST_QUERIES] = [400, 1000]
-/** Ranges that are fetched together, and pieces (src/artifacts/input-window.ts, download.ts, s3-store.ts). */
-const GAP_BYTES = 2 ** 16
+/** Pieces of large files (src/artifacts/download.ts, src/publish/s3-store.ts). */
 const FETCHED_PIECE_BYTES = 2 ** 23
 const STORED_PIECE_BYTES = 2 ** 24
 /** Arrays in JSON are base64. */
@@ -74,7 +75,10 @@ export function shapeOf(size: BuildSize): BuildShape {
   const { rows, dim, memoryBytes } = size
   const zones = size.zones ?? defaultZones(rows, dim)
   const rowsPerBlock = Math.max(1, Math.floor(CALL_BYTES / (dim * 4)))
-  const rowsPerPart = chooseRowsPerPart({ count: rows, dim, memoryBytes, rowsPerBlock, isShared: true })
+  const rowsPerPart =
+    size.partBytes === undefined
+      ? chooseRowsPerPart({ count: rows, dim, memoryBytes, rowsPerBlock, isShared: true })
+      : Math.ceil(size.partBytes / (rowsPerBlock * dim * 4)) * rowsPerBlock
   return {
     ...size,
     zones,
@@ -96,23 +100,6 @@ export function productsPerRow({ dim, zones }: { readonly dim: number; readonly 
 /** Products until the centroids are grouped, in each thread and round. */
 export function groupingProducts({ dim, zones }: { readonly dim: number; readonly zones: number }): number {
   return zones < GROUPED_ZONES ? 0 : GROUP_ROUNDS * zones * Math.ceil(GROUPS_FACTOR * Math.sqrt(zones)) * dim
-}
-
-/**
- * What comes of the input for rows that are drawn at random, `every` rows apart in the mean: gaps are exponential, and
- * those of up to GAP_BYTES come along.
- */
-export function scatteredReads(
-  rows: number,
-  of: { readonly rowBytes: number; readonly every: number }
-): { bytes: number; requests: number } {
-  const gap = Math.max(0, of.every - 1) * of.rowBytes
-  if (gap === 0) return { bytes: rows * of.rowBytes, requests: Math.ceil((rows * of.rowBytes) / FETCHED_PIECE_BYTES) }
-  const reach = GAP_BYTES / gap
-  const apart = Math.exp(-reach)
-  const joinedGap = gap * (1 - apart * (1 + reach))
-  const bytes = rows * (of.rowBytes + joinedGap)
-  return { bytes, requests: Math.ceil(rows * apart + bytes / FETCHED_PIECE_BYTES) }
 }
 
 /** Plans the tasks of a build, group by group. */
@@ -149,21 +136,13 @@ class BuildPlan {
 
   /** Sample, rounds and order: src/build/sample.ts, train.ts. */
   training(): TaskGroup[] {
-    const { zones, dim, rows, sample } = this.#shape
+    const { zones, dim, sample } = this.#shape
     const blocks = Array.from({ length: sample.blocks }, (_, block) => blockRange(sample, block).count)
     const groups: TaskGroup[] = [
       {
         name: 'sample',
         after: [],
-        tasks: blocks.map((count) => {
-          const read = scatteredReads(count, { rowBytes: this.#rowBytes, every: rows / sample.count })
-          return this.#task({
-            cost: count * dim * this.#rates.sample,
-            fetched: read.bytes,
-            fetchedFiles: read.requests,
-            stored: count * this.#rowBytes * 1.25 // the early sample again
-          })
-        })
+        tasks: blocks.map((count) => this.#sampled(count))
       },
       this.#alone('begin', 'sample', { cost: 0, fetched: this.#centroidBytes, stored: this.#centroidBytes })
     ]
@@ -186,6 +165,18 @@ class BuildPlan {
     }
     groups.push(this.#alone('order', `round ${roundCount({ zones }) - 1}`, order))
     return groups
+  }
+
+  /** Rows that are drawn at random: from a bucket all between the first and the last come, in a folder each by itself. */
+  #sampled(count: number): SimulatedTask {
+    const { dim, rows, sample } = this.#shape
+    const all = (count / sample.count) * rows
+    return this.#task({
+      cost: count * dim * this.#rates.sample,
+      fetched: (this.#store === 'folder' ? count : all) * this.#rowBytes,
+      fetchedFiles: this.#store === 'folder' ? count : 0,
+      stored: count * this.#rowBytes * 1.25 // the early sample again
+    })
   }
 
   /** Sums up the rows of a block, in float64. */
@@ -249,9 +240,9 @@ class BuildPlan {
     ]
   }
 
-  /** Scans by workers, while the coordinator joins; then it calibrates and publishes: src/build/join-shards.ts. */
+  /** The coordinator joins the shards, workers scan them, and the coordinator calibrates: src/queue/build-on-queue.ts. */
   ending(): TaskGroup[] {
-    const { rows, dim, zones, shards, queries } = this.#shape
+    const { rows, dim, shards, queries } = this.#shape
     const scan = Array.from({ length: shards }, () =>
       this.#task({
         cost: (rows / shards) * dim * queries * this.#rates.scan,
@@ -265,10 +256,10 @@ class BuildPlan {
       tasks: [{ ...this.#task(work), isAtCoordinator: true }]
     })
     return [
-      { name: 'scan', after: ['write'], tasks: scan },
       atCoordinator('join', ['write'], { cost: rows * this.#rates.join, fetched: this.#indexBytes(), stored: 0 }),
-      atCoordinator('calibrate', ['scan', 'join'], {
-        cost: queries * zones * dim * this.#rates.calibrate,
+      { name: 'scan', after: ['join'], tasks: scan },
+      atCoordinator('calibrate', ['scan'], {
+        cost: queries * dim * this.#rates.calibrate,
         fetched: 0,
         stored: 0
       })
@@ -285,10 +276,10 @@ class BuildPlan {
     return { name, after: [after], tasks: [this.#task(work)] }
   }
 
-  /** In a folder all files are read and written in place: they move, too, but are no requests to wait for. */
+  /** Requests: of a bucket those for files and pieces, in a folder what waits for the server once for each file. */
   #task({ cost, fetched, stored, fetchedFiles = 0, storedFiles = 0 }: Work): SimulatedTask {
     const task = { computeMs: cost / 1e6, fetchedBytes: fetched, storedBytes: stored }
-    if (this.#store === 'folder') return task
+    if (this.#store === 'folder') return { ...task, fetchRequests: fetchedFiles, storeRequests: storedFiles }
     return {
       ...task,
       fetchRequests: Math.max(fetchedFiles, Math.ceil(fetched / FETCHED_PIECE_BYTES)),

@@ -29,8 +29,10 @@ export interface TaskGroup {
 /** What the tasks run on. The coordinator is a machine like a worker. */
 export interface Machines {
   readonly workers: number
-  /** Tasks that a worker does at a time, each on a thread of its own. */
+  /** Threads of a worker that compute. */
   readonly threads: number
+  /** Tasks that a worker has at a time, most of which fetch or store where there are more than threads. Default: as many. */
+  readonly jobs?: number
   /** Bytes a millisecond that a machine sends, and as many that it receives. */
   readonly linkRate: number
   /** Bytes a millisecond that the store sends and receives. */
@@ -133,7 +135,7 @@ class Simulation {
   constructor(groups: readonly TaskGroup[], machines: Machines) {
     this.#machines = machines
     this.#free = Array.from({ length: machines.workers + 1 }, () =>
-      Array.from({ length: machines.threads }, (_, thread) => thread)
+      Array.from({ length: machines.jobs ?? machines.threads }, (_, job) => job)
     )
     this.#groups = new Map(groups.map((group) => [group.name, stateOf(group)]))
     for (const { name, after } of groups)
@@ -192,7 +194,7 @@ class Simulation {
 
   #take({ group, task }: { group: GroupState; task: SimulatedTask }, machine: number): void {
     const thread = this.#free[machine].shift() ?? 0
-    const once = this.#setupOf(task, machine, thread)
+    const once = this.#setupOf(task, machine, thread % this.#machines.threads)
     const fetchedBytes = task.fetchedBytes + once.fetchedBytes
     const computeMs = task.computeMs + once.computeMs
     const requests = (task.fetchRequests ?? 0) + (task.storeRequests ?? 0)
@@ -247,22 +249,23 @@ class Simulation {
     }
   }
 
-  /** Those that share something get equal parts of it; what the store cannot give is taken from the fastest. */
+  /**
+   * Transfers get equal parts of what they share, and what the store cannot give is taken from the fastest. Tasks
+   * compute in the order they come.
+   */
   #setRates(): void {
     const { threads, linkRate, requestRate, storeRate, storeRequestRate } = this.#machines
-    const capacity: Record<FlowKind, number> = {
-      delay: Infinity,
-      compute: threads,
-      in: linkRate,
-      out: linkRate,
-      requests: requestRate
-    }
+    const capacity = { in: linkRate, out: linkRate, requests: requestRate }
     const counts = new Map<string, number>()
-    const keyOf = ({ kind, machine }: Flow): string => `${kind} ${machine}`
-    for (const flow of this.#flows) counts.set(keyOf(flow), (counts.get(keyOf(flow)) ?? 0) + 1)
     for (const flow of this.#flows) {
-      const share = capacity[flow.kind] / (counts.get(keyOf(flow)) ?? 1)
-      flow.rate = flow.kind === 'delay' || flow.kind === 'compute' ? Math.min(1, share) : share
+      const key = `${flow.kind} ${flow.machine}`
+      const before = counts.get(key) ?? 0
+      counts.set(key, before + 1)
+      flow.rate = flow.kind === 'compute' && before >= threads ? 0 : 1
+    }
+    for (const flow of this.#flows) {
+      const { kind, machine } = flow
+      if (kind !== 'delay' && kind !== 'compute') flow.rate = capacity[kind] / (counts.get(`${kind} ${machine}`) ?? 1)
     }
     limitTogether(
       this.#flows.filter(({ kind }) => kind === 'in' || kind === 'out'),

@@ -11,34 +11,38 @@ import { simulateBuild, type BuildRun, type GroupRun, type Machines } from './bu
 import { endReport, printTable, startReport } from './report.ts'
 
 /**
- * Rates of work that a log may not have: measured on one thread of a busy machine (Node 20) while 1,000,000 x 128 were
- * built in a folder. `npm run simulate-build` prints those of a log beside them.
+ * Rates of work that a log may not have. From the tasks of one build of 1,000,000 x 128 (sift1m), one after the other in
+ * one process of Node 20 on a machine with a load of ten: processor time, since the clock said three times as much.
+ * `scan` and `calibrate` are from builds before there were tasks for them (bench/README.md, "Beyond memory", "Builds").
  */
 const ROUGH: CostRates = {
-  product: 0.06,
-  sample: 4,
-  assign: 8,
-  write: 30,
+  product: 0.135,
+  sample: 38,
+  assign: 20,
+  write: 55,
   scan: 0.1,
-  round: 2,
-  order: 40,
-  tally: 20,
-  join: 300,
-  calibrate: 0.5
+  round: 19,
+  order: 53,
+  tally: 100,
+  join: 780,
+  calibrate: 1e5
 }
 const MIB = 2 ** 20
 const GB = 1e9
 const HOUR_MS = 3_600_000
 /** Bytes a millisecond of a gigabit a second. */
 const GBIT = 125_000
-/** Requests on their way at a time, of one worker (src/artifacts/bucket-artifacts.ts). */
+/** Requests on their way at a time of one worker, to a bucket (src/artifacts/bucket-artifacts.ts). */
 const REQUESTS_AT_A_TIME = 16
+/** Milliseconds until a bucket answers, and a file server; requests a second that each answers at most. */
+const LATENCY_MS = { bucket: 40, folder: 0.5 }
+const STORE_REQUESTS = { bucket: 5500, folder: 50_000 }
 /** A resource that is used more than this holds the others up. */
 const SATURATED = 0.6
 
 const options = readOptions([
-  ...['log', 'log-rows', 'log-dim', 'log-zones', 'log-memory', 'rows', 'dim', 'zones', 'memory', 'workers', 'threads'],
-  ...['worker-gbit', 'store-gbit', 'store-requests', 'latency', 'queue', 'store']
+  ...['log', 'log-rows', 'log-dim', 'log-zones', 'log-memory', 'rows', 'dim', 'zones', 'memory', 'part-mb'],
+  ...['workers', 'threads', 'jobs', 'worker-gbit', 'store-gbit', 'store-requests', 'latency', 'queue', 'store']
 ])
 const log = options.text['log'] === undefined ? [] : parseLog(readFileSync(options.text['log'], 'utf8'))
 const workers = (options.text['workers'] ?? '1,2,4,16,64').split(',').map(Number)
@@ -55,14 +59,17 @@ function number({ text }: BenchOptions, name: string, fallback: number): number 
 }
 
 function machinesWith(count: number, known: { threads: number; queueMs: number }): Machines {
-  const latency = number(options, 'latency', 40)
+  const kind = storeKind()
+  const latency = number(options, 'latency', LATENCY_MS[kind])
+  const threads = number(options, 'threads', known.threads)
   return {
     workers: count,
-    threads: number(options, 'threads', known.threads),
+    threads,
+    jobs: number(options, 'jobs', threads),
     linkRate: number(options, 'worker-gbit', 10) * GBIT,
     storeRate: number(options, 'store-gbit', 400) * GBIT,
-    requestRate: REQUESTS_AT_A_TIME / latency,
-    storeRequestRate: number(options, 'store-requests', 5500) / 1000,
+    requestRate: (kind === 'bucket' ? REQUESTS_AT_A_TIME : threads) / latency,
+    storeRequestRate: number(options, 'store-requests', STORE_REQUESTS[kind]) / 1000,
     queueMs: number(options, 'queue', Math.max(known.queueMs, 0.001))
   }
 }
@@ -98,12 +105,14 @@ function scale(tasks: readonly LoggedTask[], count: number): { workers: number; 
   const memoryBytes = number(options, 'memory', 8 * 2 ** 30)
   const kind = storeKind()
   const zones = options.text['zones'] === undefined ? undefined : number(options, 'zones', 0)
-  const shape = shapeOf({ rows: count, dim, memoryBytes, zones })
+  const partBytes = options.text['part-mb'] === undefined ? undefined : number(options, 'part-mb', 0) * MIB
+  const size = { rows: count, dim, memoryBytes, zones, partBytes }
+  const shape = shapeOf(size)
   const rates = tasks.length === 0 ? ROUGH : ratesOf(tasks, shapeOfLog(tasks), ROUGH)
   const threads = number(options, 'threads', 8)
   printShape(shape, threads)
   printRates(rates)
-  const groups = planBuild({ rows: count, dim, memoryBytes, zones }, rates, kind)
+  const groups = planBuild(size, rates, kind)
   return workers.map((some) => {
     const run = simulateBuild(groups, machinesWith(some, { threads, queueMs: 20 }))
     printStages(some, run)
@@ -170,7 +179,12 @@ function stageOf({ name }: GroupRun): string {
 function printStages(count: number, run: BuildRun): void {
   const stages = new Map<string, GroupRun[]>()
   for (const group of run.groups) stages.set(stageOf(group), [...(stages.get(stageOf(group)) ?? []), group])
-  console.log(`${count} workers: ${(run.totalMs / HOUR_MS).toFixed(2)} hours.\n`)
+  const hours = run.totalMs / HOUR_MS
+  const requests = run.groups.reduce((sum, group) => sum + group.requests, 0)
+  console.log(
+    `${count} workers: ${hours.toFixed(2)} hours, ${(hours * count).toFixed(1)} of machines; ` +
+      `${Math.round(requests).toLocaleString('en')} requests.\n`
+  )
   printTable(
     ['stage', 'tasks', 'hours', 'cores busy', 'links', 'store', 'requests', 'GB fetched', 'GB stored', 'held up by'],
     [...stages].map(([name, groups]) => describeStage(name, groups))

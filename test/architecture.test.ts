@@ -233,6 +233,7 @@ const ENTRIES = [
   'src/check.ts',
   'src/pack.ts',
   'src/publish.ts',
+  'src/queue.ts',
   'src/remote.ts',
   'src/s3.ts'
 ]

@@ -1,7 +1,7 @@
 // Every code block of README.md and docs/ is run, or the page says why not: `<!-- not run: WHY -->` above the block.
 // The programs of a page are one program, in the order in which they stand. Commands run in a shell, on real files.
 
-import { cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
@@ -19,6 +19,7 @@ import {
 } from './support/doc-blocks.ts'
 import { buildDocIndexes, writeDocFiles } from './support/doc-files.ts'
 import { writeOtherStores, writeRollupPlugins, writeWebWorkers } from './support/doc-stand-ins.ts'
+import { startRedis } from './support/redis-server.ts'
 import { S3_ENVIRONMENT, startBucket } from './support/s3-proxy.ts'
 import { filesBelow } from './support/sources.ts'
 import { useTempFolder } from './support/temp-folder.ts'
@@ -37,6 +38,8 @@ const BUCKET_ENVIRONMENT = {
   AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true'
 }
 afterAll(() => bucket.close())
+// Of builds on many machines.
+const redis = await startRedis()
 const nameOf = ({ page, line }: DocBlock): string => `${page}:${line}`
 
 /** The blocks of a page that are to be run. */
@@ -132,6 +135,25 @@ describe('programs', () => {
     const sent = await runBeside({ commands: COMMANDS, code: send.code }, folder, BUCKET_ENVIRONMENT)
     expect(sent).toContain('has this index already')
     noteRun([...blocks, pack, send])
+  })
+
+  it('of docs/building-on-many-machines.md build with workers, and clean up', async () => {
+    const page = 'docs/building-on-many-machines.md'
+    const folder = makeFolder('files')
+    const here = (code: string): string =>
+      code.replaceAll('redis://127.0.0.1', redis.url).replaceAll('redis-cli', `redis-cli -p ${redis.port}`)
+    const [build, clear] = take(page, 'sh')
+    const [program] = take(page, 'js')
+    expect(await runBeside({ commands: COMMANDS, code: here(build.code) }, folder)).toContain('built docs.zgq\n')
+    expect(await runBeside({ program: 'program.mjs', code: here(program.code) }, folder)).toBe('3000\n')
+    expect(await redis.keys()).toEqual([])
+    for (const left of ['docs.zgq.building', 'shared/build-0']) mkdirSync(join(folder, left))
+    await redis.command('set', 'bull:zgq:id', '1')
+    await runBeside({ commands: COMMANDS, code: here(clear.code) }, folder)
+    expect(existsSync(join(folder, 'docs.zgq.building'))).toBe(false)
+    expect(readdirSync(join(folder, 'shared'))).toEqual(['vectors.fbin'])
+    expect(await redis.keys()).toEqual([])
+    noteRun([build, program, clear])
   })
 
   it('of docs/building.md make an index, which those of docs/searching.md search', () => {

@@ -218,6 +218,19 @@ describe('the installed package', () => {
     })
   })
 
+  it('says what builds on many machines need', () => {
+    const program = join(temp.path, 'queue.cjs')
+    writeFileSync(
+      program,
+      `require('zgq/queue').openWorker({ queue: 'redis://127.0.0.1', store: '.' })
+        .catch(({ code, message }) => console.log(JSON.stringify({ code, message })))`
+    )
+    expect(run(program, '')).toEqual({
+      code: 'ZGQ_UNSUPPORTED',
+      message: expect.stringContaining('npm install bullmq ioredis')
+    })
+  })
+
   it('starts its command', () => {
     const { stdout, status } = spawnSync(join(modules, '.bin/zgq'), ['--help'], {
       encoding: 'utf8',

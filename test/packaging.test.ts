@@ -15,6 +15,7 @@ const ENTRIES = {
   'zgq/build': 'build',
   'zgq/check': 'check',
   'zgq/publish': 'publish',
+  'zgq/queue': 'queue',
   'zgq/s3': 's3'
 } as const
 
@@ -122,6 +123,31 @@ it('a program that opens an index in a worker thread finds the same', () => {
   expect(there).toEqual(here)
 })
 
+describe('zgq/queue', () => {
+  const PROGRAM = `
+const found = { exports: Object.keys(queue).filter((name) => name !== '__esModule' && name !== 'module.exports').sort() }
+queue.openWorker({ queue: 'redis://127.0.0.1', store: '.', stores: '.' }).catch((error) => {
+  console.log(JSON.stringify({ ...found, wrong: error.name + ': ' + error.message }))
+})`
+
+  it.each([
+    ['mjs', `import * as queue from 'zgq/queue'`],
+    ['cjs', `const queue = require('zgq/queue')`]
+  ])('has what it promises in a .%s file', (ending, load) => {
+    expect(run(`queue.${ending}`, load + PROGRAM)).toEqual({
+      exports: ['ZgqError', 'buildOnQueue', 'openWorker'],
+      wrong: expect.stringMatching(/^TypeError: .*stores/)
+    })
+  })
+
+  it('is loaded with neither bullmq nor ioredis', () => {
+    const loaded = run('load.cjs', `require('zgq/queue'); console.log(JSON.stringify(Object.keys(require.cache)))`)
+    const files = Array.isArray(loaded) ? loaded.map(String) : []
+    expect(files.filter((path) => /dist[/\\\\]queue/.test(path))).toHaveLength(1)
+    expect(files.filter((path) => /bullmq|ioredis/.test(path))).toEqual([])
+  })
+})
+
 describe('loading zgq', () => {
   /** Only the code of a build refuses what stands at its output. */
   const BUILD_MARK = 'choose another output'
@@ -170,6 +196,7 @@ import { ZgqError, ZgqIndex, type ExplainedHits, type Hit, type IndexInfo } from
 import { buildIndex, type BuildProgress, type VectorBatch } from 'zgq/build'
 import { checkIndex, type CheckReport } from 'zgq/check'
 import { folderStore, publishIndex, type ObjectStore, type PublishReport } from 'zgq/publish'
+import { buildOnQueue, openWorker, type BuildWorker, type QueueBuildOptions, type QueueFacts, type TaskDone } from 'zgq/queue'
 import { s3Source, type ByteSource } from 'zgq/s3'
 
 async function* batches(): AsyncGenerator<VectorBatch> {
@@ -197,6 +224,12 @@ export async function main(): Promise<void> {
   const source: ByteSource = s3Source({ bucket: 'b', prefix: published.digest })
   // @ts-expect-error: no client
   s3Source({ bucket: 'b', client: { put: source } })
+  const worker: BuildWorker = await openWorker({ queue: 'redis://localhost', store: 'y', concurrency: 2, onTask: ({ kind, runMs }: TaskDone) => kind + String(runMs) })
+  const shared: QueueBuildOptions = { input: 's3://b/x.fbin', output: 'x', queue: 'redis://localhost', store: 's3://b/builds', onQueue: ({ workers }: QueueFacts) => workers }
+  const built: string = (await buildOnQueue(shared)).indexId
+  await worker.close(true)
+  // @ts-expect-error: no store
+  await openWorker({ queue: built })
   index.close()
   if (report.ok && hits[0].id > explain.vectorsScanned) throw new ZgqError('ZGQ_IO', indexId + info.metric + String(await later) + String(await explained) + String(one))
 }`
