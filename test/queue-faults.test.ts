@@ -61,6 +61,10 @@ describe('workers', () => {
     await queue.join('build-a')
     const done: string[] = []
     const running = queue.run(jobsOf(30, { waitMs: 300 }), store.seam(done))
+    await expect.poll(() => redis.command('llen', 'bull:zgq:wait'), SOON).toBe(30)
+    // As if each had been left behind by 45 workers before.
+    const script = "for i = 0, 29 do redis.call('hset', 'bull:zgq:square-' .. i .. '-build-a', 'stc', 45) end"
+    await redis.command('eval', script, '0')
     for (let i = 0; i < 2; i++) {
       const worker = await newProcess(redis, store, `killed-${i}`)
       await expect.poll(() => store.taken(), SOON).toContainEqual(expect.stringContaining(`killed-${i}`))
