@@ -297,11 +297,11 @@ describe('a board', () => {
       ...store.seam(),
       has: () => Promise.resolve(true)
     })
-    await openWorker(store, 'busy')
+    await openWorker(store, 'busy', { name: 'a busy one' })
     const running = queue.run(jobsOf(5, { waitMs: 500 }), store.seam())
     await expect.poll(() => board.getJobCounts('active', 'wait'), SOON).toEqual({ active: 2, wait: 3 })
     const [job] = await board.getActive()
-    expect(job).toMatchObject({ name: 'square', data: { build: 'build-a', rows: 100 }, processedBy: 'busy' })
+    expect(job).toMatchObject({ name: 'square', data: { build: 'build-a', rows: 100 }, processedBy: 'a-busy-one' })
     expect(await board.getWorkers()).toHaveLength(1)
     await running
     await expect.poll(async () => (await board.getMetrics('completed')).meta.count, SOON).toBe(5)
