@@ -9,6 +9,7 @@ const entry = {
   check: 'src/check.ts',
   pack: 'src/pack.ts',
   publish: 'src/publish.ts',
+  queue: 'src/queue.ts',
   s3: 'src/s3.ts'
 }
 // Timings of plugins and advice about CommonJS are no reason to fail, in CI or elsewhere.
@@ -22,6 +23,8 @@ const shared = {
   dts: true,
   external: [
     '@aws-sdk/client-s3',
+    'bullmq',
+    'ioredis',
     'better-sqlite3',
     'koffi',
     'mmap-io',

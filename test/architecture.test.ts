@@ -39,7 +39,8 @@ const LEVELS = [
   ['index-changes'],
   ['zgq-index'],
   ['pack'],
-  ['publish', 'queue', 'artifacts'],
+  ['publish', 'artifacts'],
+  ['queue'],
   ['index', 'entry zgq/check', 'entry zgq/pack', 's3']
 ]
 
@@ -95,14 +96,24 @@ const BUILD_LEVELS = [
     'calibration-scan',
     'calibration-steps',
     'calibration-thresholds',
-    'calibration-usual'
+    'calibration-usual',
+    'stored-neighbours'
   ],
   // what a thread does
-  ['task-context', 'sample', 'train', 'assign-part', 'join-parts', 'write-shard'],
+  ['task-context', 'sample', 'train', 'assign-part', 'join-parts', 'write-shard', 'written-rows', 'scan-shard'],
   ['tasks'],
   ['crew', 'build-worker'],
   // what is made of that
-  ['given-columns', 'read-input', 'join-id-runs', 'join-shards', 'calibrate-site', 'stages', 'publish-stage'],
+  [
+    'given-columns',
+    'identity',
+    'read-input',
+    'join-id-runs',
+    'join-shards',
+    'calibrate-site',
+    'stages',
+    'publish-stage'
+  ],
   ['build-index', 'build-stage', 'calibrate-index']
 ]
 
@@ -234,6 +245,9 @@ const ENTRIES = [
 const INTERNALS_USED = [
   ['tools/', 'src/describe.ts', 'the command writes counts as messages of the library do'],
   ['bench/kernel-loops.ts', 'src/kernels/', 'kernels without a search around them are what is measured'],
+  ['bench/build-log.ts', 'src/build/', 'rounds of a log are those of a build; no entry offers them'],
+  ['bench/build-plan.ts', 'src/build/', 'a build is cut as the build does it; no entry offers that'],
+  ['bench/simulate-build.ts', 'src/build/', 'threads fit into memory as in a build; no entry offers that'],
   ['bench/step-probe.ts', 'src/', 'strategies of the probe are compared; no entry offers the choice']
 ] as const
 

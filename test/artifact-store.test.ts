@@ -2,12 +2,14 @@
 
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, describe, expect, it } from 'vitest'
 
 import type { ArtifactStore } from '../src/artifacts/artifact-store.ts'
 import { openArtifactStore } from '../src/artifacts/open-store.ts'
-import { startBucket, type SeenRequest } from './support/s3-proxy.ts'
+import { s3Store } from '../src/publish.ts'
+import { startBucket, type Fate, type SeenRequest } from './support/s3-proxy.ts'
 import { errorFrom } from './support/small-build.ts'
 import { useTempFolder } from './support/temp-folder.ts'
 
@@ -15,6 +17,8 @@ const temp = useTempFolder('artifacts')
 const bucket = await startBucket(temp.fresh('s3'))
 const folder = temp.fresh('folder')
 mkdirSync(folder)
+/** What is in the bucket, whatever stores make of it. */
+const objects = s3Store({ bucket: bucket.bucket, client: bucket.client() })
 const scratch = temp.fresh('scratch')
 mkdirSync(scratch)
 const { signal } = new AbortController()
@@ -100,7 +104,7 @@ describe.each(KINDS)('artifacts in a %s', (kind) => {
   it('of many megabytes are the same on the other side', async () => {
     const build = freshBuild()
     const [writer, reader] = [await open(kind, build), await open(kind, build)]
-    const long = { long: randomBytes(35 * MEGABYTE), exact: randomBytes(8 * MEGABYTE) }
+    const long = { long: randomBytes(17 * MEGABYTE), exact: randomBytes(8 * MEGABYTE) }
     make(writer, 'long', long)
     await writer.write('long', signal)
     await reader.read('long', undefined, signal)
@@ -141,6 +145,20 @@ describe.each(KINDS)('artifacts in a %s', (kind) => {
     ).toBe(
       kind === 'folder' ? 'ZGQ_NOT_FOUND' : 'read' // what was made here is still here
     )
+  })
+
+  it('are not there by half, and the half ones are listed and removed', async () => {
+    const build = freshBuild()
+    const store = await open(kind, build)
+    // As a task in a folder, or an upload to a bucket, that was stopped.
+    const half = kind === 'folder' ? `one.new-${hostname()}-1-0` : 'one'
+    if (kind === 'folder') make(store, half, FILES)
+    else await objects.put(`builds/${build}/one/a`, bytesOf('half'), signal)
+    expect(await store.has('one', signal)).toBe(false)
+    expect(await errorFrom(store.read('one', undefined, signal))).toMatchObject({ code: 'ZGQ_NOT_FOUND' })
+    expect(await store.list(signal)).toEqual([half])
+    await store.remove(half, signal)
+    expect(await store.list(signal)).toEqual([])
   })
 
   it('are written anew after they were removed', async () => {
@@ -212,6 +230,30 @@ describe.each(KINDS)('objects in a %s', (kind) => {
   })
 })
 
+describe('a bucket that is cleared', () => {
+  it('has no pieces of uploads that were stopped, either', async () => {
+    const real = bucket.client()
+    const dropped: unknown[] = []
+    // s3rver does not list uploads.
+    const send = async (command: object): Promise<unknown> => {
+      const { input } = command as { input: { Prefix?: string; Key?: string } }
+      const uploads = ['one/a', 'two/b'].map((name) => ({ Key: `${String(input.Prefix)}${name}`, UploadId: name }))
+      if (command.constructor.name === 'ListMultipartUploadsCommand')
+        return { Uploads: [...uploads, { Key: 'builds/other/a', UploadId: 'other' }] }
+      if (command.constructor.name !== 'AbortMultipartUploadCommand') return await real.send(command as never)
+      dropped.push(input)
+      return {}
+    }
+    const build = freshBuild()
+    const store = await openArtifactStore({ store: `s3://${bucket.bucket}/builds`, build, client: { send }, scratch })
+    await store.clear(signal)
+    await store.close()
+    expect(dropped).toEqual(
+      ['one/a', 'two/b'].map((name) => ({ Bucket: bucket.bucket, Key: `builds/${build}/${name}`, UploadId: name }))
+    )
+  })
+})
+
 describe('an artifact in a bucket', () => {
   const count = (wanted: (seen: SeenRequest) => boolean): number => bucket.requests.filter(wanted).length
 
@@ -246,6 +288,24 @@ describe('an artifact in a bucket', () => {
     await patient
     expect(contentOf(reader, 'one', 'a')).toEqual(Buffer.from('a'))
     expect(count(({ url }) => url.includes('/one/a'))).toBe(1)
+  })
+
+  it('and forty others come a few requests at a time', async () => {
+    const build = freshBuild()
+    const [writer, reader] = [await open('bucket', build), await open('bucket', build)]
+    const names = Array.from({ length: 40 }, (_, i) => `a-${i}`)
+    for (const name of names) make(writer, name, { a: bytesOf(name) })
+    await Promise.all(names.map((name) => writer.write(name, signal)))
+    let [now, most] = [0, 0]
+    bucket.decide = async (): Promise<Fate> => {
+      most = Math.max(most, ++now)
+      await new Promise(setImmediate)
+      now--
+      return 'pass'
+    }
+    await Promise.all(names.map((name) => reader.read(name, undefined, signal)))
+    expect(names.map((name) => contentOf(reader, name, 'a').toString())).toEqual(names)
+    expect(most).toBeLessThanOrEqual(16)
   })
 
   it('of which a copy was given up comes again', async () => {

@@ -131,7 +131,7 @@ describe('stages in processes of their own', () => {
     const output = placeAfter('write')
     expect(
       readdirSync(`${output}.building`).filter(
-        (name) => !/^(recipe|trained|assigned)\.json$|^(part|shard)-\d{5}$/.test(name)
+        (name) => !/^recipe\.json$|^(trained|assigned|part-\d{5}|shard-\d{5})-[0-9a-f]{16}$/.test(name)
       )
     ).toEqual([])
   })

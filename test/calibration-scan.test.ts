@@ -6,7 +6,13 @@ import { describe, expect, it } from 'vitest'
 import { buildIndex } from '../src/build.ts'
 import { mergeNeighbours, type Neighbours } from '../src/build/calibration-lists.ts'
 import { scanInSteps } from '../src/build/calibration-neighbours.ts'
-import { chooseRangeBytes, cutSegments, rowsOfIndex, type SegmentRange } from '../src/build/calibration-ranges.ts'
+import {
+  chooseRangeBytes,
+  cutSegments,
+  rowCountsOf,
+  rowsOfIndex,
+  type SegmentRange
+} from '../src/build/calibration-ranges.ts'
 import { QUERIES_PER_SCAN, scanTogether } from '../src/build/calibration-scan.ts'
 import { rowOf as rowOfOrdinal, slotOf } from '../src/format/ordinals.ts'
 import { runStep } from '../src/build/calibration-steps.ts'
@@ -109,7 +115,7 @@ describe.each<Metric>(['l2', 'cosine', 'ip'])(`scans of ranges (%s, seed ${SEED}
           const next = await scan({ first: 0, end: segments.count }, k + 1)
           for (const { distances } of next) if (distances[k] === distances[k - 1]) ties++
           for (const rangeRows of [1, 200, 700]) {
-            const ranges = cutSegments(segments, { dim: DIM, rangeBytes: rangeRows * DIM * 4 })
+            const ranges = cutSegments(rowCountsOf(segments), { dim: DIM, rangeBytes: rangeRows * DIM * 4 })
             expect(ranges.length).toBeGreaterThan(1)
             const found: Neighbours[][] = []
             for (const range of ranges) found.push(await scan(range, k))

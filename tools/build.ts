@@ -12,6 +12,7 @@ import {
   type StageShare
 } from '../src/build.ts'
 import { countOf } from '../src/describe.ts'
+import { buildOnQueue, type QueueFacts } from '../src/queue.ts'
 import {
   byteSize,
   declareOptions,
@@ -41,6 +42,7 @@ import { print, printJson } from './output.ts'
 import { ProgressLine } from './progress.ts'
 import { queriesFor } from './queries.ts'
 import { fileOf } from './standard-input.ts'
+import { QUEUE_OPTIONS } from './worker.ts'
 
 const STAGES: readonly RunnableStage[] = ['read', 'train', 'assign', 'write', 'publish']
 
@@ -111,6 +113,7 @@ const OPTIONS = declareOptions({
     about: 'seed of random choices; the same input, options and seed give the same bytes (default 1)',
     read: wholeNumber
   },
+  ...QUEUE_OPTIONS,
   stage: { value: 'STAGE', about: 'run one stage alone: read, train, assign, write or publish' },
   shard: { value: 'I/N', about: 'with --stage assign or write: do share I of N shares of the work' },
   force: { about: 'replace an existing index', read: flag },
@@ -125,11 +128,15 @@ export const BUILD: Command = {
     { name: 'INDEX', about: 'the folder to create', library: 'output' }
   ],
   options: OPTIONS,
-  notes: 'Sizes: MB = 2^20 bytes. Standard input is copied to a temporary file beside INDEX first.',
+  notes:
+    'Sizes: MB = 2^20 bytes. Standard input is copied to a temporary file beside INDEX first.\n' +
+    'With --queue and --store, machines that run zgq worker do the work, to the same bytes. VECTORS may then be\n' +
+    's3://BUCKET/KEY; that, and files in the folder of the store, workers read where they are.',
   examples: [
     'zgq build vectors.fbin docs.zgq --metric cosine --memory 256MB',
     "zgq build app.db docs.zgq --query 'SELECT id, embedding FROM chunks'",
-    'zgq build notes.jsonl notes.zgq --fields path:string,mtime:number --payload body'
+    'zgq build notes.jsonl notes.zgq --fields path:string,mtime:number --payload body',
+    'zgq build s3://my-bucket/vectors.fbin docs.zgq --queue redis://10.0.0.5 --store s3://my-bucket/builds'
   ],
   run: runBuild
 }
@@ -138,6 +145,7 @@ async function runBuild({ positionals: [source, output], given }: CommandArgumen
   const progress = new ProgressLine()
   const stage = oneOf(given, 'stage', STAGES)
   const shard = readShard(given)
+  const queue = readQueue(given, stage)
   if (shard !== undefined && stage === undefined) throw new UsageError('--shard needs --stage assign or --stage write')
   if (stage !== undefined && source === '-')
     throw new UsageError('a stage reads a file, not standard input: give the path of a file')
@@ -154,12 +162,14 @@ async function runBuild({ positionals: [source, output], given }: CommandArgumen
       progress.show(state)
     }
   }
+  const onQueue = noteWorkers(given, progress)
   const run = async (signal: AbortSignal): Promise<void> => {
     const file = await fileOf(source, given, { folder: dirname(output), signal })
     try {
       const queries = await queriesFor(text(given, 'queries'), {}, signal)
       const whole: BuildOptions = { ...options, input: file.path, queries, signal }
-      if (stage === undefined) await runWhole(given, () => buildIndex(whole), progress)
+      if (queue !== undefined) await runWhole(given, () => buildOnQueue({ ...whole, ...queue, onQueue }), progress)
+      else if (stage === undefined) await runWhole(given, () => buildIndex(whole), progress)
       else if (stage === 'publish') await runWhole(given, () => publish(whole), progress)
       else await runOne(given, { ...whole, stage, shard }, progress)
     } finally {
@@ -169,6 +179,7 @@ async function runBuild({ positionals: [source, output], given }: CommandArgumen
   try {
     await interruptible(run, () => {
       progress.end()
+      if (queue !== undefined) return `interrupted; what is done stays in ${queue.store}: repeat the command to resume`
       return describeInterrupted(output, stage)
     })
   } finally {
@@ -227,6 +238,31 @@ async function runOne(
       `${stage}: ${done} of ${countOf(total, 'task')} done; ` +
         (done < total ? 'run the other shards too' : `next: --stage ${next}`)
     )
+}
+
+/** Reads where machines are to share the build; undefined: this one does it. */
+function readQueue(
+  given: Given,
+  stage: RunnableStage | undefined
+): { queue: string; store: string; endpoint: string | undefined; region: string | undefined } | undefined {
+  const [queue, store, endpoint, region] = ['queue', 'store', 'endpoint', 'region'].map((name) => text(given, name))
+  if (queue === undefined && store === undefined && endpoint === undefined && region === undefined) return undefined
+  if (queue === undefined || store === undefined)
+    throw new UsageError('a build by many machines needs both: --queue redis://HOST and --store PLACE')
+  if (stage !== undefined) throw new UsageError('--stage is for builds without a queue')
+  return { queue, store, endpoint, region }
+}
+
+/** Says once that nothing goes on without workers. */
+function noteWorkers(given: Given, progress: ProgressLine): (facts: QueueFacts) => void {
+  let isSaid = false
+  return ({ workers, isConnected }) => {
+    if (!isConnected || workers !== 0 || isSaid) return
+    isSaid = true
+    progress.end()
+    const [queue, store] = ['URL', text(given, 'store') ?? 'PLACE']
+    process.stderr.write(`no worker is there yet; start some: zgq worker --queue ${queue} --store ${store}\n`)
+  }
 }
 
 /** Reads I/N, as 2/4 for the second of four. */

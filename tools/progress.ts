@@ -34,6 +34,7 @@ const UNITS: Readonly<Record<string, string>> = {
   train: 'round',
   assign: 'row',
   write: 'row',
+  fetch: 'row',
   add: 'row',
   backup: 'byte',
   upload: 'byte',

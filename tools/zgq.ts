@@ -26,6 +26,7 @@ import { PUBLISH } from './publish.ts'
 import { REPAIR } from './repair.ts'
 import { SEARCH } from './search.ts'
 import { SERVE } from './serve.ts'
+import { WORKER } from './worker.ts'
 
 const COMMANDS: readonly Command[] = [
   BUILD,
@@ -42,7 +43,8 @@ const COMMANDS: readonly Command[] = [
   PACK,
   CHECK,
   REPAIR,
-  SERVE
+  SERVE,
+  WORKER
 ]
 const HELP = new Set(['--help', '-h'])
 

@@ -1,8 +1,8 @@
 // Artifacts in a bucket, and copies of them in a folder of this process. An artifact is one object for each file, and
 // last the list of them.
 
-import { mkdir, rm, stat } from 'node:fs/promises'
-import { rmSync } from 'node:fs'
+import { mkdir, stat } from 'node:fs/promises'
+import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { systemCode, wrapReadError, wrapWriteError, ZgqError } from '../errors.ts'
@@ -11,6 +11,7 @@ import type { BucketStore } from '../publish/s3-store.ts'
 import { checkName, type ArtifactStore } from './artifact-store.ts'
 import { download } from './download.ts'
 import { decodeFileList, LIST_NAME, type ListedFile } from './file-list.ts'
+import { removeScratch } from './scratch-folder.ts'
 import { SharedWork } from './shared-work.ts'
 import { publishOnce, readWhole } from './small-objects.ts'
 import { upload } from './upload.ts'
@@ -26,6 +27,7 @@ export class BucketArtifacts implements ArtifactStore {
   readonly place: string
   readonly path: string
   readonly #store: BucketStore
+  readonly #scratch: string
   readonly #small = new Gate(SMALL_AT_A_TIME)
   readonly #pieces = new Gate(PIECES_AT_A_TIME)
   readonly #work = new SharedWork<number>()
@@ -35,10 +37,13 @@ export class BucketArtifacts implements ArtifactStore {
   readonly #closing = new AbortController()
   #isTried = false
 
-  constructor(store: BucketStore, path: string) {
+  /** `scratch` is a folder of `makeScratch`. */
+  constructor(store: BucketStore, scratch: string) {
     this.#store = store
+    this.#scratch = scratch
     this.place = store.place
-    this.path = path
+    this.path = join(scratch, 'artifacts')
+    mkdirSync(this.path)
   }
 
   async has(name: string, signal: AbortSignal): Promise<boolean> {
@@ -115,13 +120,13 @@ export class BucketArtifacts implements ArtifactStore {
   async clear(signal: AbortSignal): Promise<void> {
     const names = await this.list(signal)
     await inParallel(names, { most: SMALL_AT_A_TIME, signal }, (name, ending) => this.remove(name, ending))
+    await this.#run(undefined, signal, (ending) => this.#store.dropUploads(ending))
   }
 
   async close(): Promise<void> {
     this.#closing.abort(new ZgqError('ZGQ_CLOSED', 'the store was closed', { path: this.place }))
-    await rm(this.path, { recursive: true, force: true, maxRetries: 3 }).catch((error: unknown) => {
-      throw wrapWriteError(error, this.path, 'remove copies of artifacts')
-    })
+    await this.#work.ended() // nothing is to come into the folder any more
+    await removeScratch(this.#scratch)
   }
 
   /** Ends the work when the store is closed, too. */
@@ -137,7 +142,8 @@ export class BucketArtifacts implements ArtifactStore {
   }
 
   async #isStored(name: string, signal: AbortSignal): Promise<boolean> {
-    return (await this.#store.lengthOf(`${name}/${LIST_NAME}`, signal)) !== undefined
+    const list = `${name}/${LIST_NAME}`
+    return (await this.#small.pass(() => this.#store.look(list, signal))) !== undefined
   }
 
   /** Whether the artifact is a result of this process, and no copy of the store's. */
@@ -153,7 +159,7 @@ export class BucketArtifacts implements ArtifactStore {
     if (known !== undefined) return known
     const { result } = await this.#looking.join(name, signal, async (ending) => {
       const object = `${name}/${LIST_NAME}`
-      const bytes = await readWhole(this.#store, object, ending)
+      const bytes = await this.#small.pass(() => readWhole(this.#store, object, ending))
       if (bytes === undefined) throw this.#missing(name, 'the artifact')
       return decodeFileList(bytes, this.place + object)
     })
@@ -178,7 +184,15 @@ export class BucketArtifacts implements ArtifactStore {
     const isSmall = file.byteLength <= SMALL_BYTES
     const wanted = { store: this.#store, name: `${name}/${file.name}`, file, path, folder: this.path }
     const gate = isSmall ? this.#small : this.#pieces
-    return await download({ ...wanted, gate, piecesAtATime: PIECES_AT_A_TIME }, signal)
+    try {
+      return await download({ ...wanted, gate, piecesAtATime: PIECES_AT_A_TIME }, signal)
+    } catch (error) {
+      const isGone = error instanceof ZgqError && error.code === 'ZGQ_NOT_FOUND'
+      // Where the artifact is given up as a whole, its list goes first.
+      if (!isGone || !(await this.#isStored(name, signal))) throw error
+      const message = `${wanted.name} is not there, and is listed; remove its artifact, and its task is done again`
+      throw new ZgqError('ZGQ_CORRUPT', message, { path: this.place, cause: error })
+    }
   }
 
   async #upload(name: string, signal: AbortSignal): Promise<number> {

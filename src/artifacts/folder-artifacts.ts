@@ -1,6 +1,7 @@
 // Artifacts in a folder that all machines see. Tasks make them in place, by a rename, so that there is nothing to move.
 
-import { accessSync, constants, statSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { statSync } from 'node:fs'
 import { mkdir, opendir, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
@@ -23,7 +24,10 @@ export async function openFolderArtifacts(folder: string, build: string): Promis
   const path = join(folder, build)
   try {
     await mkdir(path, { recursive: true })
-    accessSync(path, constants.W_OK)
+    // Only trying tells: on network file systems permissions are the server's.
+    const tried = join(path, `tried-${randomBytes(6).toString('hex')}.${temporaryEnding()}`)
+    await mkdir(tried)
+    await rm(tried, { recursive: true, force: true }) // a collector may have been faster
   } catch (error) {
     throw wrapWriteError(error, path, 'make the folder of a build')
   }

@@ -1,16 +1,11 @@
 // Opens the store of one build: a folder that all machines see, or `s3://bucket/prefix`.
 
-import { mkdtemp } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-
-import { wrapWriteError } from '../errors.ts'
-import { parseS3Url, type S3ClientLike } from '../publish/s3-bucket.ts'
+import { checkS3Options, parseS3Url, type S3ClientLike } from '../publish/s3-bucket.ts'
 import { openBucketStore } from '../publish/s3-store.ts'
-import { checkS3Options } from '../publish/s3-bucket.ts'
 import type { ArtifactStore } from './artifact-store.ts'
 import { BucketArtifacts } from './bucket-artifacts.ts'
 import { openFolderArtifacts } from './folder-artifacts.ts'
+import { makeScratch } from './scratch-folder.ts'
 
 export interface StoreOptions {
   /** Path of a folder that exists, or `s3://bucket/prefix`. */
@@ -51,13 +46,5 @@ export async function openArtifactStore(options: StoreOptions): Promise<Artifact
   const objects = openBucketStore(place)
   // Later on, a bucket that is not there would look like one without artifacts. No name begins like that.
   await objects.list('.none', options.signal ?? new AbortController().signal)
-  return new BucketArtifacts(objects, await makeScratch(options.scratch ?? tmpdir()))
-}
-
-async function makeScratch(folder: string): Promise<string> {
-  try {
-    return await mkdtemp(join(folder, 'zgq-artifacts-'))
-  } catch (error) {
-    throw wrapWriteError(error, folder, 'make a folder for copies of artifacts')
-  }
+  return new BucketArtifacts(objects, await makeScratch(options.scratch))
 }

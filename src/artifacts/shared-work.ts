@@ -11,6 +11,8 @@ interface Running<Result> {
 /** Shares work by the name of what comes of it. Nothing is remembered once the work has ended. */
 export class SharedWork<Result> {
   readonly #running = new Map<string, Running<Result>>()
+  /** Work that nobody waits for any more is still ending. */
+  readonly #unfinished = new Set<Promise<Result>>()
 
   /**
    * Resolves to what `work` does, or to what somebody else's work of this name does; then `isOwn` is false. Rejects
@@ -36,11 +38,18 @@ export class SharedWork<Result> {
     }
   }
 
+  /** Resolves once all work that has begun has ended, however. */
+  async ended(): Promise<void> {
+    await Promise.allSettled(this.#unfinished)
+  }
+
   #start(name: string, work: (signal: AbortSignal) => Promise<Result>): Running<Result> {
     const ending = new AbortController()
     const running: Running<Result> = { done: work(ending.signal), ending, waiting: 0 }
     this.#running.set(name, running)
+    this.#unfinished.add(running.done)
     const forget = (): void => {
+      this.#unfinished.delete(running.done)
       this.#forget(name, running)
     }
     running.done.then(forget, forget)

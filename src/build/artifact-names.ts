@@ -27,6 +27,8 @@ export type ArtifactTask =
   | { readonly kind: 'tally' }
   /** Writes the zones of a shard. */
   | { readonly kind: 'write'; readonly shard: number }
+  /** Finds the k nearest rows of a shard for the queries of a calibration, which an artifact has. */
+  | { readonly kind: 'scan'; readonly shard: number; readonly queries: string; readonly k: number }
 
 /** An artifact that a task reads: all of its files, or some. */
 export interface ArtifactInput {
@@ -40,6 +42,9 @@ const NUMBER_DIGITS = 5
 /** Files of artifacts. */
 export const SAMPLE_FILES = { rows: 'rows', early: 'early', centre: 'centre', firsts: 'firsts' }
 export const FACTS_NAME = 'facts.json'
+/** Queries as float32, count * dim; neighbours as stored-neighbours.ts has them. */
+export const QUERIES_NAME = 'vectors'
+export const NEIGHBOURS_NAME = 'neighbours'
 
 /** The names of the artifacts of one recipe. */
 export class ArtifactNames {
@@ -102,6 +107,15 @@ export class ArtifactNames {
     return this.#name('shard', shard, [this.trained, this.assigned])
   }
 
+  /** Queries of a calibration, by what they are. */
+  queries(vectors: Uint8Array): string {
+    return this.#name('queries', undefined, [createHash('sha256').update(vectors).digest('hex')])
+  }
+
+  scanned({ shard, queries, k }: { readonly shard: number; readonly queries: string; readonly k: number }): string {
+    return this.#name('scanned', shard, [this.shard(shard), queries, String(k)])
+  }
+
   #name(kind: string, number: number | undefined, inputs: readonly string[]): string {
     const numbered = number === undefined ? kind : `${kind}-${String(number).padStart(NUMBER_DIGITS, '0')}`
     return `${numbered}-${hashOf([this.#base, numbered, ...inputs]).slice(0, HASH_DIGITS)}`
@@ -142,6 +156,8 @@ export function outputOf(recipe: Recipe, task: ArtifactTask): string {
       return names.assigned
     case 'write':
       return names.shard(task.shard)
+    case 'scan':
+      return names.scanned(task)
   }
 }
 
@@ -184,6 +200,8 @@ export function inputsOf(recipe: Recipe, task: ArtifactTask): ArtifactInput[] {
         { name: names.assigned },
         ...ofAll(partCount(recipe), (part) => ({ name: names.part(part), files: [partFileName(task.shard)] }))
       ]
+    case 'scan':
+      return [{ name: names.shard(task.shard) }, { name: task.queries }]
   }
 }
 

@@ -28,7 +28,7 @@ export async function buildIndex(options: BuildOptions): Promise<BuildReport> {
   // Work of a build before this one is not thrown away for queries that cannot be read.
   let hasEarlierWork = false
   try {
-    const { site, isBegun } = await readInput(plan, folder, false)
+    const { site, isBegun } = await readInput(plan, folder, { isDurable: false, isShared: false })
     hasEarlierWork = isBegun
     const queries = readCalibrationQueries(plan.queries, site.recipe)
     hasEarlierWork = false

@@ -27,7 +27,8 @@ const DEFAULT_MEMORY_BYTES = 512 * MIB
 const DEFAULT_BITS = 4
 const MIN_MEMORY_BYTES = 64 * MIB
 
-export type BuildStage = 'read' | 'sample' | 'train' | 'assign' | 'write' | 'calibrate' | 'publish'
+/** `fetch` is of builds on a queue: written shards come to the machine that publishes them. */
+export type BuildStage = 'read' | 'sample' | 'train' | 'assign' | 'write' | 'fetch' | 'calibrate' | 'publish'
 
 /** Progress of a stage, in rows; `train` counts rounds. `total` is 0 if it is not known in advance. */
 export interface BuildProgress {

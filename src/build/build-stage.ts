@@ -75,7 +75,10 @@ function checkShare(stage: RunnableStage, share: StageShare | undefined): StageS
 async function runAlone(plan: BuildPlan, stage: 'read' | 'train' | 'publish'): Promise<StageReport> {
   const folder = WorkingFolder.take(plan.output, plan.force)
   try {
-    const site = stage === 'read' ? (await readInput(plan, folder, true)).site : await findSite(plan, folder.path)
+    const site =
+      stage === 'read'
+        ? (await readInput(plan, folder, { isDurable: true, isShared: false })).site
+        : await findSite(plan, folder.path)
     if (stage === 'read') return { stage, done: 1, total: 1 }
     const queries = stage === 'publish' ? readCalibrationQueries(plan.queries, site.recipe) : undefined
     return await withCrew(plan, site, async (work) => {

@@ -5,7 +5,7 @@ import type { Snapshot } from '../catalogue/snapshot.ts'
 import { QUERIES_PER_SCAN } from './calibration-scan.ts'
 import { mergeNeighbours, NEIGHBOURS, type Neighbours } from './calibration-lists.ts'
 import type { CalibrationQuery } from './calibration-queries.ts'
-import { chooseRangeBytes, cutSegments, rowsOfRange } from './calibration-ranges.ts'
+import { chooseRangeBytes, cutSegments, rowCountsOf, type SegmentRange } from './calibration-ranges.ts'
 import type { ScanStep, StepRunner } from './calibration-steps.ts'
 
 /** Near copies of a query that may be left out, so that as many neighbours as are wanted remain. */
@@ -48,7 +48,8 @@ export function scanInSteps({ run, index, threads, onQueries }: StepsPlan): Neig
     const { dim } = meta
     const rangeBytes = chooseRangeBytes(segments, { dim, passes: passes.length, threads })
     // All passes over a range follow each other: so its rows are read from the disk once.
-    const steps = cutSegments(segments, { dim, rangeBytes }).flatMap((range) =>
+    const rowCounts = rowCountsOf(segments)
+    const steps = cutSegments(rowCounts, { dim, rangeBytes }).flatMap((range) =>
       passes.map((vectors): ScanStep => ({ kind: 'scan', vectors, k, range }))
     )
     const found: Neighbours[][] = passes.map(() => [])
@@ -57,15 +58,19 @@ export function scanInSteps({ run, index, threads, onQueries }: StepsPlan): Neig
     await run(steps, ({ neighbours = [] }, step) => {
       const pass = step % passes.length
       found[pass] = found[pass].length === 0 ? [...neighbours] : mergeNeighbours([found[pass], neighbours], k)
-      scanned += neighbours.length * rowsOfRange(segments, steps[step].range)
+      scanned += neighbours.length * rowsIn(rowCounts, steps[step].range)
       onQueries(Math.floor(queries.length * (scanned / (queries.length * segments.totals.rows))), queries.length)
     })
     return found.flat()
   }
 }
 
+function rowsIn(rowCounts: Float64Array, { first, end }: SegmentRange): number {
+  return rowCounts.subarray(first, end).reduce((sum, count) => sum + count, 0)
+}
+
 /** Cuts a list into as few chunks as there must be, of about the same size. */
-function chunks<T>(items: readonly T[], most: number): T[][] {
+export function chunks<T>(items: readonly T[], most: number): T[][] {
   const count = Math.ceil(items.length / most)
   const start = (chunk: number): number => Math.floor((chunk * items.length) / count)
   return Array.from({ length: count }, (_, chunk) => items.slice(start(chunk), start(chunk + 1)))

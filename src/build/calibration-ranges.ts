@@ -12,7 +12,7 @@ const STEPS_PER_THREAD = 4
 /** Of the rows of a range. A heap takes in many rows before it rules out most: fewer bytes would make that the work. */
 const LEAST_BYTES = 16 * 2 ** 20
 /** The passes of queries follow each other on a range: while that is in the system's cache of files. */
-const MOST_BYTES = 256 * 2 ** 20
+export const MOST_RANGE_BYTES = 256 * 2 ** 20
 
 /** Segments of an index, by their positions: from `first` on, without `end`. */
 export interface SegmentRange {
@@ -27,30 +27,30 @@ export function chooseRangeBytes(
 ): number {
   const ranges = Math.ceil((of.threads * STEPS_PER_THREAD) / of.passes)
   const even = (segments.totals.rows * of.dim * ELEMENT_BYTES) / ranges
-  return Math.max(LEAST_BYTES, Math.min(MOST_BYTES, even))
+  return Math.max(LEAST_BYTES, Math.min(MOST_RANGE_BYTES, even))
 }
 
-/** Cuts the segments of an index into ranges of about `rangeBytes` bytes of rows. */
+/** Cuts segments, of which the rows are given in their order, into ranges of about `rangeBytes` bytes of rows. */
 export function cutSegments(
-  segments: SegmentTable,
+  rowCounts: Iterable<number>,
   of: { readonly dim: number; readonly rangeBytes: number }
 ): SegmentRange[] {
   const ranges: SegmentRange[] = []
-  let [first, rows] = [0, 0]
-  for (let position = 0; position < segments.count; position++) {
-    rows += segments.long(position, SEGMENT_WORDS.rowCount)
-    if (rows * of.dim * ELEMENT_BYTES < of.rangeBytes && position + 1 < segments.count) continue
-    ranges.push({ first, end: position + 1 })
-    ;[first, rows] = [position + 1, 0]
+  let [first, end, rows] = [0, 0, 0]
+  for (const count of rowCounts) {
+    end++
+    rows += count
+    if (rows * of.dim * ELEMENT_BYTES < of.rangeBytes) continue
+    ranges.push({ first, end })
+    ;[first, rows] = [end, 0]
   }
+  if (end > first) ranges.push({ first, end })
   return ranges
 }
 
-/** Counts the rows of a range. */
-export function rowsOfRange(segments: SegmentTable, { first, end }: SegmentRange): number {
-  let rows = 0
-  for (let position = first; position < end; position++) rows += segments.long(position, SEGMENT_WORDS.rowCount)
-  return rows
+/** Lists the rows of the segments of an index. */
+export function rowCountsOf(segments: SegmentTable): Float64Array {
+  return Float64Array.from({ length: segments.count }, (_, position) => segments.long(position, SEGMENT_WORDS.rowCount))
 }
 
 /** Rows of an open index, through its cache. */

@@ -11,6 +11,7 @@ import { isAlwaysExact } from '../search/strategy.ts'
 import type { Metric } from '../types.ts'
 import type { BuildPlan } from './build-options.ts'
 import { calibrateSite } from './calibrate-site.ts'
+import type { NeighbourScan } from './calibration-neighbours.ts'
 import { isJoined, JOINED_NAME, RECIPE_NAME, type Site, type StoredIndex } from './site.ts'
 import { joinStage, type StageWork } from './stages.ts'
 import type { WorkingFolder } from './working-folder.ts'
@@ -38,18 +39,21 @@ export interface WrittenBuild {
   readonly site: Site
   /** To calibrate with, as `readCalibrationQueries` gave them. */
   readonly queries: Float32Array | undefined
+  /** Scans rows for a calibration elsewhere; undefined: the crew does. */
+  readonly scan?: NeighbourScan | undefined
 }
 
 /** Joins, calibrates and publishes; the crew is closed on the way. */
 export async function publishStage(build: WrittenBuild, work: StageWork): Promise<BuildReport> {
   const { crew, tell } = work
-  const { plan, folder, site, queries } = build
+  const { plan, folder, site, queries, scan } = build
   const isBegun = isJoined(site)
   const joined = await joinStage(site, work)
   if (plan.calibrate && (queries !== undefined || !isAlwaysExact(site.recipe))) {
     const snapshot = readCatalogue(site.path)
     const calibration = await calibrateSite(snapshot, crew, {
       queries,
+      scan,
       seed: site.recipe.seed,
       onQueries: (done, total) => {
         tell.note('calibrate', done, total)

@@ -17,9 +17,14 @@ export function writeArray(
   name: string,
   values: Float32Array | Float64Array
 ): void {
+  writeBytes({ folder, isDurable }, name, new Uint8Array(values.buffer, values.byteOffset, values.byteLength))
+}
+
+/** Writes bytes to a file of an artifact. */
+export function writeBytes({ folder, isDurable }: ArtifactFolder, name: string, bytes: Uint8Array): void {
   const writer = new FileWriter(join(folder, name))
   try {
-    writer.write(new Uint8Array(values.buffer, values.byteOffset, values.byteLength))
+    writer.write(bytes)
     if (isDurable) writer.sync()
     else writer.flush()
   } finally {

@@ -2,24 +2,24 @@
 // and writes the recipe. Where the folder holds the work of a build that died, and the recipe is the same, that work is
 // kept.
 
-import { createHash } from 'node:crypto'
 import { existsSync, renameSync } from 'node:fs'
 import { setImmediate } from 'node:timers/promises'
 
 import { wrapWriteError, ZgqError } from '../errors.ts'
-import { FORMAT_VERSION } from '../format/layout.ts'
 import { currentBoot, isStillUp } from '../storage/boot.ts'
 import { FileWriter, syncFile } from '../storage/file-writer.ts'
 import { INDEX_ENDING } from '../input/blob-spool.ts'
 import type { DocumentPaths } from '../input/document-spool.ts'
-import type { IdSource } from '../input/row-source.ts'
+import { openParquetRows } from '../input/parquet-row-source.ts'
+import type { IdSource, RowSource } from '../input/row-source.ts'
 import type { VectorBatch } from '../input/vector-batch.ts'
 import { optionsDeciding, type BuildPlan } from './build-options.ts'
 import { defaultZones } from './default-zones.ts'
 import { describeDocuments, expectGivenCounts, spoolGiven, type SpooledColumns } from './given-columns.ts'
 import { rowNumbers } from './input.ts'
 import { areTexts } from './option-checks.ts'
-import { expectUnchanged, fingerprintDatabase, fingerprintFile, stampFile, type FileStamp } from './fingerprint.ts'
+import { expectUnchanged } from './fingerprint.ts'
+import { contentOf, identify, seenFiles, stampInputs, type InputStamps } from './identity.ts'
 import { checkFreeSpace, checkMemory, chooseRowsPerPart } from './resources.ts'
 import {
   readRecipe,
@@ -46,8 +46,6 @@ import type { IdType } from '../types.ts'
 import { isTemporaryName, writeStored } from './stored-json.ts'
 import type { WorkingFolder } from './working-folder.ts'
 
-/** Rises when stages leave other files than before: what a build of another version left is not gone on with. */
-export const STAGES_VERSION = 5
 /**
  * Rows of the input pass through the kernel in calls of about so many bytes; a constant, since results must not depend
  * on memory.
@@ -92,18 +90,20 @@ interface PreparedSite {
   readonly isBegun: boolean
 }
 
-/** The caller's files, as they are when the build begins; a database looks after its readers itself. */
-interface InputStamps {
-  readonly rows: readonly FileStamp[]
-  readonly ids: readonly FileStamp[]
+/** What the work that follows needs of the input. */
+export interface ReadingNeeds {
+  /** The work outlasts the run of the system, as stages in several processes need. */
+  readonly isDurable: boolean
+  /** Other machines do the work: large parts, vectors of Parquet files where they are, ids in one form. */
+  readonly isShared: boolean
 }
 
 /**
- * Prepares the input and the recipe; isDurable: so that the work outlasts the run of the system, as stages in several
- * processes need. Throws ZGQ_BUILD_INPUT, what the sources throw, RangeError for too little memory, ZGQ_IO for a full
- * disk.
+ * Prepares the input and the recipe. Throws ZGQ_BUILD_INPUT, what the sources throw, RangeError for too little memory,
+ * ZGQ_IO for a full disk.
  */
-export async function readInput(plan: BuildPlan, folder: WorkingFolder, isDurable: boolean): Promise<PreparedSite> {
+export async function readInput(plan: BuildPlan, folder: WorkingFolder, needs: ReadingNeeds): Promise<PreparedSite> {
+  const { isDurable, isShared } = needs
   folder.clear((name) => !isSpooling(name) && !isTemporaryName(name)) // of a build that died
   const stamps = stampInputs(plan)
   const before = readRecipe(folder.path)
@@ -115,12 +115,13 @@ export async function readInput(plan: BuildPlan, folder: WorkingFolder, isDurabl
     return { site: siteOf(plan, folder.path, { recipe, stamps }), isBegun: true }
   }
   if (mayGoOn && before.seen === seen) return goOn(before)
-  const rows = await describeRows(plan, folder, given)
+  const rows = await describeRows(plan, folder, { given, isShared })
   expectGivenCounts(plan, rows.count)
   const columns = given.payloads === undefined ? { ...given, ...rows.columns } : given
   const texts = given.texts ?? rows.columns.texts
   const hasDocuments = texts !== undefined || columns.payloads !== undefined
-  const idsLocation = rows.idType === 'integer' ? 'spool' : prepareIds(plan, folder, { ...rows, hasDocuments })
+  const idsLocation =
+    rows.idType === 'integer' ? 'spool' : prepareIds(plan, folder, { ...rows, isCopied: hasDocuments || isShared })
   if (rows.location === 'spool') expectUnchanged(stamps.rows)
   if (hasDocuments) expectUnchanged(stamps.ids)
   const identity = identify(plan, given, contentOf(stamps, rows.digest))
@@ -130,7 +131,7 @@ export async function readInput(plan: BuildPlan, folder: WorkingFolder, isDurabl
   const documents = describeDocuments({ ...columns, texts }, plan, () =>
     idsLocation === 'spool' ? openRawIds(folder.file(SPOOLED_IDS + SPOOLING), rows) : rowNumbers(rows.count)
   )
-  const pure = makeRecipe(plan, { ...rows, identity, idsLocation, documents })
+  const pure = makeRecipe(plan, { ...rows, identity, idsLocation, documents, isShared })
   const recipe: StoredRecipe = { ...pure, seen: seen ?? identity, boot: currentBoot(), isDurable }
   checkMemory(recipe)
   const documentBytes = [texts, columns.payloads, columns.fields].reduce((sum, one) => sum + (one?.byteLength ?? 0), 0)
@@ -149,11 +150,6 @@ function documentPaths(folder: WorkingFolder): DocumentPaths {
     payloads: folder.file(SPOOLED_PAYLOADS + SPOOLING),
     fields: folder.file(SPOOLED_FIELDS + SPOOLING)
   }
-}
-
-function stampInputs({ input, ids, query }: BuildPlan): InputStamps {
-  const isFile = typeof input === 'string' && batchFormatOf(input, query) !== 'sqlite'
-  return { rows: isFile ? [stampFile(input)] : [], ids: typeof ids === 'string' ? [stampFile(ids)] : [] }
 }
 
 /**
@@ -223,47 +219,11 @@ function siteOf(plan: BuildPlan, path: string, from: { recipe: StoredRecipe; sta
   }
 }
 
-function fingerprintInput(path: string, { query }: BuildPlan): string {
-  return batchFormatOf(path, query) === 'sqlite' ? fingerprintDatabase(path) : fingerprintFile(path)
-}
-
-/** What is said of rows and of ids, where they are in files. */
-interface FilesSeen {
-  readonly rows: string
-  readonly ids: string
-}
-
-/** The files as they are on this machine, their times included. */
-function seenFiles(plan: BuildPlan, input: string): FilesSeen {
-  return { rows: fingerprintInput(input, plan), ids: typeof plan.ids === 'string' ? fingerprintFile(plan.ids) : '' }
-}
-
-/** What the files hold, as far as a sample tells, or what was spooled: on every machine the same. */
-function contentOf({ rows, ids }: InputStamps, digest: string | undefined): FilesSeen {
-  const textOf = (stamps: readonly FileStamp[]): string =>
-    stamps.map(({ byteLength, sample }) => `${byteLength} ${sample}`).join()
-  return { rows: digest ?? textOf(rows), ids: textOf(ids) }
-}
-
-/** Names all that decides what the stages leave. */
-function identify(plan: BuildPlan, given: SpooledColumns, seen: FilesSeen): string {
-  const { ids } = plan
-  const idsSeen =
-    typeof ids === 'string'
-      ? seen.ids
-      : ids === undefined || areTexts(ids)
-        ? (given.texts?.digest ?? '')
-        : hashOf(new Uint8Array(Float64Array.from<unknown>(ids, Number).buffer))
-  const options = { ...optionsDeciding(plan, 'input'), ...optionsDeciding(plan, 'recipe') }
-  const inputs = [seen.rows, idsSeen, given.payloads?.digest, given.texts === undefined]
-  return hashOf(JSON.stringify([STAGES_VERSION, FORMAT_VERSION, inputs, options]))
-}
-
-function hashOf(data: string | Uint8Array): string {
-  return createHash('sha256').update(data).digest('hex')
-}
-
-async function describeRows(plan: BuildPlan, folder: WorkingFolder, given: SpooledColumns): Promise<RowFacts> {
+async function describeRows(
+  plan: BuildPlan,
+  folder: WorkingFolder,
+  { given, isShared }: { readonly given: SpooledColumns; readonly isShared: boolean }
+): Promise<RowFacts> {
   const { input, dim = 0, fields, payload, query } = plan
   const target = {
     rowsPath: folder.file(SPOOLED_ROWS + SPOOLING),
@@ -282,6 +242,8 @@ async function describeRows(plan: BuildPlan, folder: WorkingFolder, given: Spool
   const format = batchFormatOf(input, query)
   if (format === undefined) return describeFile(input)
   const hasPayloads = hasColumns(format) && (fields.length > 0 || payload !== undefined)
+  if (isShared && format === 'parquet' && !hasPayloads && plan.idColumn === undefined)
+    return describeRowsOf(await openParquetRows(input, { column: plan.column }))
   const payloadColumns = hasPayloads ? { fields, others: payload ?? [] } : undefined
   const columns = await spoolBatchFile(input, { ...plan, payloadColumns }, target)
   return { ...columns, columns, label: input, location: 'spool' }
@@ -289,10 +251,13 @@ async function describeRows(plan: BuildPlan, folder: WorkingFolder, given: Spool
 
 function describeFile(path: string): RowFacts {
   expectVectorEnding(path)
-  const rows = openVectorFile(path)
+  return describeRowsOf(openVectorFile(path))
+}
+
+function describeRowsOf(rows: RowSource): RowFacts {
   try {
-    const { dim, count } = rows
-    return { dim, count, label: path, location: 'file', idType: undefined, columns: NOTHING, digest: undefined }
+    const { dim, count, label } = rows
+    return { dim, count, label, location: 'file', idType: undefined, columns: NOTHING, digest: undefined }
   } finally {
     rows.close()
   }
@@ -307,12 +272,8 @@ async function* batchesOfArray(values: Float32Array, dim: number): AsyncGenerato
   }
 }
 
-/** Those of documents are looked up one by one, so a file of them is copied. */
-function prepareIds(
-  plan: BuildPlan,
-  folder: WorkingFolder,
-  rows: { count: number; hasDocuments: boolean }
-): InputLocation {
+/** Those of documents are looked up one by one, so a file of them is copied (isCopied). */
+function prepareIds(plan: BuildPlan, folder: WorkingFolder, rows: { count: number; isCopied: boolean }): InputLocation {
   const { ids } = plan
   const { count } = rows
   if (ids === undefined || areTexts(ids)) return 'counted'
@@ -323,7 +284,7 @@ function prepareIds(
         'ZGQ_BUILD_INPUT',
         `${source.label} has ${source.count} ids for ${count} vectors, expected one each`
       )
-    if (typeof ids === 'string' && !rows.hasDocuments) return 'file'
+    if (typeof ids === 'string' && !rows.isCopied) return 'file'
     copyIds(source, folder.file(SPOOLED_IDS + SPOOLING))
     return 'spool'
   } finally {
@@ -352,10 +313,11 @@ function makeRecipe(
     identity: string
     idsLocation: InputLocation
     documents: DocumentFacts | null
+    isShared: boolean
   }
 ): Recipe {
   const { zones: asked, ...options } = optionsDeciding(plan, 'recipe')
-  const { identity, dim, count, label, location, idsLocation, documents } = facts
+  const { identity, dim, count, label, location, idsLocation, documents, isShared } = facts
   const rowsPerBlock = Math.max(1, Math.floor(CALL_BYTES / (dim * 4)))
   return {
     identity,
@@ -369,7 +331,7 @@ function makeRecipe(
     documents,
     zones: Math.min(count, asked ?? defaultZones(count, dim)),
     rowsPerBlock,
-    rowsPerPart: chooseRowsPerPart({ count, dim, memoryBytes: options.memoryBytes, rowsPerBlock })
+    rowsPerPart: chooseRowsPerPart({ count, dim, memoryBytes: options.memoryBytes, rowsPerBlock, isShared })
   }
 }
 

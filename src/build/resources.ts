@@ -26,6 +26,9 @@ const THREADED_VALUES = 2 ** 22
 const PART_SHARE = 1 / 32
 const SMALLEST_PART_BYTES = 4 * MIB
 const LARGEST_PART_BYTES = 64 * MIB
+/** The same where machines share the work. */
+const SHARED_PART_SHARE = 1 / 16
+const SHARED_PARTS = 64
 /** Parts that an input is cut into at least, where they would not be too small. */
 const WANTED_PARTS = 16
 
@@ -51,16 +54,21 @@ function threadBytes(data: { dim: number; zones: number }): number {
   return THREAD_BYTES + data.zones * data.dim * THREAD_CENTROID_BYTES
 }
 
-/** Chooses how many rows are assigned in one task, in multiples of `rowsPerBlock`. */
+/**
+ * Chooses how many rows are assigned in one task, in multiples of `rowsPerBlock`. isShared: parts leave a file for each
+ * shard in a store, which may be a bucket: fewer and larger ones.
+ */
 export function chooseRowsPerPart(data: {
   count: number
   dim: number
   memoryBytes: number
   rowsPerBlock: number
+  isShared: boolean
 }): number {
-  const { count, dim, memoryBytes, rowsPerBlock } = data
-  const most = Math.min(LARGEST_PART_BYTES, Math.max(SMALLEST_PART_BYTES, memoryBytes * PART_SHARE))
-  const bytes = Math.min(most, Math.max(SMALLEST_PART_BYTES, (count * dim * 4) / WANTED_PARTS))
+  const { count, dim, memoryBytes, rowsPerBlock, isShared } = data
+  const most = isShared ? memoryBytes * SHARED_PART_SHARE : Math.min(LARGEST_PART_BYTES, memoryBytes * PART_SHARE)
+  const wanted = isShared ? SHARED_PARTS : WANTED_PARTS
+  const bytes = Math.min(Math.max(SMALLEST_PART_BYTES, most), Math.max(SMALLEST_PART_BYTES, (count * dim * 4) / wanted))
   return Math.max(1, Math.floor(bytes / (rowsPerBlock * dim * 4))) * rowsPerBlock
 }
 

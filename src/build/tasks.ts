@@ -6,16 +6,19 @@ import { join } from 'node:path'
 
 import { BlobSpool } from '../input/blob-spool.ts'
 import type { ArtifactFolder } from './artifact-folder.ts'
-import { outputOf, type ArtifactTask } from './artifact-names.ts'
-import { isDone } from './artifacts.ts'
+import { NEIGHBOURS_NAME, outputOf, QUERIES_NAME, type ArtifactTask } from './artifact-names.ts'
+import { isDone, shardPath } from './artifacts.ts'
 import { assignPart } from './assign-part.ts'
 import { runStep, type CalibrationAnswer, type CalibrationStep } from './calibration-steps.ts'
 import { checkUniqueIds } from './check-ids.ts'
 import { checkUniqueTexts } from './check-texts.ts'
 import { openStoredIds, type BroughtFiles } from './input.ts'
 import { joinParts } from './join-parts.ts'
+import { readFloats, writeBytes } from './raw-arrays.ts'
 import { sampleBlock } from './sample.ts'
+import { scanShard } from './scan-shard.ts'
 import { SPOOLED_TEXTS } from './site.ts'
+import { encodeNeighbours } from './stored-neighbours.ts'
 import type { TaskContext } from './task-context.ts'
 import { fillFolder } from './temporary-folder.ts'
 import { beginRounds, joinRound, orderTrained, sumBlock } from './train.ts'
@@ -34,6 +37,8 @@ export type OnDone = (done: number) => Promise<void>
 
 /** Share of a build's memory for ids that are looked at together. */
 const IDS_SHARE = 1 / 64
+/** For rows that are scanned together. */
+const SCAN_SHARE = 1 / 16
 
 /** Does a task, unless its artifact is there. */
 export async function runTask(context: TaskContext, task: BuildTask, onDone: OnDone): Promise<TaskAnswer> {
@@ -81,7 +86,32 @@ async function leave(
     case 'write':
       await writeShard(context, task.shard, { ...to, onRows: onDone })
       return
+    case 'scan':
+      await scanForQueries(context, task, to)
+      return
   }
+}
+
+async function scanForQueries(
+  { site }: TaskContext,
+  task: Extract<ArtifactTask, { kind: 'scan' }>,
+  { folder, isDurable, onDone }: ArtifactFolder & { readonly onDone: OnDone }
+): Promise<void> {
+  const { dim, metric, memoryBytes } = site.recipe
+  const vectors = readFloats(join(site.path, task.queries, QUERIES_NAME))
+  const queries = Array.from({ length: vectors.length / dim }, (_, i) => vectors.subarray(i * dim, (i + 1) * dim))
+  const neighbours = await scanShard(
+    {
+      folder: shardPath(site, task.shard),
+      dim,
+      metric,
+      queries,
+      k: task.k,
+      memoryBytes: Math.floor(memoryBytes * SCAN_SHARE)
+    },
+    () => onDone(0)
+  )
+  writeBytes({ folder, isDurable }, NEIGHBOURS_NAME, encodeNeighbours(neighbours))
 }
 
 function checkIds({ site }: TaskContext): void {

@@ -6,7 +6,7 @@ import { extname } from 'node:path'
 import { ZgqError } from '../errors.ts'
 import { joinU64 } from '../format/u64.ts'
 import { CHUNK_BYTES, InputFile, readNpyHeader } from './input-file.ts'
-import { checkRange, type IdSource } from './row-source.ts'
+import { checkRange, type ByteRange, type IdSource } from './row-source.ts'
 
 interface IdType {
   readonly byteLength: number
@@ -102,6 +102,12 @@ class NpyIds implements IdSource {
     for (let done = 0; done < target.length; done += chunkIds) {
       this.#readChunk(firstRow + done, target.subarray(done, done + chunkIds))
     }
+  }
+
+  rangesOf(firstRow: number, rowCount: number): ByteRange[] {
+    checkRange(this, firstRow, rowCount)
+    const { type, dataOffset } = this.#layout
+    return [{ offset: dataOffset + firstRow * type.byteLength, byteLength: rowCount * type.byteLength }]
   }
 
   close(): void {

@@ -3,7 +3,7 @@
 
 import type { RowGroup } from 'hyparquet'
 
-import { placeChunk, type ByteRange, type LeafColumn, type ParquetFile } from './parquet-pages.ts'
+import { placeChunk, type ByteRange, type LeafColumn, type PagePlaces, type ParquetFile } from './parquet-pages.ts'
 
 /** No file has an index of more bytes for one column of a row group. */
 const MOST_INDEX_BYTES = 2 ** 26
@@ -15,7 +15,7 @@ interface PagePlace {
 }
 
 /** The pages of a column in one row group. */
-export class PageIndex {
+export class PageIndex implements PagePlaces {
   readonly #pages: readonly PagePlace[]
   readonly #range: ByteRange
 
@@ -25,14 +25,12 @@ export class PageIndex {
     this.#range = range
   }
 
-  /** Returns the page that holds a value if it begins after `offset`, and no dictionary is to be read before. */
   jump(offset: number, value: number): PagePlace | undefined {
     if (offset < this.#pages[0].offset) return undefined
     const page = this.#pages[this.#find(value)]
     return page.offset > offset ? page : undefined
   }
 
-  /** Throws unless so many values stand before the page that begins at `offset` or after it, or in all pages. */
   expect(offset: number, firstValue: number): void {
     const at = this.#find(firstValue)
     const page = this.#pages[at]
@@ -64,15 +62,16 @@ export class PageIndex {
 }
 
 /**
- * Reads the index of the pages of a column of vectors with `dim` values each; undefined where there is none, or one
- * that cannot be right: files are read without it too.
+ * Reads the index of the pages of a column of vectors with `dim` values each; undefined where there is none, one that
+ * cannot be right, or where a vector has another length: to say which, pages are read from the first one on.
  */
 export function readPageIndex(
   parquet: ParquetFile,
   of: { readonly column: LeafColumn; readonly dim: number },
   group: RowGroup
 ): PageIndex | undefined {
-  const { column: chunk, range } = placeChunk(parquet, of.column, group)
+  const { column: chunk, facts, range } = placeChunk(parquet, of.column, group)
+  if (Number(facts.num_values) !== Number(group.num_rows) * of.dim) return undefined
   const offset = Number(chunk.offset_index_offset ?? 0)
   const byteLength = chunk.offset_index_length ?? 0
   const isInFile = offset > 0 && byteLength > 0 && offset + byteLength <= parquet.file.byteLength

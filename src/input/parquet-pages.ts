@@ -8,7 +8,6 @@ import type { ColumnChunk, ColumnMetaData, FileMetaData, PageHeader, RowGroup, S
 
 import type { InputFile } from './input-file.ts'
 import { inflate, type ParquetLibrary } from './parquet-library.ts'
-import type { PageIndex } from './parquet-page-index.ts'
 import { bitWidth, decodeHybrid } from './parquet-values.ts'
 
 /** Headers of pages of numbers have under 200 bytes. */
@@ -66,7 +65,15 @@ export interface PageSkip {
   /** Pages that end before this value of the row group; may rise while pages are read. */
   firstValue: number
   /** Where pages begin; undefined: their headers are read one after the other. */
-  readonly index: PageIndex | undefined
+  readonly index: PagePlaces | undefined
+}
+
+/** Where the pages of a row group begin, which is where rows begin. */
+export interface PagePlaces {
+  /** Returns the page that holds a value if it begins after `offset`, and no dictionary is to be read before. */
+  jump(offset: number, value: number): { readonly offset: number; readonly firstValue: number } | undefined
+  /** Throws unless so many values stand before the page that begins at `offset` or after it, or in all pages. */
+  expect(offset: number, firstValue: number): void
 }
 
 /** Bytes of a file. */

@@ -190,6 +190,7 @@ class GroupReader {
       const at = firstValue + done
       this.#skip.firstValue = at
       const piece = this.#pieceWith(at)
+      if (piece.at > at) throw new Error(`a page begins after value ${at} of its row group, which it should hold`)
       const values = piece.values.subarray(at - piece.at, at - piece.at + target.length - done)
       target.set(values, done)
       done += values.length

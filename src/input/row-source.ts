@@ -4,6 +4,12 @@
 import { ZgqError, type ZgqErrorPlace } from '../errors.ts'
 import { MAX_DIM } from '../format/layout.ts'
 
+/** Bytes of a file. */
+export interface ByteRange {
+  readonly offset: number
+  readonly byteLength: number
+}
+
 /** Vectors of one dimension, which can be read in any order and repeatedly. */
 export interface RowSource {
   readonly dim: number
@@ -15,12 +21,20 @@ export interface RowSource {
   close(): void
 }
 
+/** Rows that lie in one file, of which only a part may be on this machine. */
+export interface PlacedRows extends RowSource {
+  /** Returns the bytes that reading these rows reads. */
+  rangesOf(firstRow: number, rowCount: number): ByteRange[]
+}
+
 /** Ids in the order of the rows. */
 export interface IdSource {
   readonly count: number
   readonly label: string
   /** Reads the ids of rows `firstRow` up to `firstRow + target.length`, each a safe integer >= 0. */
   readIds(firstRow: number, target: Float64Array): void
+  /** As of `PlacedRows`; absent where ids have no places of their own. */
+  rangesOf?(firstRow: number, rowCount: number): ByteRange[]
   close(): void
 }
 

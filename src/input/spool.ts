@@ -21,7 +21,7 @@ import {
   type SpooledColumn
 } from './document-spool.ts'
 import type { VectorBatch } from './vector-batch.ts'
-import type { IdSource, RowSource } from './row-source.ts'
+import type { IdSource, PlacedRows } from './row-source.ts'
 
 /** Payloads of one batch that are spooled before others may run. */
 const ROWS_AT_ONCE = 4096
@@ -208,7 +208,7 @@ function checkBatch(batch: unknown, dim: number, firstRow: number): number {
 }
 
 /** Opens raw float32 rows that this process wrote. */
-export function openRawRows(path: string, shape: { dim: number; count: number; label: string }): RowSource {
+export function openRawRows(path: string, shape: { dim: number; count: number; label: string }): PlacedRows {
   const descriptor = openRaw(path)
   return {
     ...shape,
@@ -219,6 +219,7 @@ export function openRawRows(path: string, shape: { dim: number; count: number; l
         new Uint8Array(target.buffer, target.byteOffset, target.byteLength)
       )
     },
+    rangesOf: (firstRow, rowCount) => [{ offset: firstRow * shape.dim * 4, byteLength: rowCount * shape.dim * 4 }],
     close: () => {
       closeSync(descriptor)
     }
@@ -233,6 +234,7 @@ export function openRawIds(path: string, shape: { count: number; label: string }
     readIds(firstRow, target) {
       readFully({ descriptor, path }, firstRow * 8, new Uint8Array(target.buffer, target.byteOffset, target.byteLength))
     },
+    rangesOf: (firstRow, rowCount) => [{ offset: firstRow * 8, byteLength: rowCount * 8 }],
     close: () => {
       closeSync(descriptor)
     }

@@ -8,7 +8,7 @@ import { expectPath } from '../arguments.ts'
 import { ZgqError } from '../errors.ts'
 import { float16Table } from './float16.ts'
 import { CHUNK_BYTES, InputFile, readNpyHeader, truncated } from './input-file.ts'
-import { checkDim, checkRange, type RowSource } from './row-source.ts'
+import { checkDim, checkRange, type ByteRange, type PlacedRows, type RowSource } from './row-source.ts'
 
 type ElementType = 'f4' | 'f2' | 'u1' | 'i4'
 
@@ -67,7 +67,7 @@ export function openRowFile(path: string, endings: readonly string[]): RowFile {
 }
 
 /** Rows of an open file. Owns the file and the buffer that converted rows pass through. */
-export class RowFile implements RowSource {
+export class RowFile implements PlacedRows {
   readonly dim: number
   readonly count: number
   readonly label: string
@@ -104,6 +104,12 @@ export class RowFile implements RowSource {
       convertRows(chunk, this.#layout, target.subarray(done * this.dim, (done + rows) * this.dim))
       done += rows
     }
+  }
+
+  rangesOf(firstRow: number, rowCount: number): ByteRange[] {
+    checkRange(this, firstRow, rowCount)
+    const { dataOffset, stride } = this.#layout
+    return [{ offset: dataOffset + firstRow * stride, byteLength: rowCount * stride }]
   }
 
   /** Closes the file; a second call does nothing. */

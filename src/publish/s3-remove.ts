@@ -1,4 +1,5 @@
-// Removes objects of a bucket: up to a thousand by one request, or one by one where a store does not do that.
+// Removes objects of a bucket: up to a thousand by one request, or one by one where a store does not do that. And what
+// stopped uploads left, which no list shows.
 
 import { ZgqError } from '../errors.ts'
 import { inParallel } from '../pack/parallel.ts'
@@ -62,5 +63,34 @@ async function removeOne(
     // Some stores say that there was none.
     if (error instanceof ZgqError && error.code === 'ZGQ_NOT_FOUND') return
     throw error
+  }
+}
+
+/**
+ * Drops uploads below a prefix that were not completed, as good as it goes: not every store tells of them, and their
+ * rules remove them in the end.
+ */
+export async function dropUploads(
+  bucket: S3Bucket,
+  { prefix, send }: { readonly prefix: string; readonly send: Send },
+  signal: AbortSignal
+): Promise<void> {
+  try {
+    const Prefix = bucket.keyOf(prefix)
+    // A thousand, as many as one answer has: as many pieces of work were not stopped in one build.
+    const { Uploads = [] } = await send(`list uploads of ${prefix}*`, signal, ({ sdk, client }) =>
+      client.send(new sdk.ListMultipartUploadsCommand({ Bucket: bucket.name, Prefix }), { abortSignal: signal })
+    )
+    const below = Uploads.filter(({ Key }) => Key?.startsWith(Prefix))
+    await inParallel(below, { most: REQUESTS_AT_A_TIME, signal }, async ({ Key, UploadId }, ending) => {
+      await send(`drop the upload of ${Key}`, ending, ({ sdk, client }) =>
+        client.send(new sdk.AbortMultipartUploadCommand({ Bucket: bucket.name, Key, UploadId }), {
+          abortSignal: ending
+        })
+      )
+    })
+  } catch (error) {
+    signal.throwIfAborted()
+    if (!(error instanceof ZgqError)) throw error
   }
 }

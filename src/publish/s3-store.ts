@@ -15,7 +15,7 @@ import { repeat } from './repeat.ts'
 import { checkS3Options, S3_OPTION_NAMES, S3Bucket, type S3Options, type S3Session } from './s3-bucket.ts'
 import { statusOf } from './s3-errors.ts'
 import { listNames, type ListedNames, type ListOptions } from './s3-list.ts'
-import { removeObjects } from './s3-remove.ts'
+import { dropUploads, removeObjects } from './s3-remove.ts'
 import { sourceOf } from './s3-source.ts'
 
 /** Of what is in memory and on its way at a time, of all objects. */
@@ -33,15 +33,23 @@ interface Upload {
   readonly content: FileContent
 }
 
+/** The state of an object. */
+export interface FoundObject {
+  readonly byteLength: number
+  readonly etag: string | undefined
+}
+
 /** A store that also gives up objects, and lists what lies deeper. Only our own code needs that. */
 export interface BucketStore extends ObjectStore {
   readonly place: string
-  /** Returns the length of an object, undefined where there is none. */
-  lengthOf(name: string, signal: AbortSignal): Promise<number | undefined>
+  /** Looks at an object; undefined where there is none. */
+  look(name: string, signal: AbortSignal): Promise<FoundObject | undefined>
   /** Lists objects and folders below the store's prefix. */
   listNames(options: ListOptions, signal: AbortSignal): Promise<ListedNames>
   /** Removes objects, in no order; those that are not there are no error. */
   remove(names: readonly string[], signal: AbortSignal): Promise<void>
+  /** Drops what stopped uploads left in the bucket, where the store tells of it. */
+  dropUploads(signal: AbortSignal): Promise<void>
 }
 
 /**
@@ -89,19 +97,23 @@ class S3Store implements BucketStore {
   }
 
   async has(name: string, byteLength: number, signal: AbortSignal): Promise<boolean> {
-    return (await this.lengthOf(name, signal)) === byteLength
+    return (await this.look(name, signal))?.byteLength === byteLength
   }
 
-  async lengthOf(name: string, signal: AbortSignal): Promise<number | undefined> {
+  async look(name: string, signal: AbortSignal): Promise<FoundObject | undefined> {
     try {
-      const { ContentLength } = await this.#send(`look for ${name}`, signal, ({ sdk, client }) =>
+      const { ContentLength, ETag } = await this.#send(`look for ${name}`, signal, ({ sdk, client }) =>
         client.send(new sdk.HeadObjectCommand(this.#key(name)), { abortSignal: signal })
       )
-      return ContentLength ?? 0
+      return { byteLength: ContentLength ?? 0, etag: ETag }
     } catch (error) {
       if (statusOf(error) === 404) return undefined // a bucket that is not there fails elsewhere
       throw error
     }
+  }
+
+  async dropUploads(signal: AbortSignal): Promise<void> {
+    await dropUploads(this.#bucket, { prefix: '', send: (...request) => this.#send(...request) }, signal)
   }
 
   async put(name: string, content: Uint8Array | FileContent, signal: AbortSignal): Promise<void> {

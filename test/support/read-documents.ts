@@ -22,7 +22,7 @@ export async function readDocuments(options: BuildOptions): Promise<ReadDocument
   const plan = checkBuildOptions(options)
   const folder = WorkingFolder.take(plan.output, false)
   try {
-    const { site, isBegun } = await readInput(plan, folder, false)
+    const { site, isBegun } = await readInput(plan, folder, { isDurable: false, isShared: false })
     const documents = openDocuments(site)
     if (documents === undefined) return { site, isBegun, ids: [], payloads: [], fields: [] }
     try {

@@ -1,0 +1,83 @@
+// The recipe of a build as all machines read it, in the store of the build: whoever does a task of it works by this.
+
+import { createHash } from 'node:crypto'
+
+import type { InputObject } from '../artifacts/input-window.ts'
+import { STAGES_VERSION } from '../build/identity.ts'
+import type { Recipe } from '../build/site.ts'
+import { ZgqError } from '../errors.ts'
+import { FORMAT_VERSION } from '../format/layout.ts'
+import { isPlainObject } from '../plain-object.ts'
+
+export const RECIPE_OBJECT = 'recipe.json'
+
+/** A file in a folder that all machines see, as it was when the build began. */
+export interface SharedFile {
+  /** Below the folder of the store. */
+  readonly path: string
+  readonly byteLength: number
+  /** SHA-256 of a sample of it, in hex. */
+  readonly sample: string
+}
+
+/** Where workers find the rows of the input. */
+export type SharedRows = (
+  | /** An object of a bucket, read where it is. */
+    { readonly kind: 'object'; readonly object: InputObject }
+    /** A file of the store, read where it is. */
+  | { readonly kind: 'file'; readonly file: SharedFile }
+  /** A file of the artifact of the input. */
+  | { readonly kind: 'artifact'; readonly name: string; readonly byteLength: number }
+) & {
+  /** Column of the vectors, where they are in Parquet. */
+  readonly column: string | null
+}
+
+export interface SharedRecipe {
+  /** Versions of what tasks leave, and of the index. */
+  readonly stages: number
+  readonly format: number
+  readonly recipe: Recipe
+  readonly rows: SharedRows
+  /** The artifact of all that the coordinator brought along of the input; null: nothing. */
+  readonly input: string | null
+}
+
+export const VERSIONS = { stages: STAGES_VERSION, format: FORMAT_VERSION }
+
+/** Names the build of a recipe: the same on every machine. */
+export function buildName({ identity, rowsPerPart }: Recipe): string {
+  const hash = createHash('sha256').update(JSON.stringify([VERSIONS, identity, rowsPerPart]))
+  return `build-${hash.digest('hex').slice(0, 32)}`
+}
+
+export function encodeRecipe(recipe: SharedRecipe): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(recipe))
+}
+
+/** Reads a recipe; throws ZGQ_CORRUPT for what is none, ZGQ_MISMATCH for one of another version. */
+export function decodeRecipe(bytes: Uint8Array, place: string): SharedRecipe {
+  let value: unknown
+  try {
+    value = JSON.parse(new TextDecoder().decode(bytes))
+  } catch (cause) {
+    throw new ZgqError('ZGQ_CORRUPT', 'the recipe of the build is no JSON', { path: place, cause })
+  }
+  if (!isPlainObject(value) || typeof value['stages'] !== 'number' || typeof value['format'] !== 'number')
+    throw new ZgqError('ZGQ_CORRUPT', 'what stands in the place of the recipe is none', { path: place })
+  const { stages, format } = value
+  if (stages !== VERSIONS.stages || format !== VERSIONS.format)
+    throw new ZgqError(
+      'ZGQ_MISMATCH',
+      `the build is of another version of zgq (tasks ${stages}, format ${format}) than this process (tasks ` +
+        `${VERSIONS.stages}, format ${VERSIONS.format}): give all machines the same version`,
+      { path: place }
+    )
+  return asRecipe(value)
+}
+
+/** The version says what stands in it. */
+function asRecipe(value: object): SharedRecipe
+function asRecipe(value: object): object {
+  return value
+}
