@@ -85,6 +85,28 @@ describe('workers', () => {
     await last.close()
     expect(await redis.keys()).toEqual([])
   })
+
+  it('may stop for longer than others wait, and come back', async () => {
+    const redis = await startRedis()
+    const store = newStore()
+    const queue = await openQueue(redis.url)
+    await queue.join('build-a')
+    const running = queue.run(jobsOf(8, { waitMs: 300 }), store.seam())
+    const stopped = await newProcess(redis, store, 'stopped')
+    await expect.poll(() => store.taken().length, SOON).toBeGreaterThan(1)
+    stopped.child.kill('SIGSTOP')
+    const other = await openWorker(redis, store)
+    await running
+    stopped.child.kill('SIGCONT')
+    // It reports jobs that are gone, and takes new ones.
+    await other.close()
+    await queue.run(jobsOf(3, {}, 'build-b'), store.seam())
+    expect(store.outputs()).toHaveLength(11)
+    expect(await queue.leave('build-a')).toBe(true)
+    expect(await queue.leave('build-b')).toBe(true)
+    expect(await stopped.end()).toBe(0)
+    expect(await redis.keys()).toEqual([])
+  })
 })
 
 describe('a Redis that restarts', () => {

@@ -190,6 +190,18 @@ describe('a job that fails', () => {
     await queue.leave('build-a')
   })
 
+  it('tells all coordinators of its build', async () => {
+    const store = newStore()
+    const [first, second] = [await openQueue(), await openQueue()]
+    await openWorker(store, 'one')
+    const jobs = jobsOf(3, { code: 'ZGQ_ZERO_VECTOR', waitMs: 100 })
+    const runs = [first.run(jobs, store.seam()), second.run(jobs, store.seam())]
+    const ends = await Promise.allSettled(runs)
+    const rejected = { status: 'rejected', reason: expect.objectContaining({ code: 'ZGQ_ZERO_VECTOR' }) as unknown }
+    expect(ends).toEqual([rejected, rejected])
+    await first.leave('build-a')
+  })
+
   it('in a way that may pass is done again, five times at most', async () => {
     const store = newStore()
     const queue = await openQueue()
