@@ -38,7 +38,9 @@ afterEach(async () => {
   bucket.decide = () => 'pass'
   bucket.isConditional = true
   for (const close of closing.splice(0)) await close()
-  expect(await redis.keys()).toEqual([])
+  const left = await redis.keys()
+  await redis.command('flushall')
+  expect(left).toEqual([])
 })
 
 interface Place {
@@ -108,17 +110,24 @@ describe('a queue', () => {
     ['where nothing listens', () => 'redis://:hush@127.0.0.1:1/0', 'nothing listens there; check host and port'],
     ['without the password', () => locked.url.replace(/:[^/]*@/, ''), 'Redis asks for a password; give it in the URL'],
     ['with a wrong password', () => locked.url.replace('open', 'hush'), 'Redis refuses the user or the password; check']
-  ])('%s', async (_, url, advice) => {
-    const { folder, output } = placeIn(temp)
-    const place = folderPlace()
-    const wanted = { code: 'ZGQ_IO', message: expect.stringContaining(advice) }
-    for (const attempt of [build(output, { ...place, queue: url() }), startWorker(place, { queue: url() })]) {
-      const error = await errorFrom(attempt)
-      expect(error).toMatchObject(wanted)
-      expect(error.message).not.toContain('hush')
-    }
-    expect([readdirSync(folder), readdirSync(place.store)]).toEqual([[], []])
-  }, 30_000)
+  ])(
+    '%s',
+    async (_, url, advice) => {
+      const { folder, output } = placeIn(temp)
+      const place = folderPlace()
+      const wanted = { code: 'ZGQ_IO', message: expect.stringContaining(advice) }
+      for (const attempt of [
+        () => build(output, { ...place, queue: url() }),
+        () => startWorker(place, { queue: url() })
+      ]) {
+        const error = await errorFrom(attempt())
+        expect(error).toMatchObject(wanted)
+        expect(error.message).not.toContain('hush')
+      }
+      expect([readdirSync(folder), readdirSync(place.store)]).toEqual([[], []])
+    },
+    30_000
+  )
 
   let locked: RedisServer
   beforeAll(async () => {
@@ -158,15 +167,17 @@ describe('a queue', () => {
     expect((await build(output, place)).count).toBe(COUNT)
     expect(readdirSync(place.store)).toEqual([])
     expect(existsSync(join(place.store, '../../elsewhere'))).toBe(false)
-    await redis.command('flushall')
+    for (const close of closing.splice(0)) await close()
+    await redis.command('flushall') // the rubbish is not ours to remove
   })
 })
 
 describe('a store', () => {
   it('that is no folder', async () => {
     const { folder, output } = placeIn(temp)
-    for (const attempt of [build(output, { store: `${folder}/none` }), startWorker({ store: `${folder}/none` })])
-      expect(await errorFrom(attempt)).toMatchObject({
+    const none = { store: `${folder}/none` }
+    for (const attempt of [() => build(output, none), () => startWorker(none)])
+      expect(await errorFrom(attempt())).toMatchObject({
         code: 'ZGQ_NOT_FOUND',
         message: expect.stringContaining('make it, or mount it on this machine')
       })
@@ -175,13 +186,19 @@ describe('a store', () => {
 
   it.each<[string, () => Partial<Options>, Fate, string, string]>([
     ['that denies access', bucketPlace, DENIED, 'ZGQ_IO', 'credentials'],
-    ['in a bucket that is not there', () => ({ ...bucketPlace(), store: 's3://no-such-bucket/x' }), 'pass', 'ZGQ_NOT_FOUND', 'bucket']
+    [
+      'in a bucket that is not there',
+      () => ({ ...bucketPlace(), store: 's3://no-such-bucket/x' }),
+      'pass',
+      'ZGQ_NOT_FOUND',
+      'bucket'
+    ]
   ])('%s', async (_, place, fate, code, advice) => {
     const { folder, output } = placeIn(temp)
     bucket.decide = () => fate
     const given = place() as Place
-    for (const attempt of [build(output, given), startWorker(given)])
-      expect(await errorFrom(attempt)).toMatchObject({ code, message: expect.stringContaining(advice) })
+    for (const attempt of [() => build(output, given), () => startWorker(given)])
+      expect(await errorFrom(attempt())).toMatchObject({ code, message: expect.stringContaining(advice) })
     expect(readdirSync(folder)).toEqual([])
   })
 
@@ -298,7 +315,13 @@ describe('an input', () => {
         onProgress: ({ stage }) => {
           if (stage !== 'train' || isChanged) return
           isChanged = true
-          writeFileSync(input, fbin(withRow(2, () => 1), DIM))
+          writeFileSync(
+            input,
+            fbin(
+              withRow(2, () => 1),
+              DIM
+            )
+          )
         }
       })
     )
@@ -394,8 +417,16 @@ describe('a build that is stopped', () => {
     const worker = await startWorker(place)
     const ending = new AbortController()
     const stopped = rejection(build(output, { ...place, signal: ending.signal }))
-    await expect.poll(() => bucket.requests.some(({ url }) => /\/trained-.*files\.json/.test(url)), { timeout: 9000 }).toBe(true)
-    await expect.poll(() => bucket.requests.filter(({ method, url }) => method === 'PUT' && /\/trained-.*files\.json/.test(url)).length, { timeout: 9000 }).toBe(1)
+    await expect
+      .poll(() => bucket.requests.some(({ url }) => /\/trained-.*files\.json/.test(url)), { timeout: 9000 })
+      .toBe(true)
+    await expect
+      .poll(
+        () =>
+          bucket.requests.filter(({ method, url }) => method === 'PUT' && /\/trained-.*files\.json/.test(url)).length,
+        { timeout: 9000 }
+      )
+      .toBe(1)
     ending.abort(new Error('enough'))
     await stopped
     held.abort()
@@ -473,8 +504,8 @@ describe('options', () => {
     })
     try {
       const { output } = placeIn(temp)
-      for (const attempt of [build(output, folderPlace()), startWorker(folderPlace())])
-        expect(await errorFrom(attempt)).toMatchObject({
+      for (const attempt of [() => build(output, folderPlace()), () => startWorker(folderPlace())])
+        expect(await errorFrom(attempt())).toMatchObject({
           code: 'ZGQ_UNSUPPORTED',
           message: expect.stringContaining('npm install bullmq ioredis')
         })
@@ -488,12 +519,18 @@ describe('the command', () => {
   it.each([
     [['build', 'rows.fbin', 'index', '--queue', 'redis://127.0.0.1:1'], '--store'],
     [['build', 'rows.fbin', 'index', '--store', '/tmp'], '--queue'],
-    [['build', 'rows.fbin', 'index', '--queue', 'redis://127.0.0.1:1', '--store', '/tmp', '--stage', 'read'], '--stage'],
+    [
+      ['build', 'rows.fbin', 'index', '--queue', 'redis://127.0.0.1:1', '--store', '/tmp', '--stage', 'read'],
+      '--stage'
+    ],
     [['worker', '--queue', 'redis://127.0.0.1:1'], '--store'],
     [['worker', '--store', '/tmp'], '--queue'],
     [['worker', '--queue', 'redis//:hush@127.0.0.1:1', '--store', '/tmp'], 'redis://USER:PASSWORD@HOST'],
     [['worker', '--queue', 'redis://:hush@127.0.0.1:99999', '--store', '/tmp'], 'redis://USER:PASSWORD@HOST'],
-    [['build', 'rows.fbin', 'index', '--queue', 'http://:hush@127.0.0.1', '--store', '/tmp'], 'redis://USER:PASSWORD@HOST']
+    [
+      ['build', 'rows.fbin', 'index', '--queue', 'http://:hush@127.0.0.1', '--store', '/tmp'],
+      'redis://USER:PASSWORD@HOST'
+    ]
   ])('%j', (args, advice) => {
     const { code, stderr } = runZgq(...args)
     expect(code).not.toBe(0)
