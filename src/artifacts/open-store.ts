@@ -1,10 +1,10 @@
 // Opens the store of one build: a folder that all machines see, or `s3://bucket/prefix`.
 
-import { checkS3Options, parseS3Url, type S3ClientLike } from '../publish/s3-bucket.ts'
-import { openBucketStore } from '../publish/s3-store.ts'
+import { checkS3Options, parseS3Url, type S3ClientLike, type S3Options } from '../publish/s3-bucket.ts'
+import { openBucketStore, type BucketStore } from '../publish/s3-store.ts'
 import type { ArtifactStore } from './artifact-store.ts'
 import { BucketArtifacts } from './bucket-artifacts.ts'
-import { openFolderArtifacts } from './folder-artifacts.ts'
+import { expectStoreFolder, openFolderArtifacts } from './folder-artifacts.ts'
 import { makeScratch } from './scratch-folder.ts'
 
 export interface StoreOptions {
@@ -30,6 +30,13 @@ export function isBucketUrl(store: string): boolean {
   return /^s3:\/\//i.test(store)
 }
 
+/** Rejects as `openArtifactStore` does where a store cannot be used, before there is a build; leaves nothing there. */
+export async function expectUsableStore(options: Omit<StoreOptions, 'build'>): Promise<void> {
+  const { store, client, endpoint, region, signal = new AbortController().signal } = options
+  if (isBucketUrl(store)) await openObjects({ ...parseS3Url('store', store), client, endpoint, region }, signal)
+  else await expectStoreFolder(store)
+}
+
 /**
  * Opens the store of a build, which is asked once. Rejects with ZGQ_NOT_FOUND where the folder or the bucket is not
  * there; with ZGQ_READ_ONLY where a folder cannot be written; with ZGQ_IO where a bucket cannot be reached or denies
@@ -44,9 +51,14 @@ export async function openArtifactStore(options: StoreOptions): Promise<Artifact
   }
   const { bucket, prefix } = parseS3Url('store', store)
   const place = { bucket, prefix: `${prefix.replace(/\/+$/, '')}/${build}`, client, endpoint, region }
+  const objects = await openObjects(place, options.signal ?? new AbortController().signal)
+  return new BucketArtifacts(objects, await makeScratch(options.scratch))
+}
+
+async function openObjects(place: S3Options, signal: AbortSignal): Promise<BucketStore> {
   checkS3Options(place)
   const objects = openBucketStore(place)
   // Later on, a bucket that is not there would look like one without artifacts. No name begins like that.
-  await objects.list('.none', options.signal ?? new AbortController().signal)
-  return new BucketArtifacts(objects, await makeScratch(options.scratch))
+  await objects.list('.none', signal)
+  return objects
 }

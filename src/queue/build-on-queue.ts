@@ -7,7 +7,7 @@ import { join } from 'node:path'
 
 import type { ArtifactStore } from '../artifacts/artifact-store.ts'
 import { BucketInputs } from '../artifacts/bucket-inputs.ts'
-import { isBucketUrl, openArtifactStore } from '../artifacts/open-store.ts'
+import { expectUsableStore, isBucketUrl, openArtifactStore } from '../artifacts/open-store.ts'
 import { namesOf } from '../build/artifact-names.ts'
 import { isDone, readAssignment, readTraining } from '../build/artifacts.ts'
 import { checkBuildOptions, OPTION_NAMES, type BuildOptions, type BuildPlan } from '../build/build-options.ts'
@@ -78,6 +78,7 @@ export async function buildOnQueue(options: QueueBuildOptions): Promise<BuildRep
   const queue = await JobQueue.open(url, { prefix, signal: plan.signal })
   try {
     const place = { store, client, endpoint, region }
+    await expectUsableStore({ store, signal: plan.signal, ...(isBucketUrl(store) ? { client, endpoint, region } : {}) })
     return await new QueueBuild({ plan, queue, place, onQueue }).run()
   } finally {
     await queue.close()

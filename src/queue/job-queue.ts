@@ -115,6 +115,9 @@ export class JobQueue {
     this.#closing.abort(new ZgqError('ZGQ_CLOSED', 'the queue is closed'))
     const { connection, queue, events } = this.#session
     this.#coordinator.close()
+    // BullMQ writes as soon as a queue is opened, whether a build begins or not.
+    if (connection.client.status === 'ready')
+      await within(FAREWELL_MS, Promise.allSettled([removeRemains(connection, queue, this.#prefix)]))
     const longestMs = connection.client.status === 'ready' ? FAREWELL_MS : AWAY_MS
     await within(longestMs, Promise.allSettled([queue.close(), events.close()]))
     connection.client.disconnect()

@@ -3,8 +3,7 @@
 import { availableParallelism, tmpdir } from 'node:os'
 
 import { BucketInputs } from '../artifacts/bucket-inputs.ts'
-import { expectStoreFolder } from '../artifacts/folder-artifacts.ts'
-import { isBucketUrl, openArtifactStore } from '../artifacts/open-store.ts'
+import { expectUsableStore, isBucketUrl, openArtifactStore } from '../artifacts/open-store.ts'
 import { outputOf, type ArtifactTask } from '../build/artifact-names.ts'
 import { wallMillis } from '../clock.ts'
 import { ZgqError } from '../errors.ts'
@@ -198,12 +197,8 @@ class Sites {
 
   /** Rejects where the store cannot be used. */
   async check(): Promise<void> {
-    if (!isBucketUrl(this.#options.store)) {
-      await expectStoreFolder(this.#options.store)
-      return
-    }
-    const store = await this.#openStore('none', new AbortController().signal)
-    await store.close()
+    const { store, client, endpoint, region } = this.#options
+    await expectUsableStore({ store, ...(isBucketUrl(store) ? { client, endpoint, region } : {}) })
   }
 
   async use(build: string, signal: AbortSignal, work: (site: BuildSite) => Promise<void>): Promise<void> {
