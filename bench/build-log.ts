@@ -82,7 +82,7 @@ export interface LoggedMachines {
   readonly workers: number
   /** Tasks at a time of the worker that had most. */
   readonly threads: number
-  /** From the end of a task to the next on the same thread, in the middle. */
+  /** From the end of a task to the next on the same thread, in the mean. */
   readonly queueMs: number
 }
 
@@ -111,7 +111,11 @@ export function machinesOf(log: readonly LoggedTask[]): LoggedMachines {
     }
     most = Math.max(most, threads.length)
   }
-  return { workers: workers.size, threads: most, queueMs: median(gaps) }
+  return {
+    workers: workers.size,
+    threads: most,
+    queueMs: gaps.reduce((sum, gap) => sum + gap, 0) / Math.max(1, gaps.length)
+  }
 }
 
 /**
@@ -137,8 +141,16 @@ export function replayOf(log: readonly LoggedTask[], queueMs: number): TaskGroup
   return replayed
 }
 
-function replayedTask({ fetchMs, runMs, storeMs, fetchedBytes, storedBytes }: LoggedTask): SimulatedTask {
-  return { computeMs: runMs, fetchMs, storeMs, fetchedBytes, storedBytes }
+/** Files of a folder are read and written in place: they are counted apart from what is fetched and stored. */
+function replayedTask(task: LoggedTask): SimulatedTask {
+  const { fetchMs, runMs, storeMs, fetchedBytes, storedBytes, readBytes, writtenBytes } = task
+  return {
+    computeMs: runMs,
+    fetchMs,
+    storeMs,
+    fetchedBytes: Math.max(fetchedBytes, readBytes),
+    storedBytes: Math.max(storedBytes, writtenBytes)
+  }
 }
 
 /** Times the log took from its first task to its last. */
@@ -162,7 +174,8 @@ export function ratesOf(log: readonly LoggedTask[], shape: BuildShape, fallback:
     scan: shape.rows / shards,
     join: shape.rows
   }
-  const rowsOf = ({ kind, rows }: LoggedTask): number => (rows > 0 ? rows : (usual[kind] ?? 0))
+  // The progress of a scan is not counted in rows.
+  const rowsOf = ({ kind, rows }: LoggedTask): number => (rows > 0 && kind !== 'scan' ? rows : (usual[kind] ?? 0))
   /** Early rounds see a part of their rows, which a log may count in full. */
   const isWhole = (task: LoggedTask): boolean =>
     task.kind !== 'partial' || !sample.hasEarly || !isEarlyRound(roundOf(task))

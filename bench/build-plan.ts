@@ -64,6 +64,8 @@ const GROUP_ROUNDS = 5
 /** Queries of a calibration (src/build/calibration-queries.ts). */
 const CALIBRATION_WORK = 4e11
 const [FEWEST_QUERIES, MOST_QUERIES] = [400, 1000]
+/** What a scan leaves for a query (src/build/calibration-lists.ts). */
+const NEIGHBOUR_BYTES = 2420
 /** Pieces of large files (src/artifacts/download.ts, src/publish/s3-store.ts). */
 const FETCHED_PIECE_BYTES = 2 ** 23
 const STORED_PIECE_BYTES = 2 ** 24
@@ -247,7 +249,7 @@ class BuildPlan {
       this.#task({
         cost: (rows / shards) * dim * queries * this.#rates.scan,
         fetched: (rows / shards) * this.#rowBytes,
-        stored: queries * 10 * 16
+        stored: queries * NEIGHBOUR_BYTES
       })
     )
     const atCoordinator = (name: string, after: string[], work: Work): TaskGroup => ({
@@ -260,7 +262,7 @@ class BuildPlan {
       { name: 'scan', after: ['join'], tasks: scan },
       atCoordinator('calibrate', ['scan'], {
         cost: queries * dim * this.#rates.calibrate,
-        fetched: 0,
+        fetched: shards * queries * NEIGHBOUR_BYTES,
         stored: 0
       })
     ]

@@ -224,6 +224,11 @@ describe('imports in src', () => {
     const loading = IMPORTS.filter(({ target, isTypeOnly }) => /^better-sqlite3(\/|$)/.test(target) && !isTypeOnly)
     expect(new Set(loading.map(({ file }) => unitOf(file)))).toEqual(new Set(['catalogue']))
   })
+
+  it('load BullMQ and its client of Redis from one file only, and there', () => {
+    const loading = IMPORTS.filter(({ target, isTypeOnly }) => /^(bullmq|ioredis)(\/|$)/.test(target) && !isTypeOnly)
+    expect(new Set(loading.map(({ file }) => file))).toEqual(new Set(['src/queue/load-bullmq.ts']))
+  })
 })
 
 /** The published entries, as sources. */

@@ -1,7 +1,10 @@
 // What may happen to a queue: workers that are killed, a Redis that restarts, forgets, is away, full or closed to us.
 
-import { createServer, type Server } from 'node:net'
+import { build } from 'esbuild'
+import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
+import { createServer, type Server } from 'node:net'
+import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
 
@@ -11,9 +14,12 @@ import type { QueueFacts } from '../src/queue/job-run.ts'
 import { openJobWorker, type JobWorker, type WorkerEvent } from '../src/queue/job-worker.ts'
 import { startRedis, type RedisServer } from './support/redis-server.ts'
 import { jobsOf, startWorker, TestStore, type WorkerProcess } from './support/queue-workers.ts'
+import { ROOT } from './support/sources.ts'
 import { useTempFolder } from './support/temp-folder.ts'
 
 const temp = useTempFolder('queue-faults')
+/** Without packages. */
+const bare = useTempFolder('queue-bare')
 /** Much may go on on this machine. */
 const SOON = { timeout: 20_000 }
 const closing: (() => Promise<unknown>)[] = []
@@ -61,6 +67,10 @@ describe('workers', () => {
     await queue.join('build-a')
     const done: string[] = []
     const running = queue.run(jobsOf(30, { waitMs: 300 }), store.seam(done))
+    await expect.poll(() => redis.command('llen', 'bull:zgq:wait'), SOON).toBe(30)
+    // As if each had been left behind by 45 workers before.
+    const script = "for i = 0, 29 do redis.call('hset', 'bull:zgq:square-' .. i .. '-build-a', 'stc', 45) end"
+    await redis.command('eval', script, '0')
     for (let i = 0; i < 2; i++) {
       const worker = await newProcess(redis, store, `killed-${i}`)
       await expect.poll(() => store.taken(), SOON).toContainEqual(expect.stringContaining(`killed-${i}`))
@@ -73,6 +83,28 @@ describe('workers', () => {
     expect(store.taken().length).toBeGreaterThanOrEqual(32)
     expect(await queue.leave('build-a')).toBe(true)
     await last.close()
+    expect(await redis.keys()).toEqual([])
+  })
+
+  it('may stop for longer than others wait, and come back', async () => {
+    const redis = await startRedis()
+    const store = newStore()
+    const queue = await openQueue(redis.url)
+    await queue.join('build-a')
+    const running = queue.run(jobsOf(8, { waitMs: 300 }), store.seam())
+    const stopped = await newProcess(redis, store, 'stopped')
+    await expect.poll(() => store.taken().length, SOON).toBeGreaterThan(1)
+    stopped.child.kill('SIGSTOP')
+    const other = await openWorker(redis, store)
+    await running
+    stopped.child.kill('SIGCONT')
+    // It reports jobs that are gone, and takes new ones.
+    await other.close()
+    await queue.run(jobsOf(3, {}, 'build-b'), store.seam())
+    expect(store.outputs()).toHaveLength(11)
+    expect(await queue.leave('build-a')).toBe(true)
+    expect(await queue.leave('build-b')).toBe(true)
+    expect(await stopped.end()).toBe(0)
     expect(await redis.keys()).toEqual([])
   })
 })
@@ -118,6 +150,22 @@ describe('a Redis that restarts', () => {
     expect(await queue.leave('build-a')).toBe(true)
     expect(await apart.end()).toBe(0)
     expect(await redis.keys()).toEqual([])
+  })
+
+  it('with another password ends workers and runs', async () => {
+    const redis = await startRedis()
+    const store = newStore()
+    const queue = await openQueue(redis.url)
+    const worker = await openWorker(redis, store)
+    const running = queue.run(jobsOf(4, { waitMs: 500 }), store.seam())
+    const expected = { code: 'ZGQ_IO', message: expect.stringContaining('asks for a password') as string }
+    const ended = expect(running).rejects.toMatchObject(expected)
+    await expect.poll(() => store.taken().length, SOON).toBe(2)
+    await redis.kill()
+    await redis.start({ password: 'new' })
+    await ended
+    expect(await worker.failed).toMatchObject(expected)
+    expect(store.outputs()).toHaveLength(2)
   })
 
   it('while a build is left lets it be', async () => {
@@ -266,6 +314,33 @@ describe('a queue that cannot be opened', () => {
     expect(allTextOf(error)).not.toMatch(/wr0ng|s3cr3t/)
     const worker = openJobWorker(`${begin}127.0.0.1:${redis.port}/7`, { concurrency: 1, perform: fail })
     await expect(worker).rejects.toMatchObject({ code: 'ZGQ_IO' })
+  })
+
+  it('since Redis takes no more connections says so', async () => {
+    const redis = await startRedis({ settings: ['--maxclients', '1'] })
+    const expected = { code: 'ZGQ_IO', message: expect.stringContaining('maxclients') as string }
+    expect(await openError(redis.url, { connectMs: 500 })).toMatchObject(expected)
+    const worker = openJobWorker(redis.url, { concurrency: 1, perform: fail, connectMs: 500 })
+    await expect(worker).rejects.toMatchObject(expected)
+  })
+
+  it('since its packages are not installed says how to install them', async () => {
+    const outfile = bare.fresh('alone.mjs')
+    await build({
+      stdin: {
+        resolveDir: join(ROOT, 'src/queue'),
+        contents: `
+          import { JobQueue } from './job-queue.ts'
+          await JobQueue.open('redis://127.0.0.1').catch(({ code, message }) => { console.log(code, message) })`
+      },
+      bundle: true,
+      platform: 'node',
+      format: 'esm',
+      packages: 'external',
+      outfile
+    })
+    const { stdout } = spawnSync(process.execPath, [outfile], { encoding: 'utf8' })
+    expect(stdout).toMatch(/^ZGQ_UNSUPPORTED .*npm install bullmq ioredis/)
   })
 
   it('with its password does open', async () => {

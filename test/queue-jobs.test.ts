@@ -190,6 +190,18 @@ describe('a job that fails', () => {
     await queue.leave('build-a')
   })
 
+  it('tells all coordinators of its build', async () => {
+    const store = newStore()
+    const [first, second] = [await openQueue(), await openQueue()]
+    await openWorker(store, 'one')
+    const jobs = jobsOf(3, { code: 'ZGQ_ZERO_VECTOR', waitMs: 100 })
+    const runs = [first.run(jobs, store.seam()), second.run(jobs, store.seam())]
+    const ends = await Promise.allSettled(runs)
+    const rejected = { status: 'rejected', reason: expect.objectContaining({ code: 'ZGQ_ZERO_VECTOR' }) as unknown }
+    expect(ends).toEqual([rejected, rejected])
+    await first.leave('build-a')
+  })
+
   it('in a way that may pass is done again, five times at most', async () => {
     const store = newStore()
     const queue = await openQueue()
@@ -297,11 +309,11 @@ describe('a board', () => {
       ...store.seam(),
       has: () => Promise.resolve(true)
     })
-    await openWorker(store, 'busy')
+    await openWorker(store, 'busy', { name: 'a busy one' })
     const running = queue.run(jobsOf(5, { waitMs: 500 }), store.seam())
     await expect.poll(() => board.getJobCounts('active', 'wait'), SOON).toEqual({ active: 2, wait: 3 })
     const [job] = await board.getActive()
-    expect(job).toMatchObject({ name: 'square', data: { build: 'build-a', rows: 100 }, processedBy: 'busy' })
+    expect(job).toMatchObject({ name: 'square', data: { build: 'build-a', rows: 100 }, processedBy: 'a-busy-one' })
     expect(await board.getWorkers()).toHaveLength(1)
     await running
     await expect.poll(async () => (await board.getMetrics('completed')).meta.count, SOON).toBe(5)

@@ -288,7 +288,7 @@ describe('The plan of a build', () => {
       line('assign', 'part-00000-a', { rows: 1000, ns: 1000 * (products * RATES.product + dim * RATES.assign) }),
       line('tally', 'assigned-a', { rows: 0, ns: parts * zones * RATES.tally }),
       line('write', 'shard-00000-a', { rows: 0, ns: (4e6 / shards) * dim * RATES.write }),
-      line('scan', 'scan-00000-a', { rows: 1000, ns: 1000 * dim * queries * RATES.scan })
+      line('scan', 'scan-00000-a', { rows: 3, ns: (4e6 / shards) * dim * queries * RATES.scan }) // steps, not rows
     ]
     const fallback = { ...RATES, product: 9, sample: 9, assign: 9, write: 9, scan: 9, round: 9, order: 9, tally: 9 }
     const found = ratesOf(log, shape, fallback)

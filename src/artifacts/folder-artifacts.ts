@@ -16,22 +16,49 @@ import { publishOnce, readWhole } from './small-objects.ts'
 const REMOVED_AT_A_TIME = 8
 
 /**
- * Opens the store of one build in a folder, which must exist; the folder of the build is made in it. Rejects with
- * ZGQ_NOT_FOUND, ZGQ_READ_ONLY or ZGQ_IO.
+ * Opens the store of one build in a folder, which must exist; the folder of the build is made in it, unless it must be
+ * there already (`isBegun`). Rejects with ZGQ_NOT_FOUND, ZGQ_READ_ONLY or ZGQ_IO.
  */
-export async function openFolderArtifacts(folder: string, build: string): Promise<ArtifactStore> {
+export async function openFolderArtifacts(folder: string, build: string, isBegun = false): Promise<ArtifactStore> {
+  checkName(build)
   checkFolder(folder)
   const path = join(folder, build)
+  if (isBegun) await expectBegun(folder, path)
   try {
-    await mkdir(path, { recursive: true })
-    // Only trying tells: on network file systems permissions are the server's.
-    const tried = join(path, `tried-${randomBytes(6).toString('hex')}.${temporaryEnding()}`)
-    await mkdir(tried)
-    await rm(tried, { recursive: true, force: true }) // a collector may have been faster
+    if (!isBegun) await mkdir(path, { recursive: true })
+    await tryToWrite(path)
   } catch (error) {
-    throw wrapWriteError(error, path, 'make the folder of a build')
+    throw wrapWriteError(error, path, isBegun ? 'use the folder of a build' : 'make the folder of a build')
   }
   return new FolderArtifacts(path)
+}
+
+/** Rejects with ZGQ_NOT_FOUND, ZGQ_READ_ONLY or ZGQ_IO where a folder cannot be a store. */
+export async function expectStoreFolder(folder: string): Promise<void> {
+  checkFolder(folder)
+  await tryToWrite(folder).catch((error: unknown) => {
+    throw wrapWriteError(error, folder, 'write to the store')
+  })
+}
+
+/** Only trying tells: on network file systems permissions are the server's. */
+async function tryToWrite(folder: string): Promise<void> {
+  const tried = join(folder, `tried-${randomBytes(6).toString('hex')}.${temporaryEnding()}`)
+  await mkdir(tried)
+  await rm(tried, { recursive: true, force: true }) // a collector may have been faster
+}
+
+async function expectBegun(folder: string, path: string): Promise<void> {
+  try {
+    await readdir(folder) // network file systems may remember that it was not there
+    await stat(path)
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw wrapReadError(error, path, 'look for a build')
+    throw new ZgqError('ZGQ_NOT_FOUND', 'the build is not in this store: it was given up, or has ended', {
+      path,
+      cause: error
+    })
+  }
 }
 
 function checkFolder(folder: string): void {

@@ -20,6 +20,8 @@ export interface StoreOptions {
   readonly region?: string | undefined
   /** Folder for copies of a bucket's artifacts, on a disk with room. Default: the system's temporary folder. */
   readonly scratch?: string | undefined
+  /** The build must be there: a folder for it is not made. Default false; nothing for a bucket. */
+  readonly isBegun?: boolean | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -38,7 +40,7 @@ export async function openArtifactStore(options: StoreOptions): Promise<Artifact
   if (!isBucketUrl(store)) {
     for (const [name, value] of Object.entries({ client, endpoint, region }))
       if (value !== undefined) throw new TypeError(`${name} goes with s3://BUCKET/PREFIX, found a folder`)
-    return await openFolderArtifacts(store, build)
+    return await openFolderArtifacts(store, build, options.isBegun)
   }
   const { bucket, prefix } = parseS3Url('store', store)
   const place = { bucket, prefix: `${prefix.replace(/\/+$/, '')}/${build}`, client, endpoint, region }

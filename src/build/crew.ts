@@ -53,13 +53,14 @@ function openInline(site: Site): Crew {
 }
 
 function openThreads(data: CrewData): Crew {
-  const threads = Array.from(
-    { length: data.threads },
-    () => new Thread<BuildTask, TaskAnswer, number>('build-worker', data)
-  )
+  const start = (): Thread<BuildTask, TaskAnswer, number> => new Thread('build-worker', data)
+  const threads = Array.from({ length: data.threads }, start)
+  let isClosed = false
   return {
     size: threads.length,
     run(task, onDone) {
+      // One that died has nothing to do, and would get every task.
+      for (const [i, thread] of threads.entries()) if (!thread.isAlive && !isClosed) threads[i] = start()
       const idlest = threads.reduce((best, thread) => (thread.pending < best.pending ? thread : best))
       return new Promise((resolve, reject) => {
         const onNote = (done: number): void => {
@@ -73,6 +74,7 @@ function openThreads(data: CrewData): Crew {
       })
     },
     async close() {
+      isClosed = true
       await Promise.all(threads.map((thread) => thread.close()))
     }
   }

@@ -107,7 +107,11 @@ export async function readInput(plan: BuildPlan, folder: WorkingFolder, needs: R
   folder.clear((name) => !isSpooling(name) && !isTemporaryName(name)) // of a build that died
   const stamps = stampInputs(plan)
   const before = readRecipe(folder.path)
-  const mayGoOn = before !== undefined && isTrusted(before) && (before.isDurable || !isDurable)
+  const mayGoOn =
+    before !== undefined &&
+    isTrusted(before) &&
+    (before.isDurable || !isDurable) &&
+    !(isShared && before.ids === 'file') // other machines get a copy of them
   const given = await spoolGiven(plan, documentPaths(folder))
   const seen = typeof plan.input === 'string' ? identify(plan, given, seenFiles(plan, plan.input)) : undefined
   const goOn = (recipe: StoredRecipe): PreparedSite => {

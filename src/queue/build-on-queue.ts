@@ -17,14 +17,16 @@ import { isJoined, type Site } from '../build/site.ts'
 import { openTell, withCrew } from '../build/stages.ts'
 import { decodeWords } from '../build/stored-json.ts'
 import { WorkingFolder } from '../build/working-folder.ts'
+import { expectUnchanged } from '../build/fingerprint.ts'
 import { loadDriver } from '../catalogue/load-driver.ts'
 import { wrapWriteError, ZgqError } from '../errors.ts'
 import { checkOptionNames, expectFunction } from '../options.ts'
 import { inParallel } from '../pack/parallel.ts'
 import type { S3ClientLike } from '../publish/s3-bucket.ts'
+import { syncFile, syncFolder } from '../storage/file-writer.ts'
 import { JobQueue } from './job-queue.ts'
 import type { QueueFacts } from './job-run.ts'
-import { expectStore, expectUrl, S3_NAMES } from './queue-options.ts'
+import { checkTexts, expectStore, expectUrl, S3_NAMES } from './queue-options.ts'
 import { writeShards, type QueueWork } from './queue-stages.ts'
 import { scanByWorkers } from './scan-by-workers.ts'
 import { fillInput, shareInput, type SharedInput } from './shared-input.ts'
@@ -69,6 +71,7 @@ export async function buildOnQueue(options: QueueBuildOptions): Promise<BuildRep
   const plan = checkBuildOptions(rest)
   expectUrl('queue', url)
   expectStore('store', store)
+  checkTexts({ endpoint, region, prefix })
   if (onQueue !== undefined) expectFunction('onQueue', onQueue)
   plan.signal?.throwIfAborted()
   loadDriver()
@@ -130,11 +133,11 @@ class QueueBuild {
 
   async #build(folder: WorkingFolder, input: SharedInput): Promise<BuildReport> {
     const { queue } = this.#begun
-    const build = buildName(input.shared.recipe)
+    const build = buildName(input.shared)
     const store = await this.#openStore(folder, build)
-    await queue.join(build)
     let isToGo = false
     try {
+      await queue.join(build)
       const report = await this.#finish({ folder, input, store, build })
       isToGo = true
       return report
@@ -183,7 +186,7 @@ class QueueBuild {
     const work = { store, queue, build, onQueue, recipe: site.recipe, tell: openTell(plan), signal: this.#signal }
     const isBegun = isJoined(site)
     if (!isBegun) {
-      await this.#share(store, input)
+      await this.#share({ store, build }, input)
       await writeShards(work, {
         shardStarts: async () => {
           await this.#bring(work, site, namesOf(site.recipe).trained)
@@ -194,6 +197,7 @@ class QueueBuild {
           return decodeWords(readAssignment(site).zoneRows)
         }
       })
+      expectUnchanged(input.stamps) // workers see no times of files, and look at a sample of the bytes
       await this.#bringShards(work, site)
     }
     // Of an index that was joined before, shards may be gone from the store: it is calibrated here.
@@ -201,15 +205,19 @@ class QueueBuild {
     return await withCrew(plan, site, (crew) => publishStage({ plan, folder, site, queries, scan }, crew))
   }
 
-  /** Puts the recipe and the input into the store. */
-  async #share(store: ArtifactStore, { shared, files }: SharedInput): Promise<void> {
+  /** Puts the recipe and the input into the store: the recipe first, which a bucket may refuse. */
+  async #share(
+    { store, build }: { readonly store: ArtifactStore; readonly build: string },
+    { shared, files, stamps }: SharedInput
+  ): Promise<void> {
     const signal = this.#signal
+    decodeRecipe(await store.publish(RECIPE_OBJECT, encodeRecipe(shared), signal), { place: store.place, build })
     if (shared.input !== null && !(await store.has(shared.input, signal))) {
       await fillInput(join(store.path, shared.input), files, !isBucketUrl(this.#begun.place.store))
+      if (shared.rows.kind === 'artifact') expectUnchanged(stamps)
       await store.write(shared.input, signal)
       if (isBucketUrl(this.#begun.place.store)) store.release(shared.input)
     }
-    decodeRecipe(await store.publish(RECIPE_OBJECT, encodeRecipe(shared), signal), store.place)
   }
 
   /** Brings an artifact into the working folder, where this machine goes on with it. */
@@ -221,14 +229,17 @@ class QueueBuild {
     const from = join(store.path, name)
     const temporary = `${to}.brought`
     try {
-      if (isBucketUrl(this.#begun.place.store)) {
-        renameSync(from, to)
-        return
-      }
+      const isCopy = isBucketUrl(this.#begun.place.store)
       await mkdir(temporary, { recursive: true })
-      for (const file of await readdir(from))
-        await copyFile(join(from, file), join(temporary, file), constants.COPYFILE_FICLONE)
+      for (const file of await readdir(from)) {
+        const place = join(temporary, file)
+        if (isCopy) renameSync(join(from, file), place)
+        else await copyFile(join(from, file), place, constants.COPYFILE_FICLONE)
+        syncFile(place) // it becomes a file of the index
+      }
+      syncFolder(temporary)
       renameSync(temporary, to)
+      store.release(name)
     } catch (error) {
       throw wrapWriteError(error, to, 'bring an artifact to its place')
     }

@@ -21,7 +21,15 @@ import { ZgqError } from '../errors.ts'
 import { fileNameOf } from '../format/file-record.ts'
 import { ELEMENT_BYTES } from '../format/layout.ts'
 import { removeTemporary } from '../storage/file-writer.ts'
-import { bringInput, expectSharedFile, localRows, rowsOf, wholeFiles, type InputSeam } from './brought-input.ts'
+import {
+  bringInput,
+  expectSharedFile,
+  localRows,
+  rowsOf,
+  wholeFiles,
+  type Brought,
+  type InputSeam
+} from './brought-input.ts'
 import { decodeRecipe, RECIPE_OBJECT, type SharedRecipe } from './shared-recipe.ts'
 
 /** How long the parts of a task took, in milliseconds, and what was moved, in bytes. */
@@ -46,6 +54,8 @@ export class BuildSite {
   readonly site: Site
   readonly #seam: InputSeam
   readonly #crew: Crew
+  /** How many tasks use the copy of an artifact. */
+  readonly #uses = new Map<string, number>()
 
   private constructor(shared: SharedRecipe, seam: InputSeam, threads: number) {
     const { store, folder } = seam
@@ -68,14 +78,11 @@ export class BuildSite {
    * Reads the recipe. Rejects with ZGQ_NOT_FOUND where the build has none (any more), with ZGQ_MISMATCH where it is of
    * another version.
    */
-  static async open(seam: InputSeam, threads: number, signal: AbortSignal): Promise<BuildSite> {
+  static async open(seam: InputSeam, build: string, on: { threads: number; signal: AbortSignal }): Promise<BuildSite> {
     const { store } = seam
-    const bytes = await store.readObject(RECIPE_OBJECT, signal)
-    if (bytes === undefined)
-      throw new ZgqError('ZGQ_NOT_FOUND', 'the build has no recipe: it was given up, or has ended', {
-        path: store.place
-      })
-    return new BuildSite(decodeRecipe(bytes, store.place), seam, threads)
+    const bytes = await store.readObject(RECIPE_OBJECT, on.signal)
+    if (bytes === undefined) throw ended(store.place)
+    return new BuildSite(decodeRecipe(bytes, { place: store.place, build }), seam, on.threads)
   }
 
   /** Does a task and stores what it leaves; undefined where that is stored already. */
@@ -89,9 +96,12 @@ export class BuildSite {
     const output = outputOf(shared.recipe, task)
     if (await store.has(output, signal)) return undefined
     const startedAt = wallMillis()
-    const artifactBytes = await this.#bringArtifacts(task, signal)
-    const brought = await bringInput({ shared, seam: this.#seam }, task, signal)
+    const used = [output, ...inputsOf(shared.recipe, task).map(({ name }) => name)]
+    for (const name of used) this.#uses.set(name, (this.#uses.get(name) ?? 0) + 1)
+    let brought: Brought | undefined
     try {
+      const artifactBytes = await this.#bringArtifacts(task, signal)
+      brought = await bringInput({ shared, seam: this.#seam }, task, signal)
       const fetchedAt = wallMillis()
       let rows = 0
       await this.#crew.run({ ...task, brought: brought.files }, (more) => {
@@ -102,13 +112,23 @@ export class BuildSite {
       if (['sample', 'assign'].includes(task.kind)) expectSharedFile(shared, this.#seam)
       const ranAt = wallMillis()
       const storedBytes = await store.write(output, signal)
+      if (folder === undefined) await this.#expectBuild(output, signal)
       const times = { fetchMs: fetchedAt - startedAt, runMs: ranAt - fetchedAt, storeMs: wallMillis() - ranAt }
       const moved = { fetchedBytes: artifactBytes + brought.bytes, storedBytes }
       return { ...times, ...moved, ...(await this.#bytesInPlace(task, output)) }
     } finally {
-      await brought.close()
+      await brought?.close()
+      for (const name of used) this.#uses.set(name, (this.#uses.get(name) ?? 1) - 1)
       if (folder === undefined) this.#release(task, output)
     }
+  }
+
+  /** Of a build that has ended meanwhile, what was stored after its end goes again: nobody else would remove it. */
+  async #expectBuild(output: string, signal: AbortSignal): Promise<void> {
+    const { store } = this.#seam
+    if ((await store.readObject(RECIPE_OBJECT, signal)) !== undefined) return
+    await store.remove(output, signal)
+    throw ended(store.place)
   }
 
   /** Stops all tasks at once, and removes the copies. */
@@ -147,9 +167,12 @@ export class BuildSite {
     return [{ name, files: [FACTS_NAME, ...files.vectors.map(fileNameOf)] }, ...others]
   }
 
-  /** Gives up copies that no other task of this process is likely to read. */
+  /** Gives up copies that no other task of this process reads, or is likely to. */
   #release(task: ArtifactTask, output: string): void {
     const { store } = this.#seam
+    const release = (name: string): void => {
+      if (this.#uses.get(name) === 0) store.release(name)
+    }
     const { recipe } = this.shared
     const { trained, assigned } = namesOf(recipe)
     // Parts piece by piece: other tasks may be reading other pieces.
@@ -158,9 +181,9 @@ export class BuildSite {
         if (name !== trained && name !== assigned)
           for (const file of files) removeTemporary(join(store.path, name, file))
     if (task.kind === 'round')
-      for (const { name } of inputsOf(recipe, task)) if (name.startsWith('partial')) store.release(name)
-    if (task.kind === 'scan') store.release(namesOf(recipe).shard(task.shard))
-    if (!KEPT.includes(task.kind)) store.release(output)
+      for (const { name } of inputsOf(recipe, task)) if (name.startsWith('partial')) release(name)
+    if (task.kind === 'scan') release(namesOf(recipe).shard(task.shard))
+    if (!KEPT.includes(task.kind)) release(output)
   }
 }
 
@@ -174,4 +197,8 @@ async function bytesOf(folder: string, files?: readonly string[]): Promise<numbe
     )
   )
   return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0)
+}
+
+function ended(place: string): ZgqError {
+  return new ZgqError('ZGQ_NOT_FOUND', 'the build has no recipe: it was given up, or has ended', { path: place })
 }

@@ -3,7 +3,7 @@
 import { ZgqError } from '../errors.ts'
 import { Coordinator } from './coordinators.ts'
 import { JobRun, type RunSeam, type RunSession } from './job-run.ts'
-import { connectRedis, type ConnectOptions } from './redis-connection.ts'
+import { connectRedis, expectReady, onRefusal, type ConnectOptions } from './redis-connection.ts'
 import { wrapRedisError } from './redis-errors.ts'
 import { removeRemains } from './remaining-keys.ts'
 import { removeJobs } from './remove-jobs.ts'
@@ -35,11 +35,16 @@ export class JobQueue {
   readonly #coordinator: Coordinator
   /** Aborted by `close`. */
   readonly #closing = new AbortController()
+  /** Aborted where Redis does not let us in any more. */
+  readonly #refused = new AbortController()
 
   private constructor(session: RunSession, prefix: string) {
     this.#session = session
     this.#prefix = prefix
     this.#coordinator = new Coordinator(session.connection, prefix)
+    onRefusal(session.connection, (error) => {
+      this.#refused.abort(error)
+    })
   }
 
   /**
@@ -57,11 +62,11 @@ export class JobQueue {
     events.on('error', () => undefined).setMaxListeners(0)
     const opened = new JobQueue({ connection, queue, events, retryMs, vainMs, lookMs }, prefix)
     try {
-      await Promise.all([queue.waitUntilReady(), events.waitUntilReady()])
+      await expectReady(connection, options, [queue, events])
       return opened
     } catch (error) {
       await opened.close()
-      throw wrapRedisError(error, connection.place, 'open the queue')
+      throw error
     }
   }
 
@@ -73,11 +78,12 @@ export class JobQueue {
   /**
    * Has jobs done, at most 2,000 at a time, and resolves once `has` says so of all their outputs. Jobs whose outputs
    * are there are not done again. Rejects with the typed error of a job that failed for good, and with the reason of
-   * the signal; the other jobs stay until `leave`. Waits for a Redis that went away as long as it takes.
+   * the signal; the other jobs stay until `leave`. Waits for a Redis that went away as long as it takes, but not for one that
+   * refuses the user or the password then (ZGQ_IO).
    */
   async run(jobs: readonly TaskJob[], on: RunSeam, signal?: AbortSignal): Promise<void> {
-    const either = signal === undefined ? this.#closing.signal : AbortSignal.any([signal, this.#closing.signal])
-    await new JobRun(this.#session, jobs, on).toEnd(either)
+    const ends = [this.#closing.signal, this.#refused.signal, ...(signal === undefined ? [] : [signal])]
+    await new JobRun(this.#session, jobs, on).toEnd(AbortSignal.any(ends))
   }
 
   /** Registers this coordinator for a build. It counts as long as its process lives, and a minute longer. */

@@ -5,7 +5,7 @@ import { ZgqError } from '../errors.ts'
 import { countCoordinators } from './coordinators.ts'
 import { isCurable, LOST_REASON, reasonOf, WorkerUnfit } from './job-failures.ts'
 import type { Job, Queue, Worker } from './load-bullmq.ts'
-import { connectRedis, type ConnectOptions, type RedisConnection } from './redis-connection.ts'
+import { connectRedis, expectReady, onRefusal, type ConnectOptions, type RedisConnection } from './redis-connection.ts'
 import { wrapRedisError } from './redis-errors.ts'
 import { removeRemains } from './remaining-keys.ts'
 import { DEFAULT_PREFIX, QUEUE_NAME, readJob, type TaskJob } from './task-job.ts'
@@ -73,7 +73,7 @@ export async function openJobWorker(url: string, options: JobWorkerOptions): Pro
     return worker
   } catch (error) {
     await worker.close(true)
-    throw wrapRedisError(error, connection.place, 'open the queue')
+    throw error
   }
 }
 
@@ -83,7 +83,7 @@ export class JobWorker {
   readonly #prefix: string
   readonly #queue: Queue
   readonly #worker: Worker
-  readonly #active = new Map<string, ActiveJob>()
+  readonly #active = new Set<ActiveJob>()
   readonly #performing = new Set<Promise<void>>()
   readonly #timers: NodeJS.Timeout[] = []
   #closed: Promise<void> | undefined
@@ -113,17 +113,21 @@ export class JobWorker {
       maxStalledCount: MOST_STALLED,
       runRetryDelay: RETRY_MS,
       metrics: { maxDataPoints: METRICS_POINTS },
-      ...(name === undefined ? {} : { name })
+      // Redis takes no spaces in names of connections.
+      ...(name === undefined ? {} : { name: name.replaceAll(/[^!-~]+/g, '-') })
     })
     // Connections come back by themselves; a job that is taken away is no failure of the worker.
     this.#queue.on('error', () => undefined)
     this.#worker.on('error', () => undefined)
     client.on('close', this.#onClose)
     client.on('ready', this.#onReady)
+    onRefusal(connection, (error) => {
+      this.#endBy(error)
+    })
   }
 
   async start(): Promise<void> {
-    await Promise.all([this.#queue.waitUntilReady(), this.#worker.waitUntilReady()])
+    await expectReady(this.#connection, this.#options, [this.#queue, this.#worker])
     const { stalledMs = STALLED_MS } = this.#options
     this.#timers.push(
       setInterval(() => {
@@ -148,7 +152,7 @@ export class JobWorker {
   async close(atOnce = false): Promise<void> {
     if (atOnce) {
       this.#isHasty = true
-      for (const { ending } of this.#active.values()) ending.abort(new ZgqError('ZGQ_CLOSED', 'the worker was closed'))
+      for (const { ending } of this.#active) ending.abort(new ZgqError('ZGQ_CLOSED', 'the worker was closed'))
     }
     this.#closed ??= this.#close()
     await this.#closed
@@ -215,12 +219,12 @@ export class JobWorker {
       () => undefined
     )
     this.#performing.add(settled)
-    this.#active.set(job.output, active)
+    this.#active.add(active)
     try {
       await performed
     } finally {
       this.#performing.delete(settled)
-      this.#active.delete(job.output)
+      this.#active.delete(active)
     }
   }
 
@@ -243,7 +247,7 @@ export class JobWorker {
   }
 
   #tellRows(): void {
-    for (const active of this.#active.values()) {
+    for (const active of this.#active) {
       if (active.rows === active.toldRows) continue
       active.toldRows = active.rows
       active.queued.updateProgress(active.rows).catch(() => undefined) // told again soon
@@ -254,7 +258,7 @@ export class JobWorker {
   async #giveUpUnwanted(): Promise<void> {
     const { client } = this.#connection
     if (client.status !== 'ready') return
-    for (const { job, ending } of this.#active.values()) {
+    for (const { job, ending } of this.#active) {
       if ((await client.exists(this.#queue.toKey(job.output))) > 0) continue
       if ((await countCoordinators(this.#connection, this.#prefix, job.build)) > 0) continue
       ending.abort(new ZgqError('ZGQ_CLOSED', `nobody waits for ${job.output} any more`))

@@ -18,6 +18,13 @@ export function expectStore(name: string, store: unknown): asserts store is stri
     throw new TypeError(`${name} must be a folder or s3://BUCKET/PREFIX, found ${describe(store)}`)
 }
 
+/** Throws TypeError for options that are given and are no strings. */
+export function checkTexts(options: Readonly<Record<string, unknown>>): void {
+  for (const [name, value] of Object.entries(options))
+    if (value !== undefined && (typeof value !== 'string' || value === ''))
+      throw new TypeError(`${name} must be a string, found ${describe(value)}`)
+}
+
 /** Where the objects of a build are in a bucket. */
 export function bucketPlaceOf(store: string, build: string): string {
   return `${store.replace(/\/+$/, '')}/${build}`

@@ -3,6 +3,7 @@
 import { availableParallelism, tmpdir } from 'node:os'
 
 import { BucketInputs } from '../artifacts/bucket-inputs.ts'
+import { expectStoreFolder } from '../artifacts/folder-artifacts.ts'
 import { isBucketUrl, openArtifactStore } from '../artifacts/open-store.ts'
 import { outputOf, type ArtifactTask } from '../build/artifact-names.ts'
 import { wallMillis } from '../clock.ts'
@@ -13,7 +14,7 @@ import { isPlainObject } from '../plain-object.ts'
 import { BuildSite, type TaskMeasures } from './build-site.ts'
 import { WorkerUnfit } from './job-failures.ts'
 import { openJobWorker, type JobWorker, type PerformSeam, type WorkerEvent } from './job-worker.ts'
-import { bucketPlaceOf, expectStore, expectUrl, S3_NAMES } from './queue-options.ts'
+import { bucketPlaceOf, checkTexts, expectStore, expectUrl, S3_NAMES } from './queue-options.ts'
 import type { TaskJob } from './task-job.ts'
 
 /** Options of `openWorker`. */
@@ -82,6 +83,7 @@ const OPTION_NAMES = [
 /** A build of which no task came for so long is put away; another task opens it again. */
 const IDLE_MS = 60_000
 const LOOK_MS = 10_000
+const STALLED_RANGE = { least: 100, most: 24 * 60 * 60 * 1000 }
 
 /**
  * Opens a worker for builds on a queue, any number of them on any number of machines. Rejects with ZGQ_IO where Redis
@@ -95,6 +97,9 @@ export async function openWorker(options: WorkerOptions): Promise<BuildWorker> {
   expectUrl('queue', options.queue)
   expectStore('store', options.store)
   expectWholeNumber('concurrency', concurrency, { least: 1, most: 256 })
+  const { scratch, endpoint, region } = options
+  checkTexts({ scratch, endpoint, region, prefix: options.prefix })
+  if (options.stalledMs !== undefined) expectWholeNumber('stalledMs', options.stalledMs, STALLED_RANGE)
   if (options.onTask !== undefined) expectFunction('onTask', options.onTask)
   if (options.onEvent !== undefined) expectFunction('onEvent', options.onEvent)
   const sites = new Sites(options, concurrency)
@@ -193,7 +198,10 @@ class Sites {
 
   /** Rejects where the store cannot be used. */
   async check(): Promise<void> {
-    if (!isBucketUrl(this.#options.store)) return
+    if (!isBucketUrl(this.#options.store)) {
+      await expectStoreFolder(this.#options.store)
+      return
+    }
     const store = await this.#openStore('none', new AbortController().signal)
     await store.close()
   }
@@ -235,7 +243,7 @@ class Sites {
         folder: isBucket ? undefined : place,
         inputs: this.#inputs
       }
-      return await BuildSite.open(seam, this.#threads, signal)
+      return await BuildSite.open(seam, build, { threads: this.#threads, signal })
     } catch (error) {
       await store.close()
       if (error instanceof ZgqError && error.code === 'ZGQ_MISMATCH')
@@ -250,6 +258,7 @@ class Sites {
       store,
       build,
       signal,
+      isBegun: true,
       ...(isBucketUrl(store) ? { client, endpoint, region, scratch } : {})
     })
   }

@@ -1,9 +1,11 @@
 // A connection to Redis: how it begins, within a limit of time, and how it comes back once it is lost, without one.
 
 import { onAbort } from '../abort.ts'
+import type { ZgqError } from '../errors.ts'
 import { loadQueuePackages, type QueuePackages, type Redis, type RedisOptions } from './load-bullmq.ts'
-import { isRefusal, wrapRedisError } from './redis-errors.ts'
+import { isRefusal, mayPass, wrapRedisError } from './redis-errors.ts'
 import { parseRedisUrl, type RedisAddress } from './redis-url.ts'
+import { within } from './within.ts'
 
 export interface ConnectOptions {
   /** How long Redis may take to be there. Default 10,000 ms. */
@@ -12,6 +14,7 @@ export interface ConnectOptions {
 }
 
 const CONNECT_MS = 10_000
+const OPENING = 'open the queue'
 /** A connection on which nothing comes for so long, though something was asked, is taken to be lost. */
 const SILENCE_MS = 30_000
 const FIRST_WAIT_MS = 50
@@ -42,6 +45,30 @@ export async function connectRedis(url: string, options: ConnectOptions): Promis
     throw error
   }
   return { place: address.place, client, packages }
+}
+
+/** Waits for what makes connections of its own beside one. Rejects with ZGQ_IO where Redis does not give them in time. */
+export async function expectReady(
+  { place }: RedisConnection,
+  { connectMs = CONNECT_MS }: ConnectOptions,
+  parts: readonly { waitUntilReady(): Promise<unknown> }[]
+): Promise<void> {
+  const ready = Promise.all(parts.map((part) => part.waitUntilReady()))
+  const none = new Error(`no further connection within ${connectMs} ms`)
+  if (!(await within(connectMs, ready))) throw wrapRedisError(none, place, OPENING)
+  try {
+    await ready
+  } catch (error) {
+    // The first connection is there: nothing is wrong with host, port and TLS.
+    throw wrapRedisError(mayPass(error) ? none : error, place, OPENING)
+  }
+}
+
+/** Calls back when Redis refuses the user or the password of a connection that it had let in. */
+export function onRefusal({ client, place }: RedisConnection, callback: (error: ZgqError) => void): void {
+  client.on('error', (error: unknown) => {
+    if (isRefusal(error)) callback(wrapRedisError(error, place, 'connect to the queue again'))
+  })
 }
 
 function clientOptions({ place: _place, ...address }: RedisAddress): Omit<RedisOptions, 'replyMapping'> {

@@ -23,9 +23,14 @@ const RULES: readonly Rule[] = [
   [/\bOOM\b/, 'ZGQ_IO', 'Redis has no memory left (maxmemory); give it more'],
   [/MISCONF/, 'ZGQ_IO', 'Redis cannot save to its disk; see its log'],
   [/READONLY/, 'ZGQ_IO', 'that is a replica, which takes no jobs; name the primary'],
+  [/no further connection|number of clients/, 'ZGQ_IO', 'Redis takes no more connections; allow it more (maxclients)'],
   [/MOVED|CROSSSLOT/, 'ZGQ_UNSUPPORTED', 'that is one node of a cluster; the queue needs a Redis that is one server'],
   [/version needs/, 'ZGQ_UNSUPPORTED', 'BullMQ does not work with a Redis as old as that'],
-  [/^ECONNRESET|Connection is closed/, 'ZGQ_IO', 'the connection ended; a server with TLS is named by rediss://']
+  [
+    /^(ECONNRESET|EPIPE)|Connection is closed/,
+    'ZGQ_IO',
+    'Redis ends the connection; rediss:// names one with TLS, and its maxclients says how many connections it takes'
+  ]
 ]
 const PASSING = /^(LOADING|MASTERDOWN|READONLY|BUSY|TRYAGAIN|CLUSTERDOWN)\b|Command aborted|Connection is closed/
 const REFUSAL = /WRONGPASS|invalid password|NOAUTH|NOPERM|DB index|certificate|wrong version number/i

@@ -3,13 +3,13 @@
 
 import { createHash } from 'node:crypto'
 import { createReadStream, copyFileSync, constants, linkSync, readdirSync, realpathSync } from 'node:fs'
-import { extname, join, relative, isAbsolute } from 'node:path'
+import { extname, join, relative, isAbsolute, sep } from 'node:path'
 
 import type { BucketInputs } from '../artifacts/bucket-inputs.ts'
 import type { InputObject } from '../artifacts/input-window.ts'
 import { isBucketUrl } from '../artifacts/open-store.ts'
 import type { BuildPlan } from '../build/build-options.ts'
-import { stampFile } from '../build/fingerprint.ts'
+import { stampFile, type FileStamp } from '../build/fingerprint.ts'
 import { isParquet } from '../build/input.ts'
 import { readInput } from '../build/read-input.ts'
 import {
@@ -44,6 +44,8 @@ export interface SharedInput {
   readonly files: ReadonlyMap<string, string>
   /** The site of what this machine does itself: the index in the working folder. */
   readonly site: Site
+  /** The caller's file as it was before it was read; none where its rows were spooled. */
+  readonly stamps: readonly FileStamp[]
 }
 
 export interface InputOptions {
@@ -87,7 +89,7 @@ export async function shareInput(plan: BuildPlan, folder: WorkingFolder, options
       input: files.size === 0 ? null : `input-${recipe.identity.slice(0, 16)}`
     }
     const mine: Site = { ...site, recipe, inputPath: undefined, idsPath: undefined, inputs: [] }
-    return { shared, files, site: mine }
+    return { shared, files, site: mine, stamps: isRead && source.label === undefined ? site.inputs : [] }
   } finally {
     await source.close()
   }
@@ -143,7 +145,8 @@ function pathInStore(input: string, store: string): string | undefined {
   if (isBucketUrl(store)) return undefined
   try {
     const path = relative(realpathSync(store), realpathSync(input))
-    return path === '' || path.startsWith('..') || isAbsolute(path) ? undefined : path
+    if (path === '' || path.startsWith('..') || isAbsolute(path)) return undefined
+    return path.split(sep).join('/') // workers may be of another system
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return undefined // said when it is opened
     throw wrapReadError(error, input, 'look for the input')

@@ -45,9 +45,12 @@ export interface SharedRecipe {
 
 export const VERSIONS = { stages: STAGES_VERSION, format: FORMAT_VERSION }
 
-/** Names the build of a recipe: the same on every machine. */
-export function buildName({ identity, rowsPerPart }: Recipe): string {
-  const hash = createHash('sha256').update(JSON.stringify([VERSIONS, identity, rowsPerPart]))
+/**
+ * Names the build of a recipe: the same on every machine. Where the rows are is a part of it: workers read them there.
+ */
+export function buildName({ recipe, rows }: Pick<SharedRecipe, 'recipe' | 'rows'>): string {
+  const { identity, rowsPerPart } = recipe
+  const hash = createHash('sha256').update(JSON.stringify([VERSIONS, identity, rowsPerPart, rows]))
   return `build-${hash.digest('hex').slice(0, 32)}`
 }
 
@@ -55,16 +58,25 @@ export function encodeRecipe(recipe: SharedRecipe): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(recipe))
 }
 
-/** Reads a recipe; throws ZGQ_CORRUPT for what is none, ZGQ_MISMATCH for one of another version. */
-export function decodeRecipe(bytes: Uint8Array, place: string): SharedRecipe {
+/**
+ * Reads the recipe of the build of a name; throws ZGQ_CORRUPT for what is none, ZGQ_MISMATCH for one of another version.
+ */
+export function decodeRecipe(bytes: Uint8Array, { place, build }: { place: string; build: string }): SharedRecipe {
+  const corrupt = (what: string, cause?: unknown): ZgqError =>
+    new ZgqError(
+      'ZGQ_CORRUPT',
+      `${RECIPE_OBJECT} ${what}: something else wrote there. Start the build again; if that does not help, remove ` +
+        'the folder of this build from the store',
+      { path: place, cause }
+    )
   let value: unknown
   try {
     value = JSON.parse(new TextDecoder().decode(bytes))
   } catch (cause) {
-    throw new ZgqError('ZGQ_CORRUPT', 'the recipe of the build is no JSON', { path: place, cause })
+    throw corrupt('is no JSON', cause)
   }
   if (!isPlainObject(value) || typeof value['stages'] !== 'number' || typeof value['format'] !== 'number')
-    throw new ZgqError('ZGQ_CORRUPT', 'what stands in the place of the recipe is none', { path: place })
+    throw corrupt('is no recipe of a build')
   const { stages, format } = value
   if (stages !== VERSIONS.stages || format !== VERSIONS.format)
     throw new ZgqError(
@@ -73,7 +85,10 @@ export function decodeRecipe(bytes: Uint8Array, place: string): SharedRecipe {
         `${VERSIONS.stages}, format ${VERSIONS.format}): give all machines the same version`,
       { path: place }
     )
-  return asRecipe(value)
+  if (!isPlainObject(value['recipe']) || !isPlainObject(value['rows'])) throw corrupt('is no recipe of a build')
+  const recipe = asRecipe(value)
+  if (buildName(recipe) !== build) throw corrupt('is the recipe of another build')
+  return recipe
 }
 
 /** The version says what stands in it. */

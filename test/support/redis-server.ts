@@ -17,8 +17,8 @@ export interface RedisServer {
   readonly url: string
   /** Ends it without a chance to save anything; what is persistent stays in its folder. */
   kill(): Promise<void>
-  /** Starts it on the same folder and port; resolves once it answers. */
-  start(): Promise<void>
+  /** Starts it on the same folder and port, maybe with other options; resolves once it answers. */
+  start(options?: RedisServerOptions): Promise<void>
   /** Kills it and starts it again. */
   restart(): Promise<void>
   /** All keys of all databases, sorted. */
@@ -54,7 +54,7 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
 class Server implements RedisServer {
   readonly port: number
   readonly url: string
-  readonly #options: RedisServerOptions
+  #options: RedisServerOptions
   readonly #folder = mkdtempSync(join(tmpdir(), 'zgq-redis-'))
   #child: ChildProcess | undefined
 
@@ -65,7 +65,8 @@ class Server implements RedisServer {
     this.#options = options
   }
 
-  async start(): Promise<void> {
+  async start(options = this.#options): Promise<void> {
+    this.#options = options
     const { appendOnly = false, password, settings = [] } = this.#options
     const log = join(this.#folder, 'redis.log')
     this.#child = spawn(
