@@ -17,6 +17,8 @@ const MOST_SHARDS_IN_WORK = 2
 const THREAD_BYTES = 48 * MIB
 /** Bytes for each value of the centroids in a thread: their text, what it is decoded to, the kernel's copy. */
 const THREAD_CENTROID_BYTES = 12
+/** Of a sum, for each value of the centroids. */
+const SUM_BYTES = 8
 /** Each thread gets at least so much for rows and codes, and the first one so much for itself. */
 const SMALLEST_SHARE_BYTES = 8 * MIB
 const MAIN_BYTES = 64 * MIB
@@ -41,7 +43,9 @@ export function chooseThreads(
   data: { count: number; dim: number; zones: number; memoryBytes: number }
 ): number {
   if (data.count * data.dim < THREADED_VALUES) return 0
-  const affordable = Math.floor((data.memoryBytes - MAIN_BYTES) / (threadBytes(data) + SMALLEST_SHARE_BYTES))
+  // While zones are trained, sums of rows take the place of rows and codes.
+  const shareBytes = Math.max(SMALLEST_SHARE_BYTES, data.zones * data.dim * SUM_BYTES)
+  const affordable = Math.floor((data.memoryBytes - MAIN_BYTES) / (threadBytes(data) + shareBytes))
   return Math.min(asked ?? availableParallelism(), Math.max(0, affordable))
 }
 
