@@ -94,5 +94,6 @@ function isBetter(a, b) {
 }
 
 async function draw(name, spec) {
-  writeFileSync(join(folder, name), await new View(parse(compile(spec).spec), { renderer: 'none' }).toSVG())
+  const svg = await new View(parse(compile(spec).spec), { renderer: 'none' }).toSVG()
+  writeFileSync(join(folder, name), svg.replaceAll(' opacity="1"', '')) // the default, thousands of times
 }

@@ -201,5 +201,6 @@ function short(value) {
 }
 
 async function draw(name, spec) {
-  writeFileSync(join(folder, name), await new View(parse(compile(spec).spec), { renderer: 'none' }).toSVG())
+  const svg = await new View(parse(compile(spec).spec), { renderer: 'none' }).toSVG()
+  writeFileSync(join(folder, name), svg.replaceAll(' opacity="1"', '')) // the default, thousands of times
 }

@@ -1,7 +1,8 @@
 // Every code block of README.md and docs/ is run, or the page says why not: `<!-- not run: WHY -->` above the block.
 // The programs of a page are one program, in the order in which they stand. Commands run in a shell, on real files.
 
-import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { PutObjectCommand } from '@aws-sdk/client-s3'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
@@ -73,6 +74,19 @@ function runPrograms(page: string, folder = makeFolder('files')): string {
   return printed.join('')
 }
 
+/** A worker and a build, one of which is an example: the worker does the build's tasks. */
+async function runQueueExample(example: string, folder: string): Promise<void> {
+  const place = /--queue .*/.exec(example)?.[0] ?? ''
+  const isWorker = example.startsWith('zgq worker')
+  const worker = isWorker ? example : `zgq worker ${place}`
+  const build = isWorker ? `zgq build vectors.fbin queue.zgq ${place}` : example
+  const code = `${worker} & worker=$!\n${build}\nkill $worker\n`
+    .replaceAll('/mnt/shared', 'shared')
+    .replaceAll(/rediss?:\/\/\S+/g, redis.url)
+  mkdirSync(join(folder, 'shared'))
+  expect(await runBeside({ commands: COMMANDS, code }, folder, BUCKET_ENVIRONMENT)).toContain('built ')
+}
+
 /** Does work while a server has a folder; `here` puts its address in the place of that in docs. */
 async function serving(folder: string, work: (here: (code: string) => string) => Promise<void>): Promise<void> {
   const server = await startStaticServer({ path: folder, host: '127.0.0.1', port: 0 })
@@ -90,6 +104,8 @@ beforeAll(async () => {
   writeDocFiles(files)
   cpSync(files, indexes, { recursive: true })
   await buildDocIndexes(indexes)
+  const object = { Bucket: 'my-bucket', Key: 'vectors.fbin', Body: readFileSync(join(files, 'vectors.fbin')) }
+  await bucket.client().send(new PutObjectCommand(object))
   runCommands('zgq search docs.zgq queries.fbin --exact --out truth.ivecs\n', indexes, COMMANDS)
   cpSync(join(indexes, 'truth.ivecs'), join(files, 'truth.ivecs'))
 })
@@ -289,7 +305,8 @@ describe('commands', () => {
       for (const example of name === 'serve' ? [] : examples) {
         const folder = makeFolder(name === 'build' ? 'files' : 'indexes')
         const code = `${example.replace('https://minio.example.org', bucket.endpoint)}\n`
-        if (name === 'publish') await runBeside({ commands: COMMANDS, code }, folder, BUCKET_ENVIRONMENT)
+        if (example.includes(' --queue ')) await runQueueExample(example, folder)
+        else if (name === 'publish') await runBeside({ commands: COMMANDS, code }, folder, BUCKET_ENVIRONMENT)
         else runCommands(code, folder, COMMANDS)
       }
       noteRun([block])

@@ -81,14 +81,16 @@ function start(words: readonly string[], environment: Readonly<Record<string, st
   }
 }
 
-/** Has workers and a build run together; the workers must have done some of the tasks. */
+/** Has workers and a build run together; a worker that ends before the build fails it. */
 async function build(workers: readonly Running[], command: Running): Promise<void> {
-  for (const { done } of workers) done.catch(() => undefined)
+  const all = [command, ...workers]
+  for (const { done } of all) done.catch(() => undefined) // the first to fail says why
   let said: readonly string[] = []
   try {
-    expect(await command.done).toMatch(/built \S+docs\.zgq\n[^]*3,000 vectors of 8 dimensions/)
+    const first = await Promise.race(all.map(({ done }) => done))
+    expect(first).toMatch(/built \S+docs\.zgq\n[^]*3,000 vectors of 8 dimensions/)
   } finally {
-    said = await Promise.all(workers.map((worker) => worker.end()))
+    said = await Promise.all(all.map((one) => one.end()))
   }
   expect(said.join('')).toMatch(/^shard-\S+: done/m)
 }
