@@ -16,7 +16,7 @@ export interface WorkerPlace {
   readonly queue: string
   readonly store: string
   /** Of a bucket. */
-  readonly endpoint?: string
+  readonly endpoint?: string | undefined
   readonly concurrency?: number
   /** Where it keeps copies of what is in a bucket. */
   readonly scratch?: string
