@@ -3,10 +3,15 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { pathToFileURL } from 'node:url'
 
 import type { BuildProgress } from '../../src/build.ts'
-import { entryUrl } from './run-node.ts'
+import { S3_ENVIRONMENT } from './s3-proxy.ts'
+import { ROOT } from './sources.ts'
+
+const DIST = join(ROOT, 'dist')
 
 /**
  * When a process kills itself: at the note with this number of those that match, or so many milliseconds after its
@@ -16,11 +21,13 @@ export type Kill =
   { readonly stage?: string; readonly done?: number; readonly note?: number } | { readonly afterMs: number }
 
 export interface BuildCall {
-  /** What is called: `buildIndex`, or `buildStage` where options name a stage. */
+  /** What is called: `buildIndex`, `buildStage` where options name a stage, `buildOnQueue` where they name a queue. */
   readonly options: Readonly<Record<string, unknown>>
   /** How the child gives the file at `input` to the build: by its path, as one array, as batches. */
   readonly as?: 'path' | 'array' | 'batches'
   readonly kill?: Kill | undefined
+  /** The folder that has the entries; default: `dist`. */
+  readonly dist?: string
 }
 
 export interface BuildEnd {
@@ -33,7 +40,7 @@ export interface BuildEnd {
 
 const SCRIPT = `
   import { readFileSync, writeSync } from 'node:fs'
-  import { buildIndex, buildStage } from '${entryUrl('build')}'
+  const { buildIndex, buildStage } = await import(process.argv[2])
   const { options, as, kill } = JSON.parse(process.argv[1])
   const say = (value) => { writeSync(1, JSON.stringify(value) + '\\n') }
   const die = () => { process.kill(process.pid, 'SIGKILL') }
@@ -55,7 +62,7 @@ const SCRIPT = `
     })()
   }
   try {
-    say({ outcome: await (options.stage === undefined ? buildIndex(options) : buildStage(options)) })
+    say({ outcome: await (options.queue !== undefined ? (await import(process.argv[3])).buildOnQueue(options) : options.stage === undefined ? buildIndex(options) : buildStage(options)) })
   } catch (error) {
     say({ outcome: { code: error.code ?? error.name, message: error.message } })
     process.exitCode = 1
@@ -63,7 +70,9 @@ const SCRIPT = `
 
 /** Runs a build in a process of its own. */
 export async function buildInProcess(call: BuildCall): Promise<BuildEnd> {
-  const child = spawn(process.execPath, ['--input-type=module', '--eval', SCRIPT, JSON.stringify(call)], {
+  const entries = ['build', 'queue'].map((name) => pathToFileURL(join(call.dist ?? DIST, `${name}.js`)).href)
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', SCRIPT, JSON.stringify(call), ...entries], {
+    env: { ...process.env, ...S3_ENVIRONMENT },
     stdio: ['ignore', 'pipe', 'inherit']
   })
   const notes: BuildProgress[] = []

@@ -2,7 +2,7 @@
 // for that one behaviour of S3, and answers 412 to a put-if-absent of what is there. It also lets tests look at
 // requests, and have them fail.
 
-import { S3Client } from '@aws-sdk/client-s3'
+import { paginateListObjectsV2, S3Client } from '@aws-sdk/client-s3'
 import { once } from 'node:events'
 import { createServer, request, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -160,4 +160,12 @@ async function forward(
   answer.write(body.subarray(0, body.byteLength >> 1), () => {
     if (fate === 'cut') answer.destroy()
   })
+}
+
+/** Keys of all objects of the bucket, sorted. */
+export async function objectsIn({ bucket, client }: TestBucket): Promise<string[]> {
+  const keys: string[] = []
+  for await (const page of paginateListObjectsV2({ client: client() }, { Bucket: bucket }))
+    keys.push(...(page.Contents ?? []).flatMap(({ Key }) => (Key === undefined ? [] : [Key])))
+  return keys.sort()
 }
