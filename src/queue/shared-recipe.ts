@@ -1,6 +1,7 @@
 // The recipe of a build as all machines read it, in the store of the build: whoever does a task of it works by this.
 
 import { createHash } from 'node:crypto'
+import { isAbsolute } from 'node:path'
 
 import type { InputObject } from '../artifacts/input-window.ts'
 import { STAGES_VERSION } from '../build/identity.ts'
@@ -88,6 +89,9 @@ export function decodeRecipe(bytes: Uint8Array, { place, build }: { place: strin
   if (!isPlainObject(value['recipe']) || !isPlainObject(value['rows'])) throw corrupt('is no recipe of a build')
   const recipe = asRecipe(value)
   if (buildName(recipe) !== build) throw corrupt('is the recipe of another build')
+  const { rows } = recipe
+  if (rows.kind === 'file' && (isAbsolute(rows.file.path) || rows.file.path.split(/[/\\]/).includes('..')))
+    throw corrupt('names a file outside of the store')
   return recipe
 }
 
