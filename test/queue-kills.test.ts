@@ -15,8 +15,9 @@ import {
   type ProgramWorker
 } from './support/build-workers.ts'
 import { makeVectors } from './support/datasets.ts'
-import { buildOther, SMALL_PIECES } from './support/other-zgq.ts'
+import { buildOther, OTHER_VERSION, SMALL_PIECES } from './support/other-zgq.ts'
 import { randomFrom } from './support/random.ts'
+import { objectsIn, startBucket, type TestBucket } from './support/s3-proxy.ts'
 import { startRedis, type RedisServer } from './support/redis-server.ts'
 import { fileDigests } from './support/stored-rows.ts'
 import { IN_MEMORY, useTempFolder } from './support/temp-folder.ts'
@@ -42,8 +43,9 @@ const BASIC = {
 let dist = ''
 let redis: RedisServer
 let wanted: Record<string, string> = {}
-/** Ends what a failed test left. */
-const closing: (() => Promise<unknown>)[] = []
+let bucket: TestBucket
+const programs: ProgramWorker[] = []
+const commands: CommandWorker[] = []
 
 beforeAll(async () => {
   mkdirSync(files)
@@ -51,6 +53,7 @@ beforeAll(async () => {
   writeFileSync(BASIC.queries, fbin(makeVectors('clustered', { ...SHAPE, count: 20 }, SEED + 1), SHAPE.dim))
   dist = await buildOther(join(temp.path, 'small-pieces'), SMALL_PIECES)
   redis = await startRedis({ appendOnly: true })
+  bucket = await startBucket(join(temp.path, 'bucket'))
   const alone = temp.fresh('alone')
   expect((await buildInProcess({ options: { ...BASIC, output: alone }, dist })).outcome).toMatchObject({ path: alone })
   wanted = fileDigests(alone)
@@ -59,8 +62,12 @@ beforeAll(async () => {
   expect(names.filter((name) => name.startsWith('vectors-')).length).toBeGreaterThan(3)
 })
 
+afterAll(() => bucket.close())
+
+/** Ends what a failed test left. */
 afterEach(async () => {
-  for (const close of closing.splice(0)) await close()
+  await Promise.all(programs.splice(0).map((worker) => worker.kill()))
+  await Promise.all(commands.splice(0).map((worker) => worker.end()))
 })
 
 interface Place {
@@ -81,19 +88,32 @@ function artifactsIn({ store }: Place): string[] {
 
 async function startProgram(place: Place): Promise<ProgramWorker> {
   const worker = await startProgramWorker({ dist, queue: redis.url, ...place, stalledMs: STALLED_MS })
-  closing.push(() => worker.kill())
+  programs.push(worker)
   return worker
 }
 
 async function startCommand(place: Place, from = dist): Promise<CommandWorker> {
   const log = temp.fresh('log')
   const worker = await startCommandWorker({ dist: from, queue: redis.url, ...place, log })
-  closing.push(() => worker.end())
+  commands.push(worker)
   return worker
 }
 
-function startSome<Worker>(start: (place: Place) => Promise<Worker>, place: Place, count = WORKERS): Promise<Worker[]> {
-  return Promise.all(Array.from({ length: count }, () => start(place)))
+function startSome(place: Place): Promise<ProgramWorker[]> {
+  return Promise.all(Array.from({ length: WORKERS }, () => startProgram(place)))
+}
+
+/** Ends the workers as a program does; returns the tasks that they have done. */
+async function endWorkers(): Promise<string[]> {
+  const ended = programs.splice(0)
+  expect(await Promise.all(ended.map((worker) => worker.end()))).toEqual(ended.map(() => 0))
+  return ended.flatMap(({ done }) => done)
+}
+
+/** No task was done by two workers. */
+function expectOnce(done: readonly string[]): void {
+  expect(done.length).toBeGreaterThan(20)
+  expect(done.filter((output, at) => done.indexOf(output) !== at)).toEqual([])
 }
 
 interface RunningBuild {
@@ -151,7 +171,7 @@ describe('a worker', () => {
   it(`that is killed, ${KILLS} times at random moments, changes nothing (seed ${SEED})`, async () => {
     const place = folderPlace()
     const random = randomFrom(SEED)
-    const workers = await startSome(startProgram, place)
+    const workers = await startSome(place)
     let [builds, kills, hits] = [0, 0, 0]
     while (kills < KILLS) {
       const build = startBuild(place)
@@ -159,6 +179,7 @@ describe('a worker', () => {
         const at = await findVictim({ build, workers, random, isBusy: kills % 2 === 0 })
         if (build.isOver) break
         kills++
+        programs.splice(programs.indexOf(workers[at]), 1)
         if ((await workers[at].kill()).length > 0) hits++
         workers[at] = await startProgram(place)
       }
@@ -168,7 +189,85 @@ describe('a worker', () => {
     }
     console.log(`${kills} kills of workers in ${builds} builds, ${hits} of them at a task`)
     expect(hits).toBeGreaterThan(0)
-    expect(await Promise.all(workers.map((worker) => worker.end()))).toEqual(workers.map(() => 0))
+    await endWorkers()
+    await expectNothingLeft(place)
+  })
+})
+
+describe('Redis', () => {
+  it('may be killed and come back in the middle of each stage', async () => {
+    const place = folderPlace()
+    await startSome(place)
+    const build = startBuild(place)
+    const away = { 'round-': 0, 'part-': 1000, 'shard-': 0 }
+    for (const [kind, awayMs] of Object.entries(away)) {
+      while (!artifactsIn(place).some((name) => name.startsWith(kind)) && !build.isOver) await setTimeout(2)
+      expect(build.isOver).toBe(false)
+      await redis.kill()
+      await setTimeout(awayMs)
+      await redis.start()
+    }
+    await expectSame(build)
+    await endWorkers()
+    await expectNothingLeft(place)
+  })
+})
+
+describe('a bucket', () => {
+  it(`may answer 500 or 503 to one request in twenty (seed ${SEED})`, async () => {
+    const random = randomFrom(SEED)
+    let failures = 0
+    bucket.decide = () => {
+      if (random() >= 1 / 20) return 'pass'
+      return failures++ % 2 === 0 ? { status: 500, code: 'InternalError' } : { status: 503, code: 'SlowDown' }
+    }
+    const place = { store: `s3://${bucket.bucket}/builds`, endpoint: bucket.endpoint }
+    await startSome(place)
+    await expectSame(startBuild(place))
+    expect(failures).toBeGreaterThan(20)
+    await endWorkers()
+    expect(await redis.keys()).toEqual([])
+    expect(await objectsIn(bucket)).toEqual([])
+  })
+})
+
+describe('a coordinator', () => {
+  it('shares the tasks with another of the same build', async () => {
+    const place = folderPlace()
+    await startSome(place)
+    const builds = [startBuild(place), startBuild(place)]
+    for (const build of builds) await expectSame(build)
+    expectOnce(await endWorkers())
+    await expectNothingLeft(place)
+  })
+
+  it('that is killed may be followed by the same call, which goes on', async () => {
+    const place = folderPlace()
+    await startSome(place)
+    const output = temp.fresh('queued')
+    const killed = startBuild(place, { kill: { stage: 'write', done: 1 } }, output)
+    expect(await killed.ended).toMatchObject({ signal: 'SIGKILL' })
+    expect(artifactsIn(place).filter((name) => name.startsWith('shard-')).length).toBeGreaterThan(0)
+    await expectSame(startBuild(place, {}, output))
+    expectOnce(await endWorkers())
+    await expectNothingLeft(place)
+  })
+})
+
+describe('a worker of another version', () => {
+  it('ends, says what to do, and leaves the build to others', async () => {
+    const place = folderPlace()
+    const other = await buildOther(join(temp.path, 'other-version'), [...SMALL_PIECES, ...OTHER_VERSION])
+    const unfit = await startCommand(place, other)
+    const build = startBuild(place)
+    expect(await unfit.ended).toBe(1)
+    expect(unfit.stderr).toMatch(/ZGQ_MISMATCH/)
+    expect(unfit.stderr).toContain('give all machines the same version')
+    expect(unfit.tasks()).toEqual([])
+    expect(build.isOver).toBe(false)
+    await startProgram(place)
+    await expectSame(build)
+    await endWorkers()
     await expectNothingLeft(place)
   })
 })
