@@ -103,15 +103,20 @@ function startSome(place: Place): Promise<ProgramWorker[]> {
   return Promise.all(Array.from({ length: WORKERS }, () => startProgram(place)))
 }
 
-/** Ends the workers as a program does; returns the tasks that they have done. */
-async function endWorkers(): Promise<string[]> {
+/** Ends the workers as a program does. */
+async function endWorkers(): Promise<void> {
   const ended = programs.splice(0)
   expect(await Promise.all(ended.map((worker) => worker.end()))).toEqual(ended.map(() => 0))
-  return ended.flatMap(({ done }) => done)
 }
 
-/** No task was done by two workers. */
-function expectOnce(done: readonly string[]): void {
+function startLogging(place: Place): Promise<CommandWorker[]> {
+  return Promise.all(Array.from({ length: WORKERS }, () => startCommand(place)))
+}
+
+/** Ends the workers by Ctrl-C; no task was done twice. */
+async function expectOnce(workers: readonly CommandWorker[]): Promise<void> {
+  expect(await Promise.all(workers.map((worker) => worker.end()))).toEqual(workers.map(() => 130))
+  const done = workers.flatMap((worker) => worker.tasks().map(({ output }) => output))
   expect(done.length).toBeGreaterThan(20)
   expect(done.filter((output, at) => done.indexOf(output) !== at)).toEqual([])
 }
@@ -234,22 +239,22 @@ describe('a bucket', () => {
 describe('a coordinator', () => {
   it('shares the tasks with another of the same build', async () => {
     const place = folderPlace()
-    await startSome(place)
+    const workers = await startLogging(place)
     const builds = [startBuild(place), startBuild(place)]
     for (const build of builds) await expectSame(build)
-    expectOnce(await endWorkers())
+    await expectOnce(workers)
     await expectNothingLeft(place)
   })
 
   it('that is killed may be followed by the same call, which goes on', async () => {
     const place = folderPlace()
-    await startSome(place)
+    const workers = await startLogging(place)
     const output = temp.fresh('queued')
     const killed = startBuild(place, { kill: { stage: 'write', done: 1 } }, output)
     expect(await killed.ended).toMatchObject({ signal: 'SIGKILL' })
     expect(artifactsIn(place).filter((name) => name.startsWith('shard-')).length).toBeGreaterThan(0)
     await expectSame(startBuild(place, {}, output))
-    expectOnce(await endWorkers())
+    await expectOnce(workers)
     await expectNothingLeft(place)
   })
 })
