@@ -26,6 +26,23 @@ export function onAbort(signal: AbortSignal | undefined, callback: Callback): ()
   }
 }
 
+/** Does work under a signal of its own that follows another, for what listens to it without `onAbort`. */
+export async function withOwnSignal<Result>(
+  signal: AbortSignal,
+  work: (own: AbortSignal) => Promise<Result>
+): Promise<Result> {
+  signal.throwIfAborted()
+  const ending = new AbortController()
+  const endWait = onAbort(signal, () => {
+    ending.abort(signal.reason)
+  })
+  try {
+    return await work(ending.signal)
+  } finally {
+    endWait()
+  }
+}
+
 function listenTo(signal: AbortSignal): Waiting {
   const callbacks = new Set<Callback>()
   const listener: Callback = () => {

@@ -92,7 +92,7 @@ async function startProgram(place: Place): Promise<ProgramWorker> {
   return worker
 }
 
-async function startCommand(place: Place, from = dist): Promise<CommandWorker> {
+async function startCommand(place: Place & { readonly scratch?: string }, from = dist): Promise<CommandWorker> {
   const log = temp.fresh('log')
   const worker = await startCommandWorker({ dist: from, queue: redis.url, ...place, log })
   commands.push(worker)
@@ -109,7 +109,7 @@ async function endWorkers(): Promise<void> {
   expect(await Promise.all(ended.map((worker) => worker.end()))).toEqual(ended.map(() => 0))
 }
 
-function startLogging(place: Place): Promise<CommandWorker[]> {
+function startLogging(place: Parameters<typeof startCommand>[0]): Promise<CommandWorker[]> {
   return Promise.all(Array.from({ length: WORKERS }, () => startCommand(place)))
 }
 
@@ -227,10 +227,15 @@ describe('a bucket', () => {
       return failures++ % 2 === 0 ? { status: 500, code: 'InternalError' } : { status: 503, code: 'SlowDown' }
     }
     const place = { store: `s3://${bucket.bucket}/builds`, endpoint: bucket.endpoint }
-    await startSome(place)
+    const scratch = temp.fresh('scratch')
+    mkdirSync(scratch)
+    const workers = await startLogging({ ...place, scratch })
     await expectSame(startBuild(place))
     expect(failures).toBeGreaterThan(20)
-    await endWorkers()
+    await expectOnce(workers)
+    // Of the many requests at a time, each has a signal of its own.
+    for (const { stderr } of workers) expect(stderr).not.toContain('MaxListeners')
+    expect(readdirSync(scratch)).toEqual([])
     expect(await redis.keys()).toEqual([])
     expect(await objectsIn(bucket)).toEqual([])
   })

@@ -3,6 +3,7 @@
 import { randomInt } from 'node:crypto'
 import { setTimeout } from 'node:timers/promises'
 
+import { withOwnSignal } from '../abort.ts'
 import { mayPass } from './s3-errors.ts'
 
 const MOST_ATTEMPTS = 6
@@ -32,7 +33,9 @@ function spread(longestMs: number): number {
 }
 
 async function wait(waitMs: number, signal: AbortSignal): Promise<void> {
-  await setTimeout(Math.min(waitMs, LONGEST_WAIT_MS), undefined, { signal }).catch(() => {
-    signal.throwIfAborted()
-  })
+  await withOwnSignal(signal, (own) => setTimeout(Math.min(waitMs, LONGEST_WAIT_MS), undefined, { signal: own })).catch(
+    () => {
+      signal.throwIfAborted()
+    }
+  )
 }

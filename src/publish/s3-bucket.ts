@@ -4,6 +4,7 @@
 import type * as s3Package from '@aws-sdk/client-s3'
 import type { S3Client } from '@aws-sdk/client-s3'
 
+import { withOwnSignal } from '../abort.ts'
 import { describe } from '../describe.ts'
 import { ZgqError } from '../errors.ts'
 import { wrapS3Error } from './s3-errors.ts'
@@ -37,9 +38,15 @@ const CONNECT_MS = 10_000
 const SILENCE_MS = 60_000
 
 /** The client, and the package that makes its commands. */
-export interface S3Session {
+interface OpenSession {
   readonly sdk: Sdk
   readonly client: S3Client
+}
+
+/** What a request is made with. */
+export interface S3Session extends OpenSession {
+  /** Ends the request: of its own, since the SDK adds listeners, and many requests of one caller go out at once. */
+  readonly abortSignal: AbortSignal
 }
 
 /** Sends requests about one bucket; failures come as ZgqErrors that name the bucket and the prefix, nothing secret. */
@@ -48,7 +55,7 @@ export class S3Bucket {
   readonly name: string
   readonly #options: S3Options
   readonly #prefix: string
-  #session: S3Session | undefined
+  #session: OpenSession | undefined
 
   constructor(options: S3Options) {
     const { bucket, prefix } = options
@@ -71,7 +78,8 @@ export class S3Bucket {
   ): Promise<Result> {
     signal.throwIfAborted()
     try {
-      return await work((this.#session ??= await openSession(this.#options)))
+      const session = (this.#session ??= await openSession(this.#options))
+      return await withOwnSignal(signal, (abortSignal) => work({ ...session, abortSignal }))
     } catch (error) {
       signal.throwIfAborted()
       throw wrapS3Error(error, this.place, doing)
@@ -107,7 +115,7 @@ function folderOf(prefix: string): string {
   return trimmed === '' ? '' : `${trimmed}/`
 }
 
-async function openSession({ client, endpoint, region }: S3Options): Promise<S3Session> {
+async function openSession({ client, endpoint, region }: S3Options): Promise<OpenSession> {
   const sdk = await loadSdk()
   if (client !== undefined && isClient(client)) return { sdk, client }
   return {

@@ -44,14 +44,14 @@ export async function listNames(
   const names: ListedNames = { objects: [], folders: [] }
   let token: string | undefined
   for (let page = 0; page < MOST_PAGES; page++) {
-    const answer: ListPage = await send(`list ${prefix}*`, signal, async ({ sdk, client }) => {
+    const answer: ListPage = await send(`list ${prefix}*`, signal, async ({ sdk, client, abortSignal }) => {
       const command = new sdk.ListObjectsV2Command({
         Bucket: bucket.name,
         Prefix: bucket.keyOf(prefix),
         ...(isDeep ? {} : { Delimiter: '/' }),
         ContinuationToken: token
       })
-      return await client.send(command, { abortSignal: signal })
+      return await client.send(command, { abortSignal })
     })
     for (const { Key } of answer.Contents ?? []) if (Key !== undefined) names.objects.push(Key.slice(own))
     for (const { Prefix } of answer.CommonPrefixes ?? [])

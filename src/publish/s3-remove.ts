@@ -35,10 +35,10 @@ export async function removeObjects(bucket: S3Bucket, { names, send }: Removal, 
 /** Returns the names that the store did not remove, for whatever reason: removing each for itself says which. */
 async function removeSeveral(bucket: S3Bucket, { names, send }: Removal, signal: AbortSignal): Promise<string[]> {
   try {
-    const { Errors = [] } = await send(`remove ${names.length} objects`, signal, ({ sdk, client }) => {
+    const { Errors = [] } = await send(`remove ${names.length} objects`, signal, ({ sdk, client, abortSignal }) => {
       const Objects = names.map((name) => ({ Key: bucket.keyOf(name) }))
       const command = new sdk.DeleteObjectsCommand({ Bucket: bucket.name, Delete: { Objects, Quiet: true } })
-      return client.send(command, { abortSignal: signal })
+      return client.send(command, { abortSignal })
     })
     const failed = new Set(Errors.map(({ Key }) => Key))
     return names.filter((name) => failed.has(bucket.keyOf(name)))
@@ -55,9 +55,9 @@ async function removeOne(
   signal: AbortSignal
 ): Promise<void> {
   try {
-    await send(`remove ${name}`, signal, ({ sdk, client }) => {
+    await send(`remove ${name}`, signal, ({ sdk, client, abortSignal }) => {
       const command = new sdk.DeleteObjectCommand({ Bucket: bucket.name, Key: bucket.keyOf(name) })
-      return client.send(command, { abortSignal: signal })
+      return client.send(command, { abortSignal })
     })
   } catch (error) {
     // Some stores say that there was none.
@@ -78,14 +78,14 @@ export async function dropUploads(
   try {
     const Prefix = bucket.keyOf(prefix)
     // A thousand, as many as one answer has: as many pieces of work were not stopped in one build.
-    const { Uploads = [] } = await send(`list uploads of ${prefix}*`, signal, ({ sdk, client }) =>
-      client.send(new sdk.ListMultipartUploadsCommand({ Bucket: bucket.name, Prefix }), { abortSignal: signal })
+    const { Uploads = [] } = await send(`list uploads of ${prefix}*`, signal, ({ sdk, client, abortSignal }) =>
+      client.send(new sdk.ListMultipartUploadsCommand({ Bucket: bucket.name, Prefix }), { abortSignal })
     )
     const below = Uploads.filter(({ Key }) => Key?.startsWith(Prefix))
     await inParallel(below, { most: REQUESTS_AT_A_TIME, signal }, async ({ Key, UploadId }, ending) => {
-      await send(`drop the upload of ${Key}`, ending, ({ sdk, client }) =>
+      await send(`drop the upload of ${Key}`, ending, ({ sdk, client, abortSignal }) =>
         client.send(new sdk.AbortMultipartUploadCommand({ Bucket: bucket.name, Key, UploadId }), {
-          abortSignal: ending
+          abortSignal
         })
       )
     })

@@ -102,8 +102,8 @@ class S3Store implements BucketStore {
 
   async look(name: string, signal: AbortSignal): Promise<FoundObject | undefined> {
     try {
-      const { ContentLength, ETag } = await this.#send(`look for ${name}`, signal, ({ sdk, client }) =>
-        client.send(new sdk.HeadObjectCommand(this.#key(name)), { abortSignal: signal })
+      const { ContentLength, ETag } = await this.#send(`look for ${name}`, signal, ({ sdk, client, abortSignal }) =>
+        client.send(new sdk.HeadObjectCommand(this.#key(name)), { abortSignal })
       )
       return { byteLength: ContentLength ?? 0, etag: ETag }
     } catch (error) {
@@ -147,7 +147,7 @@ class S3Store implements BucketStore {
     bytes: Uint8Array,
     { signal, isNew = false }: { readonly signal: AbortSignal; readonly isNew?: boolean }
   ): Promise<void> {
-    const once = ({ sdk, client }: S3Session): Promise<unknown> =>
+    const once = ({ sdk, client, abortSignal }: S3Session): Promise<unknown> =>
       client.send(
         new sdk.PutObjectCommand({
           ...this.#key(name),
@@ -156,7 +156,7 @@ class S3Store implements BucketStore {
           ContentLength: bytes.byteLength,
           ...(isNew ? { IfNoneMatch: '*' } : {})
         }),
-        { abortSignal: signal }
+        { abortSignal }
       )
     // Only the caller knows what an attempt leaves behind.
     if (isNew) await this.#bucket.send(`store ${name} where it is not there`, signal, once)
@@ -164,9 +164,9 @@ class S3Store implements BucketStore {
   }
 
   async #putPieces({ name, content }: Upload, signal: AbortSignal): Promise<void> {
-    const { UploadId } = await this.#send(`begin to store ${name}`, signal, ({ sdk, client }) =>
+    const { UploadId } = await this.#send(`begin to store ${name}`, signal, ({ sdk, client, abortSignal }) =>
       client.send(new sdk.CreateMultipartUploadCommand({ ...this.#key(name), ...headersOf(name) }), {
-        abortSignal: signal
+        abortSignal
       })
     )
     if (UploadId === undefined)
@@ -191,7 +191,7 @@ class S3Store implements BucketStore {
         ending.throwIfAborted()
         const offset = i * pieceBytes
         const Body = await readPiece(content.path, offset, Math.min(pieceBytes, content.byteLength - offset))
-        const { ETag } = await this.#send(`store piece ${i + 1} of ${name}`, ending, ({ sdk, client }) =>
+        const { ETag } = await this.#send(`store piece ${i + 1} of ${name}`, ending, ({ sdk, client, abortSignal }) =>
           client.send(
             new sdk.UploadPartCommand({
               ...this.#key(name),
@@ -200,7 +200,7 @@ class S3Store implements BucketStore {
               Body,
               ContentLength: Body.byteLength
             }),
-            { abortSignal: ending }
+            { abortSignal }
           )
         )
         stored[i].ETag = ETag
@@ -216,10 +216,10 @@ class S3Store implements BucketStore {
     signal: AbortSignal
   ): Promise<void> {
     try {
-      await this.#send(`join the pieces of ${name}`, signal, ({ sdk, client }) =>
+      await this.#send(`join the pieces of ${name}`, signal, ({ sdk, client, abortSignal }) =>
         client.send(
           new sdk.CompleteMultipartUploadCommand({ ...this.#key(name), UploadId, MultipartUpload: { Parts } }),
-          { abortSignal: signal }
+          { abortSignal }
         )
       )
     } catch (error) {
@@ -233,8 +233,8 @@ class S3Store implements BucketStore {
   async #dropPieces(name: string, UploadId: string): Promise<void> {
     const signal = AbortSignal.timeout(DROP_MS)
     await this.#bucket
-      .send(`drop the pieces of ${name}`, signal, ({ sdk, client }) =>
-        client.send(new sdk.AbortMultipartUploadCommand({ ...this.#key(name), UploadId }), { abortSignal: signal })
+      .send(`drop the pieces of ${name}`, signal, ({ sdk, client, abortSignal }) =>
+        client.send(new sdk.AbortMultipartUploadCommand({ ...this.#key(name), UploadId }), { abortSignal })
       )
       .catch(() => undefined)
   }
