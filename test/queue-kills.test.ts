@@ -200,7 +200,10 @@ describe('a worker', () => {
 })
 
 describe('Redis', () => {
-  it('may be killed and come back in the middle of each stage', async () => {
+  it.each([
+    ['with its append-only file', true],
+    ['having forgotten everything', false]
+  ])('may be killed in the middle of each stage and come back %s', async (_, appendOnly) => {
     const place = folderPlace()
     await startSome(place)
     const build = startBuild(place)
@@ -210,7 +213,7 @@ describe('Redis', () => {
       expect(build.isOver).toBe(false)
       await redis.kill()
       await setTimeout(awayMs)
-      await redis.start()
+      await redis.start({ appendOnly })
     }
     await expectSame(build)
     await endWorkers()
