@@ -24,6 +24,7 @@ import { checkOptionNames, expectFunction } from '../options.ts'
 import { inParallel } from '../pack/parallel.ts'
 import type { S3ClientLike } from '../publish/s3-bucket.ts'
 import { syncFile, syncFolder } from '../storage/file-writer.ts'
+import { coordinatorName } from './coordinator-name.ts'
 import { JobQueue } from './job-queue.ts'
 import type { QueueFacts } from './job-run.ts'
 import { checkTexts, expectStore, expectUrl, S3_NAMES } from './queue-options.ts'
@@ -138,7 +139,7 @@ class QueueBuild {
     const store = await this.#openStore(folder, build)
     let isToGo = false
     try {
-      await queue.join(build)
+      await queue.join(build, coordinatorName(folder.path))
       const report = await this.#finish({ folder, input, store, build })
       isToGo = true
       return report

@@ -41,10 +41,10 @@ export async function countCoordinators({ client }: RedisConnection, prefix: str
 export class Coordinator {
   readonly #connection: RedisConnection
   readonly #key: string
-  readonly #id = randomUUID()
-  readonly #builds = new Set<string>()
+  /** The name that this process has for each build. */
+  readonly #builds = new Map<string, string>()
   readonly #renew = (): void => {
-    for (const build of this.#builds) this.#say('join', build).catch(() => undefined) // said again soon
+    for (const [build, name] of this.#builds) this.#say('join', build, name).catch(() => undefined) // said again soon
   }
   readonly #timer: NodeJS.Timeout
 
@@ -57,15 +57,17 @@ export class Coordinator {
     connection.client.on('ready', this.#renew)
   }
 
-  async join(build: string): Promise<void> {
-    this.#builds.add(build)
-    await this.#say('join', build)
+  /** Joins under a name that no living coordinator of the build has. */
+  async join(build: string, name: string = randomUUID()): Promise<void> {
+    this.#builds.set(build, name)
+    await this.#say('join', build, name)
   }
 
   /** Returns how many others coordinate the build. */
   async leave(build: string): Promise<number> {
+    const name = this.#builds.get(build) ?? ''
     this.#builds.delete(build)
-    return this.#say('leave', build)
+    return this.#say('leave', build, name)
   }
 
   close(): void {
@@ -74,8 +76,8 @@ export class Coordinator {
     this.#connection.client.off('ready', this.#renew)
   }
 
-  async #say(what: 'join' | 'leave', build: string): Promise<number> {
+  async #say(what: 'join' | 'leave', build: string, name: string): Promise<number> {
     const { client } = this.#connection
-    return Number(await client.eval(SCRIPT, 1, this.#key, what, build, this.#id, COORDINATOR_MS))
+    return Number(await client.eval(SCRIPT, 1, this.#key, what, build, name, COORDINATOR_MS))
   }
 }

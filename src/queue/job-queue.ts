@@ -86,9 +86,12 @@ export class JobQueue {
     await new JobRun(this.#session, jobs, on).toEnd(AbortSignal.any(ends))
   }
 
-  /** Registers this coordinator for a build. It counts as long as its process lives, and a minute longer. */
-  async join(build: string): Promise<void> {
-    await this.#ask(() => this.#coordinator.join(build))
+  /**
+   * Registers this coordinator for a build. It counts as long as its process lives, and a minute longer, unless another
+   * takes its place by its name. Default: a name that nobody has.
+   */
+  async join(build: string, name?: string): Promise<void> {
+    await this.#ask(() => this.#coordinator.join(build, name))
   }
 
   /**
