@@ -169,7 +169,7 @@ class BuildPlan {
     return groups
   }
 
-  /** Rows that are drawn at random: from a bucket all between the first and the last come, in a folder each by itself. */
+  /** Rows drawn at random: from a bucket all between the first and the last come, in a folder each by itself. */
   #sampled(count: number): SimulatedTask {
     const { dim, rows, sample } = this.#shape
     const all = (count / sample.count) * rows
@@ -242,7 +242,7 @@ class BuildPlan {
     ]
   }
 
-  /** The coordinator joins the shards, workers scan them, and the coordinator calibrates: src/queue/build-on-queue.ts. */
+  /** The coordinator joins the shards, workers scan them, the coordinator calibrates: src/queue/build-on-queue.ts. */
   ending(): TaskGroup[] {
     const { rows, dim, shards, queries } = this.#shape
     const scan = Array.from({ length: shards }, () =>

@@ -31,7 +31,7 @@ export interface Machines {
   readonly workers: number
   /** Threads of a worker that compute. */
   readonly threads: number
-  /** Tasks that a worker has at a time, most of which fetch or store where there are more than threads. Default: as many. */
+  /** Tasks that a worker has at a time; those beyond its threads fetch or store. Default: as many as threads. */
   readonly jobs?: number
   /** Bytes a millisecond that a machine sends, and as many that it receives. */
   readonly linkRate: number

@@ -11,8 +11,8 @@ import { simulateBuild, type BuildRun, type GroupRun, type Machines } from './bu
 import { endReport, printTable, startReport } from './report.ts'
 
 /**
- * Rates of work that a log may not have. From the tasks of one build of 1,000,000 x 128 (sift1m), one after the other in
- * one process of Node 20 on a machine with a load of ten: processor time, since the clock said three times as much.
+ * Rates of work that a log may not have. From the tasks of one build of 1,000,000 x 128 (sift1m), one after the other
+ * in one process of Node 20 on a machine with a load of ten: processor time, since the clock said three times as much.
  * `scan` and `calibrate` are from builds before there were tasks for them (bench/README.md, "Beyond memory", "Builds").
  */
 const ROUGH: CostRates = {

@@ -88,7 +88,7 @@ const BROUGHT: Readonly<Record<string, () => Case>> = {
     options: {
       input: local('documents.jsonl'),
       payload: 'all',
-      fields: { path: 'string', mtime: 'number', draft: 'boolean', tags: 'strings' },
+      fields: { path: 'string', mtime: 'number', draft: 'boolean', tags: 'string[]' },
       calibrate: false
     },
     shards: 1
@@ -216,7 +216,7 @@ describe.each(Object.entries(PLACES))('a build through %s', (kind, place) => {
       const tasks = workers.map((worker) => worker.tasks())
       for (const each of tasks) expect(each.length).toBeGreaterThan(10)
       expect(new Set(tasks.flat().map(({ kind }) => kind))).toEqual(
-        new Set(['ids', 'sample', 'round', 'partial', 'trained', 'part', 'assigned', 'shard', 'scanned'])
+        new Set(['check-ids', 'sample', 'begin', 'partial', 'round', 'order', 'assign', 'tally', 'write', 'scan'])
       )
       // A stalled or repeated task would be there twice. Builds differ in their names.
       const done = tasks.flat().map(({ build, output }) => `${build} ${output}`)

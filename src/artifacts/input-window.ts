@@ -181,8 +181,8 @@ function describeChange(object: InputObject, got: GotBytes): string | undefined 
 function changedInput({ place }: InputObject, change: string, cause?: unknown): ZgqError {
   return new ZgqError(
     'ZGQ_BUILD_INPUT',
-    `the input changed while the build read it: ${change}. Start the build again, and leave the object alone until it ` +
-      'has ended',
+    `the input changed while the build read it: ${change}. Start the build again, and leave the object alone until ` +
+      'it has ended',
     { path: place, cause }
   )
 }

@@ -1,5 +1,5 @@
-// Which rows a step of a calibration scans: ranges of segments, so that threads share one pass of queries. What is found
-// does not depend on them (calibration-scan.ts).
+// Which rows a step of a calibration scans: ranges of segments, so that threads share one pass of queries. What is
+// found does not depend on them (calibration-scan.ts).
 
 import { ELEMENT_BYTES } from '../format/layout.ts'
 import { SEGMENT_WORDS } from '../format/segment-record.ts'

@@ -31,7 +31,10 @@ export async function openStoredInput(site: Site, brought: BroughtFiles = {}): P
   const { recipe } = site
   const rows = await openRows(site, brought.rows)
   try {
-    const ids = recipe.documents === null ? openStoredIds(site, brought.ids) : rowNumbers(recipe.count)
+    const ids =
+      recipe.documents === null
+        ? openedWhenRead(site, () => openStoredIds(site, brought.ids))
+        : rowNumbers(recipe.count)
     const close = (): void => {
       rows.close()
       ids.close()
@@ -63,6 +66,22 @@ export function openStoredIds(site: Site, brought?: string): IdSource {
   return site.idsPath !== undefined && ids === 'file'
     ? openIdFile(brought ?? site.idsPath)
     : openRawIds(brought ?? join(site.spoolPath, SPOOLED_IDS), { count, label })
+}
+
+/** Ids whose file need not be there before they are read: tasks that read rows alone were not brought any. */
+function openedWhenRead({ recipe }: Site, open: () => IdSource): IdSource {
+  let opened: IdSource | undefined
+  return {
+    count: recipe.count,
+    label: recipe.label,
+    readIds(firstRow, target) {
+      opened ??= open()
+      opened.readIds(firstRow, target)
+    },
+    close() {
+      opened?.close()
+    }
+  }
 }
 
 /** Numbers of rows in the place of ids. */
