@@ -3,23 +3,13 @@
 
 import { isEarlyRound } from '../src/build/sample-blocks.ts'
 import { productsPerRow, type BuildShape, type CostRates } from './build-plan.ts'
+import type { TaskDone } from '../src/queue.ts'
 import type { SimulatedTask, TaskGroup } from './build-simulation.ts'
 
 /** A task as a worker logged it. */
-export interface LoggedTask {
-  readonly output: string
-  readonly kind: string
+export interface LoggedTask extends Omit<TaskDone, 'build'> {
   readonly host: string
   readonly pid: number
-  readonly startedAt: number
-  readonly fetchMs: number
-  readonly runMs: number
-  readonly storeMs: number
-  readonly fetchedBytes: number
-  readonly storedBytes: number
-  readonly readBytes: number
-  readonly writtenBytes: number
-  readonly rows: number
 }
 
 const NUMBERS = ['pid', 'startedAt', 'fetchMs', 'runMs', 'storeMs', 'rows'] as const

@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto'
 import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import type * as FilePromises from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, afterEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 
 import type { ArtifactStore } from '../src/artifacts/artifact-store.ts'
 import { openArtifactStore } from '../src/artifacts/open-store.ts'
@@ -13,6 +13,7 @@ import { s3Store } from '../src/publish.ts'
 import { randomFrom } from './support/random.ts'
 import { S3_ENVIRONMENT, startBucket, type Fate, type SeenRequest } from './support/s3-proxy.ts'
 import { errorFrom } from './support/small-build.ts'
+import { useOpenedStores } from './support/opened-stores.ts'
 import { useTempFolder } from './support/temp-folder.ts'
 
 /** A disk that is full, as soon as something is written to a file whose path contains `name`. */
@@ -32,20 +33,12 @@ vi.mock('node:fs/promises', async (importOriginal) => {
 const temp = useTempFolder('artifact-faults')
 const bucket = await startBucket(temp.fresh('s3'))
 const scratch = temp.fresh('scratch')
-mkdirSync(scratch)
 const { signal } = new AbortController()
 const SEED = 17
-const opened: ArtifactStore[] = []
+const opened = useOpenedStores(bucket, scratch)
 let builds = 0
 
-afterAll(async () => {
-  for (const store of opened) await store.close()
-  expect(readdirSync(scratch)).toEqual([])
-  await bucket.close()
-})
 afterEach(() => {
-  bucket.decide = () => 'pass'
-  bucket.isConditional = true
   full.name = ''
 })
 

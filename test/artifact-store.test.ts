@@ -4,13 +4,14 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 
 import type { ArtifactStore } from '../src/artifacts/artifact-store.ts'
 import { openArtifactStore } from '../src/artifacts/open-store.ts'
 import { s3Store } from '../src/publish.ts'
 import { startBucket, type Fate, type SeenRequest } from './support/s3-proxy.ts'
 import { errorFrom } from './support/small-build.ts'
+import { useOpenedStores } from './support/opened-stores.ts'
 import { useTempFolder } from './support/temp-folder.ts'
 
 const temp = useTempFolder('artifacts')
@@ -20,21 +21,10 @@ mkdirSync(folder)
 /** What is in the bucket, whatever stores make of it. */
 const objects = s3Store({ bucket: bucket.bucket, client: bucket.client() })
 const scratch = temp.fresh('scratch')
-mkdirSync(scratch)
 const { signal } = new AbortController()
 const MEGABYTE = 2 ** 20
-const opened: ArtifactStore[] = []
+const opened = useOpenedStores(bucket, scratch)
 let builds = 0
-
-afterAll(async () => {
-  for (const store of opened) await store.close()
-  expect(readdirSync(scratch)).toEqual([])
-  await bucket.close()
-})
-afterEach(() => {
-  bucket.decide = () => 'pass'
-  bucket.isConditional = true
-})
 
 type Kind = 'folder' | 'bucket'
 const KINDS = ['folder', 'bucket'] as const

@@ -46,21 +46,18 @@ export function nextStage(site: Site): 'sample' | 'assign' | 'write' | 'calibrat
   return isDone(site, { kind: 'tally' }) ? 'write' : 'assign'
 }
 
-/** Gives up what rounds before `round` left. */
-export function discardRounds(site: Site, round: number): void {
+/** Gives up what a round began with, and what its blocks left. */
+export function discardRound(site: Site, round: number): void {
   const names = namesOf(site.recipe)
-  const { blocks } = planSample(site.recipe)
-  for (let old = 0; old < round; old++) {
-    discard(site, names.round(old))
-    for (let block = 0; block < blocks; block++) discard(site, names.partial(old, block))
-  }
+  discard(site, names.round(round))
+  for (let block = 0; block < planSample(site.recipe).blocks; block++) discard(site, names.partial(round, block))
 }
 
 /** Gives up all that training needed, once the zones are trained. */
 export function discardTraining(site: Site): void {
   const names = namesOf(site.recipe)
   const rounds = roundCount(site.recipe)
-  discardRounds(site, rounds)
+  for (let round = 0; round < rounds; round++) discardRound(site, round)
   for (const name of [names.round(rounds), names.uniqueIds]) discard(site, name)
   for (let block = 0; block < planSample(site.recipe).blocks; block++) discard(site, names.sample(block))
 }

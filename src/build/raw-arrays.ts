@@ -50,7 +50,9 @@ export function readSums(path: string): Float64Array {
   })
 }
 
-/** Adds the values of a file (float64) to sums, some at a time; throws ZGQ_CORRUPT where it has another number of them. */
+/**
+ * Adds the values of a file (float64) to sums, some at a time; throws ZGQ_CORRUPT where it has another number of them.
+ */
 export function addSums(path: string, sums: Float64Array): void {
   withFile(path, (descriptor, byteLength) => {
     if (byteLength !== sums.byteLength)

@@ -63,7 +63,9 @@ export function rowsOfBlock(recipe: Recipe, block: number): number[] {
   )
 }
 
-/** Reads rows into the assigner and scales them. Neighbouring rows are read at once: a small input is its own sample. */
+/**
+ * Reads rows into the assigner and scales them. Neighbouring rows are read at once: a small input is its own sample.
+ */
 function readScaled(
   { rows, label }: { readonly rows: RowSource; readonly label: string },
   wanted: readonly number[],

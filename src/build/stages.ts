@@ -8,7 +8,7 @@ import { ZgqError } from '../errors.ts'
 import type { ArtifactTask } from './artifact-names.ts'
 import {
   discardPartsOfShard,
-  discardRounds,
+  discardRound,
   discardTraining,
   isDone,
   isTrained,
@@ -124,7 +124,7 @@ async function trainRounds(site: Site, work: StageWork): Promise<void> {
       }
     )
     await runInOrder(crew, [{ kind: 'round', round }], { done: turn })
-    discardRounds(site, round + 1)
+    discardRound(site, round)
   }
   await runInOrder(crew, [{ kind: 'order' }], { done: turn })
   await tell.now('train', rounds, rounds)

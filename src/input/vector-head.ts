@@ -40,7 +40,9 @@ export async function fetchVectorHead(
   }
 }
 
-/** Where the length is no multiple of a row's: brings the last rows, which tell a cut row from one of another length. */
+/**
+ * Where the length is no multiple of a row's: brings the last rows, which tell a cut row from one of another length.
+ */
 async function checkEnd(
   file: InputFile,
   valueBytes: number,

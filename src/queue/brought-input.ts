@@ -56,10 +56,7 @@ export function localRows({ rows, input }: SharedRecipe, { folder, store }: Inpu
 }
 
 /** Rows of the input that a task reads; undefined: none. */
-export function rowsOf(
-  recipe: Recipe,
-  task: ArtifactTask
-): { readonly first: number; readonly count: number } | undefined {
+function rowsOf(recipe: Recipe, task: ArtifactTask): { readonly first: number; readonly count: number } | undefined {
   if (task.kind === 'assign') {
     const first = task.part * recipe.rowsPerPart
     return { first, count: Math.min(recipe.rowsPerPart, recipe.count - first) }
@@ -67,6 +64,11 @@ export function rowsOf(
   if (task.kind !== 'sample') return undefined
   const rows = rowsOfBlock(recipe, task.block)
   return { first: rows[0], count: rows[rows.length - 1] - rows[0] + 1 }
+}
+
+/** How many rows of the input a task reads, of a file that is there whole. */
+export function rowsRead(recipe: Recipe, task: ArtifactTask): number {
+  return task.kind === 'sample' ? rowsOfBlock(recipe, task.block).length : (rowsOf(recipe, task)?.count ?? 0)
 }
 
 /** Lists files of the artifact of the input that a task looks rows up in: they must be there whole. */
@@ -178,8 +180,8 @@ export function expectSharedFile({ rows }: SharedRecipe, { folder }: Pick<InputS
   if (byteLength === rows.file.byteLength && sample === rows.file.sample) return
   throw new ZgqError(
     'ZGQ_BUILD_INPUT',
-    `the input changed while the build read it: it has ${byteLength} bytes, and had ${rows.file.byteLength}, or other ` +
-      'bytes. Start the build again, and leave the file alone until it has ended',
+    `the input changed while the build read it: it has ${byteLength} bytes, and had ${rows.file.byteLength}, or ` +
+      'others. Start the build again, and leave the file alone until it has ended',
     { path }
   )
 }

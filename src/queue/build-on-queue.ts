@@ -231,11 +231,11 @@ class QueueBuild {
     const from = join(store.path, name)
     const temporary = `${to}.brought`
     try {
-      const isCopy = isBucketUrl(this.#begun.place.store)
+      const isOurs = isBucketUrl(this.#begun.place.store) // a copy, which need not be copied again
       await mkdir(temporary, { recursive: true })
       for (const file of await readdir(from)) {
         const place = join(temporary, file)
-        if (isCopy) renameSync(join(from, file), place)
+        if (isOurs) renameSync(join(from, file), place)
         else await copyFile(join(from, file), place, constants.COPYFILE_FICLONE)
         syncFile(place) // it becomes a file of the index
       }

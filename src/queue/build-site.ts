@@ -19,13 +19,12 @@ import type { StoredShard } from '../build/write-shard.ts'
 import { wallMillis } from '../clock.ts'
 import { ZgqError } from '../errors.ts'
 import { fileNameOf } from '../format/file-record.ts'
-import { ELEMENT_BYTES } from '../format/layout.ts'
 import { removeTemporary } from '../storage/file-writer.ts'
 import {
   bringInput,
   expectSharedFile,
   localRows,
-  rowsOf,
+  rowsRead,
   wholeFiles,
   type Brought,
   type InputSeam
@@ -115,7 +114,7 @@ export class BuildSite {
       if (folder === undefined) await this.#expectBuild(output, signal)
       const times = { fetchMs: fetchedAt - startedAt, runMs: ranAt - fetchedAt, storeMs: wallMillis() - ranAt }
       const moved = { fetchedBytes: artifactBytes + brought.bytes, storedBytes }
-      return { ...times, ...moved, ...(await this.#bytesInPlace(task, output)) }
+      return { ...times, ...moved, ...(await this.#bytesInPlace(task, output, signal)) }
     } finally {
       await brought?.close()
       for (const name of used) this.#uses.set(name, (this.#uses.get(name) ?? 1) - 1)
@@ -144,15 +143,19 @@ export class BuildSite {
   }
 
   /** Bytes of files that a task read and wrote where all machines see them. */
-  async #bytesInPlace(task: ArtifactTask, output: string): Promise<{ readBytes: number; writtenBytes: number }> {
+  async #bytesInPlace(
+    task: ArtifactTask,
+    output: string,
+    signal: AbortSignal
+  ): Promise<{ readBytes: number; writtenBytes: number }> {
     const { store, folder } = this.#seam
     if (folder === undefined) return { readBytes: 0, writtenBytes: 0 }
     const { recipe } = this.shared
-    const sizes = inputsOf(recipe, task).map(({ name, files }) => bytesOf(join(store.path, name), files))
+    const inputs = await this.#inputsOf(task, signal)
+    const sizes = inputs.map(({ name, files }) => bytesOf(join(store.path, name), files))
     const read = (await Promise.all(sizes)).reduce((sum, bytes) => sum + bytes, 0)
-    const rows = rowsOf(recipe, task)?.count ?? 0
     return {
-      readBytes: read + rows * recipe.dim * ELEMENT_BYTES,
+      readBytes: read + Math.round(rowsRead(recipe, task) * bytesOfRow(this.shared)),
       writtenBytes: await bytesOf(join(store.path, output))
     }
   }
@@ -197,6 +200,12 @@ async function bytesOf(folder: string, files?: readonly string[]): Promise<numbe
     )
   )
   return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0)
+}
+
+/** Bytes of a row of the input where that is a file which all machines see; windows count what they fetch. */
+function bytesOfRow({ rows, recipe }: SharedRecipe): number {
+  if (rows.kind === 'object') return 0
+  return (rows.kind === 'file' ? rows.file.byteLength : rows.byteLength) / recipe.count
 }
 
 function ended(place: string): ZgqError {

@@ -78,8 +78,8 @@ export class JobQueue {
   /**
    * Has jobs done, at most 2,000 at a time, and resolves once `has` says so of all their outputs. Jobs whose outputs
    * are there are not done again. Rejects with the typed error of a job that failed for good, and with the reason of
-   * the signal; the other jobs stay until `leave`. Waits for a Redis that went away as long as it takes, but not for one that
-   * refuses the user or the password then (ZGQ_IO).
+   * the signal; the other jobs stay until `leave`. Waits for a Redis that went away as long as it takes, but not for
+   * one that refuses the user or the password then (ZGQ_IO).
    */
   async run(jobs: readonly TaskJob[], on: RunSeam, signal?: AbortSignal): Promise<void> {
     const ends = [this.#closing.signal, this.#refused.signal, ...(signal === undefined ? [] : [signal])]

@@ -87,8 +87,9 @@ const STALLED_RANGE = { least: 100, most: 24 * 60 * 60 * 1000 }
 /**
  * Opens a worker for builds on a queue, any number of them on any number of machines. Rejects with ZGQ_IO where Redis
  * or the store cannot be reached or deny access; with ZGQ_NOT_FOUND where the store is not there; with ZGQ_UNSUPPORTED
- * where the packages bullmq, ioredis or \@aws-sdk/client-s3 are missing; with TypeError or RangeError for wrong options.
- * `done` rejects with ZGQ_MISMATCH where a build is of another version of this library: its tasks are left to others.
+ * where the packages bullmq, ioredis or \@aws-sdk/client-s3 are missing; with TypeError or RangeError for wrong
+ * options. `done` rejects with ZGQ_MISMATCH where a build is of another version of this library: its tasks are left to
+ * others.
  */
 export async function openWorker(options: WorkerOptions): Promise<BuildWorker> {
   checkOptionNames('openWorker', options, OPTION_NAMES)

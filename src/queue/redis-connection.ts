@@ -47,7 +47,9 @@ export async function connectRedis(url: string, options: ConnectOptions): Promis
   return { place: address.place, client, packages }
 }
 
-/** Waits for what makes connections of its own beside one. Rejects with ZGQ_IO where Redis does not give them in time. */
+/**
+ * Waits for what makes connections of its own beside one. Rejects with ZGQ_IO where Redis does not give them in time.
+ */
 export async function expectReady(
   { place }: RedisConnection,
   { connectMs = CONNECT_MS }: ConnectOptions,

@@ -65,8 +65,8 @@ interface Source {
 }
 
 /**
- * Reads what must be known of the input, and spools what comes once. Rejects as `readInput` does, and with ZGQ_NOT_FOUND
- * or ZGQ_IO for an object that cannot be read.
+ * Reads what must be known of the input, and spools what comes once. Rejects as `readInput` does, and with
+ * ZGQ_NOT_FOUND or ZGQ_IO for an object that cannot be read.
  */
 export async function shareInput(plan: BuildPlan, folder: WorkingFolder, options: InputOptions): Promise<SharedInput> {
   const source = await openSource(plan, options)

@@ -60,7 +60,8 @@ export function encodeRecipe(recipe: SharedRecipe): Uint8Array {
 }
 
 /**
- * Reads the recipe of the build of a name; throws ZGQ_CORRUPT for what is none, ZGQ_MISMATCH for one of another version.
+ * Reads the recipe of the build of a name; throws ZGQ_CORRUPT for what is none, ZGQ_MISMATCH for one of another
+ * version.
  */
 export function decodeRecipe(bytes: Uint8Array, { place, build }: { place: string; build: string }): SharedRecipe {
   const corrupt = (what: string, cause?: unknown): ZgqError =>
