@@ -338,6 +338,7 @@ describe('threads', () => {
     await withIndex(
       paths.l2,
       async (index) => {
+        await moveToThreads(index, { exact: true })
         clock.step = SLOW * 100
         for (let i = 0; i < 20; i++) await index.searchBatch(queries(100), { exact: true })
         expect(index.info().threads.running).toBe(1)
