@@ -76,11 +76,13 @@ function runPrograms(page: string, folder = makeFolder('files')): string {
 
 /** A worker and a build, one of which is an example: the worker does the build's tasks. */
 async function runQueueExample(example: string, folder: string): Promise<void> {
-  const place = /--queue .*/.exec(example)?.[0] ?? ''
-  const isWorker = example.startsWith('zgq worker')
-  const worker = isWorker ? example : `zgq worker ${place}`
-  const build = isWorker ? `zgq build vectors.fbin queue.zgq ${place}` : example
-  const code = `${worker} & worker=$!\n${build}\nkill $worker\n`
+  const [variable = ''] = /^ZGQ_QUEUE=\S+ /.exec(example) ?? []
+  const command = example.slice(variable.length)
+  const place = /--(?:queue|store) .*/.exec(command)?.[0] ?? ''
+  const isWorker = command.startsWith('zgq worker')
+  const worker = isWorker ? command : `zgq worker ${place}`
+  const build = isWorker ? `zgq build vectors.fbin queue.zgq ${place}` : command
+  const code = `export ZGQ_QUEUE ${variable}\n${worker} & worker=$!\n${build}\nkill $worker\n`
     .replaceAll('/mnt/shared', 'shared')
     .replaceAll(/rediss?:\/\/\S+/g, redis.url)
   mkdirSync(join(folder, 'shared'))
@@ -305,7 +307,7 @@ describe('commands', () => {
       for (const example of name === 'serve' ? [] : examples) {
         const folder = makeFolder(name === 'build' ? 'files' : 'indexes')
         const code = `${example.replace('https://minio.example.org', bucket.endpoint)}\n`
-        if (example.includes(' --queue ')) await runQueueExample(example, folder)
+        if (example.includes(' --store ')) await runQueueExample(example, folder)
         else if (name === 'publish') await runBeside({ commands: COMMANDS, code }, folder, BUCKET_ENVIRONMENT)
         else runCommands(code, folder, COMMANDS)
       }

@@ -151,18 +151,15 @@ describe('worker-job.yaml', () => {
       const secret = at(...of, 'valueFrom', 'secretKeyRef', 'key')
       env[String(at(...of, 'name'))] = secret === undefined ? String(at(...of, 'value')) : secrets[String(secret)]
     }
-    const { ZGQ_QUEUE = '', ...rest } = env
-    const environment = { ...rest, AWS_ENDPOINT_URL: bucket.endpoint }
-    const here = (word: string): string => word.replace('$(ZGQ_QUEUE)', ZGQ_QUEUE).replace(/^\/scratch/, folder)
+    const environment = { ...env, AWS_ENDPOINT_URL: bucket.endpoint }
+    const here = (word: string): string => word.replace(/^\/scratch/, folder)
     const client = bucket.client()
     await client.send(new PutObjectCommand({ Bucket: 'my-bucket', Key: 'vectors.fbin', Body: vectors }))
     const [, line = ''] =
       blocksOf(`${FOLDER}/README.md`)
-        .map(({ code }) => /^zgq (build .*)$/m.exec(code))
+        .map(({ code }) => /^ZGQ_QUEUE=rediss:\S+ zgq (build .*)$/m.exec(code))
         .find((match) => match !== null) ?? []
-    const words = line
-      .split(' ')
-      .map((word) => word.replace(/^rediss:\S+/, redis.url).replace('docs.zgq', join(folder, 'docs.zgq')))
+    const words = line.split(' ').map((word) => word.replace('docs.zgq', join(folder, 'docs.zgq')))
     const worker = start(texts(at(...container, 'args')).map(here), environment)
     await build([worker], start(words, environment))
   })

@@ -42,7 +42,7 @@ import { print, printJson } from './output.ts'
 import { ProgressLine } from './progress.ts'
 import { queriesFor } from './queries.ts'
 import { fileOf } from './standard-input.ts'
-import { QUEUE_OPTIONS } from './worker.ts'
+import { QUEUE_OPTIONS, queueOf } from './worker.ts'
 
 const STAGES: readonly RunnableStage[] = ['read', 'train', 'assign', 'write', 'publish']
 
@@ -245,10 +245,13 @@ function readQueue(
   given: Given,
   stage: RunnableStage | undefined
 ): { queue: string; store: string; endpoint: string | undefined; region: string | undefined } | undefined {
-  const [queue, store, endpoint, region] = ['queue', 'store', 'endpoint', 'region'].map((name) => text(given, name))
+  const [named, store, endpoint, region] = ['queue', 'store', 'endpoint', 'region'].map((name) => text(given, name))
+  const queue = store === undefined ? named : queueOf(given)
   if (queue === undefined && store === undefined && endpoint === undefined && region === undefined) return undefined
   if (queue === undefined || store === undefined)
-    throw new UsageError('a build by many machines needs both: --queue redis://HOST and --store PLACE')
+    throw new UsageError(
+      'a build by many machines needs both: --queue redis://HOST (or ZGQ_QUEUE in the environment) and --store PLACE'
+    )
   if (stage !== undefined) throw new UsageError('--stage is for builds without a queue')
   return { queue, store, endpoint, region }
 }

@@ -11,13 +11,23 @@ import { formatDuration } from './output.ts'
 
 /** Options of all that works on a queue. */
 export const QUEUE_OPTIONS: OptionDeclarations = {
-  queue: { value: 'URL', about: 'Redis that hands tasks out: redis://:PASSWORD@HOST:PORT, or rediss:// with TLS' },
+  queue: {
+    value: 'URL',
+    about:
+      'Redis that hands tasks out: redis://:PASSWORD@HOST:PORT, or rediss:// with TLS (default: ZGQ_QUEUE of the ' +
+      'environment, which keeps the password out of the list of processes)'
+  },
   store: {
     value: 'PLACE',
     about: 'where tasks leave their results: a folder that all machines see, or s3://BUCKET/PREFIX'
   },
   endpoint: { value: 'URL', about: 'address of a store other than AWS, such as https://minio.example.org' },
   region: { value: 'REGION', about: 'region of the bucket (default: that of AWS_REGION or the profile)' }
+}
+
+/** The queue that was named: by its option, or by the environment. */
+export function queueOf(given: CommandArguments['given']): string | undefined {
+  return text(given, 'queue') ?? process.env['ZGQ_QUEUE']
 }
 
 export const WORKER: Command = {
@@ -37,13 +47,13 @@ export const WORKER: Command = {
     'nothing either: others take its tasks after 30 seconds.',
   examples: [
     'zgq worker --queue redis://10.0.0.5 --store /mnt/shared',
-    'zgq worker --queue rediss://:secret@redis.example.org --store s3://my-bucket/builds'
+    'ZGQ_QUEUE=rediss://:secret@redis.example.org zgq worker --store s3://my-bucket/builds'
   ],
   run: runWorker
 }
 
 async function runWorker({ given }: CommandArguments): Promise<void> {
-  const queue = required(text(given, 'queue'), '--queue redis://HOST')
+  const queue = required(queueOf(given), '--queue redis://HOST, or ZGQ_QUEUE in the environment')
   const store = required(text(given, 'store'), '--store FOLDER or --store s3://BUCKET/PREFIX')
   const log = text(given, 'log')
   await interruptible(
